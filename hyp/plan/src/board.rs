@@ -1,0 +1,68 @@
+//! What the hypervisor itself touches on the board.
+
+use crate::Pa;
+
+#[derive(Debug)]
+pub struct Board {
+    pub name: &'static str,
+    /// RAM that the plan uses; boot probes the last word of each.
+    pub ram: &'static [Ram],
+    /// GICD frame.
+    pub distributor: Pa,
+    /// SPIs the distributor must have: INTIDs 32..32 + spis.
+    pub spis: u32,
+    /// List registers that every CPU must have at least.
+    pub list_registers: u8,
+    /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI frames).
+    pub redistributor_stride: u64,
+    /// The plan relies on GICv4 redistributors (GICR_TYPER.VLPIS).
+    pub direct_injection: bool,
+    pub timer: Timer,
+    pub uart: Uart,
+    /// How firmware's PSCI is called.
+    pub psci: Conduit,
+}
+
+/// A range of RAM.
+#[derive(Debug)]
+pub struct Ram {
+    pub name: &'static str,
+    pub base: Pa,
+    pub bytes: u64,
+}
+
+/// PPIs of the generic timer and of the GIC, as INTIDs 16..32.
+#[derive(Debug)]
+pub struct Timer {
+    pub virtual_ppi: u8,
+    pub hypervisor_ppi: u8,
+    pub maintenance_ppi: u8,
+}
+
+#[derive(Debug)]
+pub struct Uart {
+    pub kind: UartKind,
+    pub base: Pa,
+    /// INTID of its SPI, for input; None: output only.
+    pub intid: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UartKind {
+    Pl011,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduit {
+    Smc,
+    Hvc,
+}
+
+/// What the hypervisor does when no VM runs any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerOff {
+    /// Print the counters and the result, then PSCI SYSTEM_OFF.
+    PowerOff,
+    /// Print the counters and the result, then wait for console commands.
+    Stay,
+}

@@ -1,0 +1,25 @@
+//! One physical CPU and what runs on it.
+
+use crate::{Pa, VpeIndex};
+
+#[derive(Debug)]
+pub struct Cpu {
+    /// MPIDR_EL1 affinity fields: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0.
+    pub mpidr: u64,
+    /// RD_base of its redistributor; SGI_base is 64 KiB, VLPI_base 128 KiB further on.
+    pub redistributor: Pa,
+    /// GICR_PROPBASER to write, physical LPI configuration; 0: no LPIs on this CPU.
+    pub propbaser: u64,
+    /// GICR_PENDBASER to write; 0: no LPIs on this CPU.
+    pub pendbaser: u64,
+    pub schedule: Schedule,
+}
+
+/// How a CPU is given to vPEs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// Nothing runs here; the CPU is never started.
+    Unused,
+    /// One vPE has it for good.
+    Exclusive(VpeIndex),
+}

@@ -1,0 +1,44 @@
+//! The ITS: where it is, its tables, and the commands that boot gives it.
+
+use crate::{Pa, VpeIndex};
+
+#[derive(Debug)]
+pub struct Its {
+    /// GITS control frame; the translation frame is 64 KiB further on and belongs to nobody.
+    pub base: Pa,
+    /// What GITS_TYPER must offer.
+    pub device_id_bits: u8,
+    pub event_id_bits: u8,
+    /// Bytes of one interrupt translation entry that the tables were sized for.
+    pub entry_bytes: u8,
+    /// GITS_BASERn to write, by n. Others get 0.
+    pub basers: &'static [Baser],
+    /// GITS_CBASER to write.
+    pub cbaser: u64,
+    /// Command queue: base and bytes.
+    pub queue: (Pa, u64),
+    /// The boot script: encoded commands in order, each four little-endian doublewords (IHI 0069 5.3).
+    pub script: &'static [[u64; 4]],
+    /// Physical LPI configuration table: one byte for each LPI from 8192; base and bytes.
+    pub lpi_config: (Pa, u64),
+    /// Every event the script maps, sorted by (device, event).
+    pub events: &'static [EventRoute],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Baser {
+    /// n of GITS_BASERn.
+    pub index: u8,
+    /// Type field that the register must read: 1 devices, 2 vPEs, 4 collections.
+    pub kind: u8,
+    pub value: u64,
+}
+
+/// One (DeviceID, EventID) and the vLPI it becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRoute {
+    pub device: u32,
+    pub event: u32,
+    pub vintid: u32,
+    pub vpe: VpeIndex,
+}

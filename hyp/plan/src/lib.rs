@@ -1,0 +1,69 @@
+//! The types that a system's generated tables are made of.
+//!
+//! codegen decides everything and writes one `static PLAN: Plan`; the EL2 image includes it and copies it into
+//! hardware. Nothing here computes: the only functions are constructors, accessors and table look-ups by index.
+//! Addresses, sizes and register values are final. A field's doc gives its unit and the manual section it follows;
+//! IHI 0069 is the GIC's manual, DDI 0487 the Armv8-A one.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod board;
+mod cpu;
+mod its;
+mod number;
+mod pci;
+mod vm;
+mod vpe;
+
+pub use board::{Board, Conduit, PowerOff, Ram, Timer, Uart, UartKind};
+pub use cpu::{Cpu, Schedule};
+pub use its::{Baser, EventRoute, Its};
+pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
+pub use pci::{Bar, ConfigWrite, PciFunction};
+pub use vm::{ChannelEnd, Fault, ItsPolicy, Load, Mmio, MmioKind, Vm};
+pub use vpe::{Doorbell, Vpe, VpeTables};
+
+/// A whole system, decided.
+#[derive(Debug)]
+pub struct Plan {
+    /// Name of the system, as in its TOML.
+    pub system: &'static str,
+    /// First 8 bytes of the SHA-256 of everything the plan was made from, printed in the banner.
+    pub digest: u64,
+    pub board: Board,
+    /// CPUs in the board's order; `CpuIndex` indexes it. CPU 0 is the one that boots.
+    pub cpus: &'static [Cpu],
+    /// VMs in the order of the TOML; `VmIndex` indexes it.
+    pub vms: &'static [Vm],
+    /// All vPEs of all VMs, those of one VM side by side; `VpeIndex` indexes it and is the vPEID.
+    pub vpes: &'static [Vpe],
+    /// None: the board has no ITS, or nothing in the system needs it.
+    pub its: Option<Its>,
+    /// Owner of each SPI: entry n is INTID 32 + n. As long as the board has SPIs.
+    pub spis: &'static [Option<SpiRoute>],
+    /// PCI functions of all VMs, those of one VM side by side.
+    pub functions: &'static [PciFunction],
+    /// Ends of channels, those of one VM side by side.
+    pub channel_ends: &'static [ChannelEnd],
+    /// Memory that EL2 clears once at boot: the tables that hardware requires to be zero. (base, bytes), 64-byte multiples.
+    pub cleared: &'static [(Pa, u64)],
+    /// Key that, typed on the board's console, starts a command to the hypervisor (0x1d is Ctrl-]).
+    pub escape: u8,
+    /// VM that gets the console's input first.
+    pub focus: VmIndex,
+    /// CPU that takes the board UART's interrupt.
+    pub console_cpu: CpuIndex,
+    /// What happens when every VM is off or failed.
+    pub when_all_off: PowerOff,
+}
+
+/// Where a shared peripheral interrupt goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpiRoute {
+    /// Owner. The guest sees the same INTID as the hardware.
+    pub vm: VmIndex,
+    /// vPE that takes it until the guest routes it elsewhere among its own.
+    pub vpe: VpeIndex,
+    /// Edge-triggered rather than level-sensitive.
+    pub edge: bool,
+}

@@ -1,0 +1,37 @@
+//! PCI functions passed through, and what boot writes into their configuration space.
+
+use crate::{Pa, VmIndex};
+
+/// One function of a VM. The guest sees it at the same bus, device and function.
+#[derive(Debug)]
+pub struct PciFunction {
+    pub vm: VmIndex,
+    /// bus << 8 | device << 3 | function; also its RequesterID.
+    pub bdf: u16,
+    /// Its 4 KiB of configuration space (ECAM).
+    pub config: Pa,
+    /// Vendor 15:0 and device 31:16 that offset 0 must read.
+    pub id: u32,
+    pub bars: &'static [Bar],
+    /// What boot writes before any guest runs: BARs, then the command register.
+    pub setup: &'static [ConfigWrite],
+}
+
+/// A memory BAR, placed by the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// 0..=5; a 64-bit BAR takes `index` and `index + 1`.
+    pub index: u8,
+    pub wide: bool,
+    pub prefetchable: bool,
+    pub base: u64,
+    /// Power of two.
+    pub bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigWrite {
+    /// Byte offset in the function's configuration space, a multiple of 4.
+    pub offset: u16,
+    pub value: u32,
+}

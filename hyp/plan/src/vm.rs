@@ -1,0 +1,102 @@
+//! One virtual machine.
+
+use crate::{Ipa, Pa, VmId, VmIndex};
+
+#[derive(Debug)]
+pub struct Vm {
+    pub name: &'static str,
+    pub vmid: VmId,
+    /// VTTBR_EL2 to write, VMID included.
+    pub vttbr: u64,
+    /// VTCR_EL2 to write.
+    pub vtcr: u64,
+    /// Its vPEs: first index into `Plan::vpes`, and how many.
+    pub first_vpe: u16,
+    pub vpe_count: u16,
+    /// First vPE: program counter and x0.
+    pub entry: Ipa,
+    pub x0: u64,
+    /// Memory the guest can address, for checked copies: (IPA, PA, bytes), sorted by IPA.
+    pub memory: &'static [(Ipa, Pa, u64)],
+    /// What start and restart copy into its memory, in order.
+    pub loads: &'static [Load],
+    /// Emulated regions, sorted by IPA, not overlapping.
+    pub mmio: &'static [Mmio],
+    /// INTID of the emulated UART's interrupt; None: the VM has no console.
+    pub uart_intid: Option<u32>,
+    /// Virtual LPI configuration table, shared by its vPEs; base and bytes. Zero bytes: no vLPIs.
+    pub vlpi_config: (Pa, u64),
+    /// What the configuration table starts as: one byte for each vLPI from 8192 on; the rest of the table is 0.
+    pub vlpi_config_start: &'static [u8],
+    /// Number of virtual INTID bits: vINTIDs are below 2^bits.
+    pub vintid_bits: u8,
+    /// Its functions: first index into `Plan::functions`, and how many.
+    pub first_function: u16,
+    pub function_count: u16,
+    /// Its channel ends: first index into `Plan::channel_ends`, and how many.
+    pub first_channel_end: u16,
+    pub channel_end_count: u16,
+    pub its: ItsPolicy,
+    pub on_fault: Fault,
+}
+
+/// A piece of payload, copied from the image when its VM starts.
+#[derive(Debug)]
+pub struct Load {
+    pub bytes: &'static [u8],
+    pub to: Pa,
+    /// Bytes cleared after it.
+    pub clear: u64,
+}
+
+/// An emulated region of a guest's address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mmio {
+    pub base: Ipa,
+    pub bytes: u64,
+    pub kind: MmioKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MmioKind {
+    Distributor,
+    /// All its vPEs' redistributors, 128 KiB each, in order.
+    Redistributors,
+    Uart,
+    /// ECAM of bus 0 up to the region's size; only the VM's own functions answer.
+    PciConfig,
+}
+
+/// What the guest may do about its events' vINTIDs (DESIGN.md, decision 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItsPolicy {
+    /// No virtual ITS: the payload knows its vINTIDs.
+    None,
+    Fixed,
+    Remap,
+}
+
+/// What becomes of a VM that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Halt,
+    Restart,
+    ResetBoard,
+}
+
+/// One VM's end of a channel: shared memory, and the event that rings the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelEnd {
+    pub name: &'static str,
+    pub vm: VmIndex,
+    /// Where the VM sees the shared memory.
+    pub ipa: Ipa,
+    pub pa: Pa,
+    pub bytes: u64,
+    /// Event of the synthetic device that rings the peer: (DeviceID, EventID).
+    pub rings: (u32, u32),
+    /// vINTID by which the peer rings this end.
+    pub vintid: u32,
+    /// This end's memory is mapped writable. Both ends of a channel may be.
+    pub writable: bool,
+}

@@ -1,0 +1,35 @@
+//! One virtual processing element.
+
+use crate::{CpuIndex, VmIndex};
+
+#[derive(Debug)]
+pub struct Vpe {
+    pub vm: VmIndex,
+    /// Position among its VM's vPEs, and Aff0 of the MPIDR the guest sees.
+    pub number: u16,
+    /// CPU it runs on.
+    pub cpu: CpuIndex,
+    /// None: this vPE can have no vLPI, and the ITS does not know it.
+    pub tables: Option<VpeTables>,
+}
+
+/// What makes a vPE resident, and what calls for it when it is not (IHI 0069 5.3).
+#[derive(Debug)]
+pub struct VpeTables {
+    /// GICR_VPROPBASER while resident.
+    pub vpropbaser: u64,
+    /// GICR_VPENDBASER while resident, without Valid, PendingLast and IDAI.
+    pub vpendbaser: u64,
+    pub doorbell: Doorbell,
+}
+
+/// A vPE's doorbell: a physical LPI, and the proxy event that masks, clears and invalidates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doorbell {
+    /// INTID of the LPI, 8192 or more.
+    pub intid: u32,
+    /// DeviceID of the proxy device; no real device has it.
+    pub device: u32,
+    /// EventID on the proxy device.
+    pub event: u32,
+}
