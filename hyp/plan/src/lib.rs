@@ -12,6 +12,7 @@ mod cpu;
 mod its;
 mod number;
 mod pci;
+pub mod translation;
 mod vm;
 mod vpe;
 
