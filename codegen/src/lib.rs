@@ -1,1 +1,11 @@
+//! From one TOML to one image: description, checks, plan and everything emitted from it.
+//!
+//! `load` reads a system and resolves its names, `check` judges it; both report with [`diag`].
+#![forbid(unsafe_code)]
 
+pub mod check;
+pub mod diag;
+mod load;
+pub mod model;
+
+pub use load::load;

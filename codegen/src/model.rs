@@ -1,0 +1,121 @@
+//! The system as a whole: names resolved, units gone, every value still knows its line.
+//!
+//! `load` makes a [`System`] from the TOML files; `check` and the plan read it and nobody changes it. References
+//! between things are indices: a CPU or a device indexes [`Board`]'s lists, a VM indexes [`System::vms`], a vPE is its
+//! number in its VM. After a successful `load` every index is good and every VM has at least one vPE; [`UNRESOLVED`]
+//! occurs only inside `load`, so that the other rules can still run over a system with a misspelt name.
+//! Nothing is decided here: what the TOML leaves open is `None`.
+
+mod board;
+mod payload;
+mod vm;
+
+pub use board::{
+    Bar, Bdf, Board, Conduit, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PciId, Pcie,
+    PlatformIrq, QemuDesc, Ram, RdBase, Redistributors, Reserved, Scratch, Timer, Trigger, Uart,
+    UartKind,
+};
+pub use payload::{Format, Payload, PayloadKind};
+pub use vm::{Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, ItsPolicy, Memory, Vm, Vpe};
+
+use std::ops::{Deref, Range};
+use std::path::PathBuf;
+
+use crate::diag::{FileId, Sources};
+
+/// Index of a name that does not exist. Never seen outside `load`.
+pub const UNRESOLVED: usize = usize::MAX;
+
+/// A value, and where it was written. A default points at the table that lacks the key.
+#[derive(Clone, Debug)]
+pub struct At<T> {
+    pub value: T,
+    pub file: FileId,
+    /// Bytes of the file.
+    pub span: Range<usize>,
+}
+
+impl<T> At<T> {
+    pub fn new(value: T, file: FileId, span: Range<usize>) -> Self {
+        Self { value, file, span }
+    }
+
+    /// Another value, written in the same place.
+    pub fn with<U>(&self, value: U) -> At<U> {
+        At {
+            value,
+            file: self.file,
+            span: self.span.clone(),
+        }
+    }
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A range of addresses, as written.
+#[derive(Clone, Debug)]
+pub struct Region {
+    pub base: At<u64>,
+    /// Bytes.
+    pub size: At<u64>,
+}
+
+impl Region {
+    /// First byte.
+    pub fn start(&self) -> u64 {
+        self.base.value
+    }
+
+    /// One past the last byte, saturating at the top of the address space.
+    pub fn end(&self) -> u64 {
+        self.base.value.saturating_add(self.size.value)
+    }
+
+    pub fn overlaps(&self, other: &Region) -> bool {
+        self.start() < other.end() && other.start() < self.end()
+    }
+}
+
+/// One system TOML, with the board and the partitions it names.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// The system TOML, as given.
+    pub path: PathBuf,
+    /// Text of every file that was read, for diagnostics and for the plan's digest.
+    pub sources: Sources,
+    /// Name of the system: `[system] name`.
+    pub name: At<String>,
+    pub description: String,
+    pub when_all_off: PowerOff,
+    /// VM that gets the console's input first: the one named, or else the first VM with a console. None: none has one.
+    pub focus: Option<At<usize>>,
+    /// Control character that starts a console command (0x1d is Ctrl-]).
+    pub escape: At<u8>,
+    pub hypervisor: Hypervisor,
+    pub board: Board,
+    /// In the order of the TOML.
+    pub vms: Vec<Vm>,
+    /// In the order of the TOML.
+    pub channels: Vec<Channel>,
+}
+
+/// The memory that is the hypervisor's own: image, tables and payload copies.
+#[derive(Clone, Debug)]
+pub struct Hypervisor {
+    /// Physical address of the image: `Board::ram[0].base` + 2 MiB.
+    pub base: u64,
+    /// Bytes from `base` on, a multiple of 2 MiB: `[hypervisor] size`, by default 4 MiB.
+    pub size: At<u64>,
+}
+
+/// What the hypervisor does when no VM runs any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerOff {
+    PowerOff,
+    Stay,
+}

@@ -1,0 +1,264 @@
+//! The board: what there is to be divided.
+//!
+//! Everything here comes from the board TOML. Addresses are physical, sizes bytes, interrupts INTIDs.
+
+use std::path::PathBuf;
+
+use super::{At, Region};
+
+#[derive(Clone, Debug)]
+pub struct Board {
+    /// The board TOML, as found.
+    pub path: PathBuf,
+    pub name: At<String>,
+    pub description: String,
+    /// Index into `uarts`: the console that the hypervisor keeps. None: the board has no UART.
+    pub console: Option<At<usize>>,
+    pub psci: Conduit,
+    /// CPU 0 is the one that boots.
+    pub cpus: Vec<Cpu>,
+    /// Sorted as in the TOML; the hypervisor lives in the first.
+    pub ram: Vec<Ram>,
+    pub reserved: Vec<Reserved>,
+    pub gic: Gic,
+    pub timer: Timer,
+    pub uarts: Vec<Uart>,
+    pub pcie: Vec<Pcie>,
+    pub devices: Vec<Device>,
+    /// None: the board is not one that `bulkhead run` can start.
+    pub qemu: Option<QemuDesc>,
+}
+
+/// How firmware's PSCI is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduit {
+    Smc,
+    Hvc,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    pub name: At<String>,
+    /// MPIDR_EL1 affinity fields: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0.
+    pub mpidr: At<u64>,
+    /// RD_base of its redistributor: the key, or `redistributors.base + position * stride`.
+    pub redistributor: At<u64>,
+    /// Its processor number in the GIC (GICR_TYPER 23:8): its position among the CPUs.
+    pub processor: u16,
+}
+
+#[derive(Clone, Debug)]
+pub struct Ram {
+    pub name: At<String>,
+    pub region: Region,
+}
+
+/// RAM that is nobody's: firmware, frame buffers of the boot chain.
+#[derive(Clone, Debug)]
+pub struct Reserved {
+    pub name: At<String>,
+    pub region: Region,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Gic {
+    pub version: At<GicVersion>,
+    /// SPIs the distributor has: INTIDs 32..32 + spis.
+    pub spis: At<u32>,
+    /// List registers of every CPU (ICH_VTR_EL2.ListRegs + 1).
+    pub list_registers: At<u8>,
+    /// GICD frame.
+    pub distributor: Region,
+    pub redistributors: Redistributors,
+    pub its: Option<ItsDesc>,
+}
+
+impl Gic {
+    /// The GIC can deliver a vLPI to a guest without the hypervisor.
+    pub fn direct_injection(&self) -> bool {
+        self.version.value != GicVersion::V3 && self.its.is_some()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GicVersion {
+    V3,
+    V4_0,
+    V4_1,
+}
+
+#[derive(Clone, Debug)]
+pub struct Redistributors {
+    /// `base` and `size` of the whole; the size defaults to `stride` times the number of CPUs.
+    pub region: Region,
+    /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI frames).
+    pub stride: At<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ItsDesc {
+    /// Control frame and translation frame, 128 KiB in all (256 KiB for v4.1).
+    pub region: Region,
+    /// GITS_TYPER.Devbits + 1.
+    pub device_id_bits: At<u8>,
+    /// GITS_TYPER.ID_bits + 1.
+    pub event_id_bits: At<u8>,
+    /// Bytes of one interrupt translation entry (GITS_TYPER.ITT_entry_size + 1).
+    pub entry_size: At<u8>,
+    /// Bytes of one device, collection or vPE table entry (GITS_BASERn.Entry_Size + 1).
+    pub table_entry_size: At<u8>,
+    /// What RDbase in commands means (GITS_TYPER.PTA).
+    pub rdbase: RdBase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RdBase {
+    /// PTA = 0: the processor number.
+    ProcessorNumber,
+    /// PTA = 1: the redistributor's physical address.
+    Address,
+}
+
+/// PPIs of the generic timer and of the GIC, as INTIDs 16..32.
+#[derive(Clone, Debug)]
+pub struct Timer {
+    pub virtual_ppi: At<u32>,
+    pub hypervisor_ppi: At<u32>,
+    pub maintenance_ppi: At<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Uart {
+    pub name: At<String>,
+    pub kind: UartKind,
+    pub region: Region,
+    /// INTID of its SPI; None: output only.
+    pub intid: Option<At<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UartKind {
+    Pl011,
+}
+
+/// A PCIe host bridge with ECAM.
+#[derive(Clone, Debug)]
+pub struct Pcie {
+    pub name: At<String>,
+    pub ecam: Region,
+    /// First and last bus; the ECAM's first megabyte is the first bus.
+    pub first_bus: At<u8>,
+    pub last_bus: At<u8>,
+    /// Memory below 4 GiB for BARs; bus and CPU addresses are the same.
+    pub window32: Option<Region>,
+    /// Memory above 4 GiB for 64-bit BARs.
+    pub window64: Option<Region>,
+    /// INTIDs of INTA..INTD of device 0, rotated by the device number; four or none.
+    pub intx: Vec<At<u32>>,
+    /// DeviceID of requester 0; a function's DeviceID is this plus its requester ID.
+    pub device_id_base: u32,
+}
+
+/// A thing that can be given to one VM.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub name: At<String>,
+    pub kind: DeviceKind,
+    /// It can reach memory by itself. Without an SMMU its VM's memory must be `identity`.
+    pub dma: bool,
+    /// DeviceID that the ITS sees: the key, or for a PCI function the host's base plus the requester ID.
+    /// None: the device cannot signal an event.
+    pub device_id: Option<At<u32>>,
+    /// How many events it may be given: EventIDs 0..events.
+    pub events: At<u32>,
+    /// QEMU arguments that make it; `{scratch}` stands for the directory of scratch files.
+    pub qemu: Vec<String>,
+    /// Files that `bulkhead run` makes for it.
+    pub scratch: Vec<Scratch>,
+}
+
+#[derive(Clone, Debug)]
+pub enum DeviceKind {
+    Pci {
+        /// Index into `Board::pcie`.
+        host: At<usize>,
+        address: At<Bdf>,
+        /// What offset 0 of its configuration space must read.
+        id: At<PciId>,
+        bars: Vec<Bar>,
+    },
+    Platform {
+        compatible: At<String>,
+        regions: Vec<Region>,
+        /// Its SPIs.
+        intids: Vec<PlatformIrq>,
+    },
+}
+
+/// Bus, device and function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bdf {
+    pub bus: u8,
+    /// 0..=31.
+    pub device: u8,
+    /// 0..=7.
+    pub function: u8,
+}
+
+impl Bdf {
+    /// Requester ID: bus 15:8, device 7:3, function 2:0.
+    pub const fn requester(self) -> u16 {
+        (self.bus as u16) << 8 | (self.device as u16) << 3 | self.function as u16
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PciId {
+    pub vendor: u16,
+    pub device: u16,
+}
+
+/// A memory BAR. The plan places it.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// 0..=5; a wide one takes `index` and `index + 1`.
+    pub index: At<u8>,
+    /// Bytes, a power of two.
+    pub size: At<u64>,
+    /// 64-bit.
+    pub wide: bool,
+    pub prefetchable: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct PlatformIrq {
+    pub intid: At<u32>,
+    pub trigger: Trigger,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    Level,
+    Edge,
+}
+
+/// A file that exists only for a run under QEMU.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    /// File name in the scratch directory.
+    pub file: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// How `bulkhead run` starts the board.
+#[derive(Clone, Debug)]
+pub struct QemuDesc {
+    /// `-M`.
+    pub machine: String,
+    /// `-cpu`.
+    pub cpu: String,
+    /// Further arguments.
+    pub args: Vec<String>,
+}

@@ -1,0 +1,41 @@
+//! What a VM runs.
+
+use std::path::PathBuf;
+
+use super::At;
+
+#[derive(Clone, Debug)]
+pub struct Payload {
+    pub kind: PayloadKind,
+    /// Initial RAM disk, as /chosen says; the plan places it.
+    pub initrd: Option<At<PathBuf>>,
+    /// A device tree blob to use instead of the generated one.
+    pub dtb: Option<At<PathBuf>>,
+}
+
+#[derive(Clone, Debug)]
+pub enum PayloadKind {
+    /// A Rust package of this workspace, built for aarch64-unknown-none; its ELF is the payload.
+    Rust {
+        package: At<String>,
+        directory: PathBuf,
+    },
+    File {
+        /// Resolved: relative paths are relative to the TOML that names them.
+        path: At<PathBuf>,
+        format: Format,
+        /// Bytes from the start of the VM's first memory. None: for an Image its header's text_offset; for an ELF its own
+        /// addresses; for raw 0.
+        load_offset: Option<At<u64>>,
+        /// IPA of the first instruction. None: Image and raw: the load address; ELF: its own entry.
+        entry: Option<At<u64>>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// arm64 Linux Image, not compressed.
+    Image,
+    Elf,
+    Raw,
+}

@@ -1,0 +1,112 @@
+//! Virtual machines, and the channels between them.
+
+use super::{At, Payload};
+
+#[derive(Clone, Debug)]
+pub struct Vm {
+    pub name: At<String>,
+    /// Name of its partition; None: the payload is given in place.
+    pub partition: Option<At<String>>,
+    pub payload: Payload,
+    /// At least one; a vPE's number is its position.
+    pub vpes: Vec<Vpe>,
+    /// At least one; the first holds the payload and the device tree unless their addresses say otherwise.
+    pub memory: Vec<Memory>,
+    pub devices: Vec<DeviceUse>,
+    pub events: Vec<EventUse>,
+    /// It has an emulated UART.
+    pub console: At<bool>,
+    pub on_fault: Fault,
+    pub its: At<ItsPolicy>,
+    /// `/chosen/bootargs`.
+    pub arguments: Option<At<String>>,
+    /// IPA of the first instruction, overriding the payload's own.
+    pub entry: Option<At<u64>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Vpe {
+    /// Index into `Board::cpus`; the span is the CPU's name.
+    pub cpu: At<usize>,
+}
+
+/// A piece of RAM. What is `None` the plan chooses.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// Where the guest sees it: the key; or for identity memory `pa`; or else 0x4000_0000 for the first piece and the end of the former
+    /// one for others. None: identity memory that the plan places.
+    pub ipa: Option<At<u64>>,
+    /// Where it is. None: the plan chooses.
+    pub pa: Option<At<u64>>,
+    /// Bytes, a multiple of 4 KiB.
+    pub size: At<u64>,
+    /// IPA = PA.
+    pub identity: bool,
+}
+
+/// A device given to the VM.
+#[derive(Clone, Debug)]
+pub struct DeviceUse {
+    /// Index into `Board::devices`; the span is the name in the VM's list.
+    pub device: At<usize>,
+}
+
+/// A device's event that becomes a vLPI.
+#[derive(Clone, Debug)]
+pub struct EventUse {
+    /// Index into `Board::devices`.
+    pub device: At<usize>,
+    /// EventID.
+    pub event: At<u32>,
+    /// None: the plan chooses.
+    pub vintid: Option<At<u32>>,
+    /// Number of the vPE that takes it, by default 0.
+    pub vpe: At<usize>,
+}
+
+/// What becomes of a VM that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Halt,
+    Restart,
+    ResetBoard,
+}
+
+/// What the guest may do about its events' vINTIDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItsPolicy {
+    None,
+    Fixed,
+    Remap,
+}
+
+/// Shared memory of two VMs, each of which can ring the other.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: At<String>,
+    /// Bytes, a multiple of 4 KiB.
+    pub size: At<u64>,
+    /// Where the shared memory is. None: the plan chooses.
+    pub pa: Option<At<u64>>,
+    /// Two, in the order of the TOML: "first" and "second".
+    pub ends: Vec<ChannelEnd>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ChannelEnd {
+    /// Index into `System::vms`; the span is the VM's name.
+    pub vm: At<usize>,
+    pub access: Access,
+    /// Where this VM sees the memory. None: the plan chooses.
+    pub ipa: Option<At<u64>>,
+    /// vPE that the peer's ring interrupts, by default 0.
+    pub vpe: At<usize>,
+    /// vINTID of that interrupt. None: the plan chooses.
+    pub vintid: Option<At<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadWrite,
+    ReadOnly,
+}
