@@ -7,5 +7,6 @@ pub mod check;
 pub mod diag;
 mod load;
 pub mod model;
+pub mod run;
 
 pub use load::load;

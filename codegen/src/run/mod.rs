@@ -1,0 +1,57 @@
+//! Running an image under QEMU: command line, child process, console, report.
+//!
+//! The command line tool and the QEMU scenarios both come through here, so that what a test sees is what a user sees:
+//!
+//! 1. [`Machine`] is what the board's `[qemu]` and its used devices' `qemu` keys say, resolved;
+//! 2. [`Options`] is what this run wants on top (input, timeout, instruction counting, overrides);
+//! 3. [`run`] starts QEMU, streams its console, ends it by its own process id, and parses what came into a [`Report`];
+//! 4. [`Report::write`] keeps it as JSON in `target/bulkhead/reports/NAME.json`.
+//!
+//! Nothing here interprets a plan: a run is judged by the console alone, as on a board with a serial cable.
+
+mod ansi;
+mod console;
+mod log;
+mod machine;
+mod options;
+mod process;
+mod report;
+mod terminal;
+
+pub use ansi::{Plain, plain};
+pub use console::Transcript;
+pub use machine::{Machine, Scratch};
+pub use options::{Echo, Input, Options, Step};
+pub use process::run;
+pub use report::{Figure, Report, Verdict, VmLine};
+
+/// What keeps a run from happening at all; a run that fails is a [`Report`].
+#[derive(Debug)]
+pub enum RunError {
+    /// A file or directory of the run could not be made, read or written.
+    File {
+        path: std::path::PathBuf,
+        error: std::io::Error,
+    },
+    /// QEMU could not be started.
+    Start {
+        program: String,
+        error: std::io::Error,
+    },
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Start { program, error } => {
+                write!(
+                    f,
+                    "cannot start {program}: {error} (./setup.sh installs it)"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for RunError {}

@@ -1,0 +1,70 @@
+//! What one run wants on top of what the board says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What one run wants.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Count instructions: one instruction is one nanosecond of the guest's clock, and every run is the same.
+    pub icount: bool,
+    /// End QEMU after this long; the report says so. None: never.
+    pub timeout: Option<Duration>,
+    /// Wait for a debugger on port 1234.
+    pub gdb: bool,
+    /// More items for QEMU's `-d`, such as `trace:gicv3_its_*`.
+    pub trace: Option<String>,
+    /// More arguments, after all others; `{scratch}` is replaced in them.
+    pub qemu_args: Vec<String>,
+    /// What the board's console receives.
+    pub input: Input,
+    /// Where the console goes besides the report.
+    pub echo: Echo,
+    /// Key that begins a command to the hypervisor; followed by `q` on a terminal it ends the run. 0: none.
+    pub escape: u8,
+    /// Directory for the disks and the log of this run; None: `scratch` beside the image.
+    pub scratch: Option<PathBuf>,
+}
+
+/// What the board's console receives.
+#[derive(Clone, Debug, Default)]
+pub enum Input {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The standard input; a terminal is put into raw mode until the run ends.
+    Stdin,
+    /// Each step in turn: wait until its text has appeared, then send.
+    Script(Vec<Step>),
+}
+
+/// Wait for a text on the console, after whatever the step before waited for; then send bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub after: String,
+    pub send: Vec<u8>,
+}
+
+/// Where the console goes besides the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    #[default]
+    Nowhere,
+    /// Standard output, colours and all.
+    Coloured,
+    /// Standard output, escape sequences taken out.
+    Plain,
+}
+
+impl Echo {
+    /// Colours on a terminal that wants them (https://no-color.org), plain text elsewhere.
+    pub fn standard_output() -> Self {
+        use std::io::IsTerminal;
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        if std::io::stdout().is_terminal() && wanted {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
+    }
+}

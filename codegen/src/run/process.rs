@@ -1,0 +1,378 @@
+//! One QEMU process: started, listened to, ended by its own process id.
+//!
+//! 1. Scratch files are made anew.
+//! 2. QEMU starts with pipes; where `setpriv` exists, QEMU gets SIGKILL if this process ends first, however it ends.
+//! 3. A thread reads the console and a second one QEMU's own messages; a third one forwards the keyboard. All send to
+//!    this one, which parses, echoes, plays the input script and keeps the deadline.
+//! 4. The run is over when the console is closed (QEMU has ended), at the deadline, or by the escape key and `q`.
+
+use std::io::{Read, Write, stdin, stdout};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::ansi::Plain;
+use super::machine::log_file;
+use super::terminal::Raw;
+use super::{Echo, Input, Machine, Options, Report, RunError, Step, Transcript, Verdict, log};
+
+const QEMU: &str = "qemu-system-aarch64";
+/// Ends QEMU with us, also when we are killed.
+const SETPRIV: &str = "/usr/bin/setpriv";
+
+enum Event {
+    Console(Vec<u8>),
+    Message(Vec<u8>),
+    Keys(Vec<u8>),
+    ConsoleClosed,
+}
+
+/// Boots `image` on `machine` and reports what came of it; `name` is the report's.
+///
+/// The console's lines are returned beside the report, for those who look for more than the report holds.
+pub fn run(
+    name: &str,
+    machine: &Machine,
+    image: &Path,
+    options: &Options,
+) -> Result<(Report, Transcript), RunError> {
+    let scratch = match &options.scratch {
+        Some(directory) => directory.clone(),
+        None => image.with_file_name("scratch"),
+    };
+    machine.prepare(&scratch)?;
+    let mut child = start(&machine.arguments(image, &scratch, options))?;
+    let (send, receive) = channel();
+    let keyboard = child.stdin.take();
+    if let Some(console) = child.stdout.take() {
+        let send = send.clone();
+        thread::spawn(move || {
+            forward(console, &send, Event::Console);
+            let _ = send.send(Event::ConsoleClosed);
+        });
+    }
+    if let Some(messages) = child.stderr.take() {
+        let send = send.clone();
+        thread::spawn(move || forward(messages, &send, Event::Message));
+    }
+    let raw = match options.input {
+        Input::Stdin => {
+            thread::spawn(move || forward(stdin(), &send, Event::Keys));
+            Raw::enter()
+        }
+        _ => None,
+    };
+    let mut session = Session::new(options, keyboard, raw.is_some());
+    let ending = session.listen(&receive);
+    drop(raw);
+    let status = match ending {
+        // The pipe is closed, so QEMU is about to end or has ended.
+        Ending::Closed => child.wait(),
+        Ending::Deadline | Ending::Keys => child.kill().and_then(|()| child.wait()),
+    };
+    let status = status.map_err(|error| RunError::Start {
+        program: QEMU.into(),
+        error,
+    })?;
+    // What QEMU said last may still be on its way.
+    thread::sleep(Duration::from_millis(if status.success() { 0 } else { 50 }));
+    while let Ok(Event::Message(bytes)) = receive.try_recv() {
+        session.message(&bytes);
+    }
+    session.end_line();
+    let transcript = session.transcript;
+    let (verdict, reason) = judge(&transcript, ending, options, &status.to_string());
+    let report = Report {
+        name: name.to_owned(),
+        verdict,
+        reason,
+        vms: transcript.vms.clone(),
+        counters: transcript.counters.clone(),
+        figures: transcript.figures.clone(),
+        log: log::read(&log_file(&scratch))?,
+        icount: options.icount,
+    };
+    Ok((report, transcript))
+}
+
+fn start(arguments: &[String]) -> Result<Child, RunError> {
+    let mut command = if Path::new(SETPRIV).exists() {
+        let mut command = Command::new(SETPRIV);
+        command.args(["--pdeathsig", "KILL", "--", QEMU]);
+        command
+    } else {
+        Command::new(QEMU)
+    };
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| RunError::Start {
+            program: QEMU.into(),
+            error,
+        })
+}
+
+fn forward(mut from: impl Read, to: &Sender<Event>, event: fn(Vec<u8>) -> Event) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.send(event(buffer[..count].to_vec())).is_err() {
+            return;
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Closed,
+    Deadline,
+    Keys,
+}
+
+/// The result line decides; without one, why there is none.
+fn judge(seen: &Transcript, ending: Ending, options: &Options, status: &str) -> (Verdict, String) {
+    if let Some(line) = &seen.differs {
+        return (Verdict::Differs, line.clone());
+    }
+    if let Some(line) = &seen.stopped {
+        return (Verdict::Stopped, line.clone());
+    }
+    match (seen.result, ending) {
+        (Some(true), _) => (Verdict::Pass, "result: pass".into()),
+        (Some(false), _) => (Verdict::Fail, "result: fail".into()),
+        (None, Ending::Deadline) => {
+            let seconds = options.timeout.unwrap_or_default().as_secs();
+            (Verdict::Timeout, format!("no result within {seconds} s"))
+        }
+        (None, Ending::Keys) => (Verdict::Quit, "ended from the keyboard".into()),
+        (None, Ending::Closed) => (
+            Verdict::Silent,
+            format!("QEMU ended without a result ({status})"),
+        ),
+    }
+}
+
+/// A run while it goes on.
+struct Session<'a> {
+    transcript: Transcript,
+    /// The line being received.
+    partial: Vec<u8>,
+    echo: Echo,
+    filter: Plain,
+    keyboard: Option<ChildStdin>,
+    script: &'a [Step],
+    /// Text since the script's last step, lines joined by "\n".
+    unmatched: String,
+    deadline: Option<Instant>,
+    escape: u8,
+    /// The keyboard is a terminal, where escape and `q` end the run.
+    interactive: bool,
+    escaped: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(options: &'a Options, keyboard: Option<ChildStdin>, interactive: bool) -> Self {
+        let script = match &options.input {
+            Input::Script(steps) => steps.as_slice(),
+            _ => &[],
+        };
+        Self {
+            transcript: Transcript::default(),
+            partial: Vec::new(),
+            echo: options.echo,
+            filter: Plain::default(),
+            keyboard,
+            script,
+            unmatched: String::new(),
+            deadline: options.timeout.map(|timeout| Instant::now() + timeout),
+            escape: options.escape,
+            interactive,
+            escaped: false,
+        }
+    }
+
+    fn listen(&mut self, events: &Receiver<Event>) -> Ending {
+        loop {
+            let event = match self.deadline {
+                Some(deadline) => {
+                    match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                        Ok(event) => event,
+                        Err(RecvTimeoutError::Timeout) => return Ending::Deadline,
+                        Err(RecvTimeoutError::Disconnected) => return Ending::Closed,
+                    }
+                }
+                None => match events.recv() {
+                    Ok(event) => event,
+                    Err(_) => return Ending::Closed,
+                },
+            };
+            match event {
+                Event::Console(bytes) => self.console(&bytes),
+                Event::Message(bytes) => self.message(&bytes),
+                Event::Keys(bytes) => {
+                    if self.keys(&bytes) {
+                        return Ending::Keys;
+                    }
+                }
+                Event::ConsoleClosed => return Ending::Closed,
+            }
+        }
+    }
+
+    fn console(&mut self, bytes: &[u8]) {
+        self.show(bytes);
+        let plain = Plain::default().filter(bytes);
+        self.unmatched.push_str(&String::from_utf8_lossy(&plain));
+        for &byte in bytes {
+            if byte == b'\n' {
+                self.end_line();
+            } else {
+                self.partial.push(byte);
+            }
+        }
+        while let Some((step, rest)) = self.script.split_first() {
+            let Some(at) = self.unmatched.find(&step.after) else {
+                break;
+            };
+            self.unmatched.drain(..at + step.after.len());
+            self.script = rest;
+            self.send(&step.send);
+        }
+    }
+
+    fn show(&mut self, bytes: &[u8]) {
+        let text = match self.echo {
+            Echo::Nowhere => return,
+            Echo::Coloured => bytes.to_vec(),
+            Echo::Plain => self
+                .filter
+                .filter(bytes)
+                .into_iter()
+                .filter(|&byte| byte != b'\r')
+                .collect(),
+        };
+        // A reader that went away (`| head`) is no reason to end the run.
+        let _ = stdout().write_all(&text).and_then(|()| stdout().flush());
+    }
+
+    /// QEMU's own messages, such as an option it does not know.
+    fn message(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        if self.echo != Echo::Nowhere {
+            eprint!("{text}");
+        }
+        self.transcript
+            .lines
+            .extend(text.lines().map(|line| format!("qemu: {line}")));
+    }
+
+    fn end_line(&mut self) {
+        if !self.partial.is_empty() {
+            let line = std::mem::take(&mut self.partial);
+            self.transcript.line(&String::from_utf8_lossy(&line));
+        }
+    }
+
+    /// True: the user wants to leave.
+    fn keys(&mut self, bytes: &[u8]) -> bool {
+        if self.interactive && self.escape != 0 {
+            for &byte in bytes {
+                if self.escaped && byte == b'q' {
+                    return true;
+                }
+                self.escaped = byte == self.escape && !self.escaped;
+            }
+        }
+        self.send(bytes);
+        false
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        // QEMU that is gone is noticed where its console closes.
+        if let Some(keyboard) = &mut self.keyboard {
+            let _ = keyboard.write_all(bytes).and_then(|()| keyboard.flush());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(options: &Options) -> Session<'_> {
+        Session::new(options, None, true)
+    }
+
+    #[test]
+    fn lines_are_put_together_from_pieces() {
+        let options = Options::default();
+        let mut session = session(&options);
+        for piece in ["bulkhead: res", "ult: pass\r", "\nbulk"] {
+            session.console(piece.as_bytes());
+        }
+        assert_eq!(session.transcript.result, Some(true));
+        assert_eq!(session.transcript.lines, ["bulkhead: result: pass"]);
+    }
+
+    #[test]
+    fn a_script_waits_for_each_of_its_texts_in_turn() {
+        let step = |after: &str| Step {
+            after: after.into(),
+            send: b"x".to_vec(),
+        };
+        let options = Options {
+            input: Input::Script(vec![step("one"), step("two"), step("two")]),
+            ..Options::default()
+        };
+        let mut session = session(&options);
+        session.console(b"two one tw");
+        assert_eq!(session.script.len(), 2);
+        session.console(b"o ");
+        assert_eq!(session.script.len(), 1);
+        session.console(b"two");
+        assert!(session.script.is_empty());
+    }
+
+    #[test]
+    fn escape_and_q_leave_and_escape_twice_does_not() {
+        let options = Options {
+            escape: 0x1d,
+            ..Options::default()
+        };
+        assert!(session(&options).keys(b"\x1dq"));
+        assert!(!session(&options).keys(b"\x1d\x1dq"));
+        assert!(!session(&options).keys(b"q"));
+        let mut two = session(&options);
+        assert!(!two.keys(b"\x1d"));
+        assert!(two.keys(b"q"));
+    }
+
+    #[test]
+    fn the_verdict_names_what_it_rests_on() {
+        let options = Options {
+            timeout: Some(Duration::from_secs(5)),
+            ..Options::default()
+        };
+        let mut seen = Transcript::default();
+        assert_eq!(
+            judge(&seen, Ending::Deadline, &options, "").1,
+            "no result within 5 s"
+        );
+        assert_eq!(
+            judge(&seen, Ending::Closed, &options, "exit status: 1").0,
+            Verdict::Silent
+        );
+        assert_eq!(judge(&seen, Ending::Keys, &options, "").0, Verdict::Quit);
+        seen.line("bulkhead: result: fail");
+        assert_eq!(judge(&seen, Ending::Closed, &options, "").0, Verdict::Fail);
+        seen.line("bulkhead: stopped: x");
+        assert_eq!(
+            judge(&seen, Ending::Closed, &options, "").0,
+            Verdict::Stopped
+        );
+    }
+}
