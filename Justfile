@@ -1,0 +1,61 @@
+# SYSTEM is a name in configs/ or a path to a system's TOML.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+bulkhead := "cargo run --quiet --package codegen --bin bulkhead --"
+# Everything that runs on the bare machine: all partitions, one -p for each.
+partitions := `for f in partitions/*/Cargo.toml; do sed -n 's/^name = "\(.*\)"/-p \1/p' "$f"; done | tr '\n' ' '`
+
+_list:
+    @just --list --unsorted
+
+# Build a system and boot it under QEMU (more: just run demo --help)
+run SYSTEM="demo" *OPTIONS:
+    @{{bulkhead}} run {{SYSTEM}} {{OPTIONS}}
+
+# Show every mistake in a system's TOML at once
+check SYSTEM="demo":
+    @{{bulkhead}} check {{SYSTEM}}
+
+# Show what the build decides: memory, CPUs, interrupt routes, ITS commands, sizes
+plan SYSTEM="demo" *OPTIONS:
+    @{{bulkhead}} plan {{SYSTEM}} {{OPTIONS}}
+
+# Build a system's firmware image into target/bulkhead/SYSTEM
+image SYSTEM="demo":
+    @{{bulkhead}} image {{SYSTEM}}
+
+# Run every test that fits into ten minutes: host suites, then QEMU scenarios
+test *OPTIONS:
+    @tests/all.sh {{OPTIONS}}
+
+# Run the tests that take longer, too
+test-long *OPTIONS:
+    @tests/all.sh --include-ignored {{OPTIONS}}
+
+# Count instructions of every hot path and bytes of the image, beside the marks to beat
+bench *OPTIONS:
+    @{{bulkhead}} bench {{OPTIONS}}
+
+# Write the JSON schemas by which editors complete and check the TOMLs
+schema:
+    @{{bulkhead}} schema
+
+# Format all Rust code
+fmt:
+    cargo fmt --all
+
+# Formatting, clippy and documentation, each without a warning, for the host and for the bare machine
+lint:
+    cargo fmt --all --check
+    cargo clippy --quiet --all-targets -- -D warnings
+    cargo clippy --quiet {{partitions}} --target aarch64-unknown-none -- -D warnings
+    {{bulkhead}} image demo --lint
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
+
+# What a change must pass: lint, then the tests
+ci: lint test
+
+# Remove everything that was built
+clean:
+    cargo clean

@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# Installs what building, running and testing Bulkhead needs on Debian or Ubuntu with rustup.
+#
+#   ./setup.sh            install what is missing; quick and silent about the rest
+#   ./setup.sh --check    only say what is missing (exit status 1 if anything is)
+#
+# Run it as yourself (it uses sudo for packages) or as root. Rust's parts go where your rustup keeps them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+QEMU_MAJOR=10 # the first with everything the tests use: GICv4, the cntfrq CPU property, nested SMMUv3
+RUST=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+list() { sed -n "s/^$1 = \[\(.*\)\]/\1/p" rust-toolchain.toml | tr -d '",'; }
+read -ra COMPONENTS <<<"$(list components)"
+read -ra TARGETS <<<"$(list targets)"
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# --- who we are -------------------------------------------------------------------------------------------------
+# Under sudo, Rust's parts still belong to the user who called.
+as_user() { "$@"; }
+if [[ $EUID == 0 && -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
+    home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+    if [[ -x $home/.cargo/bin/rustup ]]; then
+        PATH=$home/.cargo/bin:$PATH
+        as_user() { sudo -H -u "$SUDO_USER" env "PATH=$PATH" "$@"; }
+    fi
+fi
+callers_path=$PATH
+PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+
+as_root() {
+    if [[ $EUID == 0 ]]; then
+        "$@"
+    elif ! have sudo; then
+        die "packages are missing and there is no sudo: run this script as root"
+    elif [[ -t 0 ]]; then
+        sudo "$@"
+    else
+        sudo -n "$@" || die "sudo wants a password and there is no terminal: run this script as root"
+    fi
+}
+
+# Nothing may ask, nothing may wait for ever.
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+        -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60 -o APT::Install-Recommends=false \
+        -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+# --- what is there ----------------------------------------------------------------------------------------------
+# The major number in a version such as "1:10.0.2+ds-2" or "QEMU emulator version 10.0.2 (...)"; 0 when there is none.
+major() { sed -n '1s/^\(.*version \|[0-9]*:\)\{0,1\}\([0-9]\{1,\}\)\..*/\2/p' | grep . || echo 0; }
+qemu_major() { { qemu-system-aarch64 --version 2>/dev/null || true; } | major; }
+candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([^(].*\)/\1/p'; }
+
+missing=()
+look() {
+    missing=()
+    have cc || missing+=("cc: a C compiler, for linking host programs")
+    have dtc || missing+=("dtc: the device tree compiler")
+    (($(qemu_major) >= QEMU_MAJOR)) || missing+=("qemu-system-aarch64 $QEMU_MAJOR or later")
+    if have rustup; then
+        local installed part
+        if installed=$(as_user rustup component list --installed --toolchain "$RUST" 2>/dev/null); then
+            for part in "${COMPONENTS[@]}" "${TARGETS[@]/#/rust-std-}"; do
+                # Host components carry the host's triple, targets' libraries the target's.
+                grep -q "^$part\(-\|$\)" <<<"$installed" || missing+=("Rust $RUST: $part")
+            done
+        else
+            missing+=("Rust $RUST")
+        fi
+    else
+        missing+=("rustup: install it first")
+    fi
+    have just || missing+=("just: the command runner")
+}
+lacks() { printf '%s\n' "${missing[@]}" | grep -q "^$1"; }
+
+# --- how it gets there ------------------------------------------------------------------------------------------
+updated=
+update() {
+    [[ -n $updated ]] && return
+    updated=yes
+    say "reading package lists"
+    # A broken third-party list is no reason to stop: what we need is asked for by name below.
+    apt update || say "apt-get update had errors; going on"
+}
+
+# The repository that this machine takes its release from.
+mirror() {
+    apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v codename="$1" '$1 == codename && $2 == "main" { print $3; exit }'
+}
+
+qemu_package=qemu-system-arm
+install_qemu() {
+    update
+    if (($(candidate $qemu_package | major) >= QEMU_MAJOR)); then
+        apt install $qemu_package
+        return
+    fi
+    local ID='' VERSION_CODENAME='' suite uri
+    . /etc/os-release
+    case $ID in
+        debian)
+            suite=$VERSION_CODENAME-backports
+            if [[ -z $(mirror "$suite") ]]; then
+                uri=$(mirror "$VERSION_CODENAME")
+                [[ -n $uri ]] || die "apt's sources have no $VERSION_CODENAME main; add $suite by hand, then run this again"
+                say "adding $suite to apt's sources"
+                as_root sh -c "echo 'deb $uri $suite main' >/etc/apt/sources.list.d/$suite.list"
+                updated='' && update
+            fi
+            apt install -t "$suite" $qemu_package
+            ;;
+        ubuntu)
+            # The release's own is older; newer ones come through the Ubuntu Cloud Archive.
+            apt install software-properties-common
+            as_root add-apt-repository -y cloud-archive:flamingo </dev/null ||
+                die "no QEMU $QEMU_MAJOR for Ubuntu $VERSION_CODENAME: install one by hand, then run this again"
+            updated='' && update
+            apt install $qemu_package
+            ;;
+        *) die "not Debian or Ubuntu: install qemu-system-aarch64 $QEMU_MAJOR or later by hand, then run this again" ;;
+    esac
+}
+
+install_rust() {
+    if lacks "Rust $RUST\$"; then
+        say "installing Rust $RUST"
+        as_user rustup toolchain install "$RUST" --profile minimal --no-self-update
+    fi
+    as_user rustup component add --toolchain "$RUST" "${COMPONENTS[@]}"
+    as_user rustup target add --toolchain "$RUST" "${TARGETS[@]}"
+}
+
+install_just() {
+    have apt-cache && update
+    if [[ -n $(candidate just) ]]; then
+        apt install just
+    else
+        say "building just (a few minutes)"
+        as_user cargo "+$RUST" install just --locked --quiet
+    fi
+}
+
+# --- do it ------------------------------------------------------------------------------------------------------
+case ${1:-} in
+    '') ;;
+    --check)
+        look
+        ((${#missing[@]} == 0)) && exit 0
+        printf 'missing: %s\n' "${missing[@]}"
+        exit 1
+        ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0"; [[ $1 == --help || $1 == -h ]] && exit 0; exit 2 ;;
+esac
+
+look
+((${#missing[@]} == 0)) && exit 0
+printf 'setup: missing: %s\n' "${missing[@]}"
+if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
+
+if lacks cc || lacks dtc || lacks qemu; then
+    have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
+fi
+packages=()
+lacks cc && packages+=(gcc libc6-dev)
+lacks dtc && packages+=(device-tree-compiler)
+if ((${#packages[@]})); then
+    update
+    say "installing ${packages[*]}"
+    apt install "${packages[@]}"
+fi
+if lacks qemu; then
+    say "installing QEMU"
+    install_qemu
+fi
+if lacks Rust; then install_rust; fi
+if lacks just; then install_just; fi
+
+hash -r
+look
+((${#missing[@]} == 0)) || die "still missing after installation: ${missing[*]}"
+PATH=$callers_path have just || say "add $(dirname "$(command -v just)") to PATH"
+say "done"

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs every suite to its end and closes with one line for all of them: "N passed, N failed".
+#
+#   tests/all.sh [OPTION]...     options of the test programs, such as --include-ignored or a name to filter by
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+started=$SECONDS
+cargo test --no-fail-fast -- "$@" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+# Every suite ends with "test result: ok. 3 passed; 0 failed; 1 ignored; ...".
+read -r passed failed ignored < <(awk '/^test result: / {
+    for (i = 1; i <= NF; i++) { if ($(i + 1) ~ /^passed/) p += $i; if ($(i + 1) ~ /^failed/) f += $i; if ($(i + 1) ~ /^ignored/) g += $i }
+} END { print p + 0, f + 0, g + 0 }' "$log")
+
+# A suite that did not even build or run has failed, too.
+if ((status != 0 && failed == 0)); then failed=1; fi
+if ((failed)); then
+    printf '\nfailures:\n'
+    grep -aE '^test .*FAILED$|^error' "$log" | sort -u
+fi
+printf '\nall suites in %d s, %d left out as too long (just test-long)\n' $((SECONDS - started)) "$ignored"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+exit "$status"
