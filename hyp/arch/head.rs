@@ -1,0 +1,157 @@
+//! The first instructions: image header, entry of the first CPU and of the others, EL2's MMU on.
+//!
+//! Called by whatever loaded the image, with the MMU off (arm64 boot protocol: Linux, Documentation/arch/arm64/booting),
+//! and by firmware's PSCI CPU_ON with the CPU's index as context. Order, for each CPU:
+//!
+//! 1. exceptions masked, EL2's vectors in place, `SCTLR_EL2` to a known value with MMU and caches off;
+//! 2. first CPU only: EL and address checked, image and tables dropped from the caches, `.bss` cleared, the image's
+//!    pages given their permissions in EL2's own table;
+//! 3. MAIR, TCR, TTBR0, TLBs dropped, MMU and caches on;
+//! 4. the CPU's stack, with room for the trap frame at its top, and on to Rust.
+//!
+//! x0 at entry (a device tree, usually) is ignored: the plan is the only source. Big-endian entry and relocation are
+//! not supported; a wrong EL or address is one line on the UART.
+
+use crate::plan_data::PLAN;
+use core::arch::global_asm;
+use plan::translation::{EL2_MAIR, EL2_T0SZ};
+
+/// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2, SCTLR_EL2).
+const SCTLR_OFF: u64 = 0x30c5_0830;
+/// The same with M, C, SA, I and WXN.
+const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
+/// TCR_EL2 without PS: RES1 bits, inner shareable, write-back walks.
+const TCR: u64 = 1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | EL2_T0SZ;
+/// HCR_EL2 until a vPE is there: RW, TSC; interrupts to EL2.
+const HCR_BOOT: u64 = 1 << 31 | 1 << 19 | 1 << 5 | 1 << 4 | 1 << 3;
+
+global_asm!(
+    r#"
+    .section .head, "ax"
+    .global _start
+_start:
+    b       first_cpu
+    nop
+    .quad   TEXT_OFFSET
+    .quad   IMAGE_SIZE
+    .quad   0x2                     // little-endian, 4 KiB pages, placed near the base of RAM
+    .quad   0, 0, 0
+    .ascii  "ARM\x64"
+    .long   0
+
+first_cpu:
+    msr     daifset, #0xf
+    mrs     x9, CurrentEL
+    adr     x0, wrong_el
+    cmp     x9, #0x8
+    b.ne    complain
+    adr     x0, wrong_address
+    adr     x9, _start
+    ldr     x10, =HYP_BASE
+    cmp     x9, x10
+    b.ne    complain
+    mrs     x27, cntpct_el0
+    bl      quiet
+
+    // What the loader left in the caches for memory that is written before they are on must never come back.
+    ldr     x9, =__bss_start
+    ldr     x10, =ROOM_END
+1:  dc      ivac, x9
+    add     x9, x9, #64
+    cmp     x9, x10
+    b.lo    1b
+    dsb     sy
+    ldr     x9, =__bss_start
+    ldr     x10, =__bss_end
+2:  stp     xzr, xzr, [x9], #16
+    stp     xzr, xzr, [x9], #16
+    cmp     x9, x10
+    b.lo    2b
+
+    mov     x28, #0
+    ldr     x9, =FIRST_FRAME
+    mov     sp, x9
+    bl      {protect}
+    bl      translate
+    mov     x0, x27
+    mov     x29, xzr
+    mov     x30, xzr
+    b       {first}
+
+    .global other_cpu
+other_cpu:
+    msr     daifset, #0xf
+    mov     x28, x0
+    bl      quiet
+    ldr     x9, =FIRST_FRAME
+    ldr     x10, =STACK_SIZE
+    madd    x9, x28, x10, x9
+    mov     sp, x9
+    bl      translate
+    mov     x0, x28
+    mov     x29, xzr
+    mov     x30, xzr
+    b       {other}
+
+// Vectors, and no translation or trap left from before.
+quiet:
+    msr     spsel, #1
+    ldr     x9, =vectors
+    msr     vbar_el2, x9
+    ldr     x9, ={sctlr_off}
+    msr     sctlr_el2, x9
+    ldr     x9, ={hcr}
+    msr     hcr_el2, x9
+    isb
+    ret
+
+translate:
+    ldr     x9, ={mair}
+    msr     mair_el2, x9
+    ldr     x9, ={tcr}
+    mrs     x10, id_aa64mmfr0_el1   // PS = PARange: verify.rs checks it before an address above is used
+    and     x10, x10, #0xf
+    cmp     x10, #5                 // 48 bits are all that these tables can say
+    mov     x11, #5
+    csel    x10, x10, x11, lo
+    bfi     x9, x10, #16, #3
+    msr     tcr_el2, x9
+    ldr     x9, =EL2_TTBR
+    msr     ttbr0_el2, x9
+    isb
+    ic      iallu
+    tlbi    alle2
+    tlbi    alle1
+    dsb     nsh
+    isb
+    ldr     x9, ={sctlr_on}
+    msr     sctlr_el2, x9
+    isb
+    ret
+
+// x0: text. Any EL, any address, no stack.
+complain:
+    ldr     x1, ={uart}
+3:  ldrb    w2, [x0], #1
+    cbz     w2, 4f
+    strb    w2, [x1]
+    b       3b
+4:  wfi
+    b       4b
+wrong_el:
+    .asciz  "bulkhead: stopped: not entered at EL2\r\n"
+wrong_address:
+    .asciz  "bulkhead: stopped: not loaded where the plan puts it (RAM base + text_offset)\r\n"
+    .balign 4
+    .ltorg
+    "#,
+    protect = sym super::mmu::protect_image,
+    first = sym crate::first_cpu,
+    other = sym crate::other_cpu,
+    sctlr_off = const SCTLR_OFF,
+    sctlr_on = const SCTLR_ON,
+    tcr = const TCR,
+    mair = const EL2_MAIR,
+    hcr = const HCR_BOOT,
+    uart = const PLAN.board.uart.base.value(),
+);

@@ -1,0 +1,99 @@
+//! EL2's own translation: the image's pages get their permissions; caches are cleaned for guests.
+//!
+//! codegen maps the blocks that hold the image page by page, all of them writable and not executable. Only the linker
+//! knows where text ends, so boot gives the first pages what they are: text read and execute, constants read only
+//! (DDI 0487 D8.3, stage 1, one privilege level: AP\[2\] is bit 7, XN bit 54). Nothing is ever both writable and
+//! executable; SCTLR_EL2.WXN makes it a rule.
+
+use core::arch::asm;
+use core::ptr;
+use plan::translation::EL2_T0SZ;
+use plan::{Pa, Vm};
+
+const PAGE: u64 = 4096;
+const READ_ONLY: u64 = 1 << 7;
+const EXECUTE_NEVER: u64 = 1 << 54;
+const TABLE_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// Bytes of a cache line that every maintenance loop here steps by: the smallest that the architecture's users have.
+const LINE: u64 = 64;
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __text_end: u8;
+    static __rodata_end: u8;
+    static EL2_TTBR: u8;
+}
+
+// The walk below begins at level 1.
+const _: () = assert!(EL2_T0SZ == 25);
+
+/// Gives the image's pages their permissions. Runs once, on the first CPU, MMU off.
+pub extern "C" fn protect_image() {
+    let text_end = ptr::addr_of!(__text_end) as u64;
+    let end = ptr::addr_of!(__rodata_end) as u64;
+    let mut page = ptr::addr_of!(__image_start) as u64;
+    while page < end {
+        let entry = page_entry(page);
+        // SAFETY: `entry` points into the level-3 table that codegen made for this page; nothing else runs yet.
+        let value = unsafe { entry.read_volatile() };
+        let value = if page < text_end { value & !EXECUTE_NEVER | READ_ONLY } else { value | READ_ONLY };
+        // SAFETY: as above.
+        unsafe { entry.write_volatile(value) };
+        // SAFETY: invalidates the line just written past the caches, so that no older copy of it is walked.
+        unsafe { asm!("dc ivac, {}", in(reg) entry, options(nostack, preserves_flags)) };
+        page = page.wrapping_add(PAGE);
+    }
+    super::sysreg::dsb_sy();
+}
+
+/// The level-3 descriptor of a page of the image.
+fn page_entry(page: u64) -> *mut u64 {
+    let mut table = ptr::addr_of!(EL2_TTBR) as u64;
+    for shift in [30, 21] {
+        let entry = (table as *const u64).wrapping_add((page >> shift & 0x1ff) as usize);
+        // SAFETY: levels 1 and 2 of the image's addresses are table descriptors by construction (codegen), so
+        // `entry` lies inside a table of the image.
+        table = unsafe { entry.read_volatile() } & TABLE_ADDRESS;
+    }
+    (table as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
+}
+
+/// Zeroes memory of the hypervisor or of a VM that does not run. Multiples of 64 bytes.
+pub fn clear(base: Pa, bytes: u64) {
+    let mut line = base.value();
+    let end = line.wrapping_add(bytes);
+    while line < end {
+        // SAFETY: the range comes from the plan, which gives it to nobody else, and it is Normal memory; DCZID_EL0
+        // was checked to say 64 bytes.
+        unsafe { asm!("dc zva, {}", in(reg) line, options(nostack, preserves_flags)) };
+        line = line.wrapping_add(LINE);
+    }
+}
+
+/// Writes a range back to the point of coherency: its readers may have their caches off.
+pub fn clean(base: Pa, bytes: u64) {
+    let mut line = base.value() & !(LINE - 1);
+    let end = base.value().wrapping_add(bytes);
+    while line < end {
+        // SAFETY: cleaning changes no value.
+        unsafe { asm!("dc cvac, {}", in(reg) line, options(nostack, preserves_flags)) };
+        line = line.wrapping_add(LINE);
+    }
+    super::sysreg::dsb_sy();
+}
+
+/// Copies a VM's payload into its memory, clears what follows, and makes both visible to a guest whose MMU is off.
+pub fn load(vm: &Vm) {
+    for load in vm.loads {
+        let to = load.to.value() as *mut u8;
+        // SAFETY: the plan checked that the destination is the VM's own memory, which is apart from the image's; the
+        // VM does not run. The bytes are plain data.
+        unsafe { ptr::copy_nonoverlapping(load.bytes.as_ptr(), to, load.bytes.len()) };
+        let bytes = load.bytes.len() as u64;
+        let after = to.wrapping_add(load.bytes.len());
+        // SAFETY: as above, for the bytes that the plan wants cleared.
+        unsafe { ptr::write_bytes(after, 0, load.clear as usize) };
+        clean(load.to, bytes.wrapping_add(load.clear));
+    }
+    super::sysreg::invalidate_instructions();
+}

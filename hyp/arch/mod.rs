@@ -1,0 +1,11 @@
+//! What only an AArch64 CPU at EL2 can do: registers, barriers, translation, vectors, firmware calls.
+//!
+//! Most of the image's unsafe code lives here, behind functions that are safe to call (docs/safety.md).
+
+pub mod head;
+pub mod mmio;
+pub mod mmu;
+pub mod probe;
+pub mod smc;
+pub mod sysreg;
+pub mod vectors;

@@ -1,0 +1,85 @@
+//! System registers by name, and barriers.
+//!
+//! `read!` and `write!` are for `arch` alone: what a write means for memory safety is known only beside its use, where
+//! its barrier is too. Names that the assembler does not know are given as S<op0>_<op1>_<Cn>_<Cm>_<op2>.
+
+use core::arch::asm;
+
+/// Reads a system register. Reads of the interrupt controller have effects; none touches memory that Rust knows.
+macro_rules! read {
+    ($name:literal) => {{
+        let value: u64;
+        // SAFETY: reading this register is permitted at EL2 and changes no memory that Rust knows of.
+        unsafe { core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, nomem, preserves_flags)) };
+        value
+    }};
+}
+
+/// Writes a system register. The compiler keeps memory accesses on their side of it.
+macro_rules! write {
+    ($name:literal, $value:expr) => {{
+        let value: u64 = $value;
+        // SAFETY: the function that holds this write says why the new value is right, and follows it with the barrier
+        // it needs.
+        unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack, preserves_flags)) }
+    }};
+}
+
+pub(crate) use {read, write};
+
+/// What follows sees the effect of register writes before.
+pub fn isb() {
+    // SAFETY: a barrier.
+    unsafe { asm!("isb", options(nostack, preserves_flags)) }
+}
+
+/// All memory accesses and maintenance before are complete for everyone.
+pub fn dsb_sy() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
+}
+
+/// Stores before are seen, by the CPUs of the board, before what follows.
+pub fn dsb_ish() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
+}
+
+/// New instructions were written and cleaned: no CPU may run old ones.
+pub fn invalidate_instructions() {
+    // SAFETY: drops cached copies only.
+    unsafe { asm!("ic ialluis", "dsb ish", "isb", options(nostack, preserves_flags)) }
+}
+
+/// Drops the translations of the VM whose VMID is in VTTBR_EL2, on every CPU.
+pub fn invalidate_guest_translations() {
+    // SAFETY: drops cached copies only.
+    unsafe { asm!("tlbi vmalls12e1is", "dsb ish", "isb", options(nostack, preserves_flags)) }
+}
+
+/// Sleeps until an interrupt is pending, masked or not.
+pub fn wfi() {
+    // SAFETY: waits; the caller looks at what woke it.
+    unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) }
+}
+
+/// A hint inside a polling loop.
+pub fn pause() {
+    // SAFETY: a hint.
+    unsafe { asm!("yield", options(nomem, nostack, preserves_flags)) }
+}
+
+/// The system counter, not before what precedes it.
+pub fn ticks() -> u64 {
+    read!("cntpct_el0")
+}
+
+/// Ticks of the system counter in a second.
+pub fn ticks_per_second() -> u64 {
+    read!("cntfrq_el0")
+}
+
+/// Affinity fields of this CPU's MPIDR_EL1.
+pub fn affinity() -> u64 {
+    read!("mpidr_el1") & 0xff_00ff_ffff
+}

@@ -1,0 +1,90 @@
+//! The board's UART: a PL011 (Arm DDI 0183).
+//!
+//! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it needs them. Every call
+//! is short: nothing here waits, except `write_all`, whose wait is bounded.
+
+use crate::arch::mmio::Word;
+use plan::Pa;
+
+const DR: u64 = 0x00;
+const FR: u64 = 0x18;
+const LCR_H: u64 = 0x2c;
+const CR: u64 = 0x30;
+const IMSC: u64 = 0x38;
+const ICR: u64 = 0x44;
+
+const FR_RX_EMPTY: u32 = 1 << 4;
+const FR_TX_FULL: u32 = 1 << 5;
+const INT_RX: u32 = 1 << 4;
+const INT_TX: u32 = 1 << 5;
+const INT_RX_TIMEOUT: u32 = 1 << 6;
+
+/// Polls of a full FIFO before a character is given up: a second and more at any speed in use.
+const PATIENCE: u32 = 10_000_000;
+
+pub struct Pl011 {
+    data: Word,
+    flags: Word,
+    mask: Word,
+    clear: Word,
+    line: Word,
+    control: Word,
+}
+
+impl Pl011 {
+    pub const fn new(base: Pa) -> Self {
+        Self {
+            data: Word::new(base.offset(DR)),
+            flags: Word::new(base.offset(FR)),
+            mask: Word::new(base.offset(IMSC)),
+            clear: Word::new(base.offset(ICR)),
+            line: Word::new(base.offset(LCR_H)),
+            control: Word::new(base.offset(CR)),
+        }
+    }
+
+    /// 8 bits, FIFOs on, both directions on, no interrupt.
+    pub fn enable(&self) {
+        self.mask.write(0);
+        self.clear.write(0x7ff);
+        self.line.write(0x70);
+        self.control.write(0x301);
+    }
+
+    /// Puts one byte into the FIFO; false if it is full.
+    pub fn put(&self, byte: u8) -> bool {
+        if self.flags.read() & FR_TX_FULL != 0 {
+            return false;
+        }
+        self.data.write(u32::from(byte));
+        true
+    }
+
+    /// Takes one byte that was received.
+    pub fn get(&self) -> Option<u8> {
+        if self.flags.read() & FR_RX_EMPTY != 0 {
+            return None;
+        }
+        Some(self.data.read() as u8)
+    }
+
+    /// Interrupts: always for input, for output only while `output` waits.
+    pub fn interrupts(&self, output: bool) {
+        self.mask.write(INT_RX | INT_RX_TIMEOUT | if output { INT_TX } else { 0 });
+    }
+
+    pub fn acknowledge(&self) {
+        self.clear.write(INT_RX | INT_RX_TIMEOUT | INT_TX);
+    }
+
+    /// Writes all of it, waiting for room within bounds: for boot, for the last lines and for EL2's own end.
+    pub fn write_all(&self, text: &[u8]) {
+        for &byte in text {
+            let mut patience = PATIENCE;
+            while !self.put(byte) && patience > 0 {
+                patience = patience.wrapping_sub(1);
+                crate::arch::sysreg::pause();
+            }
+        }
+    }
+}
