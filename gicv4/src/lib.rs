@@ -1,2 +1,30 @@
+#![doc = include_str!("../README.md")]
 #![no_std]
+#![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
+#[cfg(feature = "model")]
+extern crate std;
+
+pub mod command;
+pub mod dist;
+pub mod doorbell;
+mod error;
+pub mod frame;
+pub mod hw;
+pub mod intid;
+pub mod its;
+pub mod layout;
+pub mod list_regs;
+pub mod lpi;
+#[cfg(feature = "model")]
+pub mod model;
+pub mod queue;
+pub mod redist;
+pub mod regs;
+pub mod vpe;
+pub mod vpe41;
+
+pub use error::{Error, Stuck, Wait};
+pub use frame::Frame;
+pub use intid::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};

@@ -1,0 +1,177 @@
+//! The distributor: bring-up, and operations on shared peripheral interrupts.
+//!
+//! Owns the GICD frame. One CPU brings it up; afterwards any CPU may use the operations of distinct SPIs, except `set_edge`, which
+//! reads and writes a register of 16 SPIs: callers that share one keep a lock. Follows IHI 0069H 12.9.
+//!
+//! 1. `verify`: GICD_TYPER and PIDR2.
+//! 2. `enable`: CTLR = 0, wait; affinity routing on; every SPI Group 1, disabled, not pending, not active, one priority; wait;
+//!    Group 1 on. Affinity routing comes before everything that it changes the meaning of.
+//!
+//! Not supported: Group 0 and Secure interrupts, message-based SPIs, extended SPIs, legacy operation (ARE = 0).
+
+use crate::error::{Error, Wait, poll};
+use crate::frame::Frame;
+use crate::intid::{IntId, Kind};
+use crate::regs::gicd::{self, GICD_CTLR, GICD_TYPER, PIDR2};
+use tock_registers::LocalRegisterCopy;
+
+/// What is relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// SPIs at least: INTIDs 32..32 + spis.
+    pub spis: u32,
+    pub lpis: bool,
+    /// GICD_TYPER.DVIS: direct injection of virtual LPIs.
+    pub virtual_lpis: bool,
+    /// INTID bits at least.
+    pub intid_bits: u8,
+}
+
+/// The distributor's frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Dist<F> {
+    frame: F,
+}
+
+impl<F: Frame> Dist<F> {
+    pub const fn new(frame: F) -> Self {
+        Self { frame }
+    }
+
+    pub fn typer(&self) -> LocalRegisterCopy<u32, GICD_TYPER::Register> {
+        LocalRegisterCopy::new(self.frame.read32(gicd::TYPER))
+    }
+
+    /// Number of SPIs, at most 988.
+    pub fn spis(&self) -> u32 {
+        (self.typer().read(GICD_TYPER::ITLinesNumber) * 32).min(988)
+    }
+
+    pub fn verify(&self, expect: &Expect) -> Result<(), Error> {
+        let pidr2 = LocalRegisterCopy::<u32, PIDR2::Register>::new(self.frame.read32(gicd::PIDR2));
+        let revision = pidr2.read(PIDR2::ArchRev);
+        if revision < 3 {
+            let (expected, found) = (3, u64::from(revision));
+            return Err(Error::Differs {
+                register: "GICD_PIDR2",
+                field: "ArchRev",
+                expected,
+                found,
+            });
+        }
+        let typer = self.typer();
+        for (field, expected, found) in [
+            ("SPIs (ITLinesNumber)", expect.spis, self.spis()),
+            ("LPIS", u32::from(expect.lpis), typer.read(GICD_TYPER::LPIS)),
+            ("DVIS", u32::from(expect.virtual_lpis), typer.read(GICD_TYPER::DVIS)),
+            ("IDbits + 1", u32::from(expect.intid_bits), typer.read(GICD_TYPER::IDbits) + 1),
+        ] {
+            if found < expected {
+                let (expected, found) = (u64::from(expected), u64::from(found));
+                return Err(Error::Differs { register: "GICD_TYPER", field, expected, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the distributor up with all SPIs disabled at `priority`. The routes of SPIs are left as they are.
+    pub fn enable(&self, priority: u8, polls: u32) -> Result<(), Error> {
+        self.frame.write32(gicd::CTLR, 0);
+        self.wait_for_writes(polls)?;
+        self.frame.write32(gicd::CTLR, GICD_CTLR::ARE::SET.value);
+        self.wait_for_writes(polls)?;
+        for n in 1..=self.spis().div_ceil(32) as usize {
+            self.frame.write32(gicd::ICENABLER + 4 * n, u32::MAX);
+            self.frame.write32(gicd::ICPENDR + 4 * n, u32::MAX);
+            self.frame.write32(gicd::ICACTIVER + 4 * n, u32::MAX);
+            self.frame.write32(gicd::IGROUPR + 4 * n, u32::MAX);
+            self.frame.write32(gicd::IGRPMODR + 4 * n, 0);
+            for word in 8 * n..8 * (n + 1) {
+                self.frame.write32(gicd::IPRIORITYR + 4 * word, u32::from_ne_bytes([priority; 4]));
+            }
+        }
+        self.wait_for_writes(polls)?;
+        self.frame
+            .write32(gicd::CTLR, GICD_CTLR::ARE::SET.value | GICD_CTLR::EnableGrp1::SET.value);
+        self.wait_for_writes(polls)
+    }
+
+    /// Waits until disables and changes of CTLR have taken effect.
+    pub fn wait_for_writes(&self, polls: u32) -> Result<(), Error> {
+        poll(polls, Wait::RegisterWrites, || {
+            let control =
+                LocalRegisterCopy::<u32, GICD_CTLR::Register>::new(self.frame.read32(gicd::CTLR));
+            if control.is_set(GICD_CTLR::RWP) { Err(u64::from(control.get())) } else { Ok(()) }
+        })
+    }
+}
+
+/// Operations on one SPI. Any other INTID does nothing, and reads as false.
+impl<F: Frame> Dist<F> {
+    #[inline]
+    fn set_bit(&self, bank: usize, intid: IntId) {
+        if let (32..1020, n) = (intid.value(), intid.value() as usize) {
+            self.frame.write32(bank + n / 32 * 4, 1 << (n % 32));
+        }
+    }
+    #[inline]
+    fn bit(&self, bank: usize, intid: IntId) -> bool {
+        match (intid.value(), intid.value() as usize) {
+            (32..1020, n) => self.frame.read32(bank + n / 32 * 4) & (1 << (n % 32)) != 0,
+            _ => false,
+        }
+    }
+    #[inline]
+    pub fn enable_spi(&self, intid: IntId) {
+        self.set_bit(gicd::ISENABLER, intid);
+    }
+    /// Takes effect when [`Self::wait_for_writes`] is over.
+    #[inline]
+    pub fn disable_spi(&self, intid: IntId) {
+        self.set_bit(gicd::ICENABLER, intid);
+    }
+    #[inline]
+    pub fn set_pending(&self, intid: IntId) {
+        self.set_bit(gicd::ISPENDR, intid);
+    }
+    #[inline]
+    pub fn clear_pending(&self, intid: IntId) {
+        self.set_bit(gicd::ICPENDR, intid);
+    }
+    #[inline]
+    pub fn set_active(&self, intid: IntId) {
+        self.set_bit(gicd::ISACTIVER, intid);
+    }
+    #[inline]
+    pub fn clear_active(&self, intid: IntId) {
+        self.set_bit(gicd::ICACTIVER, intid);
+    }
+    pub fn is_enabled(&self, intid: IntId) -> bool {
+        self.bit(gicd::ISENABLER, intid)
+    }
+    pub fn is_pending(&self, intid: IntId) -> bool {
+        self.bit(gicd::ISPENDR, intid)
+    }
+    pub fn is_active(&self, intid: IntId) -> bool {
+        self.bit(gicd::ISACTIVER, intid)
+    }
+    pub fn set_priority(&self, intid: IntId, priority: u8) {
+        if intid.kind() == Kind::Spi && intid.value() < 1020 {
+            self.frame.write8(gicd::IPRIORITYR + intid.value() as usize, priority);
+        }
+    }
+    /// Routes the SPI to the CPU with this MPIDR_EL1; only the affinity fields count.
+    pub fn route(&self, intid: IntId, mpidr: u64) {
+        if intid.kind() == Kind::Spi && intid.value() < 1020 {
+            self.frame.write64(gicd::IROUTER + 8 * intid.value() as usize, mpidr & 0xff_00ff_ffff);
+        }
+    }
+    /// Edge-triggered or level-sensitive; only while disabled.
+    pub fn set_edge(&self, intid: IntId, edge: bool) {
+        if let (32..1020, n) = (intid.value(), intid.value() as usize) {
+            let (register, bit) = (gicd::ICFGR + n / 16 * 4, 2 << (2 * (n % 16)));
+            let config = self.frame.read32(register);
+            self.frame.write32(register, if edge { config | bit } else { config & !bit });
+        }
+    }
+}

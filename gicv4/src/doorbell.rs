@@ -1,0 +1,197 @@
+//! Doorbells of GICv4.0: a physical LPI for each vPE, worked through a proxy device.
+//!
+//! A doorbell is an LPI that no event maps to (only VMAPTI names it), so no command could mask, clear or move it. Hence a
+//! *proxy*: an event of a device that does not exist, mapped to the same LPI; INV, CLEAR and MOVI on it act on the doorbell.
+//! The sequences here are lists of encoded commands; the caller runs them through its [`crate::queue::Queue`].
+//! Follows IHI 0069H 5.3 and 5.6.2.
+//!
+//! [`Doorbell`] is what to do when, so that a wake-up is never lost and a doorbell never storms (on GICv4.0 it rings on *every*
+//! event while the vPE is not resident):
+//!
+//! ```text
+//!             left(nothing pending)            rang
+//!   Silent ---------- unmask ---------> Armed ------ mask, run ------> Silent
+//!     ^  ^                                |
+//!     |  '--- left(pending): run          | entered: mask and clear
+//!     '---------- entered: clear ---------'
+//! ```
+//!
+//! Masked does not mean deaf: an LPI that becomes pending while disabled stays pending and is delivered after unmask and INV.
+//! So an event between the end of residency and `unmask` is not lost. `clear` comes after the vPE has become resident: from
+//! then on events do not ring, and what it removes is stale.
+//!
+//! Not supported: masking by DirectLPI registers; GICv4.1, whose default doorbells need none of this ([`crate::vpe41`]).
+
+use crate::command::{Command, Encoded};
+use crate::intid::{CollectionId, DeviceId, EventId, IntId, RdBase};
+use crate::lpi::{ConfigTable, LpiConfig};
+
+/// A doorbell LPI and the proxy event that is mapped to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    pub intid: IntId,
+    pub device: DeviceId,
+    pub event: EventId,
+    pub priority: u8,
+}
+
+/// Up to three commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    commands: [Encoded; 3],
+    len: usize,
+}
+
+impl Batch {
+    const fn one_and_sync(command: Command, redistributor: RdBase) -> Self {
+        let sync = Command::Sync { redistributor }.encode();
+        Self { commands: [command.encode(), sync, [0; 4]], len: 2 }
+    }
+    const fn two_and_sync(first: Command, second: Command, redistributor: RdBase) -> Self {
+        let sync = Command::Sync { redistributor }.encode();
+        Self { commands: [first.encode(), second.encode(), sync], len: 3 }
+    }
+    pub const EMPTY: Self = Self { commands: [[0; 4]; 3], len: 0 };
+
+    pub fn as_slice(&self) -> &[Encoded] {
+        self.commands.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl Proxy {
+    /// The priority of doorbells unless chosen otherwise.
+    pub const PRIORITY: u8 = 0xa0;
+
+    pub const fn new(intid: IntId, device: DeviceId, event: EventId) -> Self {
+        Self { intid, device, event, priority: Self::PRIORITY }
+    }
+
+    /// The configuration byte of a masked or unmasked doorbell.
+    pub const fn config(&self, enabled: bool) -> LpiConfig {
+        LpiConfig::new(self.priority, enabled)
+    }
+
+    /// Maps the proxy event, once at boot. The proxy device needs a MAPD before.
+    pub const fn map(&self, collection: CollectionId) -> Command {
+        Command::Mapti { device: self.device, event: self.event, intid: self.intid, collection }
+    }
+
+    /// Writes the configuration byte; the commands make the GIC see it. `redistributor` is where the doorbell is.
+    pub fn mask(&self, config: &mut impl ConfigTable, redistributor: RdBase) -> Batch {
+        self.write(config, false);
+        Batch::one_and_sync(self.inv(), redistributor)
+    }
+
+    /// As [`Self::mask`]. If the doorbell rang while it was masked, it is delivered now.
+    pub fn unmask(&self, config: &mut impl ConfigTable, redistributor: RdBase) -> Batch {
+        self.write(config, true);
+        Batch::one_and_sync(self.inv(), redistributor)
+    }
+
+    /// Takes the pending state away.
+    pub const fn clear(&self, redistributor: RdBase) -> Batch {
+        Batch::one_and_sync(
+            Command::Clear { device: self.device, event: self.event },
+            redistributor,
+        )
+    }
+
+    pub fn mask_and_clear(&self, config: &mut impl ConfigTable, redistributor: RdBase) -> Batch {
+        self.write(config, false);
+        let clear = Command::Clear { device: self.device, event: self.event };
+        Batch::two_and_sync(self.inv(), clear, redistributor)
+    }
+
+    /// Moves the doorbell with its pending state to another collection, whose redistributor is `to`. VMOVP does not do that.
+    pub const fn move_to(&self, collection: CollectionId, to: RdBase) -> Batch {
+        Batch::one_and_sync(
+            Command::Movi { device: self.device, event: self.event, collection },
+            to,
+        )
+    }
+
+    /// The commands of a [`Todo`]; none where the GIC has nothing to do.
+    pub fn commands(
+        &self,
+        todo: Todo,
+        config: &mut impl ConfigTable,
+        redistributor: RdBase,
+    ) -> Batch {
+        match todo {
+            Todo::Nothing | Todo::Run => Batch::EMPTY,
+            Todo::Unmask => self.unmask(config, redistributor),
+            Todo::MaskAndRun => self.mask(config, redistributor),
+            Todo::Clear => self.clear(redistributor),
+            Todo::MaskAndClear => self.mask_and_clear(config, redistributor),
+        }
+    }
+
+    fn write(&self, config: &mut impl ConfigTable, enabled: bool) {
+        config.store(self.intid, self.config(enabled));
+        config.publish();
+    }
+
+    const fn inv(&self) -> Command {
+        Command::Inv { device: self.device, event: self.event }
+    }
+}
+
+/// What follows from a transition of [`Doorbell`]. Whoever gets it does it before the next transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Todo {
+    Nothing,
+    /// The vPE has work: make it runnable.
+    Run,
+    Unmask,
+    /// Mask the doorbell and make the vPE runnable.
+    MaskAndRun,
+    Clear,
+    MaskAndClear,
+}
+
+/// Whether a vPE's doorbell may ring. Begins masked, as the configuration byte in the plan's tables should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doorbell {
+    /// Masked: the vPE is resident, or is known to have work.
+    Silent,
+    /// Unmasked: the vPE waits for it.
+    Armed,
+}
+
+impl Doorbell {
+    /// After [`crate::vpe::Descheduling::finish`], with its `pending`. For a vPE that waits for an interrupt; one that was
+    /// pre-empted stays `Silent`, and nothing needs to be told.
+    pub const fn left(&mut self, pending: bool) -> Todo {
+        match (*self, pending) {
+            (Self::Silent, false) => {
+                *self = Self::Armed;
+                Todo::Unmask
+            }
+            (Self::Armed, false) => Todo::Nothing,
+            (_, true) => Todo::Run,
+        }
+    }
+
+    /// The LPI was acknowledged. One that was on its way while it was masked means nothing.
+    pub const fn rang(&mut self) -> Todo {
+        match *self {
+            Self::Armed => {
+                *self = Self::Silent;
+                Todo::MaskAndRun
+            }
+            Self::Silent => Todo::Nothing,
+        }
+    }
+
+    /// After [`crate::vpe::NonResident::enter`].
+    pub const fn entered(&mut self) -> Todo {
+        match *self {
+            Self::Armed => {
+                *self = Self::Silent;
+                Todo::MaskAndClear
+            }
+            Self::Silent => Todo::Clear,
+        }
+    }
+}

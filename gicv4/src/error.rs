@@ -1,0 +1,96 @@
+//! What can go wrong with the hardware, with what a person needs to understand it.
+
+use core::fmt;
+
+/// Something that was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// GICD_CTLR.RWP or GICR_CTLR.RWP to clear.
+    RegisterWrites,
+    /// GICR_WAKER.ChildrenAsleep to clear.
+    RedistributorAwake,
+    /// GITS_CTLR.Quiescent to be set.
+    ItsQuiescent,
+    /// GITS_CREADR to catch up.
+    CommandsConsumed,
+    /// GITS_CREADR to leave room in the command queue.
+    QueueSpace,
+    /// GICR_VPENDBASER.Dirty to clear.
+    PendingTableClean,
+    /// GICR_VSGIPENDR.Busy to clear.
+    VirtualSgiState,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RegisterWrites => "register writes to take effect (CTLR.RWP)",
+            Self::RedistributorAwake => "the redistributor to wake (GICR_WAKER.ChildrenAsleep)",
+            Self::ItsQuiescent => "the ITS to become quiescent (GITS_CTLR.Quiescent)",
+            Self::CommandsConsumed => "the ITS to consume its commands (GITS_CREADR)",
+            Self::QueueSpace => "room in the ITS command queue (GITS_CREADR)",
+            Self::PendingTableClean => {
+                "the virtual pending table to be clean (GICR_VPENDBASER.Dirty)"
+            }
+            Self::VirtualSgiState => "the state of virtual SGIs (GICR_VSGIPENDR.Busy)",
+        })
+    }
+}
+
+/// The hardware is not what was expected, or did not do what it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A field of an identification register, or the readback of a value written, differs.
+    Differs { register: &'static str, field: &'static str, expected: u64, found: u64 },
+    /// A bounded wait ran out. `register` is what the register last read.
+    Timeout { wait: Wait, register: u64 },
+    /// GITS_CREADR.Stalled: the ITS refuses the command in this slot of the queue.
+    Stalled { slot: u32 },
+    /// The operation needs what this hardware has not, or an INTID it has not.
+    Unsupported { what: &'static str },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Differs { register, field, expected, found } => {
+                write!(f, "{register}.{field} is {found:#x}, expected {expected:#x}")
+            }
+            Self::Timeout { wait, register } => {
+                write!(f, "waited too long for {wait}, which reads {register:#x}")
+            }
+            Self::Stalled { slot } => write!(f, "the ITS stalled at the command in slot {slot}"),
+            Self::Unsupported { what } => write!(f, "not supported by this hardware: {what}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A state transition that did not happen: the state as it was, to try again, and why.
+#[derive(Debug)]
+pub struct Stuck<S> {
+    pub state: S,
+    pub error: Error,
+}
+
+/// Polls `read` up to `polls` times until it gives `Ok`; the last `Err` is the register's value for the error.
+#[inline]
+pub(crate) fn poll<T>(
+    polls: u32,
+    wait: Wait,
+    mut read: impl FnMut() -> Result<T, u64>,
+) -> Result<T, Error> {
+    let mut register = match read() {
+        Ok(done) => return Ok(done),
+        Err(value) => value,
+    };
+    for _ in 1..polls {
+        core::hint::spin_loop();
+        match read() {
+            Ok(done) => return Ok(done),
+            Err(value) => register = value,
+        }
+    }
+    Err(Error::Timeout { wait, register })
+}

@@ -1,0 +1,230 @@
+//! A redistributor: waking it, its LPI tables, and its CPU's SGIs and PPIs.
+//!
+//! Owns one CPU's RD and SGI frames (its VLPI frame belongs to [`crate::vpe`]). Bring-up is done by that CPU; the bit-per-INTID
+//! operations may come from any CPU. Follows IHI 0069H 12.11 and 5.1.
+//!
+//! 1. `verify`: GICR_TYPER names this CPU and has the features that are relied on.
+//! 2. `wake`: GICR_WAKER.ProcessorSleep = 0, wait for ChildrenAsleep = 0.
+//! 3. `reset_private`: all SGIs and PPIs Group 1, disabled, not pending, not active.
+//! 4. `enable_lpis`: PROPBASER, PENDBASER, readback, EnableLPIs = 1. Refused where LPIs are on already and cannot be stopped:
+//!    their tables are then somebody else's.
+//!
+//! Not supported: DirectLPI registers (almost no GIC has them; the ITS does the same), Group 0, extended PPIs.
+
+use crate::error::{Error, Wait, poll};
+use crate::frame::Frame;
+use crate::intid::IntId;
+use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
+use tock_registers::LocalRegisterCopy;
+
+/// What is relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// MPIDR_EL1 of the CPU; only the affinity fields count.
+    pub mpidr: u64,
+    /// Physical LPIs.
+    pub lpis: bool,
+    /// Virtual LPIs.
+    pub virtual_lpis: bool,
+    /// The VLPI frame has GICv4.1 form; compared only with `virtual_lpis`.
+    pub v41: bool,
+}
+
+/// GICR_TYPER.Affinity_Value of a CPU with this MPIDR_EL1.
+pub const fn affinity_value(mpidr: u64) -> u32 {
+    ((mpidr >> 8) & 0xff00_0000) as u32 | (mpidr & 0x00ff_ffff) as u32
+}
+
+/// Bytes from one redistributor to the next (IHI 0069H 12.10): VLPIS adds two frames.
+pub const fn stride(virtual_lpis: bool) -> usize {
+    if virtual_lpis { 0x4_0000 } else { 0x2_0000 }
+}
+
+/// One CPU's redistributor; `F` is the frame at RD_base.
+#[derive(Clone, Copy, Debug)]
+pub struct Redist<F> {
+    frame: F,
+}
+
+impl<F: Frame> Redist<F> {
+    pub const fn new(frame: F) -> Self {
+        Self { frame }
+    }
+
+    pub fn typer(&self) -> LocalRegisterCopy<u64, GICR_TYPER::Register> {
+        LocalRegisterCopy::new(self.frame.read64(gicr::TYPER))
+    }
+
+    /// The number by which ITS commands name it when GITS_TYPER.PTA = 0.
+    pub fn processor_number(&self) -> u16 {
+        self.typer().read(GICR_TYPER::ProcessorNumber) as u16
+    }
+
+    pub fn verify(&self, expect: &Expect) -> Result<(), Error> {
+        let typer = self.typer();
+        let check = |field, expected: u64, found: u64, fine: bool| {
+            if fine {
+                Ok(())
+            } else {
+                Err(Error::Differs { register: "GICR_TYPER", field, expected, found })
+            }
+        };
+        let (expected, found) =
+            (u64::from(affinity_value(expect.mpidr)), typer.read(GICR_TYPER::AffinityValue));
+        check("Affinity_Value", expected, found, expected == found)?;
+        for (field, wanted, found) in [
+            ("PLPIS", expect.lpis, typer.is_set(GICR_TYPER::PLPIS)),
+            ("VLPIS", expect.virtual_lpis, typer.is_set(GICR_TYPER::VLPIS)),
+        ] {
+            check(field, 1, u64::from(found), found || !wanted)?;
+        }
+        let v41 = typer.is_set(GICR_TYPER::RVPEID);
+        check(
+            "RVPEID",
+            u64::from(expect.v41),
+            u64::from(v41),
+            !expect.virtual_lpis || v41 == expect.v41,
+        )
+    }
+
+    pub fn wake(&self, polls: u32) -> Result<(), Error> {
+        let waker = self.frame.read32(gicr::WAKER);
+        self.frame.write32(gicr::WAKER, waker & !GICR_WAKER::ProcessorSleep::SET.value);
+        poll(polls, Wait::RedistributorAwake, || {
+            let waker =
+                LocalRegisterCopy::<u32, GICR_WAKER::Register>::new(self.frame.read32(gicr::WAKER));
+            if waker.is_set(GICR_WAKER::ChildrenAsleep) {
+                Err(u64::from(waker.get()))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Points the redistributor at its LPI tables, which hold valid bytes and zeros, and enables LPIs.
+    pub fn enable_lpis(&self, propbaser: u64, pendbaser: u64, polls: u32) -> Result<(), Error> {
+        self.disable_lpis(polls)?;
+        self.frame.write64(gicr::PROPBASER, propbaser);
+        self.frame.write64(gicr::PENDBASER, pendbaser);
+        // The registers read with their reserved bits as zero, and PTZ is write-only.
+        let propbaser_fields = GICR_PROPBASER::IDbits::SET.value
+            | GICR_PROPBASER::InnerCache::SET.value
+            | GICR_PROPBASER::Shareability::SET.value
+            | GICR_PROPBASER::PhysicalAddress::SET.value;
+        let pendbaser_fields = GICR_PENDBASER::InnerCache::SET.value
+            | GICR_PENDBASER::Shareability::SET.value
+            | GICR_PENDBASER::PhysicalAddress::SET.value;
+        for (register, offset, written, fields) in [
+            ("GICR_PROPBASER", gicr::PROPBASER, propbaser, propbaser_fields),
+            ("GICR_PENDBASER", gicr::PENDBASER, pendbaser, pendbaser_fields),
+        ] {
+            let (expected, found) = (written & fields, self.frame.read64(offset) & fields);
+            if expected != found {
+                return Err(Error::Differs { register, field: "readback", expected, found });
+            }
+        }
+        self.frame.write32(gicr::CTLR, GICR_CTLR::EnableLPIs::SET.value);
+        Ok(())
+    }
+
+    fn disable_lpis(&self, polls: u32) -> Result<(), Error> {
+        let control = self.control();
+        if !control.is_set(GICR_CTLR::EnableLPIs) {
+            return Ok(());
+        }
+        self.frame.write32(gicr::CTLR, control.get() & !GICR_CTLR::EnableLPIs::SET.value);
+        if self.control().is_set(GICR_CTLR::EnableLPIs) {
+            return Err(Error::Unsupported {
+                what: "LPIs that firmware enabled for good (GICR_CTLR.EnableLPIs)",
+            });
+        }
+        self.wait_for_writes(polls)
+    }
+
+    /// SGIs and PPIs: Group 1, disabled, not pending, not active, priority `priority`.
+    pub fn reset_private(&self, priority: u8, polls: u32) -> Result<(), Error> {
+        self.frame.write32(gicr::ICENABLER0, u32::MAX);
+        self.wait_for_writes(polls)?;
+        self.frame.write32(gicr::ICPENDR0, u32::MAX);
+        self.frame.write32(gicr::ICACTIVER0, u32::MAX);
+        self.frame.write32(gicr::IGROUPR0, u32::MAX);
+        self.frame.write32(gicr::IGRPMODR0, 0);
+        for word in 0..8 {
+            self.frame.write32(gicr::IPRIORITYR + 4 * word, u32::from_ne_bytes([priority; 4]));
+        }
+        Ok(())
+    }
+
+    /// Waits until disables have taken effect.
+    pub fn wait_for_writes(&self, polls: u32) -> Result<(), Error> {
+        poll(polls, Wait::RegisterWrites, || {
+            let control = self.control();
+            if control.is_set(GICR_CTLR::RWP) { Err(u64::from(control.get())) } else { Ok(()) }
+        })
+    }
+
+    fn control(&self) -> LocalRegisterCopy<u32, GICR_CTLR::Register> {
+        LocalRegisterCopy::new(self.frame.read32(gicr::CTLR))
+    }
+}
+
+/// Operations on one SGI or PPI. Any other INTID does nothing, and reads as false.
+impl<F: Frame> Redist<F> {
+    #[inline]
+    fn set_bit(&self, register: usize, intid: IntId) {
+        if intid.value() < 32 {
+            self.frame.write32(register, 1 << intid.value());
+        }
+    }
+    #[inline]
+    fn bit(&self, register: usize, intid: IntId) -> bool {
+        intid.value() < 32 && self.frame.read32(register) & (1 << intid.value()) != 0
+    }
+    #[inline]
+    pub fn enable(&self, intid: IntId) {
+        self.set_bit(gicr::ISENABLER0, intid);
+    }
+    /// Takes effect when [`Self::wait_for_writes`] is over.
+    #[inline]
+    pub fn disable(&self, intid: IntId) {
+        self.set_bit(gicr::ICENABLER0, intid);
+    }
+    #[inline]
+    pub fn set_pending(&self, intid: IntId) {
+        self.set_bit(gicr::ISPENDR0, intid);
+    }
+    #[inline]
+    pub fn clear_pending(&self, intid: IntId) {
+        self.set_bit(gicr::ICPENDR0, intid);
+    }
+    #[inline]
+    pub fn set_active(&self, intid: IntId) {
+        self.set_bit(gicr::ISACTIVER0, intid);
+    }
+    #[inline]
+    pub fn clear_active(&self, intid: IntId) {
+        self.set_bit(gicr::ICACTIVER0, intid);
+    }
+    pub fn is_enabled(&self, intid: IntId) -> bool {
+        self.bit(gicr::ISENABLER0, intid)
+    }
+    pub fn is_pending(&self, intid: IntId) -> bool {
+        self.bit(gicr::ISPENDR0, intid)
+    }
+    pub fn is_active(&self, intid: IntId) -> bool {
+        self.bit(gicr::ISACTIVER0, intid)
+    }
+    pub fn set_priority(&self, intid: IntId, priority: u8) {
+        if intid.value() < 32 {
+            self.frame.write8(gicr::IPRIORITYR + intid.value() as usize, priority);
+        }
+    }
+    /// Edge-triggered or level-sensitive; only PPIs have a choice, and only while disabled.
+    pub fn set_edge(&self, intid: IntId, edge: bool) {
+        if let 16..32 = intid.value() {
+            let bit = 2 << (2 * (intid.value() - 16));
+            let config = self.frame.read32(gicr::ICFGR1);
+            self.frame.write32(gicr::ICFGR1, if edge { config | bit } else { config & !bit });
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A redistributor's VLPI frame: residency of virtual PEs (IHI 0069H 12.11).
+//!
+//! Offsets count from RD_base. GICv4.0 and v4.1 share offsets and little else: the v4.1 layouts have names ending in `_V41`.
+
+use tock_registers::register_bitfields;
+
+/// VLPI_base from RD_base.
+pub const VLPI_FRAME: usize = 0x2_0000;
+pub const VPROPBASER: usize = VLPI_FRAME + 0x0070;
+pub const VPENDBASER: usize = VLPI_FRAME + 0x0078;
+/// GICv4.1.
+pub const VSGIR: usize = VLPI_FRAME + 0x0080;
+/// GICv4.1.
+pub const VSGIPENDR: usize = VLPI_FRAME + 0x0088;
+
+register_bitfields! [u64,
+    pub GICR_VPROPBASER [
+        /// vINTID bits minus one.
+        IDbits OFFSET(0) NUMBITS(5) [],
+        InnerCache OFFSET(7) NUMBITS(3) [],
+        Shareability OFFSET(10) NUMBITS(2) [],
+        /// PA 51:12 of the virtual LPI configuration table.
+        PhysicalAddress OFFSET(12) NUMBITS(40) [],
+        OuterCache OFFSET(56) NUMBITS(3) []
+    ],
+    pub GICR_VPENDBASER [
+        InnerCache OFFSET(7) NUMBITS(3) [],
+        Shareability OFFSET(10) NUMBITS(2) [],
+        /// PA 51:16 of the virtual pending table.
+        PhysicalAddress OFFSET(16) NUMBITS(36) [],
+        OuterCache OFFSET(56) NUMBITS(3) [],
+        Dirty OFFSET(60) NUMBITS(1) [],
+        PendingLast OFFSET(61) NUMBITS(1) [],
+        IDAI OFFSET(62) NUMBITS(1) [],
+        Valid OFFSET(63) NUMBITS(1) []
+    ],
+    /// GICv4.1: the vPE table itself.
+    pub GICR_VPROPBASER_V41 [
+        /// Pages minus one.
+        Size OFFSET(0) NUMBITS(7) [],
+        InnerCache OFFSET(7) NUMBITS(3) [],
+        Shareability OFFSET(10) NUMBITS(2) [],
+        PhysicalAddress OFFSET(12) NUMBITS(40) [],
+        /// The table is all zero.
+        Z OFFSET(52) NUMBITS(1) [],
+        PageSize OFFSET(53) NUMBITS(2) [],
+        Indirect OFFSET(55) NUMBITS(1) [],
+        OuterCache OFFSET(56) NUMBITS(3) [],
+        /// Doublewords of one entry minus one; read-only.
+        EntrySize OFFSET(59) NUMBITS(3) [],
+        Valid OFFSET(63) NUMBITS(1) []
+    ],
+    pub GICR_VPENDBASER_V41 [
+        VPEID OFFSET(0) NUMBITS(16) [],
+        VGrp1En OFFSET(58) NUMBITS(1) [],
+        VGrp0En OFFSET(59) NUMBITS(1) [],
+        Dirty OFFSET(60) NUMBITS(1) [],
+        PendingLast OFFSET(61) NUMBITS(1) [],
+        /// Ask for the default doorbell when the vPE stops being resident.
+        Doorbell OFFSET(62) NUMBITS(1) [],
+        Valid OFFSET(63) NUMBITS(1) []
+    ]
+];
+
+register_bitfields! [u32,
+    pub GICR_VSGIR [
+        VPEID OFFSET(0) NUMBITS(16) []
+    ],
+    pub GICR_VSGIPENDR [
+        Pending OFFSET(0) NUMBITS(16) [],
+        Busy OFFSET(31) NUMBITS(1) []
+    ]
+];

@@ -1,0 +1,158 @@
+//! Residency of a vPE on GICv4.0, as a typestate.
+//!
+//! A redistributor has at most one resident vPE, and a vPE is resident on at most one redistributor. Both are values here:
+//! [`Vacant`] is the redistributor's VLPI frame with nobody in it, [`NonResident`] a vPE that is nowhere. `enter` takes both and
+//! gives [`Resident`]; what leaves gives both back. Follows IHI 0069H 5.6 and GICR_VPENDBASER in 12.11.
+//!
+//! ```text
+//! NonResident + Vacant --enter--> Resident --leave--> Descheduling --finish--> NonResident + Vacant + "something is pending"
+//! ```
+//!
+//! 1. `enter`: VPROPBASER, then VPENDBASER with Valid and PendingLast set: two stores. From here on vLPIs are signalled to the
+//!    guest and doorbells do not ring.
+//! 2. `leave`: wait for Dirty = 0 (clearing Valid while the GIC still reads the table is UNPREDICTABLE), then clear Valid.
+//! 3. `finish`: wait for Dirty = 0 again; only then PendingLast is meant, and the table in memory is complete.
+//!
+//! Moving a vPE to another redistributor needs VMOVP and VSYNC between `finish` there and `enter` here;
+//! [`NonResident::move_to`] makes the commands, so they exist only for a vPE that is nowhere.
+//!
+//! A vPE that never leaves costs nothing more. Not supported: GICv4.1, which is [`crate::vpe41`].
+
+use crate::command::{Command, Encoded};
+use crate::error::{Error, Stuck, Wait, poll};
+use crate::frame::Frame;
+use crate::intid::{RdBase, VpeId};
+use crate::regs::vlpi::{self, GICR_VPENDBASER};
+
+const VALID: u64 = GICR_VPENDBASER::Valid::SET.value;
+const DIRTY: u64 = GICR_VPENDBASER::Dirty::SET.value;
+const PENDING_LAST: u64 = GICR_VPENDBASER::PendingLast::SET.value;
+const IDAI: u64 = GICR_VPENDBASER::IDAI::SET.value;
+
+/// The VLPI frame of a redistributor without a resident vPE.
+#[derive(Debug)]
+pub struct Vacant<F> {
+    frame: F,
+}
+
+impl<F: Frame> Vacant<F> {
+    /// Takes the redistributor (`F` is the frame at RD_base, as for [`crate::redist::Redist`]) and evicts what firmware left.
+    pub fn take(frame: F, polls: u32) -> Result<Self, Error> {
+        wait_clean(&frame, polls)?;
+        let value = frame.read64(vlpi::VPENDBASER);
+        if value & VALID != 0 {
+            frame.write64(vlpi::VPENDBASER, value & !VALID & !PENDING_LAST);
+            wait_clean(&frame, polls)?;
+        }
+        Ok(Self { frame })
+    }
+
+    /// Gives the frame back.
+    pub fn release(self) -> F {
+        self.frame
+    }
+}
+
+/// A vPE that is not resident anywhere.
+#[derive(Debug)]
+pub struct NonResident {
+    vpropbaser: u64,
+    /// With what the GIC said in IDAI last time.
+    vpendbaser: u64,
+}
+
+impl NonResident {
+    /// A vPE from its two constants ([`crate::layout::vpropbaser`], [`crate::layout::vpendbaser`]). One such value for each vPE:
+    /// two would be two residencies.
+    pub const fn new(vpropbaser: u64, vpendbaser: u64) -> Self {
+        Self { vpropbaser, vpendbaser: vpendbaser & !(VALID | DIRTY) | PENDING_LAST }
+    }
+
+    /// Makes the vPE resident. Clear its doorbell afterwards: one that was pending before is stale now.
+    #[inline]
+    pub fn enter<F: Frame>(self, on: Vacant<F>) -> Resident<F> {
+        on.frame.write64(vlpi::VPROPBASER, self.vpropbaser);
+        on.frame.write64(vlpi::VPENDBASER, self.vpendbaser | VALID);
+        Resident { frame: on.frame, vpe: self }
+    }
+
+    /// Commands that move the vPE to another redistributor: VMOVP and VSYNC, to be consumed before it enters there. For a GIC whose
+    /// GITS_TYPER.VMOVP is 1. The doorbell is moved by [`crate::doorbell::Doorbell::move_to`].
+    pub const fn move_to(&mut self, vpe: VpeId, redistributor: RdBase) -> [Encoded; 2] {
+        [
+            Command::Vmovp { vpe, redistributor, sequence: 0, its_list: 0 }.encode(),
+            Command::Vsync { vpe }.encode(),
+        ]
+    }
+}
+
+/// A vPE whose vLPIs go straight to it.
+#[derive(Debug)]
+pub struct Resident<F> {
+    frame: F,
+    vpe: NonResident,
+}
+
+impl<F: Frame> Resident<F> {
+    /// Ends the residency. Waits at most `polls` reads for the GIC to have read the pending table.
+    #[inline]
+    pub fn leave(self, polls: u32) -> Result<Descheduling<F>, Stuck<Self>> {
+        match wait_clean(&self.frame, polls) {
+            Ok(value) => {
+                self.frame.write64(vlpi::VPENDBASER, value & !VALID);
+                Ok(Descheduling { frame: self.frame, vpe: self.vpe })
+            }
+            Err(error) => Err(Stuck { state: self, error }),
+        }
+    }
+
+    /// True once the GIC has read the pending table after `enter`: what was pending is signalled now.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.frame.read64(vlpi::VPENDBASER) & DIRTY == 0
+    }
+}
+
+/// A vPE whose pending state is on its way back to memory.
+#[derive(Debug)]
+pub struct Descheduling<F> {
+    frame: F,
+    vpe: NonResident,
+}
+
+/// What is left when a vPE has left.
+#[derive(Debug)]
+pub struct Left<F> {
+    pub vpe: NonResident,
+    pub redistributor: Vacant<F>,
+    /// GICR_VPENDBASER.PendingLast: an enabled vLPI is pending, the vPE should run again without waiting for a doorbell. False:
+    /// the next event rings, or has rung, the doorbell.
+    pub pending: bool,
+}
+
+impl<F: Frame> Descheduling<F> {
+    /// Waits until the pending table is complete in memory, at most `polls` reads.
+    #[inline]
+    pub fn finish(self, polls: u32) -> Result<Left<F>, Stuck<Self>> {
+        match wait_clean(&self.frame, polls) {
+            Ok(value) => {
+                let vpendbaser = (self.vpe.vpendbaser & !IDAI) | (value & IDAI);
+                Ok(Left {
+                    vpe: NonResident { vpendbaser, ..self.vpe },
+                    redistributor: Vacant { frame: self.frame },
+                    pending: value & PENDING_LAST != 0,
+                })
+            }
+            Err(error) => Err(Stuck { state: self, error }),
+        }
+    }
+}
+
+/// The register's value with Dirty clear.
+#[inline]
+fn wait_clean<F: Frame>(frame: &F, polls: u32) -> Result<u64, Error> {
+    poll(polls, Wait::PendingTableClean, || match frame.read64(vlpi::VPENDBASER) {
+        value if value & DIRTY == 0 => Ok(value),
+        value => Err(value),
+    })
+}

@@ -1,0 +1,175 @@
+//! Residency of a vPE on GICv4.1, as a typestate.
+//!
+//! The same states as [`crate::vpe`], other registers: the redistributor knows the vPE table (VPROPBASER, once at boot), and a vPE
+//! becomes resident by its number alone. On leaving, software says whether it wants to be called again: `Blocked` asks for the
+//! default doorbell (guaranteed to ring if nothing was pending), `Preempted` does not. IHI 0069H 5.6.3 and GICR_VPENDBASER in 12.11.
+//!
+//! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR; `pending_sgis` reads their pending state.
+
+use crate::error::{Error, Stuck, Wait, poll};
+use crate::frame::Frame;
+use crate::intid::VpeId;
+use crate::regs::vlpi::{
+    self, GICR_VPENDBASER_V41, GICR_VPROPBASER_V41, GICR_VSGIPENDR, GICR_VSGIR,
+};
+
+const VALID: u64 = GICR_VPENDBASER_V41::Valid::SET.value;
+const DIRTY: u64 = GICR_VPENDBASER_V41::Dirty::SET.value;
+const PENDING_LAST: u64 = GICR_VPENDBASER_V41::PendingLast::SET.value;
+const DOORBELL: u64 = GICR_VPENDBASER_V41::Doorbell::SET.value;
+
+/// A GICv4.1 redistributor without a resident vPE.
+#[derive(Debug)]
+pub struct VacantV41<F> {
+    frame: F,
+}
+
+impl<F: Frame> VacantV41<F> {
+    /// Takes the redistributor, evicts what firmware left and gives it the vPE table ([`crate::layout::vpropbaser_v41`]).
+    pub fn take(frame: F, vpropbaser: u64, polls: u32) -> Result<Self, Error> {
+        let value = wait_clean(&frame, polls)?;
+        if value & VALID != 0 {
+            frame.write64(vlpi::VPENDBASER, PENDING_LAST);
+            wait_clean(&frame, polls)?;
+        }
+        frame.write64(vlpi::VPROPBASER, vpropbaser);
+        // Z is a hint to the GIC about this write; it need not read back.
+        let expected = vpropbaser & !GICR_VPROPBASER_V41::Z::SET.value;
+        let found = frame.read64(vlpi::VPROPBASER) & !GICR_VPROPBASER_V41::Z::SET.value;
+        if expected != found {
+            return Err(Error::Differs {
+                register: "GICR_VPROPBASER",
+                field: "readback",
+                expected,
+                found,
+            });
+        }
+        Ok(Self { frame })
+    }
+
+    /// Gives the frame back.
+    pub fn release(self) -> F {
+        self.frame
+    }
+
+    /// Pending state of the virtual SGIs of any vPE, a bit for each (GICR_VSGIR, GICR_VSGIPENDR).
+    pub fn pending_sgis(&self, vpe: VpeId, polls: u32) -> Result<u16, Error> {
+        pending_sgis(&self.frame, vpe, polls)
+    }
+}
+
+/// A vPE that is not resident anywhere.
+#[derive(Debug)]
+pub struct NonResidentV41 {
+    /// VPENDBASER with Valid.
+    entry: u64,
+}
+
+impl NonResidentV41 {
+    /// A vPE from its constant ([`crate::layout::vpendbaser_v41`]). One such value for each vPE.
+    pub const fn new(vpendbaser: u64) -> Self {
+        Self { entry: vpendbaser & !(DIRTY | PENDING_LAST | DOORBELL) | VALID }
+    }
+
+    #[inline]
+    pub fn enter<F: Frame>(self, on: VacantV41<F>) -> ResidentV41<F> {
+        on.frame.write64(vlpi::VPENDBASER, self.entry);
+        ResidentV41 { frame: on.frame, vpe: self }
+    }
+}
+
+/// Why a vPE stops being resident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It waits for an interrupt: ring its default doorbell when one is pending.
+    Blocked,
+    /// It will run again anyway: no doorbell.
+    Preempted,
+}
+
+/// A vPE whose vLPIs and vSGIs go straight to it.
+#[derive(Debug)]
+pub struct ResidentV41<F> {
+    frame: F,
+    vpe: NonResidentV41,
+}
+
+impl<F: Frame> ResidentV41<F> {
+    #[inline]
+    pub fn leave(self, reason: Reason, polls: u32) -> Result<DeschedulingV41<F>, Stuck<Self>> {
+        match wait_clean(&self.frame, polls) {
+            Ok(value) => {
+                let how = match reason {
+                    Reason::Blocked => DOORBELL,
+                    Reason::Preempted => PENDING_LAST,
+                };
+                self.frame
+                    .write64(vlpi::VPENDBASER, value & !(VALID | PENDING_LAST | DOORBELL) | how);
+                Ok(DeschedulingV41 { frame: self.frame, vpe: self.vpe, reason })
+            }
+            Err(error) => Err(Stuck { state: self, error }),
+        }
+    }
+
+    /// True once the GIC has read the vPE's state after `enter`.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.frame.read64(vlpi::VPENDBASER) & DIRTY == 0
+    }
+
+    /// As [`VacantV41::pending_sgis`].
+    pub fn pending_sgis(&self, vpe: VpeId, polls: u32) -> Result<u16, Error> {
+        pending_sgis(&self.frame, vpe, polls)
+    }
+}
+
+/// A vPE whose pending state is on its way back to memory.
+#[derive(Debug)]
+pub struct DeschedulingV41<F> {
+    frame: F,
+    vpe: NonResidentV41,
+    reason: Reason,
+}
+
+/// What is left when a vPE has left.
+#[derive(Debug)]
+pub struct LeftV41<F> {
+    pub vpe: NonResidentV41,
+    pub redistributor: VacantV41<F>,
+    /// Run it again without waiting for a doorbell. Always true after `Preempted`: nothing else would call for it.
+    pub pending: bool,
+}
+
+impl<F: Frame> DeschedulingV41<F> {
+    #[inline]
+    pub fn finish(self, polls: u32) -> Result<LeftV41<F>, Stuck<Self>> {
+        match wait_clean(&self.frame, polls) {
+            Ok(value) => Ok(LeftV41 {
+                vpe: self.vpe,
+                redistributor: VacantV41 { frame: self.frame },
+                pending: value & PENDING_LAST != 0 || self.reason == Reason::Preempted,
+            }),
+            Err(error) => Err(Stuck { state: self, error }),
+        }
+    }
+}
+
+#[inline]
+fn wait_clean<F: Frame>(frame: &F, polls: u32) -> Result<u64, Error> {
+    poll(polls, Wait::PendingTableClean, || match frame.read64(vlpi::VPENDBASER) {
+        value if value & DIRTY == 0 => Ok(value),
+        value => Err(value),
+    })
+}
+
+fn pending_sgis<F: Frame>(frame: &F, vpe: VpeId, polls: u32) -> Result<u16, Error> {
+    frame.write32(vlpi::VSGIR, GICR_VSGIR::VPEID.val(u32::from(vpe.value())).value);
+    poll(polls, Wait::VirtualSgiState, || {
+        let value = frame.read32(vlpi::VSGIPENDR);
+        if value & GICR_VSGIPENDR::Busy::SET.value != 0 {
+            Err(u64::from(value))
+        } else {
+            Ok(value as u16)
+        }
+    })
+}
