@@ -39,9 +39,8 @@ impl Transcript {
         let line = plain(line.trim_end_matches('\r'));
         if let Some(text) = line.strip_prefix("bulkhead: ") {
             self.own(text);
-        } else if let Some((vm, text)) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once("] "))
+        } else if let Some((vm, text)) =
+            line.strip_prefix('[').and_then(|rest| rest.split_once("] "))
             && let Some(figure) = figure(vm, text)
         {
             self.figures.push(figure);
@@ -78,11 +77,7 @@ impl Transcript {
         let Some(columns) = &mut self.table else {
             return;
         };
-        let mut cells = row
-            .trim_end()
-            .trim_end_matches('|')
-            .split('|')
-            .map(str::trim);
+        let mut cells = row.trim_end().trim_end_matches('|').split('|').map(str::trim);
         let Some(name) = cells.next() else { return };
         if columns.is_empty() {
             *columns = cells.map(str::to_owned).collect();
@@ -103,11 +98,7 @@ impl Transcript {
 fn vm_line(text: &str) -> Option<VmLine> {
     let (name, rest) = text.split_once(": ")?;
     let (state, detail) = rest.split_once(", ").unwrap_or((rest, ""));
-    Some(VmLine {
-        name: name.into(),
-        state: state.into(),
-        detail: detail.into(),
-    })
+    Some(VmLine { name: name.into(), state: state.into(), detail: detail.into() })
 }
 
 /// `figure NAME VALUE [UNIT]`.
@@ -115,12 +106,7 @@ fn figure(vm: &str, text: &str) -> Option<Figure> {
     let mut words = text.strip_prefix("figure ")?.split_whitespace();
     let (name, value) = (words.next()?, words.next()?.parse().ok()?);
     let unit = words.collect::<Vec<_>>().join(" ");
-    Some(Figure {
-        vm: vm.into(),
-        name: name.into(),
-        value,
-        unit,
-    })
+    Some(Figure { vm: vm.into(), name: name.into(), value, unit })
 }
 
 #[cfg(test)]
@@ -160,28 +146,16 @@ bulkhead: result: fail\r
         assert_eq!(out.counters["msix/0"]["exits"], 17);
         assert_eq!(out.counters["control/0"]["exits: interrupt"], 100);
         assert_eq!(out.counters.len(), 2);
-        let vms: Vec<_> = out
-            .vms
-            .iter()
-            .map(|vm| (&*vm.name, &*vm.state, &*vm.detail))
-            .collect();
+        let vms: Vec<_> = out.vms.iter().map(|vm| (&*vm.name, &*vm.state, &*vm.detail)).collect();
         assert_eq!(vms[0], ("control", "off", "passed"));
         assert_eq!(vms[1], ("msix", "off", "reported 3"));
         assert_eq!(
             vms[2],
-            (
-                "x",
-                "failed",
-                "instruction abort at 0x1000, esr 0x82000007, far 0x1000"
-            )
+            ("x", "failed", "instruction abort at 0x1000, esr 0x82000007, far 0x1000")
         );
         assert_eq!(out.figures.len(), 2);
         assert_eq!(
-            (
-                &*out.figures[0].vm,
-                out.figures[0].value,
-                &*out.figures[0].unit
-            ),
+            (&*out.figures[0].vm, out.figures[0].value, &*out.figures[0].unit),
             ("control", 412, "ns")
         );
         assert_eq!(out.lines[1], "[control] figure jitter-max 412 ns");

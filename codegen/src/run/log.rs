@@ -10,15 +10,8 @@ const KEPT: usize = 200;
 
 /// What QEMU wrote to the file of `-D`, at most [`KEPT`] lines.
 pub fn read(path: &Path) -> Result<Vec<String>, RunError> {
-    let bytes = fs::read(path).map_err(|error| RunError::File {
-        path: path.to_path_buf(),
-        error,
-    })?;
+    let bytes =
+        fs::read(path).map_err(|error| RunError::File { path: path.to_path_buf(), error })?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .take(KEPT)
-        .map(str::to_owned)
-        .collect())
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).take(KEPT).map(str::to_owned).collect())
 }

@@ -49,11 +49,12 @@ impl Machine {
             let mut uses = system.vms.iter().flat_map(|vm| &vm.devices);
             if uses.any(|used| used.device.value == index) {
                 out.devices.extend(device.qemu.iter().cloned());
-                out.scratch
-                    .extend(device.scratch.iter().map(|file| Scratch {
-                        file: file.file.clone(),
-                        bytes: file.size,
-                    }));
+                out.scratch.extend(
+                    device
+                        .scratch
+                        .iter()
+                        .map(|file| Scratch { file: file.file.clone(), bytes: file.size }),
+                );
             }
         }
         Some(out)
@@ -75,12 +76,7 @@ impl Machine {
         }
         push(&["-kernel", &image.display().to_string()]);
         if options.icount {
-            push(&[
-                "-icount",
-                "shift=0,sleep=off",
-                "-rtc",
-                "base=2026-01-01,clock=vm",
-            ]);
+            push(&["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]);
         }
         if options.gdb {
             push(&["-gdb", "tcp:127.0.0.1:1234", "-S"]);
@@ -132,10 +128,7 @@ mod tests {
             ram_bytes: 1 << 30,
             args: vec!["-nodefaults".into()],
             devices: vec!["-drive".into(), "file={scratch}/nvme0.img,id=nvme0".into()],
-            scratch: vec![Scratch {
-                file: "nvme0.img".into(),
-                bytes: 4096,
-            }],
+            scratch: vec![Scratch { file: "nvme0.img".into(), bytes: 4096 }],
         }
     }
 
@@ -146,9 +139,8 @@ mod tests {
             qemu_args: vec!["-smp".into(), "2".into()],
             ..Options::default()
         };
-        let line = machine()
-            .arguments(Path::new("/i/bulkhead.bin"), Path::new("/s"), &options)
-            .join(" ");
+        let line =
+            machine().arguments(Path::new("/i/bulkhead.bin"), Path::new("/s"), &options).join(" ");
         assert_eq!(
             line,
             "-machine virt,gic-version=4 -cpu cortex-a76 -smp 4 -m 1024M -nodefaults -drive \

@@ -10,12 +10,14 @@
 //! Nothing here interprets a plan: a run is judged by the console alone, as on a board with a serial cable.
 
 mod ansi;
+pub mod bench;
 mod console;
 mod log;
 mod machine;
 mod options;
 mod process;
 mod report;
+mod size;
 mod terminal;
 
 pub use ansi::{Plain, plain};
@@ -24,20 +26,15 @@ pub use machine::{Machine, Scratch};
 pub use options::{Echo, Input, Options, Step};
 pub use process::run;
 pub use report::{Figure, Report, Verdict, VmLine};
+pub use size::{Section, sections};
 
 /// What keeps a run from happening at all; a run that fails is a [`Report`].
 #[derive(Debug)]
 pub enum RunError {
     /// A file or directory of the run could not be made, read or written.
-    File {
-        path: std::path::PathBuf,
-        error: std::io::Error,
-    },
+    File { path: std::path::PathBuf, error: std::io::Error },
     /// QEMU could not be started.
-    Start {
-        program: String,
-        error: std::io::Error,
-    },
+    Start { program: String, error: std::io::Error },
 }
 
 impl std::fmt::Display for RunError {
@@ -45,10 +42,7 @@ impl std::fmt::Display for RunError {
         match self {
             Self::File { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Start { program, error } => {
-                write!(
-                    f,
-                    "cannot start {program}: {error} (./setup.sh installs it)"
-                )
+                write!(f, "cannot start {program}: {error} (./setup.sh installs it)")
             }
         }
     }

@@ -61,10 +61,6 @@ impl Echo {
     pub fn standard_output() -> Self {
         use std::io::IsTerminal;
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        if std::io::stdout().is_terminal() && wanted {
-            Self::Coloured
-        } else {
-            Self::Plain
-        }
+        if std::io::stdout().is_terminal() && wanted { Self::Coloured } else { Self::Plain }
     }
 }

@@ -72,10 +72,7 @@ pub fn run(
         Ending::Closed => child.wait(),
         Ending::Deadline | Ending::Keys => child.kill().and_then(|()| child.wait()),
     };
-    let status = status.map_err(|error| RunError::Start {
-        program: QEMU.into(),
-        error,
-    })?;
+    let status = status.map_err(|error| RunError::Start { program: QEMU.into(), error })?;
     // What QEMU said last may still be on its way.
     thread::sleep(Duration::from_millis(if status.success() { 0 } else { 50 }));
     while let Ok(Event::Message(bytes)) = receive.try_recv() {
@@ -111,10 +108,7 @@ fn start(arguments: &[String]) -> Result<Child, RunError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| RunError::Start {
-            program: QEMU.into(),
-            error,
-        })
+        .map_err(|error| RunError::Start { program: QEMU.into(), error })
 }
 
 fn forward(mut from: impl Read, to: &Sender<Event>, event: fn(Vec<u8>) -> Event) {
@@ -149,10 +143,9 @@ fn judge(seen: &Transcript, ending: Ending, options: &Options, status: &str) -> 
             (Verdict::Timeout, format!("no result within {seconds} s"))
         }
         (None, Ending::Keys) => (Verdict::Quit, "ended from the keyboard".into()),
-        (None, Ending::Closed) => (
-            Verdict::Silent,
-            format!("QEMU ended without a result ({status})"),
-        ),
+        (None, Ending::Closed) => {
+            (Verdict::Silent, format!("QEMU ended without a result ({status})"))
+        }
     }
 }
 
@@ -248,12 +241,9 @@ impl<'a> Session<'a> {
         let text = match self.echo {
             Echo::Nowhere => return,
             Echo::Coloured => bytes.to_vec(),
-            Echo::Plain => self
-                .filter
-                .filter(bytes)
-                .into_iter()
-                .filter(|&byte| byte != b'\r')
-                .collect(),
+            Echo::Plain => {
+                self.filter.filter(bytes).into_iter().filter(|&byte| byte != b'\r').collect()
+            }
         };
         // A reader that went away (`| head`) is no reason to end the run.
         let _ = stdout().write_all(&text).and_then(|()| stdout().flush());
@@ -265,9 +255,7 @@ impl<'a> Session<'a> {
         if self.echo != Echo::Nowhere {
             eprint!("{text}");
         }
-        self.transcript
-            .lines
-            .extend(text.lines().map(|line| format!("qemu: {line}")));
+        self.transcript.lines.extend(text.lines().map(|line| format!("qemu: {line}")));
     }
 
     fn end_line(&mut self) {
@@ -320,10 +308,7 @@ mod tests {
 
     #[test]
     fn a_script_waits_for_each_of_its_texts_in_turn() {
-        let step = |after: &str| Step {
-            after: after.into(),
-            send: b"x".to_vec(),
-        };
+        let step = |after: &str| Step { after: after.into(), send: b"x".to_vec() };
         let options = Options {
             input: Input::Script(vec![step("one"), step("two"), step("two")]),
             ..Options::default()
@@ -339,10 +324,7 @@ mod tests {
 
     #[test]
     fn escape_and_q_leave_and_escape_twice_does_not() {
-        let options = Options {
-            escape: 0x1d,
-            ..Options::default()
-        };
+        let options = Options { escape: 0x1d, ..Options::default() };
         assert!(session(&options).keys(b"\x1dq"));
         assert!(!session(&options).keys(b"\x1d\x1dq"));
         assert!(!session(&options).keys(b"q"));
@@ -353,26 +335,14 @@ mod tests {
 
     #[test]
     fn the_verdict_names_what_it_rests_on() {
-        let options = Options {
-            timeout: Some(Duration::from_secs(5)),
-            ..Options::default()
-        };
+        let options = Options { timeout: Some(Duration::from_secs(5)), ..Options::default() };
         let mut seen = Transcript::default();
-        assert_eq!(
-            judge(&seen, Ending::Deadline, &options, "").1,
-            "no result within 5 s"
-        );
-        assert_eq!(
-            judge(&seen, Ending::Closed, &options, "exit status: 1").0,
-            Verdict::Silent
-        );
+        assert_eq!(judge(&seen, Ending::Deadline, &options, "").1, "no result within 5 s");
+        assert_eq!(judge(&seen, Ending::Closed, &options, "exit status: 1").0, Verdict::Silent);
         assert_eq!(judge(&seen, Ending::Keys, &options, "").0, Verdict::Quit);
         seen.line("bulkhead: result: fail");
         assert_eq!(judge(&seen, Ending::Closed, &options, "").0, Verdict::Fail);
         seen.line("bulkhead: stopped: x");
-        assert_eq!(
-            judge(&seen, Ending::Closed, &options, "").0,
-            Verdict::Stopped
-        );
+        assert_eq!(judge(&seen, Ending::Closed, &options, "").0, Verdict::Stopped);
     }
 }

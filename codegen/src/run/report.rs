@@ -72,9 +72,7 @@ pub struct Figure {
 impl Report {
     /// The counter's value; None when the table has no such vPE. A counter that is not in the table is zero.
     pub fn counter(&self, vpe: &str, counter: &str) -> Option<u64> {
-        self.counters
-            .get(vpe)
-            .map(|column| column.get(counter).copied().unwrap_or(0))
+        self.counters.get(vpe).map(|column| column.get(counter).copied().unwrap_or(0))
     }
 
     /// The last figure of that name.
@@ -92,10 +90,7 @@ impl Report {
 
 /// Writes a value as indented JSON, ending with a newline, and makes the directory if need be.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
-    let failed = |error| RunError::File {
-        path: path.to_path_buf(),
-        error,
-    };
+    let failed = |error| RunError::File { path: path.to_path_buf(), error };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
@@ -134,10 +129,7 @@ mod tests {
         let path = report.write(&directory).expect("write");
         let text = fs::read_to_string(&path).expect("read");
         assert!(text.contains("\"verdict\": \"pass\""));
-        assert_eq!(
-            serde_json::from_str::<Report>(&text).expect("parse"),
-            report
-        );
+        assert_eq!(serde_json::from_str::<Report>(&text).expect("parse"), report);
         fs::remove_dir_all(&directory).expect("remove");
         assert_eq!(report.counter("hello/0", "exits"), Some(7));
         assert_eq!(report.counter("hello/0", "doorbells"), Some(0));

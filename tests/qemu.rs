@@ -1,0 +1,39 @@
+//! QEMU scenarios: each boots a real image and judges it by its console.
+//!
+//! A scenario is a file in `qemu/scenarios` (docs/testing.md says how to write one); what no console can show, such as
+//! two builds giving the same bytes, is a function in `qemu/harness/builds.rs`. Two run at a time: a scenario keeps up to
+//! four host threads busy. Each image is built once, by the command line tool, before the first scenario that needs it.
+#![forbid(unsafe_code)]
+
+#[path = "qemu/harness/builds.rs"]
+mod builds;
+#[path = "qemu/harness/expect.rs"]
+mod expect;
+#[path = "qemu/harness/images.rs"]
+mod images;
+#[path = "qemu/harness/play.rs"]
+mod play;
+#[path = "qemu/harness/scenario.rs"]
+mod scenario;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(2);
+    let images = Arc::new(images::Images::new());
+    let mut trials = Vec::new();
+    for found in scenario::all(&tests::root().join("tests/qemu/scenarios")) {
+        let images = Arc::clone(&images);
+        let long = found.scenario.as_ref().is_ok_and(|scenario| scenario.long);
+        let play = move || play::play(&found.name, &found.scenario?, &images).map_err(Into::into);
+        trials.push(Trial::test(found.title, play).with_ignored_flag(long));
+    }
+    for (title, test) in builds::ALL {
+        trials.push(Trial::test(*title, move || test().map_err(Into::into)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,86 @@
+//! What no console can show: that the same sources give the same bytes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A test's name, and the test.
+type Test = (&'static str, fn() -> Result<(), String>);
+
+pub const ALL: &[Test] = &[("build::the_same_bytes_from_another_place", same_bytes)];
+
+/// Files that must not depend on where or when they are built.
+const COMPARED: [&str; 3] = ["bulkhead.bin", "plan.json", "plan.txt"];
+
+/// Builds the demo here and from a copy of the tree elsewhere, with its own target directory.
+fn same_bytes() -> Result<(), String> {
+    let here = tests::root();
+    run(tests::bulkhead().args(["image", "demo"]))?;
+    let place = Place::new()?;
+    let there = &place.0;
+    copy_tree(here, there)?;
+    run(Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "codegen", "--bin", "bulkhead"])
+        .args(["--", "image", "demo"])
+        .current_dir(there)
+        .env("CARGO_TARGET_DIR", there.join("target")))?;
+    for name in COMPARED {
+        let path = Path::new("target/bulkhead/demo").join(name);
+        let read = |root: &Path| {
+            fs::read(root.join(&path)).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let (one, two) = (read(here)?, read(there)?);
+        if let Some(at) = (0..one.len().max(two.len())).find(|&at| one.get(at) != two.get(at)) {
+            return Err(format!(
+                "{name}: {} and {} bytes, first different at {at:#x}",
+                one.len(),
+                two.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A directory of our own that goes with us.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("bulkhead-elsewhere-{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left behind in a temporary directory hurts nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Everything but what was built and git's own.
+fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", from.display());
+    fs::create_dir_all(to).map_err(failed)?;
+    for entry in fs::read_dir(from).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if path.is_dir() {
+            if name != "target" && name != ".git" {
+                copy_tree(&path, &to.join(name))?;
+            }
+        } else {
+            fs::copy(&path, to.join(name)).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}

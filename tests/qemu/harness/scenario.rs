@@ -1,0 +1,129 @@
+//! A scenario as its TOML file says it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use codegen::run::Verdict;
+use serde::Deserialize;
+
+/// One file in `qemu/scenarios`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// What it shows, in one sentence.
+    pub about: String,
+    /// A name in configs/ or in tests/qemu/systems/.
+    pub system: String,
+    /// Seconds until QEMU is ended; generous, because a run that passes does not wait.
+    #[serde(default = "a_minute")]
+    pub timeout: u64,
+    /// Count instructions.
+    #[serde(default)]
+    pub icount: bool,
+    /// Left out of `just test`.
+    #[serde(default)]
+    pub long: bool,
+    /// More arguments for QEMU, after the board's.
+    #[serde(default)]
+    pub qemu: Vec<String>,
+    /// What is typed on the console.
+    #[serde(default)]
+    pub input: Vec<Typed>,
+    /// Texts that QEMU's log of wrong use may hold; any other line is a failure.
+    #[serde(default)]
+    pub log: Vec<String>,
+    pub expect: Expect,
+}
+
+/// Wait for a text, then type.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typed {
+    pub after: String,
+    pub send: String,
+}
+
+/// What must hold at the end.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    pub verdict: Verdict,
+    /// Texts in this order, each in a later line than the one before.
+    #[serde(default)]
+    pub lines: Vec<String>,
+    /// Texts in exactly one line each.
+    #[serde(default)]
+    pub once: Vec<String>,
+    /// Texts in no line at all.
+    #[serde(default)]
+    pub absent: Vec<String>,
+    /// By VM: how its line in the report begins, such as "off, passed".
+    #[serde(default)]
+    pub vms: BTreeMap<String, String>,
+    #[serde(default)]
+    pub counter: Vec<Counter>,
+    #[serde(default)]
+    pub figure: Vec<Figure>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Counter {
+    /// Such as "msix/0".
+    pub vpe: String,
+    /// As the table names it.
+    pub counter: String,
+    #[serde(default)]
+    pub at_least: u64,
+    #[serde(default = "any")]
+    pub at_most: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Figure {
+    pub name: String,
+    #[serde(default)]
+    pub at_least: u64,
+    #[serde(default = "any")]
+    pub at_most: u64,
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+fn any() -> u64 {
+    u64::MAX
+}
+
+/// A file that was found, readable or not.
+pub struct Found {
+    /// The file's stem.
+    pub name: String,
+    /// How the test is called: "qemu::NAME".
+    pub title: String,
+    pub scenario: Result<Scenario, String>,
+}
+
+/// Every scenario in a directory, sorted by name. A file that cannot be read becomes a test that fails.
+pub fn all(directory: &Path) -> Vec<Found> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let read = |path: &Path| {
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    paths
+        .iter()
+        .map(|path| Found {
+            name: name(path),
+            title: format!("qemu::{}", name(path)),
+            scenario: read(path),
+        })
+        .collect()
+}
