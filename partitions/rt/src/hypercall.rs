@@ -1,0 +1,121 @@
+//! What Bulkhead offers beyond PSCI: results, counters, rings. docs/guest-abi.md has the table.
+//!
+//! On a bare board none of it exists, and HVC with an unknown function is UNDEFINED there; so every call looks at the
+//! device tree first.
+
+use core::fmt;
+
+use crate::Machine;
+use crate::smccc::hvc;
+
+const UID: u32 = 0x8600_ff01;
+const REVISION: u32 = 0x8600_ff03;
+const REPORT: u32 = 0xc600_0001;
+const COUNTER: u32 = 0xc600_0002;
+const SHOW_COUNTERS: u32 = 0xc600_0003;
+const RING: u32 = 0xc600_0004;
+const NOTHING: u32 = 0xc600_0005;
+
+/// A counter that the hypervisor keeps for each vPE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Counter {
+    Exits = 0,
+    ExitsInterrupt = 1,
+    ExitsHvc = 2,
+    ExitsSmc = 3,
+    ExitsSystemRegister = 4,
+    ExitsSgi = 5,
+    ExitsMmio = 6,
+    ExitsDenied = 7,
+    ExitsWfx = 8,
+    ExitsOther = 9,
+    InjectionsSgi = 10,
+    InjectionsTimer = 11,
+    InjectionsSpi = 12,
+    InjectionsDevice = 13,
+    Doorbells = 14,
+    ResidencyChanges = 15,
+    LongestStay = 16,
+    ChannelRings = 17,
+    Overflows = 18,
+}
+
+/// Why a hypercall was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No Bulkhead is underneath, or it does not know the function.
+    NotSupported,
+    /// The peer's VM is off.
+    Denied,
+    InvalidParameters,
+    Other(i64),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotSupported => f.write_str("no such hypercall"),
+            Error::Denied => f.write_str("the peer's VM is off"),
+            Error::InvalidParameters => f.write_str("invalid parameters"),
+            Error::Other(code) => write!(f, "hypercall result {code}"),
+        }
+    }
+}
+
+fn call(function: u32, arguments: [u64; 3]) -> Result<[u64; 4], Error> {
+    if !Machine::get().is_some_and(Machine::has_hypervisor) {
+        return Err(Error::NotSupported);
+    }
+    // SAFETY: only the functions above are called, and none of them touches the caller's memory or code.
+    let result = unsafe { hvc(function, arguments) };
+    Ok(result)
+}
+
+fn checked(function: u32, arguments: [u64; 3]) -> Result<u64, Error> {
+    let [status, value, ..] = call(function, arguments)?;
+    match status as i64 {
+        0 => Ok(value),
+        -1 => Err(Error::NotSupported),
+        -2 => Err(Error::Denied),
+        -3 => Err(Error::InvalidParameters),
+        other => Err(Error::Other(other)),
+    }
+}
+
+/// The hypervisor's UID, as four words.
+pub fn uid() -> Result<[u32; 4], Error> {
+    Ok(call(UID, [0; 3])?.map(|word| word as u32))
+}
+
+/// The hypervisor's revision, major and minor.
+pub fn revision() -> Result<(u64, u64), Error> {
+    let [major, minor, ..] = call(REVISION, [0; 3])?;
+    Ok((major, minor))
+}
+
+/// Records a result: 0 pass, other: a failure code.
+pub fn report(code: u32) -> Result<(), Error> {
+    checked(REPORT, [u64::from(code), 0, 0]).map(drop)
+}
+
+/// Value of a counter of a vPE of this VM.
+pub fn counter(vpe: u32, counter: Counter) -> Result<u64, Error> {
+    checked(COUNTER, [u64::from(vpe), counter as u64, 0])
+}
+
+/// Lets the hypervisor print the table of counters.
+pub fn show_counters() -> Result<(), Error> {
+    checked(SHOW_COUNTERS, [0; 3]).map(drop)
+}
+
+/// Rings the peer of a channel.
+pub fn ring(channel: u32) -> Result<(), Error> {
+    crate::cpu::barrier();
+    checked(RING, [u64::from(channel), 0, 0]).map(drop)
+}
+
+/// Does nothing.
+pub fn nothing() -> Result<(), Error> {
+    checked(NOTHING, [0; 3]).map(drop)
+}

@@ -1,0 +1,301 @@
+//! What the device tree says this VM has.
+//!
+//! Looked up where it is needed, never copied: the tree stays in memory, untouched. docs/guest-abi.md lists the nodes. A tree
+//! of a bare board serves as well; then there is no `/bulkhead` and there are no events and channels.
+
+use dtoolkit::fdt::{Fdt, FdtNode};
+use dtoolkit::standard::NodeStandard;
+use dtoolkit::{Node, Property};
+use spin::Once;
+
+static MACHINE: Once<Machine> = Once::new();
+
+/// The VM as its device tree describes it.
+#[derive(Debug)]
+pub struct Machine {
+    tree: Fdt<'static>,
+    entered: u64,
+}
+
+/// A range of guest physical addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    pub base: u64,
+    pub bytes: u64,
+}
+
+/// A device's event and the interrupt it becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// DeviceID; for a PCI function its bus << 8 | device << 3 | function.
+    pub device_id: u32,
+    /// EventID: what the device writes as MSI data.
+    pub event_id: u32,
+    pub vintid: u32,
+    /// vPE that takes it.
+    pub vpe: u32,
+    /// The board's name of the device.
+    pub device: &'static str,
+}
+
+/// Which end of a channel this VM holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    First,
+    Second,
+}
+
+/// This VM's end of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelEnd {
+    pub name: &'static str,
+    /// RING's argument.
+    pub index: u32,
+    pub memory: Region,
+    /// Interrupt by which the peer rings.
+    pub vintid: u32,
+    pub role: Role,
+}
+
+/// Makes `machine` the one that `Machine::get` gives.
+pub(crate) fn install(machine: Machine) -> &'static Machine {
+    MACHINE.call_once(|| machine)
+}
+
+impl Region {
+    /// One past the last byte.
+    pub fn end(self) -> u64 {
+        self.base.wrapping_add(self.bytes)
+    }
+}
+
+impl Machine {
+    /// # Safety
+    /// `tree` points to a device tree that stays as it is for ever.
+    pub(crate) unsafe fn new(tree: *const u8, entered: u64) -> Self {
+        // SAFETY: the caller's promise is what this asks for.
+        let tree = unsafe { Fdt::from_raw_unchecked(tree) };
+        Self { tree, entered }
+    }
+
+    /// The one this partition runs on. None: before start-up is done.
+    pub fn get() -> Option<&'static Machine> {
+        MACHINE.get()
+    }
+
+    /// CNTVCT_EL0 as the partition's first instruction read it.
+    pub fn entered(&self) -> u64 {
+        self.entered
+    }
+
+    /// The VM's name in the system TOML.
+    pub fn name(&self) -> &'static str {
+        self.bulkhead().and_then(|node| text(&node, "vm")).unwrap_or("bare")
+    }
+
+    /// The system's name.
+    pub fn system(&self) -> &'static str {
+        self.bulkhead().and_then(|node| text(&node, "system")).unwrap_or("bare")
+    }
+
+    /// A Bulkhead is underneath, so its hypercalls are there.
+    pub fn has_hypervisor(&self) -> bool {
+        self.bulkhead().is_some()
+    }
+
+    pub fn memory(&self) -> impl Iterator<Item = Region> + '_ {
+        self.root()
+            .children()
+            .filter(|node| node.name_without_address() == "memory")
+            .flat_map(regions)
+    }
+
+    /// Number of vPEs.
+    pub fn vpes(&self) -> u32 {
+        let cpus = self.tree.find_node("/cpus");
+        cpus.map_or(1, |cpus| {
+            cpus.children().filter(|node| node.name_without_address() == "cpu").count() as u32
+        })
+    }
+
+    /// GICD and the first of the redistributor regions.
+    pub fn gic(&self) -> Option<(Region, Region)> {
+        let node = self.compatible("arm,gic-v3")?;
+        let mut frames = regions(node);
+        Some((frames.next()?, frames.next()?))
+    }
+
+    /// The console.
+    pub fn uart(&self) -> Option<Region> {
+        regions(self.compatible("arm,pl011")?).next()
+    }
+
+    /// The generic PCIe host's configuration space.
+    pub fn ecam(&self) -> Option<Region> {
+        regions(self.compatible("pci-host-ecam-generic")?).next()
+    }
+
+    /// Registers and first interrupt of a platform device.
+    pub fn device(&self, compatible: &str) -> Option<(Region, Option<u32>)> {
+        let node = self.compatible(compatible)?;
+        Some((regions(node).next()?, interrupt(&node, 0)))
+    }
+
+    /// INTID of a PCI function's INTx by the host's interrupt-map. `pin` counts from 1.
+    pub fn pci_interrupt(&self, device: u32, pin: u32) -> Option<u32> {
+        let host = self.compatible("pci-host-ecam-generic")?;
+        let map = host.property("interrupt-map")?.value_as::<&'static [u8]>().ok()?;
+        let mask = host
+            .property("interrupt-map-mask")
+            .and_then(|mask| mask.value_as::<[u32; 4]>().ok())
+            .unwrap_or([0x1800, 0, 0, 7]);
+        let gic = self.compatible("arm,gic-v3")?;
+        let parent_address = gic.address_cells().unwrap_or(0) as usize;
+        let entry = 4 + 1 + parent_address + 3;
+        map.chunks_exact(entry * 4).find_map(|entry| {
+            let matches = cell(entry, 0)? & mask[0] == (device << 11) & mask[0]
+                && cell(entry, 3)? & mask[3] == pin & mask[3];
+            let specifier = 5 + parent_address;
+            matches.then_some(())?;
+            intid(cell(entry, specifier)?, cell(entry, specifier + 1)?)
+        })
+    }
+
+    /// INTID of the virtual timer.
+    pub fn timer_intid(&self) -> u32 {
+        let timer = self.compatible("arm,armv8-timer");
+        timer.and_then(|node| interrupt(&node, 2)).unwrap_or(27)
+    }
+
+    /// Where a device writes its MSIs.
+    pub fn its_translater(&self) -> Option<u64> {
+        number(&self.bulkhead()?, "its-translater")
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let nodes = self.tree.find_node("/bulkhead/events").map(|node| node.children());
+        nodes.into_iter().flatten().filter_map(|node| {
+            Some(Event {
+                device_id: number(&node, "device-id")? as u32,
+                event_id: number(&node, "event-id")? as u32,
+                vintid: number(&node, "vintid")? as u32,
+                vpe: number(&node, "vpe").unwrap_or(0) as u32,
+                device: text(&node, "device").unwrap_or(""),
+            })
+        })
+    }
+
+    pub fn channels(&self) -> impl Iterator<Item = ChannelEnd> + '_ {
+        let nodes = self.tree.find_node("/bulkhead/channels").map(|node| node.children());
+        nodes.into_iter().flatten().filter_map(|node| {
+            let reg = node.property("reg")?.value_as::<&'static [u8]>().ok()?;
+            Some(ChannelEnd {
+                name: text(&node, "channel-name").unwrap_or(""),
+                index: number(&node, "index")? as u32,
+                memory: Region { base: wide(reg, 0)?, bytes: wide(reg, 2)? },
+                vintid: number(&node, "vintid")? as u32,
+                role: match text(&node, "role")? {
+                    "first" => Role::First,
+                    "second" => Role::Second,
+                    _ => return None,
+                },
+            })
+        })
+    }
+
+    /// Value of `key=value` in the TOML's `arguments`.
+    pub fn argument(&self, key: &str) -> Option<&'static str> {
+        let arguments = self.tree.find_node("/chosen").and_then(|node| text(&node, "bootargs"))?;
+        arguments.split_ascii_whitespace().find_map(|word| match word.split_once('=') {
+            Some((name, value)) => (name == key).then_some(value),
+            None => (word == key).then_some(""),
+        })
+    }
+
+    /// The same as a number; 0x for hexadecimal, _ between digits.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        crate::number::parse(self.argument(key)?)
+    }
+
+    /// Memory that neither the image nor the device tree lies in: the largest such piece, in whole pages.
+    pub fn free_memory(&self) -> Region {
+        let image = crate::start::image();
+        let data = self.tree.data();
+        let tree = Region { base: data.as_ptr() as u64, bytes: data.len() as u64 };
+        let starts = |memory: Region| [memory.base, image.end(), tree.end()];
+        let ends = |memory: Region| [memory.end(), image.base, tree.base];
+        let mut best = Region { base: 0, bytes: 0 };
+        for memory in self.memory() {
+            for start in starts(memory) {
+                let base = start.next_multiple_of(4096);
+                let end =
+                    ends(memory).into_iter().filter(|end| *end >= start).min().unwrap_or(start)
+                        & !4095;
+                let inside = base >= memory.base && end <= memory.end();
+                if inside && end.saturating_sub(base) > best.bytes {
+                    best = Region { base, bytes: end - base };
+                }
+            }
+        }
+        best
+    }
+
+    fn root(&self) -> FdtNode<'static> {
+        self.tree.root()
+    }
+
+    fn bulkhead(&self) -> Option<FdtNode<'static>> {
+        self.tree.find_node("/bulkhead")
+    }
+
+    fn compatible(&self, compatible: &str) -> Option<FdtNode<'static>> {
+        self.root().children().find(|node| node.is_compatible(compatible))
+    }
+}
+
+fn regions(node: FdtNode<'static>) -> impl Iterator<Item = Region> + 'static {
+    node.reg()
+        .ok()
+        .flatten()
+        .into_iter()
+        .flatten()
+        .filter_map(|reg| Some(Region { base: reg.address().ok()?, bytes: reg.size().ok()? }))
+}
+
+fn text(node: &FdtNode<'static>, name: &str) -> Option<&'static str> {
+    node.property(name)?.value_as::<&'static str>().ok()
+}
+
+/// A property of one cell or two.
+fn number(node: &FdtNode<'static>, name: &str) -> Option<u64> {
+    let value = node.property(name)?.value_as::<&'static [u8]>().ok()?;
+    match value.len() {
+        4 => cell(value, 0).map(u64::from),
+        8 => wide(value, 0),
+        _ => None,
+    }
+}
+
+fn cell(value: &[u8], index: usize) -> Option<u32> {
+    let bytes = value.get(index * 4..index * 4 + 4)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+fn wide(value: &[u8], index: usize) -> Option<u64> {
+    Some(u64::from(cell(value, index)?) << 32 | u64::from(cell(value, index + 1)?))
+}
+
+/// The n-th interrupt of a node, three cells each.
+fn interrupt(node: &FdtNode<'static>, n: usize) -> Option<u32> {
+    let value = node.property("interrupts")?.value_as::<&'static [u8]>().ok()?;
+    intid(cell(value, n * 3)?, cell(value, n * 3 + 1)?)
+}
+
+/// INTID of a GICv3 interrupt specifier's first two cells.
+fn intid(kind: u32, number: u32) -> Option<u32> {
+    match kind {
+        0 => Some(number + 32),
+        1 => Some(number + 16),
+        _ => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! Translation: everything where it is, memory cached, the rest device.
+//!
+//! One stage-1 table at EL1 with 4 KiB granule and 39 bits of address (DDI 0487 D8.2): 1 GiB device blocks, and a
+//! level-2 table of 2 MiB blocks for each GiB that holds RAM or a channel. What a 2 MiB block of memory covers beyond the memory
+//! itself, stage 2 keeps from us. Memory is writable and executable alike: it is the guest's own business, and one
+//! payload may make code (`hostile` does).
+//!
+//! `build` runs before the MMU is on, so it must not use atomics; `enable` runs on each vPE.
+
+use core::arch::naked_asm;
+use core::cell::UnsafeCell;
+
+use crate::Machine;
+use crate::machine::Region;
+
+const BLOCK: u64 = 1;
+const TABLE: u64 = 3;
+const ACCESSED: u64 = 1 << 10;
+const INNER_SHAREABLE: u64 = 3 << 8;
+const PXN: u64 = 1 << 53;
+const UXN: u64 = 1 << 54;
+/// MAIR_EL1 attribute 0: Device-nGnRE.
+const DEVICE: u64 = BLOCK | ACCESSED | PXN | UXN;
+/// MAIR_EL1 attribute 1: Normal, write-back.
+const MEMORY: u64 = BLOCK | (1 << 2) | INNER_SHAREABLE | ACCESSED | UXN;
+
+const GIB_SHIFT: u32 = 30;
+const MIB2_SHIFT: u32 = 21;
+const ENTRIES: u64 = 512;
+const LEVEL2_TABLES: usize = 8;
+
+#[repr(C, align(4096))]
+struct Table([u64; ENTRIES as usize]);
+
+#[repr(C, align(4096))]
+struct Tables {
+    root: Table,
+    level2: [Table; LEVEL2_TABLES],
+}
+
+struct Shared(UnsafeCell<Tables>);
+
+// SAFETY: written by `build` while one vPE runs; afterwards only hardware reads it.
+unsafe impl Sync for Shared {}
+
+static TABLES: Shared = Shared(UnsafeCell::new(Tables {
+    root: Table([0; ENTRIES as usize]),
+    level2: [const { Table([0; ENTRIES as usize]) }; LEVEL2_TABLES],
+}));
+
+/// Fills the tables from the device tree.
+///
+/// # Safety
+/// Once, on the boot vPE, with the MMU off; `tree` is what the guest was entered with.
+pub unsafe extern "C" fn build(tree: *const u8) {
+    // SAFETY: nobody else runs yet (the caller says so), so this is the only reference.
+    let tables = unsafe { &mut *TABLES.0.get() };
+    for (entry, base) in tables.root.0.iter_mut().zip(0u64..) {
+        *entry = base << GIB_SHIFT | DEVICE;
+    }
+    let mut used = 0;
+    // SAFETY: the caller vouches for the tree.
+    let machine = unsafe { Machine::new(tree, 0) };
+    for region in machine.memory() {
+        normal(tables, &mut used, region);
+    }
+    for end in machine.channels() {
+        normal(tables, &mut used, end.memory);
+    }
+}
+
+/// Makes every 2 MiB block that `region` touches normal memory.
+fn normal(tables: &mut Tables, used: &mut usize, region: Region) {
+    let Some(last) = region.base.checked_add(region.bytes.wrapping_sub(1)) else {
+        return;
+    };
+    for block in region.base >> MIB2_SHIFT..=last >> MIB2_SHIFT {
+        let Some(entry) = tables.root.0.get_mut((block / ENTRIES) as usize) else {
+            return;
+        };
+        if *entry & TABLE == BLOCK {
+            let Some(level2) = tables.level2.get_mut(*used) else {
+                return;
+            };
+            for (entry, inner) in level2.0.iter_mut().zip(0..) {
+                *entry = (block / ENTRIES * ENTRIES + inner) << MIB2_SHIFT | DEVICE;
+            }
+            *entry = level2.0.as_ptr() as u64 | TABLE;
+            *used += 1;
+        }
+        let address = *entry & !0xfff;
+        let table = tables.level2.iter_mut().find(|table| table.0.as_ptr() as u64 == address);
+        if let Some(entry) = table.and_then(|table| table.0.get_mut((block % ENTRIES) as usize)) {
+            *entry = block << MIB2_SHIFT | MEMORY;
+        }
+    }
+}
+
+/// Turns MMU and caches on with the finished tables. Changes x0 to x2.
+///
+/// # Safety
+/// After `build`, with the MMU off, from code that lies in memory the tables map where it is.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enable() {
+    naked_asm!(
+        "mov  x0, #0xff04",              // MAIR_EL1: 0 Device-nGnRE, 1 Normal write-back
+        "msr  mair_el1, x0",
+        "mrs  x1, id_aa64mmfr0_el1",
+        "and  x1, x1, #0xf",             // PARange
+        "cmp  x1, #5",                   // 48 bits are the most without FEAT_LPA
+        "mov  x2, #5",
+        "csel x1, x1, x2, lo",
+        "mov  x0, #0x3519",              // TCR_EL1: T0SZ 25, write-back walks, inner shareable, 4 KiB granule
+        "movk x0, #0x80, lsl #16",       // EPD1
+        "bfi  x0, x1, #32, #3",          // IPS
+        "msr  tcr_el1, x0",
+        "adrp x0, {tables}",
+        "add  x0, x0, :lo12:{tables}",
+        "msr  ttbr0_el1, x0",
+        "dsb  sy",
+        "isb",
+        "tlbi vmalle1",
+        "dsb  nsh",
+        "isb",
+        "mov  w0, #0x180d",              // SCTLR_EL1: RES1 | EOS | I | SA | C | M
+        "movk w0, #0x30d0, lsl #16",
+        "msr  sctlr_el1, x0",
+        "isb",
+        "ret",
+        tables = sym TABLES,
+    )
+}

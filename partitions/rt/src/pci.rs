@@ -1,0 +1,192 @@
+//! A PCI function of this VM: configuration, BARs, MSI and MSI-X (PCI Local Bus 3.0, 6.7 and 6.8).
+//!
+//! BARs are where the plan put them; nothing is assigned here. An event's MSI address is the ITS's translation register and
+//! its data the EventID: the device's own RequesterID is the DeviceID (IHI 0069 5.1).
+//!
+//! 1. Find the function, by its number or by vendor and device.
+//! 2. `enable`: memory space and bus mastering on, INTx off.
+//! 3. `enable_msix` or `enable_msi` with the events of the device tree.
+
+use crate::Machine;
+use crate::mmio::Registers;
+
+const CONFIG_BYTES: u64 = 4096;
+const ID: u64 = 0x00;
+const COMMAND: u64 = 0x04;
+const STATUS: u64 = 0x06;
+const BAR0: u64 = 0x10;
+const CAPABILITIES: u64 = 0x34;
+const MEMORY_SPACE: u16 = 1 << 1;
+const BUS_MASTER: u16 = 1 << 2;
+const INTX_DISABLE: u16 = 1 << 10;
+const HAS_CAPABILITIES: u16 = 1 << 4;
+const CAPABILITY_MSI: u8 = 0x05;
+const CAPABILITY_MSIX: u8 = 0x11;
+/// A list longer than this goes in a circle.
+const CAPABILITIES_AT_MOST: usize = 48;
+const MSI_ENABLE: u16 = 1;
+const MSI_WIDE: u16 = 1 << 7;
+const MSIX_ENABLE: u16 = 1 << 15;
+const MSIX_MASK_ALL: u16 = 1 << 14;
+const MSIX_ENTRY: u64 = 16;
+const BAR_WIDE: u32 = 4;
+
+#[derive(Debug)]
+pub struct Function {
+    bdf: u16,
+    config: Registers,
+}
+
+/// The function's MSI-X table, enabled.
+#[derive(Debug)]
+pub struct Msix {
+    table: Registers,
+    entries: u64,
+}
+
+impl Function {
+    /// bus << 8 | device << 3 | function. None: no such function is visible.
+    pub fn at(machine: &Machine, bdf: u16) -> Option<Self> {
+        let ecam = machine.ecam()?;
+        let offset = u64::from(bdf) << 12;
+        if offset + CONFIG_BYTES > ecam.bytes {
+            return None;
+        }
+        // SAFETY: the device tree says that configuration space is there.
+        let config = unsafe { Registers::new(ecam.base + offset, CONFIG_BYTES) };
+        let function = Self { bdf, config };
+        (function.config.read16(ID) != 0xffff).then_some(function)
+    }
+
+    /// The first function on bus 0 with this vendor (15:0) and device (31:16).
+    pub fn find(machine: &Machine, id: u32) -> Option<Self> {
+        (0..256).filter_map(|bdf| Self::at(machine, bdf)).find(|function| function.id() == id)
+    }
+
+    pub fn bdf(&self) -> u16 {
+        self.bdf
+    }
+
+    /// Vendor 15:0, device 31:16.
+    pub fn id(&self) -> u32 {
+        self.config.read32(ID)
+    }
+
+    /// Lets it answer at its BARs and write to memory; its pin stays quiet.
+    pub fn enable(&self) {
+        let command = self.config.read16(COMMAND);
+        self.config.write16(COMMAND, command | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE);
+    }
+
+    /// Lets it use its interrupt pin.
+    pub fn enable_pin(&self) {
+        let command = self.config.read16(COMMAND);
+        self.config.write16(COMMAND, command & !INTX_DISABLE);
+    }
+
+    /// Interrupt pin, INTA 1 to INTD 4. 0: it has none.
+    pub fn pin(&self) -> u8 {
+        self.config.read8(0x3d)
+    }
+
+    /// Registers behind a memory BAR. None: the BAR is not there. `bytes` is what the device's manual says; accesses
+    /// beyond are refused.
+    pub fn bar(&self, index: u64, bytes: u64) -> Option<Registers> {
+        let low = self.config.read32(BAR0 + index * 4);
+        let high = match low & 7 {
+            BAR_WIDE.. => self.config.read32(BAR0 + index * 4 + 4),
+            _ => 0,
+        };
+        let base = u64::from(high) << 32 | u64::from(low & !0xf);
+        // SAFETY: BARs hold the function's own registers, at an address that the plan gave to it alone.
+        (base != 0).then(|| unsafe { Registers::new(base, bytes) })
+    }
+
+    /// Turns MSI-X on with every vector masked. None: the function has none.
+    pub fn enable_msix(&self) -> Option<Msix> {
+        let capability = self.capability(CAPABILITY_MSIX)?;
+        let control = self.config.read16(capability + 2);
+        let entries = u64::from(control & 0x7ff) + 1;
+        let place = self.config.read32(capability + 4);
+        let offset = u64::from(place & !7);
+        let bytes = offset + entries * MSIX_ENTRY;
+        let bar = self.bar(u64::from(place & 7), bytes)?;
+        // SAFETY: the capability says that the table lies here in the function's BAR.
+        let table = unsafe { Registers::new(bar.base() + offset, entries * MSIX_ENTRY) };
+        self.config.write16(capability + 2, control | MSIX_ENABLE | MSIX_MASK_ALL);
+        let msix = Msix { table, entries };
+        for entry in 0..entries {
+            msix.mask(entry);
+        }
+        self.config.write16(capability + 2, control & !MSIX_MASK_ALL | MSIX_ENABLE);
+        Some(msix)
+    }
+
+    /// Turns MSI on with one message. None: the function has none.
+    pub fn enable_msi(&self, translater: u64, event: u32) -> Option<()> {
+        let capability = self.capability(CAPABILITY_MSI)?;
+        let control = self.config.read16(capability + 2);
+        self.config.write32(capability + 4, translater as u32);
+        let data = if control & MSI_WIDE != 0 {
+            self.config.write32(capability + 8, (translater >> 32) as u32);
+            capability + 12
+        } else {
+            capability + 8
+        };
+        self.config.write16(data, event as u16);
+        // One message of those it may be capable of: bits 6:4 zero.
+        self.config.write16(capability + 2, control & !0x70 | MSI_ENABLE);
+        Some(())
+    }
+
+    /// Turns MSI off; the function falls back to its pin, if that is on.
+    pub fn disable_msi(&self) {
+        if let Some(capability) = self.capability(CAPABILITY_MSI) {
+            let control = self.config.read16(capability + 2);
+            self.config.write16(capability + 2, control & !MSI_ENABLE);
+        }
+    }
+
+    fn capability(&self, wanted: u8) -> Option<u64> {
+        if self.config.read16(STATUS) & HAS_CAPABILITIES == 0 {
+            return None;
+        }
+        let mut offset = u64::from(self.config.read8(CAPABILITIES) & !3);
+        for _ in 0..CAPABILITIES_AT_MOST {
+            if offset == 0 {
+                return None;
+            }
+            if self.config.read8(offset) == wanted {
+                return Some(offset);
+            }
+            offset = u64::from(self.config.read8(offset + 1) & !3);
+        }
+        None
+    }
+}
+
+impl Msix {
+    /// Vectors that the function has.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Programs a vector and lets it through.
+    pub fn set(&self, vector: u64, translater: u64, event: u32) {
+        let entry = vector * MSIX_ENTRY;
+        self.table.write32(entry, translater as u32);
+        self.table.write32(entry + 4, (translater >> 32) as u32);
+        self.table.write32(entry + 8, event);
+        self.table.write32(entry + 12, 0);
+    }
+
+    /// Holds a vector back; the function remembers one message.
+    pub fn mask(&self, vector: u64) {
+        self.table.write32(vector * MSIX_ENTRY + 12, 1);
+    }
+
+    /// Lets it through again.
+    pub fn unmask(&self, vector: u64) {
+        self.table.write32(vector * MSIX_ENTRY + 12, 0);
+    }
+}

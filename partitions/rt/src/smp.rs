@@ -1,0 +1,83 @@
+//! The other vPEs of the VM: started with a function, stopped, asked, put to sleep.
+//!
+//! 1. `start` puts a function into the vPE's slot and calls CPU_ON with `_secondary` and the vPE's number.
+//! 2. `_secondary` takes the stack of that number and turns translation on.
+//! 3. `secondary` sets up the GIC for this vPE, takes the function out of the slot, runs it and switches the vPE off.
+//!
+//! `sleep` does the same to the vPE itself: its stack begins anew, so it never comes back but in the function given.
+
+use core::mem;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::psci::{self, Power};
+use crate::start::VPES;
+use crate::{cpu, gic, println};
+
+static ENTRIES: [AtomicPtr<()>; VPES] = [const { AtomicPtr::new(ptr::null_mut()) }; VPES];
+
+/// Where another vPE, or this one after a power-down, begins.
+fn entry() -> u64 {
+    unsafe extern "C" {
+        static _secondary: u8;
+    }
+    &raw const _secondary as u64
+}
+
+/// Starts vPE number `vpe` in `main`, interrupts masked. When that returns, the vPE switches itself off.
+pub fn start(vpe: u32, main: fn()) -> Result<(), psci::Error> {
+    let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
+    // A vPE that is on already keeps its own function.
+    let former = slot.swap(main as *mut (), Ordering::AcqRel);
+    // SAFETY: `_secondary` is made to be entered so, and the context is a number below VPES.
+    let result = unsafe { psci::cpu_on(u64::from(vpe), entry(), u64::from(vpe)) };
+    if result.is_err() {
+        slot.store(former, Ordering::Release);
+    }
+    result
+}
+
+/// Switches this vPE off.
+pub fn stop() -> ! {
+    let error = psci::cpu_off();
+    panic!("CPU_OFF came back: {error}");
+}
+
+/// Whether a vPE is on.
+pub fn power(vpe: u32) -> Result<Power, psci::Error> {
+    psci::affinity_info(u64::from(vpe))
+}
+
+/// Waits until a vPE is off. Looks again and again: there is no interrupt to wait for.
+pub fn wait_off(vpe: u32) -> Result<(), psci::Error> {
+    while power(vpe)? != Power::Off {
+        core::hint::spin_loop();
+    }
+    Ok(())
+}
+
+/// Powers this vPE down by CPU_SUSPEND until an interrupt is pending for it, and goes on in `main` with a fresh stack and interrupts
+/// masked. Ok: an interrupt was pending before the vPE was down, and the call came back instead.
+pub fn sleep(main: fn()) -> Result<(), psci::Error> {
+    let vpe = cpu::vpe();
+    let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
+    slot.store(main as *mut (), Ordering::Release);
+    // SAFETY: as in `start`; what lies on this vPE's stack is abandoned, never dropped.
+    unsafe { psci::cpu_suspend(entry(), u64::from(vpe)) }
+}
+
+/// First Rust of a secondary vPE with translation and caches on.
+pub(crate) extern "C" fn secondary(vpe: u64) -> ! {
+    gic::init_vpe();
+    let main = ENTRIES
+        .get(vpe as usize)
+        .map_or(ptr::null_mut(), |slot| slot.swap(ptr::null_mut(), Ordering::AcqRel));
+    if main.is_null() {
+        println!("vPE {vpe} was started without a function");
+    } else {
+        // SAFETY: only `start` and `sleep` store here, and what they store is a `fn()`.
+        let main = unsafe { mem::transmute::<*mut (), fn()>(main) };
+        main();
+    }
+    stop()
+}
