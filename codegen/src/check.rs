@@ -8,8 +8,5 @@ use crate::model::System;
 
 /// What is wrong with the system as a whole: errors and warnings. The plan may be made only when there is no error.
 pub fn run(system: &System) -> Report {
-    Report {
-        sources: system.sources.clone(),
-        diagnostics: Vec::new(),
-    }
+    Report { sources: system.sources.clone(), diagnostics: Vec::new() }
 }

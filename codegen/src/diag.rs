@@ -3,8 +3,15 @@
 //! A rule pushes [`Diagnostic`]s on a [`Report`]; the report sorts them by place, so that the order never depends on
 //! the order of the rules, and renders them for a person or as JSON. Texts and positions are all it knows.
 
+mod render;
+pub mod rules;
+
+pub use rules::Rule;
+
 use std::ops::Range;
 use std::path::PathBuf;
+
+use crate::model::At;
 
 /// A file that was read; indexes [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,22 +52,40 @@ pub enum Severity {
 }
 
 /// A place and what to say there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     pub file: FileId,
     pub span: Range<usize>,
     pub text: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Stable id and name of the rule, as "E012 memory-overlap".
+    /// Stable id and name of the rule, as "E201 memory-overlap".
     pub id: &'static str,
     pub severity: Severity,
     pub title: String,
     /// The first is the primary one.
     pub labels: Vec<Label>,
     pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// One more place; the first one given is the primary one.
+    pub fn label<T>(self, at: &At<T>, text: impl Into<String>) -> Self {
+        self.label_span(at.file, at.span.clone(), text)
+    }
+
+    pub fn label_span(mut self, file: FileId, span: Range<usize>, text: impl Into<String>) -> Self {
+        self.labels.push(Label { file, span, text: text.into() });
+        self
+    }
+
+    /// What to write instead.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
 }
 
 /// All that was found in one run.
@@ -72,26 +97,19 @@ pub struct Report {
 
 impl Report {
     pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|d| d.severity == Severity::Error)
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
-    /// For a person; `colour` for a terminal.
-    pub fn render(&self, colour: bool) -> String {
-        let _ = colour;
-        self.diagnostics
-            .iter()
-            .map(|d| format!("{}: {}\n", d.id, d.title))
-            .collect()
-    }
-
-    /// For a program: an array of diagnostics with file, line, column.
-    pub fn json(&self) -> String {
-        "[]\n".into()
+    /// Sort by place and leave out what was said twice.
+    pub fn sort(&mut self) {
+        self.diagnostics.sort_by(|a, b| {
+            let key = |d: &Diagnostic| d.labels.first().map(|l| (l.file, l.span.start, l.span.end));
+            key(a).cmp(&key(b)).then(a.id.cmp(b.id)).then_with(|| a.title.cmp(&b.title))
+        });
+        self.diagnostics.dedup();
     }
 }

@@ -7,6 +7,8 @@ pub mod check;
 pub mod diag;
 mod load;
 pub mod model;
+pub mod schema;
+pub mod units;
 pub mod run;
 
 pub use load::load;

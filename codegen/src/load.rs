@@ -1,11 +1,39 @@
 //! From a path to a system.
+//!
+//! 1. Read the system TOML, then the board and the partitions that it names; verify and deserialise each.
+//! 2. Resolve every name to an index.
+//! 3. When something is wrong, run the rules over what there is, so that one run tells everything.
+
+mod board;
+mod files;
+mod payload;
+mod system;
 
 use std::path::Path;
 
+use crate::check;
 use crate::diag::Report;
 use crate::model::System;
 
 /// Read the system TOML at `path`, its board and its partitions. The error holds everything that is wrong with them.
-pub fn load(_path: &Path) -> Result<System, Report> {
-    Err(Report::default())
+pub fn load(path: &Path) -> Result<System, Report> {
+    let mut files = files::Files::new(path);
+    let system = system::load(&mut files);
+    let mut report = files.report;
+    match system {
+        Some(mut system) if !report.has_errors() => {
+            system.sources = report.sources;
+            Ok(system)
+        }
+        Some(mut system) => {
+            system.sources = report.sources.clone();
+            report.diagnostics.extend(check::run(&system).diagnostics);
+            report.sort();
+            Err(report)
+        }
+        None => {
+            report.sort();
+            Err(report)
+        }
+    }
 }

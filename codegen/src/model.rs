@@ -20,6 +20,7 @@ pub use vm::{Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, ItsPolicy,
 
 use std::ops::{Deref, Range};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::diag::{FileId, Sources};
 
@@ -42,11 +43,7 @@ impl<T> At<T> {
 
     /// Another value, written in the same place.
     pub fn with<U>(&self, value: U) -> At<U> {
-        At {
-            value,
-            file: self.file,
-            span: self.span.clone(),
-        }
+        At { value, file: self.file, span: self.span.clone() }
     }
 }
 
@@ -92,6 +89,8 @@ pub struct System {
     pub name: At<String>,
     pub description: String,
     pub when_all_off: PowerOff,
+    /// How long a run under QEMU may take. None: the runner's own default.
+    pub time_limit: Option<Duration>,
     /// VM that gets the console's input first: the one named, or else the first VM with a console. None: none has one.
     pub focus: Option<At<usize>>,
     /// Control character that starts a console command (0x1d is Ctrl-]).
@@ -111,6 +110,18 @@ pub struct Hypervisor {
     pub base: u64,
     /// Bytes from `base` on, a multiple of 2 MiB: `[hypervisor] size`, by default 4 MiB.
     pub size: At<u64>,
+}
+
+impl Hypervisor {
+    /// Where the image stands in the first RAM: room for what the boot chain keeps below it, and one block of stage 1.
+    pub const OFFSET: u64 = 2 << 20;
+    /// Size when the TOML says nothing.
+    pub const DEFAULT_SIZE: u64 = 4 << 20;
+
+    /// One past its last byte.
+    pub fn end(&self) -> u64 {
+        self.base.saturating_add(self.size.value)
+    }
 }
 
 /// What the hypervisor does when no VM runs any more.

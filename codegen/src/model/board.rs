@@ -63,6 +63,8 @@ pub struct Reserved {
 
 #[derive(Clone, Debug)]
 pub struct Gic {
+    /// The table `[gic]`.
+    pub at: At<()>,
     pub version: At<GicVersion>,
     /// SPIs the distributor has: INTIDs 32..32 + spis.
     pub spis: At<u32>,

@@ -7,6 +7,8 @@ use super::At;
 #[derive(Clone, Debug)]
 pub struct Payload {
     pub kind: PayloadKind,
+    /// Where the VM names it.
+    pub at: At<()>,
     /// Initial RAM disk, as /chosen says; the plan places it.
     pub initrd: Option<At<PathBuf>>,
     /// A device tree blob to use instead of the generated one.
@@ -16,10 +18,7 @@ pub struct Payload {
 #[derive(Clone, Debug)]
 pub enum PayloadKind {
     /// A Rust package of this workspace, built for aarch64-unknown-none; its ELF is the payload.
-    Rust {
-        package: At<String>,
-        directory: PathBuf,
-    },
+    Rust { package: At<String>, directory: PathBuf },
     File {
         /// Resolved: relative paths are relative to the TOML that names them.
         path: At<PathBuf>,

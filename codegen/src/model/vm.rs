@@ -13,6 +13,8 @@ pub struct Vm {
     /// At least one; the first holds the payload and the device tree unless their addresses say otherwise.
     pub memory: Vec<Memory>,
     pub devices: Vec<DeviceUse>,
+    /// Devices among `devices` that have events and get none, on purpose. Indices into `Board::devices`.
+    pub polled: Vec<At<usize>>,
     pub events: Vec<EventUse>,
     /// It has an emulated UART.
     pub console: At<bool>,
@@ -42,6 +44,8 @@ pub struct Memory {
     pub size: At<u64>,
     /// IPA = PA.
     pub identity: bool,
+    /// Where this piece is described.
+    pub at: At<()>,
 }
 
 /// A device given to the VM.
@@ -96,7 +100,7 @@ pub struct Channel {
 pub struct ChannelEnd {
     /// Index into `System::vms`; the span is the VM's name.
     pub vm: At<usize>,
-    pub access: Access,
+    pub access: At<Access>,
     /// Where this VM sees the memory. None: the plan chooses.
     pub ipa: Option<At<u64>>,
     /// vPE that the peer's ring interrupts, by default 0.

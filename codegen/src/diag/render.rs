@@ -1,0 +1,111 @@
+//! A report as text with carets, or as JSON.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::{Diagnostic, FileId, Label, Report, Severity, Sources};
+
+impl Report {
+    /// For a person; `colour` for a terminal. Ends with a line that counts errors and warnings.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut text = String::new();
+        for diagnostic in &self.diagnostics {
+            text.push_str(&renderer.render(&[group(diagnostic, &self.sources)]));
+            text.push_str("\n\n");
+        }
+        let count = |severity| self.diagnostics.iter().filter(|d| d.severity == severity).count();
+        let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let counts: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning")]
+            .into_iter()
+            .filter(|(severity, _)| count(*severity) > 0)
+            .map(|(severity, what)| plural(count(severity), what))
+            .collect();
+        if !counts.is_empty() {
+            text.push_str(&counts.join(", "));
+            text.push('\n');
+        }
+        text
+    }
+
+    /// For a program: an array of diagnostics, each with its places as file, line and column, counted from 1.
+    pub fn json(&self) -> String {
+        let all: Vec<Value> = self.diagnostics.iter().map(|d| self.value(d)).collect();
+        let mut text = serde_json::to_string_pretty(&all).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    fn value(&self, diagnostic: &Diagnostic) -> Value {
+        let labels: Vec<Value> = diagnostic.labels.iter().map(|l| self.place(l)).collect();
+        let (id, name) = diagnostic.id.split_once(' ').unwrap_or((diagnostic.id, ""));
+        json!({
+            "id": id,
+            "name": name,
+            "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "title": diagnostic.title,
+            "labels": labels,
+            "help": diagnostic.help,
+        })
+    }
+
+    fn place(&self, label: &Label) -> Value {
+        let source = self.sources.get(label.file);
+        let span = clamp(&source.text, &label.span);
+        let before = &source.text[..span.start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        json!({
+            "file": source.path.display().to_string(),
+            "line": line,
+            "column": column,
+            "start": span.start,
+            "end": span.end,
+            "text": label.text,
+        })
+    }
+}
+
+/// One diagnostic: its title, one snippet for each file it points into, and its help.
+fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(level.primary_title(&diagnostic.title).id(diagnostic.id));
+    let mut files: Vec<FileId> = Vec::new();
+    for label in &diagnostic.labels {
+        if !files.contains(&label.file) {
+            files.push(label.file);
+        }
+    }
+    for file in files {
+        let source = sources.get(file);
+        let mut snippet = Snippet::source(&source.text).path(source.path.display().to_string());
+        for (n, label) in diagnostic.labels.iter().enumerate().filter(|(_, l)| l.file == file) {
+            let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            snippet =
+                snippet.annotation(kind.span(clamp(&source.text, &label.span)).label(&label.text));
+        }
+        group = group.element(snippet);
+    }
+    match &diagnostic.help {
+        Some(help) => group.element(Level::HELP.message(help)),
+        None => group,
+    }
+}
+
+/// A span that is certain to lie in the text, on characters' boundaries.
+fn clamp(text: &str, span: &Range<usize>) -> Range<usize> {
+    let floor = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = floor(span.start);
+    start..floor(span.end).max(start)
+}

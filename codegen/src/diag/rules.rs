@@ -1,0 +1,148 @@
+//! The table of rules: stable ids, names, and one line each for docs/errors.md.
+//!
+//! An id is never given to another rule. E0xx the files themselves, E1xx names, E2xx memory, E3xx CPUs, E4xx devices, E5xx
+//! interrupts, E6xx payloads, E7xx channels and console, E8xx the board's own description, E9xx limits and the plan.
+
+use super::{Diagnostic, Severity};
+
+/// One thing that can be wrong.
+#[derive(Debug)]
+pub struct Rule {
+    /// "E201 memory-overlap".
+    pub id: &'static str,
+    pub severity: Severity,
+    /// What is wrong, in general.
+    pub what: &'static str,
+}
+
+impl Rule {
+    pub fn says(&'static self, title: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            id: self.id,
+            severity: self.severity,
+            title: title.into(),
+            labels: Vec::new(),
+            help: None,
+        }
+    }
+}
+
+macro_rules! rules {
+    ($($rule:ident $id:literal $what:literal)*) => {
+        $(#[doc = $what] pub static $rule: Rule = Rule { id: $id, severity: Severity::Error, what: $what };)*
+        /// All rules, by id.
+        pub static ALL: &[&Rule] = &[$(&$rule),*];
+    };
+}
+
+rules! {
+    SYNTAX "E001 toml-syntax" "A file is not TOML."
+    UNKNOWN_KEY "E002 unknown-key" "A key or table that the format does not have."
+    MISSING_KEY "E003 missing-key" "A key or table that must be there is not."
+    WRONG_TYPE "E004 wrong-type" "A value of another type than the key's: a string for a number, a table for a list."
+    WRONG_VALUE "E005 wrong-value" "A value that the key cannot have: a size without unit, an unknown choice, a number out of range."
+    UNREADABLE "E006 unreadable-file" "A file that cannot be read, or is not UTF-8."
+
+    UNKNOWN_BOARD "E101 unknown-board" "The system names a board that is not in boards/."
+    UNKNOWN_PARTITION "E102 unknown-partition" "A VM names a partition that is not in partitions/."
+    UNKNOWN_CPU "E103 unknown-cpu" "A vPE names a CPU that the board does not have."
+    UNKNOWN_DEVICE "E104 unknown-device" "A VM or an event names a device that the board does not have."
+    UNKNOWN_VM "E105 unknown-vm" "A channel or the console's focus names a VM that the system does not have."
+    UNKNOWN_PART "E106 unknown-part" "The board names a UART or a PCIe host that it does not have."
+    DUPLICATE_NAME "E107 duplicate-name" "Two things of one kind have the same name."
+    BAD_NAME "E108 bad-name" "A name is empty or has characters that file names and device trees do not allow."
+
+    MEMORY_OVERLAP "E201 memory-overlap" "Two VMs, or a VM and a channel, have the same physical memory."
+    MEMORY_HYPERVISOR "E202 memory-hypervisor" "A VM's or a channel's memory overlaps the hypervisor's own."
+    MEMORY_MMIO "E203 memory-mmio" "A VM's or a channel's memory overlaps the registers of a device."
+    MEMORY_RESERVED "E204 memory-reserved" "A VM's or a channel's memory overlaps a reserved range."
+    OUTSIDE_RAM "E205 outside-ram" "Memory lies outside the board's RAM."
+    MISALIGNED "E206 misaligned" "An address or a size is not a multiple of what the hardware maps."
+    EMPTY "E207 empty" "A size is zero, or a list that needs an entry has none."
+    IPA_OVERLAP "E208 ipa-overlap" "Two pieces of one VM's memory, or a channel and its memory, stand at the same guest address."
+    IPA_MMIO "E209 ipa-mmio" "A VM's memory stands where the guest sees the GIC, the UART, PCIe or a device of its own."
+    IPA_RANGE "E210 ipa-range" "A guest address lies beyond the 512 GiB that stage 2 maps."
+    IDENTITY "E211 identity" "Identity memory is given an IPA that is not its PA."
+    DMA_IDENTITY "E212 dma-identity" "A VM has a DMA device, the board has no SMMU, and the VM's memory is not identity memory."
+    IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
+
+    CPU_TWICE "E301 cpu-twice" "Two vPEs claim one CPU, which is exclusive."
+    VPE_RANGE "E302 vpe-range" "An event or a channel goes to a vPE that the VM does not have."
+
+    DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
+    DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
+    NO_EVENT "E403 device-without-event" "A device that interrupts by events is given to a VM without any of them: the guest would wait for ever."
+    DEVICE_NO_EVENTS "E404 event-of-silent-device" "An event of a device that has no events, or that the VM polls."
+    INTX_SHARED "E405 pci-device-shared" "Functions of one PCI device, which share interrupt lines and resets, are given to two VMs."
+
+    EVENT_TWICE "E501 event-twice" "One event of one device is given twice."
+    EVENT_RANGE "E502 event-range" "An EventID that the device does not have."
+    VINTID_TWICE "E503 vintid-twice" "One vINTID of one VM is given to two events or channel ends."
+    VINTID_RANGE "E504 vintid-range" "A vINTID that no vLPI can have."
+    NO_ITS "E505 no-its" "Events or channels on a board whose GIC has no ITS."
+    ITS_WIDTH "E506 its-width" "A DeviceID or EventID does not fit the ITS's widths."
+    TOO_MANY_EVENTS "E507 too-many-events" "More events than there are interrupt numbers for them."
+
+    PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
+    PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."
+    PAYLOAD_FORMAT "E603 payload-format" "A payload's file is not of the format that it is said to be."
+    PAYLOAD_BIG "E604 payload-too-big" "A payload is bigger than the memory it is loaded into."
+    PAYLOAD_ALIGN "E605 payload-misaligned" "An Image is not loaded at 2 MiB + text_offset, or an address is no instruction's."
+
+    CHANNEL_ENDS "E701 channel-ends" "A channel has not exactly two ends."
+    CHANNEL_SELF "E702 channel-self" "Both ends of a channel are the same VM."
+    CHANNEL_SILENT "E703 channel-silent" "Neither end of a channel may write."
+    NO_CONSOLE "E704 console-without-uart" "VMs have a console, the board has no UART for it."
+    CONSOLE_NOBODY "E705 console-of-nobody" "No VM has a console: nobody would see what is typed."
+    FOCUS "E706 focus-without-console" "The console's focus is a VM without console."
+
+    BOARD_OVERLAP "E801 board-overlap" "Two ranges of the board's address map overlap."
+    GICR_SIZE "E802 redistributor-size" "The redistributors' stride or size does not fit the GIC's version or the CPUs."
+    MPIDR "E803 mpidr" "Two CPUs have the same MPIDR, or one has bits that are no affinity."
+    ITS_FRAME "E804 its-frame" "The ITS's or distributor's frame has another size than the architecture's."
+    INTID_RANGE "E805 intid-range" "An INTID is no PPI, or no SPI that the distributor has."
+    INTID_TWICE "E806 intid-twice" "Two things of the board signal the same INTID."
+    PCI_ADDRESS "E807 pci-address" "A PCI function is on a bus that its host does not have, or two are at one address."
+    ECAM_SIZE "E808 ecam-size" "A host's ECAM is too small for its buses, or not aligned to them."
+    BAR "E809 bar" "A BAR has a size that is no power of two of at least 4 KiB, or overlaps another."
+    DEVICE_ID_TWICE "E810 device-id-twice" "Two devices have the same DeviceID."
+    RESERVED_OUTSIDE "E811 reserved-outside" "A reserved range is not in RAM."
+    INTX "E812 intx" "A host has other than none or four INTx lines."
+    WINDOW "E813 pci-window" "A host's window is on the wrong side of 4 GiB."
+    DEVICE_HYPERVISOR "E814 device-over-hypervisor" "A device's registers are said to be in the hypervisor's memory."
+    DEVICE_RAM "E815 device-over-ram" "A device's registers are said to be in RAM."
+
+    RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
+    HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."
+    TOO_MANY_VPES "E903 too-many-vpes" "More vPEs than the board has CPUs for them."
+    TOO_MANY_VMS "E904 too-many-vms" "More VMs than there are VMIDs."
+    WINDOW_FULL "E905 pci-window-full" "The BARs of a host's devices in use do not fit its windows."
+    PLAN_IMPOSSIBLE "E906 plan-impossible" "A table that the plan needs cannot be made: an address beyond what hardware can say, or one address for two things."
+}
+
+/// docs/errors.md.
+pub fn manual() -> String {
+    let mut text = String::from(
+        "# Errors\n\n\
+         What `bulkhead check` can say about a system, by id. Ids are stable. Every message names both parties, points at the lines\n\
+         that disagree and says what to write. This page is generated from the rule table (`bulkhead schema`).\n\n\
+         | id | name | what is wrong |\n|---|---|---|\n",
+    );
+    for rule in ALL {
+        let (id, name) = rule.id.split_once(' ').unwrap_or((rule.id, ""));
+        text.push_str(&format!("| {id} | {name} | {} |\n", rule.what));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn ids_are_sorted_and_unique() {
+        for pair in ALL.windows(2) {
+            assert!(pair[0].id[..4] < pair[1].id[..4], "{} {}", pair[0].id, pair[1].id);
+        }
+    }
+}

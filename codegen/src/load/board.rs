@@ -1,0 +1,261 @@
+//! The board, resolved.
+
+use std::path::Path;
+
+use super::files::{Files, shown};
+use crate::diag::{FileId, rules};
+use crate::model::{self, At, Region, UNRESOLVED};
+use crate::schema::board as toml;
+use crate::schema::json::Kind;
+use crate::schema::verify::{list, near};
+use crate::schema::{Address, S};
+use crate::units::Size;
+
+/// Find and read the board that `name`, in the system TOML, stands for.
+pub fn load(files: &mut Files, name: &At<String>) -> Option<model::Board> {
+    let path = if name.ends_with(".toml") {
+        files.system.parent().unwrap_or(Path::new("")).join(&name.value)
+    } else {
+        match files.find("boards", name, ".toml") {
+            Ok(path) => path,
+            Err(help) => {
+                let unknown =
+                    rules::UNKNOWN_BOARD.says(format!("there is no board \"{}\"", name.value));
+                files.push(unknown.label(name, "not found in boards/").help(help));
+                return None;
+            }
+        }
+    };
+    let (board, file) = files.read::<toml::BoardFile>(&path, Kind::Board, Some(&name.with(())))?;
+    Some(resolve(files, &board, file, &path))
+}
+
+fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path) -> model::Board {
+    let gic = gic(&board.gic, board.cpu.len(), file);
+    let cpus = board
+        .cpu
+        .iter()
+        .enumerate()
+        .map(|(position, cpu)| cpu_at(cpu, position, &gic, file))
+        .collect();
+    let pcie: Vec<_> = board.pcie.iter().map(|pcie| host(pcie, file)).collect();
+    let uarts: Vec<_> = board
+        .uart
+        .iter()
+        .map(|uart| model::Uart {
+            name: uart.name.at(file),
+            kind: match uart.kind {
+                toml::UartKind::Pl011 => model::UartKind::Pl011,
+            },
+            region: region(&uart.base, &uart.size, file),
+            intid: uart.intid.as_ref().map(|intid| intid.at(file)),
+        })
+        .collect();
+    let console = board.board.uart.as_ref().map(|name| {
+        let names: Vec<&str> = uarts.iter().map(|uart| uart.name.as_str()).collect();
+        part(files, "UART", &name.at(file), &names)
+    });
+    let devices = board
+        .device
+        .iter()
+        .map(|device| match &**device {
+            toml::Device::Pci(device) => pci(files, device, &pcie, file),
+            toml::Device::Platform(device) => platform(device, file),
+        })
+        .collect();
+    model::Board {
+        path: shown(path),
+        name: board.board.name.at(file),
+        description: board.board.description.clone().unwrap_or_default(),
+        console,
+        psci: match board.board.psci {
+            toml::Psci::Smc => model::Conduit::Smc,
+            toml::Psci::Hvc => model::Conduit::Hvc,
+        },
+        cpus,
+        ram: board
+            .ram
+            .iter()
+            .map(|ram| model::Ram {
+                name: ram.name.at(file),
+                region: region(&ram.base, &ram.size, file),
+            })
+            .collect(),
+        reserved: board
+            .reserved
+            .iter()
+            .map(|reserved| model::Reserved {
+                name: reserved.name.at(file),
+                region: region(&reserved.base, &reserved.size, file),
+                reason: reserved.reason.clone(),
+            })
+            .collect(),
+        gic,
+        timer: model::Timer {
+            virtual_ppi: board.timer.virtual_ppi.at(file),
+            hypervisor_ppi: board.timer.hypervisor.at(file),
+            maintenance_ppi: board.timer.maintenance.at(file),
+        },
+        uarts,
+        pcie,
+        devices,
+        qemu: board.qemu.as_ref().map(|qemu| model::QemuDesc {
+            machine: qemu.machine.clone(),
+            cpu: qemu.cpu.clone(),
+            args: qemu.args.clone(),
+        }),
+    }
+}
+
+fn region(base: &S<Address>, size: &S<Size>, file: FileId) -> Region {
+    Region { base: base.map(file, |a| a.0), size: size.map(file, |s| s.0) }
+}
+
+fn frame(frame: &toml::Frame, file: FileId) -> Region {
+    region(&frame.base, &frame.size, file)
+}
+
+fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
+    let redistributors = &gic.redistributors;
+    let stride = redistributors.stride.map(file, |s| s.0);
+    let size = match &redistributors.size {
+        Some(size) => size.map(file, |s| s.0),
+        None => stride.with(stride.value.saturating_mul(cpus as u64)),
+    };
+    model::Gic {
+        at: gic.place(file),
+        version: gic.version.map(file, |version| match version {
+            toml::GicVersion::V3 => model::GicVersion::V3,
+            toml::GicVersion::V4_0 => model::GicVersion::V4_0,
+            toml::GicVersion::V4_1 => model::GicVersion::V4_1,
+        }),
+        spis: gic.spis.at(file),
+        list_registers: gic.list_registers.at(file),
+        distributor: frame(&gic.distributor, file),
+        redistributors: model::Redistributors {
+            region: Region { base: redistributors.base.map(file, |a| a.0), size },
+            stride,
+        },
+        its: gic.its.as_ref().map(|its| model::ItsDesc {
+            region: region(&its.base, &its.size, file),
+            device_id_bits: its.device_id_bits.at(file),
+            event_id_bits: its.event_id_bits.at(file),
+            entry_size: its.entry_size.at(file),
+            table_entry_size: its.table_entry_size.at(file),
+            rdbase: match its.rdbase {
+                toml::RdBase::ProcessorNumber => model::RdBase::ProcessorNumber,
+                toml::RdBase::Address => model::RdBase::Address,
+            },
+        }),
+    }
+}
+
+fn cpu_at(cpu: &S<toml::Cpu>, position: usize, gic: &model::Gic, file: FileId) -> model::Cpu {
+    let place = || {
+        let offset = gic.redistributors.stride.value.saturating_mul(position as u64);
+        cpu.map(file, |_| gic.redistributors.region.start().saturating_add(offset))
+    };
+    model::Cpu {
+        name: cpu.name.at(file),
+        mpidr: cpu.mpidr.map(file, |a| a.0),
+        redistributor: cpu.redistributor.as_ref().map_or_else(place, |r| r.map(file, |a| a.0)),
+        processor: position.min(usize::from(u16::MAX)) as u16,
+    }
+}
+
+fn host(pcie: &toml::Pcie, file: FileId) -> model::Pcie {
+    model::Pcie {
+        name: pcie.name.at(file),
+        ecam: frame(&pcie.ecam, file),
+        first_bus: pcie.buses.first.at(file),
+        last_bus: pcie.buses.last.at(file),
+        window32: pcie.window32.as_ref().map(|window| frame(window, file)),
+        window64: pcie.window64.as_ref().map(|window| frame(window, file)),
+        intx: pcie.intx.iter().map(|intid| intid.at(file)).collect(),
+        device_id_base: pcie.device_id_base.as_ref().map_or(0, |base| **base),
+    }
+}
+
+fn pci(
+    files: &mut Files,
+    device: &toml::PciDevice,
+    hosts: &[model::Pcie],
+    file: FileId,
+) -> model::Device {
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let host = part(files, "PCIe host", &device.host.at(file), &names);
+    let address = device.address.at(file);
+    let base = hosts.get(host.value).map_or(0, |host| host.device_id_base);
+    let device_id = match &device.device_id {
+        Some(id) => id.at(file),
+        None => address.with(base.saturating_add(u32::from(address.requester()))),
+    };
+    let bars = device
+        .bars
+        .iter()
+        .map(|bar| model::Bar {
+            index: bar.index.at(file),
+            size: bar.size.map(file, |s| s.0),
+            wide: bar.wide.unwrap_or(false),
+            prefetchable: bar.prefetchable.unwrap_or(false),
+        })
+        .collect();
+    model::Device {
+        name: device.name.at(file),
+        kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars },
+        dma: device.dma,
+        device_id: Some(device_id),
+        events: events(&device.events, &device.name, file),
+        qemu: device.qemu.clone(),
+        scratch: scratch(&device.scratch),
+    }
+}
+
+fn platform(device: &toml::PlatformDevice, file: FileId) -> model::Device {
+    model::Device {
+        name: device.name.at(file),
+        kind: model::DeviceKind::Platform {
+            compatible: device.compatible.at(file),
+            regions: device.regions.iter().map(|region| frame(region, file)).collect(),
+            intids: device
+                .intids
+                .iter()
+                .map(|irq| model::PlatformIrq {
+                    intid: irq.intid.at(file),
+                    trigger: match irq.trigger {
+                        toml::Trigger::Level => model::Trigger::Level,
+                        toml::Trigger::Edge => model::Trigger::Edge,
+                    },
+                })
+                .collect(),
+        },
+        dma: device.dma.unwrap_or(false),
+        device_id: device.device_id.as_ref().map(|id| id.at(file)),
+        events: events(&device.events, &device.name, file),
+        qemu: device.qemu.clone(),
+        scratch: scratch(&device.scratch),
+    }
+}
+
+fn events(events: &Option<S<u32>>, name: &S<String>, file: FileId) -> At<u32> {
+    events.as_ref().map_or_else(|| name.map(file, |_| 0), |events| events.at(file))
+}
+
+fn scratch(files: &[S<toml::Scratch>]) -> Vec<model::Scratch> {
+    files.iter().map(|f| model::Scratch { file: f.file.clone(), size: f.size.0 }).collect()
+}
+
+/// Index of a part of the board by its name.
+fn part(files: &mut Files, what: &str, name: &At<String>, names: &[&str]) -> At<usize> {
+    let found = names.iter().position(|known| *known == name.value);
+    if found.is_none() {
+        let help = match near(name, names.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("the board has {}", list(names.iter().copied())),
+        };
+        let unknown =
+            rules::UNKNOWN_PART.says(format!("the board has no {what} \"{}\"", name.value));
+        files.push(unknown.label(name, format!("no such {what}")).help(help));
+    }
+    name.with(found.unwrap_or(UNRESOLVED))
+}

@@ -1,0 +1,151 @@
+//! Finds, reads and parses the TOML files of one system.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diag::{Diagnostic, FileId, Report, rules};
+use crate::model::At;
+use crate::schema::json::Kind;
+use crate::schema::verify::{Verify, list, near};
+
+/// The files read so far, and what was wrong with them.
+pub struct Files {
+    pub report: Report,
+    /// The system TOML.
+    pub system: PathBuf,
+}
+
+impl Files {
+    pub fn new(system: &Path) -> Self {
+        Self { report: Report::default(), system: system.to_owned() }
+    }
+
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.report.push(diagnostic);
+    }
+
+    /// Read one file. `named` is where another file names it.
+    pub fn read<T: DeserializeOwned>(
+        &mut self,
+        path: &Path,
+        kind: Kind,
+        named: Option<&At<()>>,
+    ) -> Option<(T, FileId)> {
+        let text = match fs::read(path)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+        {
+            Ok(text) => text,
+            Err(error) => {
+                self.unreadable(path, kind, &error, named);
+                return None;
+            }
+        };
+        let file = self.report.sources.add(shown(path), text);
+        let text = self.report.sources.get(file).text.clone();
+        Some((self.parse(&text, file, kind)?, file))
+    }
+
+    fn unreadable(&mut self, path: &Path, kind: Kind, error: &io::Error, named: Option<&At<()>>) {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".into(),
+            io::ErrorKind::Other => "it is not UTF-8".into(),
+            _ => error.to_string(),
+        };
+        let title = format!("cannot read the {} {}: {why}", kind.name(), shown(path).display());
+        let diagnostic = rules::UNREADABLE.says(title);
+        self.push(match named {
+            Some(at) => diagnostic.label(at, "named here"),
+            None => diagnostic.help("give the name of a system in configs/, or a path to its TOML"),
+        });
+    }
+
+    fn parse<T: DeserializeOwned>(&mut self, text: &str, file: FileId, kind: Kind) -> Option<T> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut line = None;
+        let mut errors: Vec<_> =
+            errors.iter().map(|e| (e.span().unwrap_or_default(), e.message())).collect();
+        errors.sort_by_key(|(span, _)| (span.start, span.end));
+        for (span, message) in &errors {
+            // One mistake often gives several errors: the first on each line tells it.
+            let here = text.as_bytes()[..span.start.min(text.len())]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count();
+            if line.replace(here) != Some(here) {
+                let syntax = rules::SYNTAX.says(message.to_string());
+                self.push(syntax.label_span(file, span.clone(), "not TOML"));
+            }
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+        let span = table.span();
+        let mut node = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
+        let mut verify = Verify { file, report: &mut self.report, fit: true };
+        verify.node(&mut node, &kind.schema(), kind.name());
+        if !verify.fit {
+            return None;
+        }
+        T::deserialize(toml::de::ValueDeserializer::from(node))
+            .map_err(|error| {
+                // The schema and serde disagree about something: never seen, but told if it is.
+                let value = rules::WRONG_VALUE.says(error.message().to_string());
+                self.push(value.label_span(file, error.span().unwrap_or(span), "this value"));
+            })
+            .ok()
+    }
+
+    /// The file that `name` stands for: `ROOM/name...`, upward from the system TOML and then from the current directory.
+    /// The error is a help line.
+    pub fn find(&self, room: &str, name: &str, rest: &str) -> Result<PathBuf, String> {
+        let mut known: Option<Vec<String>> = None;
+        for directory in self.upward() {
+            let room = directory.join(room);
+            let path = room.join(format!("{name}{rest}"));
+            if path.is_file() {
+                return Ok(path);
+            }
+            if known.is_none() && room.is_dir() {
+                known = Some(entries(&room, rest));
+            }
+        }
+        let known = known.unwrap_or_default();
+        let names = known.iter().map(String::as_str);
+        Err(match near(name, names.clone()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if known.is_empty() => format!("write {room}/{name}{rest}"),
+            None => format!("{room}/ has {}", list(names)),
+        })
+    }
+
+    fn upward(&self) -> Vec<PathBuf> {
+        let here = env::current_dir().unwrap_or_default();
+        let system = here.join(&self.system);
+        let from_system = system.ancestors().skip(1);
+        from_system.chain(here.ancestors()).map(Path::to_owned).collect()
+    }
+}
+
+/// Names for which `ROOM/NAME` + `rest` is a file, sorted.
+fn entries(room: &Path, rest: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(room)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .map(|name| name.strip_suffix(rest).map(str::to_owned).unwrap_or(name))
+        .filter(|name| room.join(format!("{name}{rest}")).is_file())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A path as the user would write it.
+pub fn shown(path: &Path) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).to_owned()
+}

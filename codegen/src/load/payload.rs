@@ -1,0 +1,113 @@
+//! What a VM runs: its partition's file, or the payload given in place.
+
+use std::path::{Path, PathBuf};
+
+use super::files::{Files, shown};
+use crate::diag::{FileId, rules};
+use crate::model::{At, Format, Payload, PayloadKind};
+use crate::schema::json::Kind;
+use crate::schema::partition::{self as toml, FilePayload, InlinePayload, PartitionFile};
+use crate::schema::{S, system};
+
+/// The payload of `vm`. None when it cannot be known; that has been reported.
+pub fn load(files: &mut Files, vm: &system::Vm, file: FileId) -> Option<Payload> {
+    match (&vm.partition, &vm.payload) {
+        (Some(name), None) => partition(files, &name.at(file)),
+        (None, Some(payload)) => {
+            let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
+            Some(in_place(payload, file, &directory))
+        }
+        (Some(name), Some(payload)) => {
+            let both = rules::PAYLOAD_CHOICE
+                .says(format!("VM `{}` has a partition and a payload", *vm.name))
+                .label(&payload.place(file), "this file")
+                .label(&name.at(file), "and this partition")
+                .help("a VM runs one thing: leave out `partition` or `payload`");
+            files.push(both);
+            None
+        }
+        (None, None) => {
+            let neither = rules::PAYLOAD_CHOICE
+                .says(format!("VM `{}` has nothing to run", *vm.name))
+                .label(&vm.name.at(file), "neither `partition` nor `payload`")
+                .help(
+                    "add partition = \"hello\", or payload = { path = \"...\", format = \"raw\" }",
+                );
+            files.push(neither);
+            None
+        }
+    }
+}
+
+fn partition(files: &mut Files, name: &At<String>) -> Option<Payload> {
+    let path = match files.find("partitions", name, "/partition.toml") {
+        Ok(path) => path,
+        Err(help) => {
+            let unknown =
+                rules::UNKNOWN_PARTITION.says(format!("there is no partition \"{}\"", name.value));
+            files.push(unknown.label(name, "not found in partitions/").help(help));
+            return None;
+        }
+    };
+    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+    let (partition, file) =
+        files.read::<PartitionFile>(&path, Kind::Partition, Some(&name.with(())))?;
+    let at = name.with(());
+    Some(match &partition {
+        PartitionFile::Rust(rust) => Payload {
+            kind: PayloadKind::Rust {
+                package: rust.package.at(file),
+                directory: shown(&directory),
+            },
+            at,
+            initrd: None,
+            dtb: None,
+        },
+        PartitionFile::Image(payload) => from_file(payload, Format::Image, file, &directory, at),
+        PartitionFile::Elf(payload) => from_file(payload, Format::Elf, file, &directory, at),
+        PartitionFile::Raw(payload) => from_file(payload, Format::Raw, file, &directory, at),
+    })
+}
+
+fn from_file(
+    payload: &FilePayload,
+    format: Format,
+    file: FileId,
+    directory: &Path,
+    at: At<()>,
+) -> Payload {
+    Payload {
+        kind: PayloadKind::File {
+            path: relative(&payload.path, file, directory),
+            format,
+            load_offset: payload.load_offset.as_ref().map(|offset| offset.map(file, |s| s.0)),
+            entry: payload.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
+        },
+        at,
+        initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
+        dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
+    }
+}
+
+fn in_place(payload: &S<InlinePayload>, file: FileId, directory: &Path) -> Payload {
+    let format = match payload.format {
+        toml::Format::Image => Format::Image,
+        toml::Format::Elf => Format::Elf,
+        toml::Format::Raw => Format::Raw,
+    };
+    Payload {
+        kind: PayloadKind::File {
+            path: relative(&payload.path, file, directory),
+            format,
+            load_offset: payload.load_offset.as_ref().map(|offset| offset.map(file, |s| s.0)),
+            entry: payload.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
+        },
+        at: payload.place(file),
+        initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
+        dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
+    }
+}
+
+fn relative(path: &S<String>, file: FileId, directory: &Path) -> At<PathBuf> {
+    path.map(file, |path| shown(&directory.join(path)))
+}

@@ -1,0 +1,226 @@
+//! The system, resolved.
+
+use super::files::{Files, shown};
+use super::{board, payload};
+use crate::diag::{FileId, Rule, Sources, rules};
+use crate::model::{self, At, Board, Hypervisor, Memory, System, UNRESOLVED};
+use crate::schema::json::Kind;
+use crate::schema::verify::{list, near};
+use crate::schema::{S, system as toml};
+
+/// Default IPA of a VM's first memory (docs/guest-abi.md).
+const FIRST_IPA: u64 = 0x4000_0000;
+/// Ctrl-].
+const ESCAPE: u8 = 0x1d;
+
+/// The system at `files.system`; names that do not exist are `UNRESOLVED` and reported.
+pub fn load(files: &mut Files) -> Option<System> {
+    let path = files.system.clone();
+    let (system, file) = files.read::<toml::SystemFile>(&path, Kind::System, None)?;
+    let table = &system.system;
+    let board = board::load(files, &table.board.at(file));
+    // Partitions are read even when there is no board to go with them: their mistakes are told in the same run.
+    let payloads: Vec<_> = system.vm.iter().map(|vm| payload::load(files, vm, file)).collect();
+    let board = board?;
+    let vm_names: Vec<&str> = system.vm.iter().map(|vm| vm.name.as_str()).collect();
+    let names = Names { board: &board, vms: &vm_names, file };
+    let vms =
+        system.vm.iter().zip(payloads).map(|(vm, payload)| names.vm(files, vm, payload)).collect();
+    let channels = system.channel.iter().map(|channel| names.channel(files, channel)).collect();
+    let named = table.focus.as_ref().map(|name| names.find_vm(files, name));
+    let first = || {
+        let with_console = |vm: &&S<toml::Vm>| vm.console.as_ref().is_none_or(|console| **console);
+        let vm = system.vm.iter().find(with_console)?;
+        let position = vm_names.iter().position(|name| *name == vm.name.as_str())?;
+        Some(vm.name.map(file, |_| position))
+    };
+    let size = system.hypervisor.as_ref().and_then(|hypervisor| hypervisor.size.as_ref());
+    let hypervisor = Hypervisor {
+        base: board
+            .ram
+            .first()
+            .map_or(0, |ram| ram.region.start())
+            .saturating_add(Hypervisor::OFFSET),
+        size: match size {
+            Some(size) => size.map(file, |s| s.0),
+            None => table.map(file, |_| Hypervisor::DEFAULT_SIZE),
+        },
+    };
+    Some(System {
+        path: shown(&path),
+        sources: Sources::default(),
+        name: table.name.at(file),
+        description: table.description.clone().unwrap_or_default(),
+        when_all_off: match table.when_all_off {
+            None | Some(toml::PowerOff::PowerOff) => model::PowerOff::PowerOff,
+            Some(toml::PowerOff::Stay) => model::PowerOff::Stay,
+        },
+        time_limit: table.time_limit.as_ref().map(|time| time.0),
+        focus: named.or_else(first),
+        escape: table
+            .escape
+            .as_ref()
+            .map_or_else(|| table.map(file, |_| ESCAPE), |key| key.map(file, |k| k.0)),
+        hypervisor,
+        board,
+        vms,
+        channels,
+    })
+}
+
+/// What the names in a system TOML can mean.
+struct Names<'a> {
+    board: &'a Board,
+    vms: &'a [&'a str],
+    file: FileId,
+}
+
+impl Names<'_> {
+    fn vm(&self, files: &mut Files, vm: &toml::Vm, payload: Option<model::Payload>) -> model::Vm {
+        let file = self.file;
+        let events = vm.event.iter().map(|event| model::EventUse {
+            device: self.device(files, &event.device),
+            event: event.event.at(file),
+            vintid: event.vintid.as_ref().map(|vintid| vintid.at(file)),
+            vpe: vpe_number(event.vpe.as_ref(), &event.device, file),
+        });
+        let events = events.collect();
+        model::Vm {
+            name: vm.name.at(file),
+            partition: vm.partition.as_ref().map(|name| name.at(file)),
+            payload: payload.unwrap_or_else(|| unknown_payload(vm, file)),
+            vpes: vm.vpes.iter().map(|vpe| model::Vpe { cpu: self.cpu(files, &vpe.cpu) }).collect(),
+            memory: memory(&vm.memory, file),
+            devices: vm
+                .devices
+                .iter()
+                .map(|name| model::DeviceUse { device: self.device(files, name) })
+                .collect(),
+            polled: vm.polled.iter().map(|name| self.device(files, name)).collect(),
+            events,
+            console: vm
+                .console
+                .as_ref()
+                .map_or_else(|| vm.name.map(file, |_| true), |console| console.at(file)),
+            on_fault: match vm.on_fault {
+                None | Some(toml::Fault::Halt) => model::Fault::Halt,
+                Some(toml::Fault::Restart) => model::Fault::Restart,
+                Some(toml::Fault::ResetBoard) => model::Fault::ResetBoard,
+            },
+            its: vm.its.as_ref().map_or_else(
+                || vm.name.map(file, |_| model::ItsPolicy::None),
+                |its| {
+                    its.map(file, |its| match its {
+                        toml::ItsPolicy::None => model::ItsPolicy::None,
+                        toml::ItsPolicy::Fixed => model::ItsPolicy::Fixed,
+                        toml::ItsPolicy::Remap => model::ItsPolicy::Remap,
+                    })
+                },
+            ),
+            arguments: vm.arguments.as_ref().map(|arguments| arguments.at(file)),
+            entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
+        }
+    }
+
+    fn channel(&self, files: &mut Files, channel: &toml::Channel) -> model::Channel {
+        let file = self.file;
+        let ends = channel.ends.iter().map(|end| model::ChannelEnd {
+            vm: self.find_vm(files, &end.vm),
+            access: end.access.map(file, |access| match access {
+                toml::Access::ReadWrite => model::Access::ReadWrite,
+                toml::Access::ReadOnly => model::Access::ReadOnly,
+            }),
+            ipa: end.ipa.as_ref().map(|ipa| ipa.map(file, |a| a.0)),
+            vpe: vpe_number(end.vpe.as_ref(), &end.vm, file),
+            vintid: end.vintid.as_ref().map(|vintid| vintid.at(file)),
+        });
+        model::Channel {
+            name: channel.name.at(file),
+            size: channel.size.map(file, |s| s.0),
+            pa: channel.pa.as_ref().map(|pa| pa.map(file, |a| a.0)),
+            ends: ends.collect(),
+        }
+    }
+
+    fn cpu(&self, files: &mut Files, name: &S<String>) -> At<usize> {
+        let names = self.board.cpus.iter().map(|cpu| cpu.name.as_str());
+        let owner = format!("board `{}`", self.board.name.value);
+        find(files, &rules::UNKNOWN_CPU, "CPU", &owner, &name.at(self.file), names)
+    }
+
+    fn device(&self, files: &mut Files, name: &S<String>) -> At<usize> {
+        let names = self.board.devices.iter().map(|device| device.name.as_str());
+        let owner = format!("board `{}`", self.board.name.value);
+        find(files, &rules::UNKNOWN_DEVICE, "device", &owner, &name.at(self.file), names)
+    }
+
+    fn find_vm(&self, files: &mut Files, name: &S<String>) -> At<usize> {
+        find(
+            files,
+            &rules::UNKNOWN_VM,
+            "VM",
+            "the system",
+            &name.at(self.file),
+            self.vms.iter().copied(),
+        )
+    }
+}
+
+/// Index of a name; `UNRESOLVED`, and a report, when there is none.
+fn find<'a>(
+    files: &mut Files,
+    rule: &'static Rule,
+    what: &str,
+    owner: &str,
+    name: &At<String>,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> At<usize> {
+    let found = names.clone().position(|known| known == name.value);
+    if found.is_none() {
+        let help = match near(name, names.clone()) {
+            Some(near) => format!("did you mean \"{near}\"? There are {}", list(names)),
+            None => format!("there are {}", list(names)),
+        };
+        let unknown = rule.says(format!("{owner} has no {what} \"{}\"", name.value));
+        files.push(unknown.label(name, format!("no such {what}")).help(help));
+    }
+    name.with(found.unwrap_or(UNRESOLVED))
+}
+
+/// The vPE that takes an event, by default 0; then the place is that of the device or VM.
+fn vpe_number(vpe: Option<&S<u32>>, name: &S<String>, file: FileId) -> At<usize> {
+    vpe.map_or_else(|| name.map(file, |_| 0), |vpe| vpe.map(file, |n| *n as usize))
+}
+
+/// Pieces of memory, with the IPAs that follow from what is written.
+fn memory(pieces: &[S<toml::Memory>], file: FileId) -> Vec<Memory> {
+    let mut next = Some(FIRST_IPA);
+    let mut memory = Vec::new();
+    for piece in pieces {
+        let at = piece.place(file);
+        let size = piece.size.map(file, |s| s.0);
+        let pa = piece.pa.as_ref().map(|pa| pa.map(file, |a| a.0));
+        let identity = piece.identity.as_ref().is_some_and(|identity| **identity);
+        let ipa = match &piece.ipa {
+            Some(ipa) => Some(ipa.map(file, |a| a.0)),
+            None if identity => pa.clone(),
+            None => next.map(|next| at.with(next)),
+        };
+        // Identity memory that is nowhere yet may be given an IPA, and that is its PA.
+        let pa = if identity { pa.or_else(|| ipa.clone()) } else { pa };
+        next = ipa.as_ref().map(|ipa| ipa.value.saturating_add(size.value));
+        memory.push(Memory { ipa, pa, size, identity, at });
+    }
+    memory
+}
+
+/// Stands for a payload that could not be found; no rule looks into it, and the system never leaves `load`.
+fn unknown_payload(vm: &toml::Vm, file: FileId) -> model::Payload {
+    let nothing = vm.name.map(file, |_| String::new());
+    model::Payload {
+        kind: model::PayloadKind::Rust { package: nothing, directory: Default::default() },
+        at: vm.name.place(file),
+        initrd: None,
+        dtb: None,
+    }
+}

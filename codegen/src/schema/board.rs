@@ -1,0 +1,362 @@
+//! The board TOML.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Address, S};
+use crate::model::{Bdf, PciId};
+use crate::units::Size;
+
+/// A board: the CPUs, memory, interrupt controller and devices there are to be divided.
+///
+/// One file in boards/, named like the board. Addresses are physical and interrupts are INTIDs, as the SoC's manual has them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoardFile {
+    /// What the board is called and how its firmware is used.
+    pub board: S<BoardTable>,
+    /// The CPUs, the one that boots first.
+    #[schemars(length(min = 1))]
+    pub cpu: Vec<S<Cpu>>,
+    /// The RAM. The hypervisor lives 2 MiB above the start of the first range.
+    #[schemars(length(min = 1))]
+    pub ram: Vec<S<Ram>>,
+    /// Parts of the RAM that belong to firmware or hardware.
+    #[serde(default)]
+    pub reserved: Vec<S<Reserved>>,
+    /// The interrupt controller: GICv3 or GICv4.
+    pub gic: S<Gic>,
+    /// The interrupts of the generic timer and of the GIC itself.
+    pub timer: S<Timer>,
+    /// Serial ports.
+    #[serde(default)]
+    pub uart: Vec<S<Uart>>,
+    /// PCIe host bridges.
+    #[serde(default)]
+    pub pcie: Vec<S<Pcie>>,
+    /// Devices that can be given to a VM.
+    #[serde(default)]
+    pub device: Vec<S<Device>>,
+    /// How `bulkhead run` starts the board under QEMU.
+    pub qemu: Option<S<Qemu>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoardTable {
+    /// Name of the board.
+    pub name: S<String>,
+    /// One line for people.
+    pub description: Option<String>,
+    /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console.
+    pub uart: Option<S<String>>,
+    /// How firmware's PSCI is called.
+    pub psci: Psci,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Psci {
+    Smc,
+    Hvc,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cpu {
+    /// Name by which a VM's vPE claims it.
+    pub name: S<String>,
+    /// Affinity fields of its MPIDR_EL1: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0.
+    pub mpidr: S<Address>,
+    /// Its redistributor, when it is not at its place in `gic.redistributors`.
+    #[schemars(extend("x-default" = "base + position * stride"))]
+    pub redistributor: Option<S<Address>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ram {
+    /// Name in messages and in the plan.
+    pub name: S<String>,
+    /// First address, a multiple of 2 MiB.
+    pub base: S<Address>,
+    /// Size, a multiple of 2 MiB.
+    pub size: S<Size>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reserved {
+    /// Name in messages and in the plan.
+    pub name: S<String>,
+    /// First address, a multiple of 4 KiB.
+    pub base: S<Address>,
+    /// Size, a multiple of 4 KiB.
+    pub size: S<Size>,
+    /// Why nobody may use it.
+    pub reason: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gic {
+    /// Version of the GIC. With "v4.0" events reach a guest without the hypervisor.
+    pub version: S<GicVersion>,
+    /// Number of SPIs: INTIDs from 32 up to 32 + spis - 1.
+    #[schemars(range(min = 0, max = 988))]
+    pub spis: S<u32>,
+    /// List registers of each CPU (ICH_VTR_EL2.ListRegs + 1).
+    #[schemars(range(min = 1, max = 16))]
+    pub list_registers: S<u8>,
+    /// The distributor's frame (GICD).
+    pub distributor: S<Frame>,
+    /// The redistributors' frames (GICR).
+    pub redistributors: S<Redistributors>,
+    /// The interrupt translation service (GITS). Without it there are no events.
+    pub its: Option<S<Its>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum GicVersion {
+    #[serde(rename = "v3")]
+    V3,
+    #[serde(rename = "v4.0")]
+    V4_0,
+    #[serde(rename = "v4.1")]
+    V4_1,
+}
+
+/// A range of physical addresses.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Frame {
+    /// First address.
+    pub base: S<Address>,
+    /// Size.
+    pub size: S<Size>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redistributors {
+    /// Address of the first CPU's redistributor.
+    pub base: S<Address>,
+    /// Distance from one CPU's redistributor to the next: "128 KiB" for GICv3, "256 KiB" for GICv4.
+    pub stride: S<Size>,
+    /// Size of the whole region.
+    #[schemars(extend("x-default" = "stride * CPUs"))]
+    pub size: Option<S<Size>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Its {
+    /// Address of the control frame.
+    pub base: S<Address>,
+    /// Size of the control and translation frames: "128 KiB".
+    pub size: S<Size>,
+    /// Bits of a DeviceID (GITS_TYPER.Devbits + 1).
+    #[schemars(range(min = 1, max = 32))]
+    pub device_id_bits: S<u8>,
+    /// Bits of an EventID (GITS_TYPER.ID_bits + 1).
+    #[schemars(range(min = 1, max = 32))]
+    pub event_id_bits: S<u8>,
+    /// Bytes of one interrupt translation entry (GITS_TYPER.ITT_entry_size + 1).
+    #[schemars(range(min = 1, max = 16))]
+    pub entry_size: S<u8>,
+    /// Bytes of one entry of the device, collection and vPE tables (GITS_BASERn.Entry_Size + 1).
+    #[schemars(range(min = 1, max = 32))]
+    pub table_entry_size: S<u8>,
+    /// How an ITS command names a redistributor (GITS_TYPER.PTA).
+    pub rdbase: RdBase,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RdBase {
+    ProcessorNumber,
+    Address,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timer {
+    /// INTID of the EL1 virtual timer's PPI, usually 27.
+    #[serde(rename = "virtual")]
+    pub virtual_ppi: S<u32>,
+    /// INTID of the EL2 physical timer's PPI, usually 26.
+    pub hypervisor: S<u32>,
+    /// INTID of the GIC's maintenance PPI, usually 25.
+    pub maintenance: S<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Uart {
+    /// Name, for `board.uart`.
+    pub name: S<String>,
+    /// What it is.
+    pub kind: UartKind,
+    /// First address.
+    pub base: S<Address>,
+    /// Size, a multiple of 4 KiB.
+    pub size: S<Size>,
+    /// INTID of its SPI. Without it the console has no input.
+    pub intid: Option<S<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UartKind {
+    Pl011,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pcie {
+    /// Name, for a device's `host`.
+    pub name: S<String>,
+    /// Configuration space (ECAM): 1 MiB for each bus.
+    pub ecam: S<Frame>,
+    /// The buses it has.
+    pub buses: S<Buses>,
+    /// Window for BARs below 4 GiB.
+    pub window32: Option<S<Frame>>,
+    /// Window for 64-bit BARs.
+    pub window64: Option<S<Frame>>,
+    /// INTIDs of INTA, INTB, INTC and INTD of device 0; they rotate with the device number.
+    #[serde(default)]
+    pub intx: Vec<S<u32>>,
+    /// DeviceID of requester 0; a function's DeviceID is this plus its requester ID.
+    #[schemars(extend("x-default" = 0))]
+    pub device_id_base: Option<S<u32>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Buses {
+    /// First bus: the one at the start of the ECAM.
+    pub first: S<u8>,
+    /// Last bus.
+    pub last: S<u8>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(tag = "kind")]
+pub enum Device {
+    /// A PCI function.
+    Pci(PciDevice),
+    /// A device at fixed addresses.
+    Platform(PlatformDevice),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PciDevice {
+    /// Name by which a VM claims it.
+    pub name: S<String>,
+    /// The host bridge it is behind.
+    pub host: S<String>,
+    /// Bus, device and function, as in "00:02.0".
+    pub address: S<Bdf>,
+    /// Vendor and device that its configuration space must show, as in "1b36:0010".
+    pub id: S<PciId>,
+    /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be `identity`.
+    pub dma: bool,
+    /// MSI or MSI-X vectors it has: its events are numbered from 0.
+    #[schemars(extend("x-default" = 0))]
+    pub events: Option<S<u32>>,
+    /// Its memory BARs; the plan places them.
+    #[serde(default)]
+    pub bars: Vec<S<Bar>>,
+    /// DeviceID that the ITS sees, when it does not follow from the host and the address.
+    #[schemars(extend("x-default" = "device_id_base + requester ID"))]
+    pub device_id: Option<S<u32>>,
+    /// QEMU arguments that make it; `{scratch}` stands for the directory of its scratch files.
+    #[serde(default)]
+    pub qemu: Vec<String>,
+    /// Files that a run under QEMU needs.
+    #[serde(default)]
+    pub scratch: Vec<S<Scratch>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformDevice {
+    /// Name by which a VM claims it.
+    pub name: S<String>,
+    /// `compatible` of its device tree node.
+    pub compatible: S<String>,
+    /// Its registers, whole pages of 4 KiB.
+    pub regions: Vec<S<Frame>>,
+    /// Its SPIs; `[]` says that it has none.
+    pub intids: Vec<S<PlatformIrq>>,
+    /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be `identity`.
+    #[schemars(extend("x-default" = false))]
+    pub dma: Option<bool>,
+    /// DeviceID that the ITS sees; without it the device has no events.
+    pub device_id: Option<S<u32>>,
+    /// Events it has, numbered from 0.
+    #[schemars(extend("x-default" = 0))]
+    pub events: Option<S<u32>>,
+    /// QEMU arguments that make it; `{scratch}` stands for the directory of its scratch files.
+    #[serde(default)]
+    pub qemu: Vec<String>,
+    /// Files that a run under QEMU needs.
+    #[serde(default)]
+    pub scratch: Vec<S<Scratch>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bar {
+    /// Number of the BAR; a wide one takes this and the next.
+    #[schemars(range(min = 0, max = 5))]
+    pub index: S<u8>,
+    /// Size, a power of two, of 4 KiB at least.
+    pub size: S<Size>,
+    /// It is a 64-bit BAR.
+    #[schemars(extend("x-default" = false))]
+    pub wide: Option<bool>,
+    /// Reading it has no side effect.
+    #[schemars(extend("x-default" = false))]
+    pub prefetchable: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformIrq {
+    /// INTID of the SPI.
+    pub intid: S<u32>,
+    /// How it is signalled.
+    pub trigger: Trigger,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    Level,
+    Edge,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scratch {
+    /// Name of the file.
+    pub file: String,
+    /// Its size; it starts as zeros.
+    pub size: S<Size>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Qemu {
+    /// QEMU's `-M`.
+    pub machine: String,
+    /// QEMU's `-cpu`.
+    pub cpu: String,
+    /// Further arguments. Memory, CPUs, the image and the devices in use are added.
+    #[serde(default)]
+    pub args: Vec<String>,
+}

@@ -1,0 +1,92 @@
+//! The JSON schemas: for editors, for `verify`, for the manual.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::{board::BoardFile, partition::PartitionFile, system::SystemFile};
+
+/// The kinds of TOML file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Board,
+    System,
+    Partition,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::System, Kind::Board, Kind::Partition];
+
+    /// Name of the schema's file in configs/.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Kind::Board => "board.schema.json",
+            Kind::System => "system.schema.json",
+            Kind::Partition => "partition.schema.json",
+        }
+    }
+
+    /// What messages call such a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Board => "board",
+            Kind::System => "system",
+            Kind::Partition => "partition",
+        }
+    }
+
+    /// The schema, with nothing left to look up.
+    pub fn schema(self) -> Value {
+        match self {
+            Kind::Board => schema::<BoardFile>(),
+            Kind::System => schema::<SystemFile>(),
+            Kind::Partition => schema::<PartitionFile>(),
+        }
+    }
+
+    /// The schema as a file.
+    pub fn text(self) -> String {
+        let mut text = serde_json::to_string_pretty(&self.schema()).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+fn schema<T: JsonSchema>() -> Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
+    tidy(&mut value);
+    value
+}
+
+/// TOML has no null: an optional key is simply not there.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [one] = types.as_slice() {
+                    let one = one.clone();
+                    map.insert("type".into(), one);
+                }
+            }
+            if let Some(Value::Array(choices)) = map.get_mut("enum") {
+                choices.retain(|choice| !choice.is_null());
+            }
+            if let Some(Value::Array(any)) = map.get_mut("anyOf") {
+                any.retain(|schema| schema.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(one)] = any.as_slice() {
+                    let one = one.clone();
+                    map.remove("anyOf");
+                    for (key, value) in one {
+                        map.entry(key).or_insert(value);
+                    }
+                }
+            }
+            map.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}

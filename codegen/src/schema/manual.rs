@@ -1,0 +1,4 @@
+//! docs/configuration.md, from the JSON schemas.
+pub fn manual() -> String {
+    String::new()
+}

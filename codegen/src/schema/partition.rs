@@ -1,0 +1,80 @@
+//! partitions/NAME/partition.toml, and a payload given in place.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Address, S};
+use crate::units::Size;
+
+/// A partition: a program that a VM runs, or where its file is.
+///
+/// One file partitions/NAME/partition.toml; a VM names it by `partition = "NAME"`. Paths are relative to the file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(tag = "kind")]
+pub enum PartitionFile {
+    /// A Rust package of this workspace; `bulkhead image` builds it.
+    Rust(RustPackage),
+    /// An arm64 Linux Image, not compressed.
+    Image(FilePayload),
+    /// An ELF file for AArch64.
+    Elf(FilePayload),
+    /// Bytes.
+    Raw(FilePayload),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RustPackage {
+    /// One line for people.
+    pub description: Option<String>,
+    /// Name of the package, as in the Cargo.toml beside this file.
+    pub package: S<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilePayload {
+    /// One line for people.
+    pub description: Option<String>,
+    /// The file.
+    pub path: S<String>,
+    /// Where it is loaded, from the start of the VM's first memory.
+    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses; raw: 0 B"))]
+    pub load_offset: Option<S<Size>>,
+    /// Address of the first instruction, as the guest sees it.
+    #[schemars(extend("x-default" = "image, raw: where it is loaded; elf: its own entry"))]
+    pub entry: Option<S<Address>>,
+    /// Initial RAM disk, given to the guest by /chosen.
+    pub initrd: Option<S<String>>,
+    /// Device tree blob to use instead of the generated one.
+    pub dtb: Option<S<String>>,
+}
+
+/// A payload given in place. Paths are relative to this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InlinePayload {
+    /// The file.
+    pub path: S<String>,
+    /// What it is.
+    pub format: Format,
+    /// Where it is loaded, from the start of the VM's first memory.
+    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses; raw: 0 B"))]
+    pub load_offset: Option<S<Size>>,
+    /// Address of the first instruction, as the guest sees it.
+    #[schemars(extend("x-default" = "image, raw: where it is loaded; elf: its own entry"))]
+    pub entry: Option<S<Address>>,
+    /// Initial RAM disk, given to the guest by /chosen.
+    pub initrd: Option<S<String>>,
+    /// Device tree blob to use instead of the generated one.
+    pub dtb: Option<S<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    Image,
+    Elf,
+    Raw,
+}

@@ -1,0 +1,196 @@
+//! The system TOML.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::partition::InlinePayload;
+use super::{Address, S};
+use crate::units::{ControlKey, Size, Time};
+
+/// A system: a board and the VMs that share it.
+///
+/// One file in configs/, or anywhere. One system becomes one image.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SystemFile {
+    /// What the system is and what it runs on.
+    pub system: S<SystemTable>,
+    /// The hypervisor's own share.
+    pub hypervisor: Option<S<Hypervisor>>,
+    /// The virtual machines.
+    #[schemars(length(min = 1))]
+    pub vm: Vec<S<Vm>>,
+    /// Shared memory between two VMs, each of which can ring the other.
+    #[serde(default)]
+    pub channel: Vec<S<Channel>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SystemTable {
+    /// Name of the system; its output is in target/bulkhead/NAME.
+    pub name: S<String>,
+    /// One line for people.
+    pub description: Option<String>,
+    /// The board: NAME for boards/NAME.toml, or a path ending in .toml relative to this file.
+    pub board: S<String>,
+    /// What happens when every VM is off or failed.
+    #[schemars(extend("x-default" = "power-off"))]
+    pub when_all_off: Option<PowerOff>,
+    /// VM that gets the console's input first.
+    #[schemars(extend("x-default" = "the first VM with a console"))]
+    pub focus: Option<S<String>>,
+    /// Key that starts a command to the hypervisor on the console.
+    #[schemars(extend("x-default" = "ctrl-]"))]
+    pub escape: Option<S<ControlKey>>,
+    /// How long `bulkhead run` waits for the system's result under QEMU; the image does not know it.
+    pub time_limit: Option<S<Time>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PowerOff {
+    PowerOff,
+    Stay,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hypervisor {
+    /// Memory for the image, its tables and the copies of the payloads, from 2 MiB above the start of the first RAM; a multiple of 2 MiB.
+    #[schemars(extend("x-default" = "4 MiB"))]
+    pub size: Option<S<Size>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Vm {
+    /// Name of the VM, also on the console.
+    pub name: S<String>,
+    /// The partition it runs: NAME for partitions/NAME/partition.toml. Either this or `payload`.
+    pub partition: Option<S<String>>,
+    /// The file it runs, when that is no partition of its own.
+    pub payload: Option<S<InlinePayload>>,
+    /// Its virtual CPUs, numbered from 0.
+    #[schemars(length(min = 1))]
+    pub vpes: Vec<S<Vpe>>,
+    /// Its RAM. The first piece holds payload and device tree.
+    #[schemars(length(min = 1))]
+    pub memory: Vec<S<Memory>>,
+    /// The board's devices that are its own.
+    #[serde(default)]
+    pub devices: Vec<S<String>>,
+    /// Those of `devices` that have events but are given none: the guest polls them.
+    #[serde(default)]
+    pub polled: Vec<S<String>>,
+    /// Events of its devices that interrupt it, each as a vLPI.
+    #[serde(default)]
+    pub event: Vec<S<Event>>,
+    /// It has an emulated PL011 on the board's console.
+    #[schemars(extend("x-default" = true))]
+    pub console: Option<S<bool>>,
+    /// What becomes of it when it fails.
+    #[schemars(extend("x-default" = "halt"))]
+    pub on_fault: Option<Fault>,
+    /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
+    #[schemars(extend("x-default" = "none"))]
+    pub its: Option<S<ItsPolicy>>,
+    /// Arguments of the payload: /chosen/bootargs in its device tree.
+    pub arguments: Option<S<String>>,
+    /// Address of the first instruction, as the guest sees it.
+    #[schemars(extend("x-default" = "the payload's"))]
+    pub entry: Option<S<Address>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Vpe {
+    /// The CPU it runs on, which is its own.
+    pub cpu: S<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Size, a multiple of 4 KiB; best of 2 MiB.
+    pub size: S<Size>,
+    /// Where the guest sees it.
+    #[schemars(extend("x-default" = "identity: where it is; the first piece: 0x4000_0000; others: after the piece before"))]
+    pub ipa: Option<S<Address>>,
+    /// Where it is.
+    #[schemars(extend("x-default" = "the plan chooses"))]
+    pub pa: Option<S<Address>>,
+    /// The guest sees it where it is: IPA = PA.
+    #[schemars(extend("x-default" = false))]
+    pub identity: Option<S<bool>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// One of the VM's devices.
+    pub device: S<String>,
+    /// EventID: number of the device's MSI or MSI-X vector.
+    pub event: S<u32>,
+    /// INTID of the vLPI that the guest takes, from 8192 on.
+    #[schemars(extend("x-default" = "the plan chooses"))]
+    pub vintid: Option<S<u32>>,
+    /// Number of the vPE that takes it.
+    #[schemars(extend("x-default" = 0))]
+    pub vpe: Option<S<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    Halt,
+    Restart,
+    ResetBoard,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItsPolicy {
+    None,
+    Fixed,
+    Remap,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Name of the channel, in both guests' device trees.
+    pub name: S<String>,
+    /// Size of the shared memory, a multiple of 4 KiB.
+    pub size: S<Size>,
+    /// Where the shared memory is.
+    #[schemars(extend("x-default" = "the plan chooses"))]
+    pub pa: Option<S<Address>>,
+    /// Its two ends: "first" and "second", in this order.
+    pub ends: Vec<S<ChannelEnd>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelEnd {
+    /// The VM at this end.
+    pub vm: S<String>,
+    /// What it may do with the shared memory.
+    pub access: S<Access>,
+    /// Where it sees the shared memory.
+    #[schemars(extend("x-default" = "the plan chooses"))]
+    pub ipa: Option<S<Address>>,
+    /// Number of the vPE that the other end's ring interrupts.
+    #[schemars(extend("x-default" = 0))]
+    pub vpe: Option<S<u32>>,
+    /// INTID of the vLPI by which the other end rings, from 8192 on.
+    #[schemars(extend("x-default" = "the plan chooses"))]
+    pub vintid: Option<S<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    ReadWrite,
+    ReadOnly,
+}

@@ -1,0 +1,372 @@
+//! Finds every unknown, missing and mistyped key of a file in one run.
+//!
+//! serde stops at its first error, so a document is walked along its JSON schema before serde sees it. What is unknown
+//! is reported and taken out; everything else that is wrong is reported and makes the document unfit for serde.
+//! Tagged alternatives (`kind = "pci"`) are rewritten as `{ pci = { .. } }`, the only form of an enum that keeps spans.
+//! It knows just as much of JSON Schema as `schemars` writes for the structs beside it.
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::text;
+use crate::diag::{Diagnostic, FileId, Report, rules};
+
+/// One document on its way to serde.
+pub struct Verify<'a> {
+    pub file: FileId,
+    pub report: &'a mut Report,
+    /// Still fit for serde.
+    pub fit: bool,
+}
+
+impl Verify<'_> {
+    /// Check `node` against `schema`, which refers to nothing outside itself. `name` is its key, or a word for the whole file.
+    pub fn node(&mut self, node: &mut Spanned<DeValue<'_>>, schema: &Value, name: &str) {
+        if let Some(alternatives) = schema.get("oneOf").and_then(Value::as_array) {
+            return self.alternatives(node, alternatives, name);
+        }
+        let wanted = schema.get("type").and_then(Value::as_str).unwrap_or_default();
+        let span = node.span();
+        match (wanted, node.get_mut()) {
+            ("object", DeValue::Table(table)) => self.table(table, span, schema, name, None),
+            ("array", DeValue::Array(items)) => {
+                let item = schema.get("items").unwrap_or(&Value::Null);
+                for node in items.iter_mut() {
+                    self.node(node, item, name);
+                }
+                let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
+                if (items.len() as u64) < least {
+                    self.bad(rules::EMPTY.says(format!("`{name}` is empty")).label_span(
+                        self.file,
+                        span,
+                        "at least one entry is needed",
+                    ));
+                }
+            }
+            ("string", DeValue::String(value)) => {
+                let value = value.to_string();
+                self.text(&value, span, schema, name);
+            }
+            ("integer", DeValue::Integer(integer)) => {
+                let value = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
+                self.number(value, span, schema, name);
+            }
+            ("boolean", DeValue::Boolean(_)) => {}
+            (_, found) => {
+                let found = found.type_str();
+                self.wrong_type(schema, found, span, name);
+            }
+        }
+    }
+
+    /// A table whose keys are `schema`'s properties. `tag` is a key that was looked at already.
+    fn table(
+        &mut self,
+        table: &mut DeTable<'_>,
+        span: std::ops::Range<usize>,
+        schema: &Value,
+        name: &str,
+        tag: Option<&str>,
+    ) {
+        let none = Map::new();
+        let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
+        let mut meant = Vec::new();
+        for (key, value) in std::mem::take(table) {
+            let present = key.get_ref().to_string();
+            if properties.contains_key(&present) {
+                table.insert(key, value);
+                continue;
+            }
+            let help = match near(&present, properties.keys().map(String::as_str)) {
+                Some(key) => {
+                    meant.push(key);
+                    format!("did you mean `{key}`?")
+                }
+                None => {
+                    format!("the keys here are {}", list(properties.keys().map(String::as_str)))
+                }
+            };
+            let title = format!("`{name}` has no key `{present}`");
+            let unknown = rules::UNKNOWN_KEY.says(title);
+            self.report.push(unknown.label_span(self.file, key.span(), "unknown key").help(help));
+        }
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        for key in required.filter_map(Value::as_str).filter(|key| tag != Some(*key)) {
+            if !table.contains_key(key) && meant.contains(&key) {
+                // Misspelt, and said so.
+                self.fit = false;
+            } else if !table.contains_key(key) {
+                let about = properties
+                    .get(key)
+                    .and_then(|p| p.get("description"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                self.bad(
+                    rules::MISSING_KEY
+                        .says(format!("`{name}` lacks `{key}`"))
+                        .label_span(self.file, span.clone(), format!("`{key}` is missing here"))
+                        .help(format!(
+                            "add {}: {}",
+                            self.example(key, &properties[key]),
+                            first_sentence(about)
+                        )),
+                );
+            }
+        }
+        let keys: Vec<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
+        for key in keys {
+            if let (Some(node), Some(property)) =
+                (table.get_mut(key.as_str()), properties.get(&key))
+            {
+                self.node(node, property, &key);
+            }
+        }
+    }
+
+    /// Alternatives: a choice of texts, or of tables told apart by `kind`.
+    fn alternatives(
+        &mut self,
+        node: &mut Spanned<DeValue<'_>>,
+        alternatives: &[Value],
+        name: &str,
+    ) {
+        let span = node.span();
+        let constant =
+            |schema: &Value| schema.get("const").and_then(Value::as_str).map(str::to_owned);
+        let texts: Vec<String> = alternatives.iter().filter_map(constant).collect();
+        if !texts.is_empty() {
+            return match node.get_ref() {
+                DeValue::String(value) => {
+                    let value = value.to_string();
+                    self.choice(&value, span, texts.iter().map(String::as_str), name);
+                }
+                other => self.wrong_type(
+                    &serde_json::json!({"type": "string"}),
+                    other.type_str(),
+                    span,
+                    name,
+                ),
+            };
+        }
+        let kind = |schema: &Value| schema.pointer("/properties/kind").and_then(&constant);
+        let DeValue::Table(table) = node.get_mut() else {
+            let found = node.get_ref().type_str();
+            return self.wrong_type(&serde_json::json!({"type": "object"}), found, span, name);
+        };
+        let kinds: Vec<String> = alternatives.iter().filter_map(kind).collect();
+        let Some(tag) = table.get("kind") else {
+            let diagnostic = rules::MISSING_KEY
+                .says(format!("`{name}` lacks `kind`"))
+                .label_span(self.file, span, "`kind` is missing here")
+                .help(format!(
+                    "add kind = \"{}\": it is one of {}",
+                    kinds[0],
+                    list(kinds.iter().map(String::as_str))
+                ));
+            return self.bad(diagnostic);
+        };
+        let tag_span = tag.span();
+        let Some(value) = tag.get_ref().as_str().map(str::to_owned) else {
+            let found = tag.get_ref().type_str();
+            return self.wrong_type(
+                &serde_json::json!({"type": "string"}),
+                found,
+                tag_span,
+                "kind",
+            );
+        };
+        let chosen = alternatives.iter().find(|schema| kind(schema).as_deref() == Some(&value));
+        let Some(schema) = chosen else {
+            return self.choice(&value, tag_span, kinds.iter().map(String::as_str), "kind");
+        };
+        self.table(table, span.clone(), schema, &format!("{value} {name}"), Some("kind"));
+        table.remove("kind");
+        let mut outer = DeTable::new();
+        outer.insert(
+            Spanned::new(tag_span, value.into()),
+            Spanned::new(span, DeValue::Table(std::mem::take(table))),
+        );
+        *node.get_mut() = DeValue::Table(outer);
+    }
+
+    fn text(&mut self, value: &str, span: std::ops::Range<usize>, schema: &Value, name: &str) {
+        if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
+            return self.choice(value, span, choices.iter().filter_map(Value::as_str), name);
+        }
+        let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+        if let Err(help) = text::verify(format, value) {
+            self.bad(
+                rules::WRONG_VALUE
+                    .says(format!("`{name}` cannot be \"{value}\""))
+                    .label_span(self.file, span, format!("not {}", human(schema)))
+                    .help(help),
+            );
+        }
+    }
+
+    fn choice<'s>(
+        &mut self,
+        value: &str,
+        span: std::ops::Range<usize>,
+        choices: impl Iterator<Item = &'s str> + Clone,
+        name: &str,
+    ) {
+        if choices.clone().any(|choice| choice == value) {
+            return;
+        }
+        let help = match near(value, choices.clone()) {
+            Some(choice) => format!("did you mean \"{choice}\"? It is one of {}", list(choices)),
+            None => format!("it is one of {}", list(choices)),
+        };
+        let title = format!("`{name}` cannot be \"{value}\"");
+        self.bad(
+            rules::WRONG_VALUE.says(title).label_span(self.file, span, "unknown choice").help(help),
+        );
+    }
+
+    fn number(
+        &mut self,
+        value: Option<i128>,
+        span: std::ops::Range<usize>,
+        schema: &Value,
+        name: &str,
+    ) {
+        let bound = |key| schema.get(key).and_then(Value::as_u64).map(i128::from);
+        let format = schema.get("format").and_then(Value::as_str);
+        let widest = match format {
+            Some("uint8") => i128::from(u8::MAX),
+            Some("uint16") => i128::from(u16::MAX),
+            Some("uint32") => i128::from(u32::MAX),
+            _ => i128::from(i64::MAX),
+        };
+        let low = bound("minimum").unwrap_or(0);
+        let high = bound("maximum").unwrap_or(widest).min(widest);
+        if value.is_none_or(|value| value < low || value > high) {
+            let (low, high) = match format {
+                Some("address") => (format!("{low:#x}"), format!("{high:#x}")),
+                _ => (low.to_string(), high.to_string()),
+            };
+            self.bad(
+                rules::WRONG_VALUE
+                    .says(format!("`{name}` is out of range"))
+                    .label_span(self.file, span, format!("not in {low} to {high}"))
+                    .help(format!("write a number from {low} to {high}")),
+            );
+        }
+    }
+
+    fn wrong_type(
+        &mut self,
+        schema: &Value,
+        found: &str,
+        span: std::ops::Range<usize>,
+        name: &str,
+    ) {
+        let wanted = human(schema);
+        self.bad(
+            rules::WRONG_TYPE
+                .says(format!("`{name}` is {wanted}, not {}", article(found)))
+                .label_span(self.file, span, format!("this is {}", article(found)))
+                .help(format!(
+                    "write {}",
+                    self.example(name.rsplit(' ').next().unwrap_or(name), schema)
+                )),
+        );
+    }
+
+    /// `key = value` as one might write it.
+    fn example(&self, key: &str, schema: &Value) -> String {
+        let choice = schema
+            .pointer("/enum/0")
+            .or_else(|| schema.pointer("/oneOf/0/const"))
+            .and_then(Value::as_str)
+            .map(|first| format!("\"{first}\""));
+        let value = choice.unwrap_or_else(|| {
+            match (
+                schema.get("type").and_then(Value::as_str),
+                schema.get("format").and_then(Value::as_str),
+            ) {
+                (_, Some("size")) => "\"64 KiB\"",
+                (_, Some("time")) => "\"10 ms\"",
+                (_, Some("pci-address")) => "\"00:02.0\"",
+                (_, Some("pci-id")) => "\"1b36:0010\"",
+                (_, Some("control-key")) => "\"ctrl-]\"",
+                (_, Some("address")) => "0x4000_0000",
+                (Some("string"), _) => "\"...\"",
+                (Some("integer"), _) => "0",
+                (Some("boolean"), _) => "true",
+                (Some("array"), _) => "[...]",
+                _ => "{ ... }",
+            }
+            .into()
+        });
+        let table_list = schema.get("type").and_then(Value::as_str) == Some("array")
+            && schema.get("items").is_some_and(|items| {
+                items.get("oneOf").is_some()
+                    || items.get("type").and_then(Value::as_str) == Some("object")
+            });
+        match (value.as_str(), table_list) {
+            ("{ ... }", _) => format!("a table [{key}]"),
+            (_, true) if !matches!(key, "vpes" | "memory" | "ends" | "regions" | "intids") => {
+                format!("a table [[{key}]]")
+            }
+            (_, true) => format!("{key} = [{{ ... }}]"),
+            _ => format!("{key} = {value}"),
+        }
+    }
+
+    fn bad(&mut self, diagnostic: Diagnostic) {
+        self.fit = false;
+        self.report.push(diagnostic);
+    }
+}
+
+/// What a schema wants, for a person.
+fn human(schema: &Value) -> &'static str {
+    match (schema.get("type").and_then(Value::as_str), schema.get("format").and_then(Value::as_str))
+    {
+        (_, Some("size")) => "a size",
+        (_, Some("time")) => "a time",
+        (_, Some("pci-address")) => "a PCI address",
+        (_, Some("pci-id")) => "a PCI identity",
+        (_, Some("control-key")) => "a control key",
+        (_, Some("address")) => "an address",
+        (Some("string"), _) => "a string",
+        (Some("integer"), _) => "a number",
+        (Some("boolean"), _) => "true or false",
+        (Some("array"), _) => "a list",
+        _ => "a table",
+    }
+}
+
+fn article(toml_type: &str) -> String {
+    match toml_type {
+        "array" => "a list".into(),
+        "integer" => "an integer".into(),
+        other => format!("a {other}"),
+    }
+}
+
+/// The choice that `value` was probably meant to be.
+pub fn near<'s>(value: &str, choices: impl Iterator<Item = &'s str>) -> Option<&'s str> {
+    choices
+        .map(|choice| (strsim::jaro_winkler(&value.to_lowercase(), &choice.to_lowercase()), choice))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, choice)| choice)
+}
+
+/// "`a`, `b` and `c`".
+pub fn list<'s>(items: impl Iterator<Item = &'s str>) -> String {
+    let items: Vec<String> = items.map(|item| format!("`{item}`")).collect();
+    match items.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => "none".into(),
+    }
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+}
