@@ -1,6 +1,6 @@
 //! One physical CPU and what runs on it.
 
-use crate::{Pa, VpeIndex};
+use crate::{Frame, Pa, PrioritySlot, VpeIndex};
 
 #[derive(Debug)]
 pub struct Cpu {
@@ -22,4 +22,8 @@ pub enum Schedule {
     Unused,
     /// One vPE has it for good.
     Exclusive(VpeIndex),
+    /// Several vPEs, the first ready one of this table at any time.
+    Priority(&'static [PrioritySlot]),
+    /// Several vPEs, each in its windows.
+    Cyclic(&'static Frame),
 }

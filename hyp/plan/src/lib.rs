@@ -10,8 +10,10 @@
 mod board;
 mod cpu;
 mod its;
+mod mode;
 mod number;
 mod pci;
+mod schedule;
 pub mod translation;
 mod vm;
 mod vpe;
@@ -19,8 +21,10 @@ mod vpe;
 pub use board::{Board, Conduit, PowerOff, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};
 pub use its::{Baser, EventRoute, Its};
+pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use pci::{Bar, ConfigWrite, PciFunction};
+pub use schedule::{Budget, Frame, PrioritySlot, Rest, Window};
 pub use vm::{ChannelEnd, Fault, ItsPolicy, Load, Mmio, MmioKind, Vm};
 pub use vpe::{Doorbell, Vpe, VpeTables};
 

@@ -1,0 +1,69 @@
+//! How a CPU is shared between vPEs: by priority or by a cyclic frame.
+//!
+//! Times are ticks of the system counter (CNTPCT_EL0). The TOML says nanoseconds; codegen converts with the frequency
+//! that the board states, and boot compares that with CNTFRQ_EL0. Frames and periods count from one epoch that all
+//! CPUs share. A *slot* is a vPE's position in its CPU's table; no table has more than 32.
+
+use core::num::NonZeroU64;
+
+use crate::VpeIndex;
+
+/// A vPE on a CPU shared by priority. The table is sorted, highest priority first; equal ones keep its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrioritySlot {
+    pub vpe: VpeIndex,
+    /// As in the TOML, higher first: for reports. The table's order is what counts.
+    pub priority: u8,
+    /// None: as long as nobody of higher priority wants the CPU.
+    pub budget: Option<Budget>,
+}
+
+/// CPU time for each period, with the vPE's own priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub ticks: NonZeroU64,
+    /// Not less than `ticks`.
+    pub period: NonZeroU64,
+    pub rest: Rest,
+}
+
+/// What a vPE may do with the rest of a period whose budget it has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Run while no vPE with a claim to the CPU wants it; among its like, by priority.
+    Background,
+    /// Wait for the next period.
+    Suspended,
+}
+
+impl Budget {
+    /// For generated tables: a zero or a budget above its period does not compile there.
+    #[track_caller]
+    pub const fn new(ticks: u64, period: u64, rest: Rest) -> Self {
+        assert!(ticks <= period, "a budget is at most its period");
+        match (NonZeroU64::new(ticks), NonZeroU64::new(period)) {
+            (Some(ticks), Some(period)) => Self { ticks, period, rest },
+            _ => panic!("a budget is at least one tick"),
+        }
+    }
+}
+
+/// A cyclic CPU's major frame, repeated for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub ticks: NonZeroU64,
+    /// The CPU's vPEs, by slot.
+    pub vpes: &'static [VpeIndex],
+    /// Sorted by start, not overlapping, within the frame; nothing runs between them.
+    pub windows: &'static [Window],
+}
+
+/// A stretch of a frame that belongs to one vPE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Ticks from the frame's start.
+    pub start: u64,
+    pub ticks: u64,
+    /// Index into the frame's `vpes`.
+    pub slot: u8,
+}
