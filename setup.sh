@@ -43,11 +43,14 @@ as_root() {
     fi
 }
 
-# Nothing may ask, nothing may wait for ever.
+# Nothing may ask, nothing may wait for ever; what apt has to say is worth reading only when it fails.
 apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
-        -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60 -o APT::Install-Recommends=false \
-        -o Dpkg::Use-Pty=0 "$@" </dev/null
+    local said
+    said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+        -o Acquire::Retries=3 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60 \
+        -o APT::Install-Recommends=false -o Dpkg::Use-Pty=0 "$@" </dev/null 2>&1) && return
+    tail -n 20 <<<"$said" >&2
+    return 1
 }
 
 # --- what is there ----------------------------------------------------------------------------------------------
