@@ -75,9 +75,10 @@ impl Report {
         self.counters.get(vpe).map(|column| column.get(counter).copied().unwrap_or(0))
     }
 
-    /// The last figure of that name.
-    pub fn figure(&self, name: &str) -> Option<&Figure> {
-        self.figures.iter().rev().find(|figure| figure.name == name)
+    /// The last figure of that name from a VM; an empty name of the VM takes any.
+    pub fn figure(&self, vm: &str, name: &str) -> Option<&Figure> {
+        let wanted = |figure: &&Figure| figure.name == name && (vm.is_empty() || figure.vm == vm);
+        self.figures.iter().rev().find(wanted)
     }
 
     /// Writes `DIRECTORY/NAME.json` and says where.
@@ -134,6 +135,7 @@ mod tests {
         assert_eq!(report.counter("hello/0", "exits"), Some(7));
         assert_eq!(report.counter("hello/0", "doorbells"), Some(0));
         assert_eq!(report.counter("hello/1", "exits"), None);
-        assert_eq!(report.figure("lines").map(|figure| figure.value), Some(3));
+        assert_eq!(report.figure("msix", "lines"), None);
+        assert_eq!(report.figure("", "lines").map(|figure| figure.value), Some(3));
     }
 }

@@ -26,8 +26,8 @@ pub fn violations(scenario: &Scenario, report: &Report, seen: &Transcript) -> Ve
         range(&what, value, wanted.at_least, wanted.at_most, &mut out);
     }
     for wanted in &expect.figure {
-        let value = report.figure(&wanted.name).map(|figure| figure.value);
-        let what = format!("figure {}", wanted.name);
+        let value = report.figure(&wanted.vm, &wanted.name).map(|figure| figure.value);
+        let what = format!("figure {} {}", wanted.vm, wanted.name);
         range(&what, value, wanted.at_least, wanted.at_most, &mut out);
     }
     let unexpected =

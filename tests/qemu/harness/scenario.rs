@@ -83,6 +83,9 @@ pub struct Counter {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Figure {
+    /// VM that prints it; empty: whichever does.
+    #[serde(default)]
+    pub vm: String,
     pub name: String,
     #[serde(default)]
     pub at_least: u64,
