@@ -30,7 +30,7 @@ impl Write for Output<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             while self.0.read32(UARTFR) & TXFF != 0 {
-                core::hint::spin_loop();
+                cpu::relax();
             }
             self.0.write8(UARTDR, byte);
         }

@@ -64,3 +64,9 @@ pub fn barrier() {
     // SAFETY: a barrier.
     unsafe { asm!("dsb sy", options(nostack)) };
 }
+
+/// One turn of a loop that polls: lets another vPE or the emulator go on.
+pub fn relax() {
+    // SAFETY: a hint.
+    unsafe { asm!("yield", options(nostack, nomem)) };
+}

@@ -65,7 +65,7 @@ pub(crate) fn init_vpe() {
             let waker = registers.read32(GICR_WAKER);
             registers.write32(GICR_WAKER, waker & !PROCESSOR_SLEEP);
             while registers.read32(GICR_WAKER) & CHILDREN_ASLEEP != 0 {
-                core::hint::spin_loop();
+                cpu::relax();
             }
             registers.write32(FRAME + GICD_IGROUPR, u32::MAX);
         }

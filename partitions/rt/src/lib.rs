@@ -25,6 +25,7 @@
 //! Not supported: EL0, nested interrupts, more than [`start::VPES`] vPEs, setting up an ITS.
 #![cfg_attr(not(test), no_std)]
 
+pub mod message;
 pub mod number;
 pub mod random;
 pub mod ring;

@@ -51,7 +51,7 @@ pub fn power(vpe: u32) -> Result<Power, psci::Error> {
 /// Waits until a vPE is off. Looks again and again: there is no interrupt to wait for.
 pub fn wait_off(vpe: u32) -> Result<(), psci::Error> {
     while power(vpe)? != Power::Off {
-        core::hint::spin_loop();
+        cpu::relax();
     }
     Ok(())
 }
