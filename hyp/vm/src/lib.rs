@@ -1,2 +1,44 @@
+//! What a guest of Bulkhead sees, as pure state machines.
+//!
+//! The image (hyp/*.rs, hyp/arch) takes a trap, decodes it with [`exit`], calls one function of this crate and does
+//! what the returned value says. Everything here runs on the host as well: hardware is reached only through the
+//! traits of [`platform`]. docs/guest-abi.md is the contract that this crate keeps.
+//!
+//! | trap | call |
+//! |---|---|
+//! | HVC, SMC | [`hypercall::fast`], then [`hypercall::call`] |
+//! | system register | [`sysreg::access`]; ICC_SGI1R_EL1 first by [`vgic::send_sgi`] |
+//! | data abort on an emulated address | [`mmio::access`] |
+//! | virtual timer's PPI | [`vgic::inject_timer`] |
+//! | a physical SPI | [`vgic::inject_spi`] |
+//! | kick from another CPU | [`vgic::deliver`] |
+//! | maintenance interrupt; a vPE starts or restarts | [`vgic::flush`] |
+//!
+//! Sharing: [`VmState`] and [`VpeState`] are made of atomics (and one short lock around the UART), so that both live in
+//! plain statics and any CPU may hold a reference. A list register is touched only by the CPU that owns it.
+//!
+//! Not supported, on purpose: Group 0 interrupts, the priority drop of one interrupt with the deactivation of another out
+//! of order while more interrupts are active than there are list registers, GICv2 compatibility, AArch32.
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod console;
+pub mod counters;
+pub mod exit;
+mod guest;
+pub mod health;
+pub mod hypercall;
+pub mod mmio;
+pub mod pci;
+pub mod pl011;
+pub mod platform;
+pub mod power;
+pub mod psci;
+pub mod report;
+pub mod smccc;
+pub mod sysreg;
+pub mod text;
+pub mod vgic;
+
+pub use guest::{Guest, VmState, VpeState};
+pub use platform::Platform;

@@ -1,0 +1,242 @@
+//! Why a guest came to EL2: ESR_EL2 decoded.
+//!
+//! Follows DDI 0487 D24.2.40 (ESR_EL2). Everything is inlined into the trap handler, where the enum disappears: a match
+//! on the result compiles to tests of ESR bits. A syndrome that this crate does not act on is [`Exit::Other`].
+
+/// An exception taken from EL1 or EL0 of a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Hvc {
+        immediate: u16,
+    },
+    Smc {
+        immediate: u16,
+    },
+    SysReg(SysReg),
+    DataAbort(DataAbort),
+    /// FAR_EL2 and HPFAR_EL2 tell where.
+    InstructionAbort,
+    /// WFI, WFE, WFIT or WFET; `event` for the WFE forms.
+    Wfx {
+        event: bool,
+    },
+    /// FP, SIMD, SVE or SME use with a trap set.
+    FpTrap,
+    /// Exception class that no trap of ours asks for.
+    Other {
+        class: u8,
+    },
+}
+
+/// MSR, MRS or a system instruction that trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SysReg(u32);
+
+/// A stage-2 data abort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataAbort(u32);
+
+/// ESR_EL2.EC values.
+pub mod class {
+    pub const WFX: u32 = 0x01;
+    pub const FP: u32 = 0x07;
+    pub const HVC: u32 = 0x16;
+    pub const SMC: u32 = 0x17;
+    pub const SYSREG: u32 = 0x18;
+    pub const SVE: u32 = 0x19;
+    pub const SME: u32 = 0x1d;
+    pub const INSTRUCTION_ABORT: u32 = 0x20;
+    pub const DATA_ABORT: u32 = 0x24;
+}
+
+impl Exit {
+    #[inline(always)]
+    pub const fn decode(esr: u64) -> Self {
+        let esr = esr as u32;
+        match esr >> 26 {
+            class::DATA_ABORT => Self::DataAbort(DataAbort(esr)),
+            class::SYSREG => Self::SysReg(SysReg(esr)),
+            class::HVC => Self::Hvc { immediate: esr as u16 },
+            class::SMC => Self::Smc { immediate: esr as u16 },
+            class::INSTRUCTION_ABORT => Self::InstructionAbort,
+            class::WFX => Self::Wfx { event: esr & 1 != 0 },
+            class::FP | class::SVE | class::SME => Self::FpTrap,
+            other => Self::Other { class: other as u8 },
+        }
+    }
+}
+
+impl SysReg {
+    /// ISS bits that name the register: Op0 21:20, Op2 19:17, Op1 16:14, CRn 13:10, CRm 4:1.
+    const NAME: u32 = 0x3f_fc1e;
+
+    #[inline(always)]
+    pub const fn new(iss: u32) -> Self {
+        Self(iss)
+    }
+
+    /// The register, to compare with [`SysReg::encode`].
+    #[inline(always)]
+    pub const fn encoding(self) -> u32 {
+        self.0 & Self::NAME
+    }
+
+    /// Encoding of S<op0>_<op1>_C<crn>_C<crm>_<op2>.
+    pub const fn encode(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
+        op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | crm << 1
+    }
+
+    /// General register 0..=30, or 31 for the zero register.
+    #[inline(always)]
+    pub const fn rt(self) -> usize {
+        (self.0 >> 5 & 31) as usize
+    }
+
+    /// The guest writes the register (MSR).
+    #[inline(always)]
+    pub const fn write(self) -> bool {
+        self.0 & 1 == 0
+    }
+}
+
+impl DataAbort {
+    #[inline(always)]
+    pub const fn new(esr: u32) -> Self {
+        Self(esr)
+    }
+
+    /// The syndrome describes one plain load or store of one register: ISV, and neither a cache operation, nor a
+    /// table walk of the guest's, nor an unknown address. Otherwise there is nothing to emulate.
+    #[inline(always)]
+    pub const fn emulable(self) -> bool {
+        // ISV 24 set; FnV 10, CM 8, S1PTW 7 clear; DFSC 5:2 = translation (0b0001) or permission (0b0011) fault.
+        self.0 & (1 << 24 | 1 << 10 | 1 << 8 | 1 << 7 | 0b11_0100) == 1 << 24 | 0b00_0100
+    }
+
+    /// The guest writes memory (WnR).
+    #[inline(always)]
+    pub const fn write(self) -> bool {
+        self.0 & 1 << 6 != 0
+    }
+
+    /// General register 0..=30, or 31 for the zero register (SRT).
+    #[inline(always)]
+    pub const fn rt(self) -> usize {
+        (self.0 >> 16 & 31) as usize
+    }
+
+    /// Width of the access: 1, 2, 4 or 8 bytes (SAS).
+    #[inline(always)]
+    pub const fn bytes(self) -> u32 {
+        1 << (self.0 >> 22 & 3)
+    }
+
+    /// The load extends the sign (SSE).
+    #[inline(always)]
+    pub const fn sign_extend(self) -> bool {
+        self.0 & 1 << 21 != 0
+    }
+
+    /// The register is 64 bits wide (SF).
+    #[inline(always)]
+    pub const fn sixty_four(self) -> bool {
+        self.0 & 1 << 15 != 0
+    }
+
+    /// What the guest's register becomes when the device answers `value`.
+    #[inline(always)]
+    pub const fn extend(self, value: u64) -> u64 {
+        let unused = 64 - 8 * self.bytes();
+        if !self.sign_extend() {
+            return value << unused >> unused;
+        }
+        let wide = ((value << unused) as i64 >> unused) as u64;
+        if self.sixty_four() { wide } else { wide as u32 as u64 }
+    }
+}
+
+/// Faulting IPA of an abort: HPFAR_EL2.FIPA above FAR_EL2's page offset.
+#[inline(always)]
+pub const fn fault_ipa(hpfar: u64, far: u64) -> u64 {
+    (hpfar & 0xfff_ffff_fff0) << 8 | far & 0xfff
+}
+
+/// ESR_EL1 for a synchronous external abort given to the guest, in place of the abort EL2 took.
+///
+/// EC keeps data or instruction, and says whether it came from EL0 (`lower`) or EL1; DFSC 0x10, IL as it was.
+pub const fn external_abort(esr: u64, lower: bool) -> u64 {
+    let instruction = esr >> 26 & 0x3f == class::INSTRUCTION_ABORT as u64;
+    let class = (if instruction { 0x20 } else { 0x24 }) + (if lower { 0 } else { 1 });
+    // WnR is kept for data aborts.
+    let write = if instruction { 0 } else { esr & 1 << 6 };
+    class << 26 | esr & 1 << 25 | write | 0x10
+}
+
+/// ESR_EL1 for an UNDEFINED exception: EC 0, IL as it was.
+pub const fn undefined(esr: u64) -> u64 {
+    esr & 1 << 25
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exception_classes() {
+        assert_eq!(Exit::decode(0x5a00_0001), Exit::Hvc { immediate: 1 });
+        assert_eq!(Exit::decode(0x5e00_0000), Exit::Smc { immediate: 0 });
+        assert_eq!(Exit::decode(0x0600_0000), Exit::Wfx { event: false });
+        assert_eq!(Exit::decode(0x0600_0001), Exit::Wfx { event: true });
+        assert_eq!(Exit::decode(0x8200_0007), Exit::InstructionAbort);
+        assert_eq!(Exit::decode(0x1e00_0000), Exit::FpTrap);
+        assert_eq!(Exit::decode(0), Exit::Other { class: 0 });
+    }
+
+    #[test]
+    fn sgi1r_write_as_seen_under_qemu() {
+        let Exit::SysReg(register) = Exit::decode(0x623a_3016) else { panic!() };
+        assert_eq!(register.encoding(), SysReg::encode(3, 0, 12, 11, 5));
+        assert_eq!(register.rt(), 0);
+        assert!(register.write());
+    }
+
+    #[test]
+    fn data_abort_fields() {
+        // ldrsh w3, [x1]: ISV, SAS 1, SSE, SRT 3, SF 0, translation fault level 3.
+        let abort =
+            DataAbort::new(0x24 << 26 | 1 << 25 | 1 << 24 | 1 << 22 | 1 << 21 | 3 << 16 | 7);
+        assert!(abort.emulable() && !abort.write());
+        assert_eq!((abort.bytes(), abort.rt()), (2, 3));
+        assert_eq!(abort.extend(0x8000), 0xffff_8000);
+        // Same into x3.
+        let abort = DataAbort::new(1 << 24 | 1 << 22 | 1 << 21 | 1 << 15 | 7);
+        assert_eq!(abort.extend(0x8000), 0xffff_ffff_ffff_8000);
+        // ldrb never leaks what lies above.
+        assert_eq!(DataAbort::new(1 << 24 | 7).extend(0x1234), 0x34);
+        assert_eq!(DataAbort::new(1 << 24 | 3 << 22 | 1 << 15 | 7).extend(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn what_cannot_be_emulated() {
+        assert!(!DataAbort::new(7).emulable(), "no syndrome (ldp, writeback)");
+        assert!(!DataAbort::new(1 << 24 | 1 << 7 | 7).emulable(), "guest's table walk");
+        assert!(!DataAbort::new(1 << 24 | 1 << 8 | 7).emulable(), "cache maintenance");
+        assert!(!DataAbort::new(1 << 24 | 0x10).emulable(), "external abort");
+        assert!(!DataAbort::new(1 << 24 | 0x21).emulable(), "alignment");
+        assert!(DataAbort::new(1 << 24 | 0x0f).emulable(), "permission fault");
+    }
+
+    #[test]
+    fn faulting_address() {
+        assert_eq!(fault_ipa(0x8_0000, 0xffff_0000_1234_5008), 0x0800_0008);
+    }
+
+    #[test]
+    fn exceptions_for_the_guest() {
+        let write = 0x9300_0047;
+        assert_eq!(external_abort(write, false), 0x25 << 26 | 1 << 25 | 1 << 6 | 0x10);
+        assert_eq!(external_abort(write, true) >> 26, 0x24);
+        assert_eq!(external_abort(0x8200_0007, false) >> 26, 0x21);
+        assert_eq!(undefined(0x6232_0000), 1 << 25);
+    }
+}

@@ -1,0 +1,160 @@
+//! A vPE in its VM: the state, the plan's part, and where both are.
+
+use crate::{
+    console::Ring, counters::Counters, health::Health, pci::Sizing, pl011::Uart, power::Power,
+    vgic::Distributor, vgic::Redistributor,
+};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use plan::{Plan, VpeIndex};
+use spin::Mutex;
+
+/// Bytes a VM may have printed that the board's UART has not taken yet.
+pub const OUTPUT_ROOM: usize = 1024;
+
+/// Where a region is that a VM does not have: no address that a guest can form comes near it.
+pub const ABSENT: u64 = 1 << 63;
+
+/// Everything of one VM that changes. One per entry of `Plan::vms`, in a static.
+#[derive(Debug)]
+pub struct VmState {
+    pub distributor: Distributor,
+    pub health: Health,
+    /// The emulated UART's registers. The only lock a trap takes; held for a few instructions, never across a wait.
+    pub uart: Mutex<Uart>,
+    /// What the guest printed. The producer holds `uart`; the mux is the consumer.
+    pub output: Ring<OUTPUT_ROOM>,
+    /// The guest found `output` full and wants to hear of room.
+    pub blocked: AtomicBool,
+    pub sizing: Sizing,
+}
+
+impl VmState {
+    pub const fn new() -> Self {
+        Self {
+            distributor: Distributor::new(),
+            health: Health::new(),
+            uart: Mutex::new(Uart::new()),
+            output: Ring::new(),
+            blocked: AtomicBool::new(false),
+            sizing: Sizing::new(),
+        }
+    }
+
+    /// Makes all guest-visible state as at power-up, for the VM `config` of `plan`. While no vPE of the VM runs.
+    /// What the guest printed stays.
+    pub fn reset(&self, plan: &Plan, config: &plan::Vm) {
+        self.distributor.reset(plan, config);
+        *self.uart.lock() = Uart::new();
+        self.blocked.store(false, Relaxed);
+        self.sizing.reset();
+    }
+}
+
+impl Default for VmState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Everything of one vPE that changes. One per entry of `Plan::vpes`, in a static.
+#[derive(Debug)]
+pub struct VpeState {
+    pub redistributor: Redistributor,
+    pub counters: Counters,
+    pub power: Power,
+}
+
+impl VpeState {
+    pub const fn new() -> Self {
+        Self { redistributor: Redistributor::new(), counters: Counters::new(), power: Power::new() }
+    }
+
+    /// Makes all guest-visible state as at power-up; the counters go on, the power state is the caller's.
+    pub fn reset(&self) {
+        self.redistributor.reset();
+    }
+}
+
+impl Default for VpeState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One vPE with all that it may touch: made once for each vPE, kept by the CPU that runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest {
+    pub plan: &'static Plan,
+    /// The VM as planned.
+    pub config: &'static plan::Vm,
+    pub vm: &'static VmState,
+    /// All vPEs of the VM, by number.
+    pub vpes: &'static [VpeState],
+    /// This one: `vpes[number]`.
+    pub vpe: &'static VpeState,
+    /// Number of the vPE in its VM: Aff0 of the MPIDR it reads.
+    pub number: usize,
+    /// IPA of the emulated distributor.
+    pub distributor: u64,
+    /// IPA of the first emulated redistributor.
+    pub redistributors: u64,
+    /// IPA of the emulated UART; [`ABSENT`] when there is none.
+    pub uart: u64,
+}
+
+impl Guest {
+    /// The guest of vPE `index`. `vms` and `vpes` stand beside `plan.vms` and `plan.vpes`. None: no such vPE.
+    pub fn new(
+        plan: &'static Plan,
+        vms: &'static [VmState],
+        vpes: &'static [VpeState],
+        index: VpeIndex,
+    ) -> Option<Self> {
+        let vpe = plan.vpes.get(index.index())?;
+        let config = plan.vms.get(vpe.vm.index())?;
+        let first = usize::from(config.first_vpe);
+        let vpes = vpes.get(first..first + usize::from(config.vpe_count))?;
+        let number = usize::from(vpe.number);
+        let region = |kind| {
+            config
+                .mmio
+                .iter()
+                .find(|region| region.kind == kind)
+                .map_or(ABSENT, |region| region.base.value())
+        };
+        Some(Self {
+            plan,
+            config,
+            vm: vms.get(vpe.vm.index())?,
+            vpes,
+            vpe: vpes.get(number)?,
+            number,
+            distributor: region(plan::MmioKind::Distributor),
+            redistributors: region(plan::MmioKind::Redistributors),
+            uart: region(plan::MmioKind::Uart),
+        })
+    }
+
+    /// Index in the plan of the VM's vPE `number`.
+    #[inline]
+    pub fn vpe_index(&self, number: usize) -> VpeIndex {
+        VpeIndex::new(self.config.first_vpe.wrapping_add(number as u16))
+    }
+
+    /// MPIDR_EL1 as the vPE reads it (VMPIDR_EL2): bit 31 is RES1, Aff0 is the number.
+    pub const fn mpidr(&self) -> u64 {
+        1 << 31 | self.number as u64
+    }
+
+    /// Number of the VM's vPE with these affinity fields, as in MPIDR_EL1 or PSCI's target_cpu.
+    pub fn by_affinity(&self, affinity: u64) -> Option<usize> {
+        // Aff3 39:32, Aff2 23:16, Aff1 15:8 are 0 for every vPE; other bits must be 0 in PSCI.
+        let number = usize::try_from(affinity).ok()?;
+        (number < self.vpes.len()).then_some(number)
+    }
+
+    /// The guest has memory at `ipa`.
+    pub fn has_memory(&self, ipa: u64) -> bool {
+        self.config.memory.iter().any(|&(base, _, bytes)| ipa.wrapping_sub(base.value()) < bytes)
+    }
+}

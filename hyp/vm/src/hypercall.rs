@@ -1,0 +1,109 @@
+//! HVC and SMC: what a guest may ask, and what the image then does.
+//!
+//! docs/guest-abi.md is the list. HVC and SMC are served alike; unknown functions get NOT_SUPPORTED.
+
+use crate::{Guest, psci, smccc};
+use plan::VpeIndex;
+
+/// REPORT: x1 0 pass, other: failure code.
+pub const REPORT: u32 = 0xc600_0001;
+/// COUNTER: x1 vPE number, x2 counter.
+pub const COUNTER: u32 = 0xc600_0002;
+/// SHOW_COUNTERS.
+pub const SHOW_COUNTERS: u32 = 0xc600_0003;
+/// RING: x1 channel end.
+pub const RING: u32 = 0xc600_0004;
+/// NOTHING.
+pub const NOTHING: u32 = 0xc600_0005;
+
+/// What the image does to finish a call. Registers that are not named stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// x0.
+    Return(u64),
+    /// x0 and x1.
+    ReturnTwo([u64; 2]),
+    /// x0..x3.
+    ReturnFour([u64; 4]),
+    /// x0 = 0; the CPU of that vPE is to look at its power state ([`crate::power::Power::take_start`]).
+    StartVpe(VpeIndex),
+    /// This vPE is off: its CPU leaves the guest until another vPE turns it on.
+    StopSelf,
+    /// This vPE sleeps.
+    Suspend(psci::Suspend),
+    /// The VM powers itself off.
+    VmOff,
+    /// The VM starts again.
+    VmReset,
+    /// x0 = 0; the table of counters goes to the console.
+    ShowCounters,
+    /// x0 = 0; the ITS raises this (DeviceID, EventID), the event by which this end rings its peer.
+    Ring { device: u32, event: u32 },
+}
+
+/// The calls whose answer is a constant, by w0: x0, or None for [`call`]. A few instructions.
+#[inline(always)]
+pub const fn fast(function: u32) -> Option<u64> {
+    match function {
+        NOTHING => Some(smccc::SUCCESS),
+        psci::VERSION => Some(psci::VERSION_1_1),
+        smccc::VERSION => Some(smccc::VERSION_1_2),
+        _ => None,
+    }
+}
+
+/// Any call: `registers` are x0..x3. `peer_runs` tells whether the VM of a vPE runs, for RING.
+pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> bool) -> Outcome {
+    let [function, first, second, third] = registers;
+    let function = function as u32;
+    if let Some(x0) = fast(function) {
+        return Outcome::Return(x0);
+    }
+    if psci::owns(function) {
+        return psci::call(guest, function, [first, second, third]);
+    }
+    match function {
+        smccc::ARCH_FEATURES => Outcome::Return(smccc::arch_features(first as u32)),
+        smccc::HYPERVISOR_UID => Outcome::ReturnFour(smccc::UID),
+        smccc::HYPERVISOR_REVISION => Outcome::ReturnTwo(smccc::REVISION),
+        REPORT => {
+            guest.vm.health.report(first);
+            Outcome::Return(smccc::SUCCESS)
+        }
+        COUNTER => {
+            let value = usize::try_from(first)
+                .ok()
+                .and_then(|number| guest.vpes.get(number))
+                .and_then(|vpe| vpe.counters.by_number(second));
+            match value {
+                Some(value) => Outcome::ReturnTwo([smccc::SUCCESS, value]),
+                None => Outcome::Return(smccc::INVALID_PARAMETERS),
+            }
+        }
+        SHOW_COUNTERS => Outcome::ShowCounters,
+        RING => ring(guest, first, peer_runs),
+        _ => Outcome::Return(smccc::NOT_SUPPORTED),
+    }
+}
+
+/// The event that rings the peer of the VM's channel end `index`.
+fn ring(guest: &Guest, index: u64, peer_runs: impl Fn(VpeIndex) -> bool) -> Outcome {
+    let first = usize::from(guest.config.first_channel_end);
+    let end = usize::try_from(index)
+        .ok()
+        .filter(|&index| index < usize::from(guest.config.channel_end_count))
+        .and_then(|index| guest.plan.channel_ends.get(first + index));
+    let Some(end) = end else { return Outcome::Return(smccc::INVALID_PARAMETERS) };
+    let (device, event) = end.rings;
+    let route = guest.plan.its.as_ref().and_then(|its| {
+        let place = its
+            .events
+            .binary_search_by_key(&(device, event), |route| (route.device, route.event))
+            .ok()?;
+        its.events.get(place)
+    });
+    match route {
+        Some(route) if peer_runs(route.vpe) => Outcome::Ring { device, event },
+        _ => Outcome::Return(smccc::DENIED),
+    }
+}

@@ -1,0 +1,148 @@
+//! Emulated addresses: which device, and whether the access is one that it has.
+//!
+//! The image comes here with an abort that [`crate::exit::DataAbort::emulable`] accepts. A refused access is answered by an
+//! external abort in the guest; nothing else happens. The distributor is tried first, as guests touch it most.
+
+use crate::{
+    Guest, Platform, pci,
+    vgic::{Distributor, Redistributor, notify},
+};
+use core::sync::atomic::Ordering::Relaxed;
+use plan::MmioKind;
+
+const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
+const REDISTRIBUTOR_BITS: u32 = 17;
+const UART_BYTES: u64 = 0x1000;
+
+/// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`: the value, not yet extended, or None: refused.
+#[inline(always)]
+pub fn read<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) -> Option<u64> {
+    let offset = ipa.wrapping_sub(guest.distributor);
+    if offset < DISTRIBUTOR_BYTES {
+        if !aligned(ipa, bytes) {
+            return None;
+        }
+        return Distributor::read(guest, platform, offset as u32, bytes);
+    }
+    read_other(guest, platform, ipa, bytes)
+}
+
+/// The guest writes `bytes` (1, 2, 4 or 8) at `ipa`; false: refused.
+#[inline(always)]
+pub fn write<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    ipa: u64,
+    bytes: u32,
+    value: u64,
+) -> bool {
+    let offset = ipa.wrapping_sub(guest.distributor);
+    if offset < DISTRIBUTOR_BYTES {
+        return aligned(ipa, bytes)
+            && Distributor::write(guest, platform, offset as u32, bytes, value);
+    }
+    write_other(guest, platform, ipa, bytes, value)
+}
+
+/// Memory reads never straddle a register: device accesses are naturally aligned.
+#[inline(always)]
+const fn aligned(ipa: u64, bytes: u32) -> bool {
+    ipa & (bytes as u64).wrapping_sub(1) == 0
+}
+
+#[inline(never)]
+fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) -> Option<u64> {
+    if !aligned(ipa, bytes) {
+        return None;
+    }
+    let offset = ipa.wrapping_sub(guest.uart);
+    if offset < UART_BYTES {
+        return read_uart(guest, platform, offset as u16, bytes);
+    }
+    let offset = ipa.wrapping_sub(guest.redistributors);
+    if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
+        return Redistributor::read(guest, platform, offset, bytes);
+    }
+    let offset = pci_offset(guest, ipa)?;
+    pci::read(guest, platform, offset, bytes).map(u64::from)
+}
+
+#[inline(never)]
+fn write_other<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    ipa: u64,
+    bytes: u32,
+    value: u64,
+) -> bool {
+    if !aligned(ipa, bytes) {
+        return false;
+    }
+    let offset = ipa.wrapping_sub(guest.uart);
+    if offset < UART_BYTES {
+        return write_uart(guest, platform, offset as u16, bytes, value);
+    }
+    let offset = ipa.wrapping_sub(guest.redistributors);
+    if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
+        return Redistributor::write(guest, platform, offset, bytes, value);
+    }
+    match pci_offset(guest, ipa) {
+        Some(offset) => pci::write(guest, platform, offset, bytes, value as u32),
+        None => false,
+    }
+}
+
+fn pci_offset(guest: &Guest, ipa: u64) -> Option<u64> {
+    let region = guest.config.mmio.iter().find(|region| region.kind == MmioKind::PciConfig)?;
+    let offset = ipa.wrapping_sub(region.base.value());
+    (offset < region.bytes).then_some(offset)
+}
+
+fn read_uart<P: Platform>(guest: &Guest, platform: &mut P, offset: u16, bytes: u32) -> Option<u64> {
+    if bytes > 4 {
+        return None;
+    }
+    let mut uart = guest.vm.uart.lock();
+    let full = guest.vm.output.is_full();
+    let value = uart.read(offset, full);
+    if full {
+        guest.vm.blocked.store(true, Relaxed);
+    }
+    let changed = guest.vm.distributor.set_line(guest.vpes, uart.interrupt());
+    drop(uart);
+    if let Some(number) = changed {
+        notify(guest, platform, number);
+    }
+    Some(u64::from(value) & (u64::MAX >> (64 - 8 * bytes)))
+}
+
+fn write_uart<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    offset: u16,
+    bytes: u32,
+    value: u64,
+) -> bool {
+    if bytes > 4 {
+        return false;
+    }
+    let mut uart = guest.vm.uart.lock();
+    let sent = uart.write(offset, value as u32);
+    if let Some(byte) = sent {
+        // A byte too many is lost, as in a PL011 whose FIFO is full.
+        if guest.vm.output.push(byte) && !guest.vm.output.is_full() {
+            uart.has_room();
+        } else {
+            guest.vm.blocked.store(true, Relaxed);
+        }
+    }
+    let changed = guest.vm.distributor.set_line(guest.vpes, uart.interrupt());
+    drop(uart);
+    if sent.is_some() {
+        platform.output_waits();
+    }
+    if let Some(number) = changed {
+        notify(guest, platform, number);
+    }
+    true
+}

@@ -1,0 +1,194 @@
+//! A VM's PCI configuration space: its own functions, with what could hurt others held back.
+//!
+//! Other functions read as ones and ignore writes, as empty slots do. Of its own a VM reads nearly everything; BARs stay
+//! where the plan put them (writing ones shows their size, as enumeration wants), the expansion ROM does not exist,
+//! INTx stays off and has no pin, and of the capabilities only MSI and MSI-X take writes. PCI Local Bus 3.0 6.1, 6.2.5, 6.8;
+//! PCI Express 7.5.
+
+use crate::{Guest, Platform};
+use core::sync::atomic::{
+    AtomicU8,
+    Ordering::{Relaxed, Release},
+};
+use plan::{Bar, PciFunction};
+
+/// Command bits that a guest may change: memory space, bus master, parity, SERR.
+const COMMAND: u32 = 1 << 1 | 1 << 2 | 1 << 6 | 1 << 8;
+/// Command bit that is always set: INTx disable.
+const INTX_DISABLE: u32 = 1 << 10;
+const CAPABILITIES: u16 = 0x34;
+const MSI: u8 = 0x05;
+const MSI_X: u8 = 0x11;
+/// More capabilities than fit: a broken chain ends here.
+const MOST_CAPABILITIES: usize = 48;
+/// Functions of one VM that can be sized.
+const FUNCTIONS: usize = 32;
+
+/// Which BARs of which function show their size: a bit for each BAR.
+#[derive(Debug)]
+pub struct Sizing([AtomicU8; FUNCTIONS]);
+
+impl Sizing {
+    pub const fn new() -> Self {
+        Self([const { AtomicU8::new(0) }; FUNCTIONS])
+    }
+
+    pub fn reset(&self) {
+        for cell in &self.0 {
+            cell.store(0, Release);
+        }
+    }
+}
+
+impl Default for Sizing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The guest reads `bytes` at `offset` of its ECAM; None: refused.
+pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -> Option<u32> {
+    if bytes > 4 {
+        return None;
+    }
+    let ones = u32::MAX >> (32 - 8 * bytes);
+    let Some((slot, function)) = find(guest, offset) else { return Some(ones) };
+    let register = offset as u16 & 0xffc;
+    let value = match register {
+        0x10..0x28 => read_bar(guest, slot, function, ((register - 0x10) / 4) as u8),
+        0x30 => 0,
+        // Interrupt pin: none.
+        0x3c => platform.config_read(function, register) & !0xff00,
+        _ => platform.config_read(function, register),
+    };
+    Some(value >> (8 * (offset as u32 & 3)) & ones)
+}
+
+/// The guest writes `bytes` at `offset` of its ECAM; false: refused.
+pub fn write<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    offset: u64,
+    bytes: u32,
+    value: u32,
+) -> bool {
+    if bytes > 4 {
+        return false;
+    }
+    let Some((slot, function)) = find(guest, offset) else { return true };
+    let exact = offset as u16 & 0xfff;
+    match exact {
+        0x04..0x06 => write_command(platform, function, exact, bytes, value),
+        // Status alone: its bits are cleared by writing ones.
+        0x06..0x08 => platform.config_write(function, exact, bytes as u8, value),
+        0x10..0x28 if bytes == 4 => {
+            write_bar(guest, slot, function, ((exact - 0x10) / 4) as u8, value)
+        }
+        0x3c if bytes == 1 => platform.config_write(function, exact, 1, value),
+        0x40..0x100 if interrupt_capability(platform, function, exact, bytes) => {
+            platform.config_write(function, exact, bytes as u8, value);
+        }
+        _ => {}
+    }
+    true
+}
+
+/// Position among the VM's functions, and the function.
+fn find(guest: &Guest, offset: u64) -> Option<(usize, &'static PciFunction)> {
+    let bdf = u16::try_from(offset >> 12).ok()?;
+    let functions = guest.plan.functions.iter().skip(usize::from(guest.config.first_function));
+    functions
+        .take(usize::from(guest.config.function_count))
+        .enumerate()
+        .find(|(_, function)| function.bdf == bdf)
+}
+
+/// The BAR that register `index` belongs to, and whether it is its upper half.
+fn bar(function: &PciFunction, index: u8) -> Option<(&Bar, bool)> {
+    function.bars.iter().find_map(|bar| match index.checked_sub(bar.index)? {
+        0 => Some((bar, false)),
+        1 if bar.wide => Some((bar, true)),
+        _ => None,
+    })
+}
+
+fn read_bar(guest: &Guest, slot: usize, function: &PciFunction, index: u8) -> u32 {
+    let Some((bar, upper)) = bar(function, index) else { return 0 };
+    let sizing =
+        guest.vm.sizing.0.get(slot).is_some_and(|cell| cell.load(Relaxed) & 1 << index != 0);
+    let address = if sizing { bar.bytes.wrapping_neg() } else { bar.base };
+    if upper {
+        return (address >> 32) as u32;
+    }
+    // Memory, 64-bit 2:1, prefetchable 3.
+    address as u32 & !0xf | u32::from(bar.wide) << 2 | u32::from(bar.prefetchable) << 3
+}
+
+/// Ones show the size; anything else shows the address again, which is the plan's whatever was written.
+fn write_bar(guest: &Guest, slot: usize, function: &PciFunction, index: u8, value: u32) {
+    let Some((_, upper)) = bar(function, index) else { return };
+    let Some(cell) = guest.vm.sizing.0.get(slot) else { return };
+    // Type bits are read-only: some write ones to the address bits only.
+    let ones = if upper { value == u32::MAX } else { value | 0xf == u32::MAX };
+    if ones {
+        cell.fetch_or(1 << index, Relaxed);
+    } else {
+        cell.fetch_and(!(1 << index), Relaxed);
+    }
+}
+
+fn write_command<P: Platform>(
+    platform: &mut P,
+    function: &PciFunction,
+    exact: u16,
+    bytes: u32,
+    value: u32,
+) {
+    let shift = 8 * u32::from(exact & 3);
+    let written = (u32::MAX >> (32 - 8 * bytes)) << shift & 0xffff;
+    let value = value << shift;
+    let old = platform.config_read(function, 0x04) & 0xffff;
+    let command = old & !(written & COMMAND) | value & written & COMMAND | INTX_DISABLE;
+    // Two bytes, so that no status bit is cleared on the way.
+    platform.config_write(function, 0x04, 2, command);
+    if bytes == 4 {
+        platform.config_write(function, 0x06, 2, value >> 16);
+    }
+}
+
+/// The write lies within an MSI capability, or is MSI-X's control word.
+fn interrupt_capability<P: Platform>(
+    platform: &P,
+    function: &PciFunction,
+    exact: u16,
+    bytes: u32,
+) -> bool {
+    let end = exact + bytes as u16;
+    let mut at = platform.config_read(function, CAPABILITIES) as u16 & 0xfc;
+    for _ in 0..MOST_CAPABILITIES {
+        if at < 0x40 {
+            return false;
+        }
+        let header = platform.config_read(function, at);
+        let control = (header >> 16) as u16;
+        let length = match header as u8 {
+            MSI => {
+                // Control; address, its upper half with 64-bit 7, data; mask and pending with per-vector masking 8.
+                let wide = control & 1 << 7 != 0;
+                let masks = control & 1 << 8 != 0;
+                0x0a + if wide { 4 } else { 0 } + if masks { 10 } else { 0 }
+            }
+            MSI_X => 4,
+            _ => 0,
+        };
+        if length != 0 && exact >= at + 2 && end <= at + length {
+            return true;
+        }
+        // A 32-bit write of the control word has the read-only header in its lower half.
+        if length != 0 && exact == at && bytes == 4 {
+            return true;
+        }
+        at = (header >> 8) as u16 & 0xfc;
+    }
+    false
+}

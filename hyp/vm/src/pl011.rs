@@ -1,0 +1,271 @@
+//! The UART that a guest sees: an Arm PL011 whose line is a ring to the console.
+//!
+//! DDI 0183G (PrimeCell UART PL011), revision r1p5. What is sent is taken at once while the console's ring has room, so that
+//! the UART is never busy. Received bytes wait in a FIFO of 32; the receive timeout counts as passed as soon as a byte
+//! waits. Baud rate, modem lines, DMA and loopback are stored or ignored. Registers answer to 8, 16 and 32 bits.
+
+/// Bits of RIS, MIS, IMSC and ICR.
+const RECEIVE: u16 = 1 << 4;
+const TRANSMIT: u16 = 1 << 5;
+const RECEIVE_TIMEOUT: u16 = 1 << 6;
+const OVERRUN: u16 = 1 << 10;
+const ALL: u16 = 0x7ff;
+
+/// Bits of FR.
+const RECEIVE_EMPTY: u32 = 1 << 4;
+const TRANSMIT_FULL: u32 = 1 << 5;
+const RECEIVE_FULL: u32 = 1 << 6;
+const TRANSMIT_EMPTY: u32 = 1 << 7;
+
+/// LCRH.FEN.
+const FIFO_ENABLE: u16 = 1 << 4;
+/// CR at reset: transmit and receive enabled, the UART itself not.
+const CR_RESET: u16 = 0x300;
+/// IFLS at reset: both FIFOs at one half.
+const IFLS_RESET: u16 = 0x12;
+/// Overrun error in DR and RSR.
+const DATA_OVERRUN: u32 = 1 << 11;
+const STATUS_OVERRUN: u16 = 1 << 3;
+
+const ROOM: usize = 32;
+
+#[derive(Debug)]
+pub struct Uart {
+    received: [u8; ROOM],
+    first: u8,
+    count: u8,
+    overrun: bool,
+    ibrd: u16,
+    fbrd: u16,
+    lcrh: u16,
+    cr: u16,
+    ifls: u16,
+    imsc: u16,
+    ris: u16,
+    dmacr: u16,
+}
+
+impl Uart {
+    pub const fn new() -> Self {
+        Self {
+            received: [0; ROOM],
+            first: 0,
+            count: 0,
+            overrun: false,
+            ibrd: 0,
+            fbrd: 0,
+            lcrh: 0,
+            cr: CR_RESET,
+            ifls: IFLS_RESET,
+            imsc: 0,
+            ris: 0,
+            dmacr: 0,
+        }
+    }
+
+    /// Level of the combined interrupt UARTINTR.
+    #[inline]
+    pub fn interrupt(&self) -> bool {
+        self.ris & self.imsc != 0
+    }
+
+    /// Reads the register at `offset`; `full`: the console takes no byte now.
+    pub fn read(&mut self, offset: u16, full: bool) -> u32 {
+        match offset & 0xffc {
+            0x018 => self.flags(full),
+            0x000 => self.take(),
+            0x004 => u32::from(if self.overrun { STATUS_OVERRUN } else { 0 }),
+            0x024 => u32::from(self.ibrd),
+            0x028 => u32::from(self.fbrd),
+            0x02c => u32::from(self.lcrh),
+            0x030 => u32::from(self.cr),
+            0x034 => u32::from(self.ifls),
+            0x038 => u32::from(self.imsc),
+            0x03c => u32::from(self.ris),
+            0x040 => u32::from(self.ris & self.imsc),
+            0x048 => u32::from(self.dmacr),
+            0xfe0 => 0x11,
+            0xfe4 => 0x10,
+            0xfe8 => 0x34,
+            0xff0 => 0x0d,
+            0xff4 => 0xf0,
+            0xff8 => 0x05,
+            0xffc => 0xb1,
+            _ => 0,
+        }
+    }
+
+    /// Writes the register at `offset`; a byte that the guest sends comes back. Data is sent whatever CR says: many
+    /// guests print without any set-up.
+    pub fn write(&mut self, offset: u16, value: u32) -> Option<u8> {
+        let half = value as u16;
+        match offset & 0xffc {
+            0x000 => return Some(value as u8),
+            // Any write to ECR clears the errors.
+            0x004 => self.overrun = false,
+            0x024 => self.ibrd = half,
+            0x028 => self.fbrd = half & 0x3f,
+            0x02c => {
+                self.lcrh = half & 0xff;
+                self.update();
+            }
+            0x030 => self.cr = half & 0xff87,
+            0x034 => {
+                self.ifls = half & 0x3f;
+                self.update();
+            }
+            0x038 => self.imsc = half & ALL,
+            // A level that still stands comes back.
+            0x044 => {
+                self.ris &= !(half & ALL);
+                self.update();
+            }
+            0x048 => self.dmacr = half & 7,
+            _ => {}
+        }
+        None
+    }
+
+    /// The console has taken what was sent, or has room again.
+    #[inline]
+    pub fn has_room(&mut self) {
+        self.ris |= TRANSMIT;
+    }
+
+    /// A byte arrives from the console. A full FIFO loses it and says so, as in hardware.
+    pub fn receive(&mut self, byte: u8) {
+        if usize::from(self.count) >= self.capacity() {
+            self.overrun = true;
+            self.ris |= OVERRUN;
+            return;
+        }
+        let place = usize::from(self.first.wrapping_add(self.count)) % ROOM;
+        self.received[place] = byte;
+        self.count += 1;
+        self.update();
+    }
+
+    fn flags(&self, full: bool) -> u32 {
+        let receive = match usize::from(self.count) {
+            0 => RECEIVE_EMPTY,
+            count if count >= self.capacity() => RECEIVE_FULL,
+            _ => 0,
+        };
+        receive | if full { TRANSMIT_FULL } else { TRANSMIT_EMPTY }
+    }
+
+    fn take(&mut self) -> u32 {
+        if self.count == 0 {
+            return 0;
+        }
+        let byte = self.received[usize::from(self.first) % ROOM];
+        self.first = self.first.wrapping_add(1) % ROOM as u8;
+        self.count -= 1;
+        self.update();
+        u32::from(byte) | if self.overrun { DATA_OVERRUN } else { 0 }
+    }
+
+    fn capacity(&self) -> usize {
+        if self.lcrh & FIFO_ENABLE == 0 { 1 } else { ROOM }
+    }
+
+    /// Bytes at which the receive interrupt stands.
+    fn trigger(&self) -> u8 {
+        if self.lcrh & FIFO_ENABLE == 0 {
+            return 1;
+        }
+        match self.ifls >> 3 & 7 {
+            0 => 4,
+            1 => 8,
+            2 => 16,
+            3 => 24,
+            _ => 28,
+        }
+    }
+
+    /// Receive interrupts follow the FIFO's level.
+    fn update(&mut self) {
+        self.ris &= !(RECEIVE | RECEIVE_TIMEOUT);
+        if self.count > 0 {
+            self.ris |= RECEIVE_TIMEOUT;
+        }
+        if self.count >= self.trigger() {
+            self.ris |= RECEIVE;
+        }
+    }
+}
+
+impl Default for Uart {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifies_itself_as_a_pl011() {
+        let mut uart = Uart::new();
+        let id = (0..4).fold(0, |id, n| id | uart.read(0xfe0 + 4 * n, false) << (8 * n));
+        assert_eq!(id & 0x00ff_ffff, 0x0034_1011);
+        let cell = (0..4).fold(0, |id, n| id | uart.read(0xff0 + 4 * n, false) << (8 * n));
+        assert_eq!(cell, 0xb105_f00d);
+    }
+
+    #[test]
+    fn sends_without_set_up_and_says_when_it_cannot() {
+        let mut uart = Uart::new();
+        assert_eq!(uart.write(0, 0x141), Some(b'A'));
+        assert_eq!(uart.read(0x18, false), RECEIVE_EMPTY | TRANSMIT_EMPTY);
+        assert_eq!(uart.read(0x18, true), RECEIVE_EMPTY | TRANSMIT_FULL);
+    }
+
+    #[test]
+    fn receives_in_order_and_interrupts_by_level() {
+        let mut uart = Uart::new();
+        uart.write(0x2c, 0x70);
+        uart.write(0x38, u32::from(RECEIVE_TIMEOUT));
+        assert!(!uart.interrupt());
+        uart.receive(b'x');
+        uart.receive(b'y');
+        assert!(uart.interrupt());
+        uart.write(0x44, u32::MAX);
+        assert!(uart.interrupt(), "a level cannot be cleared away");
+        assert_eq!((uart.read(0, false), uart.read(0, false)), (u32::from(b'x'), u32::from(b'y')));
+        assert!(!uart.interrupt());
+        assert_eq!(uart.read(0, false), 0, "an empty FIFO reads as 0");
+    }
+
+    #[test]
+    fn full_fifo_loses_and_tells() {
+        let mut uart = Uart::new();
+        uart.receive(b'1');
+        assert_eq!(uart.read(0x18, false) & RECEIVE_FULL, RECEIVE_FULL, "one byte without FIFO");
+        uart.receive(b'2');
+        assert_eq!(uart.read(4, false), 8);
+        assert_eq!(uart.read(0x3c, false) & 0x400, 0x400);
+        uart.write(4, 0);
+        assert_eq!(uart.read(0, false), u32::from(b'1'));
+        uart.write(0x2c, 0x10);
+        for byte in 0..40 {
+            uart.receive(byte);
+        }
+        for byte in 0..32 {
+            assert_eq!(uart.read(0, false) & 0xff, byte);
+        }
+    }
+
+    #[test]
+    fn transmit_interrupt_after_each_byte_taken() {
+        let mut uart = Uart::new();
+        uart.write(0x38, u32::from(TRANSMIT));
+        assert!(!uart.interrupt());
+        uart.has_room();
+        assert!(uart.interrupt());
+        assert_eq!(uart.read(0x40, false), u32::from(TRANSMIT));
+        uart.write(0x44, u32::from(TRANSMIT));
+        assert!(!uart.interrupt());
+    }
+}

@@ -1,0 +1,79 @@
+//! What the emulation asks of the hardware and of the image.
+//!
+//! The image implements these traits once, on an empty type, and every path is compiled for that type: nothing here is
+//! dynamic. Tests implement them on a model. Bits and words passed in are already masked to what the VM owns.
+
+use gicv4::list_regs::ListReg;
+use plan::{PciFunction, VpeIndex};
+
+/// The list registers of the CPU that runs the calling vPE (IHI 0069 12.4).
+///
+/// Register 0 is the virtual timer's; the others are shared. At least [`MINIMUM_LIST_REGISTERS`] are needed.
+pub trait ListRegisters {
+    /// How many there are, 16 at most (ICH_VTR_EL2.ListRegs + 1, or what the plan relies on). Best a constant.
+    fn count(&self) -> usize;
+    /// ICH_LR<index>_EL2.
+    fn read(&self, index: usize) -> ListReg;
+    fn write(&mut self, index: usize, value: ListReg);
+    /// ICH_ELRSR_EL2: a set bit is a register without a valid interrupt.
+    fn empty(&self) -> u32;
+    /// ICH_HCR_EL2.EOIcount, which is cleared.
+    fn take_eoi_count(&mut self) -> u32;
+    /// Sets the maintenance interrupt enables of ICH_HCR_EL2 to `bits`, a union of [`UNDERFLOW`] and [`NOT_PRESENT`].
+    /// Called only when they change.
+    fn maintenance(&mut self, bits: u32);
+}
+
+/// One for the timer and two for the rest: with fewer, an underflow interrupt could not make progress.
+pub const MINIMUM_LIST_REGISTERS: usize = 3;
+/// ICH_HCR_EL2.UIE.
+pub const UNDERFLOW: u32 = 1 << 1;
+/// ICH_HCR_EL2.LRENPIE.
+pub const NOT_PRESENT: u32 = 1 << 2;
+
+/// The physical distributor and redistributors, for interrupts that belong to the VM.
+///
+/// `word` is INTID / 32, 1..=31; `bits` are the VM's own. SPIs that the VM does not own are never named.
+pub trait PhysicalGic {
+    /// GICD_ISENABLER<word>.
+    fn enable(&mut self, word: usize, bits: u32);
+    /// GICD_ICENABLER<word>, complete (RWP) on return.
+    fn disable(&mut self, word: usize, bits: u32);
+    /// GICD_ISPENDR<word>.
+    fn set_pending(&mut self, word: usize, bits: u32);
+    /// GICD_ICPENDR<word>.
+    fn clear_pending(&mut self, word: usize, bits: u32);
+    /// GICD_ISACTIVER<word>.
+    fn set_active(&mut self, word: usize, bits: u32);
+    /// GICD_ICACTIVER<word>.
+    fn clear_active(&mut self, word: usize, bits: u32);
+    /// GICD_ISPENDR<word> as read.
+    fn pending(&self, word: usize) -> u32;
+    /// GICD_ISACTIVER<word> as read.
+    fn active(&self, word: usize) -> u32;
+    /// GICD_ICFGR<index> as read; index is INTID / 16.
+    fn config(&self, index: usize) -> u32;
+    /// GICD_ICFGR<index>: bits under `mask` become `value`, the others stay.
+    fn set_config(&mut self, index: usize, mask: u32, value: u32);
+    /// GICD_IROUTER<intid>: to the CPU of `vpe`.
+    fn route(&mut self, intid: u32, vpe: VpeIndex);
+    /// Enables or disables the virtual timer's PPI at the redistributor of `vpe`'s CPU.
+    fn enable_timer(&mut self, vpe: VpeIndex, on: bool);
+    /// ICC_DIR_EL1 on this CPU: the physical interrupt is no longer active.
+    fn deactivate(&mut self, intid: u32);
+}
+
+/// Configuration space of a function that the VM owns. Offsets are multiples of 4 below 4096.
+pub trait ConfigSpace {
+    fn config_read(&self, function: &PciFunction, offset: u16) -> u32;
+    /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay untouched.
+    fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32);
+}
+
+/// Everything the emulation needs.
+pub trait Platform: ListRegisters + PhysicalGic + ConfigSpace {
+    /// Makes the CPU of `vpe` call [`crate::vgic::deliver`] soon; wakes the vPE if it sleeps. Never `vpe` itself.
+    fn kick(&mut self, vpe: VpeIndex);
+    /// A VM's console ring has bytes: pump the mux when convenient.
+    fn output_waits(&mut self);
+}

@@ -1,0 +1,166 @@
+//! Whether a vPE runs: its power state, changed by any CPU without a lock.
+//!
+//! ```text
+//!           CPU_ON claims              arguments stored               its own CPU takes them
+//!   Off ------------------> Claimed ----------------------> OnPending -----------------------> On
+//!    ^                                                                                       |  ^ |
+//!    +------------------------------ CPU_OFF, VM stopped -------------------------------------  | |
+//!                                                              wake up: Suspended <---------------+
+//! ```
+//!
+//! Of several CPU_ON calls for one vPE exactly one finds it Off; the others get ON_PENDING or ALREADY_ON (DEN 0022
+//! 5.1.4). The arguments are the target's, stored before it may see OnPending.
+
+use core::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+};
+
+/// Power state of a vPE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    Off = 0,
+    /// A CPU_ON won and is storing its arguments.
+    Claimed = 1,
+    /// Its CPU will enter the guest.
+    OnPending = 2,
+    On = 3,
+    /// Sleeps in CPU_SUSPEND or in a trapped WFI.
+    Suspended = 4,
+}
+
+/// Where a vPE begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Program counter, an IPA: MMU off.
+    pub entry: u64,
+    /// x0.
+    pub context: u64,
+}
+
+#[derive(Debug)]
+pub struct Power {
+    state: AtomicU32,
+    entry: AtomicU64,
+    context: AtomicU64,
+}
+
+impl Power {
+    pub const fn new() -> Self {
+        Self {
+            state: AtomicU32::new(State::Off as u32),
+            entry: AtomicU64::new(0),
+            context: AtomicU64::new(0),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        match self.state.load(SeqCst) {
+            0 => State::Off,
+            1 => State::Claimed,
+            2 => State::OnPending,
+            3 => State::On,
+            _ => State::Suspended,
+        }
+    }
+
+    /// Turns the vPE on; the error is the state that stands in the way. On success its CPU is to call
+    /// [`Power::take_start`].
+    pub fn turn_on(&self, start: Start) -> Result<(), State> {
+        match self.state.compare_exchange(State::Off as u32, State::Claimed as u32, AcqRel, Acquire)
+        {
+            Ok(_) => {
+                self.entry.store(start.entry, Relaxed);
+                self.context.store(start.context, Relaxed);
+                self.state.store(State::OnPending as u32, Release);
+                Ok(())
+            }
+            Err(_) => Err(match self.state() {
+                // It went off between the two looks: somebody else's CPU_ON may still win, ours lost.
+                State::Off => State::OnPending,
+                state => state,
+            }),
+        }
+    }
+
+    /// On the vPE's own CPU: where to begin, once, after somebody turned it on.
+    pub fn take_start(&self) -> Option<Start> {
+        self.state
+            .compare_exchange(State::OnPending as u32, State::On as u32, AcqRel, Acquire)
+            .ok()?;
+        Some(Start { entry: self.entry.load(Relaxed), context: self.context.load(Relaxed) })
+    }
+
+    /// The vPE ends: CPU_OFF, or its VM stops.
+    pub fn turn_off(&self) {
+        self.state.store(State::Off as u32, SeqCst);
+    }
+
+    /// On to Suspended, by its own CPU.
+    pub fn suspend(&self) {
+        let _ =
+            self.state.compare_exchange(State::On as u32, State::Suspended as u32, SeqCst, Relaxed);
+    }
+
+    /// Suspended to On, by its own CPU.
+    pub fn resume(&self) {
+        let _ =
+            self.state.compare_exchange(State::Suspended as u32, State::On as u32, SeqCst, Relaxed);
+    }
+}
+
+impl Default for Power {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use core::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    #[test]
+    fn one_start_each() {
+        let power = Power::new();
+        assert_eq!(power.take_start(), None);
+        let start = Start { entry: 0x4000_0000, context: 7 };
+        assert_eq!(power.turn_on(start), Ok(()));
+        assert_eq!(power.turn_on(Start { entry: 1, context: 1 }), Err(State::OnPending));
+        assert_eq!(power.take_start(), Some(start));
+        assert_eq!(power.take_start(), None);
+        assert_eq!(power.turn_on(start), Err(State::On));
+        power.suspend();
+        assert_eq!(power.turn_on(start), Err(State::Suspended));
+        power.resume();
+        power.turn_off();
+        assert_eq!(power.state(), State::Off);
+        power.suspend();
+        assert_eq!(power.state(), State::Off);
+    }
+
+    /// Two CPUs turn the same vPE on: one wins, and the target begins with the winner's arguments, never a mixture.
+    #[test]
+    fn race_has_one_winner() {
+        for round in 0..300 {
+            let power = Power::new();
+            let winners = AtomicUsize::new(0);
+            thread::scope(|scope| {
+                for caller in 1..=2u64 {
+                    let (power, winners) = (&power, &winners);
+                    scope.spawn(move || {
+                        if power.turn_on(Start { entry: caller, context: caller }).is_ok() {
+                            winners.fetch_add(1, Relaxed);
+                        }
+                    });
+                }
+            });
+            let start = power.take_start().unwrap();
+            assert_eq!(winners.load(Relaxed), 1, "round {round}");
+            assert_eq!(start.entry, start.context);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The table of counters and the results, as the console shows them and the host reads them.
+//!
+//! Every line begins with `bulkhead: `. Rows that are zero for every vPE are left out, except the exits and the
+//! injections, whose zeros are the point.
+
+use crate::{
+    VmState, VpeState,
+    counters::Counter,
+    health::{self, State},
+    text::{Text, decimal_width},
+};
+use plan::Plan;
+
+const FIRST_COLUMN: &str = "counter";
+
+/// The table: a column for each vPE, a row for each counter.
+pub fn counters(plan: &Plan, vpes: &[VpeState], out: &mut impl Text) {
+    out.text("bulkhead: counters\n");
+    let shown =
+        |counter: Counter| always(counter) || vpes.iter().any(|vpe| vpe.counters.get(counter) != 0);
+    let label = Counter::ALL
+        .iter()
+        .filter(|&&counter| shown(counter))
+        .map(|counter| counter.name().len())
+        .fold(FIRST_COLUMN.len(), usize::max);
+    left(out, FIRST_COLUMN, label);
+    for (index, vpe) in plan.vpes.iter().zip(vpes).enumerate() {
+        let width = width(plan, vpe.1, index);
+        let (name, number) = title(plan, index);
+        out.text(" | ");
+        out.spaces(width - title_width(plan, index));
+        out.text(name);
+        out.text("/");
+        out.decimal(number);
+    }
+    out.text(" |\n");
+    for &counter in Counter::ALL.iter().filter(|&&counter| shown(counter)) {
+        left(out, counter.name(), label);
+        for (index, vpe) in vpes.iter().enumerate().take(plan.vpes.len()) {
+            let value = vpe.counters.get(counter);
+            out.text(" | ");
+            out.spaces(width(plan, vpe, index).saturating_sub(decimal_width(value)));
+            out.decimal(value);
+        }
+        out.text(" |\n");
+    }
+}
+
+/// One line for each VM, and the result when every VM has ended.
+pub fn vms(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
+    for (config, vm) in plan.vms.iter().zip(vms) {
+        out.text("bulkhead: vm ");
+        out.text(config.name);
+        out.text(": ");
+        match vm.health.state() {
+            State::Running => out.text("running"),
+            State::Restarting => out.text("restarting"),
+            State::Off => out.text("off"),
+            State::Failed(fault) => {
+                out.text("failed, ");
+                out.text(fault.reason.name());
+                out.text(" at ");
+                out.hex(fault.elr);
+                out.text(", esr ");
+                out.hex(fault.esr);
+                out.text(", far ");
+                out.hex(fault.far);
+            }
+        }
+        match vm.health.reported() {
+            _ if vm.health.passed() => out.text(", passed"),
+            Some(0) => out.text(", reported 0"),
+            Some(code) => {
+                out.text(", reported ");
+                out.decimal(code);
+            }
+            None => {}
+        }
+        out.text("\n");
+    }
+    if let Some(passed) = health::result(vms.iter().take(plan.vms.len()).map(|vm| &vm.health)) {
+        out.text(if passed { "bulkhead: result: pass\n" } else { "bulkhead: result: fail\n" });
+    }
+}
+
+const fn always(counter: Counter) -> bool {
+    matches!(
+        counter,
+        Counter::Exits
+            | Counter::InjectedSgi
+            | Counter::InjectedTimer
+            | Counter::InjectedSpi
+            | Counter::InjectedEmulated
+    )
+}
+
+fn left(out: &mut impl Text, text: &str, width: usize) {
+    out.text("bulkhead: | ");
+    out.text(text);
+    out.spaces(width.saturating_sub(text.len()));
+}
+
+/// VM name and vPE number of a column.
+fn title(plan: &Plan, index: usize) -> (&'static str, u64) {
+    let vpe = plan.vpes.get(index);
+    let name = vpe.and_then(|vpe| plan.vms.get(vpe.vm.index())).map_or("?", |vm| vm.name);
+    (name, vpe.map_or(0, |vpe| u64::from(vpe.number)))
+}
+
+fn title_width(plan: &Plan, index: usize) -> usize {
+    let (name, number) = title(plan, index);
+    name.len() + 1 + decimal_width(number)
+}
+
+/// Width of a column: its title, or its largest value.
+fn width(plan: &Plan, vpe: &VpeState, index: usize) -> usize {
+    Counter::ALL
+        .iter()
+        .map(|&counter| decimal_width(vpe.counters.get(counter)))
+        .fold(title_width(plan, index), usize::max)
+}

@@ -1,0 +1,179 @@
+//! System registers that trap: the few that a guest may touch, and how its ID registers look.
+//!
+//! ICC_SGI1R_EL1 is [`crate::vgic::send_sgi`]'s, tested first by [`is_sgi1r`]. The debug and PMU registers that operating
+//! systems touch at boot read as zero and ignore writes, as on a CPU that has none. Everything else is UNDEFINED.
+//! DDI 0487 D24.2, IHI 0069H 12.2.
+
+use crate::exit::SysReg;
+
+/// What becomes of the access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// MRS: the register becomes this.
+    Value(u64),
+    /// MSR: nothing happens.
+    Ignored,
+    /// The guest gets an UNDEFINED exception.
+    Undefined,
+}
+
+const SGI1R: u32 = SysReg::encode(3, 0, 12, 11, 5);
+const SGI0R: u32 = SysReg::encode(3, 0, 12, 11, 7);
+const ASGI1R: u32 = SysReg::encode(3, 0, 12, 11, 6);
+
+/// The guest writes ICC_SGI1R_EL1.
+#[inline(always)]
+pub const fn is_sgi1r(register: SysReg) -> bool {
+    register.write() && register.encoding() == SGI1R
+}
+
+/// Any access but ICC_SGI1R_EL1's. `hardware` reads the CPU's own register of an encoding, for ID registers.
+pub fn access(register: SysReg, hardware: impl Fn(u32) -> u64) -> Access {
+    let encoding = register.encoding();
+    if register.write() {
+        return match encoding {
+            // Group 0 and the other security state: a guest has no such interrupts.
+            SGI0R | ASGI1R => Access::Ignored,
+            _ if reads_zero(encoding) => Access::Ignored,
+            _ => Access::Undefined,
+        };
+    }
+    const OSLSR: u32 = SysReg::encode(2, 0, 1, 1, 4);
+    match encoding {
+        // OS lock implemented (OSLM), not locked.
+        OSLSR => Access::Value(1 << 3),
+        _ if is_id(encoding) => Access::Value(hardware(encoding) & id_mask(encoding)),
+        _ if reads_zero(encoding) => Access::Value(0),
+        _ => Access::Undefined,
+    }
+}
+
+/// Registers of feature identification: op0 3, op1 0, CRn 0, CRm 1..7 (HCR_EL2.TID3).
+const fn is_id(encoding: u32) -> bool {
+    const FIRST: u32 = SysReg::encode(3, 0, 0, 1, 0);
+    const LAST: u32 = SysReg::encode(3, 0, 0, 7, 7);
+    const GROUP: u32 = SysReg::encode(3, 7, 15, 0, 0);
+    encoding & GROUP == FIRST & GROUP
+        && encoding & 0x1e >= FIRST & 0x1e
+        && encoding & 0x1e <= LAST & 0x1e
+}
+
+/// Bits of an ID register that a guest may see: features whose state EL2 does not keep are hidden.
+pub const fn id_mask(encoding: u32) -> u64 {
+    const PFR0: u32 = SysReg::encode(3, 0, 0, 4, 0);
+    const PFR1: u32 = SysReg::encode(3, 0, 0, 4, 1);
+    const ZFR0: u32 = SysReg::encode(3, 0, 0, 4, 4);
+    const SMFR0: u32 = SysReg::encode(3, 0, 0, 4, 5);
+    const DFR0: u32 = SysReg::encode(3, 0, 0, 5, 0);
+    match encoding {
+        // EL3, EL2 15:8, RAS 31:28, SVE 35:32, MPAM 43:40, AMU 47:44, RME 55:52.
+        PFR0 => !(0xff << 8 | 0xf << 28 | 0xf << 32 | 0xf << 40 | 0xf << 44 | 0xf << 52),
+        // MTE 11:8, RAS_frac 15:12, MPAM_frac 19:16, SME 27:24, NMI 39:36.
+        PFR1 => !(0xf << 8 | 0xf << 12 | 0xf << 16 | 0xf << 24 | 0xf << 36),
+        ZFR0 | SMFR0 => 0,
+        // DebugVer 3:0 stays, and so do breakpoints; no trace, PMU, SPE, TRBE, BRBE.
+        DFR0 => 0xf | 0xf << 12 | 0xf << 20 | 0xf << 28,
+        _ => u64::MAX,
+    }
+}
+
+/// Registers that read as zero and ignore writes.
+const fn reads_zero(encoding: u32) -> bool {
+    const ACTLR: u32 = SysReg::encode(3, 0, 1, 0, 1);
+    const OP0: u32 = SysReg::encode(3, 0, 0, 0, 0);
+    let op0 = encoding & OP0;
+    let op1 = encoding >> 14 & 7;
+    let crn = encoding >> 10 & 15;
+    let crm = encoding >> 1 & 15;
+    let op2 = encoding >> 17 & 7;
+    if op0 == SysReg::encode(2, 0, 0, 0, 0) {
+        // Debug: breakpoints, watchpoints, MDSCR, OSLAR, OSDLR, DBGPRCR, claim tags; not trace (op1 1).
+        return match (op1, crn) {
+            (0, 0) => op2 == 0 && crm == 2 || op2 == 2 || op2 >= 4 && op2 <= 7,
+            (0, 1) => op2 == 4 && crm <= 4,
+            (0, 7) => op2 == 6,
+            (3, 0) => op2 == 0 && (crm == 1 || crm == 4 || crm == 5),
+            _ => false,
+        };
+    }
+    match (op1, crn) {
+        // PMU: PMCR .. PMOVSSET, PMUSERENR; PMINTENSET and CLR; event counters and types.
+        (3, 9) => crm >= 12 && crm <= 14,
+        (0, 9) => crm == 14,
+        (3, 14) => crm >= 8,
+        // AMUSERENR.
+        (3, 13) => crm == 2 && op2 == 3,
+        // LORegions: LORSA, LOREA, LORN, LORC, LORID.
+        (0, 10) => crm == 4 && (op2 <= 3 || op2 == 7),
+        _ => encoding == ACTLR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(encoding: u32) -> Access {
+        access(SysReg::new(encoding | 1), |_| u64::MAX)
+    }
+    fn write(encoding: u32) -> Access {
+        access(SysReg::new(encoding), |_| u64::MAX)
+    }
+
+    #[test]
+    fn what_linux_touches_at_boot() {
+        for encoding in [
+            SysReg::encode(2, 0, 1, 0, 4),
+            SysReg::encode(2, 0, 1, 3, 4),
+            SysReg::encode(2, 0, 0, 2, 2),
+            SysReg::encode(2, 0, 0, 5, 4),
+            SysReg::encode(2, 0, 0, 0, 7),
+            SysReg::encode(3, 0, 1, 0, 1),
+            SysReg::encode(3, 3, 9, 12, 0),
+            SysReg::encode(3, 3, 9, 14, 0),
+            SysReg::encode(3, 3, 13, 2, 3),
+            SysReg::encode(3, 3, 14, 15, 7),
+        ] {
+            assert_eq!(write(encoding), Access::Ignored, "{encoding:#x}");
+            assert_eq!(read(encoding), Access::Value(0), "{encoding:#x}");
+        }
+        assert_eq!(read(SysReg::encode(2, 0, 1, 1, 4)), Access::Value(8));
+    }
+
+    #[test]
+    fn interrupts_that_a_guest_has_not_are_not_made() {
+        assert!(
+            is_sgi1r(SysReg::new(SGI1R))
+                && !is_sgi1r(SysReg::new(SGI1R | 1))
+                && !is_sgi1r(SysReg::new(SGI0R))
+        );
+        assert_eq!(write(SGI0R), Access::Ignored);
+        assert_eq!(write(ASGI1R), Access::Ignored);
+        assert_eq!(read(SGI1R), Access::Undefined);
+    }
+
+    #[test]
+    fn id_registers_are_masked_and_read_only() {
+        let pfr0 = SysReg::encode(3, 0, 0, 4, 0);
+        let Access::Value(value) = read(pfr0) else { panic!() };
+        assert_eq!(value >> 32 & 0xf, 0, "no SVE");
+        assert_eq!(value >> 24 & 0xf, 0xf, "GIC registers stay");
+        assert_eq!(write(pfr0), Access::Undefined);
+        assert_eq!(read(SysReg::encode(3, 0, 0, 6, 0)), Access::Value(u64::MAX));
+        // MIDR and its group are not ID features.
+        assert_eq!(read(SysReg::encode(3, 0, 0, 0, 0)), Access::Undefined);
+    }
+
+    #[test]
+    fn the_rest_is_undefined() {
+        for encoding in [
+            SysReg::encode(3, 6, 15, 0, 0),
+            SysReg::encode(2, 1, 0, 0, 0),
+            SysReg::encode(3, 4, 1, 1, 0),
+            SysReg::encode(3, 0, 15, 2, 0),
+        ] {
+            assert_eq!(read(encoding), Access::Undefined);
+            assert_eq!(write(encoding), Access::Undefined);
+        }
+    }
+}

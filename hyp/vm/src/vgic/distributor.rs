@@ -1,0 +1,461 @@
+//! A VM's distributor: the SPIs that it owns, and no others.
+//!
+//! The registers of IHI 0069H 12.9 (GICD_*). INTIDs that the VM does not own, and all of word 0 (SGIs and PPIs live in the
+//! redistributors with affinity routing on), read as zero and ignore writes. Reserved registers, GICD_ITARGETSR and
+//! GICD_SGIR too. An access of a width that a register does not have is refused.
+
+use super::{IIDR, PIDR2, PRIORITY_BITS, inject, place};
+use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
+use core::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use plan::{ItsPolicy, Plan};
+
+/// GICD_CTLR: enables of both groups; only Group 1 means anything.
+const ENABLES: u32 = 0b11;
+const ENABLE_GROUP1: u32 = 0b10;
+/// GICD_CTLR.DS and ARE, always set.
+const FIXED: u32 = 1 << 6 | 1 << 4;
+/// GICD_TYPER: No1N and A3V.
+const TYPER_FIXED: u32 = 1 << 25 | 1 << 24;
+const TYPER_LPIS: u32 = 1 << 17;
+/// Aff3, Aff2, Aff1, Aff0 of GICD_IROUTER.
+const AFFINITY: u64 = 0xff_00ff_ffff;
+
+/// SPI state of one VM.
+#[derive(Debug)]
+pub struct Distributor {
+    typer: AtomicU32,
+    ctlr: AtomicU32,
+    /// INTID of the emulated UART's interrupt; 0: none.
+    emulated: AtomicU32,
+    /// Level of the emulated UART's interrupt line.
+    line: AtomicBool,
+    /// The VM's interrupts, by word; word 0 is always 0.
+    owned: [AtomicU32; 32],
+    /// Those of them that the hardware has.
+    hardware: [AtomicU32; 32],
+    enabled: [AtomicU32; 32],
+    pub(super) priority: [AtomicU8; 1024],
+    /// Number of the vPE each goes to.
+    route: [AtomicU8; 1024],
+}
+
+impl Distributor {
+    pub const fn new() -> Self {
+        Self {
+            typer: AtomicU32::new(0),
+            ctlr: AtomicU32::new(0),
+            emulated: AtomicU32::new(0),
+            line: AtomicBool::new(false),
+            owned: [const { AtomicU32::new(0) }; 32],
+            hardware: [const { AtomicU32::new(0) }; 32],
+            enabled: [const { AtomicU32::new(0) }; 32],
+            priority: [const { AtomicU8::new(0) }; 1024],
+            route: [const { AtomicU8::new(0) }; 1024],
+        }
+    }
+
+    /// As at power-up, for the VM `config`. Physical SPIs are [`Distributor::quiesce`]'s.
+    pub fn reset(&self, plan: &Plan, config: &plan::Vm) {
+        self.ctlr.store(0, Relaxed);
+        self.line.store(false, Relaxed);
+        for word in 0..32 {
+            self.owned[word].store(0, Relaxed);
+            self.hardware[word].store(0, Relaxed);
+            self.enabled[word].store(0, Relaxed);
+        }
+        for intid in 0..1024 {
+            self.priority[intid].store(0, Relaxed);
+            self.route[intid].store(0, Relaxed);
+        }
+        let vm = plan.vpes.get(usize::from(config.first_vpe)).map(|vpe| vpe.vm);
+        let mut highest = 0;
+        for (intid, spi) in (32..1020).zip(plan.spis) {
+            let Some(spi) = spi.filter(|spi| Some(spi.vm) == vm) else { continue };
+            let (word, bit) = place(intid);
+            self.owned[word].fetch_or(bit, Relaxed);
+            self.hardware[word].fetch_or(bit, Relaxed);
+            let number = spi.vpe.value().wrapping_sub(config.first_vpe);
+            self.route[intid as usize & 1023].store(number as u8, Relaxed);
+            highest = intid;
+        }
+        let emulated = config.uart_intid.filter(|intid| (32..1020).contains(intid)).unwrap_or(0);
+        self.emulated.store(emulated, Relaxed);
+        if emulated != 0 {
+            let (word, bit) = place(emulated);
+            self.owned[word].fetch_or(bit, Relaxed);
+            self.hardware[word].fetch_and(!bit, Relaxed);
+            highest = highest.max(emulated);
+        }
+        let lpis = if config.its == ItsPolicy::None { 0 } else { TYPER_LPIS };
+        // 10 bits hold every SPI; vLPIs need what the plan says.
+        let id_bits = u32::from(config.vintid_bits).max(10) - 1;
+        self.typer.store(TYPER_FIXED | lpis | id_bits << 19 | highest >> 5, Release);
+    }
+
+    /// Makes the VM's physical SPIs disabled, inactive and not pending: before it starts and after it stops.
+    pub fn quiesce<P: PhysicalGic>(&self, platform: &mut P) {
+        for word in 1..32 {
+            let bits = self.hardware[word].load(Relaxed);
+            if bits != 0 {
+                platform.disable(word, bits);
+                platform.clear_pending(word, bits);
+                platform.clear_active(word, bits);
+            }
+        }
+    }
+
+    /// The VM has a virtual ITS, and so LPIs of its own making.
+    #[inline]
+    pub fn lpis(&self) -> bool {
+        self.typer.load(Relaxed) & TYPER_LPIS != 0
+    }
+
+    /// Group 1 is on.
+    #[inline]
+    pub(super) fn group_on(&self) -> bool {
+        self.ctlr.load(Acquire) & ENABLE_GROUP1 != 0
+    }
+
+    /// Highest word that has an interrupt of the VM.
+    #[inline]
+    pub(super) fn last_word(&self) -> usize {
+        (self.typer.load(Relaxed) & 31) as usize
+    }
+
+    /// Interrupts of a word that may be delivered now.
+    #[inline]
+    pub(super) fn live(&self, word: usize) -> u32 {
+        if self.group_on() { self.enabled[word & 31].load(Acquire) } else { 0 }
+    }
+
+    #[inline]
+    pub(super) fn is_hardware(&self, intid: u32) -> bool {
+        let (word, bit) = place(intid);
+        self.hardware[word].load(Relaxed) & bit != 0
+    }
+
+    pub(super) fn hardware_word(&self, word: usize) -> u32 {
+        self.hardware[word & 31].load(Relaxed)
+    }
+
+    /// The emulated interrupt's INTID, and whether its line is high.
+    pub(super) fn emulated_line(&self) -> (u32, bool) {
+        (self.emulated.load(Relaxed), self.line.load(Acquire))
+    }
+
+    /// Number of the vPE that interrupt `intid` goes to.
+    pub fn route_of(&self, intid: u32) -> usize {
+        usize::from(self.route[intid as usize & 1023].load(Relaxed))
+    }
+
+    /// The emulated UART's interrupt line is now at `level`; `vpes` are the VM's. Answers the number of the vPE whose CPU
+    /// must look: [`super::notify`], or a kick from outside the VM. Under the UART's lock.
+    pub fn set_line(&self, vpes: &[VpeState], level: bool) -> Option<usize> {
+        let intid = self.emulated.load(Relaxed);
+        if self.line.load(Relaxed) == level || intid == 0 {
+            return None;
+        }
+        self.line.store(level, Release);
+        let number = self.route_of(intid);
+        let redistributor = &vpes.get(number)?.redistributor;
+        let (word, bit) = place(intid);
+        if level {
+            redistributor.waiting[word].fetch_or(bit, AcqRel);
+        } else {
+            redistributor.waiting[word].fetch_and(!bit, AcqRel);
+        }
+        redistributor.attention.fetch_or(super::redistributor::RECHECK, AcqRel);
+        Some(number)
+    }
+
+    /// Reads `bytes` at `offset`; None: refused.
+    #[inline]
+    pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u32, bytes: u32) -> Option<u64> {
+        let this = &guest.vm.distributor;
+        if offset == 4 && bytes == 4 {
+            return Some(u64::from(this.typer.load(Relaxed)));
+        }
+        this.read_other(guest, platform, offset, bytes)
+    }
+
+    /// Writes; false: refused.
+    #[inline]
+    pub fn write<P: Platform>(
+        guest: &Guest,
+        platform: &mut P,
+        offset: u32,
+        bytes: u32,
+        value: u64,
+    ) -> bool {
+        let this = &guest.vm.distributor;
+        if bytes == 4 && offset >> 7 == 2 {
+            this.enable(guest, platform, word_of(offset), value as u32);
+            return true;
+        }
+        this.write_other(guest, platform, offset, bytes, value)
+    }
+
+    #[inline(never)]
+    fn read_other<P: Platform>(
+        &self,
+        guest: &Guest,
+        platform: &P,
+        offset: u32,
+        bytes: u32,
+    ) -> Option<u64> {
+        let word = word_of(offset);
+        let owned = self.owned[word].load(Relaxed);
+        let hardware = self.hardware[word].load(Relaxed);
+        match (offset, bytes) {
+            (0x400..0x800, 1 | 4) => {
+                return Some(self.read_priority(offset as usize - 0x400, bytes));
+            }
+            (0x6000..0x8000, 4 | 8) => return Some(self.read_route(offset)),
+            // GICD_ITARGETSR and the SGI pending registers have bytes too.
+            (0x800..0xc00 | 0xf10..0xf30, 1) => return Some(0),
+            (_, 4) => {}
+            _ => return None,
+        }
+        let value = match offset >> 7 {
+            0x00 => match offset {
+                0x0 => FIXED | self.ctlr.load(Relaxed),
+                0x8 => IIDR,
+                _ => 0,
+            },
+            // Group 1, all of them.
+            0x01 => owned,
+            0x02 | 0x03 => self.enabled[word].load(Relaxed),
+            0x04 | 0x05 => {
+                (hardware & platform.pending(word) | self.pending(guest, platform, word)) & owned
+            }
+            0x06 | 0x07 => {
+                let (listed, active) = inject::listed(platform, word);
+                let waiting = self.waiting(guest, word) | listed & !active;
+                let parked = guest.vpe.redistributor.parked_word(word).1;
+                (hardware & platform.active(word) & !waiting | active | parked) & owned
+            }
+            0x18 | 0x19 => {
+                let index = config_index(offset);
+                let mask = self.config_mask(index);
+                if mask == 0 { 0 } else { platform.config(index) & mask }
+            }
+            _ if offset == 0xffe8 => PIDR2,
+            _ => 0,
+        };
+        Some(u64::from(value))
+    }
+
+    #[inline(never)]
+    fn write_other<P: Platform>(
+        &self,
+        guest: &Guest,
+        platform: &mut P,
+        offset: u32,
+        bytes: u32,
+        value: u64,
+    ) -> bool {
+        let word = word_of(offset);
+        let bits = value as u32;
+        let hardware = self.hardware[word].load(Relaxed) & bits;
+        match (offset, bytes) {
+            (0x400..0x800, 1 | 4) => {
+                self.write_priority(offset as usize - 0x400, bytes, bits);
+                return true;
+            }
+            (0x6000..0x8000, 4 | 8) => {
+                if offset & 4 == 0 {
+                    self.write_route(guest, platform, (offset - 0x6000) >> 3, value);
+                }
+                return true;
+            }
+            (0x800..0xc00 | 0xf10..0xf30, 1) => return true,
+            (_, 4) => {}
+            _ => return false,
+        }
+        match offset >> 7 {
+            0x00 if offset == 0 => self.set_control(guest, platform, bits & ENABLES),
+            0x03 => self.disable(guest, platform, word, bits),
+            0x04 if hardware != 0 => platform.set_pending(word, hardware),
+            0x05 => {
+                if hardware != 0 {
+                    platform.clear_pending(word, hardware);
+                    inject::withdraw_pending(guest, platform, word, hardware);
+                }
+            }
+            0x06 if hardware != 0 => platform.set_active(word, hardware),
+            0x07 => inject::withdraw_active(
+                guest,
+                platform,
+                word,
+                bits & self.owned[word].load(Relaxed),
+            ),
+            0x18 | 0x19 => {
+                let index = config_index(offset);
+                let mask = self.config_mask(index);
+                if mask != 0 {
+                    platform.set_config(index, mask, bits & mask);
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    #[inline]
+    fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+        let bits = bits & self.owned[word].load(Relaxed);
+        if bits == 0 {
+            return;
+        }
+        self.enabled[word].fetch_or(bits, AcqRel);
+        if !self.group_on() {
+            return;
+        }
+        let hardware = bits & self.hardware[word].load(Relaxed);
+        if hardware != 0 {
+            platform.enable(word, hardware);
+        }
+        if bits != hardware {
+            inject::notify(guest, platform, self.route_of(self.emulated.load(Relaxed)));
+        }
+    }
+
+    fn disable<P: Platform>(&self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+        let bits = bits & self.enabled[word].load(Relaxed);
+        if bits == 0 {
+            return;
+        }
+        self.enabled[word].fetch_and(!bits, AcqRel);
+        if !self.group_on() {
+            return;
+        }
+        let hardware = bits & self.hardware[word].load(Relaxed);
+        if hardware != 0 {
+            platform.disable(word, hardware);
+        }
+        // Those already handed to a vPE are taken back where they are.
+        for number in 0..guest.vpes.len() {
+            if (0..32)
+                .any(|bit| bits & 1 << bit != 0 && self.route_of(word as u32 * 32 + bit) == number)
+            {
+                inject::notify(guest, platform, number);
+            }
+        }
+    }
+
+    fn set_control<P: Platform>(&self, guest: &Guest, platform: &mut P, enables: u32) {
+        let before = self.ctlr.swap(enables, AcqRel);
+        if (before ^ enables) & ENABLE_GROUP1 == 0 {
+            return;
+        }
+        let on = enables & ENABLE_GROUP1 != 0;
+        for word in 1..=self.last_word() {
+            let bits = self.enabled[word & 31].load(Acquire) & self.hardware_word(word);
+            if bits == 0 {
+                continue;
+            }
+            if on {
+                platform.enable(word, bits);
+            } else {
+                platform.disable(word, bits);
+            }
+        }
+        for (number, vpe) in guest.vpes.iter().enumerate() {
+            vpe.redistributor.set_group(guest, platform, number, on);
+            inject::notify(guest, platform, number);
+        }
+    }
+
+    /// Waiting in software for any of the VM's vPEs.
+    fn waiting(&self, guest: &Guest, word: usize) -> u32 {
+        guest
+            .vpes
+            .iter()
+            .fold(0, |bits, vpe| bits | vpe.redistributor.waiting[word & 31].load(Relaxed))
+    }
+
+    /// Pending outside the physical distributor, as far as this CPU can see.
+    fn pending<P: Platform>(&self, guest: &Guest, platform: &P, word: usize) -> u32 {
+        let (emulated, line) = self.emulated_line();
+        let (line_word, bit) = place(emulated);
+        let level = if line && line_word == word { bit } else { 0 };
+        self.waiting(guest, word)
+            | inject::listed(platform, word).0
+            | guest.vpe.redistributor.parked_word(word).0
+            | level
+    }
+
+    fn read_priority(&self, first: usize, bytes: u32) -> u64 {
+        let mut value = 0;
+        for n in 0..bytes as usize {
+            value |= u64::from(self.priority[(first + n) & 1023].load(Relaxed)) << (8 * n);
+        }
+        value
+    }
+
+    fn write_priority(&self, first: usize, bytes: u32, value: u32) {
+        for n in 0..bytes as usize {
+            let intid = (first + n) & 1023;
+            let (word, bit) = place(intid as u32);
+            if self.owned[word].load(Relaxed) & bit != 0 {
+                self.priority[intid].store((value >> (8 * n)) as u8 & PRIORITY_BITS, Relaxed);
+            }
+        }
+    }
+
+    fn read_route(&self, offset: u32) -> u64 {
+        // The upper half is Aff3, always 0; numbers of vPEs fit Aff0.
+        if offset & 4 != 0 { 0 } else { self.route_of((offset - 0x6000) >> 3) as u64 }
+    }
+
+    /// An affinity that names none of the VM's vPEs changes nothing.
+    fn write_route<P: Platform>(&self, guest: &Guest, platform: &mut P, intid: u32, value: u64) {
+        let (word, bit) = place(intid);
+        let Some(number) = guest.by_affinity(value & AFFINITY) else { return };
+        if self.owned[word].load(Relaxed) & bit == 0 {
+            return;
+        }
+        let before = self.route[intid as usize & 1023].swap(number as u8, AcqRel);
+        if usize::from(before) == number {
+            return;
+        }
+        if self.hardware[word].load(Relaxed) & bit != 0 {
+            platform.route(intid, guest.vpe_index(number));
+        }
+        // What waits goes along.
+        let (Some(from), Some(to)) = (guest.vpes.get(usize::from(before)), guest.vpes.get(number))
+        else {
+            return;
+        };
+        if from.redistributor.waiting[word].fetch_and(!bit, AcqRel) & bit != 0 {
+            to.redistributor.waiting[word].fetch_or(bit, AcqRel);
+            inject::notify(guest, platform, number);
+        }
+    }
+
+    /// Fields of GICD_ICFGR<index> that are the hardware's and the VM's: the upper bit of each pair.
+    fn config_mask(&self, index: usize) -> u32 {
+        let bits = self.hardware[index >> 1 & 31].load(Relaxed) >> ((index & 1) * 16);
+        (0..16).fold(0, |mask, n| mask | (bits >> n & 1) << (2 * n + 1))
+    }
+}
+
+impl Default for Distributor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Word of a one-bit-each register.
+#[inline(always)]
+const fn word_of(offset: u32) -> usize {
+    (offset >> 2 & 31) as usize
+}
+
+/// n of GICD_ICFGR<n>.
+const fn config_index(offset: u32) -> usize {
+    (offset >> 2 & 63) as usize
+}

@@ -1,0 +1,486 @@
+//! How interrupts get into list registers, and what happens when there are too few.
+//!
+//! Register 0 is the virtual timer's. The others are shared by SGIs, SPIs and the emulated UART. An interrupt that finds no
+//! place waits in its vPE's redistributor. Short paths (one interrupt, every shared register empty, nothing unusual) are
+//! inlined into the trap; everything else is [`flush`]:
+//!
+//! 1. Ends of parked interrupts (ICH_HCR_EL2.EOIcount) are taken in, highest priority first.
+//! 2. Every list register is reviewed: a pending interrupt that is no longer wanted (disabled, line low) is taken out; an
+//!    emulated interrupt that the guest ended is sampled again.
+//! 3. Waiting interrupts are placed, most urgent first. One that is more urgent than what a register holds replaces it: a
+//!    pending interrupt waits again, an active one is parked.
+//! 4. The underflow interrupt is wanted while something waits; the not-present interrupt while something is parked.
+//!
+//! An SPI of the hardware's is physically active from its acknowledge in EL2 until the guest ends it (HW = 1) or it is
+//! given back, so that it cannot be in two places. IHI 0069H 4.8, 12.4; GICH_LR state machine in 4.1.2.
+
+use super::{
+    TIMER, place,
+    redistributor::{RECHECK, Redistributor, UNUSUAL},
+};
+use crate::{
+    Guest, Platform,
+    counters::Counter,
+    platform::{NOT_PRESENT, UNDERFLOW},
+};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use gicv4::{
+    IntId,
+    list_regs::{ListReg, State},
+};
+
+/// The virtual timer fired: its physical PPI is acknowledged and its priority dropped.
+#[inline(always)]
+pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
+    let priority = guest.vpe.redistributor.priority[TIMER as usize].load(Relaxed);
+    platform.write(0, ListReg::hardware(IntId::new(TIMER), IntId::new(TIMER), priority));
+    guest.vpe.counters.count(Counter::InjectedTimer);
+}
+
+/// An SPI of the VM's arrived on this CPU: it is acknowledged and its priority dropped.
+#[inline(always)]
+pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    if short_path(guest, platform) {
+        let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
+        platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+        guest.vpe.counters.count(Counter::InjectedSpi);
+    } else {
+        let (word, bit) = place(intid);
+        guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
+        flush(guest, platform);
+    }
+}
+
+/// The vPE sent an SGI to itself.
+#[inline(always)]
+pub(super) fn sgi_to_self<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    let redistributor = &guest.vpe.redistributor;
+    if redistributor.live.load(Relaxed) & 1 << intid != 0 && short_path(guest, platform) {
+        list_sgi(guest, platform, intid);
+    } else {
+        redistributor.waiting[0].fetch_or(1 << intid, AcqRel);
+        flush(guest, platform);
+    }
+}
+
+/// Another CPU kicked this one: takes in what it left.
+#[inline(always)]
+pub fn deliver<P: Platform>(guest: &Guest, platform: &mut P) {
+    let redistributor = &guest.vpe.redistributor;
+    let sgis = redistributor.waiting[0].load(Acquire) & redistributor.live.load(Relaxed);
+    if short_path(guest, platform) {
+        if sgis == 0 {
+            return;
+        }
+        if sgis & (sgis - 1) == 0 {
+            redistributor.waiting[0].fetch_and(!sgis, AcqRel);
+            list_sgi(guest, platform, sgis.trailing_zeros());
+            return;
+        }
+    }
+    flush(guest, platform);
+}
+
+/// Something changed for the VM's vPE `number`: looks at once if it is this one, kicks it otherwise.
+#[inline(never)]
+pub fn notify<P: Platform>(guest: &Guest, platform: &mut P, number: usize) {
+    if number == guest.number {
+        flush(guest, platform);
+    } else if let Some(vpe) = guest.vpes.get(number) {
+        vpe.redistributor.attention.fetch_or(RECHECK, AcqRel);
+        platform.kick(guest.vpe_index(number));
+    }
+}
+
+/// Nothing unusual, and every shared list register is empty.
+#[inline(always)]
+fn short_path<P: Platform>(guest: &Guest, platform: &P) -> bool {
+    let shared = (1u32 << platform.count()) - 2;
+    guest.vpe.redistributor.attention.load(Acquire) == 0 && platform.empty() & shared == shared
+}
+
+#[inline(always)]
+fn list_sgi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    let priority = guest.vpe.redistributor.priority[intid as usize & 31].load(Relaxed);
+    platform.write(1, ListReg::pending(IntId::new(intid), priority));
+    guest.vpe.counters.count(Counter::InjectedSgi);
+}
+
+/// Brings the list registers of this CPU in line with what waits: after a maintenance interrupt, before the vPE is
+/// entered for the first time, and whenever a short path does not apply.
+#[inline(never)]
+pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
+    let redistributor = &guest.vpe.redistributor;
+    redistributor.attention.swap(0, AcqRel);
+    end_parked(guest, platform);
+    let mut unusual = review(guest, platform);
+    let mut bits = 0;
+    while let Some((intid, priority)) = most_urgent(guest) {
+        if !list(guest, platform, intid, priority) {
+            guest.vpe.counters.count(Counter::Overflows);
+            bits |= UNDERFLOW;
+            break;
+        }
+        unusual |= intid == guest.vm.distributor.emulated_line().0;
+    }
+    if redistributor.parked.iter().any(|cell| cell.load(Relaxed) != 0) {
+        bits |= NOT_PRESENT;
+    }
+    if bits != 0 || unusual {
+        redistributor.attention.fetch_or(UNUSUAL, AcqRel);
+    }
+    if redistributor.maintenance.load(Relaxed) != bits {
+        redistributor.maintenance.store(bits, Relaxed);
+        platform.maintenance(bits);
+    }
+}
+
+/// The guest ended interrupts that are in no list register: those with the highest priorities, as nesting has it.
+fn end_parked<P: Platform>(guest: &Guest, platform: &mut P) {
+    let redistributor = &guest.vpe.redistributor;
+    if redistributor.maintenance.load(Relaxed) & NOT_PRESENT == 0 {
+        return;
+    }
+    for _ in 0..platform.take_eoi_count() {
+        let parked = redistributor.parked.iter().filter(|cell| cell.load(Relaxed) != 0);
+        let Some(cell) =
+            parked.min_by_key(|cell| ListReg::from_bits(cell.load(Relaxed)).priority())
+        else {
+            return;
+        };
+        let entry = ListReg::from_bits(cell.swap(0, Relaxed));
+        ended(guest, platform, entry);
+    }
+}
+
+/// A parked interrupt is inactive now.
+fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
+    let intid = entry.vintid().value();
+    let (word, bit) = place(intid);
+    if entry.is_hardware() {
+        platform.clear_active(word, bit);
+    } else if entry.has_end_notice() {
+        sample(guest, platform, intid);
+    } else if entry.state() == State::PendingActive {
+        guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
+    }
+}
+
+/// An emulated interrupt is in no list register any more: while its line is high it is pending.
+fn sample<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    let (emulated, line) = guest.vm.distributor.emulated_line();
+    if !line || emulated != intid {
+        return;
+    }
+    let number = guest.vm.distributor.route_of(intid);
+    let Some(vpe) = guest.vpes.get(number) else { return };
+    let (word, bit) = place(intid);
+    vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
+    if number != guest.number {
+        notify(guest, platform, number);
+    }
+}
+
+/// Step 2. Answers whether an emulated interrupt stays in a register.
+fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
+    let redistributor = &guest.vpe.redistributor;
+    let distributor = &guest.vm.distributor;
+    let (emulated, line) = distributor.emulated_line();
+    let mut unusual = false;
+    for index in 0..platform.count() {
+        let entry = platform.read(index);
+        let intid = entry.vintid().value();
+        let (word, bit) = place(intid);
+        if entry.is_free() {
+            if entry.has_end_notice() {
+                platform.write(index, ListReg::EMPTY);
+                sample(guest, platform, intid);
+            }
+            continue;
+        }
+        unusual |= intid == emulated;
+        if entry.state() == State::Active {
+            continue;
+        }
+        let live =
+            if word == 0 { redistributor.live.load(Acquire) } else { distributor.live(word) };
+        if live & bit != 0 && (intid != emulated || line) {
+            continue;
+        }
+        let active = entry.state() == State::PendingActive;
+        platform
+            .write(index, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
+        if entry.is_hardware() {
+            give_back(platform, intid);
+        } else if intid != emulated || line {
+            redistributor.waiting[word].fetch_or(bit, AcqRel);
+        }
+    }
+    // What waits for a list register goes back to the hardware when it is switched off.
+    for word in 1..=distributor.last_word() {
+        let off = redistributor.waiting[word & 31].load(Acquire)
+            & !distributor.live(word)
+            & distributor.hardware_word(word);
+        let mut rest = redistributor.waiting[word & 31].fetch_and(!off, AcqRel) & off;
+        while rest != 0 {
+            give_back(platform, word as u32 * 32 + rest.trailing_zeros());
+            rest &= rest - 1;
+        }
+    }
+    unusual
+}
+
+/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
+fn give_back<P: Platform>(platform: &mut P, intid: u32) {
+    if intid < 32 {
+        platform.deactivate(intid);
+        return;
+    }
+    let (word, bit) = place(intid);
+    let edge = platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
+    if edge {
+        platform.set_pending(word, bit);
+    }
+    platform.clear_active(word, bit);
+}
+
+/// The waiting, enabled interrupt with the highest priority (lowest value), and among equals the lowest INTID.
+fn most_urgent(guest: &Guest) -> Option<(u32, u8)> {
+    let redistributor = &guest.vpe.redistributor;
+    let distributor = &guest.vm.distributor;
+    let mut best: Option<(u32, u8)> = None;
+    for word in 0..=distributor.last_word() {
+        let live =
+            if word == 0 { redistributor.live.load(Acquire) } else { distributor.live(word) };
+        let mut bits = redistributor.waiting[word & 31].load(Acquire) & live;
+        while bits != 0 {
+            let intid = word as u32 * 32 + bits.trailing_zeros();
+            bits &= bits - 1;
+            let priority = if word == 0 {
+                redistributor.priority[intid as usize & 31].load(Relaxed)
+            } else {
+                distributor.priority[intid as usize & 1023].load(Relaxed)
+            };
+            if best.is_none_or(|(_, urgent)| priority < urgent) {
+                best = Some((intid, priority));
+            }
+        }
+    }
+    best
+}
+
+/// Step 3 for one interrupt: false when it must go on waiting.
+fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) -> bool {
+    let redistributor = &guest.vpe.redistributor;
+    let (word, bit) = place(intid);
+    let emulated = intid == guest.vm.distributor.emulated_line().0;
+    let hardware = !emulated && guest.vm.distributor.is_hardware(intid);
+    let fresh = if hardware {
+        ListReg::hardware(IntId::new(intid), IntId::new(intid), priority)
+    } else if emulated {
+        ListReg::pending(IntId::new(intid), priority).with_end_notice()
+    } else {
+        ListReg::pending(IntId::new(intid), priority)
+    };
+    // Once listed or parked it is never listed a second time.
+    let mut free = None;
+    for index in 1..platform.count() {
+        let entry = platform.read(index);
+        if entry.is_free() {
+            free = free.or(Some(index));
+        } else if entry.vintid().value() == intid {
+            redistributor.waiting[word].fetch_and(!bit, AcqRel);
+            if let Some(entry) = merged(entry, fresh) {
+                platform.write(index, entry);
+                count(guest, hardware, emulated);
+            }
+            return true;
+        }
+    }
+    for cell in &redistributor.parked {
+        let entry = ListReg::from_bits(cell.load(Relaxed));
+        if !entry.is_free() && entry.vintid().value() == intid {
+            redistributor.waiting[word].fetch_and(!bit, AcqRel);
+            if let Some(entry) = merged(entry, fresh) {
+                cell.store(entry.bits(), Relaxed);
+            }
+            return true;
+        }
+    }
+    let Some(index) = free.or_else(|| make_room(redistributor, platform, priority)) else {
+        return false;
+    };
+    redistributor.waiting[word].fetch_and(!bit, AcqRel);
+    platform.write(index, fresh);
+    count(guest, hardware, emulated);
+    true
+}
+
+fn count(guest: &Guest, hardware: bool, emulated: bool) {
+    guest.vpe.counters.count(match (hardware, emulated) {
+        (true, _) => Counter::InjectedSpi,
+        (_, true) => Counter::InjectedEmulated,
+        _ => Counter::InjectedSgi,
+    });
+}
+
+/// What an entry becomes when its interrupt is pending again; None: it stays.
+fn merged(entry: ListReg, fresh: ListReg) -> Option<ListReg> {
+    match entry.state() {
+        // The guest made a hardware interrupt inactive behind the list register's back: it is pending, and only that.
+        State::Active if entry.is_hardware() => Some(fresh),
+        // A level is sampled when the guest ends the interrupt.
+        State::Active if entry.has_end_notice() => None,
+        State::Active => Some(entry.with_state(State::PendingActive)),
+        _ => None,
+    }
+}
+
+/// Empties the shared register with the least urgent entry, if `priority` is higher than its.
+fn make_room<P: Platform>(
+    redistributor: &Redistributor,
+    platform: &mut P,
+    priority: u8,
+) -> Option<usize> {
+    let place_to_park = redistributor.parked.iter().find(|cell| cell.load(Relaxed) == 0);
+    let mut worst: Option<(u8, bool, usize)> = None;
+    for index in 1..platform.count() {
+        let entry = platform.read(index);
+        let only_pending = entry.state() == State::Pending;
+        // At equal priority the active one is the one being handled and stays.
+        let rank = (entry.priority(), only_pending, index);
+        if (only_pending || place_to_park.is_some()) && worst.is_none_or(|worst| rank > worst) {
+            worst = Some(rank);
+        }
+    }
+    let (least, only_pending, index) = worst?;
+    if priority >= least {
+        return None;
+    }
+    let entry = platform.read(index);
+    if only_pending {
+        let (word, bit) = place(entry.vintid().value());
+        redistributor.waiting[word].fetch_or(bit, AcqRel);
+    } else {
+        if redistributor.parked.iter().all(|cell| cell.load(Relaxed) == 0) {
+            // Ends counted before anything was parked belong to nobody.
+            platform.take_eoi_count();
+        }
+        place_to_park?.store(entry.bits(), Relaxed);
+    }
+    Some(index)
+}
+
+/// Pending and active bits of a word in this CPU's list registers.
+pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
+    (0..platform.count())
+        .fold((0, 0), |sum, index| add_listed(sum, platform.read(index).bits(), word))
+}
+
+pub(super) fn add_listed((pending, active): (u32, u32), bits: u64, word: usize) -> (u32, u32) {
+    let entry = ListReg::from_bits(bits);
+    let (entry_word, bit) = place(entry.vintid().value());
+    if entry_word != word {
+        return (pending, active);
+    }
+    match entry.state() {
+        State::Inactive => (pending, active),
+        State::Pending => (pending | bit, active),
+        State::Active => (pending, active | bit),
+        State::PendingActive => (pending | bit, active | bit),
+    }
+}
+
+/// The guest cleared the pending state of interrupts: takes them from this CPU's list registers and from what waits.
+pub(super) fn withdraw_pending<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    word: usize,
+    bits: u32,
+) {
+    for index in 0..platform.count() {
+        let entry = platform.read(index);
+        let intid = entry.vintid().value();
+        let (entry_word, bit) = place(intid);
+        if entry_word != word || bits & bit == 0 {
+            continue;
+        }
+        match entry.state() {
+            State::PendingActive => platform.write(index, entry.with_state(State::Active)),
+            // The timer's pending state is the timer's own.
+            State::Pending if intid != TIMER => {
+                platform.write(index, ListReg::EMPTY);
+                if entry.is_hardware() {
+                    platform.clear_active(word, bit);
+                }
+            }
+            _ => {}
+        }
+    }
+    for cell in &guest.vpe.redistributor.parked {
+        let entry = ListReg::from_bits(cell.load(Relaxed));
+        let (entry_word, bit) = place(entry.vintid().value());
+        if entry_word == word && bits & bit != 0 && entry.state() == State::PendingActive {
+            cell.store(entry.with_state(State::Active).bits(), Relaxed);
+        }
+    }
+    let hardware = guest.vm.distributor.hardware_word(word) & bits;
+    if hardware != 0 {
+        for vpe in guest.vpes {
+            let waiting =
+                vpe.redistributor.waiting[word & 31].fetch_and(!hardware, AcqRel) & hardware;
+            if waiting != 0 {
+                platform.clear_active(word, waiting);
+            }
+        }
+    }
+    flush(guest, platform);
+}
+
+/// The guest cleared the active state of interrupts, those in this CPU's list registers included.
+pub(super) fn withdraw_active<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    word: usize,
+    bits: u32,
+) {
+    let mut physical = guest.vm.distributor.hardware_word(word) & bits;
+    for vpe in guest.vpes {
+        // Waiting here means physically active, but not active for the guest.
+        physical &= !vpe.redistributor.waiting[word & 31].load(Acquire);
+    }
+    for index in 0..platform.count() {
+        let entry = platform.read(index);
+        let intid = entry.vintid().value();
+        let (entry_word, bit) = place(intid);
+        if entry_word != word || bits & bit == 0 {
+            continue;
+        }
+        match entry.state() {
+            State::Pending => physical &= !bit,
+            State::PendingActive => platform.write(index, entry.with_state(State::Pending)),
+            State::Active => {
+                platform.write(index, ListReg::EMPTY);
+                if intid == TIMER {
+                    platform.deactivate(intid);
+                } else if entry.has_end_notice() {
+                    sample(guest, platform, intid);
+                }
+            }
+            State::Inactive => {}
+        }
+    }
+    for cell in &guest.vpe.redistributor.parked {
+        let entry = ListReg::from_bits(cell.load(Relaxed));
+        let (entry_word, bit) = place(entry.vintid().value());
+        if !entry.is_free() && entry_word == word && bits & bit != 0 {
+            cell.store(0, Relaxed);
+            physical &= !bit;
+            ended(guest, platform, entry);
+        }
+    }
+    if physical != 0 {
+        platform.clear_active(word, physical);
+    }
+    flush(guest, platform);
+}

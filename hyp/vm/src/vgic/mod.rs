@@ -1,0 +1,39 @@
+//! The GICv3 that a VM sees: distributor, redistributors, and what goes into list registers.
+//!
+//! vLPIs are not here: the hardware delivers them by itself. Group 1 only, affinity routing always on, one security state
+//! (GICD_CTLR.DS = 1), five priority bits. IHI 0069H chapters 2, 4 and 12.
+//!
+//! ## Who holds what
+//! | interrupt | enable, configuration | pending, active |
+//! |---|---|---|
+//! | SGI 0..15 | here | here until it is in a list register, then there |
+//! | PPI 27, virtual timer | here, mirrored into the physical redistributor | physical, and list register 0 |
+//! | SPI of the VM's | here (enable), mirrored into the physical distributor | physical; in a list register or waiting here it is physically active |
+//! | UART's SPI | here | level of the line; sampled again when the guest ends it |
+//!
+//! Priorities are virtual. An interrupt that the VM does not own reads as zero and ignores writes.
+
+mod distributor;
+mod inject;
+mod redistributor;
+mod sgi1r;
+
+pub use distributor::Distributor;
+pub use inject::{deliver, flush, inject_spi, inject_timer, notify};
+pub use redistributor::Redistributor;
+pub use sgi1r::{send_sgi, targets};
+
+/// INTID of the virtual timer's PPI, virtual and physical.
+pub const TIMER: u32 = 27;
+/// Bits of a priority that exist; as many as the virtual CPU interface is required to have.
+pub(crate) const PRIORITY_BITS: u8 = 0xf8;
+/// GICD_PIDR2 and GICR_PIDR2: GICv3.
+pub(crate) const PIDR2: u32 = 0x3b;
+/// GICD_IIDR and GICR_IIDR: product 'B', the implementer code that guests expect of a GIC.
+pub(crate) const IIDR: u32 = 0x4200_043b;
+
+/// Word and bit of an INTID below 1024.
+#[inline(always)]
+pub(crate) const fn place(intid: u32) -> (usize, u32) {
+    ((intid >> 5 & 31) as usize, 1 << (intid & 31))
+}

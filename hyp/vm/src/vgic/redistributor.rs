@@ -1,0 +1,313 @@
+//! A vPE's redistributor: its SGIs and its timer, and what waits for a list register.
+//!
+//! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
+//! redistributor of the VM; only what lies in another CPU's list registers is out of reach, and that CPU is kicked to look
+//! again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR are ignored.
+
+use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject};
+use crate::{Guest, Platform};
+use core::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// Interrupts of the word 0 that a vPE has: all SGIs and the timer.
+pub(super) const PRIVATE: u32 = 0xffff | 1 << TIMER;
+/// SGIs.
+const SGIS: u32 = 0xffff;
+/// Active interrupts that found no list register.
+pub(super) const PARKED: usize = 8;
+
+/// Bit of `attention`: somebody changed what this vPE must look at.
+pub(super) const RECHECK: u32 = 1;
+/// Bit of `attention`: list registers or waiting interrupts need more than the short paths do.
+pub(super) const UNUSUAL: u32 = 2;
+
+const ENABLE_LPIS: u32 = 1;
+const PROCESSOR_SLEEP: u32 = 1 << 1;
+
+/// Registers and waiting interrupts of one vPE.
+#[derive(Debug)]
+pub struct Redistributor {
+    /// Not 0: the short paths must not be taken. Set by any CPU, cleared by [`inject::flush`].
+    pub(super) attention: AtomicU32,
+    /// Enabled SGIs and PPIs while the distributor's group is on, else 0.
+    pub(super) live: AtomicU32,
+    /// Pending in software: SGIs (word 0), and SPIs that found no list register or came from another CPU.
+    pub(super) waiting: [AtomicU32; 32],
+    pub(super) priority: [AtomicU8; 32],
+    /// Active interrupts taken out of list registers, as `ListReg` bits; 0 is a free place. Own CPU only.
+    pub(super) parked: [AtomicU64; PARKED],
+    /// Maintenance enables as last set. Own CPU only.
+    pub(super) maintenance: AtomicU32,
+    enabled: AtomicU32,
+    ctlr: AtomicU32,
+    waker: AtomicU32,
+    propbaser: AtomicU64,
+    pendbaser: AtomicU64,
+}
+
+impl Redistributor {
+    pub const fn new() -> Self {
+        Self {
+            attention: AtomicU32::new(0),
+            live: AtomicU32::new(0),
+            waiting: [const { AtomicU32::new(0) }; 32],
+            priority: [const { AtomicU8::new(0) }; 32],
+            parked: [const { AtomicU64::new(0) }; PARKED],
+            maintenance: AtomicU32::new(0),
+            enabled: AtomicU32::new(0),
+            ctlr: AtomicU32::new(0),
+            waker: AtomicU32::new(PROCESSOR_SLEEP),
+            propbaser: AtomicU64::new(0),
+            pendbaser: AtomicU64::new(0),
+        }
+    }
+
+    /// As at power-up. The caller empties the list registers and clears ICH_HCR_EL2's maintenance enables.
+    pub fn reset(&self) {
+        for cell in [&self.attention, &self.live, &self.maintenance, &self.enabled, &self.ctlr] {
+            cell.store(0, Relaxed);
+        }
+        for cell in &self.waiting {
+            cell.store(0, Relaxed);
+        }
+        for cell in &self.priority {
+            cell.store(0, Relaxed);
+        }
+        for cell in &self.parked {
+            cell.store(0, Relaxed);
+        }
+        self.waker.store(PROCESSOR_SLEEP, Relaxed);
+        self.propbaser.store(0, Relaxed);
+        self.pendbaser.store(0, Release);
+    }
+
+    /// The guest wants the virtual timer's interrupt: what the physical enable must be while the vPE runs.
+    pub fn timer_enabled(&self) -> bool {
+        self.live.load(Relaxed) & 1 << TIMER != 0
+    }
+
+    /// GICR_PROPBASER, GICR_PENDBASER and GICR_CTLR.EnableLPIs as the guest wrote them.
+    pub fn lpi_tables(&self) -> (u64, u64, bool) {
+        (
+            self.propbaser.load(Relaxed),
+            self.pendbaser.load(Relaxed),
+            self.ctlr.load(Relaxed) & ENABLE_LPIS != 0,
+        )
+    }
+
+    /// An interrupt waits that could be delivered: the vPE must not sleep.
+    pub fn has_waiting(&self) -> bool {
+        self.attention.load(Acquire) & RECHECK != 0
+            || self.waiting[0].load(Acquire) & self.live.load(Relaxed) != 0
+    }
+
+    /// Reads `bytes` at `offset` from the first redistributor; None: refused.
+    pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -> Option<u64> {
+        let number = (offset >> 17) as usize;
+        let own = number == guest.number;
+        let this = &guest.vpes.get(number)?.redistributor;
+        let offset = offset as u32 & 0x1_ffff;
+        if bytes == 8 {
+            return match offset {
+                0x08 => Some(type_register(guest, number)),
+                0x70 => Some(this.propbaser.load(Relaxed)),
+                0x78 => Some(this.pendbaser.load(Relaxed)),
+                _ => None,
+            };
+        }
+        if offset & !0x1f == 0x1_0400 {
+            return this.read_priority(offset as usize & 0x1f, bytes);
+        }
+        if bytes != 4 {
+            return None;
+        }
+        let value = match offset {
+            0x00 => this.ctlr.load(Relaxed),
+            0x04 => IIDR,
+            0x08 => type_register(guest, number) as u32,
+            0x0c => (type_register(guest, number) >> 32) as u32,
+            0x14 => {
+                // ChildrenAsleep follows ProcessorSleep at once.
+                let sleep = this.waker.load(Relaxed);
+                sleep | sleep << 1
+            }
+            0x70 => this.propbaser.load(Relaxed) as u32,
+            0x74 => (this.propbaser.load(Relaxed) >> 32) as u32,
+            0x78 => this.pendbaser.load(Relaxed) as u32,
+            0x7c => (this.pendbaser.load(Relaxed) >> 32) as u32,
+            0xffe8 => PIDR2,
+            0x1_0080 => PRIVATE,
+            0x1_0100 | 0x1_0180 => this.enabled.load(Relaxed),
+            0x1_0200 | 0x1_0280 => {
+                let listed = if own { inject::listed(platform, 0).0 } else { 0 };
+                this.waiting[0].load(Relaxed) | listed | this.parked_word(0).0
+            }
+            0x1_0300 | 0x1_0380 => {
+                let listed = if own { inject::listed(platform, 0).1 } else { 0 };
+                listed | this.parked_word(0).1
+            }
+            // SGIs are edge-triggered, which reads as 0b10 in each field; the timer is level-sensitive.
+            0x1_0c00 => 0xaaaa_aaaa,
+            _ => 0,
+        };
+        Some(u64::from(value))
+    }
+
+    /// Writes; false: refused.
+    pub fn write<P: Platform>(
+        guest: &Guest,
+        platform: &mut P,
+        offset: u64,
+        bytes: u32,
+        value: u64,
+    ) -> bool {
+        let number = (offset >> 17) as usize;
+        let Some(vpe) = guest.vpes.get(number) else { return false };
+        let this = &vpe.redistributor;
+        let offset = offset as u32 & 0x1_ffff;
+        if bytes == 8 {
+            match offset {
+                0x70 => this.propbaser.store(value, Relaxed),
+                0x78 => this.pendbaser.store(value, Relaxed),
+                // GICR_SETLPIR, CLRLPIR, INVLPIR, INVALLR; TYPER is read-only.
+                0x08 | 0x40 | 0x48 | 0xa0 | 0xb0 => {}
+                _ => return false,
+            }
+            return true;
+        }
+        if offset & !0x1f == 0x1_0400 {
+            return this.write_priority(offset as usize & 0x1f, bytes, value as u32);
+        }
+        if bytes != 4 {
+            return false;
+        }
+        let value = value as u32;
+        let low = u64::from(value);
+        match offset {
+            0x1_0100 => this.enable(guest, platform, number, value & PRIVATE),
+            0x1_0180 => this.disable(guest, platform, number, value & PRIVATE),
+            0x1_0200 => {
+                this.waiting[0].fetch_or(value & SGIS, AcqRel);
+                inject::notify(guest, platform, number);
+            }
+            0x1_0280 => {
+                this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
+                if number == guest.number {
+                    inject::withdraw_pending(guest, platform, 0, value & SGIS);
+                }
+            }
+            0x1_0380 if number == guest.number => {
+                inject::withdraw_active(guest, platform, 0, value & PRIVATE)
+            }
+            0x00 if guest.vm.distributor.lpis() => this.ctlr.store(value & ENABLE_LPIS, Relaxed),
+            0x14 => this.waker.store(value & PROCESSOR_SLEEP, Relaxed),
+            0x70 => set_low(&this.propbaser, low),
+            0x74 => set_high(&this.propbaser, low),
+            0x78 => set_low(&this.pendbaser, low),
+            0x7c => set_high(&this.pendbaser, low),
+            _ => {}
+        }
+        true
+    }
+
+    /// The distributor's group was switched on or off: what is live follows.
+    pub(super) fn set_group<P: Platform>(
+        &self,
+        guest: &Guest,
+        platform: &mut P,
+        number: usize,
+        on: bool,
+    ) {
+        let enabled = self.enabled.load(Acquire);
+        if on {
+            self.live.fetch_or(enabled, AcqRel);
+        } else {
+            self.live.store(0, Release);
+        }
+        if enabled & 1 << TIMER != 0 {
+            platform.enable_timer(guest.vpe_index(number), on);
+        }
+    }
+
+    /// Pending and active bits of parked interrupts of a word.
+    pub(super) fn parked_word(&self, word: usize) -> (u32, u32) {
+        self.parked
+            .iter()
+            .fold((0, 0), |sum, cell| inject::add_listed(sum, cell.load(Relaxed), word))
+    }
+
+    fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
+        self.enabled.fetch_or(bits, AcqRel);
+        if !guest.vm.distributor.group_on() {
+            return;
+        }
+        let before = self.live.fetch_or(bits, AcqRel);
+        if bits & !before & 1 << TIMER != 0 {
+            platform.enable_timer(guest.vpe_index(number), true);
+        }
+        if self.waiting[0].load(Acquire) & bits != 0 {
+            inject::notify(guest, platform, number);
+        }
+    }
+
+    fn disable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
+        self.enabled.fetch_and(!bits, AcqRel);
+        let before = self.live.fetch_and(!bits, AcqRel);
+        if before & bits & 1 << TIMER != 0 {
+            platform.enable_timer(guest.vpe_index(number), false);
+        }
+        if before & bits != 0 {
+            inject::notify(guest, platform, number);
+        }
+    }
+
+    fn read_priority(&self, first: usize, bytes: u32) -> Option<u64> {
+        match bytes {
+            1 => Some(u64::from(self.priority[first & 31].load(Relaxed))),
+            4 => Some(
+                (0..4)
+                    .map(|n| u64::from(self.priority[(first + n) & 31].load(Relaxed)) << (8 * n))
+                    .sum(),
+            ),
+            _ => None,
+        }
+    }
+
+    fn write_priority(&self, first: usize, bytes: u32, value: u32) -> bool {
+        if bytes != 1 && bytes != 4 {
+            return false;
+        }
+        for n in 0..bytes as usize {
+            let intid = (first + n) & 31;
+            if PRIVATE & 1 << intid != 0 {
+                self.priority[intid].store((value >> (8 * n)) as u8 & PRIORITY_BITS, Relaxed);
+            }
+        }
+        true
+    }
+}
+
+impl Default for Redistributor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// GICR_TYPER: affinity 63:32, processor number 23:8, Last 4, PLPIS 0; no VLPIS, so that a guest sees a GICv3.
+fn type_register(guest: &Guest, number: usize) -> u64 {
+    let last = number + 1 == guest.vpes.len();
+    (number as u64) << 32
+        | (number as u64) << 8
+        | u64::from(last) << 4
+        | u64::from(guest.vm.distributor.lpis())
+}
+
+fn set_low(cell: &AtomicU64, low: u64) {
+    cell.store(cell.load(Relaxed) >> 32 << 32 | low, Relaxed);
+}
+
+fn set_high(cell: &AtomicU64, high: u64) {
+    cell.store(cell.load(Relaxed) & u64::from(u32::MAX) | high << 32, Relaxed);
+}
