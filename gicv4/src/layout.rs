@@ -133,7 +133,7 @@ const fn round_up(value: u64, to: u64) -> u64 {
 }
 
 const fn check(address: u64, align: u64, bits: u32) -> Result<(), LayoutError> {
-    if address % align != 0 {
+    if !address.is_multiple_of(align) {
         Err(LayoutError::Misaligned { address, align })
     } else if address >> bits != 0 {
         Err(LayoutError::AddressTooWide { address })
@@ -182,7 +182,10 @@ pub const fn flat_table(
 
 /// Entries that a flat table of `bytes` holds.
 pub const fn flat_entries(bytes: u64, entry_bytes: u64) -> u64 {
-    if entry_bytes == 0 { 0 } else { bytes / entry_bytes }
+    match bytes.checked_div(entry_bytes) {
+        Some(entries) => entries,
+        None => 0,
+    }
 }
 
 /// A two-level table.
@@ -398,7 +401,7 @@ pub const fn vpropbaser_v41(
     attributes: Attributes,
 ) -> Result<u64, LayoutError> {
     attempt!(check(address, page.bytes(), 52));
-    if entry_bytes == 0 || entry_bytes > 64 || entry_bytes % 8 != 0 {
+    if entry_bytes == 0 || entry_bytes > 64 || !entry_bytes.is_multiple_of(8) {
         return Err(LayoutError::EntryBytes { bytes: entry_bytes });
     }
     let pages = room.bytes.div_ceil(page.bytes());

@@ -1,0 +1,291 @@
+//! The ITS's control frame: tables, and the command queue being consumed.
+
+use super::report::{Cause, CommandError, Violation};
+use super::state::State;
+use super::{Config, Gic, OnError, Version};
+use crate::command::{Command, DecodeError, Encoded};
+use crate::frame::Frame;
+use crate::intid::DeviceId;
+use crate::layout::{PageSize, TableKind, baser_address};
+use crate::regs::gits::{
+    self, GITS_BASER, GITS_CBASER, GITS_CREADR, GITS_CTLR, GITS_CWRITER, GITS_TYPER,
+};
+use tock_registers::LocalRegisterCopy;
+
+const BASER_NAMES: [&str; 8] = [
+    "GITS_BASER0",
+    "GITS_BASER1",
+    "GITS_BASER2",
+    "GITS_BASER3",
+    "GITS_BASER4",
+    "GITS_BASER5",
+    "GITS_BASER6",
+    "GITS_BASER7",
+];
+/// Type and Entry_Size.
+const BASER_READ_ONLY: u64 = GITS_BASER::Type::SET.value | GITS_BASER::EntrySize::SET.value;
+
+#[derive(Debug)]
+pub(super) struct Its {
+    typer: u64,
+    pub(super) enabled: bool,
+    pub(super) hung: bool,
+    basers: [u64; 8],
+    cbaser: u64,
+    writer: u32,
+    reader: u32,
+    stalled: bool,
+    /// Reads of CREADR until the next command is consumed.
+    wait: u32,
+}
+
+impl Its {
+    pub(super) fn new(config: &Config) -> Self {
+        let v41 = config.version == Version::V4_1;
+        let entry = GITS_BASER::EntrySize.val(u64::from(config.table_entry_bytes) - 1).value;
+        let baser = |kind: TableKind| {
+            GITS_BASER::Type.val(kind.field()).value | entry | GITS_BASER::PageSize.val(2).value
+        };
+        let mut basers = [0; 8];
+        basers[..3].copy_from_slice(&[
+            baser(TableKind::Devices),
+            baser(TableKind::Collections),
+            baser(TableKind::Vpes),
+        ]);
+        let typer = GITS_TYPER::Physical::SET.value
+            | GITS_TYPER::Virtual::SET.value
+            | GITS_TYPER::ITTEntrySize.val(u64::from(config.entry_bytes) - 1).value
+            | GITS_TYPER::IDbits.val(u64::from(config.event_id_bits) - 1).value
+            | GITS_TYPER::Devbits.val(u64::from(config.device_id_bits) - 1).value
+            | GITS_TYPER::PTA.val(u64::from(config.redistributor_addresses)).value
+            | GITS_TYPER::CIDbits.val(u64::from(config.collection_id_bits) - 1).value
+            | GITS_TYPER::CIL::SET.value
+            | GITS_TYPER::VMOVP::SET.value
+            | GITS_TYPER::VMAPP.val(u64::from(v41)).value
+            | GITS_TYPER::VSGI.val(u64::from(v41)).value;
+        Self {
+            typer,
+            enabled: false,
+            hung: false,
+            basers,
+            cbaser: 0,
+            writer: 0,
+            reader: 0,
+            stalled: false,
+            wait: 0,
+        }
+    }
+
+    /// Slots of the command queue.
+    fn slots(&self) -> u32 {
+        (LocalRegisterCopy::<u64, GITS_CBASER::Register>::new(self.cbaser).read(GITS_CBASER::Size)
+            as u32
+            + 1)
+            * 128
+    }
+}
+
+impl State {
+    /// Whether the table of `kind` has an entry for `id`.
+    fn table_holds(&self, kind: TableKind, id: u64) -> bool {
+        self.its.basers.iter().any(|value| {
+            let baser = LocalRegisterCopy::<u64, GITS_BASER::Register>::new(*value);
+            let page = match baser.read(GITS_BASER::PageSize) {
+                0 => PageSize::Kib4,
+                1 => PageSize::Kib16,
+                _ => PageSize::Kib64,
+            };
+            if !baser.is_set(GITS_BASER::Valid) || baser.read(GITS_BASER::Type) != kind.field() {
+                return false;
+            }
+            let bytes = (baser.read(GITS_BASER::Size) + 1) * page.bytes();
+            let per_page = page.bytes() / (baser.read(GITS_BASER::EntrySize) + 1);
+            if !baser.is_set(GITS_BASER::Indirect) {
+                return id < bytes / (baser.read(GITS_BASER::EntrySize) + 1);
+            }
+            let level1 = id / per_page;
+            level1 < bytes / 8 && self.memory.read64(baser_address(*value) + 8 * level1) >> 63 != 0
+        })
+    }
+
+    pub(super) fn device_in_range(&self, device: DeviceId) -> bool {
+        u64::from(device.value()) < 1 << self.config.device_id_bits
+            && self.table_holds(TableKind::Devices, u64::from(device.value()))
+    }
+    pub(super) fn collection_in_range(&self, collection: u16) -> bool {
+        u64::from(collection) < 1 << self.config.collection_id_bits
+            && self.table_holds(TableKind::Collections, u64::from(collection))
+    }
+    pub(super) fn vpe_in_range(&self, vpe: u16) -> bool {
+        self.table_holds(TableKind::Vpes, u64::from(vpe))
+    }
+
+    // The queue ---------------------------------------------------------------------------------------------------
+
+    fn write_writer(&mut self, value: u64) {
+        let register = LocalRegisterCopy::<u64, GITS_CWRITER::Register>::new(value);
+        self.its.writer = register.read(GITS_CWRITER::Offset) as u32;
+        if register.is_set(GITS_CWRITER::Retry) {
+            self.its.stalled = false;
+        }
+        self.its.wait = self.config.command_polls;
+        if !self.its.enabled {
+            return;
+        }
+        let cause = if self.its.cbaser >> 63 == 0 {
+            Some(Cause::QueueInvalid)
+        } else if self.its.writer >= self.its.slots() {
+            Some(Cause::WriterOutOfRange)
+        } else {
+            None
+        };
+        if let Some(cause) = cause {
+            self.errors.push(CommandError {
+                cause,
+                slot: self.its.writer,
+                command: None,
+                words: [0; 4],
+            });
+            return;
+        }
+        while self.config.command_polls == 0 && self.consume() {}
+    }
+
+    fn read_reader(&mut self) -> u64 {
+        if self.config.command_polls > 0 {
+            self.its.wait = self.its.wait.saturating_sub(1);
+            if self.its.wait == 0 {
+                self.consume();
+                self.its.wait = self.config.command_polls;
+            }
+        } else {
+            // Only after hanging is there anything left.
+            while self.consume() {}
+        }
+        GITS_CREADR::Offset.val(u64::from(self.its.reader)).value
+            | GITS_CREADR::Stalled.val(u64::from(self.its.stalled)).value
+    }
+
+    /// One command; tells whether there was one.
+    fn consume(&mut self) -> bool {
+        let its = &self.its;
+        if its.reader == its.writer
+            || its.stalled
+            || its.hung
+            || !its.enabled
+            || its.cbaser >> 63 == 0
+        {
+            return false;
+        }
+        let base = self.its.cbaser & GITS_CBASER::PhysicalAddress::SET.value;
+        let address = base + 32 * u64::from(self.its.reader);
+        let words = core::array::from_fn(|n| self.memory.read64(address + 8 * n as u64));
+        if let Err((cause, command)) = self.execute_words(words) {
+            self.errors.push(CommandError { cause, slot: self.its.reader, command, words });
+            if self.config.on_error == OnError::Stall {
+                self.its.stalled = true;
+                return false;
+            }
+        }
+        self.its.reader = (self.its.reader + 1) % self.its.slots();
+        true
+    }
+
+    fn execute_words(&mut self, words: Encoded) -> Result<(), (Cause, Option<Command>)> {
+        if let Err(error @ DecodeError::Reserved { .. }) =
+            Command::decode_strict(words, self.config.version)
+        {
+            self.violate(Violation::ReservedBits(error));
+        }
+        let command =
+            Command::decode_for(words, self.config.version).map_err(|_| (Cause::Unknown, None))?;
+        self.execute(command).map_err(|cause| (cause, Some(command)))
+    }
+
+    // Registers ---------------------------------------------------------------------------------------------------
+
+    fn its_unknown(&mut self, offset: usize) {
+        self.violate(Violation::UnknownRegister { frame: "GITS", offset });
+    }
+
+    fn write_base(&mut self, register: &'static str, write: impl FnOnce(&mut Its)) {
+        if self.its.enabled {
+            self.violate(Violation::WriteWhileEnabled { register });
+        } else {
+            write(&mut self.its);
+        }
+    }
+}
+
+fn baser_index(offset: usize) -> Option<usize> {
+    let n = offset.checked_sub(gits::BASER)? / 8;
+    (n < gits::BASERS && offset.is_multiple_of(8)).then_some(n)
+}
+
+/// The model's GITS control frame.
+#[derive(Clone, Debug)]
+pub struct ItsFrame(pub(super) Gic);
+
+impl Frame for ItsFrame {
+    fn read32(&self, offset: usize) -> u32 {
+        let mut state = self.0.state();
+        match offset {
+            gits::CTLR => u32::from(state.its.enabled) | GITS_CTLR::Quiescent::SET.value,
+            gits::IIDR => 0,
+            gits::PIDR2 => 0x40,
+            _ => {
+                state.its_unknown(offset);
+                0
+            }
+        }
+    }
+
+    fn read64(&self, offset: usize) -> u64 {
+        let mut state = self.0.state();
+        match (offset, baser_index(offset)) {
+            (gits::TYPER, _) => state.its.typer,
+            (gits::CBASER, _) => state.its.cbaser,
+            (gits::CWRITER, _) => GITS_CWRITER::Offset.val(u64::from(state.its.writer)).value,
+            (gits::CREADR, _) => state.read_reader(),
+            (_, Some(n)) => state.its.basers[n],
+            _ => {
+                state.its_unknown(offset);
+                0
+            }
+        }
+    }
+
+    fn write32(&self, offset: usize, value: u32) {
+        let mut state = self.0.state();
+        match offset {
+            gits::CTLR => state.its.enabled = value & GITS_CTLR::Enabled::SET.value != 0,
+            _ => state.its_unknown(offset),
+        }
+    }
+
+    fn write64(&self, offset: usize, value: u64) {
+        let mut state = self.0.state();
+        match (offset, baser_index(offset)) {
+            (gits::CWRITER, _) => state.write_writer(value),
+            (gits::CBASER, _) => state.write_base("GITS_CBASER", |its| {
+                its.cbaser = value;
+                its.reader = 0;
+                its.stalled = false;
+            }),
+            (gits::SGIR, _) if state.is_v41() => {
+                state.send_sgi((value >> 32) as u16, (value & 0xf) as u8)
+            }
+            (_, Some(n)) => state.write_base(BASER_NAMES[n], |its| {
+                // An unimplemented register is RAZ/WI.
+                if its.basers[n] & GITS_BASER::Type::SET.value != 0 {
+                    its.basers[n] = (its.basers[n] & BASER_READ_ONLY) | (value & !BASER_READ_ONLY);
+                }
+            }),
+            _ => state.its_unknown(offset),
+        }
+    }
+
+    fn write8(&self, offset: usize, _value: u8) {
+        self.0.state().its_unknown(offset);
+    }
+}

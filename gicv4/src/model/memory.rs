@@ -1,0 +1,82 @@
+//! Sparse memory, and the views of it that drivers write through.
+
+use super::Gic;
+use crate::command::Encoded;
+use crate::intid::IntId;
+use crate::lpi::{ConfigTable, LpiConfig};
+use crate::queue::QueueMemory;
+use std::boxed::Box;
+use std::collections::BTreeMap;
+
+/// Memory that reads as zero where nothing was written.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pages: BTreeMap<u64, Box<[u8; 4096]>>,
+}
+
+impl Memory {
+    pub(super) fn read(&self, address: u64) -> u8 {
+        self.pages.get(&(address >> 12)).map_or(0, |page| page[(address & 0xfff) as usize])
+    }
+    pub(super) fn write(&mut self, address: u64, byte: u8) {
+        let page = self.pages.entry(address >> 12).or_insert_with(|| Box::new([0; 4096]));
+        page[(address & 0xfff) as usize] = byte;
+    }
+    pub(super) fn read64(&self, address: u64) -> u64 {
+        u64::from_le_bytes(core::array::from_fn(|n| self.read(address + n as u64)))
+    }
+    pub(super) fn bit(&self, table: u64, bit: u32) -> bool {
+        self.read(table + u64::from(bit / 8)) & (1 << (bit % 8)) != 0
+    }
+    pub(super) fn set_bit(&mut self, table: u64, bit: u32, value: bool) {
+        let address = table + u64::from(bit / 8);
+        let (byte, mask) = (self.read(address), 1 << (bit % 8));
+        self.write(address, if value { byte | mask } else { byte & !mask });
+    }
+    /// Bits that are set in a table of `bytes`, beginning at bit `from`.
+    pub(super) fn bits(&self, table: u64, bytes: u64, from: u32) -> impl Iterator<Item = u32> + '_ {
+        (from / 8..bytes as u32).flat_map(move |n| {
+            let byte = self.read(table + u64::from(n));
+            (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| 8 * n + bit)
+        })
+    }
+}
+
+/// A command queue in model memory.
+#[derive(Clone, Debug)]
+pub struct ModelQueue {
+    pub(super) gic: Gic,
+    pub(super) address: u64,
+    pub(super) slots: u32,
+}
+
+impl QueueMemory for ModelQueue {
+    fn slots(&self) -> u32 {
+        self.slots
+    }
+    fn store(&mut self, slot: u32, command: &Encoded) {
+        if slot < self.slots {
+            for (offset, word) in (0..).step_by(8).zip(command) {
+                self.gic.write_u64(self.address + 32 * u64::from(slot) + offset, *word);
+            }
+        }
+    }
+    fn publish(&self) {}
+}
+
+/// An LPI configuration table in model memory.
+#[derive(Clone, Debug)]
+pub struct ModelTable {
+    pub(super) gic: Gic,
+    pub(super) address: u64,
+    pub(super) bytes: u32,
+}
+
+impl ConfigTable for ModelTable {
+    fn store(&mut self, intid: IntId, config: LpiConfig) {
+        if let Some(index) = intid.lpi_index().filter(|index| *index < self.bytes) {
+            self.gic.write_byte(self.address + u64::from(index), config.byte());
+        }
+    }
+    fn publish(&self) {}
+}

@@ -1,0 +1,285 @@
+//! A redistributor: its registers, its LPIs, its CPU's SGIs and PPIs.
+
+use super::Gic;
+use super::dist::of;
+use super::report::Violation;
+use super::state::State;
+use crate::frame::Frame;
+use crate::lpi::LpiConfig;
+use crate::redist::affinity_value;
+use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
+use crate::regs::vlpi;
+use std::collections::{BTreeMap, BTreeSet};
+use std::vec::Vec;
+
+#[derive(Debug)]
+pub(super) struct Redist {
+    control: u32,
+    waker: u32,
+    /// Reads of CTLR for which RWP is set.
+    busy: u32,
+    pub(super) propbaser: u64,
+    pendbaser: u64,
+    /// Pending physical LPIs, enabled or not.
+    pub(super) lpis: BTreeSet<u32>,
+    /// Physical configuration bytes as last read.
+    pub(super) configs: BTreeMap<u32, LpiConfig>,
+    private: Private,
+    // Residency:
+    pub(super) vpropbaser: u64,
+    pub(super) vpendbaser: u64,
+    /// Reads of VPENDBASER for which Dirty is set.
+    pub(super) dirty: u32,
+    pub(super) resident: Option<u16>,
+    /// Pending vLPIs of the resident vPE, enabled or not.
+    pub(super) vlpis: BTreeSet<u32>,
+    /// GICv4.0: configuration bytes of the resident vPE as last read.
+    pub(super) vconfigs: Vec<u8>,
+    /// GICv4.1: whose SGIs VSGIPENDR tells.
+    pub(super) asked: u16,
+}
+
+/// SGIs and PPIs.
+#[derive(Debug, Default)]
+struct Private {
+    enabled: u32,
+    pending: u32,
+    active: u32,
+    group: u32,
+    modifier: u32,
+    config: u32,
+    priority: [u8; 32],
+}
+
+impl Default for Redist {
+    fn default() -> Self {
+        Self {
+            control: 0,
+            waker: GICR_WAKER::ProcessorSleep::SET.value | GICR_WAKER::ChildrenAsleep::SET.value,
+            busy: 0,
+            propbaser: 0,
+            pendbaser: 0,
+            lpis: BTreeSet::new(),
+            configs: BTreeMap::new(),
+            private: Private::default(),
+            vpropbaser: 0,
+            vpendbaser: 0,
+            dirty: 0,
+            resident: None,
+            vlpis: BTreeSet::new(),
+            vconfigs: Vec::new(),
+            asked: 0,
+        }
+    }
+}
+
+impl Redist {
+    pub(super) const fn lpis_enabled(&self) -> bool {
+        self.control & 1 != 0
+    }
+    pub(super) const fn intid_bits(&self) -> u64 {
+        (self.propbaser & 0x1f) + 1
+    }
+    pub(super) const fn config_address(&self, intid: u32) -> u64 {
+        let table = self.propbaser
+            & GICR_PROPBASER::PhysicalAddress.mask << GICR_PROPBASER::PhysicalAddress.shift;
+        table + intid as u64 - 8192
+    }
+    const fn pending_table(&self) -> u64 {
+        self.pendbaser
+            & GICR_PENDBASER::PhysicalAddress.mask << GICR_PENDBASER::PhysicalAddress.shift
+    }
+}
+
+impl State {
+    fn typer(&self, cpu: usize) -> u64 {
+        GICR_TYPER::PLPIS::SET.value
+            | GICR_TYPER::VLPIS::SET.value
+            | GICR_TYPER::Dirty::SET.value
+            | GICR_TYPER::Last.val(u64::from(cpu + 1 == self.redists.len())).value
+            | GICR_TYPER::RVPEID.val(u64::from(self.is_v41())).value
+            | GICR_TYPER::VSGI.val(u64::from(self.is_v41())).value
+            | GICR_TYPER::ProcessorNumber.val(cpu as u64).value
+            | GICR_TYPER::AffinityValue
+                .val(u64::from(affinity_value(self.config.mpidr(cpu as u16))))
+                .value
+    }
+
+    fn redist_read32(&mut self, cpu: usize, offset: usize) -> Option<u32> {
+        let can_clear = self.config.clear_enable_lpis;
+        if offset == vlpi::VSGIPENDR {
+            return self.vsgipendr(cpu);
+        }
+        let redist = self.redists.get_mut(cpu)?;
+        let private = &redist.private;
+        Some(match offset {
+            gicr::CTLR => {
+                let busy = redist.busy > 0;
+                redist.busy = redist.busy.saturating_sub(1);
+                redist.control
+                    | GICR_CTLR::CES.val(u32::from(can_clear)).value
+                    | GICR_CTLR::RWP.val(u32::from(busy)).value
+            }
+            gicr::IIDR => 0,
+            gicr::PIDR2 => 0x40,
+            gicr::WAKER => redist.waker,
+            gicr::ISENABLER0 | gicr::ICENABLER0 => private.enabled,
+            gicr::ISPENDR0 | gicr::ICPENDR0 => private.pending,
+            gicr::ISACTIVER0 | gicr::ICACTIVER0 => private.active,
+            gicr::IGROUPR0 => private.group,
+            gicr::IGRPMODR0 => private.modifier,
+            gicr::ICFGR0 => 0xaaaa_aaaa,
+            gicr::ICFGR1 => private.config,
+            _ => {
+                let n = of(offset, gicr::IPRIORITYR, 8)?;
+                u32::from_le_bytes(core::array::from_fn(|byte| private.priority[4 * n + byte]))
+            }
+        })
+    }
+
+    fn redist_write32(&mut self, cpu: usize, offset: usize, value: u32) -> Option<()> {
+        let write_polls = self.config.write_polls;
+        if offset == gicr::CTLR {
+            self.write_control(cpu, value);
+            return Some(());
+        }
+        let v41 = self.is_v41();
+        let redist = self.redists.get_mut(cpu)?;
+        let private = &mut redist.private;
+        match offset {
+            gicr::WAKER => {
+                let sleep = value & GICR_WAKER::ProcessorSleep::SET.value;
+                redist.waker = sleep | sleep << 1;
+            }
+            gicr::ISENABLER0 => private.enabled |= value,
+            gicr::ICENABLER0 => {
+                private.enabled &= !value;
+                redist.busy = write_polls;
+            }
+            gicr::ISPENDR0 => private.pending |= value,
+            gicr::ICPENDR0 => private.pending &= !value,
+            gicr::ISACTIVER0 => private.active |= value,
+            gicr::ICACTIVER0 => private.active &= !value,
+            gicr::IGROUPR0 => private.group = value,
+            gicr::IGRPMODR0 => private.modifier = value,
+            gicr::ICFGR1 => private.config = value & 0xaaaa_aaaa,
+            vlpi::VSGIR if v41 => redist.asked = value as u16,
+            _ => {
+                let n = of(offset, gicr::IPRIORITYR, 8)?;
+                private.priority[4 * n..4 * n + 4].copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        Some(())
+    }
+
+    /// EnableLPIs: pending LPIs come from the table, or go back there; configuration bytes are read anew.
+    fn write_control(&mut self, cpu: usize, value: u32) {
+        let (can_clear, write_polls) = (self.config.clear_enable_lpis, self.config.write_polls);
+        let Self { redists, memory, .. } = self;
+        let Some(redist) = redists.get_mut(cpu) else { return };
+        let (was, will) = (redist.lpis_enabled(), value & 1 != 0);
+        let (table, bits) = (redist.pending_table(), redist.intid_bits());
+        if was == will || (was && !can_clear) {
+            return;
+        }
+        redist.control = u32::from(will);
+        redist.configs.clear();
+        if will {
+            let zeroed = redist.pendbaser & GICR_PENDBASER::PTZ::SET.value != 0;
+            let pending: BTreeSet<u32> =
+                memory.bits(table, (1 << bits) / 8, 8192).filter(|_| !zeroed).collect();
+            redist.lpis.clone_from(&pending);
+            pending.into_iter().for_each(|intid| {
+                self.cache_lpi(cpu, intid);
+            });
+        } else {
+            redist.busy = write_polls;
+            for intid in 8192..(1 << bits) {
+                memory.set_bit(table, intid, redist.lpis.contains(&intid));
+            }
+            redist.lpis.clear();
+        }
+    }
+
+    fn redist_read64(&mut self, cpu: usize, offset: usize) -> Option<u64> {
+        match offset {
+            gicr::TYPER => Some(self.typer(cpu)),
+            vlpi::VPENDBASER => Some(self.read_vpendbaser(cpu)),
+            _ => {
+                let redist = self.redists.get(cpu)?;
+                match offset {
+                    gicr::PROPBASER => Some(redist.propbaser),
+                    // PTZ is write-only.
+                    gicr::PENDBASER => Some(redist.pendbaser & !GICR_PENDBASER::PTZ::SET.value),
+                    vlpi::VPROPBASER => Some(redist.vpropbaser),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn redist_write64(&mut self, cpu: usize, offset: usize, value: u64) -> Option<()> {
+        let redist = self.redists.get_mut(cpu)?;
+        let locked = redist.lpis_enabled();
+        match offset {
+            gicr::PROPBASER if !locked => redist.propbaser = value,
+            gicr::PENDBASER if !locked => redist.pendbaser = value,
+            gicr::PROPBASER | gicr::PENDBASER => {
+                let register =
+                    if offset == gicr::PROPBASER { "GICR_PROPBASER" } else { "GICR_PENDBASER" };
+                self.violate(Violation::WriteWhileLpisEnabled { cpu: cpu as u16, register });
+            }
+            vlpi::VPROPBASER => self.write_vpropbaser(cpu, value),
+            vlpi::VPENDBASER => self.write_vpendbaser(cpu, value),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn redist_unknown(&mut self, offset: usize) {
+        self.violate(Violation::UnknownRegister { frame: "GICR", offset });
+    }
+}
+
+/// The model's GICR frames of one CPU.
+#[derive(Clone, Debug)]
+pub struct RedistFrame {
+    pub(super) gic: Gic,
+    pub(super) cpu: usize,
+}
+
+impl Frame for RedistFrame {
+    fn read32(&self, offset: usize) -> u32 {
+        let mut state = self.gic.state();
+        state.redist_read32(self.cpu, offset).unwrap_or_else(|| {
+            state.redist_unknown(offset);
+            0
+        })
+    }
+    fn read64(&self, offset: usize) -> u64 {
+        let mut state = self.gic.state();
+        state.redist_read64(self.cpu, offset).unwrap_or_else(|| {
+            state.redist_unknown(offset);
+            0
+        })
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        let mut state = self.gic.state();
+        if state.redist_write32(self.cpu, offset, value).is_none() {
+            state.redist_unknown(offset);
+        }
+    }
+    fn write64(&self, offset: usize, value: u64) {
+        let mut state = self.gic.state();
+        if state.redist_write64(self.cpu, offset, value).is_none() {
+            state.redist_unknown(offset);
+        }
+    }
+    fn write8(&self, offset: usize, value: u8) {
+        let mut state = self.gic.state();
+        match (offset.checked_sub(gicr::IPRIORITYR), state.redists.get_mut(self.cpu)) {
+            (Some(n @ 0..32), Some(redist)) => redist.private.priority[n] = value,
+            _ => state.redist_unknown(offset),
+        }
+    }
+}
