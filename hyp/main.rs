@@ -1,33 +1,74 @@
-//! The EL2 image of a system: boot, traps and the few things that remain at run time.
+//! The EL2 image of a system: boot, traps, and the little that remains at run time.
+//!
+//! docs/safety.md says where unsafe code may be. Everything that a guest can see is decided in the crate `vm`, everything
+//! that the GIC must be told in `gicv4`, everything else by codegen before the image was built.
 #![no_std]
 #![no_main]
 
 mod arch;
+mod boot;
+mod console;
 mod devices;
+mod irq;
+mod its;
+mod percpu;
 mod plan_data;
+mod platform;
+mod report;
+mod residency;
+mod run;
 mod text;
 mod trap;
-mod irq;
+mod verify;
 
-use devices::pl011::Pl011;
-use plan_data::PLAN;
+use arch::smc;
+use gicv4::Error;
 use text::Line;
 
-pub extern "C" fn first_cpu(entry_ticks: u64) -> ! {
-    let uart = Pl011::new(PLAN.board.uart.base);
-    uart.enable();
-    uart.write_all(Line::new().text("hello ").hex(entry_ticks).text("\r\n").as_bytes());
-    arch::smc::system_off()
+/// EL2 cannot go on on this CPU: one line, and nothing more happens here.
+pub fn stop(line: Line) -> ! {
+    console::say(line);
+    smc::park()
 }
-pub extern "C" fn other_cpu(_cpu: usize) -> ! {
-    arch::smc::park()
+
+/// The GIC did not do what it was told.
+pub fn broken(error: Error) -> ! {
+    let line = Line::new().text("stopped: ");
+    stop(match error {
+        Error::Differs { register, field, expected, found } => line
+            .text(register)
+            .text(" ")
+            .text(field)
+            .text(" is ")
+            .hex(found)
+            .text(", not ")
+            .hex(expected),
+        Error::Timeout { register, .. } => {
+            line.text("the GIC took too long, a register reads ").hex(register)
+        }
+        Error::Stalled { slot } => line.text("the ITS stalled at queue slot ").number(slot.into()),
+        Error::Unsupported { what } => line.text("this GIC cannot do: ").text(what),
+    })
 }
+
+/// From the vectors: an exception in EL2 itself.
 pub extern "C" fn stopped(esr: u64, elr: u64, far: u64) -> ! {
-    let uart = Pl011::new(PLAN.board.uart.base);
-    uart.write_all(Line::new().text("stopped: exception in EL2, esr ").hex(esr).text(", elr ").hex(elr).text(", far ").hex(far).text("\r\n").as_bytes());
-    arch::smc::park()
+    stop(
+        Line::new()
+            .text("stopped: exception in EL2, esr ")
+            .hex(esr)
+            .text(", elr ")
+            .hex(elr)
+            .text(", far ")
+            .hex(far),
+    )
 }
+
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    arch::smc::park()
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    let line = Line::new().text("stopped: panic");
+    stop(match info.location() {
+        Some(place) => line.text(" at ").text(place.file()).text(":").number(place.line().into()),
+        None => line,
+    })
 }

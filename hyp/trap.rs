@@ -1,4 +1,240 @@
+//! Synchronous exceptions of a guest: what it asked for, and who answers.
+//!
+//! The answers are `vm`'s; this module moves registers and does what an answer says. Nothing that a guest can do here
+//! fails: unknown registers are UNDEFINED to it, unknown addresses external aborts, unknown calls NOT_SUPPORTED. Only
+//! what it could not survive anyway (code outside its memory, an abort without a vector) ends its VM.
+
+use crate::arch::sysreg::ticks;
+use crate::arch::this::this;
 use crate::arch::vectors::{Frame, Next};
-pub extern "C" fn hvc_fast(_esr: u64, _frame: &mut Frame) -> Next { Next::Full }
-pub extern "C" fn trap(_esr: u64, _frame: &mut Frame) -> Next { Next::Full }
-pub extern "C" fn error(_esr: u64, _frame: &mut Frame) {}
+use crate::arch::{guest, id};
+use crate::percpu::{PerCpu, VMS};
+use crate::plan_data::PLAN;
+use crate::platform::{Hardware, attention};
+use crate::{its, report, run};
+use plan::VpeIndex;
+use vm::counters::Counter;
+use vm::exit::{self, DataAbort, Exit, SysReg};
+use vm::health::{Fault, Reason};
+use vm::hypercall::{self, Outcome};
+use vm::sysreg::{self, Access};
+use vm::{Guest, mmio, psci, vgic};
+
+/// What a handler leaves to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Back to the guest; of its registers only x0-x18 may have changed.
+    Guest,
+    /// Back to the guest; any register may have changed.
+    All,
+    /// The vPE may have to wait, stop or begin anew.
+    Settle,
+}
+
+/// From the vectors: an HVC, with only caller-saved registers in the frame.
+pub extern "C" fn hvc_fast(_esr: u64, frame: &mut Frame) -> Next {
+    let start = ticks();
+    let Some(guest) = &this().guest else { return Next::Full };
+    let Some(answer) = hypercall::fast(frame.x[0] as u32) else { return Next::Full };
+    frame.x[0] = answer;
+    guest.vpe.counters.count(Counter::ExitHvc);
+    guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
+    Next::Guest
+}
+
+/// From the vectors: any other synchronous exception, with all registers in the frame.
+pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
+    let start = ticks();
+    let this = this();
+    let Some(guest) = &this.guest else { return Next::Full };
+    let after = match Exit::decode(esr) {
+        Exit::DataAbort(abort) => data_abort(guest, frame, abort, esr),
+        Exit::SysReg(register) => system_register(guest, frame, register, esr),
+        other => uncommon(this, guest, frame, other, esr),
+    };
+    guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
+    match after {
+        After::Guest => Next::Guest,
+        After::All => Next::Full,
+        After::Settle => {
+            run::settle(this, frame);
+            Next::Full
+        }
+    }
+}
+
+/// From the vectors: an SError while a guest ran. It cannot be told whose it was, so it is that guest's.
+pub extern "C" fn error(esr: u64, frame: &mut Frame) {
+    let this = this();
+    if let Some(guest) = &this.guest {
+        guest.vpe.counters.count(Counter::ExitOther);
+        fail(guest, Reason::SystemError, esr);
+    }
+    run::settle(this, frame);
+}
+
+#[inline(always)]
+fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> After {
+    // HPFAR_EL2 tells the address of a translation fault only; what is emulated is never mapped, so nothing else is
+    // emulable.
+    const TRANSLATION: u64 = 0b00_0100;
+    if !abort.emulable() || esr & 0b11_1100 != TRANSLATION {
+        return deny_abort(guest, Reason::DataAbort, esr);
+    }
+    let ipa = exit::fault_ipa(guest::hpfar(), guest::far());
+    let rt = abort.rt() & 31;
+    let mut after = After::Guest;
+    let answered = if abort.write() {
+        mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.x[rt])
+    } else if let Some(value) = mmio::read(guest, &mut Hardware, ipa, abort.bytes()) {
+        frame.set(rt, abort.extend(value));
+        if rt > 18 {
+            after = After::All;
+        }
+        true
+    } else {
+        false
+    };
+    if !answered {
+        return deny_abort(guest, Reason::DataAbort, esr);
+    }
+    guest.vpe.counters.count(Counter::ExitMmio);
+    guest::skip();
+    after
+}
+
+#[inline(always)]
+fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
+    let rt = register.rt() & 31;
+    if sysreg::is_sgi1r(register) {
+        vgic::send_sgi(guest, &mut Hardware, frame.x[rt]);
+        guest.vpe.counters.count(Counter::ExitSgi);
+        guest::skip();
+        return After::Guest;
+    }
+    other_register(guest, frame, register, esr)
+}
+
+#[inline(never)]
+fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
+    match sysreg::access(register, id::read) {
+        Access::Value(value) => frame.set(register.rt(), value),
+        Access::Ignored => {}
+        Access::Undefined => return deny_instruction(guest, esr),
+    }
+    guest.vpe.counters.count(Counter::ExitSysReg);
+    guest::skip();
+    After::All
+}
+
+/// Anything less frequent.
+#[inline(never)]
+fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u64) -> After {
+    let counters = &guest.vpe.counters;
+    match exit {
+        Exit::Hvc { .. } => {
+            counters.count(Counter::ExitHvc);
+            call(this, guest, frame)
+        }
+        Exit::Smc { .. } => {
+            counters.count(Counter::ExitSmc);
+            guest::skip();
+            call(this, guest, frame)
+        }
+        Exit::Wfx { .. } => {
+            counters.count(Counter::ExitWfx);
+            guest::skip();
+            After::Guest
+        }
+        Exit::InstructionAbort => {
+            counters.count(Counter::ExitOther);
+            fail(guest, Reason::InstructionAbort, esr);
+            After::Settle
+        }
+        Exit::FpTrap => deny_instruction(guest, esr),
+        _ => {
+            counters.count(Counter::ExitOther);
+            fail(guest, Reason::Exception, esr);
+            After::Settle
+        }
+    }
+}
+
+/// HVC or SMC, by SMCCC.
+fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
+    let [x0, x1, x2, x3, ..] = frame.x;
+    match hypercall::call(guest, [x0, x1, x2, x3], runs) {
+        Outcome::Return(value) => frame.x[0] = value,
+        Outcome::ReturnTwo(values) => frame.x[..2].copy_from_slice(&values),
+        Outcome::ReturnFour(values) => frame.x[..4].copy_from_slice(&values),
+        Outcome::StartVpe(vpe) => {
+            frame.x[0] = 0;
+            attention(vpe);
+        }
+        // Standby may end at any time: it ends at once, and the guest looks again.
+        Outcome::Suspend(psci::Suspend { resume: None }) => frame.x[0] = 0,
+        Outcome::Suspend(psci::Suspend { resume: Some(start) }) => {
+            run::suspend(this, guest, start, frame);
+            return After::Settle;
+        }
+        Outcome::StopSelf => {
+            run::withdraw(this);
+            return After::Settle;
+        }
+        Outcome::VmOff => {
+            run::act(guest, guest.vm.health.power_off());
+            return After::Settle;
+        }
+        Outcome::VmReset => {
+            run::act(guest, guest.vm.health.reset());
+            return After::Settle;
+        }
+        Outcome::ShowCounters => {
+            frame.x[0] = 0;
+            report::counters();
+        }
+        Outcome::Ring { device, event } => {
+            if let Err(error) = its::ring(device, event) {
+                crate::broken(error);
+            }
+            guest.vpe.counters.count(Counter::ChannelRings);
+            frame.x[0] = 0;
+        }
+    }
+    After::Guest
+}
+
+/// The VM of a vPE runs.
+fn runs(vpe: VpeIndex) -> bool {
+    PLAN.vpes
+        .get(vpe.index())
+        .and_then(|vpe| VMS.get(vpe.vm.index()))
+        .is_some_and(|vm| vm.health.running())
+}
+
+/// Nothing answers at this address: an external abort to the guest, if it can take one.
+#[inline(never)]
+fn deny_abort(guest: &Guest, reason: Reason, esr: u64) -> After {
+    let vector = guest::vector();
+    if guest::mmu_off() && !guest.has_memory(vector) {
+        guest.vpe.counters.count(Counter::ExitOther);
+        fail(guest, reason, esr);
+        return After::Settle;
+    }
+    guest.vpe.counters.count(Counter::ExitDenied);
+    guest::raise(exit::external_abort(esr, guest::from_el0()), Some(guest::far()));
+    After::Guest
+}
+
+/// The instruction does not exist for the guest.
+fn deny_instruction(guest: &Guest, esr: u64) -> After {
+    guest.vpe.counters.count(Counter::ExitDenied);
+    guest::raise(exit::undefined(esr), None);
+    After::Guest
+}
+
+/// Ends the VM by its policy, and records why.
+fn fail(guest: &Guest, reason: Reason, esr: u64) {
+    let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
+    run::act(guest, guest.vm.health.fail(fault, guest.config.on_fault));
+}

@@ -146,8 +146,8 @@ wrong_address:
     .ltorg
     "#,
     protect = sym super::mmu::protect_image,
-    first = sym crate::first_cpu,
-    other = sym crate::other_cpu,
+    first = sym crate::boot::first_cpu,
+    other = sym crate::boot::other_cpu,
     sctlr_off = const SCTLR_OFF,
     sctlr_on = const SCTLR_ON,
     tcr = const TCR,
@@ -155,3 +155,12 @@ wrong_address:
     hcr = const HCR_BOOT,
     uart = const PLAN.board.uart.base.value(),
 );
+
+unsafe extern "C" {
+    static other_cpu: u8;
+}
+
+/// Where firmware's CPU_ON enters, with the CPU's index as context.
+pub fn entry_of_others() -> u64 {
+    core::ptr::addr_of!(other_cpu) as u64
+}

@@ -22,4 +22,16 @@ impl Word {
         // SAFETY: as for `read`.
         unsafe { address.write_volatile(value) }
     }
+
+    /// Writes the register's first 1, 2 or 4 bytes at this address.
+    pub fn write_part(&self, bytes: u8, value: u32) {
+        let address = self.0.value();
+        match bytes {
+            // SAFETY: as for `read`.
+            1 => unsafe { (address as *mut u8).write_volatile(value as u8) },
+            // SAFETY: as for `read`.
+            2 => unsafe { (address as *mut u16).write_volatile(value as u16) },
+            _ => self.write(value),
+        }
+    }
 }

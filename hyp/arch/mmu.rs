@@ -5,10 +5,13 @@
 //! (DDI 0487 D8.3, stage 1, one privilege level: AP\[2\] is bit 7, XN bit 54). Nothing is ever both writable and
 //! executable; SCTLR_EL2.WXN makes it a rule.
 
+use super::mmio::Word;
+use crate::plan_data::PLAN;
 use core::arch::asm;
 use core::ptr;
+use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use plan::translation::EL2_T0SZ;
-use plan::{Pa, Vm};
+use plan::{Cpu, Its, Pa, PciFunction, Vm};
 
 const PAGE: u64 = 4096;
 const READ_ONLY: u64 = 1 << 7;
@@ -36,7 +39,8 @@ pub extern "C" fn protect_image() {
         let entry = page_entry(page);
         // SAFETY: `entry` points into the level-3 table that codegen made for this page; nothing else runs yet.
         let value = unsafe { entry.read_volatile() };
-        let value = if page < text_end { value & !EXECUTE_NEVER | READ_ONLY } else { value | READ_ONLY };
+        let value =
+            if page < text_end { value & !EXECUTE_NEVER | READ_ONLY } else { value | READ_ONLY };
         // SAFETY: as above.
         unsafe { entry.write_volatile(value) };
         // SAFETY: invalidates the line just written past the caches, so that no older copy of it is walked.
@@ -96,4 +100,44 @@ pub fn load(vm: &Vm) {
         clean(load.to, bytes.wrapping_add(load.clear));
     }
     super::sysreg::invalidate_instructions();
+}
+
+/// Frame of a redistributor.
+pub type RedistributorFrame = MmioFrame;
+
+fn frame(base: Pa) -> MmioFrame {
+    // SAFETY: a frame of the plan's, mapped as device memory in EL2's table for good. The tables that its registers
+    // name come from the plan, too, which gives them to the GIC alone.
+    unsafe { MmioFrame::new(base.value() as usize) }
+}
+
+pub fn distributor() -> MmioFrame {
+    frame(PLAN.board.distributor)
+}
+
+pub fn redistributor(cpu: &Cpu) -> RedistributorFrame {
+    frame(cpu.redistributor)
+}
+
+pub fn its(its: &Its) -> MmioFrame {
+    frame(its.base)
+}
+
+/// The ITS's command queue. Called once.
+pub fn its_queue(its: &Its) -> QueueRam {
+    let (base, bytes) = its.queue;
+    // SAFETY: the plan gives this memory to the queue alone, aligned to 64 KiB, and CBASER names it.
+    unsafe { QueueRam::new(base.value() as *mut [u64; 4], (bytes / 32) as u32) }
+}
+
+/// The configuration table of physical LPIs. Called once.
+pub fn lpi_config(its: &Its) -> LpiTable {
+    let (base, bytes) = its.lpi_config;
+    // SAFETY: the plan gives this table to the GIC, and the caller is its only writer.
+    unsafe { LpiTable::new(base.value() as *mut u8, bytes as u32) }
+}
+
+/// A word of a function's configuration space. `offset` is below 4096.
+pub fn config_space(function: &PciFunction, offset: u16) -> Word {
+    Word::new(function.config.offset(u64::from(offset & 0xfff)))
 }

@@ -2,10 +2,15 @@
 //!
 //! Most of the image's unsafe code lives here, behind functions that are safe to call (docs/safety.md).
 
+pub mod cpu;
+pub mod gic;
+pub mod guest;
 pub mod head;
+pub mod id;
 pub mod mmio;
 pub mod mmu;
 pub mod probe;
 pub mod smc;
 pub mod sysreg;
+pub mod this;
 pub mod vectors;

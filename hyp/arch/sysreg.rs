@@ -7,7 +7,7 @@ use core::arch::asm;
 
 /// Reads a system register. Reads of the interrupt controller have effects; none touches memory that Rust knows.
 macro_rules! read {
-    ($name:literal) => {{
+    ($name:expr) => {{
         let value: u64;
         // SAFETY: reading this register is permitted at EL2 and changes no memory that Rust knows of.
         unsafe { core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, nomem, preserves_flags)) };
@@ -82,4 +82,13 @@ pub fn ticks_per_second() -> u64 {
 /// Affinity fields of this CPU's MPIDR_EL1.
 pub fn affinity() -> u64 {
     read!("mpidr_el1") & 0xff_00ff_ffff
+}
+
+/// How a CPU waits for a lock: with a hint that lets another run.
+pub struct Pause;
+
+impl spin::RelaxStrategy for Pause {
+    fn relax() {
+        pause();
+    }
 }

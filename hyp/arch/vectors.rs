@@ -11,12 +11,22 @@
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
 use core::arch::global_asm;
+use core::ptr;
+use plan::CpuIndex;
 
-/// A guest's general registers, by number.
+/// A guest's general registers, by number; 31 is the zero register and always 0.
 #[repr(C)]
 pub struct Frame {
-    pub x: [u64; 31],
-    _align: u64,
+    pub x: [u64; 32],
+}
+
+impl Frame {
+    /// Writes a register, 0..=31.
+    #[inline(always)]
+    pub fn set(&mut self, register: usize, value: u64) {
+        self.x[register & 31] = value;
+        self.x[31] = 0;
+    }
 }
 
 pub const FRAME_BYTES: usize = size_of::<Frame>();
@@ -120,13 +130,21 @@ vectors:
     b       full_error
     .balign 128
 
-    // From AArch32: HCR_EL2.RW forbids it at EL1, and EL0 follows no guest of ours there.
-    .rept   4
+    // The same from EL0 in AArch32, which has no HVC.
     save_caller_saved
     mrs     x0, esr_el2
     b       full_trap
     .balign 128
-    .endr
+    save_caller_saved
+    bl      {irq_fast}
+    cbnz    w0, full_irq
+    return_to_guest
+    .balign 128
+    b       own_exception
+    .balign 128
+    save_caller_saved
+    b       full_error
+    .balign 128
 
 full_trap_again:
     mrs     x0, esr_el2
@@ -206,3 +224,22 @@ probe_failed:
     error = sym crate::trap::error,
     stopped = sym crate::stopped,
 );
+
+unsafe extern "C" {
+    static __stacks: u8;
+    static STACK_SIZE: u8;
+}
+
+/// The trap frame of a CPU, all zero before its first guest: at the top of its stack.
+pub fn first_frame(cpu: CpuIndex) -> &'static mut Frame {
+    let size = ptr::addr_of!(STACK_SIZE) as usize;
+    let top = (ptr::addr_of!(__stacks) as usize).wrapping_add(size.wrapping_mul(cpu.index() + 1));
+    let frame = top.wrapping_sub(FRAME_BYTES) as *mut Frame;
+    // SAFETY: the linker script keeps this memory for the CPU's frame, above where its stack began (head.rs); only
+    // this CPU uses it, and calls this once.
+    unsafe {
+        frame.write(Frame { x: [0; 32] });
+    }
+    // SAFETY: as above, initialised.
+    unsafe { &mut *frame }
+}

@@ -1,7 +1,7 @@
 //! The board's UART: a PL011 (Arm DDI 0183).
 //!
 //! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it needs them. Every call
-//! is short: nothing here waits, except `write_all`, whose wait is bounded.
+//! is short: nothing here waits, except `put_patiently`, whose wait is bounded.
 
 use crate::arch::mmio::Word;
 use plan::Pa;
@@ -77,14 +77,13 @@ impl Pl011 {
         self.clear.write(INT_RX | INT_RX_TIMEOUT | INT_TX);
     }
 
-    /// Writes all of it, waiting for room within bounds: for boot, for the last lines and for EL2's own end.
-    pub fn write_all(&self, text: &[u8]) {
-        for &byte in text {
-            let mut patience = PATIENCE;
-            while !self.put(byte) && patience > 0 {
-                patience = patience.wrapping_sub(1);
-                crate::arch::sysreg::pause();
+    /// Puts one byte, waiting for room within bounds; a UART that never has room loses it.
+    pub fn put_patiently(&self, byte: u8) {
+        for _ in 0..PATIENCE {
+            if self.put(byte) {
+                return;
             }
+            crate::arch::sysreg::pause();
         }
     }
 }

@@ -1,0 +1,90 @@
+//! EL2's registers on one CPU: what is trapped, and that nothing is inherited.
+//!
+//! Firmware, boot loaders and reset states leave different values behind (U-Boot CPTR 0x33ff, QEMU MDCR 6, ...), so
+//! every register that EL2 owns is written once, on every CPU, before its first guest. References are to DDI 0487 D24.
+//!
+//! A guest keeps: FP and SIMD, pointer authentication, the virtual timer and the physical counter, its own caches by
+//! address. It loses, and meets as UNDEFINED: SVE, SME, PMU, debug and trace registers, RAS error records, LORegions,
+//! auxiliary and implementation defined registers, the physical timer, activity monitors. Its feature registers are
+//! read through EL2, which hides what it lost.
+
+use super::sysreg::{isb, read, write};
+
+/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own.
+pub const HCR: u64 = 1 << 0 // VM: stage 2
+    | 1 << 1 // SWIO: invalidation by set and way cleans, too
+    | 1 << 2 // PTW: tables in device memory fault
+    | 1 << 3 // FMO
+    | 1 << 4 // IMO: interrupts come to EL2, the guest has the virtual interface
+    | 1 << 5 // AMO
+    | 1 << 18 // TID3: feature registers
+    | 1 << 19 // TSC: SMC
+    | 1 << 20 // TIDCP: implementation defined registers
+    | 1 << 21 // TACR: auxiliary control
+    | 1 << 31 // RW: EL1 is AArch64
+    | 1 << 35 // TLOR: LORegions
+    | 1 << 36 // TERR: RAS error records
+    | 1 << 40 // APK
+    | 1 << 41; // API: pointer authentication is not trapped
+
+/// CPTR_EL2 (E2H = 0): RES1 bits, which include TZ and TSM, and TTA, TAM. FP is the guest's.
+const CPTR: u64 = 0x33ff | 1 << 20 | 1 << 30;
+
+/// MDCR_EL2 but for HPMN: TPMCR, TPM, TDA, TDOSA, TDRA, TPMS, HPMD, TTRF. Debug exceptions of a guest stay its own.
+const MDCR: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 17 | 1 << 19;
+
+/// CNTHCTL_EL2 (E2H = 0): the physical counter is readable, the physical timer is trapped.
+const CNTHCTL: u64 = 1;
+
+/// Writes every register of EL2 that does not belong to one VM or to the interrupt controller.
+pub fn initialise() {
+    // The number of event counters that EL1 may have is all of them; fewer would be another trap to explain.
+    let counters =
+        if read!("id_aa64dfr0_el1") >> 8 & 0xf == 0 { 0 } else { read!("pmcr_el0") >> 11 & 0x1f };
+    write!("cptr_el2", CPTR);
+    write!("mdcr_el2", MDCR | counters);
+    write!("hstr_el2", 0);
+    write!("hacr_el2", 0);
+    write!("cnthctl_el2", CNTHCTL);
+    write!("cntvoff_el2", 0);
+    write!("cnthp_ctl_el2", 0);
+    write!("vpidr_el2", read!("midr_el1"));
+    write!("tpidr_el2", 0);
+    if read!("id_aa64mmfr0_el1") >> 56 & 0xf != 0 {
+        initialise_fine_traps();
+    }
+    isb();
+}
+
+/// FEAT_FGT: no fine-grained trap is on.
+fn initialise_fine_traps() {
+    write!("S3_4_C1_C1_4", 0); // HFGRTR_EL2
+    write!("S3_4_C1_C1_5", 0); // HFGWTR_EL2
+    write!("S3_4_C1_C1_6", 0); // HFGITR_EL2
+    write!("S3_4_C3_C1_4", 0); // HDFGRTR_EL2
+    write!("S3_4_C3_C1_5", 0); // HDFGWTR_EL2
+}
+
+/// ID_AA64PFR0_EL1, for verification.
+pub fn features() -> u64 {
+    read!("id_aa64pfr0_el1")
+}
+
+/// ID_AA64MMFR0_EL1.PARange in bits.
+pub fn physical_address_bits() -> u8 {
+    match read!("id_aa64mmfr0_el1") & 0xf {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        5 => 48,
+        _ => 52,
+    }
+}
+
+/// DCZID_EL0: bytes that DC ZVA clears, or None if it is not permitted.
+pub fn zeroed_bytes() -> Option<u64> {
+    let value = read!("dczid_el0");
+    (value & 1 << 4 == 0).then_some(4 << (value & 0xf))
+}

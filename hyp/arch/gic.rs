@@ -1,0 +1,169 @@
+//! The GIC's system registers: the physical interface that EL2 uses, and the virtual one of its guest.
+//!
+//! IHI 0069H 12.2 and 12.4. EOImode is 1: ending an interrupt drops its priority only. An interrupt for a guest stays
+//! active until the guest ends it through its list register; others are deactivated here.
+
+use super::sysreg::{dsb_ish, isb, read, write};
+
+/// INTIDs from here to 1023 say that there is nothing to acknowledge.
+pub const NOTHING: u32 = 1020;
+
+/// ICH_HCR_EL2.En.
+pub const ICH_ENABLE: u64 = 1;
+
+/// Puts both interfaces of this CPU into their first state.
+pub fn initialise() {
+    write!("S3_4_C12_C9_5", 0xf); // ICC_SRE_EL2: system registers, also for EL1
+    isb();
+    write!("S3_0_C12_C12_7", 0); // ICC_IGRPEN1_EL1, while the rest changes
+    write!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
+    write!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
+    write!("S3_0_C12_C12_4", 1 << 1); // ICC_CTLR_EL1: EOImode
+    write!("S3_0_C12_C12_6", 0); // ICC_IGRPEN0_EL1
+    write!("S3_0_C12_C12_7", 1);
+    reset_virtual();
+}
+
+/// The guest's interface as after reset: nothing listed, nothing active, everything masked.
+pub fn reset_virtual() {
+    for index in 0..list_registers() {
+        write_list_register(index, 0);
+    }
+    write!("S3_4_C12_C11_0", ICH_ENABLE); // ICH_HCR_EL2
+    reset_virtual_control();
+}
+
+/// The same, but what list registers hold stays: a CPU interface that lost power, not its interrupts.
+pub fn reset_virtual_control() {
+    write!("S3_4_C12_C11_7", 0); // ICH_VMCR_EL2
+    let preemption_bits = read!("S3_4_C12_C11_1") >> 26 & 7; // ICH_VTR_EL2.PREbits: their number minus one
+    write!("S3_4_C12_C8_0", 0); // ICH_AP0R0_EL2
+    write!("S3_4_C12_C9_0", 0); // ICH_AP1R0_EL2
+    if preemption_bits >= 5 {
+        write!("S3_4_C12_C8_1", 0);
+        write!("S3_4_C12_C9_1", 0);
+    }
+    if preemption_bits >= 6 {
+        write!("S3_4_C12_C8_2", 0);
+        write!("S3_4_C12_C8_3", 0);
+        write!("S3_4_C12_C9_2", 0);
+        write!("S3_4_C12_C9_3", 0);
+    }
+    isb();
+}
+
+/// Whether ICC_SRE_EL2.SRE can be set: the interface is used by system registers only.
+pub fn has_system_registers() -> bool {
+    read!("id_aa64pfr0_el1") >> 24 & 0xf != 0
+}
+
+/// How many list registers there are (ICH_VTR_EL2.ListRegs).
+pub fn list_registers() -> u8 {
+    (read!("S3_4_C12_C11_1") & 0x1f) as u8 + 1
+}
+
+/// ICH_VTR_EL2.nV4: no direct injection of virtual interrupts.
+pub fn no_direct_injection() -> bool {
+    read!("S3_4_C12_C11_1") >> 20 & 1 != 0
+}
+
+/// Takes the highest pending interrupt; `NOTHING` or more if there is none.
+#[inline(always)]
+pub fn acknowledge() -> u32 {
+    read!("S3_0_C12_C12_0") as u32 // ICC_IAR1_EL1
+}
+
+/// Drops the running priority; the interrupt stays active.
+#[inline(always)]
+pub fn drop_priority(intid: u32) {
+    write!("S3_0_C12_C12_1", u64::from(intid)); // ICC_EOIR1_EL1
+}
+
+/// Ends an interrupt that was EL2's own.
+#[inline(always)]
+pub fn deactivate(intid: u32) {
+    write!("S3_0_C12_C11_1", u64::from(intid)); // ICC_DIR_EL1
+}
+
+/// ICC_SGI1R_EL1 value that sends physical SGI `sgi` to the CPU with these affinity fields.
+pub const fn sgi_value(affinity: u64, sgi: u8) -> u64 {
+    (affinity >> 32 & 0xff) << 48
+        | (affinity >> 4 & 0xf) << 44
+        | (affinity >> 16 & 0xff) << 32
+        | (sgi as u64 & 0xf) << 24
+        | (affinity >> 8 & 0xff) << 16
+        | 1 << (affinity & 0xf)
+}
+
+/// Sends it; what was stored before is seen by the CPU that takes it.
+#[inline(always)]
+pub fn send_sgi(value: u64) {
+    dsb_ish();
+    write!("S3_0_C12_C11_5", value); // ICC_SGI1R_EL1
+    isb();
+}
+
+/// The guest's running state in list register `index`. Registers that do not exist read as 0.
+#[inline(always)]
+pub fn read_list_register(index: u8) -> u64 {
+    match index {
+        0 => read!("S3_4_C12_C12_0"),
+        1 => read!("S3_4_C12_C12_1"),
+        2 => read!("S3_4_C12_C12_2"),
+        3 => read!("S3_4_C12_C12_3"),
+        4 => read!("S3_4_C12_C12_4"),
+        5 => read!("S3_4_C12_C12_5"),
+        6 => read!("S3_4_C12_C12_6"),
+        7 => read!("S3_4_C12_C12_7"),
+        8 => read!("S3_4_C12_C13_0"),
+        9 => read!("S3_4_C12_C13_1"),
+        10 => read!("S3_4_C12_C13_2"),
+        11 => read!("S3_4_C12_C13_3"),
+        12 => read!("S3_4_C12_C13_4"),
+        13 => read!("S3_4_C12_C13_5"),
+        14 => read!("S3_4_C12_C13_6"),
+        15 => read!("S3_4_C12_C13_7"),
+        _ => 0,
+    }
+}
+
+/// Writes list register `index`, below `list_registers()`. Takes effect on return to the guest.
+#[inline(always)]
+pub fn write_list_register(index: u8, value: u64) {
+    match index {
+        0 => write!("S3_4_C12_C12_0", value),
+        1 => write!("S3_4_C12_C12_1", value),
+        2 => write!("S3_4_C12_C12_2", value),
+        3 => write!("S3_4_C12_C12_3", value),
+        4 => write!("S3_4_C12_C12_4", value),
+        5 => write!("S3_4_C12_C12_5", value),
+        6 => write!("S3_4_C12_C12_6", value),
+        7 => write!("S3_4_C12_C12_7", value),
+        8 => write!("S3_4_C12_C13_0", value),
+        9 => write!("S3_4_C12_C13_1", value),
+        10 => write!("S3_4_C12_C13_2", value),
+        11 => write!("S3_4_C12_C13_3", value),
+        12 => write!("S3_4_C12_C13_4", value),
+        13 => write!("S3_4_C12_C13_5", value),
+        14 => write!("S3_4_C12_C13_6", value),
+        15 => write!("S3_4_C12_C13_7", value),
+        _ => {}
+    }
+}
+
+/// Which list registers are empty (ICH_ELRSR_EL2).
+#[inline(always)]
+pub fn empty_list_registers() -> u32 {
+    read!("S3_4_C12_C11_5") as u32
+}
+
+/// ICH_HCR_EL2, whose underflow interrupt is asked for while interrupts wait for a list register.
+#[inline(always)]
+pub fn read_ich_hcr() -> u64 {
+    read!("S3_4_C12_C11_0")
+}
+
+#[inline(always)]
+pub fn write_ich_hcr(value: u64) {
+    write!("S3_4_C12_C11_0", value);
+}

@@ -1,0 +1,123 @@
+//! A guest's registers: their first state, and what an exception tells about it.
+//!
+//! Each CPU holds the EL1 state of its vPE in the registers themselves, so nothing is switched; a vPE that starts,
+//! by boot, CPU_ON or restart, starts from the state below (DDI 0487 D24, reset values).
+
+use super::cpu::HCR;
+use super::sysreg::{isb, read, write};
+use plan::Vm;
+
+/// SCTLR_EL1 after reset: RES1 bits, MMU and caches off.
+const SCTLR_EL1: u64 = 0x30d0_0800;
+/// EL1h, DAIF masked.
+const SPSR: u64 = 0x3c5;
+
+/// Stage 2 of `vm` and the affinity that its vPE reads, on this CPU.
+pub fn assign(vm: &Vm, mpidr: u64) {
+    write!("vtcr_el2", vm.vtcr);
+    write!("vttbr_el2", vm.vttbr);
+    write!("vmpidr_el2", mpidr);
+    write!("hcr_el2", HCR);
+    isb();
+}
+
+/// EL1 as after reset, about to run at `entry`.
+pub fn reset(entry: u64) {
+    write!("sctlr_el1", SCTLR_EL1);
+    write!("cpacr_el1", 0);
+    write!("tcr_el1", 0);
+    write!("ttbr0_el1", 0);
+    write!("ttbr1_el1", 0);
+    write!("mair_el1", 0);
+    write!("vbar_el1", 0);
+    write!("contextidr_el1", 0);
+    write!("tpidr_el0", 0);
+    write!("tpidrro_el0", 0);
+    write!("tpidr_el1", 0);
+    write!("sp_el0", 0);
+    write!("sp_el1", 0);
+    write!("elr_el1", 0);
+    write!("spsr_el1", 0);
+    write!("esr_el1", 0);
+    write!("far_el1", 0);
+    write!("afsr0_el1", 0);
+    write!("afsr1_el1", 0);
+    write!("amair_el1", 0);
+    write!("par_el1", 0);
+    write!("csselr_el1", 0);
+    write!("mdscr_el1", 0);
+    write!("cntkctl_el1", 0);
+    write!("cntv_ctl_el0", 0);
+    write!("cntv_cval_el0", 0);
+    write!("elr_el2", entry);
+    write!("spsr_el2", SPSR);
+    isb();
+}
+
+/// Return to the guest after the instruction that trapped.
+#[inline(always)]
+pub fn skip() {
+    write!("elr_el2", read!("elr_el2").wrapping_add(4));
+}
+
+pub fn elr() -> u64 {
+    read!("elr_el2")
+}
+
+pub fn far() -> u64 {
+    read!("far_el2")
+}
+
+pub fn hpfar() -> u64 {
+    read!("hpfar_el2")
+}
+
+/// Takes the guest to its own vector for a synchronous exception with this syndrome, as hardware would have
+/// (DDI 0487 J1.1, AArch64.TakeException).
+pub fn raise(esr: u64, far: Option<u64>) {
+    let spsr = read!("spsr_el2");
+    // Same EL with SP_EL0, same EL with SP_EL1, from EL0 in AArch64, from EL0 in AArch32.
+    let offset = match spsr & 0x1f {
+        0b0_0100 => 0x000,
+        0b0_0101 => 0x200,
+        0b0_0000 => 0x400,
+        _ => 0x600,
+    };
+    write!("esr_el1", esr);
+    if let Some(far) = far {
+        write!("far_el1", far);
+    }
+    write!("elr_el1", read!("elr_el2"));
+    write!("spsr_el1", spsr);
+    write!("elr_el2", read!("vbar_el1").wrapping_add(offset));
+    // EL1h, DAIF set; NZCV stay; SS and IL clear; PAN set unless SCTLR_EL1.SPAN says otherwise.
+    let pan = if read!("id_aa64mmfr1_el1") >> 20 & 0xf == 0 {
+        0
+    } else if read!("sctlr_el1") >> 23 & 1 == 0 {
+        1 << 22
+    } else {
+        spsr & 1 << 22
+    };
+    write!("spsr_el2", spsr & 0xf000_0000 | pan | SPSR);
+}
+
+/// The exception was taken from EL0.
+pub fn from_el0() -> bool {
+    read!("spsr_el2") & 0xc == 0
+}
+
+/// The virtual timer is off: its interrupt goes away.
+pub fn stop_timer() {
+    write!("cntv_ctl_el0", 0);
+    isb();
+}
+
+/// Where the guest would take a synchronous exception from EL1.
+pub fn vector() -> u64 {
+    read!("vbar_el1").wrapping_add(0x200)
+}
+
+/// The guest's addresses are IPAs.
+pub fn mmu_off() -> bool {
+    read!("sctlr_el1") & 1 == 0
+}

@@ -1,0 +1,132 @@
+//! From firmware's entry to the first instruction of every guest.
+//!
+//! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has once, starts the
+//! others, and then does what every CPU does for itself.
+
+use crate::arch::this;
+use crate::arch::vectors::{Frame, enter_guest, first_frame};
+use crate::arch::{cpu, gic, mmu, smc, sysreg};
+use crate::its::{self, POLLS};
+use crate::percpu::{self, PerCpu, VMS};
+use crate::plan_data::PLAN;
+use crate::platform::{ATTENTION, KICK};
+use crate::residency::Residency;
+use crate::{broken, console, run, stop, verify};
+use gicv4::dist::Dist;
+use gicv4::{Error, IntId};
+use plan::{Cpu, CpuIndex, Schedule};
+
+/// Priority of every physical interrupt; EL2 masks instead of ranking.
+const PRIORITY: u8 = 0xa0;
+const PSCI_ALREADY_ON: i64 = -4;
+
+/// The first CPU, MMU and caches on.
+pub extern "C" fn first_cpu(entered: u64) -> ! {
+    console::enable();
+    if let Err(difference) = verify::machine() {
+        console::say(difference.line());
+        smc::system_off()
+    }
+    clear_tables();
+    board().unwrap_or_else(|error| broken(error));
+    console::banner(entered);
+    // All count as running from here on, so that none is taken for the last one while others have not begun.
+    VMS.iter().for_each(|vm| vm.health.start());
+    start_other_cpus();
+    this_cpu(CpuIndex::new(0))
+}
+
+/// Any other CPU, by firmware's CPU_ON.
+pub extern "C" fn other_cpu(index: usize) -> ! {
+    let index = CpuIndex::new(index as u16);
+    if let Some(cpu) = PLAN.cpus.get(index.index())
+        && let Err(difference) = verify::this_cpu(cpu)
+    {
+        console::say(difference.line());
+        smc::system_off()
+    }
+    this_cpu(index)
+}
+
+/// What hardware requires to be zero.
+fn clear_tables() {
+    for &(base, bytes) in PLAN.cleared {
+        mmu::clear(base, bytes);
+    }
+    sysreg::dsb_sy();
+}
+
+/// What the board has once: distributor, ITS, routes of SPIs.
+fn board() -> Result<(), Error> {
+    let distributor = Dist::new(mmu::distributor());
+    distributor.enable(PRIORITY, POLLS)?;
+    for (intid, spi) in (32..).map(IntId::new).zip(PLAN.spis) {
+        let Some(spi) = spi else { continue };
+        distributor.set_edge(intid, spi.edge);
+        if let Some(cpu) = percpu::cpu_of(spi.vpe) {
+            distributor.route(intid, cpu.mpidr);
+        }
+    }
+    if let (Some(intid), Some(cpu)) =
+        (PLAN.board.uart.intid, PLAN.cpus.get(PLAN.console_cpu.index()))
+    {
+        distributor.route(IntId::new(intid), cpu.mpidr);
+        distributor.enable_spi(IntId::new(intid));
+    }
+    its::boot()
+}
+
+/// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
+fn start_other_cpus() {
+    for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
+        if cpu.schedule == Schedule::Unused {
+            continue;
+        }
+        let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
+        if answer != 0 && answer != PSCI_ALREADY_ON {
+            console::say(verify::missing_cpu(cpu, answer).line());
+            smc::system_off()
+        }
+    }
+}
+
+/// What every CPU does for itself, up to its guest.
+fn this_cpu(index: CpuIndex) -> ! {
+    cpu::initialise();
+    gic::initialise();
+    let (Some(this), Some(cpu)) = (percpu::make(index), PLAN.cpus.get(index.index())) else {
+        stop(crate::text::Line::new().text("stopped: a CPU that the plan does not have"))
+    };
+    this::set(this);
+    interrupts(this, cpu).unwrap_or_else(|error| broken(error));
+    if let Some(guest) = &this.guest
+        && guest.number == 0
+        && let Some(vpe) = PLAN.vpes.get(this.vpe.index())
+    {
+        run::start(vpe.vm);
+    }
+    let frame = first_frame(index);
+    run::settle(this, frame);
+    enter(frame)
+}
+
+/// The CPU's redistributor: its PPIs and SGIs, its LPIs, and its vPE's residency.
+fn interrupts(this: &PerCpu, cpu: &Cpu) -> Result<(), Error> {
+    this.redistributor.wake(POLLS)?;
+    this.redistributor.reset_private(PRIORITY, POLLS)?;
+    for intid in [KICK, ATTENTION, PLAN.board.timer.maintenance_ppi] {
+        this.redistributor.enable(IntId::new(intid.into()));
+    }
+    if cpu.propbaser != 0 {
+        this.redistributor.enable_lpis(cpu.propbaser, cpu.pendbaser, POLLS)?;
+    }
+    *this.residency.lock() = Residency::first(this, cpu)?;
+    Ok(())
+}
+
+/// Into the guest; its next exception comes back by the vectors.
+fn enter(frame: &Frame) -> ! {
+    // SAFETY: the frame lies at the top of this CPU's stack, `settle` filled it and EL1's registers, and nothing on
+    // the stack below is needed any more.
+    unsafe { enter_guest(frame) }
+}

@@ -1,0 +1,167 @@
+//! The board's one UART: everybody's output, and what is typed.
+//!
+//! Any CPU pumps what waits into the UART when its guest has printed, but only if nobody else does: `pump` tries the lock
+//! and, failing that, leaves word for the holder. It sends `BUDGET` bytes at most and never waits for the FIFO; what is
+//! left goes out by the transmit interrupt on the console CPU, which also takes the input. EL2's own lines wait for room,
+//! within bounds.
+
+use crate::devices::pl011::Pl011;
+use crate::percpu::{VMS, VPES};
+use crate::plan_data::PLAN;
+use crate::platform::{Hardware, attention_cpu};
+use crate::report;
+use crate::text::Line;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use plan::{VmIndex, VpeIndex};
+use spin::mutex::TicketMutex;
+use vm::Platform;
+use vm::console::{Input, Mux};
+use vm::text::Text;
+
+use crate::arch::sysreg::{Pause, pause, ticks};
+
+const UART: Pl011 = Pl011::new(PLAN.board.uart.base);
+
+static MUX: TicketMutex<Mux, Pause> = TicketMutex::new(Mux::new(PLAN.focus, true));
+/// Something was printed since the holder of `MUX` last looked.
+static WAITS: AtomicBool = AtomicBool::new(false);
+/// The transmit interrupt is on.
+static SENDING: AtomicBool = AtomicBool::new(false);
+
+/// Bytes that one guest's exit sends at most.
+const BUDGET: u32 = 256;
+/// Times that it looks again because others printed meanwhile.
+const ROUNDS: u32 = 4;
+/// Bytes taken from the receive FIFO at once.
+const INPUT: u32 = 32;
+/// Tries for the lock before EL2's last words go to the UART directly.
+const PATIENCE: u32 = 1_000_000;
+
+/// The UART as EL2 uses it. Once, at boot.
+pub fn enable() {
+    UART.enable();
+    UART.interrupts(false);
+}
+
+/// Sends what waits, as far as that takes no waiting.
+pub fn pump() {
+    WAITS.store(true, SeqCst);
+    for _ in 0..ROUNDS {
+        let Some(mut mux) = MUX.try_lock() else { return };
+        WAITS.store(false, SeqCst);
+        let mut left = BUDGET;
+        let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
+            if left == 0 || !UART.put(byte) {
+                return false;
+            }
+            left -= 1;
+            true
+        });
+        if SENDING.swap(!pumped.idle, SeqCst) == pumped.idle {
+            UART.interrupts(!pumped.idle);
+        }
+        drop(mux);
+        tell_room(pumped.unblocked);
+        if !pumped.idle || !WAITS.load(SeqCst) {
+            return;
+        }
+    }
+    attention_cpu(PLAN.console_cpu);
+}
+
+/// VMs whose output has room again hear of it.
+fn tell_room(unblocked: u64) {
+    let mut rest = unblocked;
+    while rest != 0 {
+        let vm = rest.trailing_zeros() as usize;
+        rest &= rest - 1;
+        with_vm(vm, |state, vpes| state.has_room(vpes));
+    }
+}
+
+/// Calls `change` on a VM, and makes the CPU of the vPE that it answers look.
+fn with_vm(
+    index: usize,
+    change: impl FnOnce(&vm::VmState, &'static [vm::VpeState]) -> Option<usize>,
+) {
+    let (Some(vm), Some(state)) = (PLAN.vms.get(index), VMS.get(index)) else { return };
+    let first = usize::from(vm.first_vpe);
+    let Some(vpes) = VPES.get(first..first.wrapping_add(usize::from(vm.vpe_count))) else { return };
+    if let Some(number) = change(state, vpes) {
+        Hardware.kick(VpeIndex::new(vm.first_vpe.wrapping_add(number as u16)));
+    }
+}
+
+/// The UART's interrupt, on the console CPU.
+pub fn interrupt() {
+    UART.acknowledge();
+    for _ in 0..INPUT {
+        let Some(byte) = UART.get() else { break };
+        let input = MUX.lock().input(&PLAN, byte);
+        match input {
+            Input::Nothing => {}
+            Input::Deliver(vm, byte) => {
+                with_vm(VmIndex::index(vm), |state, vpes| state.receive(vpes, byte))
+            }
+            Input::ShowCounters => report::counters(),
+        }
+    }
+    pump();
+}
+
+/// What EL2 writes itself. Waits for room in the UART.
+pub struct Own<'a>(&'a mut Mux);
+
+impl Text for Own<'_> {
+    fn byte(&mut self, byte: u8) {
+        while !self.0.write(byte) {
+            send_all(self.0);
+        }
+    }
+}
+
+fn send_all(mux: &mut Mux) {
+    let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
+        UART.put_patiently(byte);
+        true
+    });
+    tell_room(pumped.unblocked);
+}
+
+/// Writes EL2's own lines, all of them, behind what VMs have printed so far.
+pub fn write(lines: impl FnOnce(&mut Own)) {
+    let mut mux = MUX.lock();
+    send_all(&mut mux);
+    lines(&mut Own(&mut mux));
+    send_all(&mut mux);
+}
+
+/// One line of EL2's own. The lock may be this CPU's already when EL2 itself has failed: then the UART is used as it is.
+pub fn say(line: Line) {
+    for _ in 0..PATIENCE {
+        if let Some(mut mux) = MUX.try_lock() {
+            send_all(&mut mux);
+            let mut own = Own(&mut mux);
+            line.as_bytes().iter().for_each(|&byte| own.byte(byte));
+            own.byte(b'\n');
+            send_all(&mut mux);
+            return;
+        }
+        pause();
+    }
+    line.as_bytes().iter().chain(b"\r\n").for_each(|&byte| UART.put_patiently(byte));
+}
+
+/// Says what was booted, how long that took, and where the input goes.
+pub fn banner(entered: u64) {
+    say(Line::new()
+        .text("system ")
+        .text(PLAN.system)
+        .text(" on ")
+        .text(PLAN.board.name)
+        .text(", plan ")
+        .hex(PLAN.digest)
+        .text(", ")
+        .number(ticks().wrapping_sub(entered))
+        .text(" ticks from entry"));
+}

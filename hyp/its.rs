@@ -1,0 +1,83 @@
+//! The one ITS: boot's script, and the few commands that remain at run time.
+//!
+//! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen, and what EL2 sends is
+//! INT for a channel's ring, CLEAR for events of a VM that restarts, and INV, CLEAR on doorbell proxies. One ticket
+//! lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
+//! number of CPUs.
+
+use crate::arch::mmu;
+use crate::arch::sysreg::Pause;
+use crate::plan_data::PLAN;
+use gicv4::command::{Command, Encoded};
+use gicv4::doorbell::{Proxy, Todo};
+use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
+use gicv4::its::{self, Table};
+use gicv4::queue::Queue;
+use gicv4::{DeviceId, Error, EventId, IntId, RdBase};
+use plan::VpeIndex;
+use spin::mutex::TicketMutex;
+
+/// Polls of the ITS and of redistributors before boot or a command gives up.
+pub const POLLS: u32 = 1_000_000;
+
+struct Service {
+    queue: Queue<MmioFrame, QueueRam>,
+    /// Configuration of physical LPIs: the doorbells'.
+    config: LpiTable,
+}
+
+static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
+
+/// Enables the ITS on its cleared tables and runs the script. Once, on the first CPU.
+pub fn boot() -> Result<(), Error> {
+    let Some(plan) = &PLAN.its else { return Ok(()) };
+    let frame = mmu::its(plan);
+    let tables = plan.basers.iter().map(|baser| Table { index: baser.index, value: baser.value });
+    its::Its::new(frame).enable(tables, plan.cbaser, POLLS)?;
+    let mut service = Service {
+        queue: Queue::new(frame, mmu::its_queue(plan), POLLS),
+        config: mmu::lpi_config(plan),
+    };
+    service.queue.run(plan.script)?;
+    *SERVICE.lock() = Some(service);
+    Ok(())
+}
+
+fn run(commands: &[Encoded]) -> Result<(), Error> {
+    match SERVICE.lock().as_mut() {
+        Some(service) => service.queue.run(commands),
+        None => Ok(()),
+    }
+}
+
+/// Raises an event of the synthetic device, as a device would by its MSI.
+pub fn ring(device: u32, event: u32) -> Result<(), Error> {
+    run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
+}
+
+/// Takes away what is pending of a vPE's events.
+pub fn clear_events(vpe: VpeIndex) -> Result<(), Error> {
+    let events = PLAN.its.as_ref().map_or(&[][..], |its| its.events);
+    for route in events.iter().filter(|route| route.vpe == vpe) {
+        let clear = Command::Clear {
+            device: DeviceId::new(route.device),
+            event: EventId::new(route.event),
+        };
+        run(&[clear.encode()])?;
+    }
+    Ok(())
+}
+
+/// Does to the doorbell of `vpe`, on the redistributor `at`, what its state machine asks for.
+pub fn doorbell(vpe: VpeIndex, todo: Todo, at: RdBase) -> Result<(), Error> {
+    let Some(tables) = PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) else {
+        return Ok(());
+    };
+    let bell = &tables.doorbell;
+    let proxy =
+        Proxy::new(IntId::new(bell.intid), DeviceId::new(bell.device), EventId::new(bell.event));
+    let mut guard = SERVICE.lock();
+    let Some(service) = guard.as_mut() else { return Ok(()) };
+    let batch = proxy.commands(todo, &mut service.config, at);
+    service.queue.run(batch.as_slice())
+}

@@ -1,0 +1,58 @@
+//! What one CPU needs at hand while its vPE runs.
+//!
+//! Made once, on the CPU itself, from the plan; found through TPIDR_EL2 (arch/this.rs). Other CPUs only read `guest`
+//! and `redistributor`, which never change. `residency` is the CPU's own; its lock is never contended.
+
+use crate::arch::mmu::RedistributorFrame;
+use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
+use crate::residency::Residency;
+use gicv4::RdBase;
+use gicv4::redist::Redist;
+use plan::{Cpu, CpuIndex, Schedule, VpeIndex};
+use spin::{Mutex, Once};
+use vm::{Guest, VmState, VpeState};
+
+/// State of every VM, beside `PLAN.vms`.
+pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
+/// State of every vPE, beside `PLAN.vpes`.
+pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
+
+static CPUS: [Once<PerCpu>; CPU_COUNT] = [const { Once::new() }; CPU_COUNT];
+
+pub struct PerCpu {
+    /// Its vPE with all that it may touch; None on a CPU that only boots.
+    pub guest: Option<Guest>,
+    pub index: CpuIndex,
+    /// The vPE's number in the plan, where `guest` is.
+    pub vpe: VpeIndex,
+    pub redistributor: Redist<RedistributorFrame>,
+    /// The redistributor as ITS commands name it.
+    pub rd_base: RdBase,
+    pub residency: Mutex<Residency>,
+}
+
+/// The data of CPU `index`, made at the first call, which is the CPU's own. None: the plan has no such CPU.
+pub fn make(index: CpuIndex) -> Option<&'static PerCpu> {
+    let cpu = PLAN.cpus.get(index.index())?;
+    let place = CPUS.get(index.index())?;
+    Some(place.call_once(|| PerCpu::new(index, cpu)))
+}
+
+impl PerCpu {
+    fn new(index: CpuIndex, cpu: &'static Cpu) -> Self {
+        let (guest, vpe) = match cpu.schedule {
+            Schedule::Exclusive(vpe) => (Guest::new(&PLAN, &VMS, &VPES, vpe), vpe),
+            // Nothing runs on an unused CPU; codegen makes no shared ones yet.
+            _ => (None, VpeIndex::new(u16::MAX)),
+        };
+        let redistributor = Redist::new(crate::arch::mmu::redistributor(cpu));
+        let rd_base = RdBase::processor(redistributor.processor_number());
+        Self { guest, index, vpe, redistributor, rd_base, residency: Mutex::new(Residency::None) }
+    }
+}
+
+/// The physical CPU of a vPE.
+pub fn cpu_of(vpe: VpeIndex) -> Option<&'static Cpu> {
+    let cpu = PLAN.vpes.get(vpe.index())?.cpu;
+    PLAN.cpus.get(cpu.index())
+}

@@ -1,0 +1,161 @@
+//! The hardware behind `vm`'s traits.
+//!
+//! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
+
+use crate::arch::{gic, mmu};
+use crate::percpu::cpu_of;
+use crate::plan_data::{PLAN, VPE_COUNT};
+use crate::{console, its};
+use gicv4::frame::Frame;
+use gicv4::list_regs::ListReg;
+use gicv4::regs::{gicd, gicr};
+use plan::{CpuIndex, PciFunction, VpeIndex};
+use vm::Platform;
+use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic};
+
+/// The board, as a vPE's emulation uses it. Only while that vPE's CPU is the calling one.
+pub struct Hardware;
+
+/// Physical SGI: "look at what waits for your vPE" (`vm::vgic::deliver`).
+pub const KICK: u8 = 0;
+/// Physical SGI: "look at the state of your vPE and its VM" (run.rs).
+pub const ATTENTION: u8 = 1;
+
+/// ICC_SGI1R_EL1 values that signal the CPU of each vPE.
+static KICKS: [u64; VPE_COUNT] = signals(KICK);
+static ATTENTIONS: [u64; VPE_COUNT] = signals(ATTENTION);
+
+const fn signals(sgi: u8) -> [u64; VPE_COUNT] {
+    let mut values = [0; VPE_COUNT];
+    let mut vpe = 0;
+    while vpe < VPE_COUNT {
+        values[vpe] = gic::sgi_value(PLAN.cpus[PLAN.vpes[vpe].cpu.index()].mpidr, sgi);
+        vpe += 1;
+    }
+    values
+}
+
+/// Makes the CPU of `vpe` look at its state. Any CPU may, its own too.
+pub fn attention(vpe: VpeIndex) {
+    if let Some(&value) = ATTENTIONS.get(vpe.index()) {
+        gic::send_sgi(value);
+    }
+}
+
+/// The same for a CPU, whatever runs there.
+pub fn attention_cpu(cpu: CpuIndex) {
+    if let Some(cpu) = PLAN.cpus.get(cpu.index()) {
+        gic::send_sgi(gic::sgi_value(cpu.mpidr, ATTENTION));
+    }
+}
+
+impl ListRegisters for Hardware {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        PLAN.board.list_registers as usize
+    }
+    #[inline(always)]
+    fn read(&self, index: usize) -> ListReg {
+        ListReg::from_bits(gic::read_list_register(index as u8))
+    }
+    #[inline(always)]
+    fn write(&mut self, index: usize, value: ListReg) {
+        gic::write_list_register(index as u8, value.bits());
+    }
+    #[inline(always)]
+    fn empty(&self) -> u32 {
+        gic::empty_list_registers()
+    }
+    fn take_eoi_count(&mut self) -> u32 {
+        let value = gic::read_ich_hcr();
+        gic::write_ich_hcr(value & 0x07ff_ffff);
+        (value >> 27) as u32 & 0x1f
+    }
+    fn maintenance(&mut self, bits: u32) {
+        let enables = u64::from(vm::platform::UNDERFLOW | vm::platform::NOT_PRESENT);
+        gic::write_ich_hcr(gic::read_ich_hcr() & !enables | u64::from(bits) & enables);
+    }
+}
+
+fn write(bank: usize, word: usize, bits: u32) {
+    mmu::distributor().write32(bank + 4 * (word & 31), bits);
+}
+
+fn read(bank: usize, word: usize) -> u32 {
+    mmu::distributor().read32(bank + 4 * (word & 31))
+}
+
+impl PhysicalGic for Hardware {
+    #[inline]
+    fn enable(&mut self, word: usize, bits: u32) {
+        write(gicd::ISENABLER, word, bits);
+    }
+    fn disable(&mut self, word: usize, bits: u32) {
+        write(gicd::ICENABLER, word, bits);
+        // A wait that runs out leaves an interrupt that may still come once: `inject_spi` then finds it disabled.
+        let _ = gicv4::dist::Dist::new(mmu::distributor()).wait_for_writes(its::POLLS);
+    }
+    fn set_pending(&mut self, word: usize, bits: u32) {
+        write(gicd::ISPENDR, word, bits);
+    }
+    fn clear_pending(&mut self, word: usize, bits: u32) {
+        write(gicd::ICPENDR, word, bits);
+    }
+    fn set_active(&mut self, word: usize, bits: u32) {
+        write(gicd::ISACTIVER, word, bits);
+    }
+    fn clear_active(&mut self, word: usize, bits: u32) {
+        write(gicd::ICACTIVER, word, bits);
+    }
+    fn pending(&self, word: usize) -> u32 {
+        read(gicd::ISPENDR, word)
+    }
+    fn active(&self, word: usize) -> u32 {
+        read(gicd::ISACTIVER, word)
+    }
+    fn config(&self, index: usize) -> u32 {
+        mmu::distributor().read32(gicd::ICFGR + 4 * (index & 63))
+    }
+    fn set_config(&mut self, index: usize, mask: u32, value: u32) {
+        let frame = mmu::distributor();
+        let offset = gicd::ICFGR + 4 * (index & 63);
+        frame.write32(offset, frame.read32(offset) & !mask | value & mask);
+    }
+    fn route(&mut self, intid: u32, vpe: VpeIndex) {
+        if let Some(cpu) = cpu_of(vpe)
+            && (32..1020).contains(&intid)
+        {
+            mmu::distributor().write64(gicd::IROUTER + 8 * intid as usize, cpu.mpidr);
+        }
+    }
+    fn enable_timer(&mut self, vpe: VpeIndex, on: bool) {
+        let Some(cpu) = cpu_of(vpe) else { return };
+        let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
+        mmu::redistributor(cpu).write32(register, 1 << PLAN.board.timer.virtual_ppi);
+    }
+    #[inline]
+    fn deactivate(&mut self, intid: u32) {
+        gic::deactivate(intid);
+    }
+}
+
+impl ConfigSpace for Hardware {
+    fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
+        mmu::config_space(function, offset).read()
+    }
+    fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
+        mmu::config_space(function, offset).write_part(bytes, value);
+    }
+}
+
+impl Platform for Hardware {
+    #[inline(always)]
+    fn kick(&mut self, vpe: VpeIndex) {
+        if let Some(&value) = KICKS.get(vpe.index()) {
+            gic::send_sgi(value);
+        }
+    }
+    fn output_waits(&mut self) {
+        console::pump();
+    }
+}

@@ -1,0 +1,229 @@
+//! Which vPE runs, and the life of a VM: start, stop, restart, end of the system.
+//!
+//! Any CPU may change what a vPE or a VM should be (`vm::power`, `vm::health`), then sends `ATTENTION` to the CPUs that
+//! it concerns. Each CPU brings its own vPE there, in `settle`, on its way back to the guest:
+//!
+//! 1. VM not running any more: the vPE gives up its residency, timer and list registers and is off.
+//! 2. The last vPE of a VM to do so starts it again or, if no VM is left, ends the system.
+//! 3. vPE turned on: first state of its registers, residency, and into the guest.
+//! 4. Otherwise the CPU sleeps in EL2 and takes interrupts.
+
+use crate::arch::vectors::Frame;
+use crate::arch::{self, gic, guest, mmu, smc};
+use crate::percpu::{PerCpu, VMS, VPES};
+use crate::plan_data::{PLAN, VM_COUNT};
+use crate::platform::{Hardware, attention};
+use crate::{console, irq, its, report, residency};
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use plan::{PowerOff, Vm, VmIndex, VpeIndex};
+use spin::mutex::TicketMutex;
+use vm::health::{self, Action};
+use vm::power::{Start, State};
+use vm::{Guest, vgic};
+
+/// Held by whoever collects the vPEs of a VM.
+static COLLECTING: [TicketMutex<(), arch::sysreg::Pause>; VM_COUNT] =
+    [const { TicketMutex::new(()) }; VM_COUNT];
+/// Somebody ends the system.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// PCI command register.
+const PCI_COMMAND: u16 = 4;
+
+/// Returns when this CPU's vPE may run, with its registers in the frame and in the CPU.
+pub fn settle(this: &PerCpu, frame: &mut Frame) {
+    loop {
+        console::pump();
+        if let Some(guest) = &this.guest {
+            if let Some(start) = guest.vpe.power.take_start() {
+                begin(this, guest, start, frame);
+            }
+            let running = guest.vm.health.running();
+            match guest.vpe.power.state() {
+                State::On | State::Suspended if running => return,
+                State::On | State::Suspended => retire(this, guest),
+                State::Off | State::Claimed | State::OnPending => {}
+            }
+        }
+        irq::wait(this);
+    }
+}
+
+/// The vPE begins at `start`, everything of its own as after reset.
+fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
+    give_back();
+    gic::reset_virtual();
+    guest::assign(guest.config, guest.mpidr());
+    guest::reset(start.entry);
+    frame.x = [0; 32];
+    frame.x[0] = start.context;
+    if let Err(error) = residency::enter(this) {
+        crate::broken(error);
+    }
+    vgic::flush(guest, &mut Hardware);
+}
+
+/// The vPE of a VM that stops: off, and nothing of it is left in this CPU.
+fn retire(this: &PerCpu, guest: &Guest) {
+    withdraw(this);
+    guest.vpe.power.turn_off();
+    collect(guest.config, this.vpe);
+}
+
+/// Takes a vPE that went off out of this CPU. Its power state is the caller's: another vPE may have turned it on again.
+pub fn withdraw(this: &PerCpu) {
+    guest::stop_timer();
+    give_back();
+    gic::reset_virtual();
+    if let Err(error) = residency::leave(this) {
+        crate::broken(error);
+    }
+}
+
+/// Empties the list registers. A hardware interrupt in one goes back to where it came from.
+fn give_back() {
+    for index in 0..PLAN.board.list_registers {
+        let register = gicv4::list_regs::ListReg::from_bits(gic::read_list_register(index));
+        if !register.is_free()
+            && let Some(intid) = register.pintid()
+        {
+            gic::deactivate(intid.value());
+        }
+        gic::write_list_register(index, 0);
+    }
+}
+
+/// CPU_SUSPEND with loss of state: sleeps until an interrupt is there for the vPE, then goes on at `resume`.
+pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
+    guest.vpe.power.suspend();
+    let mut wake = match residency::leave(this) {
+        Ok(pending) => pending,
+        Err(error) => crate::broken(error),
+    };
+    let listed = !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1);
+    wake |= listed != 0 || guest.vpe.redistributor.has_waiting();
+    while !wake && guest.vm.health.running() {
+        wake = irq::wait(this);
+    }
+    guest.vpe.power.resume();
+    if !guest.vm.health.running() {
+        return;
+    }
+    gic::reset_virtual_control();
+    guest::reset(resume.entry);
+    frame.x = [0; 32];
+    frame.x[0] = resume.context;
+    if let Err(error) = residency::enter(this) {
+        crate::broken(error);
+    }
+}
+
+/// All vPEs of a VM, by their index in the plan.
+fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
+    (vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count)).map(VpeIndex::new)
+}
+
+fn is_off(vpe: VpeIndex) -> bool {
+    VPES.get(vpe.index()).is_none_or(|vpe| vpe.power.state() == State::Off)
+}
+
+/// Follows what `vm::health` decided about the VM of this CPU's vPE. The caller goes on to `settle`.
+pub fn act(guest: &Guest, action: Action) {
+    match action {
+        Action::Stop | Action::Restart => vpes(guest.config).for_each(attention),
+        Action::ResetBoard => {
+            report::result();
+            smc::system_reset()
+        }
+        Action::Nothing => {}
+    }
+}
+
+/// If all vPEs of the VM are off: starts it again, or ends the system if it was the last.
+fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
+    let Some(index) = PLAN.vpes.get(one_of_them.index()).map(|vpe| vpe.vm) else { return };
+    let (Some(state), Some(lock)) = (VMS.get(index.index()), COLLECTING.get(index.index())) else {
+        return;
+    };
+    let guard = lock.lock();
+    if !vpes(vm).all(is_off) {
+        return;
+    }
+    match state.health.state() {
+        health::State::Restarting => {
+            stop_devices(vm);
+            state.distributor.quiesce(&mut Hardware);
+            for vpe in vpes(vm) {
+                if let Err(error) = its::clear_events(vpe) {
+                    crate::broken(error);
+                }
+            }
+            start(index);
+            attention(VpeIndex::new(vm.first_vpe));
+        }
+        health::State::Off | health::State::Failed(_) => {
+            stop_devices(vm);
+            state.distributor.quiesce(&mut Hardware);
+            drop(guard);
+            end();
+        }
+        health::State::Running => {}
+    }
+}
+
+/// Starts a VM whose vPEs are all off: memory, devices and interrupts as the plan has them, then its first vPE.
+pub fn start(index: VmIndex) {
+    let (Some(vm), Some(state)) = (PLAN.vms.get(index.index()), VMS.get(index.index())) else {
+        return;
+    };
+    state.reset(&PLAN, vm);
+    for vpe in vpes(vm) {
+        if let Some(vpe) = VPES.get(vpe.index()) {
+            vpe.reset();
+        }
+    }
+    mmu::load(vm);
+    set_up_devices(vm);
+    state.health.start();
+    let boot = VpeIndex::new(vm.first_vpe);
+    if let Some(vpe) = VPES.get(boot.index()) {
+        // It is off: nothing stands in the way.
+        let _ = vpe.power.turn_on(Start { entry: vm.entry.value(), context: vm.x0 });
+    }
+}
+
+/// The VM's PCI functions.
+fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
+    let first = usize::from(vm.first_function);
+    PLAN.functions.get(first..first.wrapping_add(usize::from(vm.function_count))).unwrap_or(&[])
+}
+
+/// BARs and the command register, as the plan decided them.
+fn set_up_devices(vm: &Vm) {
+    for function in functions(vm) {
+        for write in function.setup {
+            mmu::config_space(function, write.offset).write(write.value);
+        }
+    }
+}
+
+/// No DMA and no MSI of the VM's functions any more.
+fn stop_devices(vm: &Vm) {
+    for function in functions(vm) {
+        mmu::config_space(function, PCI_COMMAND).write_part(2, 0);
+    }
+}
+
+/// If no VM runs any more, says how it went and does what the plan wants then. Once.
+fn end() {
+    let all_off = (0..PLAN.vpes.len() as u16).map(VpeIndex::new).all(is_off);
+    let ended = VMS.iter().all(|vm| vm.health.ended());
+    if !all_off || !ended || ENDING.swap(true, SeqCst) {
+        return;
+    }
+    report::counters();
+    report::result();
+    if PLAN.when_all_off == PowerOff::PowerOff {
+        smc::system_off();
+    }
+}

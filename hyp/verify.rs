@@ -1,0 +1,251 @@
+//! Is this the hardware that the plan was made for? Asked before anything is written to it.
+//!
+//! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA clears;
+//! 2. distributor: architecture revision, number of SPIs, LPIs, direct injection;
+//! 3. redistributor of every CPU that the plan uses: there, with its affinity, virtual LPIs as its stride says;
+//! 4. ITS: there, virtual LPIs, widths, entry size;
+//! 5. RAM: the last word of each range answers;
+//! 6. PCI functions: vendor and device.
+//!
+//! The first difference is the result: one line, then the system is off. Nothing is adapted, since nothing that
+//! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
+//! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
+
+use crate::arch::{cpu, gic, probe, sysreg};
+use crate::plan_data::PLAN;
+use crate::text::Line;
+use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
+use gicv4::regs::gicr::{self, GICR_TYPER};
+use gicv4::regs::gits::{self, GITS_TYPER};
+use plan::{Cpu, Its, Pa, Schedule};
+use tock_registers::LocalRegisterCopy;
+
+/// What the plan relies on.
+#[derive(Clone, Copy)]
+enum Rule {
+    Exactly(u64),
+    AtLeast(u64),
+    /// A read is answered.
+    There,
+}
+
+/// One thing that is not as planned.
+pub struct Difference {
+    what: &'static str,
+    name: &'static str,
+    at: Option<Pa>,
+    rule: Rule,
+    found: Option<u64>,
+}
+
+type Verdict = Result<(), Difference>;
+
+impl Difference {
+    /// The one line that says so.
+    pub fn line(&self) -> Line {
+        let mut line = Line::new().text("hardware differs from the plan: ").text(self.what);
+        if !self.name.is_empty() {
+            line = line.text(" ").text(self.name);
+        }
+        if let Some(at) = self.at {
+            line = line.text(" at ").hex(at.value());
+        }
+        line = match self.rule {
+            Rule::Exactly(value) => line.text(": the plan says ").hex(value),
+            Rule::AtLeast(value) => line.text(": the plan needs ").hex(value).text(" or more"),
+            Rule::There => line.text(": the plan has it"),
+        };
+        match self.found {
+            Some(found) => line.text(", found ").hex(found),
+            None => line.text(", found nothing there"),
+        }
+    }
+}
+
+/// A field that must follow `rule`. `found` is None if the read was answered with an abort.
+fn expect(
+    what: &'static str,
+    name: &'static str,
+    at: Option<Pa>,
+    rule: Rule,
+    found: Option<u64>,
+) -> Verdict {
+    let holds = match (rule, found) {
+        (_, None) => false,
+        (Rule::Exactly(value), Some(found)) => found == value,
+        (Rule::AtLeast(value), Some(found)) => found >= value,
+        (Rule::There, Some(_)) => true,
+    };
+    if holds { Ok(()) } else { Err(Difference { what, name, at, rule, found }) }
+}
+
+/// The whole machine, from the first CPU.
+pub fn machine() -> Verdict {
+    if let Some(first) = PLAN.cpus.first() {
+        this_cpu(first)?;
+    }
+    distributor()?;
+    for cpu in PLAN.cpus.iter().filter(|cpu| cpu.schedule != Schedule::Unused) {
+        redistributor(cpu)?;
+    }
+    if let Some(its) = &PLAN.its {
+        translation_service(its)?;
+    }
+    for ram in PLAN.board.ram {
+        let last = ram.base.offset(ram.bytes.wrapping_sub(8));
+        expect("the last word of RAM", ram.name, Some(last), Rule::There, probe::read64(last))?;
+    }
+    for function in PLAN.functions {
+        let id = probe::read32(function.config).map(u64::from);
+        expect(
+            "vendor and device of the PCI function",
+            "",
+            Some(function.config),
+            Rule::Exactly(function.id.into()),
+            id,
+        )?;
+    }
+    Ok(())
+}
+
+/// What every CPU checks of itself.
+pub fn this_cpu(cpu: &Cpu) -> Verdict {
+    expect("MPIDR_EL1 of this CPU", "", None, Rule::Exactly(cpu.mpidr), Some(sysreg::affinity()))?;
+    let interface = u64::from(gic::has_system_registers());
+    expect("ID_AA64PFR0_EL1.GIC", "", None, Rule::AtLeast(1), Some(interface))?;
+    let list_registers = Some(gic::list_registers().into());
+    expect(
+        "list registers in ICH_VTR_EL2",
+        "",
+        None,
+        Rule::AtLeast(PLAN.board.list_registers.into()),
+        list_registers,
+    )?;
+    expect("DCZID_EL0, bytes", "", None, Rule::Exactly(64), cpu::zeroed_bytes())?;
+    let bits = Some(cpu::physical_address_bits().into());
+    let needed = PLAN.vms.iter().map(|vm| address_bits(vm.vtcr)).max().unwrap_or(0);
+    expect("ID_AA64MMFR0_EL1.PARange, bits", "", None, Rule::AtLeast(needed), bits)
+}
+
+/// VTCR_EL2.PS in bits.
+fn address_bits(vtcr: u64) -> u64 {
+    match vtcr >> 16 & 7 {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        5 => 48,
+        _ => 52,
+    }
+}
+
+fn distributor() -> Verdict {
+    let base = PLAN.board.distributor;
+    let at = Some(base);
+    let pidr2 = probe::read32(base.offset(gicd::PIDR2 as u64));
+    let revision = pidr2.map(|value| {
+        LocalRegisterCopy::<u32, PIDR2::Register>::new(value).read(PIDR2::ArchRev).into()
+    });
+    let needed = if PLAN.board.direct_injection { 4 } else { 3 };
+    expect("GICD_PIDR2.ArchRev", "", at, Rule::AtLeast(needed), revision)?;
+    let typer = probe::read32(base.offset(gicd::TYPER as u64))
+        .map(LocalRegisterCopy::<u32, GICD_TYPER::Register>::new);
+    let spis = typer.map(|typer| (u64::from(typer.read(GICD_TYPER::ITLinesNumber)) * 32).min(988));
+    expect("SPIs in GICD_TYPER", "", at, Rule::AtLeast(PLAN.board.spis.into()), spis)?;
+    if PLAN.its.is_some() {
+        let lpis = typer.map(|typer| typer.read(GICD_TYPER::LPIS).into());
+        expect("GICD_TYPER.LPIS", "", at, Rule::Exactly(1), lpis)?;
+    }
+    if PLAN.board.direct_injection {
+        let direct = typer.map(|typer| typer.read(GICD_TYPER::DVIS).into());
+        expect("GICD_TYPER.DVIS", "", at, Rule::Exactly(1), direct)?;
+        expect(
+            "ICH_VTR_EL2.nV4",
+            "",
+            None,
+            Rule::Exactly(0),
+            Some(gic::no_direct_injection().into()),
+        )?;
+    }
+    Ok(())
+}
+
+fn redistributor(cpu: &Cpu) -> Verdict {
+    let at = Some(cpu.redistributor);
+    let typer = probe::read64(cpu.redistributor.offset(gicr::TYPER as u64));
+    let typer = typer.map(LocalRegisterCopy::<u64, GICR_TYPER::Register>::new);
+    let affinity = typer.map(|typer| typer.read(GICR_TYPER::AffinityValue));
+    let planned = cpu.mpidr & 0xff_ffff | cpu.mpidr >> 8 & 0xff00_0000;
+    expect(
+        "GICR_TYPER.Affinity_Value of the CPU's redistributor",
+        "",
+        at,
+        Rule::Exactly(planned),
+        affinity,
+    )?;
+    let wide = PLAN.board.redistributor_stride >= 0x4_0000;
+    let virtual_lpis = typer.map(|typer| typer.read(GICR_TYPER::VLPIS));
+    expect(
+        "GICR_TYPER.VLPIS, which decides the stride",
+        "",
+        at,
+        Rule::Exactly(wide.into()),
+        virtual_lpis,
+    )?;
+    if cpu.propbaser != 0 {
+        let lpis = typer.map(|typer| typer.read(GICR_TYPER::PLPIS));
+        expect("GICR_TYPER.PLPIS", "", at, Rule::Exactly(1), lpis)?;
+    }
+    Ok(())
+}
+
+fn translation_service(its: &Its) -> Verdict {
+    let at = Some(its.base);
+    let typer = probe::read64(its.base.offset(gits::TYPER as u64));
+    let typer = typer.map(LocalRegisterCopy::<u64, GITS_TYPER::Register>::new);
+    let direct = u64::from(PLAN.board.direct_injection);
+    let virtual_lpis = typer.map(|typer| typer.read(GITS_TYPER::Virtual));
+    expect("GITS_TYPER.Virtual of the ITS", "", at, Rule::AtLeast(direct), virtual_lpis)?;
+    let devices = typer.map(|typer| typer.read(GITS_TYPER::Devbits).wrapping_add(1));
+    expect(
+        "DeviceID bits in GITS_TYPER",
+        "",
+        at,
+        Rule::AtLeast(its.device_id_bits.into()),
+        devices,
+    )?;
+    let events = typer.map(|typer| typer.read(GITS_TYPER::IDbits).wrapping_add(1));
+    expect("EventID bits in GITS_TYPER", "", at, Rule::AtLeast(its.event_id_bits.into()), events)?;
+    let entry = typer.map(|typer| typer.read(GITS_TYPER::ITTEntrySize).wrapping_add(1));
+    expect(
+        "bytes of an ITT entry in GITS_TYPER",
+        "",
+        at,
+        Rule::Exactly(its.entry_bytes.into()),
+        entry,
+    )?;
+    for baser in its.basers {
+        let offset = gits::BASER as u64 + 8 * u64::from(baser.index);
+        let kind = probe::read64(its.base.offset(offset)).map(|value| value >> 56 & 7);
+        expect(
+            "GITS_BASER type",
+            "",
+            Some(its.base.offset(offset)),
+            Rule::Exactly(baser.kind.into()),
+            kind,
+        )?;
+    }
+    Ok(())
+}
+
+/// Firmware would not start a CPU that the plan uses; `answer` is PSCI's.
+pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
+    Difference {
+        what: "PSCI CPU_ON of the CPU with this redistributor",
+        name: "",
+        at: Some(cpu.redistributor),
+        rule: Rule::Exactly(0),
+        found: Some(answer as u64),
+    }
+}
