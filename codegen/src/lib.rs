@@ -3,10 +3,14 @@
 //! `load` reads a system and resolves its names, `check` judges it; both report with [`diag`].
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod check;
 pub mod diag;
+pub mod emit;
+pub mod image;
 mod load;
 pub mod model;
+pub mod plan;
 pub mod schema;
 pub mod units;
 pub mod run;

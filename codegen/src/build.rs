@@ -1,0 +1,84 @@
+//! What a build script of the EL2 image calls: from a system's TOML to the files that the image includes.
+//!
+//! Written to the output directory: `plan.rs`, `plan.ld`, `tables.bin`, `payload-N.bin`. A file whose content has not
+//! changed is left alone. Nothing in them depends on where the directory is, on the time, or on the machine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::diag::Report;
+use crate::image::Payloads;
+use crate::model::System;
+use crate::plan::{self, Decided};
+use crate::{check, emit};
+
+/// Why nothing, or not everything, was emitted.
+#[derive(Debug)]
+pub enum EmitError {
+    /// The system has errors.
+    System(Report),
+    /// A file could not be written.
+    Write { path: PathBuf, error: io::Error },
+}
+
+/// What was emitted, and from what.
+#[derive(Debug)]
+pub struct Emitted {
+    pub plan: Decided,
+    /// Every file that was read: the build runs again when one changes.
+    pub inputs: Vec<PathBuf>,
+}
+
+/// Reads, checks and plans the system at `system`, whose Rust partitions are in `payloads` as PACKAGE.elf, and writes
+/// the image's generated files to `out`.
+pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitError> {
+    let system = crate::load(system).map_err(EmitError::System)?;
+    let (plan, files) = decide(&system, payloads).map_err(EmitError::System)?;
+    write_all(&plan, out)?;
+    let mut inputs: Vec<PathBuf> = system.sources.iter().map(|source| source.path.clone()).collect();
+    inputs.extend(files);
+    Ok(Emitted { plan, inputs })
+}
+
+/// Checks and plans a loaded system; the payload files that were read come with the plan.
+pub fn decide(system: &System, payloads: &Path) -> Result<(Decided, Vec<PathBuf>), Report> {
+    let report = check::run(system);
+    if report.has_errors() {
+        return Err(report);
+    }
+    let payloads = Payloads::read(system, payloads)?;
+    Ok((plan::make(system, &payloads)?, payloads.files))
+}
+
+/// Writes a plan's generated files.
+pub fn write_all(plan: &Decided, out: &Path) -> Result<(), EmitError> {
+    write(out, "plan.rs", emit::tables::file(plan).as_bytes())?;
+    write(out, "plan.ld", emit::link::fragment(plan).as_bytes())?;
+    write(out, "tables.bin", &plan.hypervisor.tables_bin)?;
+    for (n, blob) in emit::blobs(plan).into_iter().enumerate() {
+        write(out, &format!("payload-{n}.bin"), blob)?;
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to `name` in `directory`, unless they are there already.
+pub fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), EmitError> {
+    let path = directory.join(name);
+    if std::fs::read(&path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(&path, bytes))
+        .map_err(|error| EmitError::Write { path, error })
+}
+
+impl std::fmt::Display for EmitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System(report) => f.write_str(&report.render(false)),
+            Self::Write { path, error } => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for EmitError {}

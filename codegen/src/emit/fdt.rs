@@ -1,0 +1,316 @@
+//! A VM's device tree, as docs/guest-abi.md describes it.
+//!
+//! Bindings are those of the devicetree specification 0.4 and of Linux for `arm,gic-v3`, `arm,pl011`, `arm,armv8-timer`,
+//! `arm,psci` and `pci-host-ecam-generic`. Addresses and sizes have two cells everywhere but in /cpus and on PCI.
+
+use vm_fdt::{Error, FdtWriter};
+
+use crate::model::{DeviceKind, System};
+use crate::plan::{Decided, MmioKind, Vm};
+
+const PHANDLE_GIC: u32 = 1;
+const PHANDLE_CLOCK: u32 = 2;
+const PHANDLE_ITS: u32 = 3;
+/// Interrupt specifier: type, number, flags.
+const SPI: u32 = 0;
+const PPI: u32 = 1;
+const EDGE_RISING: u32 = 1;
+const LEVEL_HIGH: u32 = 4;
+/// PPIs that the timer's binding wants to see before and after the virtual one: secure and non-secure physical, hypervisor.
+const TIMER_PPIS: [u32; 2] = [29, 30];
+const FRAME: u64 = 64 << 10;
+
+type Result<T = ()> = std::result::Result<T, Error>;
+
+/// The blob of VM number `vm`.
+pub fn tree(system: &System, plan: &Decided, vm: usize) -> Result<Vec<u8>> {
+    let mut tree = Tree {
+        fdt: FdtWriter::new()?,
+        system,
+        plan,
+        vm: &plan.vms[vm],
+        number: vm,
+    };
+    tree.all()?;
+    tree.fdt.finish()
+}
+
+struct Tree<'a> {
+    fdt: FdtWriter,
+    system: &'a System,
+    plan: &'a Decided,
+    vm: &'a Vm,
+    number: usize,
+}
+
+impl Tree<'_> {
+    fn all(&mut self) -> Result {
+        let root = self.fdt.begin_node("")?;
+        self.cells(2, 2)?;
+        self.fdt.property_string("compatible", "bulkhead,vm")?;
+        self.fdt.property_string("model", &format!("{}/{}", self.plan.system, self.vm.name))?;
+        self.fdt.property_u32("interrupt-parent", PHANDLE_GIC)?;
+        self.chosen()?;
+        self.memory()?;
+        self.cpus()?;
+        self.psci()?;
+        self.timer()?;
+        self.gic()?;
+        self.clock()?;
+        self.uart()?;
+        self.pcie()?;
+        self.platform()?;
+        self.bulkhead()?;
+        self.fdt.end_node(root)
+    }
+
+    fn cells(&mut self, address: u32, size: u32) -> Result {
+        self.fdt.property_u32("#address-cells", address)?;
+        self.fdt.property_u32("#size-cells", size)
+    }
+
+    fn mmio(&self, kind: MmioKind) -> Option<(u64, u64)> {
+        let region = self.vm.mmio.iter().find(|region| region.kind == kind)?;
+        Some((region.base.0, region.bytes))
+    }
+
+    fn chosen(&mut self) -> Result {
+        let node = self.fdt.begin_node("chosen")?;
+        if let Some(arguments) = &self.vm.arguments {
+            self.fdt.property_string("bootargs", arguments)?;
+        }
+        if let Some((base, _)) = self.mmio(MmioKind::Uart) {
+            self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
+        }
+        if let Some(initrd) = self.vm.initrd {
+            self.fdt.property_u64("linux,initrd-start", initrd.base.0)?;
+            self.fdt.property_u64("linux,initrd-end", initrd.base.0 + initrd.bytes)?;
+        }
+        self.fdt.end_node(node)
+    }
+
+    fn memory(&mut self) -> Result {
+        for piece in &self.vm.memory {
+            let node = self.fdt.begin_node(&format!("memory@{:x}", piece.ipa.0))?;
+            self.fdt.property_string("device_type", "memory")?;
+            self.fdt.property_array_u64("reg", &[piece.ipa.0, piece.bytes])?;
+            self.fdt.end_node(node)?;
+        }
+        Ok(())
+    }
+
+    fn cpus(&mut self) -> Result {
+        let cpus = self.fdt.begin_node("cpus")?;
+        self.cells(1, 0)?;
+        for number in 0..self.vm.vpe_count as u32 {
+            let node = self.fdt.begin_node(&format!("cpu@{number:x}"))?;
+            self.fdt.property_string("device_type", "cpu")?;
+            self.fdt.property_string("compatible", "arm,armv8")?;
+            self.fdt.property_string("enable-method", "psci")?;
+            self.fdt.property_u32("reg", number)?;
+            self.fdt.end_node(node)?;
+        }
+        self.fdt.end_node(cpus)
+    }
+
+    fn psci(&mut self) -> Result {
+        let node = self.fdt.begin_node("psci")?;
+        self.compatible(&["arm,psci-1.0", "arm,psci-0.2"])?;
+        self.fdt.property_string("method", "hvc")?;
+        self.fdt.end_node(node)
+    }
+
+    fn compatible(&mut self, names: &[&str]) -> Result {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        self.fdt.property_string_list("compatible", names)
+    }
+
+    fn timer(&mut self) -> Result {
+        let node = self.fdt.begin_node("timer")?;
+        self.fdt.property_string("compatible", "arm,armv8-timer")?;
+        let board = &self.plan.board;
+        let [secure, physical] = TIMER_PPIS;
+        let interrupts: Vec<u32> = [secure, physical, board.virtual_ppi, board.hypervisor_ppi]
+            .into_iter()
+            .flat_map(|intid| [PPI, intid - 16, LEVEL_HIGH])
+            .collect();
+        self.fdt.property_array_u32("interrupts", &interrupts)?;
+        self.fdt.property_null("always-on")?;
+        self.fdt.end_node(node)
+    }
+
+    fn gic(&mut self) -> Result {
+        let frames = [self.mmio(MmioKind::Distributor), self.mmio(MmioKind::Redistributors)];
+        let reg: Vec<u64> = frames.into_iter().flatten().flat_map(|(base, bytes)| [base, bytes]).collect();
+        let name = format!("interrupt-controller@{:x}", self.plan.board.distributor.0);
+        let node = self.fdt.begin_node(&name)?;
+        self.fdt.property_string("compatible", "arm,gic-v3")?;
+        self.fdt.property_array_u64("reg", &reg)?;
+        self.fdt.property_null("interrupt-controller")?;
+        self.fdt.property_u32("#interrupt-cells", 3)?;
+        self.cells(2, 2)?;
+        self.fdt.property_null("ranges")?;
+        self.fdt.property_phandle(PHANDLE_GIC)?;
+        if let Some((base, _)) = self.mmio(MmioKind::Its) {
+            let its = self.fdt.begin_node(&format!("msi-controller@{base:x}"))?;
+            self.fdt.property_string("compatible", "arm,gic-v3-its")?;
+            self.fdt.property_array_u64("reg", &[base, 2 * FRAME])?;
+            self.fdt.property_null("msi-controller")?;
+            self.fdt.property_u32("#msi-cells", 1)?;
+            self.fdt.property_phandle(PHANDLE_ITS)?;
+            self.fdt.end_node(its)?;
+        }
+        self.fdt.end_node(node)
+    }
+
+    /// The clock that PrimeCell bindings insist on.
+    fn clock(&mut self) -> Result {
+        let node = self.fdt.begin_node("apb-pclk")?;
+        self.fdt.property_string("compatible", "fixed-clock")?;
+        self.fdt.property_u32("#clock-cells", 0)?;
+        self.fdt.property_u32("clock-frequency", 24_000_000)?;
+        self.fdt.property_string("clock-output-names", "clk24mhz")?;
+        self.fdt.property_phandle(PHANDLE_CLOCK)?;
+        self.fdt.end_node(node)
+    }
+
+    fn uart(&mut self) -> Result {
+        let Some((base, bytes)) = self.mmio(MmioKind::Uart) else {
+            return Ok(());
+        };
+        let node = self.fdt.begin_node(&format!("pl011@{base:x}"))?;
+        self.compatible(&["arm,pl011", "arm,primecell"])?;
+        self.fdt.property_array_u64("reg", &[base, bytes])?;
+        if let Some(intid) = self.vm.uart_intid {
+            self.fdt.property_array_u32("interrupts", &[SPI, intid - 32, LEVEL_HIGH])?;
+        }
+        self.fdt.property_array_u32("clocks", &[PHANDLE_CLOCK, PHANDLE_CLOCK])?;
+        self.fdt.property_string_list("clock-names", vec!["uartclk".into(), "apb_pclk".into()])?;
+        self.fdt.end_node(node)
+    }
+
+    fn pcie(&mut self) -> Result {
+        for (host, pcie) in self.system.board.pcie.iter().enumerate() {
+            let base = pcie.ecam.start();
+            let region = self.vm.mmio.iter().find(|region| region.base.0 == base);
+            let Some(region) = region.filter(|region| region.kind == MmioKind::PciConfig) else {
+                continue;
+            };
+            let bytes = region.bytes;
+            let node = self.fdt.begin_node(&format!("pcie@{base:x}"))?;
+            self.fdt.property_string("compatible", "pci-host-ecam-generic")?;
+            self.fdt.property_string("device_type", "pci")?;
+            self.fdt.property_array_u64("reg", &[base, bytes])?;
+            let first = u32::from(pcie.first_bus.value);
+            let last = first + (bytes >> 20) as u32 - 1;
+            self.fdt.property_array_u32("bus-range", &[first, last])?;
+            self.cells(3, 2)?;
+            let mut ranges = Vec::new();
+            for window in self.vm.windows.iter().filter(|window| window.host == host) {
+                // phys.hi: 32-bit or 64-bit memory space, not prefetchable.
+                let space: u32 = if window.wide { 0x0300_0000 } else { 0x0200_0000 };
+                let words = [window.base.0, window.base.0, window.bytes];
+                ranges.push(space);
+                ranges.extend(words.iter().flat_map(|word| [(word >> 32) as u32, *word as u32]));
+            }
+            self.fdt.property_array_u32("ranges", &ranges)?;
+            self.fdt.property_null("dma-coherent")?;
+            if self.mmio(MmioKind::Its).is_some() {
+                let map = [0, PHANDLE_ITS, pcie.device_id_base, 0x1_0000];
+                self.fdt.property_array_u32("msi-map", &map)?;
+            }
+            self.fdt.end_node(node)?;
+        }
+        Ok(())
+    }
+
+    fn platform(&mut self) -> Result {
+        for used in &self.system.vms[self.number].devices {
+            let device = &self.system.board.devices[used.device.value];
+            let DeviceKind::Platform { compatible, regions, intids } = &device.kind else {
+                continue;
+            };
+            let unit = regions.first().map_or(0, |region| region.start());
+            let node = self.fdt.begin_node(&format!("{}@{unit:x}", device.name.value))?;
+            let primecell = compatible.value.starts_with("arm,pl");
+            if primecell {
+                self.compatible(&[&compatible.value, "arm,primecell"])?;
+                self.fdt.property_u32("clocks", PHANDLE_CLOCK)?;
+                self.fdt.property_string("clock-names", "apb_pclk")?;
+            } else {
+                self.compatible(&[&compatible.value])?;
+            }
+            let reg: Vec<u64> = regions.iter().flat_map(|region| [region.start(), region.size.value]).collect();
+            self.fdt.property_array_u64("reg", &reg)?;
+            let interrupts: Vec<u32> = intids
+                .iter()
+                .flat_map(|irq| {
+                    let level = irq.trigger == crate::model::Trigger::Level;
+                    [SPI, irq.intid.value - 32, if level { LEVEL_HIGH } else { EDGE_RISING }]
+                })
+                .collect();
+            if !interrupts.is_empty() {
+                self.fdt.property_array_u32("interrupts", &interrupts)?;
+            }
+            self.fdt.end_node(node)?;
+        }
+        Ok(())
+    }
+
+    /// What has no binding of its own: docs/guest-abi.md.
+    fn bulkhead(&mut self) -> Result {
+        let node = self.fdt.begin_node("bulkhead")?;
+        self.fdt.property_string("compatible", "bulkhead,system")?;
+        self.fdt.property_string("system", &self.plan.system)?;
+        self.fdt.property_string("vm", &self.vm.name)?;
+        self.events()?;
+        self.channels()?;
+        self.fdt.end_node(node)
+    }
+
+    fn events(&mut self) -> Result {
+        let vpes = self.vm.first_vpe..self.vm.first_vpe + self.vm.vpe_count;
+        let Some(its) = &self.plan.its else { return Ok(()) };
+        let own = its.events.iter().filter(|event| !event.channel && vpes.contains(&event.vpe));
+        let own: Vec<_> = own.cloned().collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        // GITS_TRANSLATER, in the frame after the control frame (IHI 0069, 12.19).
+        self.fdt.property_u64("its-translater", its.base.0 + FRAME + 0x40)?;
+        let events = self.fdt.begin_node("events")?;
+        for (n, event) in own.iter().enumerate() {
+            let node = self.fdt.begin_node(&format!("event@{n:x}"))?;
+            self.fdt.property_u32("device-id", event.device)?;
+            self.fdt.property_u32("event-id", event.event)?;
+            self.fdt.property_u32("vintid", event.vintid)?;
+            self.fdt.property_u32("vpe", (event.vpe - self.vm.first_vpe) as u32)?;
+            self.fdt.property_string("device", &event.source)?;
+            self.fdt.end_node(node)?;
+        }
+        self.fdt.end_node(events)
+    }
+
+    fn channels(&mut self) -> Result {
+        let ends = self.plan.vm_channel_ends(self.vm).to_vec();
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let channels = self.fdt.begin_node("channels")?;
+        self.cells(2, 2)?;
+        for (index, end) in ends.iter().enumerate() {
+            let node = self.fdt.begin_node(&format!("channel@{index:x}"))?;
+            self.fdt.property_string("compatible", "bulkhead,channel")?;
+            self.fdt.property_string("channel-name", &end.name)?;
+            self.fdt.property_array_u64("reg", &[end.ipa.0, end.bytes])?;
+            self.fdt.property_u32("index", index as u32)?;
+            self.fdt.property_u32("vintid", end.vintid)?;
+            self.fdt.property_string("role", end.role)?;
+            if !end.writable {
+                self.fdt.property_null("read-only")?;
+            }
+            self.fdt.end_node(node)?;
+        }
+        self.fdt.end_node(channels)
+    }
+}

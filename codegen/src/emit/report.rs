@@ -1,0 +1,253 @@
+//! plan.txt and plan.json: the plan for people and for programs.
+
+use std::fmt::{self, Display, Write};
+
+use crate::plan::{Decided, EventRoute, MmioKind, Vm};
+
+/// The plan as JSON, every field by its name.
+pub fn json(plan: &Decided) -> String {
+    match serde_json::to_string_pretty(plan) {
+        Ok(text) => text + "\n",
+        // Only maps with keys other than strings fail; there are none.
+        Err(error) => format!("{{\"error\": \"{error}\"}}\n"),
+    }
+}
+
+/// The plan as text.
+pub fn text(plan: &Decided) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = Report { plan }.write(&mut out);
+    out
+}
+
+/// A table with aligned columns.
+#[derive(Default)]
+struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new(head: &[&str]) -> Self {
+        Self {
+            rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()],
+        }
+    }
+
+    fn row(&mut self, cells: &[&dyn Display]) {
+        self.rows.push(cells.iter().map(ToString::to_string).collect());
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let mut line = String::from("  ");
+            for (cell, width) in row.iter().zip(&widths) {
+                write!(line, "{cell:width$}  ")?;
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// "2 MiB", "64 KiB" or "512 B".
+pub fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    for (shift, unit) in units {
+        if bytes > 0 && bytes % (1 << shift) == 0 {
+            return format!("{} {unit}", bytes >> shift);
+        }
+    }
+    format!("{bytes} B")
+}
+
+fn range(base: u64, bytes: u64) -> String {
+    format!("{base:#012x}..{:#012x}", base + bytes)
+}
+
+struct Report<'a> {
+    plan: &'a Decided,
+}
+
+impl Report<'_> {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let plan = self.plan;
+        writeln!(out, "System {} on {}: {}", plan.system, plan.board.name, plan.description)?;
+        writeln!(out, "plan {:016x}", plan.digest.0)?;
+        self.memory(out)?;
+        self.cpus(out)?;
+        for vm in &plan.vms {
+            self.vm(vm, out)?;
+        }
+        self.routes(out)?;
+        self.lines(out)?;
+        self.script(out)?;
+        self.kept(out)
+    }
+
+    fn memory(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\nPhysical memory")?;
+        let mut table = Table::new(&["range", "size", "owner", "what"]);
+        for area in &self.plan.memory_map {
+            table.row(&[&range(area.base.0, area.bytes), &size(area.bytes), &area.owner, &area.what]);
+        }
+        table.write(out)
+    }
+
+    fn cpus(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\nCPUs")?;
+        let mut table = Table::new(&["CPU", "MPIDR", "redistributor", "runs", "doorbell", "residency"]);
+        for cpu in &self.plan.cpus {
+            let name = cpu.vpe.map_or("nothing".into(), |vpe| self.plan.vpe_name(vpe));
+            let tables = cpu.vpe.and_then(|vpe| self.plan.vpes[vpe].tables);
+            let doorbell = tables.map_or("-".into(), |tables| format!("LPI {}", tables.doorbell));
+            let residency = match tables {
+                Some(tables) => format!("vPE {}, pending table {}", cpu.vpe.unwrap_or(0), tables.pending),
+                None => "never: no vLPI can reach it".into(),
+            };
+            let residency = if cpu.vpe.is_some() { residency } else { "-".into() };
+            table.row(&[&cpu.name, &cpu.mpidr, &cpu.redistributor, &name, &doorbell, &residency]);
+        }
+        table.write(out)
+    }
+
+    fn vm(&self, vm: &Vm, out: &mut String) -> fmt::Result {
+        writeln!(
+            out,
+            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}",
+            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault
+        )?;
+        let mut table = Table::new(&["guest address", "size", "is", "how"]);
+        let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
+        for piece in &vm.memory {
+            rows.push((piece.ipa.0, piece.bytes, format!("memory at {}", piece.pa), "direct"));
+        }
+        for region in &vm.mmio {
+            let (what, how) = match region.kind {
+                MmioKind::Distributor => ("distributor", "emulated"),
+                MmioKind::Redistributors => ("redistributors", "emulated"),
+                MmioKind::Its => ("ITS", "emulated"),
+                MmioKind::Uart => ("UART", "emulated"),
+                MmioKind::PciConfig => ("PCIe configuration", "filtered"),
+            };
+            rows.push((region.base.0, region.bytes, what.into(), how));
+        }
+        for region in &vm.registers {
+            rows.push((region.base.0, region.bytes, format!("registers of {}", region.name), "direct"));
+        }
+        for function in self.plan.vm_functions(vm) {
+            for bar in &function.bars {
+                rows.push((bar.base.0, bar.bytes, format!("BAR {} of {}", bar.index, function.name), "direct"));
+            }
+        }
+        for end in self.plan.vm_channel_ends(vm) {
+            let how = if end.writable { "direct" } else { "direct, read only" };
+            rows.push((end.ipa.0, end.bytes, format!("channel {} at {}", end.name, end.pa), how));
+        }
+        rows.sort_by_key(|row| row.0);
+        for (base, bytes, what, how) in rows {
+            table.row(&[&range(base, bytes), &size(bytes), &what, &how]);
+        }
+        table.write(out)?;
+        let mut table = Table::new(&["loaded", "at", "bytes", "cleared after"]);
+        for load in &vm.loads {
+            table.row(&[&load.what, &range(load.ipa.0, load.bytes + load.clear), &load.bytes, &load.clear]);
+        }
+        table.write(out)
+    }
+
+    fn routes(&self, out: &mut String) -> fmt::Result {
+        let Some(its) = &self.plan.its else {
+            return writeln!(out, "\nEvents: none, the ITS is not used");
+        };
+        writeln!(out, "\nEvents: delivered by the GIC, no exit")?;
+        let mut table = Table::new(&["source", "DeviceID", "EventID", "vINTID", "vPE", "while not resident"]);
+        let name = |event: &EventRoute| match event.channel {
+            true => format!("channel {}", event.source),
+            false => event.source.clone(),
+        };
+        for event in &its.events {
+            let doorbell = match self.plan.vpes[event.vpe].tables {
+                Some(tables) => {
+                    let cpu = &self.plan.cpus[self.plan.vpes[event.vpe].cpu].name;
+                    format!("doorbell LPI {} on {cpu}", tables.doorbell)
+                }
+                None => "lost".into(),
+            };
+            let vpe = self.plan.vpe_name(event.vpe);
+            table.row(&[&name(event), &event.device, &event.event, &event.vintid, &vpe, &doorbell]);
+        }
+        table.write(out)
+    }
+
+    /// SPIs.
+    fn lines(&self, out: &mut String) -> fmt::Result {
+        let mut table = Table::new(&["INTID", "trigger", "source", "vPE"]);
+        let mut any = false;
+        if let Some(intid) = self.plan.board.uart_intid {
+            let cpu = &self.plan.cpus[self.plan.console_cpu].name;
+            table.row(&[&intid, &"level", &"console", &format!("hypervisor on {cpu}")]);
+            any = true;
+        }
+        for (n, route) in self.plan.spis.iter().enumerate() {
+            if let Some(route) = route {
+                let vpe = self.plan.vpe_name(self.plan.vms[route.vm].first_vpe + route.vpe);
+                let trigger = if route.edge { "edge" } else { "level" };
+                table.row(&[&(n + 32), &trigger, &route.source, &vpe]);
+                any = true;
+            }
+        }
+        if !any {
+            return Ok(());
+        }
+        writeln!(out, "\nSPIs: delivered by list registers, one exit each")?;
+        table.write(out)
+    }
+
+    fn script(&self, out: &mut String) -> fmt::Result {
+        let Some(its) = &self.plan.its else { return Ok(()) };
+        writeln!(out, "\nITS at {}: registers", its.base)?;
+        for baser in &its.basers {
+            writeln!(out, "  GITS_BASER{} = {:#018x}", baser.index, baser.value.0)?;
+        }
+        writeln!(out, "  GITS_CBASER = {:#018x}", its.cbaser.0)?;
+        writeln!(out, "\nITS script: {} commands at boot, none later", its.script.len())?;
+        let mut table = Table::default();
+        for (n, line) in its.script.iter().enumerate() {
+            let words = line.words.map(|word| format!("{:016x}", word.0)).join(" ");
+            table.row(&[&format!("{n:3}"), &words, &line.text]);
+        }
+        table.write(out)
+    }
+
+    fn kept(&self, out: &mut String) -> fmt::Result {
+        let own = &self.plan.hypervisor;
+        writeln!(out, "\nThe hypervisor's memory: {} kept, {} for payload copies", size(own.kept), size(own.payloads_bytes))?;
+        let mut table = Table::new(&["range", "size", "what"]);
+        let code = format!("code, data, {} stacks of {}", own.stacks, size(own.stack_bytes));
+        table.row(&[&range(own.base.0, own.room), &size(own.room), &code]);
+        for item in &own.items {
+            table.row(&[&range(item.base.0, item.bytes), &size(item.bytes), &item.name]);
+        }
+        table.row(&[&range(own.payloads.0, own.payloads_bytes), &size(own.payloads_bytes), &"payload copies"]);
+        table.write(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_people_write_them() {
+        for (bytes, text) in [(0, "0 B"), (512, "512 B"), (6 << 10, "6 KiB"), (64 << 20, "64 MiB"), (3 << 30, "3 GiB")] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}

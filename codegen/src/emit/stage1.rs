@@ -1,0 +1,91 @@
+//! EL2's own tables: every address means itself.
+//!
+//! RAM that the plan uses is Normal write-back; registers are Device-nGnRE. All is read-write and never executable: the
+//! 2 MiB that hold the code are mapped page by page, and boot turns text into read-execute and constants into
+//! read-only there, before it switches translation on. Registers are mapped in blocks of 2 MiB, which may reach past
+//! them; EL2 touches only what the plan names, and the tables stay small.
+
+use std::ops::Range;
+
+use ::plan::translation::{EL2_ATTR_DEVICE, EL2_ATTR_NORMAL};
+
+use super::translation::{Refused, Tree};
+
+const BLOCK: u64 = 2 << 20;
+/// AttrIndx 4:2.
+const fn attr(index: u64) -> u64 {
+    index << 2
+}
+/// AP 7:6 = 0b01: read and write; bit 6 is RES1 where there is no EL0 (DDI 0487, D8.4).
+const READ_WRITE: u64 = 1 << 6;
+const SH_INNER: u64 = 0b11 << 8;
+const ACCESSED: u64 = 1 << 10;
+const XN: u64 = 1 << 54;
+
+const RAM: u64 = attr(EL2_ATTR_NORMAL) | READ_WRITE | SH_INNER | ACCESSED | XN;
+const REGISTERS: u64 = attr(EL2_ATTR_DEVICE) | READ_WRITE | ACCESSED | XN;
+
+/// Tables that map `ram` and `registers` to themselves; the 2 MiB from `image` on in pages.
+pub fn tables(
+    image: u64,
+    ram: &[Range<u64>],
+    registers: &[Range<u64>],
+) -> Result<Tree, Refused> {
+    let mut tree = Tree::default();
+    for page in (image..image + BLOCK).step_by(4096) {
+        tree.map(page, page, 4096, RAM)?;
+    }
+    let code = image..image + BLOCK;
+    for range in blocks(ram) {
+        for part in [
+            range.start..range.end.min(code.start),
+            range.start.max(code.end)..range.end,
+        ] {
+            if part.start < part.end {
+                tree.map(part.start, part.start, part.end - part.start, RAM)?;
+            }
+        }
+    }
+    for range in blocks(registers) {
+        tree.map(range.start, range.start, range.end - range.start, REGISTERS)?;
+    }
+    Ok(tree)
+}
+
+/// `ranges` widened to whole blocks, sorted, those that touch made one.
+fn blocks(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut wide: Vec<_> = ranges
+        .iter()
+        .map(|range| range.start / BLOCK * BLOCK..range.end.next_multiple_of(BLOCK))
+        .collect();
+    wide.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in wide {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ram_by_blocks_code_by_pages() {
+        let tree = tables(
+            0x4020_0000,
+            &[0x4020_0000..0x4060_0000, 0x4060_0000..0x4080_0000],
+            &[0x0900_0000..0x0900_1000],
+        )
+        .unwrap();
+        assert_eq!(tree.walk(0x4020_1000), Some((0x4020_1000, 0x0040_0000_4020_1747)));
+        assert_eq!(tree.walk(0x4070_0000), Some((0x4070_0000, 0x0040_0000_4060_0745)));
+        assert_eq!(tree.walk(0x0900_0018), Some((0x0900_0018, 0x0040_0000_0900_0441)));
+        assert_eq!(tree.walk(0x4000_0000), None);
+        assert!(tree.level3(0x4020_0000).is_some());
+        assert!(tree.level3(0x4040_0000).is_none());
+    }
+}

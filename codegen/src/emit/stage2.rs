@@ -1,0 +1,95 @@
+//! Stage-2 tables of a VM.
+//!
+//! RAM is Normal write-back, inner shareable, read, write and execute; device registers are Device-nGnRE and never
+//! executable; a read-only channel is what RAM is, without write (DDI 0487, D8.6 stage 2 attributes). Nothing else is
+//! mapped: an emulated region faults on purpose.
+
+use super::translation::{Refused, Tree};
+
+/// MemAttr 5:2.
+const MEMATTR_NORMAL_WB: u64 = 0b1111 << 2;
+const MEMATTR_DEVICE_NGNRE: u64 = 0b0001 << 2;
+/// S2AP 7:6.
+const S2AP_READ: u64 = 0b01 << 6;
+const S2AP_READ_WRITE: u64 = 0b11 << 6;
+/// SH 9:8.
+const SH_INNER: u64 = 0b11 << 8;
+/// AF: the hypervisor never takes an access flag fault.
+const ACCESSED: u64 = 1 << 10;
+/// XN 54:53 = 0b10: nobody executes.
+const XN: u64 = 1 << 54;
+
+/// What a range is to the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Ram,
+    SharedReadWrite,
+    SharedReadOnly,
+    Device,
+}
+
+impl Access {
+    const fn attributes(self) -> u64 {
+        match self {
+            Self::Ram => MEMATTR_NORMAL_WB | S2AP_READ_WRITE | SH_INNER | ACCESSED,
+            Self::SharedReadWrite => MEMATTR_NORMAL_WB | S2AP_READ_WRITE | SH_INNER | ACCESSED | XN,
+            Self::SharedReadOnly => MEMATTR_NORMAL_WB | S2AP_READ | SH_INNER | ACCESSED | XN,
+            Self::Device => MEMATTR_DEVICE_NGNRE | S2AP_READ_WRITE | ACCESSED | XN,
+        }
+    }
+}
+
+/// A VM's address space.
+#[derive(Clone, Debug, Default)]
+pub struct Stage2 {
+    pub tree: Tree,
+}
+
+impl Stage2 {
+    pub fn map(&mut self, ipa: u64, pa: u64, bytes: u64, access: Access) -> Result<(), Refused> {
+        self.tree.map(ipa, pa, bytes, access.attributes())
+    }
+}
+
+/// VTCR_EL2: 39-bit IPAs, 4 KiB granule, walks begin at level 1, write-back and inner shareable walks, 40-bit PAs.
+///
+/// The physical size must not be below the IPA size, and no 64-bit board with a GICv3 has fewer than 40 bits.
+pub const VTCR: u64 = 25 // T0SZ 5:0
+    | 1 << 6 // SL0 7:6: level 1
+    | 1 << 8 // IRGN0 9:8: write-back, allocate
+    | 1 << 10 // ORGN0 11:10: the same
+    | 3 << 12 // SH0 13:12: inner shareable
+    | 0b010 << 16 // PS 18:16: 40 bits
+    | 1 << 31; // RES1
+
+/// VTTBR_EL2: VMID 63:48, root 47:1; CnP clear.
+pub const fn vttbr(vmid: u16, root: u64) -> u64 {
+    (vmid as u64) << 48 | root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_as_the_manual_draws_them() {
+        let mut space = Stage2::default();
+        for (ipa, access) in [
+            (0x4000_0000, Access::Ram),
+            (0x4020_0000, Access::SharedReadOnly),
+            (0x4040_0000, Access::Device),
+        ] {
+            space.map(ipa, ipa, 0x20_0000, access).unwrap();
+        }
+        let leaf = |ipa| space.tree.walk(ipa).unwrap().1;
+        assert_eq!(leaf(0x4000_0000), 0x0000_0000_4000_07fd);
+        assert_eq!(leaf(0x4020_0000), 0x0040_0000_4020_077d);
+        assert_eq!(leaf(0x4040_0000), 0x0040_0000_4040_04c5);
+    }
+
+    #[test]
+    fn registers() {
+        assert_eq!(VTCR, 0x8002_3559);
+        assert_eq!(vttbr(3, 0x4022_0000), 0x0003_0000_4022_0000);
+    }
+}

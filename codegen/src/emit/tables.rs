@@ -1,0 +1,302 @@
+//! plan.rs: the plan as constants of the `plan` crate's types.
+//!
+//! There is no logic in it. Payload copies are statics of section `.payload`, so that they stay out of the room for code;
+//! the attribute that says so is the only thing in the file that counts as unsafe.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::its;
+use crate::plan::{Board, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe};
+
+const HEAD: &str = "// Generated from the system's TOML; `bulkhead plan` shows the same for people.\n\n";
+
+/// The file.
+pub fn file(plan: &Decided) -> String {
+    match syn::parse2(tokens(plan)) {
+        Ok(file) => format!("{HEAD}{}", prettyplease::unparse(&file)),
+        // What `quote!` made above parses; should it not, the compiler's message is better than none.
+        Err(_) => tokens(plan).to_string(),
+    }
+}
+
+/// A literal in base 16.
+pub fn hex(value: Hex) -> TokenStream {
+    let text = format!("{:#x}", value.0);
+    match text.parse() {
+        Ok(tokens) => tokens,
+        Err(_) => {
+            let literal = Literal::u64_unsuffixed(value.0);
+            quote!(#literal)
+        }
+    }
+}
+
+pub fn pa(value: Hex) -> TokenStream {
+    let value = hex(value);
+    quote!(plan::Pa::new(#value))
+}
+
+fn ipa(value: Hex) -> TokenStream {
+    let value = hex(value);
+    quote!(plan::Ipa::new(#value))
+}
+
+fn span(span: Span) -> TokenStream {
+    let (base, bytes) = (pa(span.base), span.bytes);
+    quote!((#base, #bytes))
+}
+
+fn option<T>(value: Option<T>, tokens: impl Fn(T) -> TokenStream) -> TokenStream {
+    match value.map(tokens) {
+        None => quote!(None),
+        Some(tokens) => quote!(Some(#tokens)),
+    }
+}
+
+fn tokens(plan: &Decided) -> TokenStream {
+    let Decided { system, escape, .. } = plan;
+    let digest = hex(plan.digest);
+    let board = board(&plan.board);
+    let cpus = plan.cpus.iter().map(cpu);
+    let vms = plan.vms.iter().map(vm);
+    let vpes = plan.vpes.iter().map(vpe);
+    let its = its::option(plan);
+    let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
+    let functions = plan.functions.iter().map(function);
+    let ends = plan.channel_ends.iter().map(channel_end);
+    let cleared = plan.hypervisor.cleared.iter().map(|&range| span(range));
+    let (focus, console_cpu) = (plan.focus as u16, plan.console_cpu as u16);
+    let when_all_off = if plan.power_off { quote!(PowerOff) } else { quote!(Stay) };
+    let payloads = payloads(plan);
+    let (vm_count, vpe_count, cpu_count) = (plan.vms.len(), plan.vpes.len(), plan.cpus.len());
+    quote! {
+        pub const VM_COUNT: usize = #vm_count;
+        pub const VPE_COUNT: usize = #vpe_count;
+        pub const CPU_COUNT: usize = #cpu_count;
+
+        pub static PLAN: plan::Plan = plan::Plan {
+            system: #system,
+            digest: #digest,
+            board: #board,
+            cpus: &[#(#cpus),*],
+            vms: &[#(#vms),*],
+            vpes: &[#(#vpes),*],
+            its: #its,
+            spis: &[#(#spis),*],
+            functions: &[#(#functions),*],
+            channel_ends: &[#(#ends),*],
+            cleared: &[#(#cleared),*],
+            escape: #escape,
+            focus: plan::VmIndex::new(#focus),
+            console_cpu: plan::CpuIndex::new(#console_cpu),
+            when_all_off: plan::PowerOff::#when_all_off,
+        };
+
+        #payloads
+    }
+}
+
+fn board(board: &Board) -> TokenStream {
+    let Board { name, spis, list_registers, redistributor_stride, direct_injection, .. } = board;
+    let ram = board.ram.iter().map(|ram| {
+        let (name, base, bytes) = (&ram.name, pa(ram.base), ram.bytes);
+        quote!(plan::Ram { name: #name, base: #base, bytes: #bytes })
+    });
+    let distributor = pa(board.distributor);
+    let ppi = |intid: u32| Literal::u32_unsuffixed(intid);
+    let (virtual_ppi, hypervisor_ppi) = (ppi(board.virtual_ppi), ppi(board.hypervisor_ppi));
+    let maintenance_ppi = ppi(board.maintenance_ppi);
+    let uart = pa(board.uart);
+    let intid = option(board.uart_intid, |intid| quote!(#intid));
+    let psci = if board.psci_smc { quote!(Smc) } else { quote!(Hvc) };
+    quote!(plan::Board {
+        name: #name,
+        ram: &[#(#ram),*],
+        distributor: #distributor,
+        spis: #spis,
+        list_registers: #list_registers,
+        redistributor_stride: #redistributor_stride,
+        direct_injection: #direct_injection,
+        timer: plan::Timer {
+            virtual_ppi: #virtual_ppi,
+            hypervisor_ppi: #hypervisor_ppi,
+            maintenance_ppi: #maintenance_ppi,
+        },
+        uart: plan::Uart { kind: plan::UartKind::Pl011, base: #uart, intid: #intid },
+        psci: plan::Conduit::#psci,
+    })
+}
+
+fn cpu(cpu: &Cpu) -> TokenStream {
+    let (mpidr, redistributor) = (hex(cpu.mpidr), pa(cpu.redistributor));
+    let (propbaser, pendbaser) = (hex(cpu.propbaser), hex(cpu.pendbaser));
+    let schedule = match cpu.vpe {
+        None => quote!(plan::Schedule::Unused),
+        Some(vpe) => {
+            let vpe = vpe as u16;
+            quote!(plan::Schedule::Exclusive(plan::VpeIndex::new(#vpe)))
+        }
+    };
+    quote!(plan::Cpu {
+        mpidr: #mpidr,
+        redistributor: #redistributor,
+        propbaser: #propbaser,
+        pendbaser: #pendbaser,
+        schedule: #schedule,
+    })
+}
+
+fn vm(vm: &Vm) -> TokenStream {
+    let Vm { name, vmid, vintid_bits, .. } = vm;
+    let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
+    let (first_vpe, vpe_count) = (vm.first_vpe as u16, vm.vpe_count as u16);
+    let (entry, x0) = (ipa(vm.entry), hex(vm.x0));
+    let memory = vm.memory.iter().map(|piece| {
+        let (from, to, bytes) = (ipa(piece.ipa), pa(piece.pa), piece.bytes);
+        quote!((#from, #to, #bytes))
+    });
+    let loads = vm.loads.iter().map(load);
+    let mmio = vm.mmio.iter().filter_map(|region| {
+        let kind = match region.kind {
+            MmioKind::Distributor => quote!(Distributor),
+            MmioKind::Redistributors => quote!(Redistributors),
+            MmioKind::Uart => quote!(Uart),
+            MmioKind::PciConfig => quote!(PciConfig),
+            // The image has no virtual ITS: the frame faults like anything unknown.
+            MmioKind::Its => return None,
+        };
+        let (base, bytes) = (ipa(region.base), region.bytes);
+        Some(quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind }))
+    });
+    let uart_intid = option(vm.uart_intid, |intid| quote!(#intid));
+    let config = span(vm.vlpi_config);
+    let start = vm.vlpi_config_start.iter().map(|&byte| hex(Hex(byte.into())));
+    let (first_function, function_count) = (vm.first_function as u16, vm.function_count as u16);
+    let (first_end, end_count) = (vm.first_channel_end as u16, vm.channel_end_count as u16);
+    let its = match vm.its {
+        "fixed" => quote!(Fixed),
+        "remap" => quote!(Remap),
+        _ => quote!(None),
+    };
+    let on_fault = match vm.on_fault {
+        "restart" => quote!(Restart),
+        "reset-board" => quote!(ResetBoard),
+        _ => quote!(Halt),
+    };
+    quote!(plan::Vm {
+        name: #name,
+        vmid: plan::VmId::new(#vmid),
+        vttbr: #vttbr,
+        vtcr: #vtcr,
+        first_vpe: #first_vpe,
+        vpe_count: #vpe_count,
+        entry: #entry,
+        x0: #x0,
+        memory: &[#(#memory),*],
+        loads: &[#(#loads),*],
+        mmio: &[#(#mmio),*],
+        uart_intid: #uart_intid,
+        vlpi_config: #config,
+        vlpi_config_start: &[#(#start),*],
+        vintid_bits: #vintid_bits,
+        first_function: #first_function,
+        function_count: #function_count,
+        first_channel_end: #first_end,
+        channel_end_count: #end_count,
+        its: plan::ItsPolicy::#its,
+        on_fault: plan::Fault::#on_fault,
+    })
+}
+
+fn load(load: &Load) -> TokenStream {
+    let (to, clear) = (pa(load.to), load.clear);
+    let blob = format_ident!("PAYLOAD_{}", load.blob);
+    quote!(plan::Load { bytes: &#blob.0, to: #to, clear: #clear })
+}
+
+/// One static for each blob, aligned so that copying it goes by doublewords.
+fn payloads(plan: &Decided) -> TokenStream {
+    let blobs = super::blobs(plan).into_iter().enumerate().map(|(n, data)| {
+        let (name, bytes) = (format_ident!("PAYLOAD_{n}"), data.len());
+        let file = format!("/payload-{n}.bin");
+        quote! {
+            #[unsafe(link_section = ".payload")]
+            static #name: Payload<#bytes> = Payload(*include_bytes!(concat!(env!("OUT_DIR"), #file)));
+        }
+    });
+    quote! {
+        #[repr(C, align(16))]
+        struct Payload<const BYTES: usize>([u8; BYTES]);
+        #(#blobs)*
+    }
+}
+
+fn vpe(vpe: &Vpe) -> TokenStream {
+    let (vm, number, cpu) = (vpe.vm as u16, vpe.number as u16, vpe.cpu as u16);
+    let tables = option(vpe.tables, |tables| {
+        let (prop, pend) = (hex(tables.vpropbaser), hex(tables.vpendbaser));
+        let (intid, device, event) = (tables.doorbell, tables.proxy_device, tables.proxy_event);
+        quote!(plan::VpeTables {
+            vpropbaser: #prop,
+            vpendbaser: #pend,
+            doorbell: plan::Doorbell { intid: #intid, device: #device, event: #event },
+        })
+    });
+    quote!(plan::Vpe {
+        vm: plan::VmIndex::new(#vm),
+        number: #number,
+        cpu: plan::CpuIndex::new(#cpu),
+        tables: #tables,
+    })
+}
+
+fn spi(plan: &Decided, route: &SpiRoute) -> TokenStream {
+    let (vm, edge) = (route.vm as u16, route.edge);
+    let vpe = (plan.vms[route.vm].first_vpe + route.vpe) as u16;
+    quote!(plan::SpiRoute { vm: plan::VmIndex::new(#vm), vpe: plan::VpeIndex::new(#vpe), edge: #edge })
+}
+
+fn function(function: &Function) -> TokenStream {
+    let (vm, bdf) = (function.vm as u16, function.bdf);
+    let (config, id) = (pa(function.config), hex(function.id));
+    let bars = function.bars.iter().map(|bar| {
+        let (index, wide, prefetchable, bytes) = (bar.index, bar.wide, bar.prefetchable, bar.bytes);
+        let base = hex(bar.base);
+        quote!(plan::Bar {
+            index: #index,
+            wide: #wide,
+            prefetchable: #prefetchable,
+            base: #base,
+            bytes: #bytes,
+        })
+    });
+    let setup = function.setup.iter().map(|&(offset, value)| {
+        let (offset, value) = (hex(Hex(offset.into())), hex(value));
+        quote!(plan::ConfigWrite { offset: #offset, value: #value })
+    });
+    quote!(plan::PciFunction {
+        vm: plan::VmIndex::new(#vm),
+        bdf: #bdf,
+        config: #config,
+        id: #id,
+        bars: &[#(#bars),*],
+        setup: &[#(#setup),*],
+    })
+}
+
+fn channel_end(end: &ChannelEnd) -> TokenStream {
+    let ChannelEnd { name, bytes, vintid, writable, .. } = end;
+    let (vm, from, to) = (end.vm as u16, ipa(end.ipa), pa(end.pa));
+    let (device, event) = end.rings;
+    quote!(plan::ChannelEnd {
+        name: #name,
+        vm: plan::VmIndex::new(#vm),
+        ipa: #from,
+        pa: #to,
+        bytes: #bytes,
+        rings: (#device, #event),
+        vintid: #vintid,
+        writable: #writable,
+    })
+}

@@ -1,0 +1,9 @@
+//! Making the image: payload files in, ELF and flat binary out.
+
+mod build;
+mod flat;
+mod payload;
+
+pub use build::{BuildError, Built, Workspace};
+pub use flat::{FlatError, flatten};
+pub use payload::{Blob, Payloads, Place, Segment};

@@ -1,0 +1,200 @@
+//! Building a system's image with cargo: its Rust partitions, then the EL2 image around them.
+//!
+//! 1. `cargo build --release --target aarch64-unknown-none` of every Rust partition that the system names;
+//! 2. copies of their ELF files as target/bulkhead/SYSTEM/payloads/PACKAGE.elf;
+//! 3. `cargo build --release -p hyp --target aarch64-unknown-none-softfloat` with `BULKHEAD_SYSTEM` and `BULKHEAD_PAYLOADS`;
+//! 4. the flat binary, the plan and the device trees into target/bulkhead/SYSTEM.
+//!
+//! Cargo's own output goes to target/el2, a directory of its own, so that it never waits for the build of the host
+//! crates; what is up to date is not built again.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::flat::{FlatError, flatten};
+use crate::build::{EmitError, decide, write};
+use crate::diag::Report;
+use crate::emit::report;
+use crate::model::{PayloadKind, System};
+use crate::plan::Decided;
+
+const PARTITION_TARGET: &str = "aarch64-unknown-none";
+const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
+const IMAGE_BINARY: &str = "bulkhead-el2";
+
+/// Why there is no image.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The system has errors.
+    System(Report),
+    /// A file could not be read or written.
+    File { path: PathBuf, error: io::Error },
+    /// Cargo could not be started.
+    Start(io::Error),
+    /// Cargo said why on its standard error.
+    Cargo { what: String },
+    Flat(FlatError),
+    /// The directory is not inside this workspace.
+    NoWorkspace(PathBuf),
+}
+
+impl std::fmt::Display for BuildError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System(report) => f.write_str(&report.render(false)),
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Start(error) => write!(f, "cannot start cargo: {error}"),
+            Self::Cargo { what } => write!(f, "{what} was not built"),
+            Self::Flat(error) => error.fmt(f),
+            Self::NoWorkspace(path) => {
+                write!(f, "{} is in no checkout of Bulkhead; change to one", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl From<EmitError> for BuildError {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::System(report) => Self::System(report),
+            EmitError::Write { path, error } => Self::File { path, error },
+        }
+    }
+}
+
+/// A checkout, and where its outputs go.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    pub root: PathBuf,
+    /// `CARGO_TARGET_DIR`, or target/ in the root.
+    pub target: PathBuf,
+}
+
+/// A finished image.
+#[derive(Debug)]
+pub struct Built {
+    /// target/bulkhead/SYSTEM, with bulkhead.elf, bulkhead.bin, plan.json, plan.txt and VM.dtb.
+    pub directory: PathBuf,
+    pub plan: Decided,
+}
+
+impl Workspace {
+    /// The checkout that `directory` is in.
+    pub fn find(directory: &Path) -> Result<Self, BuildError> {
+        let root = directory
+            .ancestors()
+            .find(|root| root.join("configs").is_dir() && root.join("hyp/link.ld").is_file())
+            .ok_or_else(|| BuildError::NoWorkspace(directory.to_owned()))?;
+        let target = match std::env::var_os("CARGO_TARGET_DIR") {
+            Some(target) => directory.join(target),
+            None => root.join("target"),
+        };
+        Ok(Self { root: root.to_owned(), target })
+    }
+
+    /// Where a system's outputs go. Always below the root, whatever cargo's target directory is.
+    pub fn outputs(&self, system: &str) -> PathBuf {
+        self.root.join("target/bulkhead").join(system)
+    }
+
+    fn cargo(&self, verb: &str) -> Command {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        let mut command = Command::new(cargo);
+        command.current_dir(&self.root).arg(verb);
+        command.args(["--quiet", "--release", "--target-dir"]).arg(self.target.join("el2"));
+        // Flags of an outer cargo, such as a coverage run's, are for the host.
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Builds the system's Rust partitions; the directory that holds them as PACKAGE.elf.
+    pub fn partitions(&self, system: &System) -> Result<PathBuf, BuildError> {
+        let directory = self.outputs(&system.name.value).join("payloads");
+        let mut packages: Vec<&str> = system
+            .vms
+            .iter()
+            .filter_map(|vm| match &vm.payload.kind {
+                PayloadKind::Rust { package, .. } => Some(package.value.as_str()),
+                PayloadKind::File { .. } => None,
+            })
+            .collect();
+        packages.sort_unstable();
+        packages.dedup();
+        if packages.is_empty() {
+            return Ok(directory);
+        }
+        let mut cargo = self.cargo("build");
+        cargo.args(["--target", PARTITION_TARGET]);
+        for package in &packages {
+            cargo.args(["-p", package]);
+        }
+        finish(cargo, &packages.join(", "))?;
+        for package in packages {
+            let elf = self.target.join("el2").join(PARTITION_TARGET).join("release").join(package);
+            let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
+            write(&directory, &format!("{package}.elf"), &bytes)?;
+        }
+        Ok(directory)
+    }
+
+    /// The plan of a system, its partitions built first.
+    pub fn plan(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
+        let payloads = self.partitions(system)?;
+        let (plan, _) = decide(system, &payloads).map_err(BuildError::System)?;
+        let directory = self.outputs(&plan.system);
+        write(&directory, "plan.json", report::json(&plan).as_bytes())?;
+        write(&directory, "plan.txt", report::text(&plan).as_bytes())?;
+        for vm in &plan.vms {
+            if let Some(tree) = vm.loads.iter().find(|load| load.what == "device tree") {
+                write(&directory, &format!("{}.dtb", vm.name), &tree.data)?;
+            }
+        }
+        Ok((plan, payloads))
+    }
+
+    /// Builds a system's image.
+    pub fn image(&self, system: &System) -> Result<Built, BuildError> {
+        let (plan, payloads) = self.plan(system)?;
+        finish(self.image_command("build", system, &payloads)?, "the EL2 image")?;
+        let elf = self.target.join("el2").join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
+        let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
+        let directory = self.outputs(&plan.system);
+        let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
+        let own = &plan.hypervisor;
+        let flat = flatten(&bytes, own.base.0 - ram, own.bytes).map_err(BuildError::Flat)?;
+        write(&directory, "bulkhead.elf", &bytes)?;
+        write(&directory, "bulkhead.bin", &flat)?;
+        Ok(Built { directory, plan })
+    }
+
+    /// Runs clippy over the image as it is for this system, warnings as errors.
+    pub fn lint(&self, system: &System) -> Result<(), BuildError> {
+        let (_, payloads) = self.plan(system)?;
+        let mut cargo = self.image_command("clippy", system, &payloads)?;
+        cargo.args(["--", "-D", "warnings"]);
+        finish(cargo, "a clean EL2 image")
+    }
+
+    fn image_command(&self, verb: &str, system: &System, payloads: &Path) -> Result<Command, BuildError> {
+        let path = std::path::absolute(&system.path);
+        let path = path.map_err(|error| BuildError::File { path: system.path.clone(), error })?;
+        let mut cargo = self.cargo(verb);
+        cargo.args(["-p", "hyp", "--target", IMAGE_TARGET]);
+        cargo.env("BULKHEAD_SYSTEM", path).env("BULKHEAD_PAYLOADS", payloads);
+        Ok(cargo)
+    }
+}
+
+fn finish(mut cargo: Command, what: &str) -> Result<(), BuildError> {
+    match cargo.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(BuildError::Cargo { what: what.to_owned() }),
+        Err(error) => Err(BuildError::Start(error)),
+    }
+}

@@ -1,0 +1,240 @@
+//! Reading payloads: what of a file goes where in its VM's memory, and where it begins.
+//!
+//! Three formats: arm64 Image (Linux, Documentation/arch/arm64/booting: text_offset at 8, image_size at 16, "ARM\x64" at
+//! 0x38), ELF for AArch64, raw. An ELF of type EXEC is loaded at its segments' physical addresses, which are the
+//! guest's (IPA); one of type DYN is position independent and goes to the start of the VM's first memory. Only the
+//! file is judged here; whether it fits the VM's memory is the plan's to say.
+
+use std::path::{Path, PathBuf};
+
+use object::Endianness;
+use object::elf;
+use object::read::elf::{FileHeader, ProgramHeader};
+
+use crate::diag::{Diagnostic, Report, rules};
+use crate::model::{At, Format, PayloadKind, System, Vm};
+
+/// An address of a payload in its VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// From the start of the VM's first memory.
+    Offset(u64),
+    /// As the guest sees it.
+    Ipa(u64),
+}
+
+/// Bytes to copy, and bytes to clear after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub at: Place,
+    pub bytes: Vec<u8>,
+    pub clear: u64,
+}
+
+/// One VM's payload.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    pub segments: Vec<Segment>,
+    pub entry: Place,
+    pub initrd: Option<Vec<u8>>,
+    /// The user's own device tree.
+    pub dtb: Option<Vec<u8>>,
+}
+
+/// The payloads of a system's VMs, in their order.
+#[derive(Clone, Debug)]
+pub struct Payloads {
+    pub blobs: Vec<Blob>,
+    /// Every file that was read, for build scripts.
+    pub files: Vec<PathBuf>,
+}
+
+impl Payloads {
+    /// Reads every payload. `built` is where the Rust partitions' ELF files are, as PACKAGE.elf.
+    pub fn read(system: &System, built: &Path) -> Result<Self, Report> {
+        let mut report = Report {
+            sources: system.sources.clone(),
+            diagnostics: Vec::new(),
+        };
+        let mut files = Vec::new();
+        let blobs: Vec<Blob> = system
+            .vms
+            .iter()
+            .filter_map(|vm| {
+                blob(vm, built, &mut files)
+                    .map_err(|diagnostic| report.push(*diagnostic))
+                    .ok()
+            })
+            .collect();
+        if report.has_errors() {
+            return Err(report);
+        }
+        Ok(Self { blobs, files })
+    }
+
+    /// What is wrong with those payloads that are files; Rust partitions, which may not be built yet, are left out.
+    pub fn check_files(system: &System, report: &mut Report) {
+        for vm in &system.vms {
+            if matches!(vm.payload.kind, PayloadKind::File { .. })
+                && let Err(diagnostic) = blob(vm, Path::new(""), &mut Vec::new())
+            {
+                report.push(*diagnostic);
+            }
+        }
+    }
+}
+
+type Judged<T> = Result<T, Box<Diagnostic>>;
+
+fn blob(vm: &Vm, built: &Path, files: &mut Vec<PathBuf>) -> Judged<Blob> {
+    let (segments, entry) = match &vm.payload.kind {
+        PayloadKind::Rust { package, .. } => {
+            let path = built.join(format!("{}.elf", package.value));
+            let file = File::read(vm, package.with(path), Format::Elf, files)?;
+            elf(&file, None)?
+        }
+        PayloadKind::File { path, format, load_offset, entry } => {
+            let file = File::read(vm, path.clone(), *format, files)?;
+            let offset = load_offset.as_ref().map(|offset| offset.value);
+            let (segments, start) = match format {
+                Format::Image => image(&file, offset)?,
+                Format::Elf => elf(&file, offset)?,
+                Format::Raw => raw(&file, offset),
+            };
+            (segments, entry.as_ref().map_or(start, |entry| Place::Ipa(entry.value)))
+        }
+    };
+    let mut extra = |path: &Option<At<PathBuf>>| match path {
+        Some(path) => File::read(vm, path.clone(), Format::Raw, files).map(|file| Some(file.bytes)),
+        None => Ok(None),
+    };
+    Ok(Blob {
+        segments,
+        entry,
+        initrd: extra(&vm.payload.initrd)?,
+        dtb: extra(&vm.payload.dtb)?,
+    })
+}
+
+/// A file that was read for a VM.
+struct File<'a> {
+    vm: &'a Vm,
+    path: At<PathBuf>,
+    format: Format,
+    bytes: Vec<u8>,
+}
+
+impl<'a> File<'a> {
+    fn read(vm: &'a Vm, path: At<PathBuf>, format: Format, files: &mut Vec<PathBuf>) -> Judged<Self> {
+        files.push(path.value.clone());
+        match std::fs::read(&path.value) {
+            Ok(bytes) => Ok(Self { vm, path, format, bytes }),
+            Err(error) => Err(Box::new(
+                rules::PAYLOAD_MISSING
+                    .says(format!("the payload of \"{}\" cannot be read: {error}", vm.name.value))
+                    .label(&path, format!("\"{}\"", path.value.display()))
+                    .help("write the path of an existing file, relative to this TOML"),
+            )),
+        }
+    }
+
+    fn refuse(&self, why: &str, help: &str) -> Box<Diagnostic> {
+        let format = match self.format {
+            Format::Image => "an arm64 Image",
+            Format::Elf => "an ELF file to load",
+            Format::Raw => "a raw file",
+        };
+        Box::new(
+            rules::PAYLOAD_FORMAT
+                .says(format!("the payload of \"{}\" is not {format}: {why}", self.vm.name.value))
+                .label(&self.path, "this file")
+                .help(help),
+        )
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let field = bytes.get(at..at + 8).and_then(|field| field.try_into().ok());
+    field.map_or(0, u64::from_le_bytes)
+}
+
+/// Bytes that every Image begins with.
+const IMAGE_HEADER: usize = 64;
+/// Where an Image without image_size wants to be (before Linux 3.17).
+const OLD_TEXT_OFFSET: u64 = 0x8_0000;
+
+fn image(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
+    let bytes = &file.bytes;
+    if bytes.len() < IMAGE_HEADER || &bytes[0x38..0x3c] != b"ARM\x64" {
+        let help = "unpack it if it is compressed, or write `format = \"elf\"` or `format = \"raw\"`";
+        return Err(file.refuse("there is no \"ARM\\x64\" at 0x38", help));
+    }
+    let (text_offset, image_size) = match (word(bytes, 8), word(bytes, 16)) {
+        (_, 0) => (OLD_TEXT_OFFSET, bytes.len() as u64),
+        header => header,
+    };
+    let at = Place::Offset(offset.unwrap_or(text_offset));
+    let segment = Segment {
+        at,
+        bytes: bytes.clone(),
+        clear: image_size.saturating_sub(bytes.len() as u64),
+    };
+    Ok((vec![segment], at))
+}
+
+fn raw(file: &File, offset: Option<u64>) -> (Vec<Segment>, Place) {
+    let at = Place::Offset(offset.unwrap_or(0));
+    let segment = Segment {
+        at,
+        bytes: file.bytes.clone(),
+        clear: 0,
+    };
+    (vec![segment], at)
+}
+
+fn elf(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
+    let data = file.bytes.as_slice();
+    let bad = |why: &str| file.refuse(why, "build it for a 64-bit little-endian Arm without an operating system");
+    let header = elf::FileHeader64::<Endianness>::parse(data).map_err(|error| bad(&error.to_string()))?;
+    let endian = header.endian().map_err(|error| bad(&error.to_string()))?;
+    if header.e_machine(endian) != elf::EM_AARCH64 || endian != Endianness::Little {
+        return Err(bad("it is for another machine"));
+    }
+    let movable = match header.e_type(endian) {
+        elf::ET_EXEC => false,
+        elf::ET_DYN => true,
+        _ => return Err(bad("it is not linked")),
+    };
+    let headers = header
+        .program_headers(endian, data)
+        .map_err(|error| bad(&error.to_string()))?;
+    let loads = headers
+        .iter()
+        .filter(|segment| segment.p_type(endian) == elf::PT_LOAD && segment.p_memsz(endian) > 0);
+    let entry = header.e_entry(endian);
+    let mut start = Place::Ipa(entry);
+    let mut segments = Vec::new();
+    for segment in loads {
+        let bytes = segment
+            .data(endian, data)
+            .map_err(|()| bad("a segment lies outside the file"))?;
+        let (linked, memory) = (segment.p_vaddr(endian), segment.p_memsz(endian));
+        let place = |address: u64| match movable {
+            true => Place::Offset(offset.unwrap_or(0).wrapping_add(address)),
+            false => Place::Ipa(segment.p_paddr(endian).wrapping_add(address.wrapping_sub(linked))),
+        };
+        // A kernel linked for virtual addresses begins where its first segment is, physically.
+        if (linked..linked.saturating_add(memory)).contains(&entry) {
+            start = place(entry);
+        }
+        segments.push(Segment {
+            at: place(linked),
+            bytes: bytes.to_vec(),
+            clear: memory.saturating_sub(bytes.len() as u64),
+        });
+    }
+    if segments.is_empty() {
+        return Err(bad("it has no segment to load"));
+    }
+    Ok((segments, start))
+}

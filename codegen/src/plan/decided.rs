@@ -1,0 +1,378 @@
+//! The plan as the host sees it: what `plan::Plan` will hold, and what only people read.
+//!
+//! Field names are those of plan.json. Addresses and register values print as hexadecimal strings, because a JSON
+//! number cannot hold 64 bits everywhere; sizes are bytes, interrupts INTIDs, indices positions in the lists here.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// An address or a register value.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hex(pub u64);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl fmt::Debug for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A whole system, decided.
+#[derive(Clone, Debug, Serialize)]
+pub struct Decided {
+    pub system: String,
+    pub description: String,
+    /// First 8 bytes of the SHA-256 of every TOML and every payload.
+    pub digest: Hex,
+    pub board: Board,
+    pub cpus: Vec<Cpu>,
+    pub vms: Vec<Vm>,
+    pub vpes: Vec<Vpe>,
+    pub its: Option<Its>,
+    /// Owner of INTID 32 + n.
+    pub spis: Vec<Option<SpiRoute>>,
+    pub functions: Vec<Function>,
+    pub channel_ends: Vec<ChannelEnd>,
+    pub escape: u8,
+    pub focus: usize,
+    pub console_cpu: usize,
+    pub power_off: bool,
+    pub hypervisor: Hypervisor,
+    /// Every range of RAM that somebody owns, by address.
+    pub memory_map: Vec<Area>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Board {
+    pub name: String,
+    pub ram: Vec<NamedSpan>,
+    pub distributor: Hex,
+    pub redistributors: Hex,
+    pub redistributor_stride: u64,
+    pub spis: u32,
+    pub list_registers: u8,
+    pub direct_injection: bool,
+    pub virtual_ppi: u32,
+    pub hypervisor_ppi: u32,
+    pub maintenance_ppi: u32,
+    pub uart: Hex,
+    pub uart_intid: Option<u32>,
+    /// Firmware's PSCI is called by SMC, not by HVC.
+    pub psci_smc: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedSpan {
+    pub name: String,
+    pub base: Hex,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Span {
+    pub base: Hex,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Cpu {
+    pub name: String,
+    pub mpidr: Hex,
+    pub redistributor: Hex,
+    pub processor: u16,
+    pub propbaser: Hex,
+    pub pendbaser: Hex,
+    /// The vPE that has this CPU for good; None: the CPU is not used.
+    pub vpe: Option<usize>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Vm {
+    pub name: String,
+    pub vmid: u16,
+    pub vttbr: Hex,
+    pub vtcr: Hex,
+    pub first_vpe: usize,
+    pub vpe_count: usize,
+    pub entry: Hex,
+    /// IPA of the device tree.
+    pub x0: Hex,
+    pub memory: Vec<Mapping>,
+    pub loads: Vec<Load>,
+    pub mmio: Vec<Mmio>,
+    pub uart_intid: Option<u32>,
+    pub vlpi_config: Span,
+    /// One byte for each vLPI from 8192 on.
+    #[serde(skip)]
+    pub vlpi_config_start: Vec<u8>,
+    pub vintid_bits: u8,
+    pub first_function: usize,
+    pub function_count: usize,
+    pub first_channel_end: usize,
+    pub channel_end_count: usize,
+    /// "none", "fixed" or "remap".
+    pub its: &'static str,
+    /// "halt", "restart" or "reset-board".
+    pub on_fault: &'static str,
+    /// Registers of platform devices, mapped at their physical address.
+    pub registers: Vec<NamedSpan>,
+    /// PCI memory that holds its BARs and nobody else's.
+    pub windows: Vec<PciWindow>,
+    /// `/chosen/bootargs`.
+    pub arguments: Option<String>,
+    /// Where the initial RAM disk is, as the guest sees it.
+    pub initrd: Option<Span>,
+    /// Bytes of its stage-2 tables.
+    pub stage2_bytes: u64,
+}
+
+/// Guest memory: a range of IPAs and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mapping {
+    pub ipa: Hex,
+    pub pa: Hex,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Load {
+    /// What it is: "payload", "device tree", "initrd".
+    pub what: &'static str,
+    pub ipa: Hex,
+    pub to: Hex,
+    /// Bytes copied.
+    pub bytes: u64,
+    /// Bytes cleared after them.
+    pub clear: u64,
+    /// Its number: `payload-N.bin`.
+    pub blob: usize,
+    #[serde(skip)]
+    pub data: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Mmio {
+    pub base: Hex,
+    pub bytes: u64,
+    pub kind: MmioKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MmioKind {
+    Distributor,
+    Redistributors,
+    Its,
+    Uart,
+    PciConfig,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PciWindow {
+    /// Index of the host among the board's.
+    pub host: usize,
+    /// Above 4 GiB.
+    pub wide: bool,
+    pub base: Hex,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Vpe {
+    pub vm: usize,
+    pub number: usize,
+    pub cpu: usize,
+    pub tables: Option<VpeTables>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct VpeTables {
+    pub vpropbaser: Hex,
+    pub vpendbaser: Hex,
+    pub pending: Hex,
+    pub doorbell: u32,
+    pub proxy_device: u32,
+    pub proxy_event: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Its {
+    pub base: Hex,
+    pub device_id_bits: u8,
+    pub event_id_bits: u8,
+    pub entry_bytes: u8,
+    pub basers: Vec<Baser>,
+    pub cbaser: Hex,
+    pub queue: Span,
+    pub lpi_config: Span,
+    /// One byte for each LPI from 8192 on, the whole table.
+    #[serde(skip)]
+    pub lpi_config_start: Vec<u8>,
+    pub events: Vec<EventRoute>,
+    pub devices: Vec<ItsDevice>,
+    pub script: Vec<ScriptLine>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Baser {
+    pub index: u8,
+    /// 1 devices, 2 vPEs, 4 collections.
+    pub kind: u8,
+    pub value: Hex,
+}
+
+/// One DeviceID that the ITS is told of.
+#[derive(Clone, Debug, Serialize)]
+pub struct ItsDevice {
+    pub device: u32,
+    /// Name on the board; "doorbells" or "channels" for the plan's own.
+    pub name: String,
+    /// EventIDs are below 2^bits.
+    pub event_bits: u8,
+    pub table: Span,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct EventRoute {
+    pub device: u32,
+    pub event: u32,
+    pub vintid: u32,
+    pub vpe: usize,
+    /// Who raises it: the device's name or the channel's.
+    pub source: String,
+    pub channel: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ScriptLine {
+    /// The command as a person reads it.
+    pub text: String,
+    pub words: [Hex; 4],
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct SpiRoute {
+    pub vm: usize,
+    pub vpe: usize,
+    pub edge: bool,
+    /// The device's name.
+    pub source: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Function {
+    pub name: String,
+    pub vm: usize,
+    /// Index of the host among the board's.
+    pub host: usize,
+    pub bdf: u16,
+    pub config: Hex,
+    pub id: Hex,
+    pub bars: Vec<Bar>,
+    /// (offset, value), in order.
+    pub setup: Vec<(u16, Hex)>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Bar {
+    pub index: u8,
+    pub wide: bool,
+    pub prefetchable: bool,
+    pub base: Hex,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ChannelEnd {
+    pub name: String,
+    /// Index among the system's channels.
+    pub channel: usize,
+    /// "first" or "second".
+    pub role: &'static str,
+    pub vm: usize,
+    pub ipa: Hex,
+    pub pa: Hex,
+    pub bytes: u64,
+    /// (DeviceID, EventID) that rings the peer.
+    pub rings: (u32, u32),
+    pub vintid: u32,
+    /// vPE, as position in the VM, that the peer's ring interrupts.
+    pub vpe: usize,
+    pub writable: bool,
+}
+
+/// The hypervisor's own memory.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hypervisor {
+    pub base: Hex,
+    /// Reserved for it by the TOML.
+    pub bytes: u64,
+    /// For text, data, bss and stacks.
+    pub room: u64,
+    pub stack_bytes: u64,
+    pub stacks: u64,
+    pub tables: Hex,
+    /// Bytes of tables.bin: everything up to the last table that does not start as zeros.
+    pub tables_loaded: u64,
+    /// Bytes of all tables with the gaps between them.
+    pub tables_bytes: u64,
+    pub payloads: Hex,
+    pub payloads_bytes: u64,
+    /// Root of EL2's stage-1 tables.
+    pub ttbr: Hex,
+    /// Level-3 table of the 2 MiB that hold the code.
+    pub image_l3: Hex,
+    /// Every table, by address.
+    pub items: Vec<Item>,
+    /// What boot clears.
+    pub cleared: Vec<Span>,
+    /// Room and tables, payload copies not counted.
+    pub kept: u64,
+    #[serde(skip)]
+    pub tables_bin: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Item {
+    pub name: String,
+    pub base: Hex,
+    pub bytes: u64,
+    /// It starts as zeros.
+    pub zero: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Area {
+    pub base: Hex,
+    pub bytes: u64,
+    pub owner: String,
+    pub what: String,
+}
+
+impl Decided {
+    /// "control/0".
+    pub fn vpe_name(&self, vpe: usize) -> String {
+        let vpe = &self.vpes[vpe];
+        format!("{}/{}", self.vms[vpe.vm].name, vpe.number)
+    }
+
+    pub fn vm_functions(&self, vm: &Vm) -> &[Function] {
+        &self.functions[vm.first_function..][..vm.function_count]
+    }
+
+    pub fn vm_channel_ends(&self, vm: &Vm) -> &[ChannelEnd] {
+        &self.channel_ends[vm.first_channel_end..][..vm.channel_end_count]
+    }
+}

@@ -1,0 +1,430 @@
+//! The ITS: its tables, the tables of CPUs and vPEs, and the script of commands that boot gives it.
+//!
+//! Tables are asked for first, because their addresses come with everybody else's; then the register values and the
+//! script follow (IHI 0069, 5.2 and 5.3). The script's order:
+//!
+//! 1. MAPC of each CPU that takes doorbells;
+//! 2. MAPD of `doorbells`, MAPTI of each doorbell;
+//! 3. MAPD of `channels` and of each device with events;
+//! 4. VMAPP of each reachable vPE, then VMAPTI of each event, with its vPE's doorbell;
+//! 5. VINVALL and VSYNC of each vPE;
+//! 6. INVALL and SYNC of each CPU.
+//!
+//! What a command names is always mapped before it. Not supported: two-level tables, because no board so far has
+//! DeviceIDs that a flat table could not hold; GICv4.1's forms.
+
+use gicv4::command::{Command, Itt, VpeMapping, Vpt};
+use gicv4::layout::{self, Attributes, LayoutError, PageSize, TableKind};
+use gicv4::lpi::LpiConfig;
+use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
+
+use super::decided::{self, Baser, Hex, ItsDevice, ScriptLine, Span, VpeTables};
+use super::interrupts::{FIRST_LPI, Interrupts};
+use super::tables::{Id, Tables};
+use crate::model::{self, ItsDesc, System};
+
+/// Priority of every LPI and vLPI at the start.
+pub const PRIORITY: u8 = 0xa0;
+const COHERENT: Attributes = Attributes::COHERENT;
+
+/// GITS_BASERn by n: the order in which implementations have them; boot compares the types.
+const KINDS: [TableKind; 3] = [TableKind::Devices, TableKind::Collections, TableKind::Vpes];
+
+/// Tables asked for, not yet placed.
+#[derive(Debug)]
+pub struct Asked {
+    /// By n of GITS_BASERn, with the page size.
+    basers: Vec<(Id, PageSize)>,
+    queue: Id,
+    pub lpi_config: Id,
+    lpi_bits: u8,
+    devices: Vec<(u32, String, u8, Id)>,
+    /// Pending table of each CPU that takes LPIs.
+    pending: Vec<Option<Id>>,
+    /// Of each reachable vPE.
+    vpts: Vec<Option<Id>>,
+    /// Of each VM with vLPIs: configuration table and vINTID bits.
+    vms: Vec<Option<(Id, u8)>>,
+}
+
+/// Register values and contents.
+#[derive(Debug)]
+pub struct Made {
+    pub its: decided::Its,
+    /// GICR_PROPBASER and GICR_PENDBASER of each CPU.
+    pub cpus: Vec<(u64, u64)>,
+    pub vpes: Vec<Option<VpeTables>>,
+    /// Configuration table, its start, and vINTID bits, of each VM with vLPIs.
+    pub vms: Vec<Option<(Span, Vec<u8>, u8)>>,
+}
+
+/// CPU of each vPE.
+fn cpus(system: &System) -> Vec<usize> {
+    let vpes = system.vms.iter().flat_map(|vm| &vm.vpes);
+    vpes.map(|vpe| vpe.cpu.value).collect()
+}
+
+/// VM of each vPE.
+fn vms(system: &System) -> Vec<usize> {
+    let vms = system.vms.iter().enumerate();
+    vms.flat_map(|(n, vm)| std::iter::repeat_n(n, vm.vpes.len()))
+        .collect()
+}
+
+/// A flat table with the smallest page that can address it.
+fn flat(entries: u64, entry_bytes: u64) -> Result<(layout::Room, PageSize), LayoutError> {
+    let sizes = [PageSize::Kib4, PageSize::Kib16, PageSize::Kib64];
+    let mut result = Err(LayoutError::Empty);
+    for page in sizes {
+        result = layout::flat_table(entries, entry_bytes, page).map(|room| (room, page));
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// EventID bits for events below `count`: at least 1.
+fn event_bits(count: u32) -> u8 {
+    (32 - count.saturating_sub(1).leading_zeros()).max(1) as u8
+}
+
+/// Asks for every table that interrupts need.
+pub fn ask(
+    system: &System,
+    desc: &ItsDesc,
+    interrupts: &Interrupts,
+    tables: &mut Tables,
+) -> Result<Asked, LayoutError> {
+    let vpes = interrupts.reachable.len() as u32;
+    let entry_bytes = u64::from(desc.table_entry_size.value);
+    let mut basers = Vec::new();
+    for kind in KINDS {
+        let (name, entries) = match kind {
+            TableKind::Devices => ("ITS device table", u64::from(interrupts.doorbell_device) + 1),
+            TableKind::Collections => ("ITS collection table", system.board.cpus.len() as u64),
+            TableKind::Vpes => ("ITS vPE table", u64::from(vpes)),
+        };
+        let (room, page) = flat(entries, entry_bytes)?;
+        basers.push((tables.zeros(name, room.bytes, room.align), page));
+    }
+    let queue = layout::command_queue(1)?;
+    let lpi_bits = layout::intid_bits_for(FIRST_LPI + vpes);
+    let config = layout::lpi_config_table(lpi_bits)?;
+    let mut asked = Asked {
+        basers,
+        queue: tables.zeros("ITS command queue", queue.bytes, queue.align),
+        lpi_config: tables.content("LPI configuration", config.bytes),
+        lpi_bits,
+        devices: Vec::new(),
+        pending: vec![None; system.board.cpus.len()],
+        vpts: vec![None; vpes as usize],
+        vms: vec![None; system.vms.len()],
+    };
+    asked.ask_devices(desc, interrupts, tables)?;
+    asked.ask_cpus_and_vpes(system, interrupts, tables)?;
+    Ok(asked)
+}
+
+impl Asked {
+    fn ask_devices(
+        &mut self,
+        desc: &ItsDesc,
+        interrupts: &Interrupts,
+        tables: &mut Tables,
+    ) -> Result<(), LayoutError> {
+        let doorbells = interrupts.reachable.len() as u32;
+        let rings = interrupts.rings.iter().map(Vec::len).sum::<usize>() as u32;
+        let mut devices = vec![(interrupts.doorbell_device, "doorbells".to_owned(), doorbells)];
+        if rings > 0 {
+            devices.push((interrupts.channel_device, "channels".to_owned(), rings));
+        }
+        let real = interrupts.devices.iter();
+        devices.extend(real.map(|(&id, (name, events))| (id, name.clone(), *events)));
+        for (id, name, events) in devices {
+            let bits = event_bits(events);
+            let room = layout::itt(bits, u64::from(desc.entry_size.value))?;
+            let table = tables.zeros(format!("ITT of {name}"), room.bytes, room.align);
+            self.devices.push((id, name, bits, table));
+        }
+        Ok(())
+    }
+
+    fn ask_cpus_and_vpes(
+        &mut self,
+        system: &System,
+        interrupts: &Interrupts,
+        tables: &mut Tables,
+    ) -> Result<(), LayoutError> {
+        let cpu_of = cpus(system);
+        for (vpe, &vm) in vms(system).iter().enumerate() {
+            if !interrupts.reachable[vpe] {
+                continue;
+            }
+            let name = &system.vms[vm].name.value;
+            let first = interrupts.first_vpe[vm];
+            let cpu = cpu_of[vpe];
+            if self.pending[cpu].is_none() {
+                let room = layout::pending_table(self.lpi_bits)?;
+                let what = format!("LPI pending table of {}", system.board.cpus[cpu].name.value);
+                self.pending[cpu] = Some(tables.zeros(what, room.bytes, room.align));
+            }
+            let bits = match self.vms[vm] {
+                Some((_, bits)) => bits,
+                None => {
+                    let bits = layout::intid_bits_for(last_vintid(system, interrupts, vm));
+                    let room = layout::lpi_config_table(bits)?;
+                    let what = format!("vLPI configuration of {name}");
+                    self.vms[vm] = Some((tables.zeros(what, room.bytes, room.align), bits));
+                    bits
+                }
+            };
+            let room = layout::pending_table(bits)?;
+            let what = format!("vLPI pending table of {name}/{}", vpe - first);
+            self.vpts[vpe] = Some(tables.zeros(what, room.bytes, room.align));
+        }
+        Ok(())
+    }
+}
+
+/// Highest vINTID of a VM.
+fn last_vintid(system: &System, interrupts: &Interrupts, vm: usize) -> u32 {
+    let first = interrupts.first_vpe[vm];
+    let vpes = first..first + system.vms[vm].vpes.len();
+    let own = interrupts.events.iter().filter(|event| vpes.contains(&event.vpe));
+    own.map(|event| event.vintid).max().unwrap_or(FIRST_LPI)
+}
+
+/// Register values, contents and script, once every table has its address.
+pub fn make(
+    system: &System,
+    desc: &ItsDesc,
+    interrupts: &Interrupts,
+    asked: &Asked,
+    tables: &Tables,
+) -> Result<Made, LayoutError> {
+    let maker = Maker { system, desc, interrupts, asked, tables };
+    let entry_bytes = u64::from(desc.table_entry_size.value);
+    let mut basers = Vec::new();
+    for (index, (kind, (id, page))) in KINDS.into_iter().zip(&asked.basers).enumerate() {
+        let room = layout::Room {
+            bytes: tables.span(*id).bytes,
+            align: page.bytes(),
+        };
+        let base = tables.address(*id);
+        let value = layout::baser(kind, base, room, entry_bytes, *page, false, COHERENT)?;
+        basers.push(Baser {
+            index: index as u8,
+            kind: kind.field() as u8,
+            value: Hex(value),
+        });
+    }
+    let queue = tables.span(asked.queue);
+    let room = layout::Room {
+        bytes: queue.bytes,
+        align: 0x1_0000,
+    };
+    let vpes = maker.vpes()?;
+    let lpi_config = tables.span(asked.lpi_config);
+    // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go unmasks.
+    let start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
+    let its = decided::Its {
+        base: Hex(desc.region.start()),
+        device_id_bits: desc.device_id_bits.value,
+        event_id_bits: desc.event_id_bits.value,
+        entry_bytes: desc.entry_size.value,
+        basers,
+        cbaser: Hex(layout::cbaser(queue.base.0, room, COHERENT)?),
+        queue,
+        lpi_config,
+        lpi_config_start: start,
+        events: interrupts.events.clone(),
+        devices: maker.devices(),
+        script: maker
+            .script(&vpes)?
+            .into_iter()
+            .map(|command| ScriptLine {
+                text: command.to_string(),
+                words: command.encode().map(Hex),
+            })
+            .collect(),
+    };
+    Ok(Made {
+        its,
+        cpus: maker.cpus()?,
+        vpes,
+        vms: maker.vms(),
+    })
+}
+
+struct Maker<'a> {
+    system: &'a System,
+    desc: &'a ItsDesc,
+    interrupts: &'a Interrupts,
+    asked: &'a Asked,
+    tables: &'a Tables,
+}
+
+impl Maker<'_> {
+    fn devices(&self) -> Vec<ItsDevice> {
+        let mut devices: Vec<ItsDevice> = self
+            .asked
+            .devices
+            .iter()
+            .map(|(device, name, event_bits, table)| ItsDevice {
+                device: *device,
+                name: name.clone(),
+                event_bits: *event_bits,
+                table: self.tables.span(*table),
+            })
+            .collect();
+        devices.sort_by_key(|device| device.device);
+        devices
+    }
+
+    fn cpus(&self) -> Result<Vec<(u64, u64)>, LayoutError> {
+        let config = self.tables.address(self.asked.lpi_config);
+        self.asked
+            .pending
+            .iter()
+            .map(|pending| match pending {
+                None => Ok((0, 0)),
+                Some(id) => Ok((
+                    layout::propbaser(config, self.asked.lpi_bits, COHERENT)?,
+                    layout::pendbaser(self.tables.address(*id), true, COHERENT)?,
+                )),
+            })
+            .collect()
+    }
+
+    fn vpes(&self) -> Result<Vec<Option<VpeTables>>, LayoutError> {
+        let vm_of = vms(self.system);
+        let mut out = Vec::new();
+        for (vpe, vpt) in self.asked.vpts.iter().enumerate() {
+            let (Some(vpt), Some((config, bits))) = (vpt, self.asked.vms[vm_of[vpe]]) else {
+                out.push(None);
+                continue;
+            };
+            let pending = self.tables.address(*vpt);
+            let config = self.tables.address(config);
+            out.push(Some(VpeTables {
+                vpropbaser: Hex(layout::vpropbaser(config, bits, COHERENT)?),
+                vpendbaser: Hex(layout::vpendbaser(pending, COHERENT)?),
+                pending: Hex(pending),
+                doorbell: FIRST_LPI + vpe as u32,
+                proxy_device: self.interrupts.doorbell_device,
+                proxy_event: vpe as u32,
+            }));
+        }
+        Ok(out)
+    }
+
+    fn vms(&self) -> Vec<Option<(Span, Vec<u8>, u8)>> {
+        let table = |(vm, asked): (usize, &Option<(Id, u8)>)| {
+            let (id, bits) = (*asked)?;
+            let last = last_vintid(self.system, self.interrupts, vm);
+            let mut start = vec![0; (last - FIRST_LPI + 1) as usize];
+            let first = self.interrupts.first_vpe[vm];
+            let vpes = first..first + self.system.vms[vm].vpes.len();
+            for event in &self.interrupts.events {
+                if vpes.contains(&event.vpe) {
+                    let byte = &mut start[(event.vintid - FIRST_LPI) as usize];
+                    *byte = LpiConfig::new(PRIORITY, true).byte();
+                }
+            }
+            Some((self.tables.span(id), start, bits))
+        };
+        self.asked.vms.iter().enumerate().map(table).collect()
+    }
+
+    fn redistributor(&self, cpu: usize) -> Result<RdBase, LayoutError> {
+        let cpu = &self.system.board.cpus[cpu];
+        match self.desc.rdbase {
+            model::RdBase::ProcessorNumber => Ok(RdBase::processor(cpu.processor)),
+            model::RdBase::Address => {
+                let address = cpu.redistributor.value;
+                RdBase::address(address).ok_or(LayoutError::AddressTooWide { address })
+            }
+        }
+    }
+
+    fn script(&self, vpes: &[Option<VpeTables>]) -> Result<Vec<Command>, LayoutError> {
+        let cpu_of = cpus(self.system);
+        let vm_of = vms(self.system);
+        let collection = |cpu: usize| CollectionId::new(cpu as u16);
+        let used: Vec<usize> = (0..self.system.board.cpus.len())
+            .filter(|&cpu| self.asked.pending[cpu].is_some())
+            .collect();
+        let reachable = || vpes.iter().enumerate().filter_map(|(n, vpe)| Some((n, vpe.as_ref()?)));
+        let mut script = Vec::new();
+        for &cpu in &used {
+            script.push(Command::Mapc {
+                collection: collection(cpu),
+                redistributor: Some(self.redistributor(cpu)?),
+            });
+        }
+        for (device, _, bits, table) in &self.asked.devices {
+            let address = self.tables.address(*table);
+            let itt = Itt::new(address, *bits).ok_or(LayoutError::AddressTooWide { address })?;
+            let device = DeviceId::new(*device);
+            script.push(Command::Mapd { device, itt: Some(itt) });
+            if device.value() == self.interrupts.doorbell_device {
+                script.extend(reachable().map(|(vpe, tables)| Command::Mapti {
+                    device,
+                    event: EventId::new(tables.proxy_event),
+                    intid: IntId::new(tables.doorbell),
+                    collection: collection(cpu_of[vpe]),
+                }));
+            }
+        }
+        for (vpe, tables) in reachable() {
+            let bits = self.asked.vms[vm_of[vpe]].map_or(14, |(_, bits)| bits);
+            let address = tables.pending.0;
+            let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
+            let redistributor = self.redistributor(cpu_of[vpe])?;
+            script.push(Command::Vmapp {
+                vpe: VpeId::new(vpe as u16),
+                mapping: Some(VpeMapping { redistributor, vpt }),
+            });
+        }
+        script.extend(self.interrupts.events.iter().map(|event| Command::Vmapti {
+            device: DeviceId::new(event.device),
+            event: EventId::new(event.event),
+            vintid: IntId::new(event.vintid),
+            vpe: VpeId::new(event.vpe as u16),
+            doorbell: vpes[event.vpe]
+                .as_ref()
+                .map_or(IntId::NONE, |tables| IntId::new(tables.doorbell)),
+        }));
+        for (vpe, _) in reachable() {
+            let vpe = VpeId::new(vpe as u16);
+            script.extend([Command::Vinvall { vpe }, Command::Vsync { vpe }]);
+        }
+        for &cpu in &used {
+            script.push(Command::Invall { collection: collection(cpu) });
+            script.push(Command::Sync { redistributor: self.redistributor(cpu)? });
+        }
+        Ok(script)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_bits_hold_every_event() {
+        for (count, bits) in [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (65536, 16), (65537, 17)] {
+            assert_eq!(event_bits(count), bits, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_flat_table_takes_larger_pages_when_it_must() {
+        let (room, page) = flat(18, 8).unwrap();
+        assert_eq!((room.bytes, page), (4096, PageSize::Kib4));
+        let (room, page) = flat(1 << 18, 8).unwrap();
+        assert_eq!((room.bytes, page), (2 << 20, PageSize::Kib16));
+        assert!(flat(1 << 24, 8).is_err());
+    }
+}

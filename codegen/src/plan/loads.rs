@@ -1,0 +1,138 @@
+//! Payloads in guest memory: segments, initial RAM disk and device tree.
+//!
+//! The device tree lies at the start of the VM's first memory when the payload leaves room there, and at its end
+//! otherwise; an initial RAM disk lies below the last 64 KiB. Everything must lie in the VM's memory and apart.
+
+use super::decided::{Hex, Load, Mapping, Span};
+use crate::diag::{Diagnostic, Report, rules};
+use crate::image::{Blob, Place};
+use crate::model;
+
+const PAGE: u64 = 4096;
+/// Kept for the device tree at the end of memory.
+const TREE_ROOM: u64 = 64 << 10;
+
+/// A VM's loads, with the first instruction and the device tree's IPA.
+#[derive(Debug)]
+pub struct Loads {
+    pub loads: Vec<Load>,
+    pub entry: u64,
+    pub tree: u64,
+}
+
+fn ipa(memory: &[Mapping], place: Place) -> u64 {
+    match place {
+        Place::Ipa(ipa) => ipa,
+        Place::Offset(offset) => memory.first().map_or(0, |first| first.ipa.0).wrapping_add(offset),
+    }
+}
+
+/// Where the initial RAM disk goes.
+pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<Span> {
+    let bytes = blob.initrd.as_ref()?.len() as u64;
+    let first = memory.first()?;
+    let end = first.ipa.0 + first.bytes;
+    Some(Span {
+        base: Hex(end.saturating_sub(TREE_ROOM + bytes) / PAGE * PAGE),
+        bytes,
+    })
+}
+
+/// Places everything that start copies into the VM's memory.
+pub fn place(
+    vm: &model::Vm,
+    memory: &[Mapping],
+    blob: &Blob,
+    tree: Vec<u8>,
+    report: &mut Report,
+) -> Option<Loads> {
+    let mut pieces: Vec<(&'static str, u64, Vec<u8>, u64)> = blob
+        .segments
+        .iter()
+        .map(|segment| {
+            let at = ipa(memory, segment.at);
+            ("payload", at, segment.bytes.clone(), segment.clear)
+        })
+        .collect();
+    if let (Some(data), Some(span)) = (&blob.initrd, initrd(memory, blob)) {
+        pieces.push(("initrd", span.base.0, data.clone(), 0));
+    }
+    let tree_bytes = (tree.len() as u64).next_multiple_of(PAGE);
+    let first = memory.first()?;
+    let lowest = pieces.iter().map(|piece| piece.1).min().unwrap_or(u64::MAX);
+    let tree_at = if lowest >= first.ipa.0 + tree_bytes {
+        first.ipa.0
+    } else {
+        (first.ipa.0 + first.bytes).saturating_sub(tree_bytes)
+    };
+    pieces.push(("device tree", tree_at, tree, 0));
+    let before = report.diagnostics.len();
+    let loads: Vec<Load> = pieces
+        .into_iter()
+        .filter_map(|(what, at, data, clear)| {
+            let bytes = data.len() as u64;
+            let Some(to) = translate(memory, at, bytes.saturating_add(clear)) else {
+                report.push(outside(vm, memory, what, at, bytes.saturating_add(clear)));
+                return None;
+            };
+            Some(Load { what, ipa: Hex(at), to: Hex(to), bytes, clear, blob: 0, data })
+        })
+        .collect();
+    apart(vm, &loads, report);
+    let entry = vm.entry.as_ref().map(|entry| entry.value);
+    let entry = entry.unwrap_or_else(|| ipa(memory, blob.entry));
+    if !loads.iter().any(|load| (load.ipa.0..load.ipa.0 + load.bytes).contains(&entry)) {
+        let title = format!("\"{}\" begins at {entry:#x}, where its payload has nothing", vm.name.value);
+        let diagnostic = rules::IPA_HOLE.says(title);
+        let diagnostic = match &vm.entry {
+            Some(at) => diagnostic.label(at, "the entry"),
+            None => diagnostic.label(&vm.name, "this VM's payload"),
+        };
+        report.push(diagnostic.help("write `entry` as the guest's own address (IPA) of its first instruction"));
+    }
+    (report.diagnostics.len() == before).then_some(Loads { loads, entry, tree: tree_at })
+}
+
+/// Physical address of a range that lies in one piece of memory.
+fn translate(memory: &[Mapping], ipa: u64, bytes: u64) -> Option<u64> {
+    memory
+        .iter()
+        .find(|piece| ipa >= piece.ipa.0 && ipa.saturating_add(bytes) <= piece.ipa.0 + piece.bytes)
+        .map(|piece| piece.pa.0 + (ipa - piece.ipa.0))
+}
+
+fn outside(vm: &model::Vm, memory: &[Mapping], what: &str, at: u64, bytes: u64) -> Diagnostic {
+    let ranges: Vec<String> = memory
+        .iter()
+        .map(|piece| format!("{:#x}..{:#x}", piece.ipa.0, piece.ipa.0 + piece.bytes))
+        .collect();
+    let end = at.saturating_add(bytes);
+    let name = &vm.name.value;
+    // Begins in the memory and leaves it: too big. Begins elsewhere: nothing is there.
+    let begins = translate(memory, at, 1).is_some();
+    let rule = if begins { &rules::PAYLOAD_BIG } else { &rules::IPA_HOLE };
+    rule.says(format!("the {what} of \"{name}\" needs {at:#x}..{end:#x}, which is not in its memory"))
+        .label(&vm.memory[0].size, "the VM's memory")
+        .help(format!(
+            "its memory is {}; make it larger, or give the payload another address",
+            ranges.join(", ")
+        ))
+}
+
+fn apart(vm: &model::Vm, loads: &[Load], report: &mut Report) {
+    let range = |load: &Load| load.ipa.0..load.ipa.0 + load.bytes + load.clear;
+    for (n, one) in loads.iter().enumerate() {
+        for other in &loads[n + 1..] {
+            let (a, b) = (range(one), range(other));
+            if a.start < b.end && b.start < a.end {
+                let (at, name) = (a.start.max(b.start), &vm.name.value);
+                report.push(
+                    rules::PAYLOAD_BIG
+                        .says(format!("the {} and the {} of \"{name}\" overlap at {at:#x}", one.what, other.what))
+                        .label(&vm.memory[0].size, "the VM's memory")
+                        .help("give the VM more memory, or the payload another `load_offset`"),
+                );
+            }
+        }
+    }
+}

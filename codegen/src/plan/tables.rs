@@ -1,0 +1,166 @@
+//! The hypervisor's tables: who needs how much, and where it lies.
+//!
+//! Pending tables and the command queue want 64 KiB alignment for 2 to 4 KiB of content. They are placed first, and the gaps between them
+//! are filled by everything else: tables with content before tables of zeros, so that tables.bin ends early.
+
+use super::Arena;
+use super::decided::{Hex, Item, Span};
+
+/// Names one table until it has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(usize);
+
+#[derive(Clone, Debug)]
+struct Table {
+    name: String,
+    bytes: u64,
+    align: u64,
+    zero: bool,
+    base: u64,
+}
+
+/// All tables of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    tables: Vec<Table>,
+    base: u64,
+    bytes: u64,
+    loaded: u64,
+}
+
+/// What boot clears is a multiple of this, and so is every table of zeros.
+const LINE: u64 = 64;
+
+impl Tables {
+    /// Asks for a table of zeros.
+    pub fn zeros(&mut self, name: impl Into<String>, bytes: u64, align: u64) -> Id {
+        self.ask(name.into(), bytes, align, true)
+    }
+
+    /// Asks for a table with content, 4 KiB aligned.
+    pub fn content(&mut self, name: impl Into<String>, bytes: u64) -> Id {
+        self.ask(name.into(), bytes, 4096, false)
+    }
+
+    fn ask(&mut self, name: String, bytes: u64, align: u64, zero: bool) -> Id {
+        self.tables.push(Table {
+            name,
+            bytes: bytes.next_multiple_of(LINE),
+            align: align.max(LINE),
+            zero,
+            base: 0,
+        });
+        Id(self.tables.len() - 1)
+    }
+
+    /// Gives every table its address, from `base` on, a multiple of 64 KiB.
+    pub fn place(&mut self, base: u64) {
+        let mut order: Vec<usize> = (0..self.tables.len()).collect();
+        order.sort_by_key(|&n| {
+            let table = &self.tables[n];
+            let wide = table.align > 4096;
+            (!wide, table.zero, std::cmp::Reverse((table.align, table.bytes)), n)
+        });
+        let mut space = Arena::new(base..u64::MAX);
+        self.base = base;
+        for n in order {
+            let table = &mut self.tables[n];
+            // The space is as good as endless; the caller compares `bytes` with what there is.
+            table.base = space.take(table.bytes, table.align).unwrap_or(base);
+            let end = table.base + table.bytes - base;
+            self.bytes = self.bytes.max(end);
+            if !table.zero {
+                self.loaded = self.loaded.max(end);
+            }
+        }
+        self.bytes = self.bytes.next_multiple_of(4096);
+    }
+
+    pub fn address(&self, id: Id) -> u64 {
+        self.tables[id.0].base
+    }
+
+    pub fn span(&self, id: Id) -> Span {
+        Span {
+            base: Hex(self.address(id)),
+            bytes: self.tables[id.0].bytes,
+        }
+    }
+
+    /// Bytes of all tables and the gaps between them, in whole pages.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes up to the end of the last table with content.
+    pub fn loaded(&self) -> u64 {
+        self.loaded
+    }
+
+    /// Every table, by address.
+    pub fn items(&self) -> Vec<Item> {
+        let mut items: Vec<Item> = self
+            .tables
+            .iter()
+            .map(|table| Item {
+                name: table.name.clone(),
+                base: Hex(table.base),
+                bytes: table.bytes,
+                zero: table.zero,
+            })
+            .collect();
+        items.sort_by_key(|item| item.base);
+        items
+    }
+
+    /// Ranges that boot clears: tables of zeros, neighbours joined.
+    pub fn cleared(&self) -> Vec<Span> {
+        let mut out: Vec<Span> = Vec::new();
+        for item in self.items().into_iter().filter(|item| item.zero) {
+            match out.last_mut() {
+                Some(last) if last.base.0 + last.bytes == item.base.0 => last.bytes += item.bytes,
+                _ => out.push(Span {
+                    base: item.base,
+                    bytes: item.bytes,
+                }),
+            }
+        }
+        out
+    }
+
+    /// tables.bin: `contents` in their places, zeros between.
+    pub fn binary(&self, contents: &[(Id, Vec<u8>)]) -> Vec<u8> {
+        let mut out = vec![0; self.loaded as usize];
+        for (id, content) in contents {
+            let at = (self.address(*id) - self.base) as usize;
+            out[at..at + content.len()].copy_from_slice(content);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_filled_and_content_comes_early() {
+        let mut tables = Tables::default();
+        let queue = tables.zeros("queue", 4096, 0x1_0000);
+        let pending = tables.zeros("pending", 2048, 0x1_0000);
+        let small = tables.zeros("itt", 200, 256);
+        let zeros = tables.zeros("devices", 4096, 4096);
+        let stage2 = tables.content("stage 2", 8192);
+        tables.place(0x4022_0000);
+        assert_eq!(tables.address(queue), 0x4022_0000);
+        assert_eq!(tables.address(pending), 0x4023_0000);
+        assert_eq!(tables.address(stage2), 0x4022_1000);
+        assert_eq!(tables.address(zeros), 0x4022_3000);
+        assert_eq!(tables.span(small), Span { base: Hex(0x4022_4000), bytes: 256 });
+        assert_eq!(tables.loaded(), 0x3000);
+        assert_eq!(tables.bytes(), 0x1_1000);
+        assert_eq!(tables.cleared().len(), 3);
+        let bin = tables.binary(&[(stage2, vec![7; 8192])]);
+        assert_eq!((bin.len(), bin[0xfff], bin[0x1000]), (0x3000, 0, 7));
+    }
+}
