@@ -22,6 +22,7 @@ const NODES: usize = 2 * SLOTS;
 const ROOT: usize = 1;
 
 /// See the module.
+#[derive(Clone)]
 pub(crate) struct Calendar {
     /// Node n has the children 2n and 2n + 1; the leaves are the upper half; entry 0 is not used.
     nodes: [u64; NODES],

@@ -28,7 +28,7 @@ pub(crate) fn position(frame: &Frame, epoch: u64, now: u64) -> Position {
     let window = after.checked_sub(1).and_then(|last| frame.windows.get(last));
     let (slot, start, end) = match window {
         Some(window) => {
-            let end = window.start.saturating_add(window.ticks).min(next);
+            let end = window.start.saturating_add(window.ticks);
             if phase < end {
                 (Slot::new(window.slot), window.start, end)
             } else {

@@ -11,6 +11,7 @@ use crate::calendar::Calendar;
 use crate::choice::Choice;
 use crate::{NEVER, SLOTS, Slot};
 
+#[derive(Clone)]
 pub(crate) struct Ranks {
     accounts: [Option<Account>; SLOTS],
     foreground: Calendar,

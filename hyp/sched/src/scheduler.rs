@@ -29,6 +29,7 @@ struct Running {
 ///
 /// Times are counter ticks and must not go back. Any number of events may come before a decision, and a decision at
 /// a time that nobody asked for is harmless; one that comes late lets the wrong vPE run meanwhile, and that is all.
+#[derive(Clone)]
 pub struct CpuScheduler {
     /// Start of frames and periods, the same on every CPU.
     epoch: u64,
@@ -213,5 +214,113 @@ impl CpuScheduler {
             until: if ready { position.end } else { position.end.min(ready_from) },
             charged: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::num::NonZeroU64;
+    use plan::{Budget, Frame, PrioritySlot, Rest, Window};
+
+    const fn entry(vpe: u16, budget: Option<Budget>) -> PrioritySlot {
+        PrioritySlot { vpe: VpeIndex::new(vpe), priority: 0, budget }
+    }
+
+    const HIGH: Slot = Slot::wrapping(0);
+    const LOW: Slot = Slot::wrapping(1);
+
+    fn cpu(schedule: Schedule) -> CpuScheduler {
+        let mut cpu = CpuScheduler::new(0);
+        cpu.enter(schedule, 0, |_| Task::OFF);
+        cpu.on(HIGH, 0);
+        cpu.on(LOW, 0);
+        cpu
+    }
+
+    #[test]
+    fn a_spinning_vpe_gets_its_budget_and_the_others_the_rest() {
+        static TABLE: [PrioritySlot; 2] =
+            [entry(0, Some(Budget::new(20, 100, Rest::Suspended))), entry(1, None)];
+        let mut cpu = cpu(Schedule::Priority(&TABLE));
+        let mut now = 0;
+        let mut ticks = [0; 2];
+        while now < 10_000 {
+            let decision = cpu.decide(now);
+            let next = decision.deadline.expect("somebody's turn ends");
+            ticks[decision.run.expect("both want to run").index()] += next - now;
+            now = next;
+        }
+        assert_eq!(ticks, [2000, 8000]);
+        assert_eq!(cpu.statistics(HIGH).overruns, 100);
+        assert_eq!(cpu.statistics(LOW).switches, 100);
+    }
+
+    #[test]
+    fn a_wake_preempts_at_once_and_its_latency_is_counted() {
+        static TABLE: [PrioritySlot; 2] = [entry(0, None), entry(1, None)];
+        let mut cpu = cpu(Schedule::Priority(&TABLE));
+        let _ = cpu.decide(0);
+        cpu.block(HIGH, None, 0);
+        assert_eq!(cpu.decide(0), Decision { run: Some(LOW), deadline: None });
+        cpu.wake(HIGH, 50);
+        assert_eq!(cpu.decide(53).run, Some(HIGH));
+        assert_eq!(cpu.statistics(HIGH).wake_to_run.max(), Some(3));
+    }
+
+    #[test]
+    fn a_timer_in_the_past_wakes_at_once() {
+        static TABLE: [PrioritySlot; 1] = [entry(0, None)];
+        let mut cpu = cpu(Schedule::Priority(&TABLE));
+        let _ = cpu.decide(90);
+        cpu.block(HIGH, Some(5), 100);
+        assert_eq!(cpu.decide(101).run, Some(HIGH));
+        // 90 ticks from being switched on, 1 from the block: not 96 from the timer.
+        assert_eq!(cpu.statistics(HIGH).wake_to_run.min(), Some(1));
+    }
+
+    #[test]
+    fn a_cyclic_wake_waits_for_its_window() {
+        static FRAME: Frame = Frame {
+            ticks: NonZeroU64::new(100).unwrap(),
+            vpes: &[VpeIndex::new(8), VpeIndex::new(9)],
+            windows: &[
+                Window { start: 0, ticks: 30, slot: 0 },
+                Window { start: 50, ticks: 30, slot: 1 },
+            ],
+        };
+        let mut cpu = cpu(Schedule::Cyclic(&FRAME));
+        assert_eq!(cpu.decide(0).run, Some(HIGH));
+        let gap = cpu.decide(32);
+        assert_eq!((gap.run, gap.deadline), (None, Some(50)));
+        assert_eq!(cpu.decide(52).run, Some(LOW));
+        cpu.block(LOW, Some(70), 55);
+        let idle = cpu.decide(55);
+        assert_eq!((idle.run, idle.deadline), (None, Some(70)));
+        assert_eq!(cpu.decide(71).run, Some(LOW));
+        cpu.wake(HIGH, 72);
+        assert_eq!(cpu.decide(72).run, Some(LOW));
+        assert_eq!(cpu.decide(107).run, Some(HIGH));
+        let delay = cpu.window_delay();
+        assert_eq!((delay.count(), delay.min(), delay.max()), (2, Some(2), Some(7)));
+    }
+
+    #[test]
+    fn tasks_travel_from_one_schedule_to_another() {
+        static BEFORE: [PrioritySlot; 2] = [entry(4, None), entry(6, None)];
+        static AFTER: [PrioritySlot; 1] = [entry(6, None)];
+        let mut cpu = cpu(Schedule::Priority(&BEFORE));
+        let _ = cpu.decide(0);
+        let mut parked = [Task::OFF; 8];
+        cpu.leave(10, |vpe, task| parked[vpe.index()] = task);
+        assert_eq!(cpu.decide(10).run, None);
+        parked[6].wake(11);
+        cpu.enter(Schedule::Priority(&AFTER), 20, |vpe| parked[vpe.index()]);
+        assert_eq!(cpu.vpe(HIGH), Some(VpeIndex::new(6)));
+        assert_eq!(cpu.decide(21).run, Some(HIGH));
+        assert_eq!(cpu.statistics(HIGH).wake_to_run.max(), Some(21));
+        cpu.on(LOW, 22);
+        cpu.off(HIGH, 22);
+        assert_eq!(cpu.decide(22).run, None);
     }
 }
