@@ -120,11 +120,12 @@ install_qemu() {
             apt install -t "$suite" $qemu_package
             ;;
         ubuntu)
-            # The release's own is older; newer ones come through the Ubuntu Cloud Archive.
+            # The release's own is older; the Ubuntu Cloud Archive has newer ones for long-term releases.
             apt install software-properties-common
-            as_root add-apt-repository -y cloud-archive:flamingo </dev/null ||
-                die "no QEMU $QEMU_MAJOR for Ubuntu $VERSION_CODENAME: install one by hand, then run this again"
+            as_root add-apt-repository -y cloud-archive:flamingo </dev/null >/dev/null 2>&1 || true
             updated='' && update
+            (($(candidate $qemu_package | major) >= QEMU_MAJOR)) ||
+                die "no QEMU $QEMU_MAJOR for Ubuntu $VERSION_CODENAME in reach: install one by hand, then run this again"
             apt install $qemu_package
             ;;
         *) die "not Debian or Ubuntu: install qemu-system-aarch64 $QEMU_MAJOR or later by hand, then run this again" ;;
