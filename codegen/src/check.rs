@@ -1,12 +1,45 @@
 //! All rules over one system, in one run.
 //!
 //! A system that `load` returned has all its names resolved; whether it makes sense is decided here. When a name did
-//! not resolve, `load` calls the rules itself over what there is, and returns everything that was found as its error.
+//! not resolve, `load` calls the rules itself over what there is, and returns everything that was found as its error:
+//! so a rule skips what is `UNRESOLVED` and never says what follows from another mistake alone.
+//! One file for each family of rules; each pushes its findings, the report puts them in order.
+
+mod board;
+mod channel;
+mod console;
+mod cpu;
+mod device;
+mod interrupt;
+mod limits;
+mod memory;
+mod names;
+mod payload;
+mod pci;
+mod range;
 
 use crate::diag::Report;
 use crate::model::System;
 
 /// What is wrong with the system as a whole: errors and warnings. The plan may be made only when there is no error.
 pub fn run(system: &System) -> Report {
-    Report { sources: system.sources.clone(), diagnostics: Vec::new() }
+    let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
+    let families = [
+        names::check,
+        board::check,
+        pci::check,
+        memory::check,
+        cpu::check,
+        device::check,
+        interrupt::check,
+        payload::check,
+        channel::check,
+        console::check,
+        limits::check,
+    ];
+    for family in families {
+        family(system, &mut report);
+    }
+    report.sort();
+    report
 }

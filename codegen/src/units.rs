@@ -43,7 +43,8 @@ fn same_letter(name: &str, unit: &str) -> bool {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = SIZES.iter().rev().find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift));
+        let unit =
+            SIZES.iter().rev().find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift));
         let (name, shift) = unit.copied().unwrap_or(SIZES[0]);
         write!(f, "{} {name}", self.0 >> shift)
     }

@@ -73,7 +73,7 @@ rules! {
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
     NO_EVENT "E403 device-without-event" "A device that interrupts by events is given to a VM without any of them: the guest would wait for ever."
     DEVICE_NO_EVENTS "E404 event-of-silent-device" "An event of a device that has no events, or that the VM polls."
-    INTX_SHARED "E405 pci-device-shared" "Functions of one PCI device, which share interrupt lines and resets, are given to two VMs."
+    SLOT_SHARED "E405 pci-device-shared" "Functions of one PCI device, which share interrupt lines and resets, are given to two VMs."
 
     EVENT_TWICE "E501 event-twice" "One event of one device is given twice."
     EVENT_RANGE "E502 event-range" "An EventID that the device does not have."
@@ -114,9 +114,7 @@ rules! {
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."
-    TOO_MANY_VPES "E903 too-many-vpes" "More vPEs than the board has CPUs for them."
-    TOO_MANY_VMS "E904 too-many-vms" "More VMs than there are VMIDs."
-    WINDOW_FULL "E905 pci-window-full" "The BARs of a host's devices in use do not fit its windows."
+    WINDOW_FULL "E903 pci-window-full" "The BARs of a host's devices in use do not fit its windows."
     PLAN_IMPOSSIBLE "E906 plan-impossible" "A table that the plan needs cannot be made: an address beyond what hardware can say, or one address for two things."
 }
 

@@ -1,0 +1,356 @@
+//! The board's own description: no two things at one place, sizes and numbers as the architecture has them.
+
+use super::memory::hypervisor;
+use super::range::{self, BLOCK, FRAME, PAGE, Range, hex};
+use crate::diag::{Report, rules};
+use crate::model::{At, Board, DeviceKind, GicVersion, System};
+use crate::units::Size;
+
+/// Affinity fields of MPIDR_EL1: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0 (DDI 0487, MPIDR_EL1).
+const AFFINITY: u64 = 0xff_00ff_ffff;
+
+pub fn check(system: &System, report: &mut Report) {
+    let board = &system.board;
+    sizes(board, report);
+    overlaps(system, report);
+    redistributors(board, report);
+    affinities(board, report);
+    frames(board, report);
+    intids(board, report);
+    device_ids(board, report);
+}
+
+/// Every base and size is some multiple, and no size is zero.
+fn sizes(board: &Board, report: &mut Report) {
+    let mut one = |region: &crate::model::Region, unit, what: String| {
+        range::aligned(report, &region.base, unit, &format!("the address of {what}"));
+        if range::some(report, &region.size, &format!("the size of {what}")) {
+            range::aligned(report, &region.size, unit, &format!("the size of {what}"));
+        }
+    };
+    for ram in &board.ram {
+        one(&ram.region, BLOCK, format!("RAM `{}`", ram.name.value));
+    }
+    for reserved in &board.reserved {
+        one(&reserved.region, PAGE, format!("`{}`", reserved.name.value));
+    }
+    one(&board.gic.distributor, FRAME, "the distributor".into());
+    one(&board.gic.redistributors.region, FRAME, "the redistributors".into());
+    if let Some(its) = &board.gic.its {
+        one(&its.region, FRAME, "the ITS".into());
+    }
+    for uart in &board.uarts {
+        one(&uart.region, PAGE, format!("UART `{}`", uart.name.value));
+    }
+    for device in &board.devices {
+        if let DeviceKind::Platform { regions, .. } = &device.kind {
+            for region in regions {
+                one(region, PAGE, format!("device `{}`", device.name.value));
+            }
+        }
+    }
+}
+
+fn overlaps(system: &System, report: &mut Report) {
+    let board = &system.board;
+    let ram: Vec<Range> = board
+        .ram
+        .iter()
+        .map(|ram| Range::of(format!("RAM `{}`", ram.name.value), &ram.region))
+        .collect();
+    let registers = range::registers(board);
+    for (later, earlier) in range::overlaps(&ram).into_iter().chain(range::overlaps(&registers)) {
+        report.push(
+            rules::BOARD_OVERLAP
+                .says(format!("{} and {} overlap", earlier.owner, later.owner))
+                .label(&later.at, later.label())
+                .label(&earlier.at, earlier.label())
+                .help("one address has one owner: look both up in the board's manual"),
+        );
+    }
+    let own = hypervisor(system);
+    for frame in &registers {
+        let Some(over) = ram.iter().find(|ram| frame.overlaps(ram)) else { continue };
+        let (rule, other) = if frame.overlaps(&own) {
+            (&rules::DEVICE_HYPERVISOR, &own)
+        } else {
+            (&rules::DEVICE_RAM, over)
+        };
+        report.push(
+            rule.says(format!("registers of {} are said to be in {}", frame.owner, other.owner))
+                .label(&frame.at, frame.label())
+                .label(&other.at, other.label())
+                .help(
+                    "a device's registers are never RAM: look the address up in the board's manual",
+                ),
+        );
+    }
+    for reserved in &board.reserved {
+        let range = Range::of(format!("`{}`", reserved.name.value), &reserved.region);
+        if !ram.iter().any(|ram| range.lies_in(ram)) {
+            report.push(
+                rules::RESERVED_OUTSIDE
+                    .says(format!("reserved range `{}` is not in RAM", reserved.name.value))
+                    .label(&range.at, range.label())
+                    .label(&ram[0].at, ram[0].label())
+                    .help("only RAM need be reserved: leave this out, or correct the address"),
+            );
+        }
+    }
+}
+
+fn redistributors(board: &Board, report: &mut Report) {
+    let gic = &board.gic;
+    let all = &gic.redistributors;
+    let (least, version) = match gic.version.value {
+        GicVersion::V3 => (2 * FRAME, "GICv3"),
+        GicVersion::V4_0 | GicVersion::V4_1 => (4 * FRAME, "GICv4"),
+    };
+    let stride = all.stride.value;
+    if stride < least || !stride.is_multiple_of(FRAME) {
+        report.push(
+            rules::GICR_SIZE
+                .says(format!("the redistributors' stride cannot be {}", Size(stride)))
+                .label(&all.stride, "distance from one CPU's to the next")
+                .label(
+                    &gic.version,
+                    format!("a {version} redistributor has {} frames of 64 KiB", least / FRAME),
+                )
+                .help(format!("write stride = \"{}\"", Size(least))),
+        );
+        return;
+    }
+    let region = Range::of("the redistributors", &all.region);
+    let frames: Vec<Range> = board
+        .cpus
+        .iter()
+        .map(|cpu| {
+            Range::new(format!("redistributor of `{}`", cpu.name.value), &cpu.redistributor, least)
+        })
+        .collect();
+    if let Some(beyond) = frames.iter().find(|frame| !frame.lies_in(&region)) {
+        report.push(
+            rules::GICR_SIZE
+                .says(format!("the {} is not among the redistributors", beyond.owner))
+                .label(&beyond.at, beyond.label())
+                .label(&region.at, region.label())
+                .help(format!(
+                    "{} CPUs need size = \"{}\"",
+                    frames.len(),
+                    Size(stride.saturating_mul(frames.len() as u64))
+                )),
+        );
+    }
+    for (later, earlier) in range::overlaps(&frames) {
+        report.push(
+            rules::GICR_SIZE
+                .says(format!("the {} and the {} overlap", earlier.owner, later.owner))
+                .label(&later.at, later.label())
+                .label(&earlier.at, earlier.label())
+                .help("each CPU has a redistributor of its own: correct one `redistributor`"),
+        );
+    }
+}
+
+fn affinities(board: &Board, report: &mut Report) {
+    for (n, cpu) in board.cpus.iter().enumerate() {
+        if cpu.mpidr.value & !AFFINITY != 0 {
+            report.push(
+                rules::MPIDR
+                    .says(format!(
+                        "the MPIDR of `{}` has bits that are no affinity",
+                        cpu.name.value
+                    ))
+                    .label(&cpu.mpidr, "Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0")
+                    .help(format!("write {}", hex(cpu.mpidr.value & AFFINITY))),
+            );
+        }
+        if let Some(first) =
+            board.cpus[..n].iter().find(|other| other.mpidr.value == cpu.mpidr.value)
+        {
+            report.push(
+                rules::MPIDR
+                    .says(format!(
+                        "`{}` and `{}` have the same MPIDR",
+                        first.name.value, cpu.name.value
+                    ))
+                    .label(&cpu.mpidr, format!("of `{}`", cpu.name.value))
+                    .label(&first.mpidr, format!("of `{}`", first.name.value))
+                    .help("every CPU has its own: look them up in the firmware's device tree"),
+            );
+        }
+    }
+}
+
+fn frames(board: &Board, report: &mut Report) {
+    let its_size = match board.gic.version.value {
+        GicVersion::V4_1 => 4 * FRAME,
+        GicVersion::V3 | GicVersion::V4_0 => 2 * FRAME,
+    };
+    let its = board.gic.its.iter().map(|its| ("ITS", &its.region.size, its_size));
+    for (what, size, right) in its.chain([("distributor", &board.gic.distributor.size, FRAME)]) {
+        if size.value != right && size.value != 0 {
+            report.push(
+                rules::ITS_FRAME
+                    .says(format!("the {what} cannot be {}", Size(size.value)))
+                    .label(size, format!("the {what}'s frames"))
+                    .label(&board.gic.version, format!("have {} in this version", Size(right)))
+                    .help(format!("write size = \"{}\"", Size(right))),
+            );
+        }
+    }
+}
+
+fn intids(board: &Board, report: &mut Report) {
+    let timer = &board.timer;
+    let ppis = [
+        ("virtual timer", &timer.virtual_ppi),
+        ("hypervisor timer", &timer.hypervisor_ppi),
+        ("maintenance interrupt", &timer.maintenance_ppi),
+    ];
+    let mut all: Vec<(String, &At<u32>)> = Vec::new();
+    for (what, intid) in ppis {
+        intid_range(report, what, intid, 16, 31, &board.gic.at);
+        all.push((format!("the {what}"), intid));
+    }
+    let mut spis: Vec<(String, &At<u32>)> = Vec::new();
+    spis.extend(
+        board
+            .uarts
+            .iter()
+            .filter_map(|uart| Some((format!("UART `{}`", uart.name.value), uart.intid.as_ref()?))),
+    );
+    for host in &board.pcie {
+        spis.extend(
+            host.intx.iter().map(|intid| (format!("PCIe host `{}`", host.name.value), intid)),
+        );
+    }
+    for device in &board.devices {
+        if let DeviceKind::Platform { intids, .. } = &device.kind {
+            spis.extend(
+                intids.iter().map(|irq| (format!("device `{}`", device.name.value), &irq.intid)),
+            );
+        }
+    }
+    for (what, intid) in &spis {
+        intid_range(report, what, intid, 32, 31 + board.gic.spis.value, &board.gic.spis.with(()));
+    }
+    all.extend(spis);
+    for (n, (what, intid)) in all.iter().enumerate() {
+        // A host's four lines may be one.
+        let same =
+            |(other, first): &&(String, &At<u32>)| first.value == intid.value && other != what;
+        if let Some((other, first)) = all[..n].iter().find(same) {
+            report.push(
+                rules::INTID_TWICE
+                    .says(format!("{other} and {what} have the same INTID {}", intid.value))
+                    .label(intid, what.clone())
+                    .label(first, other.clone())
+                    .help("one interrupt has one owner: look both up in the board's manual"),
+            );
+        }
+    }
+}
+
+fn intid_range(
+    report: &mut Report,
+    what: &str,
+    intid: &At<u32>,
+    first: u32,
+    last: u32,
+    why: &At<()>,
+) {
+    if intid.value < first || intid.value > last {
+        let (kind, help) = match first {
+            16 => ("PPI", "a device tree's `1 11` is PPI 11, INTID 27: add 16"),
+            _ => ("SPI", "a device tree's `0 1` is SPI 1, INTID 33: add 32"),
+        };
+        report.push(
+            rules::INTID_RANGE
+                .says(format!("INTID {} of {what} is no {kind}", intid.value))
+                .label(intid, format!("not in {first} to {last}"))
+                .label(why, format!("the {kind}s of this GIC"))
+                .help(help),
+        );
+    }
+}
+
+fn device_ids(board: &Board, report: &mut Report) {
+    let with_id: Vec<_> = board
+        .devices
+        .iter()
+        .filter_map(|device| Some((device, device.device_id.as_ref()?)))
+        .collect();
+    for (n, (device, id)) in with_id.iter().enumerate() {
+        if let Some((first, place)) = with_id[..n].iter().find(|(_, other)| other.value == id.value)
+        {
+            // Two functions at one address are told by the PCI rules.
+            if place.span != id.span && !same_function(device, first) {
+                report.push(
+                    rules::DEVICE_ID_TWICE
+                        .says(format!("devices `{}` and `{}` have the same DeviceID {}", first.name.value, device.name.value, id.value))
+                        .label(id, format!("of `{}`", device.name.value))
+                        .label(place, format!("of `{}`", first.name.value))
+                        .help("the ITS tells devices apart by it: correct `device_id` or the host's `device_id_base`"),
+                );
+            }
+        }
+        let Some(its) = &board.gic.its else { continue };
+        if u64::from(id.value) >= 1 << its.device_id_bits.value {
+            report.push(
+                rules::ITS_WIDTH
+                    .says(format!(
+                        "DeviceID {} of `{}` is more than the ITS knows",
+                        id.value, device.name.value
+                    ))
+                    .label(id, "its DeviceID follows from this")
+                    .label(
+                        &its.device_id_bits,
+                        format!("DeviceIDs are below {}", 1u64 << its.device_id_bits.value),
+                    )
+                    .help(
+                        "write `device_id_bits` as GITS_TYPER.Devbits + 1, or correct the DeviceID",
+                    ),
+            );
+        }
+    }
+    for device in &board.devices {
+        let events = &device.events;
+        let its = board.gic.its.as_ref();
+        if let Some(its) = its.filter(|its| u64::from(events.value) > 1 << its.event_id_bits.value)
+        {
+            report.push(
+                rules::ITS_WIDTH
+                    .says(format!(
+                        "device `{}` has more events than the ITS has EventIDs",
+                        device.name.value
+                    ))
+                    .label(events, format!("{} events", events.value))
+                    .label(
+                        &its.event_id_bits,
+                        format!("{} EventIDs", 1u64 << its.event_id_bits.value),
+                    )
+                    .help("write `event_id_bits` as GITS_TYPER.ID_bits + 1, or fewer events"),
+            );
+        }
+        if events.value > 0 && device.device_id.is_none() {
+            report.push(
+                rules::ITS_WIDTH
+                    .says(format!("device `{}` has events and no DeviceID", device.name.value))
+                    .label(events, "the ITS could not tell whose they are")
+                    .label(&device.name, "no `device_id` here")
+                    .help("add device_id = ..., or leave out `events`"),
+            );
+        }
+    }
+}
+
+fn same_function(a: &crate::model::Device, b: &crate::model::Device) -> bool {
+    match (&a.kind, &b.kind) {
+        (
+            DeviceKind::Pci { host, address, .. },
+            DeviceKind::Pci { host: other, address: place, .. },
+        ) => host.value == other.value && address.value == place.value,
+        _ => false,
+    }
+}

@@ -1,0 +1,162 @@
+//! Interrupts: every event one vLPI, every vLPI one event, all within the ITS's widths.
+
+use crate::diag::{Report, rules};
+use crate::model::{At, System, UNRESOLVED, Vm};
+
+/// First and last INTID that a vLPI may have: 16 INTID bits.
+const LPI_FIRST: u32 = 8192;
+const LPI_LAST: u32 = 65535;
+
+pub fn check(system: &System, report: &mut Report) {
+    events_twice(system, report);
+    for (n, vm) in system.vms.iter().enumerate() {
+        vintids(system, vm, n, report);
+    }
+    events_exist(system, report);
+    translated(system, report);
+}
+
+fn events_twice(system: &System, report: &mut Report) {
+    let all: Vec<_> =
+        system.vms.iter().flat_map(|vm| vm.events.iter().map(move |event| (vm, event))).collect();
+    for (n, (vm, event)) in all.iter().enumerate() {
+        let same = |other: &&(&Vm, &crate::model::EventUse)| {
+            other.1.device.value == event.device.value && other.1.event.value == event.event.value
+        };
+        let (Some(device), Some((first, other))) =
+            (system.board.devices.get(event.device.value), all[..n].iter().find(same))
+        else {
+            continue;
+        };
+        report.push(
+            rules::EVENT_TWICE
+                .says(format!(
+                    "event {} of device `{}` is given twice",
+                    event.event.value, device.name.value
+                ))
+                .label(&event.event, format!("to VM `{}` here", vm.name.value))
+                .label(&other.event, format!("already to VM `{}` here", first.name.value))
+                .help("one event becomes one vLPI: write another event, or leave this one out"),
+        );
+    }
+}
+
+fn vintids(system: &System, vm: &Vm, position: usize, report: &mut Report) {
+    let own = vm.events.iter().filter_map(|event| event.vintid.as_ref());
+    let ends = system
+        .channels
+        .iter()
+        .flat_map(|channel| &channel.ends)
+        .filter(|end| end.vm.value == position);
+    let all: Vec<&At<u32>> = own.chain(ends.filter_map(|end| end.vintid.as_ref())).collect();
+    for (n, vintid) in all.iter().enumerate() {
+        if !(LPI_FIRST..=LPI_LAST).contains(&vintid.value) {
+            report.push(
+                rules::VINTID_RANGE
+                    .says(format!("no vLPI can be {}", vintid.value))
+                    .label(vintid, format!("an event of VM `{}`", vm.name.value))
+                    .help(format!(
+                        "write a number from {LPI_FIRST} to {LPI_LAST}, or leave out `vintid`"
+                    )),
+            );
+        }
+        if let Some(first) = all[..n].iter().find(|other| other.value == vintid.value) {
+            let free = (LPI_FIRST..)
+                .find(|free| all.iter().all(|v| v.value != *free))
+                .unwrap_or(LPI_FIRST);
+            report.push(
+                rules::VINTID_TWICE
+                    .says(format!(
+                        "vINTID {} of VM `{}` is given twice",
+                        vintid.value, vm.name.value
+                    ))
+                    .label(vintid, "again here")
+                    .label(first, "first here")
+                    .help(format!("{free} is free; without `vintid` the plan chooses")),
+            );
+        }
+    }
+}
+
+fn events_exist(system: &System, report: &mut Report) {
+    for event in system.vms.iter().flat_map(|vm| &vm.events) {
+        let Some(device) = system.board.devices.get(event.device.value) else { continue };
+        let events = device.events.value;
+        if events > 0 && event.event.value >= events {
+            report.push(
+                rules::EVENT_RANGE
+                    .says(format!(
+                        "device `{}` has no event {}",
+                        device.name.value, event.event.value
+                    ))
+                    .label(&event.event, "this event")
+                    .label(&device.events, format!("it has {events}"))
+                    .help(format!("write an event from 0 to {}", events - 1)),
+            );
+        }
+    }
+}
+
+/// What an ITS is needed for, and how much of it.
+fn translated(system: &System, report: &mut Report) {
+    let event = system
+        .vms
+        .iter()
+        .flat_map(|vm| &vm.events)
+        .map(|event| event.event.with("an event"))
+        .next();
+    let channel = system.channels.first().map(|channel| channel.name.with("a channel"));
+    let Some(its) = &system.board.gic.its else {
+        if let Some(user) = event.or(channel) {
+            report.push(
+                rules::NO_ITS
+                    .says(format!("{} on a board without ITS", user.value))
+                    .label(&user, "signalled by the ITS")
+                    .label(&system.board.gic.at, "no [gic.its] here")
+                    .help("describe the board's ITS by [gic.its], or leave this out"),
+            );
+        }
+        return;
+    };
+    let room = 1u64 << its.event_id_bits.value;
+    let ends: Vec<_> = system.channels.iter().flat_map(|channel| &channel.ends).collect();
+    if let Some(end) = ends.get(room as usize) {
+        report.push(too_many(&end.vm, "channel ends", ends.len(), &its.event_id_bits));
+    }
+    let doorbells = doorbells(system);
+    if let Some(vpe) = doorbells.get(room as usize) {
+        report.push(too_many(vpe, "vPEs with events", doorbells.len(), &its.event_id_bits));
+    }
+}
+
+/// The vPEs that take an event or a ring, each of which needs a doorbell.
+fn doorbells(system: &System) -> Vec<At<usize>> {
+    let mut taken: Vec<(usize, usize)> = Vec::new();
+    let mut places = Vec::new();
+    let events = system
+        .vms
+        .iter()
+        .enumerate()
+        .flat_map(|(n, vm)| vm.events.iter().map(move |event| (n, &event.vpe)));
+    let ends = system
+        .channels
+        .iter()
+        .flat_map(|channel| &channel.ends)
+        .map(|end| (end.vm.value, &end.vpe));
+    for (vm, vpe) in events.chain(ends).filter(|(vm, _)| *vm != UNRESOLVED) {
+        if !taken.contains(&(vm, vpe.value)) {
+            taken.push((vm, vpe.value));
+            places.push(vpe.clone());
+        }
+    }
+    places
+}
+
+fn too_many(place: &At<usize>, what: &str, count: usize, bits: &At<u8>) -> crate::diag::Diagnostic {
+    let room = 1u64 << bits.value;
+    rules::TOO_MANY_EVENTS
+        .says(format!("{count} {what}, more than the ITS has EventIDs for"))
+        .label(place, format!("number {}", room + 1))
+        .label(bits, format!("a device has {room} EventIDs"))
+        .help(format!("keep to {room} {what}"))
+}

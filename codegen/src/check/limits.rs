@@ -1,0 +1,106 @@
+//! Limits: more than the board has of anything.
+
+use super::memory::hypervisor;
+use super::range::{self, BLOCK, Range};
+use crate::diag::{Report, rules};
+use crate::model::{At, DeviceKind, Pcie, Region, System};
+use crate::units::Size;
+
+pub fn check(system: &System, report: &mut Report) {
+    room(system, report);
+    ram(system, report);
+    for (position, host) in system.board.pcie.iter().enumerate() {
+        windows(system, position, host, report);
+    }
+}
+
+/// The hypervisor's memory must be RAM that nobody reserved.
+fn room(system: &System, report: &mut Report) {
+    let own = hypervisor(system);
+    range::some(report, &system.hypervisor.size, "the hypervisor's size");
+    range::aligned(report, &system.hypervisor.size, BLOCK, "the hypervisor's size");
+    let Some(first) = system.board.ram.first() else { return };
+    let ram = Range::of(format!("RAM `{}`", first.name.value), &first.region);
+    let reserved = system
+        .board
+        .reserved
+        .iter()
+        .map(|r| Range::of(format!("`{}`, reserved", r.name.value), &r.region));
+    let taken = reserved.into_iter().find(|taken| taken.overlaps(&own));
+    let other = if own.lies_in(&ram) { taken } else { Some(ram) };
+    if let Some(other) = other {
+        report.push(
+            rules::HYPERVISOR_ROOM
+                .says(format!("the hypervisor's memory does not fit: {}", other.owner))
+                .label(&own.at, own.label())
+                .label(&other.at, other.label())
+                .help("the hypervisor stands 2 MiB above the start of the first RAM: write a smaller [hypervisor] size, or another first RAM"),
+        );
+    }
+}
+
+fn ram(system: &System, report: &mut Report) {
+    let board = &system.board;
+    let total: u64 = board.ram.iter().map(|ram| ram.region.size.value).fold(0, u64::saturating_add);
+    let reserved: u64 = board
+        .reserved
+        .iter()
+        .map(|reserved| reserved.region.size.value)
+        .fold(0, u64::saturating_add);
+    let pieces = system
+        .vms
+        .iter()
+        .flat_map(|vm| vm.memory.iter().map(move |m| (format!("VM `{}`", vm.name.value), &m.size)));
+    let channels = system
+        .channels
+        .iter()
+        .map(|channel| (format!("channel `{}`", channel.name.value), &channel.size));
+    let has = total.saturating_sub(reserved).saturating_sub(system.hypervisor.size.value);
+    let mut wanted = 0u64;
+    for (owner, size) in pieces.chain(channels) {
+        wanted = wanted.saturating_add(size.value);
+        if wanted > has {
+            let first: &At<u64> = &board.ram[0].region.size;
+            report.push(
+                rules::RAM_FULL
+                    .says(format!("{owner} wants more RAM than the board has left"))
+                    .label(size, format!("with this the VMs and channels want {}", Size(wanted)))
+                    .label(first, format!("{} are left for them", Size(has)))
+                    .help(format!("take away {} in all", Size(wanted - has))),
+            );
+            return;
+        }
+    }
+}
+
+/// BARs are placed at multiples of their sizes; when even their sum is too much, no order helps.
+fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
+    let used = system.vms.iter().flat_map(|vm| vm.devices.iter().map(|given| given.device.value));
+    let bars: Vec<_> = used
+        .filter_map(|device| match &system.board.devices.get(device)?.kind {
+            DeviceKind::Pci { host, bars, .. } if host.value == position => Some(bars),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let wide_window = host.window64.as_ref().or(host.window32.as_ref());
+    let room = |window: Option<&Region>| window.map_or(0, |window| window.size.value);
+    for (wide, window) in [(false, host.window32.as_ref()), (true, wide_window)] {
+        let mut wanted = 0u64;
+        for bar in bars.iter().filter(|bar| bar.wide == wide) {
+            wanted = wanted.saturating_add(bar.size.value);
+            if wanted > room(window) {
+                let place =
+                    window.map_or_else(|| host.name.with(()), |window| window.size.with(()));
+                report.push(
+                    rules::WINDOW_FULL
+                        .says(format!("the BARs in use do not fit the windows of `{}`", host.name.value))
+                        .label(&bar.size, format!("with this they want {}", Size(wanted)))
+                        .label(&place, format!("the window has {}", Size(room(window))))
+                        .help("write the window as big as the board's manual has it, or use fewer devices"),
+                );
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! As much of a payload's file as a check needs.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::model::Format;
+
+/// What a file says about itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Header {
+    Raw {
+        bytes: u64,
+    },
+    /// `bytes` in memory, bss included.
+    Image {
+        text_offset: u64,
+        bytes: u64,
+    },
+    /// Segments to load, as (physical address, bytes in memory).
+    Elf {
+        segments: Vec<(u64, u64)>,
+        relocatable: bool,
+    },
+}
+
+#[derive(Debug)]
+pub enum Error {
+    /// It cannot be read, and why.
+    Missing(String),
+    /// It is not of the format, and why.
+    Format(String),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Missing(match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".into(),
+            io::ErrorKind::IsADirectory => "it is a directory".into(),
+            _ => error.to_string(),
+        })
+    }
+}
+
+pub fn read(path: &Path, format: Format) -> Result<Header, Error> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+    }
+    let bytes = metadata.len();
+    let mut head = [0; 64];
+    let have = read_up_to(&mut file, &mut head)?;
+    match format {
+        Format::Raw => Ok(Header::Raw { bytes }),
+        Format::Image => image(&head[..have], bytes),
+        Format::Elf => elf(&mut file, &head[..have]),
+    }
+}
+
+pub fn is_device_tree(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && magic == [0xd0, 0x0d, 0xfe, 0xed]
+}
+
+/// Linux's Image header: text_offset at 8, image_size at 16, magic at 56. An image_size of 0 is an old kernel's, which
+/// means a text_offset of 512 KiB.
+fn image(head: &[u8], file: u64) -> Result<Header, Error> {
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return Err(Error::Format("it is compressed by gzip: decompress it first".into()));
+    }
+    if field(head, 56, 4) != Some(0x644d_5241) {
+        return Err(Error::Format("no \"ARM\\x64\" at offset 56".into()));
+    }
+    let (text_offset, size) = (field(head, 8, 8).unwrap_or(0), field(head, 16, 8).unwrap_or(0));
+    let text_offset = if size == 0 { 512 << 10 } else { text_offset };
+    Ok(Header::Image { text_offset, bytes: size.max(file) })
+}
+
+/// ELF64, little-endian, AArch64; program headers of type PT_LOAD.
+fn elf(file: &mut File, head: &[u8]) -> Result<Header, Error> {
+    if !head.starts_with(b"\x7fELF") {
+        return Err(Error::Format("it does not begin with \"\\x7fELF\"".into()));
+    }
+    let kind = (field(head, 4, 2), field(head, 18, 2));
+    if kind != (Some(0x0102), Some(183)) || head.len() < 64 {
+        return Err(Error::Format("it is not a 64-bit little-endian AArch64 ELF".into()));
+    }
+    let relocatable = field(head, 16, 2) == Some(3);
+    let offset = field(head, 32, 8).unwrap_or(0);
+    let (entry_size, count) = (field(head, 54, 2).unwrap_or(0), field(head, 56, 2).unwrap_or(0));
+    let mut segments = Vec::new();
+    for n in 0..count {
+        let mut header = [0; 56];
+        file.seek(SeekFrom::Start(offset.saturating_add(n * entry_size)))?;
+        if entry_size != 56 || read_up_to(file, &mut header)? < header.len() {
+            return Err(Error::Format("its program headers are cut off".into()));
+        }
+        let (kind, address, bytes) =
+            (field(&header, 0, 4), field(&header, 24, 8), field(&header, 40, 8));
+        if let (Some(1), Some(address), Some(bytes)) = (kind, address, bytes)
+            && bytes > 0
+        {
+            segments.push((address, bytes));
+        }
+    }
+    if segments.is_empty() {
+        return Err(Error::Format("it has nothing to load".into()));
+    }
+    Ok(Header::Elf { segments, relocatable })
+}
+
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut have = 0;
+    while have < buffer.len() {
+        match file.read(&mut buffer[have..])? {
+            0 => break,
+            n => have += n,
+        }
+    }
+    Ok(have)
+}
+
+/// A little-endian number of up to 8 bytes.
+fn field(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at + len)?;
+    Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+}
