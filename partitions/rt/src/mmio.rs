@@ -5,6 +5,8 @@
 
 use core::ptr;
 
+use crate::Machine;
+
 /// A range of device registers.
 #[derive(Debug)]
 pub struct Registers {
@@ -35,6 +37,13 @@ impl Registers {
     /// The range holds device registers and no memory that Rust knows of.
     pub(crate) const unsafe fn new(base: u64, bytes: u64) -> Self {
         Self { base, bytes }
+    }
+
+    /// The first region of a platform device, by its `compatible`. None: the device tree has none.
+    pub fn of_device(machine: &Machine, compatible: &str) -> Option<Self> {
+        let (region, _) = machine.device(compatible)?;
+        // SAFETY: the device tree says that the device's registers are there.
+        Some(unsafe { Self::new(region.base, region.bytes) })
     }
 
     access!(read8, write8, u8);
