@@ -10,6 +10,8 @@
 mod decode;
 mod display;
 mod fields;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{DecodeError, Version};
 

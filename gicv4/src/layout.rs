@@ -429,3 +429,6 @@ pub const fn vpendbaser_v41(vpe: crate::intid::VpeId, group0: bool) -> u64 {
         | GICR_VPENDBASER_V41::VGrp1En.val(1).value
         | GICR_VPENDBASER_V41::VGrp0En.val(group0 as u64).value
 }
+
+#[cfg(test)]
+mod tests;
