@@ -42,3 +42,6 @@ pub mod vgic;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;
+
+#[cfg(test)]
+mod fake;

@@ -115,13 +115,16 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     end_parked(guest, platform);
     let mut unusual = review(guest, platform);
     let mut bits = 0;
-    while let Some((intid, priority)) = most_urgent(guest) {
-        if !list(guest, platform, intid, priority) {
+    let mut next = 0;
+    while let Some((intid, priority)) = most_urgent(guest, next) {
+        // The others are less urgent and find no room either, but may be in a register already.
+        next = urgency(intid, priority) + 1;
+        if list(guest, platform, intid, priority) {
+            unusual |= intid == guest.vm.distributor.emulated_line().0;
+        } else if bits == 0 {
             guest.vpe.counters.count(Counter::Overflows);
-            bits |= UNDERFLOW;
-            break;
+            bits = UNDERFLOW;
         }
-        unusual |= intid == guest.vm.distributor.emulated_line().0;
     }
     if redistributor.parked.iter().any(|cell| cell.load(Relaxed) != 0) {
         bits |= NOT_PRESENT;
@@ -244,8 +247,13 @@ fn give_back<P: Platform>(platform: &mut P, intid: u32) {
     platform.clear_active(word, bit);
 }
 
-/// The waiting, enabled interrupt with the highest priority (lowest value), and among equals the lowest INTID.
-fn most_urgent(guest: &Guest) -> Option<(u32, u8)> {
+/// Order of urgency: priority (a lower value is higher), then INTID.
+const fn urgency(intid: u32, priority: u8) -> u32 {
+    (priority as u32) << 16 | intid
+}
+
+/// The most urgent of the waiting, enabled interrupts whose urgency is `from` or less.
+fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
     let redistributor = &guest.vpe.redistributor;
     let distributor = &guest.vm.distributor;
     let mut best: Option<(u32, u8)> = None;
@@ -261,7 +269,9 @@ fn most_urgent(guest: &Guest) -> Option<(u32, u8)> {
             } else {
                 distributor.priority[intid as usize & 1023].load(Relaxed)
             };
-            if best.is_none_or(|(_, urgent)| priority < urgent) {
+            let this = urgency(intid, priority);
+            if this >= from && best.is_none_or(|(intid, priority)| this < urgency(intid, priority))
+            {
                 best = Some((intid, priority));
             }
         }

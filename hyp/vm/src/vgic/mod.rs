@@ -18,6 +18,9 @@ mod inject;
 mod redistributor;
 mod sgi1r;
 
+#[cfg(test)]
+mod properties;
+
 pub use distributor::Distributor;
 pub use inject::{deliver, flush, inject_spi, inject_timer, notify};
 pub use redistributor::Redistributor;

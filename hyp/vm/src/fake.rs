@@ -1,0 +1,470 @@
+//! A board to test against: physical interrupts, CPUs with list registers, and guests that acknowledge and end.
+
+extern crate std;
+
+use crate::{
+    Guest, Platform, VmState, VpeState,
+    platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, UNDERFLOW},
+    vgic::{self, TIMER},
+};
+use core::cell::RefCell;
+use gicv4::list_regs::{ListReg, State};
+use plan::{
+    Bar, Board, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy, Mmio,
+    MmioKind, Pa, PciFunction, Plan, PowerOff, SpiRoute, Vm, VmId, VmIndex, Vpe, VpeIndex,
+};
+use std::{boxed::Box, vec, vec::Vec};
+
+pub const LIST_REGISTERS: usize = 4;
+pub const GICD: u64 = 0x0800_0000;
+pub const GICR: u64 = 0x080a_0000;
+pub const UART: u64 = 0x0900_0000;
+pub const ECAM: u64 = 0x40_1000_0000;
+pub const RAM: u64 = 0x4000_0000;
+pub const UART_INTID: u32 = 33;
+/// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
+pub const SPIS: [u32; 4] = [40, 41, 42, 70];
+pub const FOREIGN: u32 = 43;
+
+/// A physical interrupt.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Line {
+    pub enabled: bool,
+    pub pending: bool,
+    pub active: bool,
+    pub edge: bool,
+    pub level: bool,
+    pub cpu: usize,
+}
+
+/// The virtual CPU interface of one CPU.
+#[derive(Clone, Default, Debug)]
+pub struct Interface {
+    pub registers: [u64; LIST_REGISTERS],
+    pub eoi_count: u32,
+    pub maintenance: u32,
+    /// Priorities of what the guest has acknowledged and not ended.
+    pub running: Vec<u8>,
+    pub kicked: bool,
+    pub timer: Line,
+}
+
+#[derive(Debug)]
+pub struct Machine {
+    pub lines: Vec<Line>,
+    pub cpus: Vec<Interface>,
+    pub config: Vec<u32>,
+    pub written: Vec<(u16, u8, u32)>,
+    pub output: usize,
+}
+
+/// One CPU of the machine, which runs the vPE of the same index.
+#[derive(Clone, Copy)]
+pub struct Cpu<'a> {
+    pub machine: &'a RefCell<Machine>,
+    pub index: usize,
+}
+
+impl Machine {
+    pub fn new(cpus: usize) -> RefCell<Self> {
+        let mut lines = vec![Line::default(); 1024];
+        for (intid, line) in lines.iter_mut().enumerate() {
+            line.edge = intid % 2 == 0;
+        }
+        RefCell::new(Self {
+            lines,
+            cpus: vec![Interface::default(); cpus],
+            config: vec![0; 1024],
+            written: Vec::new(),
+            output: 0,
+        })
+    }
+
+    fn bits(&self, word: usize, of: impl Fn(&Line) -> bool) -> u32 {
+        (0..32).fold(0, |bits, n| bits | u32::from(of(&self.lines[word * 32 + n])) << n)
+    }
+
+    fn each(&mut self, word: usize, bits: u32, change: impl Fn(&mut Line)) {
+        assert!(word > 0, "word 0 is not the distributor's");
+        for n in (0..32).filter(|n| bits & 1 << n != 0) {
+            assert_ne!(word as u32 * 32 + n, FOREIGN, "another VM's interrupt was touched");
+            change(&mut self.lines[(word as u32 * 32 + n) as usize]);
+        }
+    }
+}
+
+impl Cpu<'_> {
+    fn with<T>(&self, with: impl FnOnce(&mut Interface) -> T) -> T {
+        with(&mut self.machine.borrow_mut().cpus[self.index])
+    }
+
+    pub fn entries(&self) -> Vec<ListReg> {
+        self.with(|cpu| cpu.registers.iter().map(|&bits| ListReg::from_bits(bits)).collect())
+    }
+
+    /// ICC_IAR1_EL1: the most urgent pending interrupt that the running priority lets through.
+    pub fn acknowledge(&self) -> Option<u32> {
+        self.with(|cpu| {
+            let running = cpu.running.last().copied().unwrap_or(0xff);
+            let entries = cpu.registers.iter().map(|&bits| ListReg::from_bits(bits)).enumerate();
+            let pending = entries
+                .filter(|(_, entry)| entry.state() == State::Pending && entry.priority() < running);
+            let (index, entry) = pending.min_by_key(|(_, entry)| entry.priority())?;
+            cpu.registers[index] = entry.with_state(State::Active).bits();
+            cpu.running.push(entry.priority());
+            Some(entry.vintid().value())
+        })
+    }
+
+    /// ICC_EOIR1_EL1 with EOImode 0.
+    pub fn end(&self, intid: u32) {
+        self.with(|cpu| cpu.running.pop()).expect("nothing is running");
+        let mut machine = self.machine.borrow_mut();
+        let Machine { cpus, lines, .. } = &mut *machine;
+        let cpu = &mut cpus[self.index];
+        for bits in &mut cpu.registers {
+            let entry = ListReg::from_bits(*bits);
+            if entry.vintid().value() != intid
+                || !matches!(entry.state(), State::Active | State::PendingActive)
+            {
+                continue;
+            }
+            let pending = entry.state() == State::PendingActive;
+            *bits = entry.with_state(if pending { State::Pending } else { State::Inactive }).bits();
+            if let Some(physical) = entry.pintid() {
+                let line = if physical.value() == TIMER {
+                    &mut cpu.timer
+                } else {
+                    &mut lines[physical.value() as usize]
+                };
+                line.active = false;
+            }
+            return;
+        }
+        cpu.eoi_count += 1;
+    }
+
+    /// The maintenance interrupt is asserted.
+    fn maintenance_pending(&self) -> bool {
+        self.with(|cpu| {
+            let valid =
+                cpu.registers.iter().filter(|&&bits| !ListReg::from_bits(bits).is_free()).count();
+            let ended = cpu
+                .registers
+                .iter()
+                .map(|&bits| ListReg::from_bits(bits))
+                .any(|entry| entry.is_free() && entry.has_end_notice());
+            cpu.maintenance & UNDERFLOW != 0 && valid <= 1
+                || cpu.maintenance & NOT_PRESENT != 0 && cpu.eoi_count != 0
+                || ended
+        })
+    }
+
+    /// A physical interrupt for this CPU, acknowledged.
+    fn take_physical(&self) -> Option<u32> {
+        let mut machine = self.machine.borrow_mut();
+        let index = self.index;
+        let timer = &mut machine.cpus[index].timer;
+        if timer.enabled && timer.level && !timer.active {
+            timer.active = true;
+            return Some(TIMER);
+        }
+        let ready = |line: &Line| {
+            line.enabled
+                && !line.active
+                && line.cpu == index
+                && (line.pending || !line.edge && line.level)
+        };
+        let intid = machine.lines.iter().position(ready)?;
+        machine.lines[intid].pending = false;
+        machine.lines[intid].active = true;
+        Some(intid as u32)
+    }
+
+    /// Takes every exit that is due, as the image does. Panics when there is no end to them.
+    pub fn settle(&mut self, guest: &Guest) -> bool {
+        for round in 0.. {
+            assert!(round < 100, "exits without end");
+            if self.maintenance_pending() {
+                vgic::flush(guest, self);
+            } else if self.with(|cpu| core::mem::take(&mut cpu.kicked)) {
+                vgic::deliver(guest, self);
+            } else if let Some(intid) = self.take_physical() {
+                match intid {
+                    TIMER => vgic::inject_timer(guest, self),
+                    _ => vgic::inject_spi(guest, self, intid),
+                }
+            } else {
+                return round > 0;
+            }
+        }
+        unreachable!()
+    }
+}
+
+impl ListRegisters for Cpu<'_> {
+    fn count(&self) -> usize {
+        LIST_REGISTERS
+    }
+    fn read(&self, index: usize) -> ListReg {
+        self.with(|cpu| ListReg::from_bits(cpu.registers[index]))
+    }
+    fn write(&mut self, index: usize, value: ListReg) {
+        assert!(
+            !(value.is_hardware() && value.state() == State::PendingActive),
+            "reserved with HW"
+        );
+        self.with(|cpu| {
+            cpu.registers[index] = value.bits();
+            let live = cpu
+                .registers
+                .iter()
+                .map(|&bits| ListReg::from_bits(bits))
+                .filter(|entry| !entry.is_free());
+            let mut ids: Vec<u32> = live.map(|entry| entry.vintid().value()).collect();
+            ids.sort_unstable();
+            assert!(
+                ids.windows(2).all(|pair| pair[0] != pair[1]),
+                "one interrupt in two list registers: {ids:?}"
+            );
+        });
+    }
+    fn empty(&self) -> u32 {
+        self.with(|cpu| {
+            (0..LIST_REGISTERS).fold(0, |bits, n| {
+                bits | u32::from(ListReg::from_bits(cpu.registers[n]).is_free()) << n
+            })
+        })
+    }
+    fn take_eoi_count(&mut self) -> u32 {
+        self.with(|cpu| core::mem::take(&mut cpu.eoi_count))
+    }
+    fn maintenance(&mut self, bits: u32) {
+        self.with(|cpu| cpu.maintenance = bits);
+    }
+}
+
+impl PhysicalGic for Cpu<'_> {
+    fn enable(&mut self, word: usize, bits: u32) {
+        self.machine.borrow_mut().each(word, bits, |line| line.enabled = true);
+    }
+    fn disable(&mut self, word: usize, bits: u32) {
+        self.machine.borrow_mut().each(word, bits, |line| line.enabled = false);
+    }
+    fn set_pending(&mut self, word: usize, bits: u32) {
+        self.machine.borrow_mut().each(word, bits, |line| line.pending = true);
+    }
+    fn clear_pending(&mut self, word: usize, bits: u32) {
+        self.machine.borrow_mut().each(word, bits, |line| line.pending = false);
+    }
+    fn set_active(&mut self, word: usize, bits: u32) {
+        self.machine.borrow_mut().each(word, bits, |line| line.active = true);
+    }
+    fn clear_active(&mut self, word: usize, bits: u32) {
+        self.machine.borrow_mut().each(word, bits, |line| line.active = false);
+    }
+    fn pending(&self, word: usize) -> u32 {
+        self.machine.borrow().bits(word, |line| line.pending || !line.edge && line.level)
+    }
+    fn active(&self, word: usize) -> u32 {
+        self.machine.borrow().bits(word, |line| line.active)
+    }
+    fn config(&self, index: usize) -> u32 {
+        let machine = self.machine.borrow();
+        (0..16)
+            .fold(0, |bits, n| bits | u32::from(machine.lines[index * 16 + n].edge) << (2 * n + 1))
+    }
+    fn set_config(&mut self, index: usize, mask: u32, value: u32) {
+        let mut machine = self.machine.borrow_mut();
+        for n in (0..16).filter(|n| mask & 2 << (2 * n) != 0) {
+            let intid = index * 16 + n;
+            assert_ne!(intid as u32, FOREIGN);
+            machine.lines[intid].edge = value & 2 << (2 * n) != 0;
+        }
+    }
+    fn route(&mut self, intid: u32, vpe: VpeIndex) {
+        assert_ne!(intid, FOREIGN);
+        self.machine.borrow_mut().lines[intid as usize].cpu = vpe.index();
+    }
+    fn enable_timer(&mut self, vpe: VpeIndex, on: bool) {
+        self.machine.borrow_mut().cpus[vpe.index()].timer.enabled = on;
+    }
+    fn deactivate(&mut self, intid: u32) {
+        match intid {
+            TIMER => self.with(|cpu| cpu.timer.active = false),
+            _ => self.machine.borrow_mut().lines[intid as usize].active = false,
+        }
+    }
+}
+
+impl ConfigSpace for Cpu<'_> {
+    fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
+        assert!(offset.is_multiple_of(4) && offset < 4096 && function.vm.value() == 0);
+        self.machine.borrow().config[usize::from(offset) / 4]
+    }
+    fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
+        assert!(
+            matches!(bytes, 1 | 2 | 4) && offset.is_multiple_of(u16::from(bytes)) && offset < 4096
+        );
+        assert_eq!(function.vm.value(), 0);
+        self.machine.borrow_mut().written.push((offset, bytes, value));
+    }
+}
+
+impl Platform for Cpu<'_> {
+    fn kick(&mut self, vpe: VpeIndex) {
+        assert_ne!(vpe.index(), self.index, "a kick to itself");
+        assert!(vpe.index() < 2, "a kick beyond the VM");
+        self.machine.borrow_mut().cpus[vpe.index()].kicked = true;
+    }
+    fn output_waits(&mut self) {
+        self.machine.borrow_mut().output += 1;
+    }
+}
+
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn vm(
+    name: &'static str,
+    first_vpe: u16,
+    vpe_count: u16,
+    functions: u16,
+    ends: (u16, u16),
+    its: ItsPolicy,
+) -> Vm {
+    let region = |base, bytes, kind| Mmio { base: Ipa::new(base), bytes, kind };
+    Vm {
+        name,
+        vmid: VmId::new(first_vpe + 1),
+        vttbr: 0,
+        vtcr: 0,
+        first_vpe,
+        vpe_count,
+        entry: Ipa::new(RAM),
+        x0: 0,
+        memory: leak([(Ipa::new(RAM), Pa::new(RAM), 0x20_0000)]),
+        loads: &[],
+        mmio: leak([
+            region(GICD, 0x1_0000, MmioKind::Distributor),
+            region(GICR, u64::from(vpe_count) << 17, MmioKind::Redistributors),
+            region(UART, 0x1000, MmioKind::Uart),
+            region(ECAM, 0x10_0000, MmioKind::PciConfig),
+        ]),
+        uart_intid: Some(UART_INTID),
+        vlpi_config: (Pa::new(0), 0),
+        vlpi_config_start: &[],
+        vintid_bits: 14,
+        first_function: 0,
+        function_count: functions,
+        first_channel_end: ends.0,
+        channel_end_count: ends.1,
+        its,
+        on_fault: Fault::Halt,
+    }
+}
+
+fn end(vm: u16, rings: (u32, u32)) -> ChannelEnd {
+    ChannelEnd {
+        name: "samples",
+        vm: VmIndex::new(vm),
+        ipa: Ipa::new(0x5000_0000),
+        pa: Pa::new(0x5000_0000),
+        bytes: 0x1000,
+        rings,
+        vintid: 8192,
+        writable: true,
+    }
+}
+
+/// VM "one" with vPEs 0 and 1, a function and a channel to VM "two" with vPE 2.
+pub fn plan() -> &'static Plan {
+    let spi = |intid: u32| {
+        let route = |vm, vpe| SpiRoute {
+            vm: VmIndex::new(vm),
+            vpe: VpeIndex::new(vpe),
+            edge: intid.is_multiple_of(2),
+        };
+        match intid {
+            FOREIGN => Some(route(1, 2)),
+            _ if SPIS.contains(&intid) => Some(route(0, 0)),
+            _ => None,
+        }
+    };
+    let spis: Vec<Option<SpiRoute>> = (32..288).map(spi).collect();
+    let vpe = |vm, number, cpu| Vpe {
+        vm: VmIndex::new(vm),
+        number,
+        cpu: CpuIndex::new(cpu),
+        tables: None,
+    };
+    let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
+    let events = [(0x1ff, 0, 2), (0x1ff, 1, 0)].map(|(device, event, vpe)| EventRoute {
+        device,
+        event,
+        vintid: 8192,
+        vpe: VpeIndex::new(vpe),
+    });
+    leak(Plan {
+        system: "fake",
+        digest: 0,
+        board: Board {
+            name: "fake",
+            ram: &[],
+            distributor: Pa::new(GICD),
+            spis: 256,
+            list_registers: LIST_REGISTERS as u8,
+            redistributor_stride: 0x4_0000,
+            direct_injection: true,
+            timer: plan::Timer { virtual_ppi: 27, hypervisor_ppi: 26, maintenance_ppi: 25 },
+            uart: plan::Uart { kind: plan::UartKind::Pl011, base: Pa::new(UART), intid: Some(33) },
+            psci: Conduit::Smc,
+        },
+        cpus: &[],
+        vms: leak([
+            vm("one", 0, 2, 1, (0, 1), ItsPolicy::None),
+            vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
+        ]),
+        vpes: leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
+        its: Some(Its {
+            base: Pa::new(0),
+            device_id_bits: 16,
+            event_id_bits: 16,
+            entry_bytes: 12,
+            basers: &[],
+            cbaser: 0,
+            queue: (Pa::new(0), 0),
+            script: &[],
+            lpi_config: (Pa::new(0), 0),
+            events: leak(events),
+        }),
+        spis: Vec::leak(spis),
+        functions: leak([PciFunction {
+            vm: VmIndex::new(0),
+            bdf: 2 << 3,
+            config: Pa::new(0),
+            id: 0x0010_1b36,
+            bars: leak([bar(0, true, 0x80_1000_4000, 0x4000), bar(3, false, 0x1000_0000, 0x1000)]),
+            setup: &[],
+        }]),
+        channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),
+        cleared: &[],
+        escape: 0x1d,
+        focus: VmIndex::new(0),
+        console_cpu: CpuIndex::new(0),
+        when_all_off: PowerOff::PowerOff,
+    })
+}
+
+/// Guests of all vPEs, in the state of a VM that just starts.
+pub fn guests() -> [Guest; 3] {
+    let plan = plan();
+    let vms: &'static [VmState] = leak([const { VmState::new() }; 2]);
+    let vpes: &'static [VpeState] = leak([const { VpeState::new() }; 3]);
+    for (vm, config) in vms.iter().zip(plan.vms) {
+        vm.reset(plan, config);
+        vm.health.start();
+    }
+    [0, 1, 2].map(|index| Guest::new(plan, vms, vpes, VpeIndex::new(index)).expect("it exists"))
+}

@@ -1,0 +1,319 @@
+//! Interrupts in any order against a naive model: none lost, none doubled, priorities hold.
+
+extern crate std;
+
+use super::TIMER;
+use crate::{
+    Guest,
+    fake::{Cpu, GICD, GICR, Machine, SPIS, UART_INTID, guests},
+    mmio,
+};
+use core::cell::RefCell;
+use proptest::prelude::*;
+use std::{collections::BTreeMap, vec, vec::Vec};
+
+/// Interrupts that the test uses: SGIs 0..8, the timer, SPIs and the UART.
+fn interrupts() -> Vec<u32> {
+    let mut all: Vec<u32> = (0..8).collect();
+    all.extend([TIMER, UART_INTID]);
+    all.extend(SPIS);
+    all
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// vPE sends SGI to a target list.
+    Sgi {
+        from: usize,
+        intid: u32,
+        list: u32,
+    },
+    /// An edge on an SPI.
+    Edge(u32),
+    /// A level-sensitive SPI's, the UART's or the timer's line.
+    Level(u32, usize, bool),
+    /// The guest enables or disables.
+    Enable(u32, usize, bool),
+    Group(bool),
+    Acknowledge(usize),
+    End(usize),
+}
+
+/// What one interrupt of one vPE should be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Expected {
+    enabled: bool,
+    pending: bool,
+    /// A second edge came after EL2 acknowledged the first, before the guest did: the hardware keeps it.
+    again: bool,
+    active: bool,
+    level: bool,
+    priority: u8,
+}
+
+/// The naive model: a flat table, and a stack of active interrupts for each vPE.
+struct Model {
+    group: bool,
+    table: BTreeMap<(usize, u32), Expected>,
+    active: [Vec<u32>; 2],
+}
+
+fn is_level(intid: u32) -> bool {
+    intid == TIMER || intid == UART_INTID || intid > 32 && intid % 2 == 1
+}
+
+/// SPIs all go to vPE 0 in this test.
+fn owner(intid: u32, vpe: usize) -> usize {
+    if intid >= 32 { 0 } else { vpe }
+}
+
+impl Model {
+    fn new(priorities: &[u8]) -> Self {
+        let mut table = BTreeMap::new();
+        for (n, intid) in interrupts().into_iter().enumerate() {
+            for vpe in 0..2 {
+                if owner(intid, vpe) == vpe {
+                    table.insert(
+                        (vpe, intid),
+                        Expected { priority: priorities[n], ..Expected::default() },
+                    );
+                }
+            }
+        }
+        Self { group: true, table, active: [vec![], vec![]] }
+    }
+
+    fn at(&mut self, vpe: usize, intid: u32) -> &mut Expected {
+        self.table.get_mut(&(owner(intid, vpe), intid)).expect("it exists")
+    }
+
+    /// Levels become pending as soon as they may be delivered; a hardware level that was taken stays so until it is
+    /// switched off, as EL2 acknowledged it. The UART's follows its line.
+    fn settle(&mut self) {
+        let group = self.group;
+        for (&(_, intid), state) in &mut self.table {
+            let live = group && state.enabled;
+            // What is given back to the hardware is one edge there.
+            state.again &= live;
+            if !is_level(intid) || intid == UART_INTID {
+                continue;
+            }
+            if live && state.level && !state.active {
+                state.pending = true;
+            }
+            if !live {
+                state.pending = false;
+            }
+        }
+        let uart = self.at(0, UART_INTID);
+        uart.pending = uart.level;
+    }
+
+    /// Priority of the most urgent interrupt that vPE may take now.
+    fn best(&self, vpe: usize) -> Option<u8> {
+        let running =
+            self.active[vpe].last().map_or(0xff, |intid| self.table[&(vpe, *intid)].priority);
+        let table = self.table.iter().filter(|((owner, _), _)| *owner == vpe);
+        let ready = table
+            .filter(|(_, state)| self.group && state.enabled && state.pending && !state.active);
+        ready.map(|(_, state)| state.priority).filter(|&priority| priority < running).min()
+    }
+}
+
+struct World<'a> {
+    guests: [Guest; 3],
+    machine: &'a RefCell<Machine>,
+    model: Model,
+}
+
+impl World<'_> {
+    fn cpu(&self, index: usize) -> Cpu<'_> {
+        Cpu { machine: self.machine, index }
+    }
+
+    fn write(&self, vpe: usize, ipa: u64, bytes: u32, value: u64) {
+        assert!(mmio::write(&self.guests[vpe], &mut self.cpu(vpe), ipa, bytes, value));
+    }
+
+    fn settle(&mut self) {
+        for round in 0.. {
+            assert!(round < 100, "exits without end");
+            let mut moved = false;
+            for index in 0..2 {
+                moved |= self.cpu(index).settle(&self.guests[index]);
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.model.settle();
+    }
+
+    fn enable(&mut self, intid: u32, vpe: usize, on: bool) {
+        let (bank, word) = (if on { 0x100 } else { 0x180 }, u64::from(intid / 32));
+        let ipa = if intid < 32 {
+            GICR + (vpe as u64) * 0x2_0000 + 0x1_0000 + bank
+        } else {
+            GICD + bank + 4 * word
+        };
+        // Private interrupts of either vPE are switched by vPE 0: across CPUs half of the time.
+        self.write(0, ipa, 4, 1 << (intid % 32));
+        self.model.at(vpe, intid).enabled = on;
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Sgi { from, intid, list } => {
+                super::send_sgi(
+                    &self.guests[from],
+                    &mut self.cpu(from),
+                    u64::from(intid) << 24 | u64::from(list),
+                );
+                for vpe in (0..2).filter(|vpe| list & 1 << vpe != 0) {
+                    self.model.at(vpe, intid).pending = true;
+                }
+            }
+            Step::Edge(intid) => {
+                self.machine.borrow_mut().lines[intid as usize].pending = true;
+                let group = self.model.group;
+                let state = self.model.at(0, intid);
+                state.again |= group && state.enabled && state.pending && !state.active;
+                state.pending = true;
+            }
+            Step::Level(intid, vpe, level) => {
+                match intid {
+                    TIMER => self.machine.borrow_mut().cpus[vpe].timer.level = level,
+                    UART_INTID => {
+                        let guest = &self.guests[vpe];
+                        if let Some(number) = guest.vm.distributor.set_line(guest.vpes, level) {
+                            self.machine.borrow_mut().cpus[number].kicked = true;
+                        }
+                    }
+                    _ => self.machine.borrow_mut().lines[intid as usize].level = level,
+                }
+                self.model.at(vpe, intid).level = level;
+            }
+            Step::Enable(intid, vpe, on) => self.enable(intid, vpe, on),
+            Step::Group(on) => {
+                self.write(1, GICD, 4, if on { 2 } else { 0 });
+                self.model.group = on;
+            }
+            Step::Acknowledge(vpe) => self.acknowledge(vpe),
+            Step::End(vpe) => self.end(vpe),
+        }
+        self.settle();
+    }
+
+    fn acknowledge(&mut self, vpe: usize) {
+        let best = self.model.best(vpe);
+        let taken = self.cpu(vpe).acknowledge();
+        let Some(intid) = taken else {
+            assert_eq!(best, None, "vPE {vpe} was owed an interrupt: {:?}", self.model.table);
+            return;
+        };
+        let state = self.model.at(vpe, intid);
+        assert!(
+            state.pending && state.enabled && !state.active,
+            "vPE {vpe} got {intid} out of nowhere: {state:?}"
+        );
+        state.pending = core::mem::take(&mut state.again);
+        state.active = true;
+        assert_eq!(Some(state.priority), best, "vPE {vpe} got {intid} before its turn");
+        self.model.active[vpe].push(intid);
+    }
+
+    fn end(&mut self, vpe: usize) {
+        if let Some(intid) = self.model.active[vpe].pop() {
+            self.cpu(vpe).end(intid);
+            self.model.at(vpe, intid).active = false;
+        }
+    }
+}
+
+fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8]) -> World<'a> {
+    let world = World { guests: guests(), machine, model: Model::new(priorities) };
+    world.write(0, GICD, 4, 2);
+    for (n, intid) in interrupts().into_iter().enumerate() {
+        let value = u64::from(priorities[n]);
+        if intid >= 32 {
+            world.write(0, GICD + 0x400 + u64::from(intid), 1, value);
+        } else {
+            world.write(0, GICR + 0x1_0400 + u64::from(intid), 1, value);
+            world.write(1, GICR + 0x3_0400 + u64::from(intid), 1, value);
+        }
+    }
+    world
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let every = prop::sample::select(interrupts());
+    let spi = prop::sample::select(vec![40u32, 42, 70]);
+    let level = prop::sample::select(vec![41u32, TIMER, UART_INTID]);
+    prop_oneof![
+        6 => (0..2usize, 0..8u32, 0..4u32).prop_map(|(from, intid, list)| Step::Sgi { from, intid, list }),
+        3 => spi.prop_map(Step::Edge),
+        3 => (level, 0..2usize, any::<bool>()).prop_map(|(intid, vpe, level)| Step::Level(intid, vpe, level)),
+        2 => (every, 0..2usize, prop::bool::weighted(0.7)).prop_map(|(intid, vpe, on)| Step::Enable(intid, owner(intid, vpe), on)),
+        1 => prop::bool::weighted(0.8).prop_map(Step::Group),
+        8 => (0..2usize).prop_map(Step::Acknowledge),
+        6 => (0..2usize).prop_map(Step::End),
+    ]
+}
+
+fn priorities() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec((0..31u8).prop_map(|priority| priority << 3), interrupts().len())
+}
+
+/// The timer's and the UART's lines belong to one vPE each; a level step names its owner.
+fn owned(step: Step) -> Step {
+    match step {
+        Step::Level(intid, vpe, level) => Step::Level(intid, owner(intid, vpe), level),
+        step => step,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_lost_nothing_doubled(priorities in priorities(), steps in prop::collection::vec(steps(), 1..200)) {
+        let machine = Machine::new(3);
+        let mut world = world(&machine, &priorities);
+        for intid in interrupts() {
+            for vpe in 0..2 {
+                if owner(intid, vpe) == vpe {
+                    world.enable(intid, vpe, true);
+                }
+            }
+        }
+        world.settle();
+        for step in steps {
+            world.step(&owned(step));
+        }
+        // Quiet, everything on, and taken until nothing is left.
+        for vpe in 0..2 {
+            for intid in [41, TIMER, UART_INTID] {
+                world.step(&owned(Step::Level(intid, vpe, false)));
+            }
+        }
+        world.step(&Step::Group(true));
+        for (vpe, intid) in world.model.table.keys().copied().collect::<Vec<_>>() {
+            world.step(&Step::Enable(intid, vpe, true));
+        }
+        for _ in 0..200 {
+            for vpe in 0..2 {
+                world.step(&Step::Acknowledge(vpe));
+                world.step(&Step::End(vpe));
+            }
+        }
+        for ((vpe, intid), state) in &world.model.table {
+            prop_assert!(!state.pending && !state.active, "{intid} of vPE {vpe} was lost: {state:?}");
+        }
+        let machine = machine.borrow();
+        prop_assert!(machine.lines.iter().all(|line| !line.active && !line.pending), "the hardware is left in between");
+        for cpu in &machine.cpus {
+            prop_assert!(cpu.registers.iter().all(|bits| bits >> 62 == 0));
+            prop_assert_eq!(cpu.maintenance, 0);
+        }
+    }
+}
