@@ -1,0 +1,248 @@
+//! A board on the software GIC, brought up by the driver as a hypervisor would.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use gicv4::command::{Command, ConfigAddress, Itt, Version, VpeMapping, VpeMappingV41, Vpt};
+use gicv4::dist::Dist;
+use gicv4::doorbell::Proxy;
+use gicv4::its::{self, Its, Table};
+use gicv4::layout::{self, Attributes, PageSize, Room, TableKind};
+use gicv4::lpi::{ConfigTable, LpiConfig};
+use gicv4::model::{Config, Gic, ItsFrame, ModelQueue, ModelTable, RedistFrame};
+use gicv4::queue::Queue;
+use gicv4::redist::{self, Redist};
+use gicv4::vpe::{NonResident, Vacant};
+use gicv4::vpe41::{NonResidentV41, VacantV41};
+use gicv4::{CollectionId, DeviceId, EventId, IntId, VpeId};
+
+pub const POLLS: u32 = 1000;
+pub const BITS: u8 = 14;
+pub const PRIORITY: u8 = 0xa0;
+
+pub const DEVICES: u64 = 0x5000_0000;
+pub const COLLECTIONS: u64 = 0x5010_0000;
+pub const VPES: u64 = 0x5020_0000;
+pub const QUEUE: u64 = 0x5030_0000;
+pub const LPI_CONFIG: u64 = 0x5100_0000;
+const PENDING: u64 = 0x5200_0000;
+const VPTS: u64 = 0x5300_0000;
+const VCONFIGS: u64 = 0x5400_0000;
+const ITTS: u64 = 0x5500_0000;
+
+/// The proxy device; events are vPEIDs.
+pub const PROXY: DeviceId = DeviceId::new(0x1ff);
+/// The device whose events are mapped by tests.
+pub const DEVICE: DeviceId = DeviceId::new(0x10);
+
+pub const fn event(n: u32) -> EventId {
+    EventId::new(n)
+}
+pub const fn vpe(n: u16) -> VpeId {
+    VpeId::new(n)
+}
+pub const fn lpi(n: u32) -> IntId {
+    IntId::new(8192 + n)
+}
+
+/// Pending table of a vPE.
+pub const fn vpt(vpe: u16) -> u64 {
+    VPTS + vpe as u64 * 0x1_0000
+}
+/// Virtual configuration table of a vPE.
+pub const fn vconfig(vpe: u16) -> u64 {
+    VCONFIGS + vpe as u64 * 0x1_0000
+}
+pub const fn pending(cpu: u16) -> u64 {
+    PENDING + cpu as u64 * 0x1_0000
+}
+pub fn itt(device: DeviceId, event_bits: u8) -> Itt {
+    Itt::new(ITTS + u64::from(device.value()) * 0x1000, event_bits).unwrap()
+}
+pub fn vpt_of(vpe: u16) -> Vpt {
+    Vpt::new(vpt(vpe), BITS).unwrap()
+}
+
+pub fn expect(config: &Config) -> its::Expect {
+    its::Expect {
+        device_id_bits: 16,
+        event_id_bits: 16,
+        collection_id_bits: 8,
+        entry_bytes: 12,
+        virtual_lpis: true,
+        v41: config.version == Version::V4_1,
+        redistributor_addresses: config.redistributor_addresses,
+    }
+}
+
+/// GITS_BASERn for the model's three tables: 512 devices, 512 collections, 512 vPEs.
+pub fn tables() -> [Table; 3] {
+    let room = layout::flat_table(512, 8, PageSize::Kib4).unwrap();
+    let baser = |kind, address| {
+        layout::baser(kind, address, room, 8, PageSize::Kib4, false, Attributes::COHERENT).unwrap()
+    };
+    [
+        Table { index: 0, value: baser(TableKind::Devices, DEVICES) },
+        Table { index: 1, value: baser(TableKind::Collections, COLLECTIONS) },
+        Table { index: 2, value: baser(TableKind::Vpes, VPES) },
+    ]
+}
+
+pub fn cbaser(pages: u64) -> u64 {
+    layout::cbaser(QUEUE, Room { bytes: pages * 0x1000, align: 0x1_0000 }, Attributes::COHERENT)
+        .unwrap()
+}
+
+/// The doorbell of a vPE is the LPI of the same number.
+pub fn proxy(vpe: u16) -> Proxy {
+    Proxy::new(lpi(vpe.into()), PROXY, event(vpe.into()))
+}
+
+pub struct Board {
+    pub gic: Gic,
+    pub config: Config,
+    pub queue: Queue<ItsFrame, ModelQueue>,
+    pub lpis: ModelTable,
+}
+
+impl Board {
+    /// A GIC with redistributors and the ITS enabled, a collection for each CPU, DEVICE (32 events) and PROXY mapped.
+    pub fn new(config: Config) -> Self {
+        let gic = Gic::new(config);
+        Dist::new(gic.distributor()).enable(PRIORITY, POLLS).unwrap();
+        for cpu in 0..config.cpus {
+            let redist = Redist::new(gic.redistributor(cpu));
+            let expect = redist::Expect {
+                mpidr: config.mpidr(cpu),
+                lpis: true,
+                virtual_lpis: true,
+                v41: config.version == Version::V4_1,
+            };
+            redist.wake(POLLS).unwrap();
+            redist.verify(&expect).unwrap();
+            redist.reset_private(PRIORITY, POLLS).unwrap();
+            let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
+            let pendbaser = layout::pendbaser(pending(cpu), true, Attributes::COHERENT).unwrap();
+            redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
+        }
+        let its = Its::new(gic.its());
+        its.verify(&expect(&config)).unwrap();
+        its.enable(tables(), cbaser(1), POLLS).unwrap();
+        let queue = Queue::new(gic.its(), gic.queue(QUEUE, 128), POLLS);
+        let lpis = gic.config_table(LPI_CONFIG, 8192);
+        let mut board = Self { gic, config, queue, lpis };
+        for cpu in 0..config.cpus {
+            let redistributor = Some(config.redistributor(cpu));
+            board.run(&[Command::Mapc { collection: CollectionId::new(cpu), redistributor }]);
+        }
+        board.run(&[
+            Command::Mapd { device: DEVICE, itt: Some(itt(DEVICE, 5)) },
+            Command::Mapd { device: PROXY, itt: Some(itt(PROXY, 5)) },
+        ]);
+        board
+    }
+
+    /// As [`Self::new`], with vPEs 0..`vpes`, all on CPU 0, all vLPIs enabled, doorbells mapped and masked.
+    pub fn with_vpes(config: Config, vpes: u16) -> Self {
+        let mut board = Self::new(config);
+        for n in 0..vpes {
+            board.enable_vlpis(n);
+            let mask = proxy(n).mask(&mut board.lpis, config.redistributor(0));
+            board.run(&[proxy(n).map(CollectionId::new(0)), board.vmapp(n)]);
+            board.queue.run(mask.as_slice()).unwrap();
+            board.run(&[Command::Vinvall { vpe: vpe(n) }, Command::Vsync { vpe: vpe(n) }]);
+        }
+        board
+    }
+
+    pub fn vmapp(&self, n: u16) -> Command {
+        let redistributor = self.config.redistributor(0);
+        let (vpe, vpt) = (vpe(n), vpt_of(n));
+        if self.is_v41() {
+            let config = ConfigAddress::new(vconfig(n)).unwrap();
+            let doorbell = lpi(n.into());
+            let mapping = VpeMappingV41 { redistributor, vpt, config, zeroed: true, doorbell };
+            Command::VmappV41 { vpe, allocate: true, mapping: Some(mapping) }
+        } else {
+            Command::Vmapp { vpe, mapping: Some(VpeMapping { redistributor, vpt }) }
+        }
+    }
+
+    pub fn is_v41(&self) -> bool {
+        self.config.version == Version::V4_1
+    }
+
+    pub fn enable_vlpis(&mut self, n: u16) {
+        let mut table = self.vconfigs(n);
+        for intid in 0..64 {
+            table.store(lpi(intid), LpiConfig::new(PRIORITY, true));
+        }
+    }
+    pub fn vconfigs(&self, n: u16) -> ModelTable {
+        self.gic.config_table(vconfig(n), 8192)
+    }
+
+    /// Maps event `n` of DEVICE to vLPI 8192 + `vintid` on a vPE, with its doorbell.
+    pub fn map(&mut self, n: u32, vintid: u32, to: u16) {
+        let doorbell = if self.is_v41() { IntId::NONE } else { lpi(to.into()) };
+        self.run(&[
+            Command::Vmapti {
+                device: DEVICE,
+                event: event(n),
+                vintid: lpi(vintid),
+                vpe: vpe(to),
+                doorbell,
+            },
+            Command::Vsync { vpe: vpe(to) },
+        ]);
+    }
+
+    pub fn run(&mut self, commands: &[Command]) {
+        let encoded: Vec<_> = commands.iter().map(Command::encode).collect();
+        self.queue.run(&encoded).unwrap();
+    }
+
+    /// Event `n` of DEVICE, as the device raises it.
+    pub fn msi(&self, n: u32) {
+        self.gic.msi(DEVICE, event(n)).unwrap();
+    }
+
+    pub fn unmask(&mut self, n: u16, cpu: u16) {
+        let batch = proxy(n).unmask(&mut self.lpis, self.config.redistributor(cpu));
+        self.queue.run(batch.as_slice()).unwrap();
+    }
+
+    pub fn vacant(&self, cpu: u16) -> Vacant<RedistFrame> {
+        Vacant::take(self.gic.redistributor(cpu), POLLS).unwrap()
+    }
+    pub fn non_resident(&self, n: u16) -> NonResident {
+        NonResident::new(
+            layout::vpropbaser(vconfig(n), BITS, Attributes::COHERENT).unwrap(),
+            layout::vpendbaser(vpt(n), Attributes::COHERENT).unwrap(),
+        )
+    }
+    pub fn vacant_v41(&self, cpu: u16) -> VacantV41<RedistFrame> {
+        let room = layout::flat_table(512, 16, PageSize::Kib4).unwrap();
+        let attributes = Attributes::COHERENT;
+        let value = layout::vpropbaser_v41(VPES, room, 16, PageSize::Kib4, false, true, attributes)
+            .unwrap();
+        VacantV41::take(self.gic.redistributor(cpu), value, POLLS).unwrap()
+    }
+    pub fn non_resident_v41(&self, n: u16) -> NonResidentV41 {
+        NonResidentV41::new(layout::vpendbaser_v41(vpe(n), false))
+    }
+
+    /// INTID that the CPU's resident vPE takes.
+    pub fn take(&self, cpu: u16) -> Option<IntId> {
+        self.gic.acknowledge_virtual(cpu).map(|signal| signal.intid)
+    }
+    /// LPI that the CPU itself takes.
+    pub fn interrupt(&self, cpu: u16) -> Option<IntId> {
+        self.gic.acknowledge(cpu).map(|signal| signal.intid)
+    }
+
+    /// No command failed, no rule was broken.
+    #[track_caller]
+    pub fn clean(&self) {
+        assert_eq!(self.gic.take_errors(), []);
+        assert_eq!(self.gic.take_violations(), []);
+    }
+}
