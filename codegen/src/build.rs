@@ -50,6 +50,22 @@ pub fn decide(system: &System, payloads: &Path) -> Result<(Decided, Vec<PathBuf>
     Ok((plan::make(system, &payloads)?, payloads.files))
 }
 
+/// Everything that can be found wrong before anything is built: the rules, the payload files, and the plan itself, with
+/// stand-ins for Rust partitions that `payloads` does not have.
+pub fn judge(system: &System, payloads: &Path) -> Report {
+    let mut report = check::run(system);
+    if report.has_errors() {
+        return report;
+    }
+    let found = match Payloads::read_or_stand_in(system, payloads) {
+        Ok(payloads) => plan::make(system, &payloads).err(),
+        Err(found) => Some(found),
+    };
+    report.diagnostics.extend(found.into_iter().flat_map(|found| found.diagnostics));
+    report.sort();
+    report
+}
+
 /// Writes a plan's generated files.
 pub fn write_all(plan: &Decided, out: &Path) -> Result<(), EmitError> {
     write(out, "plan.rs", emit::tables::file(plan).as_bytes())?;

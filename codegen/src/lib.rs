@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod check;
+pub mod cli;
 pub mod diag;
 pub mod emit;
 pub mod image;

@@ -1,1 +1,6 @@
-fn main() {}
+//! The `bulkhead` command; everything is in the library.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    codegen::cli::main()
+}

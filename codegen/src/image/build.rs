@@ -6,9 +6,11 @@
 //! 4. the flat binary, the plan and the device trees into target/bulkhead/SYSTEM.
 //!
 //! Cargo's own output goes to target/el2, a directory of its own, so that it never waits for the build of the host
-//! crates; what is up to date is not built again.
+//! crates; what is up to date is not built again. Cargo leaves every system's image under one name: a lock file there is held from
+//! building until the result has been taken.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -101,11 +103,25 @@ impl Workspace {
         self.root.join("target/bulkhead").join(system)
     }
 
+    /// Cargo's output directory for everything that runs on the bare machine.
+    fn bare(&self) -> PathBuf {
+        self.target.join("el2")
+    }
+
+    /// Nobody else builds an image here until the file is dropped.
+    fn lock(&self) -> Result<File, BuildError> {
+        let path = self.bare().join("image.lock");
+        std::fs::create_dir_all(self.bare())
+            .and_then(|()| File::create(&path))
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(|error| BuildError::File { path, error })
+    }
+
     fn cargo(&self, verb: &str) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).arg(verb);
-        command.args(["--quiet", "--release", "--target-dir"]).arg(self.target.join("el2"));
+        command.args(["--quiet", "--release", "--target-dir"]).arg(self.bare());
         // Flags of an outer cargo, such as a coverage run's, are for the host.
         for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
             command.env_remove(name);
@@ -113,9 +129,14 @@ impl Workspace {
         command
     }
 
-    /// Builds the system's Rust partitions; the directory that holds them as PACKAGE.elf.
-    pub fn partitions(&self, system: &System) -> Result<PathBuf, BuildError> {
-        let directory = self.outputs(&system.name.value).join("payloads");
+    /// Where a system's built partitions are, as PACKAGE.elf.
+    pub fn payloads(&self, system: &System) -> PathBuf {
+        self.outputs(&system.name.value).join("payloads")
+    }
+
+    /// Builds the system's Rust partitions.
+    fn partitions(&self, system: &System) -> Result<PathBuf, BuildError> {
+        let directory = self.payloads(system);
         let mut packages: Vec<&str> = system
             .vms
             .iter()
@@ -136,7 +157,7 @@ impl Workspace {
         }
         finish(cargo, &packages.join(", "))?;
         for package in packages {
-            let elf = self.target.join("el2").join(PARTITION_TARGET).join("release").join(package);
+            let elf = self.bare().join(PARTITION_TARGET).join("release").join(package);
             let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
             write(&directory, &format!("{package}.elf"), &bytes)?;
         }
@@ -145,6 +166,11 @@ impl Workspace {
 
     /// The plan of a system, its partitions built first.
     pub fn plan(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
+        let _lock = self.lock()?;
+        self.plan_locked(system)
+    }
+
+    fn plan_locked(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
         let payloads = self.partitions(system)?;
         let (plan, _) = decide(system, &payloads).map_err(BuildError::System)?;
         let directory = self.outputs(&plan.system);
@@ -160,9 +186,10 @@ impl Workspace {
 
     /// Builds a system's image.
     pub fn image(&self, system: &System) -> Result<Built, BuildError> {
-        let (plan, payloads) = self.plan(system)?;
+        let _lock = self.lock()?;
+        let (plan, payloads) = self.plan_locked(system)?;
         finish(self.image_command("build", system, &payloads)?, "the EL2 image")?;
-        let elf = self.target.join("el2").join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
+        let elf = self.bare().join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
         let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
         let directory = self.outputs(&plan.system);
         let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
@@ -175,7 +202,8 @@ impl Workspace {
 
     /// Runs clippy over the image as it is for this system, warnings as errors.
     pub fn lint(&self, system: &System) -> Result<(), BuildError> {
-        let (_, payloads) = self.plan(system)?;
+        let _lock = self.lock()?;
+        let (_, payloads) = self.plan_locked(system)?;
         let mut cargo = self.image_command("clippy", system, &payloads)?;
         cargo.args(["--", "-D", "warnings"]);
         finish(cargo, "a clean EL2 image")

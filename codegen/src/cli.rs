@@ -1,0 +1,192 @@
+//! The `bulkhead` command.
+//!
+//! Exit status: 0 done; 1 the system has errors, or did not build, or did not pass; 2 wrong use.
+
+mod bench;
+mod run;
+mod schema;
+mod system;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::diag::Report;
+use crate::image::{BuildError, Workspace};
+use crate::model::System;
+use crate::{build, emit};
+
+/// From one TOML to one firmware image: checks, plans, builds and runs systems of partitions.
+#[derive(Debug, Parser)]
+#[command(name = "bulkhead", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show every mistake in a system's TOML, its board and its partitions
+    Check {
+        #[command(flatten)]
+        system: Choice,
+        /// Diagnostics as JSON on the standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what the build decides: memory, CPUs, interrupt routes, ITS commands, sizes
+    Plan {
+        #[command(flatten)]
+        system: Choice,
+        /// The plan as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build the firmware image into target/bulkhead/SYSTEM
+    Image {
+        #[command(flatten)]
+        system: Choice,
+        /// Run clippy over the EL2 code as it is for this system instead
+        #[arg(long)]
+        lint: bool,
+    },
+    /// Build the image and boot it under QEMU
+    Run(run::Run),
+    /// Count instructions of hot paths and bytes of images, beside the marks to beat
+    Bench(bench::Bench),
+    /// Write the JSON schemas by which editors complete and check the TOMLs
+    Schema {
+        /// Write nothing; fail when a file is not up to date
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// Which system.
+#[derive(Debug, Args)]
+struct Choice {
+    /// A name in configs/, or a path to a system's TOML
+    #[arg(value_name = "SYSTEM", default_value = "demo")]
+    system: PathBuf,
+}
+
+/// Why a command did not do what it was asked.
+enum Failure {
+    /// What the system's author has to correct.
+    System(Report),
+    /// Anything else that went wrong.
+    Other(String),
+    /// The command was not asked right.
+    Use(String),
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::System(report) => Self::System(report),
+            BuildError::NoWorkspace(_) => Self::Use(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Self {
+        Self::System(report)
+    }
+}
+
+type Done = Result<ExitCode, Failure>;
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = matches!(cli.command, Command::Check { json: true, .. } | Command::Plan { json: true, .. });
+    let done = match cli.command {
+        Command::Check { system, json } => check(&system, json),
+        Command::Plan { system, json } => plan(&system, json),
+        Command::Image { system, lint } => image(&system, lint),
+        Command::Run(run) => run.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Schema { check } => workspace().and_then(|workspace| schema::write_all(&workspace, check)),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure::System(report)) => {
+            if json {
+                print!("{}", report.json());
+            } else {
+                show(&report);
+            }
+            ExitCode::FAILURE
+        }
+        Err(Failure::Other(why)) => {
+            eprintln!("bulkhead: {why}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Use(why)) => {
+            eprintln!("bulkhead: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Diagnostics for a person, on the standard error.
+fn show(report: &Report) {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    eprint!("{}", report.render(wanted && std::io::stderr().is_terminal()));
+}
+
+fn workspace() -> Result<Workspace, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::Other(error.to_string()))?;
+    Ok(Workspace::find(&here)?)
+}
+
+impl Choice {
+    fn load(&self) -> Result<(Workspace, System), Failure> {
+        let workspace = workspace()?;
+        let path = system::find(&workspace, &self.system).map_err(Failure::Use)?;
+        Ok((workspace, crate::load(&path)?))
+    }
+}
+
+fn check(choice: &Choice, json: bool) -> Done {
+    let (workspace, system) = choice.load()?;
+    let report = build::judge(&system, &workspace.payloads(&system));
+    if report.has_errors() {
+        return Err(report.into());
+    }
+    if json {
+        print!("{}", report.json());
+    } else {
+        show(&report);
+        println!("{}: no errors", system.name.value);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(choice: &Choice, json: bool) -> Done {
+    let (workspace, system) = choice.load()?;
+    let (plan, _) = workspace.plan(&system)?;
+    let text = if json { emit::report::json(&plan) } else { emit::report::text(&plan) };
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn image(choice: &Choice, lint: bool) -> Done {
+    let (workspace, system) = choice.load()?;
+    if lint {
+        workspace.lint(&system)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let built = workspace.image(&system)?;
+    for name in ["bulkhead.elf", "bulkhead.bin"] {
+        let path = built.directory.join(name);
+        let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+        let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
+        println!("{} {} KiB", shown.display(), bytes.div_ceil(1024));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,37 @@
+//! `bulkhead schema`: files that are generated from the formats and the rules.
+
+use std::process::ExitCode;
+
+use super::{Done, Failure};
+use crate::build::write;
+use crate::diag::rules;
+use crate::image::Workspace;
+use crate::schema::json::Kind;
+use crate::schema::manual::manual;
+
+/// Writes them, or compares them.
+pub fn write_all(workspace: &Workspace, check: bool) -> Done {
+    let mut files: Vec<(String, String)> = Kind::ALL
+        .iter()
+        .map(|kind| (format!("configs/{}", kind.file_name()), kind.text()))
+        .collect();
+    files.push(("docs/configuration.md".into(), manual()));
+    files.push(("docs/errors.md".into(), rules::manual()));
+    let mut stale = Vec::new();
+    for (name, text) in &files {
+        let path = workspace.root.join(name);
+        if std::fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            continue;
+        }
+        if check {
+            stale.push(name.as_str());
+            continue;
+        }
+        write(&workspace.root, name, text.as_bytes()).map_err(|error| Failure::Other(error.to_string()))?;
+        println!("{name}");
+    }
+    match stale.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(Failure::Other(format!("not up to date, `just schema` writes them: {}", stale.join(", ")))),
+    }
+}

@@ -1,0 +1,41 @@
+//! Finding the system that the user means.
+
+use std::path::{Path, PathBuf};
+
+use crate::image::Workspace;
+
+/// The TOML for `choice`: a path as it is, a name in configs/. The error says what there is.
+pub fn find(workspace: &Workspace, choice: &Path) -> Result<PathBuf, String> {
+    let is_path = choice.extension().is_some_and(|ending| ending == "toml") || choice.components().count() > 1;
+    if is_path {
+        return match choice.is_file() {
+            true => Ok(choice.to_owned()),
+            false => Err(format!("there is no file {}", choice.display())),
+        };
+    }
+    let configs = workspace.root.join("configs");
+    let path = configs.join(choice).with_extension("toml");
+    if path.is_file() {
+        return Ok(shown(&path));
+    }
+    let names = names(&configs).join(", ");
+    Err(format!("there is no system \"{}\" in configs/; there are: {names}", choice.display()))
+}
+
+/// The systems in a directory, by name.
+pub fn names(configs: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(configs).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Relative to the current directory when it is below that, so that messages stay short.
+fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).to_owned()
+}
