@@ -1,0 +1,359 @@
+//! Bring-up: hardware that is what was expected, and hardware that is not.
+
+mod common;
+
+use common::*;
+use gicv4::command::Command;
+use gicv4::dist::{self, Dist};
+use gicv4::its::{Expect, Its, Table};
+use gicv4::layout::{self, Attributes, PageSize, TableKind};
+use gicv4::lpi::{ConfigTable, LpiConfig};
+use gicv4::model::{Config, Gic};
+use gicv4::redist::{self, Redist, affinity_value, stride};
+use gicv4::regs::{gicd, gicr, gits, vlpi};
+use gicv4::{CollectionId, Error, Frame, IntId, Wait};
+
+#[test]
+fn both_versions_come_up() {
+    for base in [Config::V4_0, Config::V4_1] {
+        for config in [
+            base,
+            Config { cpus: 20, redistributor_addresses: true, ..base },
+            Config { command_polls: 3, dirty_polls: 3, write_polls: 3, ..base },
+        ] {
+            Board::with_vpes(config, 3).clean();
+        }
+    }
+}
+
+#[test]
+fn its_that_is_not_what_was_expected() {
+    let its = Its::new(Gic::new(Config { collection_id_bits: 8, ..Config::V4_0 }).its());
+    let fine = expect(&Config::V4_0);
+    assert_eq!(its.verify(&fine), Ok(()));
+    assert_eq!(its.verify(&Expect { entry_bytes: 16, ..fine }), Ok(()), "smaller entries are fine");
+    for (expect, field, expected, found) in [
+        (Expect { device_id_bits: 17, ..fine }, "Devbits + 1", 17, 16),
+        (Expect { event_id_bits: 17, ..fine }, "ID_bits + 1", 17, 16),
+        (Expect { collection_id_bits: 9, ..fine }, "CIDbits + 1", 9, 8),
+        (Expect { entry_bytes: 8, ..fine }, "ITT_entry_size + 1", 8, 12),
+        (Expect { redistributor_addresses: true, ..fine }, "PTA", 1, 0),
+        (Expect { v41: true, ..fine }, "VMAPP", 1, 0),
+    ] {
+        assert_eq!(
+            its.verify(&expect),
+            Err(Error::Differs { register: "GITS_TYPER", field, expected, found })
+        );
+    }
+    let error = its.verify(&Expect { entry_bytes: 8, ..fine }).unwrap_err();
+    assert_eq!(error.to_string(), "GITS_TYPER.ITT_entry_size + 1 is 0xc, expected 0x8");
+}
+
+/// A frame whose register at `offset` reads otherwise than the model's.
+#[derive(Debug)]
+struct Altered<F> {
+    frame: F,
+    offset: usize,
+    clear: u64,
+    set: u64,
+}
+
+impl<F: Frame> Altered<F> {
+    fn alter(&self, offset: usize, value: u64) -> u64 {
+        if offset == self.offset { (value & !self.clear) | self.set } else { value }
+    }
+}
+
+impl<F: Frame> Frame for Altered<F> {
+    fn read32(&self, offset: usize) -> u32 {
+        self.alter(offset, self.frame.read32(offset).into()) as u32
+    }
+    fn read64(&self, offset: usize) -> u64 {
+        self.alter(offset, self.frame.read64(offset))
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        self.frame.write32(offset, value);
+    }
+    fn write64(&self, offset: usize, value: u64) {
+        self.frame.write64(offset, value);
+    }
+    fn write8(&self, offset: usize, value: u8) {
+        self.frame.write8(offset, value);
+    }
+}
+
+fn altered<F: Frame>(frame: F, offset: usize, clear: u64, set: u64) -> Altered<F> {
+    Altered { frame, offset, clear, set }
+}
+
+#[test]
+fn an_its_without_virtual_lpis() {
+    let gic = Gic::new(Config::V4_0);
+    let its = Its::new(altered(gic.its(), gits::TYPER, 2, 0));
+    let expected =
+        Error::Differs { register: "GITS_TYPER", field: "Virtual", expected: 1, found: 0 };
+    assert_eq!(its.verify(&expect(&Config::V4_0)), Err(expected));
+    assert_eq!(its.verify(&Expect { virtual_lpis: false, ..expect(&Config::V4_0) }), Ok(()));
+}
+
+#[test]
+fn an_its_that_refuses_its_tables() {
+    let enable = |offset, clear, set| {
+        let gic = Gic::new(Config::V4_0);
+        Its::new(altered(gic.its(), offset, clear, set)).enable(tables(), cbaser(1), POLLS)
+    };
+    let baser0 = |field, expected, found| {
+        Err(Error::Differs { register: "GITS_BASER0", field, expected, found })
+    };
+    assert_eq!(enable(gits::BASER, 7 << 56, 0), baser0("Type", 1, 0));
+    assert_eq!(enable(gits::BASER, 0x1f << 48, 0xf << 48), baser0("Entry_Size", 7, 15));
+    assert_eq!(enable(gits::BASER, 3 << 8, 2 << 8), baser0("Page_Size", 0, 2));
+    assert_eq!(enable(gits::BASER, 0, 1 << 62), baser0("Indirect", 0, 1));
+    assert_eq!(enable(gits::BASER, 3 << 10, 0), baser0("Shareability", 1, 0));
+    assert_eq!(enable(gits::BASER, 7 << 59, 1 << 59), baser0("InnerCache", 7, 1));
+    assert!(matches!(
+        enable(gits::BASER, 0x1000, 0x2000),
+        Err(Error::Differs { field: "readback", .. })
+    ));
+    assert!(matches!(
+        enable(gits::CBASER, 3 << 10, 0),
+        Err(Error::Differs { register: "GITS_CBASER", field: "readback", .. })
+    ));
+    assert_eq!(
+        enable(gits::CTLR, 1 << 31, 0),
+        Err(Error::Timeout { wait: Wait::ItsQuiescent, register: 0 })
+    );
+    assert_eq!(enable(gits::CTLR, 0, 0), Ok(()));
+}
+
+#[test]
+fn tables_in_the_wrong_register() {
+    let gic = Gic::new(Config::V4_0);
+    let [devices, ..] = tables();
+    let its = Its::new(gic.its());
+    let error = its.enable([Table { index: 1, ..devices }], cbaser(1), POLLS).unwrap_err();
+    assert_eq!(
+        error,
+        Error::Differs { register: "GITS_BASER1", field: "Type", expected: 1, found: 4 }
+    );
+    let error = its.enable([Table { index: 8, ..devices }], cbaser(1), POLLS).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }));
+    // An entry size that the tables were not laid out for.
+    let room = layout::flat_table(16, 16, PageSize::Kib4).unwrap();
+    let value = layout::baser(
+        TableKind::Devices,
+        DEVICES,
+        room,
+        16,
+        PageSize::Kib4,
+        false,
+        Attributes::COHERENT,
+    )
+    .unwrap();
+    let error = its.enable([Table { index: 0, value }], cbaser(1), POLLS).unwrap_err();
+    assert_eq!(
+        error,
+        Error::Differs { register: "GITS_BASER0", field: "Entry_Size", expected: 15, found: 7 }
+    );
+}
+
+#[test]
+fn an_its_is_brought_up_again() {
+    let mut board = Board::with_vpes(Config::V4_0, 1);
+    Its::new(board.gic.its()).enable(tables(), cbaser(2), POLLS).unwrap();
+    board.queue = gicv4::queue::Queue::new(board.gic.its(), board.gic.queue(QUEUE, 256), POLLS);
+    for _ in 0..300 {
+        board.run(&[Command::Sync { redistributor: board.config.redistributor(0) }]);
+    }
+    board.clean();
+}
+
+#[test]
+fn redistributor_that_is_not_what_was_expected() {
+    let config = Config { cpus: 20, ..Config::V4_0 };
+    let gic = Gic::new(config);
+    let redist = Redist::new(gic.redistributor(17));
+    let fine =
+        redist::Expect { mpidr: config.mpidr(17), lpis: true, virtual_lpis: true, v41: false };
+    assert_eq!(redist.verify(&fine), Ok(()));
+    assert_eq!(redist.processor_number(), 17);
+    let differs = |field, expected, found| {
+        Err(Error::Differs { register: "GICR_TYPER", field, expected, found })
+    };
+    let other = redist::Expect { mpidr: 3, ..fine };
+    assert_eq!(redist.verify(&other), differs("Affinity_Value", 3, 0x101));
+    assert_eq!(redist.verify(&redist::Expect { v41: true, ..fine }), differs("RVPEID", 1, 0));
+    for (field, bit) in [("PLPIS", 1), ("VLPIS", 2)] {
+        let redist = Redist::new(altered(gic.redistributor(17), gicr::TYPER, bit, 0));
+        assert_eq!(redist.verify(&fine), differs(field, 1, 0));
+        let without = redist::Expect { lpis: false, virtual_lpis: false, ..fine };
+        assert_eq!(redist.verify(&without), Ok(()));
+    }
+    assert_eq!(affinity_value(0x12_8034_5678), 0x1234_5678);
+    assert_eq!((stride(false), stride(true)), (0x2_0000, 0x4_0000));
+}
+
+#[test]
+fn a_redistributor_that_sleeps_on() {
+    let gic = Gic::new(Config::V4_0);
+    let redist = Redist::new(altered(gic.redistributor(0), gicr::WAKER, 0, 4));
+    assert_eq!(
+        redist.wake(10),
+        Err(Error::Timeout { wait: Wait::RedistributorAwake, register: 4 })
+    );
+}
+
+#[test]
+fn lpi_tables_of_firmware_are_replaced_or_refused() {
+    let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
+    let pendbaser = layout::pendbaser(pending(0), true, Attributes::COHERENT).unwrap();
+    for (clear_enable_lpis, fine) in [(true, true), (false, false)] {
+        let gic = Gic::new(Config { clear_enable_lpis, ..Config::V4_0 });
+        gic.redistributor(0).write32(gicr::CTLR, 1);
+        let result = Redist::new(gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS);
+        assert_eq!(result.is_ok(), fine, "{result:?}");
+        assert_eq!(matches!(result, Err(Error::Unsupported { .. })), !fine);
+        assert_eq!(gic.take_violations(), []);
+    }
+    // One that forces other attributes.
+    let gic = Gic::new(Config::V4_0);
+    let redist = Redist::new(altered(gic.redistributor(0), gicr::PROPBASER, 3 << 10, 0));
+    let error = redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap_err();
+    assert!(matches!(error, Error::Differs { register: "GICR_PROPBASER", .. }));
+}
+
+#[test]
+fn pending_lpis_survive_disabling() {
+    let mut board = Board::new(Config::V4_0);
+    board.lpis.store(lpi(3), LpiConfig::new(PRIORITY, true));
+    let collection = CollectionId::new(0);
+    board.run(&[Command::Mapti { device: DEVICE, event: event(0), intid: lpi(3), collection }]);
+    board.msi(0);
+    let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
+    let pendbaser = layout::pendbaser(pending(0), false, Attributes::COHERENT).unwrap();
+    Redist::new(board.gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS).unwrap();
+    assert_eq!(board.interrupt(0), Some(lpi(3)));
+    board.clean();
+}
+
+#[test]
+fn a_vpe_that_firmware_left_resident_is_evicted() {
+    let board = Board::with_vpes(Config { dirty_polls: 4, ..Config::V4_0 }, 1);
+    core::mem::forget(board.non_resident(0).enter(board.vacant(0)));
+    assert_eq!(board.gic.resident(0), Some(vpe(0)));
+    let vacant = board.vacant(0);
+    assert_eq!(board.gic.resident(0), None);
+    let _resident = board.non_resident(0).enter(vacant);
+    board.clean();
+}
+
+#[test]
+fn private_interrupts() {
+    let gic = Gic::new(Config { write_polls: 3, ..Config::V4_0 });
+    let redist = Redist::new(gic.redistributor(0));
+    let frame = gic.redistributor(0);
+    redist.reset_private(0xa0, POLLS).unwrap();
+    assert_eq!(
+        (frame.read32(gicr::IGROUPR0), frame.read32(gicr::IPRIORITYR + 28)),
+        (u32::MAX, 0xa0a0_a0a0)
+    );
+    let timer = IntId::ppi(27).unwrap();
+    redist.set_priority(timer, 0x20);
+    assert_eq!(frame.read32(gicr::IPRIORITYR + 24), 0x20a0_a0a0);
+    redist.set_edge(timer, true);
+    assert_eq!(frame.read32(gicr::ICFGR1), 0x0080_0000);
+    redist.set_edge(timer, false);
+    assert_eq!(frame.read32(gicr::ICFGR1), 0);
+    redist.enable(timer);
+    redist.set_pending(timer);
+    redist.set_active(timer);
+    assert!(redist.is_enabled(timer) && redist.is_pending(timer) && redist.is_active(timer));
+    redist.disable(timer);
+    redist.clear_pending(timer);
+    redist.clear_active(timer);
+    assert!(!redist.is_enabled(timer) && !redist.is_pending(timer) && !redist.is_active(timer));
+    redist.wait_for_writes(POLLS).unwrap();
+    // An SPI is none of its business.
+    let spi = IntId::new(33);
+    redist.enable(spi);
+    redist.set_priority(spi, 0);
+    redist.set_edge(spi, true);
+    assert!(!redist.is_enabled(spi));
+    assert_eq!((frame.read32(gicr::ISENABLER0), gic.take_violations()), (0, vec![]));
+}
+
+#[test]
+fn shared_interrupts() {
+    let gic = Gic::new(Config { write_polls: 3, ..Config::V4_0 });
+    let (dist, frame) = (Dist::new(gic.distributor()), gic.distributor());
+    let fine = dist::Expect { spis: 256, lpis: true, virtual_lpis: true, intid_bits: 16 };
+    assert_eq!(dist.verify(&fine), Ok(()));
+    let differs = |field, expected, found| {
+        Err(Error::Differs { register: "GICD_TYPER", field, expected, found })
+    };
+    assert_eq!(
+        dist.verify(&dist::Expect { spis: 257, ..fine }),
+        differs("SPIs (ITLinesNumber)", 257, 256)
+    );
+    let wide = dist::Expect { intid_bits: 17, ..fine };
+    assert_eq!(dist.verify(&wide), differs("IDbits + 1", 17, 16));
+    for (field, bit) in [("LPIS", 1 << 17), ("DVIS", 1 << 18)] {
+        let dist = Dist::new(altered(gic.distributor(), gicd::TYPER, bit, 0));
+        assert_eq!(dist.verify(&fine), differs(field, 1, 0));
+    }
+    let old = Dist::new(altered(gic.distributor(), gicd::PIDR2, 0xf0, 0x20));
+    assert!(matches!(old.verify(&fine), Err(Error::Differs { register: "GICD_PIDR2", .. })));
+
+    frame.write32(gicd::ISENABLER + 4, u32::MAX);
+    dist.enable(0xa0, POLLS).unwrap();
+    assert_eq!(frame.read32(gicd::CTLR) & 0x13, 0x12);
+    let spi = IntId::spi(287).unwrap();
+    assert!(!dist.is_enabled(spi) && !dist.is_enabled(IntId::new(32)));
+    dist.enable_spi(spi);
+    dist.set_pending(spi);
+    dist.set_active(spi);
+    assert!(dist.is_enabled(spi) && dist.is_pending(spi) && dist.is_active(spi));
+    assert_eq!(frame.read32(gicd::ISENABLER + 32), 1 << 31);
+    dist.disable_spi(spi);
+    dist.clear_pending(spi);
+    dist.clear_active(spi);
+    assert!(!dist.is_enabled(spi) && !dist.is_pending(spi) && !dist.is_active(spi));
+    dist.set_priority(spi, 0x40);
+    assert_eq!(frame.read32(gicd::IPRIORITYR + 284), 0x40a0_a0a0);
+    dist.set_edge(spi, true);
+    assert_eq!(frame.read32(gicd::ICFGR + 68), 1 << 31);
+    dist.set_edge(spi, false);
+    assert_eq!(frame.read32(gicd::ICFGR + 68), 0);
+    dist.route(spi, 0x8000_0103);
+    assert_eq!(frame.read64(gicd::IROUTER + 8 * 287), 0x103);
+    // Private interrupts and LPIs are none of its business.
+    for other in [27, 1020, 4096, 8192].map(IntId::new) {
+        dist.enable_spi(other);
+        dist.set_priority(other, 0);
+        dist.route(other, 0);
+        dist.set_edge(other, true);
+        assert!(!dist.is_enabled(other));
+    }
+    assert_eq!((dist.spis(), gic.take_violations()), (256, vec![]));
+    assert!(matches!(
+        Dist::new(altered(gic.distributor(), gicd::CTLR, 0, 1 << 31)).enable(0, 5),
+        Err(Error::Timeout { wait: Wait::RegisterWrites, .. })
+    ));
+}
+
+#[test]
+fn a_pending_table_that_never_gets_clean() {
+    let board = Board::with_vpes(Config { dirty_polls: 50, ..Config::V4_0 }, 1);
+    let timeout = |error| matches!(error, Error::Timeout { wait: Wait::PendingTableClean, .. });
+    let resident = board.non_resident(0).enter(board.vacant(0));
+    // Stuck twice, the state comes back each time, and in the end it works.
+    let stuck = resident.leave(10).unwrap_err();
+    assert!(timeout(stuck.error));
+    let leaving = stuck.state.leave(POLLS).unwrap();
+    let stuck = leaving.finish(10).unwrap_err();
+    assert!(timeout(stuck.error));
+    assert!(stuck.state.finish(POLLS).is_ok());
+    board.clean();
+    let frame = altered(board.gic.redistributor(0), vlpi::VPENDBASER, 0, 1 << 60);
+    assert!(timeout(gicv4::vpe::Vacant::take(frame, 10).unwrap_err()));
+}
