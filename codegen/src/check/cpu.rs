@@ -40,14 +40,20 @@ fn twice(system: &System, report: &mut Report) {
         };
         report.push(
             rules::CPU_TWICE
-                .says(format!(
-                    "CPU `{name}` is claimed by VM `{}` and VM `{}`",
-                    first.name.value, vm.name.value
-                ))
+                .says(format!("CPU `{name}` is claimed {}", pair("by", first, vm)))
                 .label(cpu, format!("by vPE {n} of `{}`", vm.name.value))
                 .label(place, format!("already by vPE {m} of `{}`", first.name.value))
                 .help(help),
         );
+    }
+}
+
+/// "by VM `a` and VM `b`", "twice by VM `a`".
+pub fn pair(preposition: &str, first: &Vm, second: &Vm) -> String {
+    let (first, second) = (&first.name.value, &second.name.value);
+    match first == second {
+        true => format!("twice {preposition} VM `{first}`"),
+        false => format!("{preposition} VM `{first}` and VM `{second}`"),
     }
 }
 
@@ -59,7 +65,10 @@ fn vpe(report: &mut Report, vm: &Vm, vpe: &At<usize>, what: &str) {
                 .says(format!("VM `{}` has no vPE {}", vm.name.value, vpe.value))
                 .label(vpe, format!("{what} vPE {}", vpe.value))
                 .label(&vm.name, format!("its last vPE is {last}"))
-                .help(format!("write a vPE from 0 to {last}")),
+                .help(match last {
+                    0 => "write vpe = 0, or add to the VM's `vpes`".into(),
+                    _ => format!("write a vPE from 0 to {last}, or add to the VM's `vpes`"),
+                }),
         );
     }
 }

@@ -1,7 +1,8 @@
 //! Devices: each is one VM's own, and can interrupt it.
 
+use super::cpu::pair;
 use crate::diag::{Report, rules};
-use crate::model::{At, DeviceKind, System, UNRESOLVED, Vm};
+use crate::model::{At, DeviceKind, DeviceUse, System, UNRESOLVED, Vm};
 
 pub fn check(system: &System, report: &mut Report) {
     twice(system, report);
@@ -29,10 +30,7 @@ fn twice(system: &System, report: &mut Report) {
         let name = &system.board.devices[device.value].name.value;
         report.push(
             rules::DEVICE_TWICE
-                .says(format!(
-                    "device `{name}` is given to VM `{}` and VM `{}`",
-                    first.name.value, vm.name.value
-                ))
+                .says(format!("device `{name}` is given {}", pair("to", first, vm)))
                 .label(device, format!("to `{}` here", vm.name.value))
                 .label(place, format!("to `{}` here", first.name.value))
                 .help("a device has one owner: take it from one of the lists"),
@@ -74,9 +72,9 @@ fn owned(system: &System, vm: &Vm, report: &mut Report) {
         .map(|event| (&event.device, "an event of"))
         .chain(vm.polled.iter().map(|d| (d, "polled")));
     for (device, what) in named {
-        if device.value == UNRESOLVED
-            || vm.devices.iter().any(|own| own.device.value == device.value)
-        {
+        // A misspelt name in the list may have meant this very device.
+        let own = |own: &DeviceUse| [device.value, UNRESOLVED].contains(&own.device.value);
+        if device.value == UNRESOLVED || vm.devices.iter().any(own) {
             continue;
         }
         let name = &system.board.devices[device.value].name.value;

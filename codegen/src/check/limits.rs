@@ -1,6 +1,6 @@
 //! Limits: more than the board has of anything.
 
-use super::memory::hypervisor;
+use super::memory::{hypervisor, hypervisor_fits};
 use super::range::{self, BLOCK, Range};
 use crate::diag::{Report, rules};
 use crate::model::{At, DeviceKind, Pcie, Region, System};
@@ -8,7 +8,9 @@ use crate::units::Size;
 
 pub fn check(system: &System, report: &mut Report) {
     room(system, report);
-    ram(system, report);
+    if hypervisor_fits(system) {
+        ram(system, report);
+    }
     for (position, host) in system.board.pcie.iter().enumerate() {
         windows(system, position, host, report);
     }
@@ -27,11 +29,11 @@ fn room(system: &System, report: &mut Report) {
         .iter()
         .map(|r| Range::of(format!("`{}`, reserved", r.name.value), &r.region));
     let taken = reserved.into_iter().find(|taken| taken.overlaps(&own));
-    let other = if own.lies_in(&ram) { taken } else { Some(ram) };
+    let other = if hypervisor_fits(system) { taken } else { Some(ram) };
     if let Some(other) = other {
         report.push(
             rules::HYPERVISOR_ROOM
-                .says(format!("the hypervisor's memory does not fit: {}", other.owner))
+                .says(format!("the hypervisor's memory does not fit {}", other.owner))
                 .label(&own.at, own.label())
                 .label(&other.at, other.label())
                 .help("the hypervisor stands 2 MiB above the start of the first RAM: write a smaller [hypervisor] size, or another first RAM"),

@@ -81,6 +81,7 @@ fn physical(system: &System, report: &mut Report) {
         );
     }
     let hypervisor = hypervisor(system);
+    let fits = hypervisor_fits(system);
     let registers = range::registers(board);
     let reserved: Vec<Range> = board
         .reserved
@@ -98,7 +99,7 @@ fn physical(system: &System, report: &mut Report) {
         .map(|ram| Range::of(format!("RAM `{}`", ram.name.value), &ram.region))
         .collect();
     for user in &users {
-        if user.overlaps(&hypervisor) {
+        if fits && user.overlaps(&hypervisor) {
             let help =
                 format!("write an address from {} on, or leave out `pa`", hex(hypervisor.end));
             clash(report, &rules::MEMORY_HYPERVISOR, user, &hypervisor, &help);
@@ -120,7 +121,13 @@ fn physical(system: &System, report: &mut Report) {
 /// The hypervisor's own memory, as a range.
 pub fn hypervisor(system: &System) -> Range {
     let base = system.hypervisor.size.with(system.hypervisor.base);
-    Range::new("the hypervisor", &base, system.hypervisor.size.value)
+    Range::new("the hypervisor's memory", &base, system.hypervisor.size.value)
+}
+
+/// It is in the first RAM. If not, that is told once, and not again of each VM in its way.
+pub fn hypervisor_fits(system: &System) -> bool {
+    let own = hypervisor(system);
+    system.board.ram.first().is_some_and(|ram| own.lies_in(&Range::of("", &ram.region)))
 }
 
 fn clash(report: &mut Report, rule: &'static Rule, user: &Range, other: &Range, help: &str) {
@@ -175,7 +182,7 @@ fn guest_view(system: &System, vm: &Vm, report: &mut Report) {
     }
     let frames = emulated(system, vm);
     for user in &ram {
-        for frame in frames.iter().filter(|frame| user.overlaps(frame)) {
+        if let Some(frame) = frames.iter().find(|frame| user.overlaps(frame)) {
             report.push(
                 rules::IPA_MMIO
                     .says(format!("{} stands where VM `{name}` sees {}", user.owner, frame.owner))

@@ -34,7 +34,7 @@ fn unique<'a>(report: &mut Report, kind: &str, names: impl Iterator<Item = &'a A
                     .says(format!("two {kind}s are called `{}`", name.value))
                     .label(name, "the name is taken")
                     .label(first, "by this one")
-                    .help(format!("write another name here, as \"{}2\"", name.value)),
+                    .help(format!("write another name here, as \"{}-2\"", name.value)),
             );
         }
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use header::Header;
 
 use super::memory::holding;
-use super::range::{BLOCK, hex};
+use super::range::{BLOCK, PAGE, hex};
 use crate::diag::{Report, rules};
 use crate::model::{At, Format, Payload, PayloadKind, System, Vm};
 use crate::units::Size;
@@ -126,7 +126,7 @@ fn file(
                     .label(&memory.size, format!("{} in all", Size(memory.size.value)))
                     .help(format!(
                         "write size = \"{}\" or more",
-                        Size(end.unwrap_or(0).next_multiple_of(BLOCK))
+                        Size(end.unwrap_or(0).next_multiple_of(PAGE))
                     )),
             );
             None
@@ -194,7 +194,7 @@ fn place(vm: &Vm, path: &At<std::path::PathBuf>, (start, bytes): (u64, u64), rep
                 .label(&first.size, format!("the memory at {}", hex(base.saturating_add(*size))))
                 .help(format!(
                     "write size = \"{}\" or more",
-                    Size((end - base).next_multiple_of(BLOCK))
+                    Size((end - base).next_multiple_of(PAGE))
                 )),
         ),
         None => report.push(
@@ -242,7 +242,7 @@ fn beside(vm: &Vm, used: u64, report: &mut Report) {
                     .label(&memory.size, format!("{} in all", Size(memory.size.value)))
                     .help(format!(
                         "write size = \"{}\" or more",
-                        Size(used.next_multiple_of(BLOCK))
+                        Size(used.next_multiple_of(PAGE))
                     )),
             );
         }

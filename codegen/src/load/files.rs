@@ -58,7 +58,10 @@ impl Files {
         let title = format!("cannot read the {} {}: {why}", kind.name(), shown(path).display());
         let diagnostic = rules::UNREADABLE.says(title);
         self.push(match named {
-            Some(at) => diagnostic.label(at, "named here"),
+            Some(at) => {
+                let help = format!("write the path of a {}, relative to this file", kind.name());
+                diagnostic.label(at, "named here").help(help)
+            }
             None => diagnostic.help("give the name of a system in configs/, or a path to its TOML"),
         });
     }
@@ -77,7 +80,8 @@ impl Files {
                 .count();
             if line.replace(here) != Some(here) {
                 let syntax = rules::SYNTAX.says(message.to_string());
-                self.push(syntax.label_span(file, span.clone(), "not TOML"));
+                let help = "a line is `key = value`, `[table]` or `[[table]]`; a value is \"text\", a number, true, false, [list] or { table }";
+                self.push(syntax.label_span(file, span.clone(), "not TOML").help(help));
             }
         }
         if !errors.is_empty() {
@@ -86,7 +90,7 @@ impl Files {
         let span = table.span();
         let mut node = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
         let mut verify = Verify { file, report: &mut self.report, fit: true };
-        verify.node(&mut node, &kind.schema(), kind.name());
+        verify.node(&mut node, kind.schema(), kind.name());
         if !verify.fit {
             return None;
         }

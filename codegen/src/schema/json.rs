@@ -1,5 +1,7 @@
 //! The JSON schemas: for editors, for `verify`, for the manual.
 
+use std::sync::OnceLock;
+
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -35,18 +37,19 @@ impl Kind {
         }
     }
 
-    /// The schema, with nothing left to look up.
-    pub fn schema(self) -> Value {
+    /// The schema, with nothing left to look up. Made once.
+    pub fn schema(self) -> &'static Value {
+        static SCHEMAS: [OnceLock<Value>; 3] = [const { OnceLock::new() }; 3];
         match self {
-            Kind::Board => schema::<BoardFile>(),
-            Kind::System => schema::<SystemFile>(),
-            Kind::Partition => schema::<PartitionFile>(),
+            Kind::Board => SCHEMAS[0].get_or_init(schema::<BoardFile>),
+            Kind::System => SCHEMAS[1].get_or_init(schema::<SystemFile>),
+            Kind::Partition => SCHEMAS[2].get_or_init(schema::<PartitionFile>),
         }
     }
 
     /// The schema as a file.
     pub fn text(self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.schema()).unwrap_or_default();
+        let mut text = serde_json::to_string_pretty(self.schema()).unwrap_or_default();
         text.push('\n');
         text
     }

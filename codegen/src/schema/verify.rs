@@ -37,11 +37,13 @@ impl Verify<'_> {
                 }
                 let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
                 if (items.len() as u64) < least {
-                    self.bad(rules::EMPTY.says(format!("`{name}` is empty")).label_span(
-                        self.file,
-                        span,
-                        "at least one entry is needed",
-                    ));
+                    let help = format!("write {}", self.example(name, schema));
+                    let empty = rules::EMPTY.says(format!("`{name}` is empty"));
+                    self.bad(
+                        empty
+                            .label_span(self.file, span, "at least one entry is needed")
+                            .help(help),
+                    );
                 }
             }
             ("string", DeValue::String(value)) => {
@@ -102,12 +104,16 @@ impl Verify<'_> {
                     .and_then(|p| p.get("description"))
                     .and_then(Value::as_str)
                     .unwrap_or_default();
+                let choices = properties[key].get("enum").and_then(Value::as_array);
+                let choices = choices.map_or_else(String::new, |choices| {
+                    format!(" (one of {})", list(choices.iter().filter_map(Value::as_str)))
+                });
                 self.bad(
                     rules::MISSING_KEY
                         .says(format!("`{name}` lacks `{key}`"))
                         .label_span(self.file, span.clone(), format!("`{key}` is missing here"))
                         .help(format!(
-                            "add {}: {}",
+                            "add {}{choices}: {}",
                             self.example(key, &properties[key]),
                             first_sentence(about)
                         )),

@@ -49,12 +49,17 @@ pub fn read(path: &Path, format: Format) -> Result<Header, Error> {
         return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
     }
     let bytes = metadata.len();
+    parse(&mut file, bytes, format)
+}
+
+/// `bytes` is the file's length.
+fn parse(file: &mut (impl Read + Seek), bytes: u64, format: Format) -> Result<Header, Error> {
     let mut head = [0; 64];
-    let have = read_up_to(&mut file, &mut head)?;
+    let have = read_up_to(file, &mut head)?;
     match format {
         Format::Raw => Ok(Header::Raw { bytes }),
         Format::Image => image(&head[..have], bytes),
-        Format::Elf => elf(&mut file, &head[..have]),
+        Format::Elf => elf(file, &head[..have]),
     }
 }
 
@@ -79,7 +84,7 @@ fn image(head: &[u8], file: u64) -> Result<Header, Error> {
 }
 
 /// ELF64, little-endian, AArch64; program headers of type PT_LOAD.
-fn elf(file: &mut File, head: &[u8]) -> Result<Header, Error> {
+fn elf(file: &mut (impl Read + Seek), head: &[u8]) -> Result<Header, Error> {
     if !head.starts_with(b"\x7fELF") {
         return Err(Error::Format("it does not begin with \"\\x7fELF\"".into()));
     }
@@ -111,7 +116,7 @@ fn elf(file: &mut File, head: &[u8]) -> Result<Header, Error> {
     Ok(Header::Elf { segments, relocatable })
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut have = 0;
     while have < buffer.len() {
         match file.read(&mut buffer[have..])? {
@@ -126,4 +131,74 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 fn field(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     let bytes = bytes.get(at..at + len)?;
     Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn of(bytes: &[u8], format: Format) -> Result<Header, Error> {
+        parse(&mut Cursor::new(bytes), bytes.len() as u64, format)
+    }
+
+    fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+        bytes[at..at + value.len()].copy_from_slice(value);
+    }
+
+    fn image_of(text_offset: u64, size: u64) -> Vec<u8> {
+        let mut bytes = vec![0; 4096];
+        put(&mut bytes, 8, &text_offset.to_le_bytes());
+        put(&mut bytes, 16, &size.to_le_bytes());
+        put(&mut bytes, 56, b"ARM\x64");
+        bytes
+    }
+
+    /// Two program headers: one to load at `address`, one that is a note.
+    fn elf_of(kind: u16, address: u64, size: u64) -> Vec<u8> {
+        let mut bytes = vec![0; 64 + 2 * 56];
+        put(&mut bytes, 0, b"\x7fELF\x02\x01\x01");
+        put(&mut bytes, 16, &kind.to_le_bytes());
+        put(&mut bytes, 18, &183u16.to_le_bytes());
+        put(&mut bytes, 32, &64u64.to_le_bytes());
+        put(&mut bytes, 54, &56u16.to_le_bytes());
+        put(&mut bytes, 56, &2u16.to_le_bytes());
+        put(&mut bytes, 64, &1u32.to_le_bytes());
+        put(&mut bytes, 64 + 24, &address.to_le_bytes());
+        put(&mut bytes, 64 + 40, &size.to_le_bytes());
+        put(&mut bytes, 64 + 56, &4u32.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn images() {
+        let image = of(&image_of(0x8_0000, 0x20_0000), Format::Image).unwrap();
+        assert_eq!(image, Header::Image { text_offset: 0x8_0000, bytes: 0x20_0000 });
+        // Without a size it is an old kernel, as big as its file and 512 KiB from the block's start.
+        let old = of(&image_of(0, 0), Format::Image).unwrap();
+        assert_eq!(old, Header::Image { text_offset: 0x8_0000, bytes: 4096 });
+        for bad in [&b"\x1f\x8b"[..], b"", &[0; 64]] {
+            assert!(matches!(of(bad, Format::Image), Err(Error::Format(_))));
+        }
+    }
+
+    #[test]
+    fn elves() {
+        let fixed = of(&elf_of(2, 0x4008_0000, 0x1234), Format::Elf).unwrap();
+        assert_eq!(
+            fixed,
+            Header::Elf { segments: vec![(0x4008_0000, 0x1234)], relocatable: false }
+        );
+        let free = of(&elf_of(3, 0, 0x1234), Format::Elf).unwrap();
+        assert_eq!(free, Header::Elf { segments: vec![(0, 0x1234)], relocatable: true });
+        let good = elf_of(2, 0, 1);
+        for cut in [0, 3, 40, 63, 64, 100] {
+            assert!(matches!(of(&good[..cut], Format::Elf), Err(Error::Format(_))), "{cut}");
+        }
+        let mut arm = good.clone();
+        put(&mut arm, 18, &40u16.to_le_bytes());
+        assert!(matches!(of(&arm, Format::Elf), Err(Error::Format(_))));
+        assert!(matches!(of(&elf_of(2, 0, 0), Format::Elf), Err(Error::Format(_))));
+    }
 }

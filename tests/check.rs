@@ -1,0 +1,310 @@
+//! Every check rule: a bad TOML and the exact words it gets, and the good one beside it.
+//!
+//! tests/bad/NNN-name.toml is tests/bad/good.toml (or its board) with one fault, and NNN-name.txt what `bulkhead check` says
+//! of it. After a deliberate change run with BLESS=1 and read the difference.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use codegen::diag::{Report, rules};
+
+/// Everything that is wrong with the system at `path`, in one report.
+fn judge(path: &Path) -> Report {
+    match codegen::load(path) {
+        Ok(system) => codegen::check::run(&system),
+        Err(report) => report,
+    }
+}
+
+/// Paths of the bad systems, sorted.
+fn bad() -> Vec<PathBuf> {
+    let entries = fs::read_dir("bad").unwrap().map(|entry| entry.unwrap().path());
+    let numbered = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.ends_with(".toml") && name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let mut paths: Vec<PathBuf> = entries.filter(numbered).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn good_systems_are_good() {
+    for path in ["bad/good.toml", "../configs/demo.toml"] {
+        let report = judge(Path::new(path));
+        assert!(report.diagnostics.is_empty(), "{path}:\n{}", report.render(false));
+    }
+}
+
+#[test]
+fn every_fault_is_told_in_the_words_pinned_here() {
+    let bless = env::var_os("BLESS").is_some();
+    let mut wrong = String::new();
+    for path in bad() {
+        let report = judge(&path);
+        let said = report.render(false);
+        let pinned = path.with_extension("txt");
+        if bless {
+            fs::write(&pinned, &said).unwrap();
+        }
+        let expected = fs::read_to_string(&pinned).unwrap_or_default();
+        if said != expected {
+            wrong.push_str(&format!(
+                "== {}\n-- expected\n{expected}\n-- said\n{said}\n",
+                path.display()
+            ));
+        }
+        if report.diagnostics.len() != 1 {
+            wrong.push_str(&format!(
+                "== {}: one fault, {} diagnostics\n{said}\n",
+                path.display(),
+                report.diagnostics.len()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_rule_has_a_bad_system() {
+    let told: BTreeSet<&str> =
+        bad().iter().flat_map(|path| judge(path).diagnostics).map(|d| d.id).collect();
+    // What only the plan can find out has its tests there.
+    let checked = rules::ALL.iter().map(|rule| rule.id).filter(|id| !id.contains(" plan-"));
+    let untold: Vec<&str> = checked.filter(|id| !told.contains(id)).collect();
+    assert!(untold.is_empty(), "no bad system for {untold:?}");
+    assert!(bad().len() >= 45);
+}
+
+#[test]
+fn every_message_says_what_to_write() {
+    for path in bad() {
+        for diagnostic in judge(&path).diagnostics {
+            assert!(diagnostic.help.is_some(), "{}: no help", path.display());
+            assert!(!diagnostic.labels.is_empty(), "{}: no place", path.display());
+        }
+    }
+}
+
+#[test]
+fn all_faults_are_told_in_one_run() {
+    let report = judge(Path::new("bad/all.toml"));
+    let ids: Vec<&str> = report.diagnostics.iter().map(|d| &d.id[..4]).collect();
+    assert_eq!(ids, ["E002", "E103", "E201", "E104", "E504", "E701"], "{}", report.render(false));
+}
+
+#[test]
+fn a_report_is_json_too() {
+    let report = judge(Path::new("bad/201-memory-overlap.toml"));
+    let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+    let first = &json[0];
+    assert_eq!(first["id"], "E201");
+    assert_eq!(first["severity"], "error");
+    assert_eq!(first["labels"][0]["file"], "bad/201-memory-overlap.toml");
+    assert_eq!(
+        (&first["labels"][0]["line"], &first["labels"][0]["column"]),
+        (&19.into(), &34.into())
+    );
+    assert_eq!(first["labels"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn generated_files_are_current() {
+    for (path, text) in codegen::schema::manual::generated() {
+        let there = fs::read_to_string(Path::new("..").join(&path)).unwrap_or_default();
+        assert!(there == text, "{path} is out of date: run `just schema`");
+    }
+}
+
+/// Payloads that cannot be committed as text: what an ELF's segments and an Image's header say of them.
+mod payload {
+    use super::*;
+
+    /// The good system with `bytes` as the payload of VM `a`, whose memory is 2 MiB at 0x4000_0000.
+    fn with(name: &str, bytes: &[u8], keys: &str) -> Vec<&'static str> {
+        let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(room.join("boards")).unwrap();
+        fs::copy("bad/boards/base.toml", room.join("boards/base.toml")).unwrap();
+        fs::copy("bad/payload.txt", room.join("payload.txt")).unwrap();
+        fs::write(room.join("payload.bin"), bytes).unwrap();
+        let payload = format!("payload = {{ path = \"payload.bin\", {keys} }}");
+        let text =
+            fs::read_to_string("bad/good.toml").unwrap().replace("partition = \"one\"", &payload);
+        fs::write(room.join("system.toml"), text).unwrap();
+        judge(&room.join("system.toml")).diagnostics.iter().map(|d| d.id).collect()
+    }
+
+    fn elf(kind: u8, address: u64, size: u64) -> Vec<u8> {
+        let mut bytes = vec![0; 120];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[16] = kind;
+        bytes[18] = 183;
+        bytes[32] = 64;
+        bytes[54] = 56;
+        bytes[56] = 1;
+        bytes[64] = 1;
+        bytes[88..96].copy_from_slice(&address.to_le_bytes());
+        bytes[104..112].copy_from_slice(&size.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn elf_segments_lie_in_memory() {
+        let format = "format = \"elf\"";
+        assert!(with("elf-good", &elf(2, 0x4008_0000, 0x1000), format).is_empty());
+        assert!(with("elf-pie", &elf(3, 0, 0x20_0000), format).is_empty());
+        assert_eq!(with("elf-hole", &elf(2, 0x8000_0000, 0x1000), format), ["E213 ipa-hole"]);
+        assert_eq!(
+            with("elf-beyond", &elf(2, 0x4008_0000, 0x20_0000), format),
+            ["E604 payload-too-big"]
+        );
+        assert_eq!(with("elf-pie-big", &elf(3, 0, 0x20_0001), format), ["E604 payload-too-big"]);
+        let moved = "format = \"elf\", load_offset = \"1 MiB\"";
+        assert!(with("elf-moved", &elf(2, 0x8000_0000, 0x10_0000), moved).is_empty());
+    }
+
+    #[test]
+    fn images_stand_where_their_header_says() {
+        let mut image = vec![0; 64];
+        image[10] = 8; // text_offset 512 KiB
+        image[18] = 0x10; // image_size 1 MiB
+        image[56..60].copy_from_slice(b"ARM\x64");
+        let format = "format = \"image\"";
+        assert!(with("image-good", &image, format).is_empty());
+        let there = "format = \"image\", load_offset = \"512 KiB\"";
+        assert!(with("image-there", &image, there).is_empty());
+        let elsewhere = "format = \"image\", load_offset = \"4 KiB\"";
+        assert_eq!(with("image-elsewhere", &image, elsewhere), ["E605 payload-misaligned"]);
+        image[18] = 0x20;
+        assert_eq!(with("image-big", &image, format), ["E604 payload-too-big"]);
+    }
+}
+
+/// Each TOML of ours begins with the path of its schema, so that an editor finds it.
+#[test]
+fn every_toml_names_its_schema() {
+    let rooms = [
+        ("../configs", "system"),
+        ("../boards", "board"),
+        ("bad", "system"),
+        ("bad/boards", "board"),
+        ("qemu", "system"),
+    ];
+    let mut files: Vec<(PathBuf, &str)> = Vec::new();
+    for (room, kind) in rooms {
+        files.extend(
+            fs::read_dir(room).into_iter().flatten().map(|entry| (entry.unwrap().path(), kind)),
+        );
+    }
+    for room in ["../partitions", "bad/partitions"] {
+        let recipes =
+            fs::read_dir(room).unwrap().map(|entry| entry.unwrap().path().join("partition.toml"));
+        files.extend(recipes.filter(|path| path.exists()).map(|path| (path, "partition")));
+    }
+    let mut seen = 0;
+    for (path, kind) in
+        files.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "toml"))
+    {
+        let text = fs::read_to_string(path).unwrap();
+        let first = text.lines().next().unwrap_or_default();
+        let schema = first
+            .strip_prefix("#:schema ")
+            .unwrap_or_else(|| panic!("{}: no schema in its first line", path.display()));
+        let target = path.parent().unwrap().join(schema);
+        let right = Path::new("../configs").join(format!("{kind}.schema.json"));
+        assert_eq!(
+            fs::canonicalize(target).ok(),
+            fs::canonicalize(right).ok(),
+            "{}: {schema}",
+            path.display()
+        );
+        seen += 1;
+    }
+    assert!(seen > 50);
+}
+
+mod any_input {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One change of a text.
+    #[derive(Clone, Debug)]
+    enum Change {
+        Byte(usize, u8),
+        Cut(usize, usize),
+        Copy(usize, usize, usize),
+        Swap(usize, usize),
+        Number(usize, i64),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let at = any::<usize>;
+        prop_oneof![
+            (at(), any::<u8>()).prop_map(|(a, b)| Change::Byte(a, b)),
+            (at(), 0..60usize).prop_map(|(a, n)| Change::Cut(a, n)),
+            (at(), 0..200usize, at()).prop_map(|(a, n, b)| Change::Copy(a, n, b)),
+            (at(), at()).prop_map(|(a, b)| Change::Swap(a, b)),
+            (at(), any::<i64>()).prop_map(|(a, n)| Change::Number(a, n)),
+            (at(), -1..5i64).prop_map(|(a, n)| Change::Number(a, n)),
+        ]
+    }
+
+    fn apply(text: &mut Vec<u8>, change: &Change) {
+        let len = text.len().max(1);
+        match change {
+            Change::Byte(at, byte) if !text.is_empty() => text[at % len] = *byte,
+            Change::Cut(at, n) => {
+                let start = at % len;
+                text.drain(start.min(text.len())..(start + n).min(text.len()));
+            }
+            Change::Copy(from, n, to) => {
+                let piece: Vec<u8> = text.iter().skip(from % len).take(*n).copied().collect();
+                let to = (to % len).min(text.len());
+                text.splice(to..to, piece);
+            }
+            // Whole lines, which keep a text TOML.
+            Change::Swap(a, b) => {
+                let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+                let n = lines.len();
+                lines.swap(a % n, b % n);
+                *text = lines.join(&b'\n');
+            }
+            // Another number where a number was.
+            Change::Number(at, number) => {
+                let starts: Vec<usize> = (1..text.len())
+                    .filter(|i| text[*i].is_ascii_digit() && text[i - 1] == b' ')
+                    .collect();
+                if let Some(start) = starts.get(at % starts.len().max(1)) {
+                    let rest = text[*start..]
+                        .iter()
+                        .position(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+                        .unwrap_or(0);
+                    text.splice(*start..start + rest, number.to_string().into_bytes());
+                }
+            }
+            Change::Byte(..) => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever the files hold, the answer is a system or a report, and the report can be shown.
+        #[test]
+        fn gives_an_answer(changes in prop::collection::vec(change(), 1..6), which in any::<bool>()) {
+            let room = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let mut system = fs::read("bad/good.toml").unwrap();
+            let mut board = fs::read("bad/boards/base.toml").unwrap();
+            for change in &changes {
+                apply(if which { &mut system } else { &mut board }, change);
+            }
+            fs::create_dir_all(room.join("boards")).unwrap();
+            fs::write(room.join("boards/base.toml"), board).unwrap();
+            fs::write(room.join("any.toml"), system).unwrap();
+            let report = judge(&room.join("any.toml"));
+            prop_assert!(report.diagnostics.is_empty() == (report.render(false).is_empty()));
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&report.json()).is_ok());
+        }
+    }
+}
