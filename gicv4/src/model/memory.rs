@@ -7,6 +7,8 @@ use crate::lpi::{ConfigTable, LpiConfig};
 use crate::queue::QueueMemory;
 use std::boxed::Box;
 use std::collections::BTreeMap;
+use std::vec;
+use std::vec::Vec;
 
 /// Memory that reads as zero where nothing was written.
 #[derive(Debug, Default)]
@@ -33,11 +35,30 @@ impl Memory {
         let (byte, mask) = (self.read(address), 1 << (bit % 8));
         self.write(address, if value { byte | mask } else { byte & !mask });
     }
-    /// Bits that are set in a table of `bytes`, beginning at bit `from`.
-    pub(super) fn bits(&self, table: u64, bytes: u64, from: u32) -> impl Iterator<Item = u32> + '_ {
-        (from / 8..bytes as u32).flat_map(move |n| {
-            let byte = self.read(table + u64::from(n));
-            (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| 8 * n + bit)
+    pub(super) fn read_range(&self, address: u64, bytes: u64) -> Vec<u8> {
+        let mut range = vec![0; bytes as usize];
+        let end = address + bytes;
+        for (number, page) in self.pages.range(address >> 12..=end >> 12) {
+            let base = number << 12;
+            let (from, to) = (address.max(base), end.min(base + 4096));
+            if from < to {
+                range[(from - address) as usize..(to - address) as usize]
+                    .copy_from_slice(&page[(from - base) as usize..(to - base) as usize]);
+            }
+        }
+        range
+    }
+    /// Bits that are set in a table of `bytes`, beginning at bit `from`, a multiple of 8.
+    pub(super) fn bits(
+        &self,
+        table: u64,
+        bytes: u64,
+        from: u32,
+    ) -> impl Iterator<Item = u32> + use<> {
+        let first = u64::from(from / 8);
+        let range = self.read_range(table + first, bytes.saturating_sub(first));
+        (0..).zip(range).filter(|(_, byte)| *byte != 0).flat_map(move |(n, byte)| {
+            (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| from + 8 * n + bit)
         })
     }
 }

@@ -194,8 +194,11 @@ impl State {
             });
         } else {
             redist.busy = write_polls;
-            for intid in 8192..(1 << bits) {
-                memory.set_bit(table, intid, redist.lpis.contains(&intid));
+            for intid in memory.bits(table, (1 << bits) / 8, 8192) {
+                memory.set_bit(table, intid, false);
+            }
+            for intid in &redist.lpis {
+                memory.set_bit(table, *intid, true);
             }
             redist.lpis.clear();
         }

@@ -153,10 +153,11 @@ impl State {
         let left = redist.resident.take();
         let vlpis = core::mem::take(&mut redist.vlpis);
         let Some(vpe) = left.and_then(|vpe| vpes.get_mut(&vpe)) else { return };
-        for vintid in 8192..(1 << vpe.bits) {
-            if memory.bit(vpe.vpt, vintid) != vlpis.contains(&vintid) {
-                memory.set_bit(vpe.vpt, vintid, vlpis.contains(&vintid));
-            }
+        for vintid in memory.bits(vpe.vpt, vpe.table_bytes(), 8192) {
+            memory.set_bit(vpe.vpt, vintid, false);
+        }
+        for vintid in vlpis {
+            memory.set_bit(vpe.vpt, vintid, true);
         }
         if let Some(v41) = &mut vpe.v41 {
             v41.armed = value & DOORBELL != 0 && !pending;

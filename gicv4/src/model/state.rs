@@ -274,5 +274,5 @@ impl State {
 
 /// The virtual configuration bytes of a table in memory.
 pub(super) fn read_configs(memory: &Memory, table: u64, bits: u8) -> Vec<u8> {
-    (0..(1u64 << bits).saturating_sub(8192)).map(|n| memory.read(table + n)).collect()
+    memory.read_range(table, (1u64 << bits).saturating_sub(8192))
 }
