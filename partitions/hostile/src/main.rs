@@ -19,6 +19,7 @@
 mod odd;
 mod tally;
 
+use rt::machine::Region;
 use rt::probe::{self, Width};
 use rt::random::Random;
 use rt::{Machine, Outcome, cpu, println, psci, timer};
@@ -41,6 +42,7 @@ const TEMPTING: [(u64, u64); 5] = [
     (0x40_1000_0000, 0x1000_0000),
 ];
 const GITS_TRANSLATER: u64 = 0x0809_0040;
+const REDISTRIBUTOR: u64 = 0x2_0000;
 
 const CPU_ON: u64 = 0xc400_0003;
 const SUCCESS: u64 = 0;
@@ -95,6 +97,8 @@ impl Hostile {
         let Some((distributor, redistributors)) = self.machine.gic() else {
             return;
         };
+        let mine = u64::from(self.machine.vpes()) * REDISTRIBUTOR;
+        let redistributors = Region { bytes: redistributors.bytes.min(mine), ..redistributors };
         for region in [distributor, redistributors] {
             for address in (region.base..region.end()).step_by(4) {
                 self.store(address, u64::MAX, Width::Word);
