@@ -105,12 +105,13 @@ impl DataAbort {
         Self(esr)
     }
 
-    /// The syndrome describes one plain load or store of one register: ISV, and neither a cache operation, nor a
-    /// table walk of the guest's, nor an unknown address. Otherwise there is nothing to emulate.
+    /// The syndrome describes one plain load or store of one register at an address that is not mapped: ISV, and neither
+    /// a cache operation, nor a table walk of the guest's, nor an unknown address. Otherwise there is nothing to emulate.
     #[inline(always)]
     pub const fn emulable(self) -> bool {
-        // ISV 24 set; FnV 10, CM 8, S1PTW 7 clear; DFSC 5:2 = translation (0b0001) or permission (0b0011) fault.
-        self.0 & (1 << 24 | 1 << 10 | 1 << 8 | 1 << 7 | 0b11_0100) == 1 << 24 | 0b00_0100
+        // ISV 24 set; FnV 10, CM 8, S1PTW 7 clear; DFSC 5:2 = translation fault (0b0001),
+        // the only one for which HPFAR_EL2 is always valid.
+        self.0 & (1 << 24 | 1 << 10 | 1 << 8 | 1 << 7 | 0b11_1100) == 1 << 24 | 0b00_0100
     }
 
     /// The guest writes memory (WnR).
@@ -223,7 +224,8 @@ mod tests {
         assert!(!DataAbort::new(1 << 24 | 1 << 8 | 7).emulable(), "cache maintenance");
         assert!(!DataAbort::new(1 << 24 | 0x10).emulable(), "external abort");
         assert!(!DataAbort::new(1 << 24 | 0x21).emulable(), "alignment");
-        assert!(DataAbort::new(1 << 24 | 0x0f).emulable(), "permission fault");
+        assert!(!DataAbort::new(1 << 24 | 0x0f).emulable(), "permission: HPFAR_EL2 may be stale");
+        assert!(DataAbort::new(1 << 24 | 0x05).emulable(), "translation, level 1");
     }
 
     #[test]

@@ -158,3 +158,46 @@ impl Guest {
         self.config.memory.iter().any(|&(base, _, bytes)| ipa.wrapping_sub(base.value()) < bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        fake::{Cpu, GICD, Machine, guests},
+        mmio,
+    };
+
+    #[test]
+    fn affinities() {
+        let [first, second, other] = guests();
+        assert_eq!(
+            (first.mpidr(), second.mpidr(), other.mpidr()),
+            (0x8000_0000, 0x8000_0001, 0x8000_0000)
+        );
+        assert_eq!(other.vpe_index(0).index(), 2);
+        assert_eq!((first.by_affinity(1), other.by_affinity(1)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_restart_forgets_everything() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        for offset in [0, 0x104, 0x428, 0x6000 + 8 * 40] {
+            mmio::write(&guest, &mut cpu, GICD + offset, 4, u64::MAX);
+        }
+        mmio::write(&guest, &mut cpu, GICD + 0x204, 4, u64::MAX);
+        guest.vm.distributor.quiesce(&mut cpu);
+        guest.vm.reset(guest.plan, guest.config);
+        for offset in [0x104, 0x204, 0x304, 0x428] {
+            assert_eq!(mmio::read(&guest, &mut cpu, GICD + offset, 4), Some(0), "{offset:#x}");
+        }
+        assert_eq!(mmio::read(&guest, &mut cpu, GICD, 4), Some(0x50));
+        assert!(
+            machine
+                .borrow()
+                .lines
+                .iter()
+                .all(|line| !line.enabled && !line.pending && !line.active)
+        );
+    }
+}

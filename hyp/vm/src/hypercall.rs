@@ -107,3 +107,96 @@ fn ring(guest: &Guest, index: u64, peer_runs: impl Fn(VpeIndex) -> bool) -> Outc
         _ => Outcome::Return(smccc::DENIED),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        counters::Counter,
+        fake::guests,
+        hypercall::Outcome::{Return, ReturnTwo},
+    };
+
+    fn ask(guest: &Guest, registers: [u64; 4]) -> Outcome {
+        call(guest, registers, |_| true)
+    }
+
+    #[test]
+    fn constants() {
+        let [guest, ..] = guests();
+        assert_eq!(ask(&guest, [0x8000_0000, 0, 0, 0]), Return(0x1_0002));
+        assert_eq!(ask(&guest, [0x8400_0000, 0, 0, 0]), Return(0x1_0001));
+        assert_eq!(ask(&guest, [0xc600_0005, 0, 0, 0]), Return(0));
+        assert_eq!(ask(&guest, [0x8600_ff03, 0, 0, 0]), ReturnTwo([0, 1]));
+        assert_eq!(ask(&guest, [0x8000_0001, 0x8000_0001, 0, 0]), Return(0));
+        assert_eq!(ask(&guest, [0x8000_0001, 0x8000_8000, 0, 0]), Return(smccc::NOT_SUPPORTED));
+        // Only w0 names the function.
+        assert_eq!(ask(&guest, [0xffff_ffff_8000_0000, 0, 0, 0]), Return(0x1_0002));
+    }
+
+    #[test]
+    fn the_hypervisors_uid_in_bytes() {
+        let Outcome::ReturnFour(words) = ask(&guests()[0], [0x8600_ff01, 0, 0, 0]) else {
+            panic!()
+        };
+        let mut bytes = [0; 16];
+        for (place, byte) in
+            bytes.iter_mut().zip(words.iter().flat_map(|&word| (word as u32).to_le_bytes()))
+        {
+            *place = byte;
+        }
+        assert_eq!(u128::from_be_bytes(bytes), 0x8f2f9c4e_6d1a_4b58_9a51_62756c6b6864);
+    }
+
+    #[test]
+    fn unknown_functions_are_never_a_success() {
+        let [guest, ..] = guests();
+        for function in [
+            0,
+            1,
+            0x8000_0002,
+            0x8000_8000,
+            0x8600_0000,
+            0xc600_0000,
+            0xc600_0006,
+            0xbf00_ff01,
+            0xffff_ffff,
+        ] {
+            assert_eq!(
+                ask(&guest, [function, 0, 0, 0]),
+                Return(smccc::NOT_SUPPORTED),
+                "{function:#x}"
+            );
+        }
+    }
+
+    #[test]
+    fn report_and_counters() {
+        let [guest, second, other] = guests();
+        assert_eq!(ask(&guest, [0xc600_0001, 3, 0, 0]), Return(0));
+        assert_eq!(guest.vm.health.reported(), Some(3));
+        assert_eq!(other.vm.health.reported(), None);
+        second.vpe.counters.count(Counter::Doorbells);
+        assert_eq!(ask(&guest, [0xc600_0002, 1, 14, 0]), ReturnTwo([0, 1]));
+        for (vpe, counter) in [(2, 14), (u64::MAX, 14), (0, 19), (0, u64::MAX)] {
+            assert_eq!(
+                ask(&guest, [0xc600_0002, vpe, counter, 0]),
+                Return(smccc::INVALID_PARAMETERS)
+            );
+        }
+        assert_eq!(ask(&guest, [0xc600_0003, 0, 0, 0]), Outcome::ShowCounters);
+    }
+
+    #[test]
+    fn rings_its_own_ends_only() {
+        let [guest, _, other] = guests();
+        assert_eq!(ask(&guest, [0xc600_0004, 0, 0, 0]), Outcome::Ring { device: 0x1ff, event: 0 });
+        assert_eq!(ask(&other, [0xc600_0004, 0, 0, 0]), Outcome::Ring { device: 0x1ff, event: 1 });
+        for index in [1, 2, u64::MAX] {
+            assert_eq!(ask(&guest, [0xc600_0004, index, 0, 0]), Return(smccc::INVALID_PARAMETERS));
+        }
+        // The peer of VM 0 is vPE 2's VM.
+        let peer_off = call(&guest, [0xc600_0004, 0, 0, 0], |vpe| vpe.index() != 2);
+        assert_eq!(peer_off, Return(smccc::DENIED));
+    }
+}

@@ -45,3 +45,5 @@ pub use platform::Platform;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod hostile;

@@ -146,3 +146,95 @@ fn write_uart<P: Platform>(
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        VmState,
+        fake::{Cpu, ECAM, GICD, GICR, Machine, RAM, UART, UART_INTID, guests},
+    };
+
+    fn put(guest: &Guest, cpu: &mut Cpu, offset: u64, value: u64) {
+        assert!(write(guest, cpu, UART + offset, 4, value));
+    }
+    fn get(guest: &Guest, cpu: &mut Cpu, offset: u64) -> u64 {
+        read(guest, cpu, UART + offset, 4).expect("a register")
+    }
+
+    #[test]
+    fn refuses_what_is_not_there() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        for ipa in [
+            0,
+            RAM,
+            GICD + 0x1_0000,
+            GICR + 0x4_0000,
+            UART + 0x1000,
+            ECAM - 4,
+            ECAM + 0x10_0000,
+            u64::MAX - 7,
+        ] {
+            let ipa = ipa & !3;
+            assert_eq!(read(&guest, &mut cpu, ipa, 4), None, "{ipa:#x}");
+            assert!(!write(&guest, &mut cpu, ipa, 4, 0));
+        }
+        assert_eq!(read(&guest, &mut cpu, GICD + 2, 4), None, "unaligned");
+        assert_eq!(read(&guest, &mut cpu, UART, 8), None);
+        assert_eq!(read(&guest, &mut cpu, ECAM, 4), Some(0xffff_ffff));
+    }
+
+    #[test]
+    fn input_interrupts_and_is_sampled_again() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        write(&guest, &mut cpu, GICD, 4, 2);
+        write(&guest, &mut cpu, GICD + 0x104, 4, 2);
+        put(&guest, &mut cpu, 0x2c, 0x70);
+        put(&guest, &mut cpu, 0x38, 0x50);
+        assert_eq!(guest.vm.receive(guest.vpes, b'a'), Some(0));
+        machine.borrow_mut().cpus[0].kicked = true;
+        cpu.settle(&guest);
+        assert_eq!(cpu.acknowledge(), Some(UART_INTID));
+        assert_eq!(guest.vm.receive(guest.vpes, b'b'), None, "the line is high already");
+        assert_eq!(get(&guest, &mut cpu, 0), u64::from(b'a'));
+        // One byte is left: the level comes back with the end of the interrupt.
+        cpu.end(UART_INTID);
+        cpu.settle(&guest);
+        assert_eq!(cpu.acknowledge(), Some(UART_INTID));
+        assert_eq!(get(&guest, &mut cpu, 0), u64::from(b'b'));
+        cpu.end(UART_INTID);
+        cpu.settle(&guest);
+        assert_eq!(cpu.acknowledge(), None);
+        // A byte read before the interrupt is taken takes the interrupt with it.
+        guest.vm.receive(guest.vpes, b'c');
+        machine.borrow_mut().cpus[0].kicked = true;
+        cpu.settle(&guest);
+        assert_eq!(get(&guest, &mut cpu, 0), u64::from(b'c'));
+        assert_eq!(cpu.acknowledge(), None);
+    }
+
+    #[test]
+    fn output_fills_blocks_and_goes_on() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        let vm: &VmState = guest.vm;
+        let mut sent = 0;
+        while get(&guest, &mut cpu, 0x18) & 0x20 == 0 {
+            assert!(write(&guest, &mut cpu, UART, 1, 0x41));
+            sent += 1;
+        }
+        assert_eq!(sent, crate::guest::OUTPUT_ROOM);
+        assert_eq!(machine.borrow().output, sent);
+        assert!(vm.blocked.load(Relaxed));
+        put(&guest, &mut cpu, 0x44, 0x20);
+        put(&guest, &mut cpu, 0x38, 0x20);
+        assert!(vm.output.pop().is_some());
+        assert_eq!(vm.has_room(guest.vpes), Some(0), "the transmit interrupt tells the guest");
+        assert!(!vm.blocked.load(Relaxed));
+    }
+}

@@ -192,3 +192,123 @@ fn interrupt_capability<P: Platform>(
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::fake::{Cpu, Machine, guests};
+    use core::cell::RefCell;
+    use std::vec;
+
+    const OWN: u64 = 2 << 15;
+
+    /// NVMe-like: PM at 0x40, MSI-X at 0x50, MSI (64-bit) at 0x60.
+    fn machine() -> RefCell<Machine> {
+        let machine = Machine::new(1);
+        let mut inner = machine.borrow_mut();
+        inner.config[0] = 0x0010_1b36;
+        inner.config[1] = 0x0010_0406;
+        inner.config[0x30 / 4] = 0xfff0_0001;
+        inner.config[0x34 / 4] = 0x40;
+        inner.config[0x3c / 4] = 0x0000_01ff;
+        inner.config[0x40 / 4] = 0x0003_5001;
+        inner.config[0x50 / 4] = 0x0003_6011;
+        inner.config[0x60 / 4] = 0x0080_0005;
+        drop(inner);
+        machine
+    }
+
+    #[test]
+    fn absent_functions_read_as_ones() {
+        let machine = machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, _, other] = guests();
+        for (guest, offset) in
+            [(&guest, 0), (&guest, OWN + 0x1000), (&guest, 0xf_f000), (&other, OWN)]
+        {
+            assert_eq!(read(guest, &cpu, offset, 4), Some(u32::MAX));
+            assert_eq!(read(guest, &cpu, offset + 2, 1), Some(0xff));
+            assert!(write(guest, &mut cpu, offset + 4, 4, u32::MAX));
+        }
+        assert!(machine.borrow().written.is_empty());
+        assert_eq!(read(&guest, &cpu, OWN, 8), None);
+    }
+
+    #[test]
+    fn reads_its_own_function() {
+        let machine = machine();
+        let cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        assert_eq!(read(&guest, &cpu, OWN, 4), Some(0x0010_1b36));
+        assert_eq!(read(&guest, &cpu, OWN + 2, 2), Some(0x10));
+        assert_eq!(read(&guest, &cpu, OWN + 1, 1), Some(0x1b));
+        assert_eq!(read(&guest, &cpu, OWN + 0x30, 4), Some(0), "no expansion ROM");
+        assert_eq!(read(&guest, &cpu, OWN + 0x3c, 4), Some(0xff), "no interrupt pin");
+        assert_eq!(read(&guest, &cpu, OWN + 0x40, 4), Some(0x0003_5001));
+    }
+
+    #[test]
+    fn bars_stay_and_show_their_size() {
+        let machine = machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        let bars =
+            |cpu: &Cpu| [0, 1, 2, 3].map(|n| read(&guest, cpu, OWN + 0x10 + 4 * n, 4).unwrap());
+        let placed = [0x1000_4004, 0x80, 0, 0x1000_0000];
+        assert_eq!(bars(&cpu), placed);
+        for n in 0..6 {
+            write(&guest, &mut cpu, OWN + 0x10 + 4 * n, 4, u32::MAX);
+        }
+        assert_eq!(bars(&cpu), [0xffff_c004, 0xffff_ffff, 0, 0xffff_f000]);
+        for n in 0..6 {
+            write(&guest, &mut cpu, OWN + 0x10 + 4 * n, 4, 0x4000_0000);
+        }
+        assert_eq!(bars(&cpu), placed, "elsewhere is refused");
+        assert!(machine.borrow().written.is_empty(), "the hardware's BARs are never touched");
+    }
+
+    #[test]
+    fn command_is_filtered() {
+        let machine = machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        write(&guest, &mut cpu, OWN + 4, 2, 0xffff);
+        write(&guest, &mut cpu, OWN + 4, 2, 0);
+        write(&guest, &mut cpu, OWN + 4, 4, 0xf900_0002);
+        write(&guest, &mut cpu, OWN + 5, 1, 0xff);
+        let written = &machine.borrow().written;
+        assert_eq!(
+            *written,
+            vec![(4, 2, 0x546), (4, 2, 0x400), (4, 2, 0x402), (6, 2, 0xf900), (4, 2, 0x506)]
+        );
+    }
+
+    #[test]
+    fn of_the_capabilities_only_interrupts_take_writes() {
+        let machine = machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        for (offset, bytes, allowed) in [
+            (0x44, 2, false),
+            (0x52, 2, true),
+            (0x50, 4, true),
+            (0x54, 4, false),
+            (0x62, 2, true),
+            (0x64, 4, true),
+            (0x68, 4, true),
+            (0x6c, 2, true),
+            (0x6e, 2, false),
+            (0x3c, 1, true),
+            (0x0c, 4, false),
+            (0x30, 4, false),
+        ] {
+            machine.borrow_mut().written.clear();
+            assert!(write(&guest, &mut cpu, OWN + offset, bytes, 0x1234));
+            assert_eq!(machine.borrow().written.len(), usize::from(allowed), "{offset:#x}");
+        }
+        // A chain that loops ends, too.
+        machine.borrow_mut().config[0x60 / 4] = 0x0080_4009;
+        assert!(write(&guest, &mut cpu, OWN + 0x70, 4, 0));
+    }
+}

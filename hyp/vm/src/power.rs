@@ -97,6 +97,11 @@ impl Power {
         self.state.store(State::Off as u32, SeqCst);
     }
 
+    /// Takes back a [`Power::turn_off`] of its own CPU, unless somebody has turned the vPE on since.
+    pub fn stay(&self) {
+        let _ = self.state.compare_exchange(State::Off as u32, State::On as u32, SeqCst, Relaxed);
+    }
+
     /// On to Suspended, by its own CPU.
     pub fn suspend(&self) {
         let _ =

@@ -91,14 +91,15 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
     }
 }
 
+/// The last vPE that leaves ends the VM, as nobody is there to turn one on. It stays on, for the image to stop it with
+/// the VM. Two that leave at once may both see themselves as the last, which does no harm.
 fn turn_off(guest: &Guest) -> Outcome {
     guest.vpe.power.turn_off();
-    // Nobody is left to turn one on: that is the end of the VM. Two that leave at once may both see it.
-    if guest.vpes.iter().all(|vpe| vpe.power.state() == State::Off) {
-        Outcome::VmOff
-    } else {
-        Outcome::StopSelf
+    if guest.vpes.iter().any(|vpe| vpe.power.state() != State::Off) {
+        return Outcome::StopSelf;
     }
+    guest.vpe.power.stay();
+    Outcome::VmOff
 }
 
 fn suspend(guest: &Guest, power_state: u64, start: Start) -> Outcome {
@@ -137,5 +138,122 @@ fn features(function: u32) -> u64 {
         // Where a caller of PSCI 1.0 looks for SMCCC 1.1 (DEN 0028 7.1).
         crate::smccc::VERSION => 0,
         _ => NOT_SUPPORTED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fake::{RAM, guests},
+        hypercall::Outcome::Return,
+    };
+
+    const ON_64: u32 = CPU_ON | SMC64;
+    const INFO_64: u32 = AFFINITY_INFO | SMC64;
+
+    fn on(guest: &Guest, target: u64) -> Outcome {
+        call(guest, ON_64, [target, RAM + 0x1000, 7])
+    }
+
+    #[test]
+    fn cpu_on_is_the_targets_and_only_once() {
+        let [first, second, other] = guests();
+        first.vpe.power.turn_on(Start { entry: RAM, context: 0 }).unwrap();
+        first.vpe.power.take_start().unwrap();
+        assert_eq!(on(&first, 1), Outcome::StartVpe(plan::VpeIndex::new(1)));
+        assert_eq!(on(&first, 1), Return(ON_PENDING));
+        assert_eq!(call(&first, INFO_64, [1, 0, 0]), Return(INFO_ON_PENDING));
+        // The start is the target's: the caller's own state is as before.
+        assert_eq!(first.vpe.power.take_start(), None);
+        assert_eq!(second.vpe.power.take_start(), Some(Start { entry: RAM + 0x1000, context: 7 }));
+        assert_eq!(on(&first, 1), Return(ALREADY_ON));
+        assert_eq!(on(&first, 0), Return(ALREADY_ON));
+        assert_eq!(other.vpe.power.state(), State::Off, "another VM's vPE is out of reach");
+    }
+
+    #[test]
+    fn wrong_targets_and_addresses() {
+        let [first, ..] = guests();
+        for target in [2, 3, 1 << 8, 1 << 16, 1 << 32, 1 << 31, u64::MAX] {
+            assert_eq!(on(&first, target), Return(INVALID_PARAMETERS), "{target:#x}");
+            assert_eq!(call(&first, INFO_64, [target, 0, 0]), Return(INVALID_PARAMETERS));
+        }
+        assert_eq!(call(&first, ON_64, [1, 0x0800_0000, 0]), Return(INVALID_ADDRESS));
+        assert_eq!(call(&first, INFO_64, [1, 1, 0]), Return(INVALID_PARAMETERS));
+        // The 32-bit form ignores the upper halves.
+        assert_eq!(call(&first, AFFINITY_INFO, [0xff << 32 | 1, 0, 0]), Return(INFO_OFF));
+        assert_eq!(call(&first, ON_64, [1, 0xff << 32 | RAM, 0]), Return(INVALID_ADDRESS));
+        assert_eq!(
+            call(&first, CPU_ON, [1, 0xff << 32 | RAM, 0]),
+            Outcome::StartVpe(plan::VpeIndex::new(1))
+        );
+    }
+
+    #[test]
+    fn affinity_info_follows_the_state() {
+        let [first, second, _] = guests();
+        let info = || call(&first, INFO_64, [1, 0, 0]);
+        assert_eq!(info(), Return(INFO_OFF));
+        on(&first, 1);
+        second.vpe.power.take_start();
+        assert_eq!(info(), Return(INFO_ON));
+        second.vpe.power.suspend();
+        assert_eq!(info(), Return(INFO_ON));
+        second.vpe.power.resume();
+        first.vpe.power.turn_on(Start { entry: RAM, context: 0 }).unwrap();
+        assert_eq!(call(&second, CPU_OFF, [0; 3]), Outcome::StopSelf);
+        assert_eq!(info(), Return(INFO_OFF));
+    }
+
+    #[test]
+    fn the_last_vpe_that_leaves_ends_the_vm() {
+        let [first, ..] = guests();
+        first.vpe.power.turn_on(Start { entry: RAM, context: 0 }).unwrap();
+        first.vpe.power.take_start().unwrap();
+        assert_eq!(call(&first, CPU_OFF, [0; 3]), Outcome::VmOff);
+        assert_eq!(first.vpe.power.state(), State::On);
+    }
+
+    #[test]
+    fn suspend() {
+        let [first, ..] = guests();
+        assert_eq!(
+            call(&first, CPU_SUSPEND | SMC64, [0, 0, 0]),
+            Outcome::Suspend(Suspend { resume: None })
+        );
+        let resume = Some(Start { entry: RAM, context: 5 });
+        assert_eq!(
+            call(&first, CPU_SUSPEND | SMC64, [POWER_DOWN, RAM, 5]),
+            Outcome::Suspend(Suspend { resume })
+        );
+        assert_eq!(call(&first, CPU_SUSPEND | SMC64, [POWER_DOWN, 0, 5]), Return(INVALID_ADDRESS));
+        assert_eq!(call(&first, CPU_SUSPEND | SMC64, [1 << 31, 0, 5]), Return(INVALID_PARAMETERS));
+    }
+
+    #[test]
+    fn the_rest() {
+        let [first, ..] = guests();
+        let answer = |function, argument| call(&first, function, [argument, 0, 0]);
+        assert_eq!(answer(VERSION, 0), Return(0x1_0001));
+        assert_eq!(answer(MIGRATE_INFO_TYPE, 0), Return(2));
+        assert_eq!(answer(SYSTEM_OFF, 0), Outcome::VmOff);
+        assert_eq!(answer(SYSTEM_RESET, 0), Outcome::VmReset);
+        assert_eq!(answer(FEATURES, u64::from(ON_64)), Return(0));
+        assert_eq!(answer(FEATURES, 0x8000_0000), Return(0));
+        assert_eq!(answer(FEATURES, 0x8400_0005), Return(NOT_SUPPORTED));
+        // MIGRATE, SYSTEM_SUSPEND, SYSTEM_RESET2, 64-bit forms that do not exist.
+        for function in [
+            0x8400_0005,
+            0x8400_000e,
+            0x8400_0012,
+            0xc400_0012,
+            VERSION | SMC64,
+            SYSTEM_OFF | SMC64,
+        ] {
+            assert!(owns(function));
+            assert_eq!(answer(function, 0), Return(NOT_SUPPORTED));
+        }
+        assert!(!owns(0x8400_0020) && !owns(0xc600_0001) && !owns(0x8000_0000));
     }
 }

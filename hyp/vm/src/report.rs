@@ -119,3 +119,91 @@ fn width(plan: &Plan, vpe: &VpeState, index: usize) -> usize {
         .map(|&counter| decimal_width(vpe.counters.get(counter)))
         .fold(title_width(plan, index), usize::max)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::{
+        fake::guests,
+        health::{Fault, Reason},
+    };
+    use std::{string::String, vec, vec::Vec};
+
+    /// States beside the plan's tables, which a test plan does not hand out.
+    fn states() -> (Vec<VmState>, Vec<VpeState>) {
+        (
+            vec![VmState::new(), VmState::new()],
+            vec![VpeState::new(), VpeState::new(), VpeState::new()],
+        )
+    }
+
+    #[test]
+    fn table() {
+        let plan = guests()[0].plan;
+        let (_, vpes) = states();
+        for _ in 0..1234 {
+            vpes[1].counters.count(Counter::ExitHvc);
+        }
+        vpes[2].counters.largest(Counter::LongestStay, 1_000_000);
+        let mut text = String::new();
+        counters(plan, &vpes, &mut text);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[1..].iter().all(|line| line.len() == lines[1].len()),
+            "columns stand in line:\n{text}"
+        );
+        let words: Vec<String> = lines
+            .iter()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "bulkhead: counters",
+                "bulkhead: | counter | one/0 | one/1 | two/0 |",
+                "bulkhead: | exits | 0 | 1234 | 0 |",
+                "bulkhead: | exits: HVC | 0 | 1234 | 0 |",
+                "bulkhead: | injections by list register: SGI | 0 | 0 | 0 |",
+                "bulkhead: | injections by list register: timer | 0 | 0 | 0 |",
+                "bulkhead: | injections by list register: SPI | 0 | 0 | 0 |",
+                "bulkhead: | injections by list register: emulated device | 0 | 0 | 0 |",
+                "bulkhead: | longest stay in EL2 | 0 | 0 | 1000000 |",
+            ]
+        );
+    }
+
+    #[test]
+    fn results() {
+        let plan = guests()[0].plan;
+        let (states, _) = states();
+        states[0].health.start();
+        states[1].health.start();
+        let show = || {
+            let mut text = String::new();
+            vms(plan, &states, &mut text);
+            text
+        };
+        assert_eq!(show(), "bulkhead: vm one: running\nbulkhead: vm two: running\n");
+        states[0].health.report(3);
+        states[0].health.power_off();
+        let fault =
+            Fault { reason: Reason::InstructionAbort, esr: 0x8200_0007, far: 0, elr: 0x4000_0000 };
+        states[1].health.fail(fault, plan::Fault::Halt);
+        assert_eq!(
+            show(),
+            "bulkhead: vm one: off, reported 3\n\
+             bulkhead: vm two: failed, instruction abort at 0x40000000, esr 0x82000007, far 0x0\n\
+             bulkhead: result: fail\n"
+        );
+        states[0].health.start();
+        states[0].health.power_off();
+        states[1].health.start();
+        states[1].health.report(0);
+        states[1].health.power_off();
+        assert_eq!(
+            show(),
+            "bulkhead: vm one: off, passed\nbulkhead: vm two: off, passed\nbulkhead: result: pass\n"
+        );
+    }
+}

@@ -224,3 +224,161 @@ impl Text for Mux {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::{console::Input, fake};
+    use std::{string::String, vec, vec::Vec};
+
+    struct Bench {
+        plan: &'static Plan,
+        vms: Vec<VmState>,
+        mux: Mux,
+    }
+
+    impl Bench {
+        fn new(colour: bool) -> Self {
+            let plan = fake::plan();
+            Self {
+                plan,
+                vms: vec![VmState::new(), VmState::new()],
+                mux: Mux::new(plan.focus, colour),
+            }
+        }
+        fn print(&self, vm: usize, text: &str) {
+            assert!(text.bytes().all(|byte| self.vms[vm].output.push(byte)));
+        }
+        fn shown(&mut self) -> String {
+            let mut text = String::new();
+            let pumped = self.mux.pump(self.plan, &self.vms, &mut |byte| {
+                text.push(byte as char);
+                true
+            });
+            assert!(pumped.idle);
+            text
+        }
+        fn own(&mut self, text: &str) {
+            assert!(text.bytes().all(|byte| self.mux.write(byte)));
+        }
+        fn typed(&mut self, keys: &[u8]) -> Input {
+            let mut last = Input::Nothing;
+            for &key in keys {
+                last = self.mux.input(self.plan, key);
+            }
+            last
+        }
+    }
+
+    #[test]
+    fn whole_lines_take_turns() {
+        let mut bench = Bench::new(false);
+        bench.print(1, "b1\nb2\nb3");
+        bench.print(0, "a1\r\na2\n");
+        bench.own("bulkhead: hello\n");
+        assert_eq!(
+            bench.shown(),
+            "bulkhead: hello\r\n[one] a1\r\n[two] b1\r\n[one] a2\r\n[two] b2\r\n"
+        );
+        bench.print(1, "\n");
+        assert_eq!(bench.shown(), "[two] b3\r\n");
+    }
+
+    #[test]
+    fn a_prompt_is_shown_at_once_and_gives_way() {
+        let mut bench = Bench::new(false);
+        bench.print(0, "login: ");
+        bench.print(1, "secret");
+        assert_eq!(bench.shown(), "[one] login: ");
+        bench.print(0, "ro");
+        assert_eq!(bench.shown(), "ro");
+        bench.print(1, " text\n");
+        assert_eq!(bench.shown(), "\r\n[two] secret text\r\n");
+        bench.print(0, "ot\n");
+        assert_eq!(bench.shown(), "[one] ot\r\n");
+    }
+
+    #[test]
+    fn colours_are_around_the_name() {
+        let mut bench = Bench::new(true);
+        bench.print(0, "x\n");
+        assert_eq!(bench.shown(), "\x1b[36m[one]\x1b[0m x\r\n");
+    }
+
+    #[test]
+    fn a_line_longer_than_its_ring_is_cut() {
+        let mut bench = Bench::new(false);
+        while bench.vms[1].output.push(b'x') {}
+        let text = bench.shown();
+        assert!(text.starts_with("[two] xxx") && text.len() == crate::guest::OUTPUT_ROOM + 6);
+        bench.own("bulkhead: now\n");
+        assert_eq!(bench.shown(), "\r\nbulkhead: now\r\n");
+    }
+
+    #[test]
+    fn an_endless_line_does_not_silence_others() {
+        let mut bench = Bench::new(false);
+        while bench.vms[0].output.push(b'x') {}
+        bench.print(1, "here\n");
+        assert!(bench.shown().contains("\r\n[two] here\r\n[one] x"));
+    }
+
+    #[test]
+    fn a_full_uart_loses_nothing() {
+        let mut bench = Bench::new(true);
+        bench.print(0, "one line\nanother\n");
+        bench.print(1, "third\n");
+        let whole = {
+            let mut other = Bench::new(true);
+            other.print(0, "one line\nanother\n");
+            other.print(1, "third\n");
+            other.shown()
+        };
+        let mut text = String::new();
+        for _ in 0..whole.len() {
+            let mut room = 1;
+            bench.mux.pump(bench.plan, &bench.vms, &mut |byte| {
+                let taken = room > 0;
+                if taken {
+                    room -= 1;
+                    text.push(byte as char);
+                }
+                taken
+            });
+        }
+        assert_eq!(text, whole);
+    }
+
+    #[test]
+    fn tells_who_was_blocked() {
+        let mut bench = Bench::new(false);
+        bench.print(1, "x\n");
+        bench.vms[1].blocked.store(true, Relaxed);
+        let pumped = bench.mux.pump(bench.plan, &bench.vms, &mut |_| true);
+        assert_eq!(pumped, Pumped { idle: true, unblocked: 2 });
+    }
+
+    #[test]
+    fn escape_key() {
+        let mut bench = Bench::new(false);
+        let vm = VmIndex::new;
+        assert_eq!(bench.typed(b"x"), Input::Deliver(vm(0), b'x'));
+        assert_eq!(bench.typed(b"\x1dn"), Input::Nothing);
+        assert_eq!(bench.shown(), "bulkhead: input goes to two\r\n");
+        assert_eq!(bench.typed(b"y"), Input::Deliver(vm(1), b'y'));
+        assert_eq!(bench.typed(b"\x1dn"), Input::Nothing);
+        assert_eq!(bench.typed(b"\x1d\x1d"), Input::Deliver(vm(0), 0x1d));
+        assert_eq!(bench.typed(b"z"), Input::Deliver(vm(0), b'z'));
+        assert_eq!(bench.typed(b"\x1dc"), Input::ShowCounters);
+        assert_eq!(bench.typed(b"\x1d1"), Input::Nothing);
+        assert_eq!(bench.mux.focus(), vm(1));
+        bench.shown();
+        bench.typed(b"\x1d7");
+        assert_eq!(bench.shown(), "bulkhead: no such console\r\n");
+        bench.typed(b"\x1d?");
+        let help = bench.shown();
+        assert!(help.lines().all(|line| line.starts_with("bulkhead: ")));
+        assert!(help.contains("bulkhead: 1 two, has the input"));
+    }
+}

@@ -4,7 +4,7 @@
 //! redistributors with affinity routing on), read as zero and ignore writes. Reserved registers, GICD_ITARGETSR and
 //! GICD_SGIR too. An access of a width that a register does not have is refused.
 
-use super::{IIDR, PIDR2, PRIORITY_BITS, inject, place};
+use super::{IIDR, PIDR2, PRIORITY_BITS, inject, place, withdraw};
 use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
@@ -232,7 +232,7 @@ impl Distributor {
                 (hardware & platform.pending(word) | self.pending(guest, platform, word)) & owned
             }
             0x06 | 0x07 => {
-                let (listed, active) = inject::listed(platform, word);
+                let (listed, active) = withdraw::listed(platform, word);
                 let waiting = self.waiting(guest, word) | listed & !active;
                 let parked = guest.vpe.redistributor.parked_word(word).1;
                 (hardware & platform.active(word) & !waiting | active | parked) & owned
@@ -279,14 +279,12 @@ impl Distributor {
             0x00 if offset == 0 => self.set_control(guest, platform, bits & ENABLES),
             0x03 => self.disable(guest, platform, word, bits),
             0x04 if hardware != 0 => platform.set_pending(word, hardware),
-            0x05 => {
-                if hardware != 0 {
-                    platform.clear_pending(word, hardware);
-                    inject::withdraw_pending(guest, platform, word, hardware);
-                }
+            0x05 if hardware != 0 => {
+                platform.clear_pending(word, hardware);
+                withdraw::withdraw_pending(guest, platform, word, hardware);
             }
             0x06 if hardware != 0 => platform.set_active(word, hardware),
-            0x07 => inject::withdraw_active(
+            0x07 => withdraw::withdraw_active(
                 guest,
                 platform,
                 word,
@@ -383,7 +381,7 @@ impl Distributor {
         let (line_word, bit) = place(emulated);
         let level = if line && line_word == word { bit } else { 0 };
         self.waiting(guest, word)
-            | inject::listed(platform, word).0
+            | withdraw::listed(platform, word).0
             | guest.vpe.redistributor.parked_word(word).0
             | level
     }
@@ -458,4 +456,127 @@ const fn word_of(offset: u32) -> usize {
 /// n of GICD_ICFGR<n>.
 const fn config_index(offset: u32) -> usize {
     (offset >> 2 & 63) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Cpu, FOREIGN, Machine, UART_INTID, guests};
+
+    fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
+        Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
+    }
+
+    /// The VM's own bits of word 1: UART 33, SPIs 40, 41, 42.
+    const OWN: u32 = 1 << 1 | 1 << 8 | 1 << 9 | 1 << 10;
+
+    #[test]
+    fn identification() {
+        let machine = Machine::new(3);
+        let cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, _, other] = guests();
+        // SPI 70 is the highest: words 0..=2; 14 INTID bits; No1N, A3V.
+        assert_eq!(read(&guest, &cpu, 4), 1 << 25 | 1 << 24 | 13 << 19 | 2);
+        assert_eq!(
+            read(&other, &cpu, 4),
+            1 << 25 | 1 << 24 | 13 << 19 | 1 << 17 | 1,
+            "LPIs with a virtual ITS"
+        );
+        assert_eq!(read(&guest, &cpu, 0), 0x50);
+        assert_eq!(read(&guest, &cpu, 0xc), 0, "no TYPER2");
+        assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3, "GICv3");
+    }
+
+    /// What real guests do at boot: ones into every register, owned or not. The fake asserts that no other VM's
+    /// interrupt is touched.
+    #[test]
+    fn all_ones_reach_only_its_own() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        assert!(Distributor::write(&guest, &mut cpu, 0, 4, u64::MAX));
+        assert_eq!(read(&guest, &cpu, 0), 0x53);
+        for offset in (0x80..0xd00).chain(0xe00..0x1000).step_by(4) {
+            assert!(Distributor::write(&guest, &mut cpu, offset, 4, u64::MAX), "{offset:#x}");
+        }
+        for intid in 0..1020 {
+            assert!(Distributor::write(&guest, &mut cpu, 0x6000 + 8 * intid, 8, u64::MAX));
+        }
+        for word in 0..32 {
+            let own = if word == 1 {
+                OWN
+            } else if word == 2 {
+                1 << 6
+            } else {
+                0
+            };
+            assert_eq!(read(&guest, &cpu, 0x080 + 4 * word), own, "IGROUPR{word}");
+            // ICENABLER came after ISENABLER.
+            assert_eq!(read(&guest, &cpu, 0x100 + 4 * word), 0, "ISENABLER{word}");
+        }
+        assert_eq!(
+            read(&guest, &cpu, 0x420),
+            0xf800,
+            "priority of INTID 33 alone, five bits of it"
+        );
+        assert_eq!(read(&guest, &cpu, 0xc08), 0xaa << 16 & 0x002a_0000, "ICFGR2: 40, 41, 42");
+        assert!(!machine.borrow().lines[FOREIGN as usize].enabled);
+    }
+
+    #[test]
+    fn widths() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        for (offset, bytes, allowed) in [
+            (0x100, 4, true),
+            (0x100, 1, false),
+            (0x100, 2, false),
+            (0x100, 8, false),
+            (0x428, 1, true),
+            (0x428, 2, false),
+            (0x820, 1, true),
+            (0x6000 + 8 * 40, 8, true),
+            (0x6000 + 8 * 40, 4, true),
+            (0x6000 + 8 * 40 + 4, 4, true),
+            (0x6000 + 8 * 40, 1, false),
+            (0x4, 1, false),
+        ] {
+            assert_eq!(
+                Distributor::read(&guest, &cpu, offset, bytes).is_some(),
+                allowed,
+                "{offset:#x}/{bytes}"
+            );
+            assert_eq!(
+                Distributor::write(&guest, &mut cpu, offset, bytes, 0),
+                allowed,
+                "{offset:#x}/{bytes}"
+            );
+        }
+        Distributor::write(&guest, &mut cpu, 0x42a, 1, 0xa7);
+        assert_eq!(Distributor::read(&guest, &cpu, 0x42a, 1), Some(0xa0));
+        assert_eq!(read(&guest, &cpu, 0x428), 0x00a0_0000);
+    }
+
+    #[test]
+    fn routes_to_its_own_vpes_only() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        let route = |cpu: &mut Cpu, bytes, value| {
+            Distributor::write(&guest, cpu, 0x6000 + 8 * 40, bytes, value);
+            (Distributor::read(&guest, cpu, 0x6000 + 8 * 40, 8), machine.borrow().lines[40].cpu)
+        };
+        assert_eq!(route(&mut cpu, 8, 1), (Some(1), 1));
+        assert_eq!(route(&mut cpu, 8, 2), (Some(1), 1), "there is no vPE 2");
+        assert_eq!(route(&mut cpu, 8, 1 << 32), (Some(1), 1), "nor an Aff3 1");
+        assert_eq!(route(&mut cpu, 4, 0), (Some(0), 0));
+        assert_eq!(route(&mut cpu, 8, 1 << 31 | 1), (Some(1), 1), "No1N: IRM is nothing");
+        // A waiting UART interrupt moves along.
+        assert_eq!(guest.vm.distributor.set_line(guest.vpes, true), Some(0));
+        Distributor::write(&guest, &mut cpu, 0x6000 + 8 * UART_INTID, 8, 1);
+        assert_eq!(guest.vpes[0].redistributor.waiting[1].load(Relaxed), 0);
+        assert_eq!(guest.vpes[1].redistributor.waiting[1].load(Relaxed), 2);
+        assert!(machine.borrow().cpus[1].kicked);
+    }
 }

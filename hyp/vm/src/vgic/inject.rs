@@ -157,7 +157,7 @@ fn end_parked<P: Platform>(guest: &Guest, platform: &mut P) {
 }
 
 /// A parked interrupt is inactive now.
-fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
+pub(super) fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
     let intid = entry.vintid().value();
     let (word, bit) = place(intid);
     if entry.is_hardware() {
@@ -170,7 +170,7 @@ fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
 }
 
 /// An emulated interrupt is in no list register any more: while its line is high it is pending.
-fn sample<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+pub(super) fn sample<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     let (emulated, line) = guest.vm.distributor.emulated_line();
     if !line || emulated != intid {
         return;
@@ -381,116 +381,99 @@ fn make_room<P: Platform>(
     Some(index)
 }
 
-/// Pending and active bits of a word in this CPU's list registers.
-pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
-    (0..platform.count())
-        .fold((0, 0), |sum, index| add_listed(sum, platform.read(index).bits(), word))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fake::{Cpu, GICD, GICR, Machine, guests},
+        mmio,
+    };
+    use core::cell::RefCell;
 
-pub(super) fn add_listed((pending, active): (u32, u32), bits: u64, word: usize) -> (u32, u32) {
-    let entry = ListReg::from_bits(bits);
-    let (entry_word, bit) = place(entry.vintid().value());
-    if entry_word != word {
-        return (pending, active);
+    fn on(machine: &RefCell<Machine>) -> (Guest, Cpu<'_>) {
+        let mut cpu = Cpu { machine, index: 0 };
+        let [guest, ..] = guests();
+        for (ipa, value) in [(GICD, 2), (GICR + 0x1_0100, 0xffff_ffff), (GICD + 0x104, 0xffff_ffff)]
+        {
+            assert!(mmio::write(&guest, &mut cpu, ipa, 4, value));
+        }
+        (guest, cpu)
     }
-    match entry.state() {
-        State::Inactive => (pending, active),
-        State::Pending => (pending | bit, active),
-        State::Active => (pending, active | bit),
-        State::PendingActive => (pending | bit, active | bit),
-    }
-}
 
-/// The guest cleared the pending state of interrupts: takes them from this CPU's list registers and from what waits.
-pub(super) fn withdraw_pending<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    word: usize,
-    bits: u32,
-) {
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        let intid = entry.vintid().value();
-        let (entry_word, bit) = place(intid);
-        if entry_word != word || bits & bit == 0 {
-            continue;
-        }
-        match entry.state() {
-            State::PendingActive => platform.write(index, entry.with_state(State::Active)),
-            // The timer's pending state is the timer's own.
-            State::Pending if intid != TIMER => {
-                platform.write(index, ListReg::EMPTY);
-                if entry.is_hardware() {
-                    platform.clear_active(word, bit);
-                }
-            }
-            _ => {}
-        }
+    fn priority(guest: &Guest, cpu: &mut Cpu, intid: u64, priority: u64) {
+        assert!(mmio::write(guest, cpu, GICR + 0x1_0400 + intid, 1, priority));
     }
-    for cell in &guest.vpe.redistributor.parked {
-        let entry = ListReg::from_bits(cell.load(Relaxed));
-        let (entry_word, bit) = place(entry.vintid().value());
-        if entry_word == word && bits & bit != 0 && entry.state() == State::PendingActive {
-            cell.store(entry.with_state(State::Active).bits(), Relaxed);
-        }
-    }
-    let hardware = guest.vm.distributor.hardware_word(word) & bits;
-    if hardware != 0 {
-        for vpe in guest.vpes {
-            let waiting =
-                vpe.redistributor.waiting[word & 31].fetch_and(!hardware, AcqRel) & hardware;
-            if waiting != 0 {
-                platform.clear_active(word, waiting);
-            }
-        }
-    }
-    flush(guest, platform);
-}
 
-/// The guest cleared the active state of interrupts, those in this CPU's list registers included.
-pub(super) fn withdraw_active<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    word: usize,
-    bits: u32,
-) {
-    let mut physical = guest.vm.distributor.hardware_word(word) & bits;
-    for vpe in guest.vpes {
-        // Waiting here means physically active, but not active for the guest.
-        physical &= !vpe.redistributor.waiting[word & 31].load(Acquire);
-    }
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        let intid = entry.vintid().value();
-        let (entry_word, bit) = place(intid);
-        if entry_word != word || bits & bit == 0 {
-            continue;
+    /// Seven nested interrupts with three shared list registers: nobody panics, nothing is lost, ends find their owner.
+    #[test]
+    fn deeper_than_the_list_registers() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        for sgi in 0..7 {
+            priority(&guest, &mut cpu, sgi, 0x80 - 8 * sgi);
+            crate::vgic::send_sgi(&guest, &mut cpu, sgi << 24 | 1);
+            cpu.settle(&guest);
+            assert_eq!(cpu.acknowledge(), Some(sgi as u32));
         }
-        match entry.state() {
-            State::Pending => physical &= !bit,
-            State::PendingActive => platform.write(index, entry.with_state(State::Pending)),
-            State::Active => {
-                platform.write(index, ListReg::EMPTY);
-                if intid == TIMER {
-                    platform.deactivate(intid);
-                } else if entry.has_end_notice() {
-                    sample(guest, platform, intid);
-                }
-            }
-            State::Inactive => {}
+        assert_eq!(machine.borrow().cpus[0].maintenance, NOT_PRESENT);
+        // A parked one becomes pending again meanwhile.
+        crate::vgic::send_sgi(&guest, &mut cpu, 1);
+        let active = mmio::read(&guest, &mut cpu, GICR + 0x1_0300, 4).unwrap();
+        assert_eq!(active, 0x7f);
+        for sgi in (0..7).rev() {
+            cpu.end(sgi);
+            cpu.settle(&guest);
         }
+        assert_eq!(cpu.acknowledge(), Some(0));
+        cpu.end(0);
+        assert!(!cpu.settle(&guest));
+        assert_eq!(cpu.acknowledge(), None);
+        assert_eq!(machine.borrow().cpus[0].maintenance, 0);
     }
-    for cell in &guest.vpe.redistributor.parked {
-        let entry = ListReg::from_bits(cell.load(Relaxed));
-        let (entry_word, bit) = place(entry.vintid().value());
-        if !entry.is_free() && entry_word == word && bits & bit != 0 {
-            cell.store(0, Relaxed);
-            physical &= !bit;
-            ended(guest, platform, entry);
+
+    /// More pending than list registers: the rest waits, all of it comes once, and the overflow is counted.
+    #[test]
+    fn all_list_registers_busy() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        for sgi in 0..16 {
+            crate::vgic::send_sgi(&guest, &mut cpu, sgi << 24 | 1);
         }
+        assert!(guest.vpe.counters.get(Counter::Overflows) > 0);
+        let mut taken = 0u32;
+        while let Some(sgi) = cpu.acknowledge() {
+            assert_eq!(taken & 1 << sgi, 0);
+            taken |= 1 << sgi;
+            cpu.end(sgi);
+            cpu.settle(&guest);
+        }
+        assert_eq!(taken, 0xffff);
     }
-    if physical != 0 {
-        platform.clear_active(word, physical);
+
+    #[test]
+    fn short_paths_use_one_register_and_count() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        crate::vgic::send_sgi(&guest, &mut cpu, 5 << 24 | 1);
+        assert_eq!(cpu.entries()[1], ListReg::pending(IntId::new(5), 0));
+        cpu.acknowledge();
+        cpu.end(5);
+        inject_spi(&guest, &mut cpu, 40);
+        assert_eq!(cpu.entries()[1], ListReg::hardware(IntId::new(40), IntId::new(40), 0));
+        inject_timer(&guest, &mut cpu);
+        assert_eq!(cpu.entries()[0], ListReg::hardware(IntId::new(27), IntId::new(27), 0));
+        let counted = [Counter::InjectedSgi, Counter::InjectedSpi, Counter::InjectedTimer]
+            .map(|c| guest.vpe.counters.get(c));
+        assert_eq!(counted, [1, 1, 1]);
     }
-    flush(guest, platform);
+
+    /// INTIDs beyond 255 survive.
+    #[test]
+    fn wide_intids() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        inject_spi(&guest, &mut cpu, 0x11b);
+        assert_eq!(cpu.entries()[1].vintid().value(), 0x11b);
+        assert_eq!(cpu.entries()[1].pintid(), Some(IntId::new(0x11b)));
+    }
 }

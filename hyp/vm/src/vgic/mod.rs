@@ -17,6 +17,7 @@ mod distributor;
 mod inject;
 mod redistributor;
 mod sgi1r;
+mod withdraw;
 
 #[cfg(test)]
 mod properties;

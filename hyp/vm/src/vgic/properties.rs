@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use super::TIMER;
+use super::{Distributor, TIMER};
 use crate::{
     Guest,
     fake::{Cpu, GICD, GICR, Machine, SPIS, UART_INTID, guests},
@@ -314,6 +314,42 @@ proptest! {
         for cpu in &machine.cpus {
             prop_assert!(cpu.registers.iter().all(|bits| bits >> 62 == 0));
             prop_assert_eq!(cpu.maintenance, 0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Enables and the group switch against a set of flags.
+    #[test]
+    fn enables_as_in_a_naive_model(writes in prop::collection::vec((0..3u32, 0..4u32, any::<u32>()), 0..40)) {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        let mut enabled = vec![false; 1024];
+        let mut group = false;
+        for (kind, word, bits) in writes {
+            match kind {
+                0 => {
+                    group = bits & 2 != 0;
+                    Distributor::write(&guest, &mut cpu, 0, 4, u64::from(bits));
+                }
+                _ => {
+                    let bank = if kind == 1 { 0x100 } else { 0x180 };
+                    Distributor::write(&guest, &mut cpu, bank + 4 * word, 4, u64::from(bits));
+                    for n in (0..32).filter(|n| bits & 1 << n != 0) {
+                        enabled[(word * 32 + n) as usize] = kind == 1;
+                    }
+                }
+            }
+            for intid in 0..128u32 {
+                let own = SPIS.contains(&intid) || intid == UART_INTID;
+                let bit = Distributor::read(&guest, &cpu, 0x100 + 4 * (intid / 32), 4).unwrap_or(0) >> (intid % 32) & 1 != 0;
+                prop_assert_eq!(bit, own && enabled[intid as usize]);
+                let physical = machine.borrow().lines[intid as usize].enabled;
+                prop_assert_eq!(physical, SPIS.contains(&intid) && enabled[intid as usize] && group);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! redistributor of the VM; only what lies in another CPU's list registers is out of reach, and that CPU is kicked to look
 //! again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR are ignored.
 
-use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject};
+use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject, withdraw};
 use crate::{Guest, Platform};
 use core::sync::atomic::{
     AtomicU8, AtomicU32, AtomicU64,
@@ -141,11 +141,11 @@ impl Redistributor {
             0x1_0080 => PRIVATE,
             0x1_0100 | 0x1_0180 => this.enabled.load(Relaxed),
             0x1_0200 | 0x1_0280 => {
-                let listed = if own { inject::listed(platform, 0).0 } else { 0 };
+                let listed = if own { withdraw::listed(platform, 0).0 } else { 0 };
                 this.waiting[0].load(Relaxed) | listed | this.parked_word(0).0
             }
             0x1_0300 | 0x1_0380 => {
-                let listed = if own { inject::listed(platform, 0).1 } else { 0 };
+                let listed = if own { withdraw::listed(platform, 0).1 } else { 0 };
                 listed | this.parked_word(0).1
             }
             // SGIs are edge-triggered, which reads as 0b10 in each field; the timer is level-sensitive.
@@ -195,11 +195,11 @@ impl Redistributor {
             0x1_0280 => {
                 this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
                 if number == guest.number {
-                    inject::withdraw_pending(guest, platform, 0, value & SGIS);
+                    withdraw::withdraw_pending(guest, platform, 0, value & SGIS);
                 }
             }
             0x1_0380 if number == guest.number => {
-                inject::withdraw_active(guest, platform, 0, value & PRIVATE)
+                withdraw::withdraw_active(guest, platform, 0, value & PRIVATE)
             }
             0x00 if guest.vm.distributor.lpis() => this.ctlr.store(value & ENABLE_LPIS, Relaxed),
             0x14 => this.waker.store(value & PROCESSOR_SLEEP, Relaxed),
@@ -235,7 +235,7 @@ impl Redistributor {
     pub(super) fn parked_word(&self, word: usize) -> (u32, u32) {
         self.parked
             .iter()
-            .fold((0, 0), |sum, cell| inject::add_listed(sum, cell.load(Relaxed), word))
+            .fold((0, 0), |sum, cell| withdraw::add_listed(sum, cell.load(Relaxed), word))
     }
 
     fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
@@ -310,4 +310,113 @@ fn set_low(cell: &AtomicU64, low: u64) {
 
 fn set_high(cell: &AtomicU64, high: u64) {
     cell.store(cell.load(Relaxed) & u64::from(u32::MAX) | high << 32, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Cpu, Machine, guests};
+
+    const SGI_FRAME: u64 = 0x1_0000;
+    const SECOND: u64 = 0x2_0000;
+
+    fn read(guest: &Guest, cpu: &Cpu, offset: u64) -> u32 {
+        Redistributor::read(guest, cpu, offset, 4).expect("a word") as u32
+    }
+
+    #[test]
+    fn identification() {
+        let machine = Machine::new(3);
+        let cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, _, other] = guests();
+        assert_eq!(Redistributor::read(&guest, &cpu, 8, 8), Some(0));
+        assert_eq!(
+            Redistributor::read(&guest, &cpu, SECOND + 8, 8),
+            Some(1 << 32 | 1 << 8 | 1 << 4),
+            "the last one"
+        );
+        assert_eq!(read(&guest, &cpu, SECOND + 8), 1 << 8 | 1 << 4);
+        assert_eq!(read(&guest, &cpu, SECOND + 12), 1);
+        assert_eq!(
+            Redistributor::read(&other, &cpu, 8, 8),
+            Some(1 << 4 | 1),
+            "PLPIS with a virtual ITS, never VLPIS"
+        );
+        assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3);
+        assert_eq!(Redistributor::read(&guest, &cpu, 2 * SECOND, 4), None, "beyond the last vPE");
+        assert_eq!(Redistributor::read(&guest, &cpu, u64::MAX, 4), None);
+    }
+
+    #[test]
+    fn wakes_up() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        assert_eq!(read(&guest, &cpu, 0x14), 6);
+        assert!(Redistributor::write(&guest, &mut cpu, 0x14, 4, 0));
+        assert_eq!(read(&guest, &cpu, 0x14), 0);
+    }
+
+    #[test]
+    fn all_ones_and_widths() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        for bank in [0x80, 0x100, 0x180, 0x280, 0x380, 0xc00, 0xc04, 0xd00] {
+            assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + bank, 4, u64::MAX));
+        }
+        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x80), PRIVATE);
+        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x100), 0);
+        assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x41b, 1, 0xff));
+        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x418), 0xf800_0000);
+        assert!(!Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x100, 1, 0));
+        assert!(!Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x410, 2, 0));
+        assert!(!Redistributor::write(&guest, &mut cpu, 0, 8, 0));
+    }
+
+    /// A guest's GICR_INVLPIR is a number of its own, and nothing of the hypervisor's is looked up by it.
+    #[test]
+    fn invalidations_are_ignored() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        for offset in [0x40, 0x48, 0xa0, 0xb0] {
+            assert!(Redistributor::write(&guest, &mut cpu, offset, 8, u64::MAX));
+            assert!(Redistributor::write(&guest, &mut cpu, offset, 4, u64::MAX));
+        }
+        assert_eq!(read(&guest, &cpu, 0xc0), 0, "SYNCR is never busy");
+    }
+
+    #[test]
+    fn lpi_tables_in_halves() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, _, other] = guests();
+        for (offset, value) in [(0x70, 0x1234_5678), (0x74, 0x9abc), (0x78, 0x10), (0x7c, 0x20)] {
+            assert!(Redistributor::write(&guest, &mut cpu, offset, 4, value));
+        }
+        Redistributor::write(&guest, &mut cpu, 0, 4, 1);
+        let tables = (0x9abc_1234_5678, 0x20_0000_0010, false);
+        assert_eq!(
+            guest.vpe.redistributor.lpi_tables(),
+            tables,
+            "no EnableLPIs without a virtual ITS"
+        );
+        Redistributor::write(&other, &mut cpu, 0, 4, 1);
+        assert!(other.vpe.redistributor.lpi_tables().2);
+    }
+
+    #[test]
+    fn the_timer_follows_enable_and_group() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, second, _] = guests();
+        let enabled = |cpu: usize| machine.borrow().cpus[cpu].timer.enabled;
+        Redistributor::write(&guest, &mut cpu, SECOND + SGI_FRAME + 0x100, 4, 1 << TIMER);
+        assert!(!enabled(1), "the group is off");
+        super::super::Distributor::write(&guest, &mut cpu, 0, 4, 2);
+        assert!(enabled(1) && !enabled(0) && second.vpe.redistributor.timer_enabled());
+        Redistributor::write(&guest, &mut cpu, SECOND + SGI_FRAME + 0x180, 4, 1 << TIMER);
+        assert!(!enabled(1));
+    }
 }
