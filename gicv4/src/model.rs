@@ -67,6 +67,8 @@ pub struct Config {
     pub command_polls: u32,
     /// Reads of GICR_VPENDBASER for which Dirty stays set after each change of Valid.
     pub dirty_polls: u32,
+    /// What GICR_VPENDBASER.IDAI says when a vPE has left (GICv4.0); the driver must give it back.
+    pub idai: bool,
     /// Reads of a CTLR for which RWP stays set after a disable.
     pub write_polls: u32,
     /// GICR_CTLR.EnableLPIs may be cleared again.
@@ -89,6 +91,7 @@ impl Config {
         on_error: OnError::Ignore,
         command_polls: 0,
         dirty_polls: 0,
+        idai: false,
         write_polls: 0,
         clear_enable_lpis: true,
     };

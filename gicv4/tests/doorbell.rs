@@ -33,6 +33,8 @@ enum Fault {
     IgnoresPending,
     /// Never masks.
     NeverMasks,
+    /// Leaves a stale doorbell pending when the vPE has become resident.
+    NeverClears,
 }
 
 struct Hypervisor {
@@ -47,6 +49,9 @@ struct Hypervisor {
     taken: u32,
     rings: u32,
     spurious: u32,
+    /// Called by a doorbell, and nothing taken since.
+    called: bool,
+    useless: u32,
 }
 
 impl Hypervisor {
@@ -57,12 +62,25 @@ impl Hypervisor {
         }
         let at = Some(At::Running(board.non_resident(0).enter(board.vacant(0))));
         let (doorbell, commands) = (Doorbell::Silent, VecDeque::new());
-        Self { board, doorbell, at, commands, fault, timer, taken: 0, rings: 0, spurious: 0 }
+        Self {
+            board,
+            doorbell,
+            at,
+            commands,
+            fault,
+            timer,
+            taken: 0,
+            rings: 0,
+            spurious: 0,
+            called: false,
+            useless: 0,
+        }
     }
 
     fn follow(&mut self, todo: Todo) {
         let todo = match (self.fault, todo) {
             (Fault::NeverMasks, Todo::MaskAndRun | Todo::MaskAndClear) => Todo::Run,
+            (Fault::NeverClears, Todo::Clear) => Todo::Nothing,
             (_, todo) => todo,
         };
         let redistributor = self.board.config.redistributor(0);
@@ -83,15 +101,20 @@ impl Hypervisor {
         let todo = if interrupt.is_some() { self.doorbell.rang() } else { Todo::Nothing };
         self.rings += u32::from(interrupt.is_some());
         self.spurious += u32::from(interrupt.is_some() && todo == Todo::Nothing);
+        self.called |= todo == Todo::MaskAndRun;
         self.follow(todo);
         let idle = matches!(self.at, Some(At::Idle(_)));
         let next = match self.at.take().expect("a step leads somewhere") {
             At::Running(resident) => match self.board.take(0) {
                 Some(_) => {
                     self.taken += 1;
+                    self.called = false;
                     At::Running(resident)
                 }
-                None => At::Blocking(resident),
+                None => {
+                    self.useless += u32::from(core::mem::take(&mut self.called));
+                    At::Blocking(resident)
+                }
             },
             At::Blocking(resident) => At::Leaving(resident.leave(POLLS).unwrap()),
             At::Leaving(leaving) => {
@@ -143,6 +166,7 @@ fn is_right(events: &[usize], played: &Hypervisor) -> bool {
         && played.taken == events.len() as u32
         && played.rings <= played.taken
         && played.spurious == 0
+        && played.useless == 0
 }
 
 /// All ascending triples of steps below `steps`.
@@ -160,10 +184,11 @@ fn no_interleaving_loses_an_event_or_rings_too_often() {
             let played = play(&events, Fault::None, timer);
             assert!(
                 is_right(&events, &played),
-                "events before steps {events:?}, timer {timer}: {} taken, {} rings, {} spurious",
+                "events before steps {events:?}, timer {timer}: {} taken, {} rings, {} spurious, {} useless",
                 played.taken,
                 played.rings,
-                played.spurious
+                played.spurious,
+                played.useless
             );
             played.board.clean();
         }
@@ -172,7 +197,7 @@ fn no_interleaving_loses_an_event_or_rings_too_often() {
 
 #[test]
 fn faulty_hypervisors_are_noticed() {
-    for fault in [Fault::ForgetsInv, Fault::IgnoresPending, Fault::NeverMasks] {
+    for fault in [Fault::ForgetsInv, Fault::IgnoresPending, Fault::NeverMasks, Fault::NeverClears] {
         assert!(triples(STEPS).any(|events| !is_right(&events, &play(&events, fault, true))));
     }
 }

@@ -94,7 +94,7 @@ impl State {
         if vpt.intid_bits() < 14 || vpt.intid_bits() > self.config.intid_bits {
             return Err(Cause::VptSizeOutOfRange);
         }
-        let entry = Vpe { cpu, vpt: vpt.address(), bits: vpt.intid_bits(), v41 };
+        let entry = Vpe { cpu, vpt: vpt.address(), bits: vpt.intid_bits(), idai: false, v41 };
         if self.memory.bits(entry.vpt, entry.table_bytes(), 0).next().is_some() {
             self.violate(Violation::PendingTableNotZero { vpe });
         }

@@ -111,6 +111,8 @@ pub enum Violation {
     WriteWhileValid { cpu: u16, register: &'static str },
     /// Valid set without PendingLast, which is RES1 then.
     PendingLastNotSet { cpu: u16 },
+    /// Valid set with another IDAI than was read when the vPE left.
+    IdaiNotRestored { vpe: VpeId },
     /// A vPE became resident on a redistributor that is not the one VMAPP or VMOVP named.
     ResidentElsewhere { vpe: VpeId, cpu: u16 },
     /// A vPE became resident on two redistributors.

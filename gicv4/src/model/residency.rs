@@ -9,6 +9,8 @@ use tock_registers::LocalRegisterCopy;
 const VALID: u64 = 1 << 63;
 const DIRTY: u64 = 1 << 60;
 const PENDING_LAST: u64 = 1 << 61;
+/// GICv4.0; in the same place as GICv4.1's Doorbell.
+const IDAI: u64 = GICR_VPENDBASER::IDAI.mask << GICR_VPENDBASER::IDAI.shift;
 const DOORBELL: u64 = GICR_VPENDBASER_V41::Doorbell.mask << GICR_VPENDBASER_V41::Doorbell.shift;
 
 impl super::redist::Redist {
@@ -88,7 +90,7 @@ impl State {
         }
         let named = self.named(value);
         match named {
-            Some(vpe) => self.check_residence(cpu, vpe),
+            Some(vpe) => self.check_residence(cpu, vpe, value),
             None => self.violate(Violation::ResidentUnmapped { cpu: number }),
         }
         let dirty_polls = self.config.dirty_polls;
@@ -120,7 +122,7 @@ impl State {
         }
     }
 
-    fn check_residence(&mut self, cpu: usize, id: u16) {
+    fn check_residence(&mut self, cpu: usize, id: u16, value: u64) {
         let vpe = VpeId::new(id);
         let number = cpu as u16;
         if self.redists.iter().any(|redist| redist.resident == Some(id)) {
@@ -128,6 +130,9 @@ impl State {
         }
         let (home, vpt_bits, v41) =
             (self.vpes[&id].cpu, self.vpes[&id].bits, self.vpes[&id].v41.is_some());
+        if !v41 && self.vpes[&id].idai != (value & IDAI != 0) {
+            self.violate(Violation::IdaiNotRestored { vpe });
+        }
         // The model's GICv4.1 redistributors share one vPE table, so any of them will do.
         if !v41 && home != cpu {
             self.violate(Violation::ResidentElsewhere { vpe, cpu: number });
@@ -141,7 +146,7 @@ impl State {
     /// The pending state goes back to memory, PendingLast says whether any of it is enabled.
     fn leave(&mut self, cpu: usize, value: u64) {
         let pending = self.virtual_signal(cpu).is_some();
-        let dirty_polls = self.config.dirty_polls;
+        let (dirty_polls, idai) = (self.config.dirty_polls, self.config.idai);
         let Self { redists, memory, vpes, .. } = self;
         let redist = &mut redists[cpu];
         redist.vpendbaser = value & !(VALID | DIRTY | PENDING_LAST | DOORBELL);
@@ -158,6 +163,10 @@ impl State {
         }
         for vintid in vlpis {
             memory.set_bit(vpe.vpt, vintid, true);
+        }
+        vpe.idai = idai;
+        if idai && vpe.v41.is_none() {
+            redists[cpu].vpendbaser |= IDAI;
         }
         if let Some(v41) = &mut vpe.v41 {
             v41.armed = value & DOORBELL != 0 && !pending;

@@ -45,6 +45,8 @@ pub(super) struct Vpe {
     pub(super) cpu: usize,
     pub(super) vpt: u64,
     pub(super) bits: u8,
+    /// GICv4.0: IDAI as it was when the vPE left.
+    pub(super) idai: bool,
     /// GICv4.1: what VMAPP gave, and the configuration bytes as last read.
     pub(super) v41: Option<VpeV41>,
 }
