@@ -161,7 +161,12 @@ mod payload {
         );
         assert_eq!(with("elf-pie-big", &elf(3, 0, 0x20_0001), format), ["E604 payload-too-big"]);
         let moved = "format = \"elf\", load_offset = \"1 MiB\"";
-        assert!(with("elf-moved", &elf(2, 0x8000_0000, 0x10_0000), moved).is_empty());
+        assert!(with("elf-moved", &elf(3, 0, 0x10_0000), moved).is_empty());
+        assert_eq!(with("elf-moved-big", &elf(3, 0, 0x10_0001), moved), ["E604 payload-too-big"]);
+        assert_eq!(
+            with("elf-fixed", &elf(2, 0x4000_0000, 0x10_0000), moved),
+            ["E603 payload-format"]
+        );
     }
 
     #[test]

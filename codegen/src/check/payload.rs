@@ -6,7 +6,7 @@
 mod header;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use header::Header;
 
@@ -67,7 +67,7 @@ fn rust_package(vm: &Vm, package: &At<String>, directory: &Path, report: &mut Re
 /// Judge the file; its size in memory from the start of the VM's first piece, if it can be told.
 fn file(
     vm: &Vm,
-    path: &At<std::path::PathBuf>,
+    path: &At<PathBuf>,
     format: Format,
     load_offset: Option<&At<u64>>,
     report: &mut Report,
@@ -97,12 +97,14 @@ fn file(
             image_alignment(vm, path, load_offset, *text_offset, report);
             offset.unwrap_or(*text_offset).checked_add(*bytes)
         }
-        Header::Elf { segments, relocatable, .. } if offset.is_some() || *relocatable => {
-            let low = segments.iter().map(|s| s.0).min().unwrap_or(0);
-            let high = segments.iter().map(|s| s.0.saturating_add(s.1)).max().unwrap_or(0);
-            offset.unwrap_or(0).checked_add(high - low)
+        Header::Elf { segments, relocatable: true } => {
+            let end = segments.iter().map(|s| s.0.saturating_add(s.1)).max().unwrap_or(0);
+            offset.unwrap_or(0).checked_add(end)
         }
-        Header::Elf { segments, .. } => {
+        Header::Elf { segments, relocatable: false } => {
+            if let Some(offset) = load_offset {
+                fixed(vm, path, offset, report);
+            }
             segments.iter().for_each(|segment| place(vm, path, *segment, report));
             Some(0)
         }
@@ -134,6 +136,16 @@ fn file(
     }
 }
 
+fn fixed(vm: &Vm, path: &At<PathBuf>, offset: &At<u64>, report: &mut Report) {
+    report.push(
+        rules::PAYLOAD_FORMAT
+            .says(format!("the payload of VM `{}` cannot be moved", vm.name.value))
+            .label(offset, "this would move it")
+            .label(path, "an ELF file linked for fixed addresses")
+            .help("leave out `load_offset`, or link it position-independent"),
+    );
+}
+
 fn wrong(format: Format) -> &'static str {
     match format {
         Format::Image => "no arm64 Image",
@@ -142,7 +154,7 @@ fn wrong(format: Format) -> &'static str {
     }
 }
 
-fn missing(vm: &Vm, path: &At<std::path::PathBuf>, why: &str, report: &mut Report) {
+fn missing(vm: &Vm, path: &At<PathBuf>, why: &str, report: &mut Report) {
     report.push(
         rules::PAYLOAD_MISSING
             .says(format!("cannot read {}: {why}", path.value.display()))
@@ -154,7 +166,7 @@ fn missing(vm: &Vm, path: &At<std::path::PathBuf>, why: &str, report: &mut Repor
 
 fn image_alignment(
     vm: &Vm,
-    path: &At<std::path::PathBuf>,
+    path: &At<PathBuf>,
     load_offset: Option<&At<u64>>,
     text_offset: u64,
     report: &mut Report,
@@ -175,7 +187,7 @@ fn image_alignment(
 }
 
 /// A segment of an ELF file at its own address.
-fn place(vm: &Vm, path: &At<std::path::PathBuf>, (start, bytes): (u64, u64), report: &mut Report) {
+fn place(vm: &Vm, path: &At<PathBuf>, (start, bytes): (u64, u64), report: &mut Report) {
     let known: Option<Vec<(u64, u64)>> = vm
         .memory
         .iter()

@@ -85,7 +85,7 @@ rules! {
 
     PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
     PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."
-    PAYLOAD_FORMAT "E603 payload-format" "A payload's file is not of the format that it is said to be."
+    PAYLOAD_FORMAT "E603 payload-format" "A payload's file is not of the format that it is said to be, or cannot be loaded in the way that is asked for."
     PAYLOAD_BIG "E604 payload-too-big" "A payload is bigger than the memory it is loaded into."
     PAYLOAD_ALIGN "E605 payload-misaligned" "An Image is not loaded at 2 MiB + text_offset, or an address is no instruction's."
 

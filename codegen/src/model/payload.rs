@@ -24,7 +24,7 @@ pub enum PayloadKind {
         path: At<PathBuf>,
         format: Format,
         /// Bytes from the start of the VM's first memory. None: for an Image its header's text_offset; for an ELF its own
-        /// addresses; for raw 0.
+        /// addresses, or 0 if it is position-independent (only then may it be given); for raw 0.
         load_offset: Option<At<u64>>,
         /// IPA of the first instruction. None: Image and raw: the load address; ELF: its own entry.
         entry: Option<At<u64>>,

@@ -40,7 +40,7 @@ pub struct FilePayload {
     /// The file.
     pub path: S<String>,
     /// Where it is loaded, from the start of the VM's first memory.
-    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses; raw: 0 B"))]
+    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses, or 0 B if position-independent; raw: 0 B"))]
     pub load_offset: Option<S<Size>>,
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "image, raw: where it is loaded; elf: its own entry"))]
@@ -60,7 +60,7 @@ pub struct InlinePayload {
     /// What it is.
     pub format: Format,
     /// Where it is loaded, from the start of the VM's first memory.
-    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses; raw: 0 B"))]
+    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses, or 0 B if position-independent; raw: 0 B"))]
     pub load_offset: Option<S<Size>>,
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "image, raw: where it is loaded; elf: its own entry"))]

@@ -17,7 +17,7 @@ pub enum Header {
         text_offset: u64,
         bytes: u64,
     },
-    /// Segments to load, as (physical address, bytes in memory).
+    /// Segments to load, as (address, bytes in memory): physical addresses, or where `relocatable` offsets.
     Elf {
         segments: Vec<(u64, u64)>,
         relocatable: bool,
@@ -102,8 +102,8 @@ fn elf(file: &mut (impl Read + Seek), head: &[u8]) -> Result<Header, Error> {
         if entry_size != 56 || read_up_to(file, &mut header)? < header.len() {
             return Err(Error::Format("its program headers are cut off".into()));
         }
-        let (kind, address, bytes) =
-            (field(&header, 0, 4), field(&header, 24, 8), field(&header, 40, 8));
+        let (kind, bytes) = (field(&header, 0, 4), field(&header, 40, 8));
+        let address = field(&header, if relocatable { 16 } else { 24 }, 8);
         if let (Some(1), Some(address), Some(bytes)) = (kind, address, bytes)
             && bytes > 0
         {
