@@ -167,10 +167,12 @@ impl<'a> Maker<'a> {
             .label(&self.system.name, "for this system")
     }
 
-    /// RAM that EL2 reaches: its own and everything that is a VM's.
+    /// RAM that EL2 reaches: its own, everything that is a VM's, and the last page of each RAM, which boot probes.
     fn el2_ram(&self) -> Vec<Range<u64>> {
         let own = &self.system.hypervisor;
         let mut out = vec![own.base..own.base + own.size.value];
+        let ram = self.system.board.ram.iter().map(|ram| ram.region.end());
+        out.extend(ram.map(|end| end - PAGE..end));
         let pieces = self.placed.memory.iter().flatten();
         out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
         let channels = self.system.channels.iter().zip(&self.placed.channels);
