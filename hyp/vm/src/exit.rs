@@ -99,6 +99,18 @@ impl SysReg {
     }
 }
 
+/// The commonest exit, told by one mask: a data abort that [`DataAbort::emulable`] accepts, of a 32-bit load or store
+/// without sign extension. The guest's register is [`DataAbort::rt`]'s and takes the value as it is, whether it is 32 or
+/// 64 bits wide: [`crate::mmio::read_word`], [`crate::mmio::write_word`].
+#[inline(always)]
+pub const fn is_word(esr: u64) -> bool {
+    // EC 31:26, ISV 24, SAS 23:22, SSE 21, FnV 10, CM 8, S1PTW 7, DFSC 5:2.
+    const MASK: u32 =
+        0x3f << 26 | 1 << 24 | 3 << 22 | 1 << 21 | 1 << 10 | 1 << 8 | 1 << 7 | 0xf << 2;
+    const PLAIN: u32 = class::DATA_ABORT << 26 | 1 << 24 | 2 << 22 | 1 << 2;
+    esr as u32 & MASK == PLAIN
+}
+
 impl DataAbort {
     #[inline(always)]
     pub const fn new(esr: u32) -> Self {
@@ -226,6 +238,17 @@ mod tests {
         assert!(!DataAbort::new(1 << 24 | 0x21).emulable(), "alignment");
         assert!(!DataAbort::new(1 << 24 | 0x0f).emulable(), "permission: HPFAR_EL2 may be stale");
         assert!(DataAbort::new(1 << 24 | 0x05).emulable(), "translation, level 1");
+    }
+
+    #[test]
+    fn plain_words() {
+        // ldr w0 and str w0 under QEMU; ldr x0, ldrsw x0, ldrb w0; an instruction abort.
+        assert!(is_word(0x9380_0007) && is_word(0x9380_8046));
+        for other in
+            [0x93c0_8007u64, 0x93a0_8007, 0x9300_0007, 0x8380_0007, 0x9280_0007, 0x9380_000f]
+        {
+            assert!(!is_word(other), "{other:#x}");
+        }
     }
 
     #[test]

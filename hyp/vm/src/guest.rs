@@ -94,6 +94,9 @@ pub struct Guest {
     pub vpe: &'static VpeState,
     /// Number of the vPE in its VM: Aff0 of the MPIDR it reads.
     pub number: usize,
+    /// Bit `number`; the VM's vPEs that an SGI's target list can name, a bit each.
+    pub own_target: u32,
+    pub targets: u32,
     /// IPA of the emulated distributor.
     pub distributor: u64,
     /// IPA of the first emulated redistributor.
@@ -129,6 +132,9 @@ impl Guest {
             vpes,
             vpe: vpes.get(number)?,
             number,
+            own_target: 1 << (number & 31),
+            // Without range selectors (GICD_TYPER.RSS = 0) a target list reaches Aff0 0..=15.
+            targets: (1 << vpes.len().min(16)) - 1,
             distributor: region(plan::MmioKind::Distributor),
             redistributors: region(plan::MmioKind::Redistributors),
             uart: region(plan::MmioKind::Uart),

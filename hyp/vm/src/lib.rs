@@ -8,7 +8,8 @@
 //! |---|---|
 //! | HVC, SMC | [`hypercall::fast`], then [`hypercall::call`] |
 //! | system register | [`sysreg::access`]; ICC_SGI1R_EL1 first by [`vgic::send_sgi`] |
-//! | data abort on an emulated address | [`mmio::access`] |
+//! | data abort of a plain word ([`exit::is_word`], one mask) | [`mmio::read_word`], [`mmio::write_word`] |
+//! | any other emulable data abort | [`mmio::read`], [`mmio::write`] |
 //! | virtual timer's PPI | [`vgic::inject_timer`] |
 //! | a physical SPI | [`vgic::inject_spi`] |
 //! | kick from another CPU | [`vgic::deliver`] |

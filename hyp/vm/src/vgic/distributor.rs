@@ -107,6 +107,15 @@ impl Distributor {
         }
     }
 
+    /// Offset of GICD_TYPER.
+    pub(crate) const TYPER: u64 = 4;
+
+    /// GICD_TYPER.
+    #[inline(always)]
+    pub(crate) fn type_register(&self) -> u32 {
+        self.typer.load(Relaxed)
+    }
+
     /// The VM has a virtual ITS, and so LPIs of its own making.
     #[inline]
     pub fn lpis(&self) -> bool {
@@ -174,11 +183,7 @@ impl Distributor {
     /// Reads `bytes` at `offset`; None: refused.
     #[inline]
     pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u32, bytes: u32) -> Option<u64> {
-        let this = &guest.vm.distributor;
-        if offset == 4 && bytes == 4 {
-            return Some(u64::from(this.typer.load(Relaxed)));
-        }
-        this.read_other(guest, platform, offset, bytes)
+        guest.vm.distributor.read_register(guest, platform, offset, bytes)
     }
 
     /// Writes; false: refused.
@@ -190,16 +195,10 @@ impl Distributor {
         bytes: u32,
         value: u64,
     ) -> bool {
-        let this = &guest.vm.distributor;
-        if bytes == 4 && offset >> 7 == 2 {
-            this.enable(guest, platform, word_of(offset), value as u32);
-            return true;
-        }
-        this.write_other(guest, platform, offset, bytes, value)
+        guest.vm.distributor.write_register(guest, platform, offset, bytes, value)
     }
 
-    #[inline(never)]
-    fn read_other<P: Platform>(
+    fn read_register<P: Platform>(
         &self,
         guest: &Guest,
         platform: &P,
@@ -222,6 +221,7 @@ impl Distributor {
         let value = match offset >> 7 {
             0x00 => match offset {
                 0x0 => FIXED | self.ctlr.load(Relaxed),
+                0x4 => self.type_register(),
                 0x8 => IIDR,
                 _ => 0,
             },
@@ -248,8 +248,7 @@ impl Distributor {
         Some(u64::from(value))
     }
 
-    #[inline(never)]
-    fn write_other<P: Platform>(
+    fn write_register<P: Platform>(
         &self,
         guest: &Guest,
         platform: &mut P,
@@ -277,6 +276,7 @@ impl Distributor {
         }
         match offset >> 7 {
             0x00 if offset == 0 => self.set_control(guest, platform, bits & ENABLES),
+            0x02 => Self::enable(guest, platform, word, bits),
             0x03 => self.disable(guest, platform, word, bits),
             0x04 if hardware != 0 => platform.set_pending(word, hardware),
             0x05 if hardware != 0 => {
@@ -302,22 +302,25 @@ impl Distributor {
         true
     }
 
+    /// GICD_ISENABLER<word>.
     #[inline]
-    fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
-        let bits = bits & self.owned[word].load(Relaxed);
+    pub(crate) fn enable<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+        let this = &guest.vm.distributor;
+        let word = word & 31;
+        let bits = bits & this.owned[word].load(Relaxed);
         if bits == 0 {
             return;
         }
-        self.enabled[word].fetch_or(bits, AcqRel);
-        if !self.group_on() {
+        this.enabled[word].fetch_or(bits, AcqRel);
+        if !this.group_on() {
             return;
         }
-        let hardware = bits & self.hardware[word].load(Relaxed);
+        let hardware = bits & this.hardware[word].load(Relaxed);
         if hardware != 0 {
             platform.enable(word, hardware);
         }
         if bits != hardware {
-            inject::notify(guest, platform, self.route_of(self.emulated.load(Relaxed)));
+            inject::notify(guest, platform, this.route_of(this.emulated.load(Relaxed)));
         }
     }
 

@@ -13,16 +13,14 @@ const ALL_OTHERS: u64 = 1 << 40;
 /// Aff3 55:48, RS 47:44, Aff2 39:32, Aff1 23:16 and IRM.
 const UNUSUAL: u64 = 0xff << 48 | 0xf << 44 | ALL_OTHERS | 0xff << 32 | 0xff << 16;
 
-/// Targets of an ICC_SGI1R_EL1 value, one bit for each vPE number, of a VM with `count` vPEs, sent by `sender`.
+/// Targets of an ICC_SGI1R_EL1 value, one bit for each vPE number, of those that exist. `own` is the sender's bit.
 #[inline(always)]
-pub fn targets(value: u64, sender: usize, count: usize) -> u32 {
-    // Without range selectors (GICD_TYPER.RSS = 0) a target list reaches Aff0 0..=15.
-    let existing = 0xffff >> (16 - (count as u32).clamp(1, 16));
+pub const fn targets(value: u64, own: u32, existing: u32) -> u32 {
     if value & UNUSUAL == 0 {
         return value as u32 & existing;
     }
     if value & ALL_OTHERS != 0 {
-        return existing & !(1 << (sender & 31));
+        return existing & !own;
     }
     0
 }
@@ -31,10 +29,9 @@ pub fn targets(value: u64, sender: usize, count: usize) -> u32 {
 #[inline(always)]
 pub fn send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
     let intid = (value >> 24 & 15) as u32;
-    let mut targets = targets(value, guest.number, guest.vpes.len());
-    let own = 1u32 << (guest.number & 31);
-    if targets & own != 0 {
-        targets &= !own;
+    let mut targets = targets(value, guest.own_target, guest.targets);
+    if targets & guest.own_target != 0 {
+        targets &= !guest.own_target;
         inject::sgi_to_self(guest, platform, intid);
     }
     while targets != 0 {
@@ -55,15 +52,14 @@ mod tests {
 
     #[test]
     fn only_the_vms_own_vpes() {
-        assert_eq!(targets(0x0b00_0001, 0, 1), 1);
-        assert_eq!(targets(0x0b00_ffff, 0, 2), 0b11, "a target list never reaches beyond the VM");
-        assert_eq!(targets(1 << 40, 1, 3), 0b101, "all but self");
-        assert_eq!(targets(1 << 40 | 0xff << 16 | 0xffff, 0, 2), 0b10, "IRM ignores affinities");
-        assert_eq!(targets(1 << 16 | 1, 0, 2), 0, "Aff1 1 is nobody");
-        assert_eq!(targets(1 << 32 | 1, 0, 2), 0, "Aff2 1 is nobody");
-        assert_eq!(targets(1 << 48 | 1, 0, 2), 0, "Aff3 1 is nobody");
-        assert_eq!(targets(1 << 44 | 1, 0, 2), 0, "Aff0 16 is nobody");
-        assert_eq!(targets(0xffff, 0, 16), 0xffff);
-        assert_eq!(targets(u64::MAX, 40, 300), 0xffff & !(1 << 8), "nonsense stays within bounds");
+        assert_eq!(targets(0x0b00_0001, 1, 1), 1);
+        assert_eq!(targets(0x0b00_ffff, 1, 3), 0b11, "a target list never reaches beyond the VM");
+        assert_eq!(targets(1 << 40, 2, 7), 0b101, "all but self");
+        assert_eq!(targets(1 << 40 | 0xff << 16 | 0xffff, 1, 3), 0b10, "IRM ignores affinities");
+        assert_eq!(targets(1 << 16 | 1, 1, 3), 0, "Aff1 1 is nobody");
+        assert_eq!(targets(1 << 32 | 1, 1, 3), 0, "Aff2 1 is nobody");
+        assert_eq!(targets(1 << 48 | 1, 1, 3), 0, "Aff3 1 is nobody");
+        assert_eq!(targets(1 << 44 | 1, 1, 3), 0, "Aff0 16 is nobody");
+        assert_eq!(targets(0xffff, 1, 0xffff), 0xffff);
     }
 }
