@@ -1,0 +1,249 @@
+//! No event is lost between the end of a vPE's residency and its next one.
+//!
+//! EL2's sequence for a vPE that waits for an interrupt, run with the driver and the scheduler as they are, on the
+//! software GIC, and with a device that may ring before every single access to a register or table:
+//!
+//! 1. End the residency: Dirty = 0, Valid = 0, Dirty = 0, then PendingLast.
+//! 2. Something is pending: wake the vPE. Nothing is: unmask its doorbell, with INV.
+//! 3. Take the interrupts that are there, if EL2 likes; a doorbell is masked again and wakes the vPE.
+//! 4. Block the vPE; the scheduler keeps a wake that came before. Decide.
+//! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then clear its doorbell.
+//!
+//! All orders of these accesses and of the device's events are run. Each mistake that this sequence avoids is made
+//! once, and has to be found.
+#![forbid(unsafe_code)]
+
+mod choices;
+mod rig;
+
+use choices::{Choices, explore};
+use gicv4::IntId;
+use gicv4::doorbell::{Batch, Doorbell, Todo};
+use gicv4::model::{Gic, ItsFrame, ModelQueue, ModelTable, RedistFrame};
+use gicv4::queue::Queue;
+use gicv4::vpe::{NonResident, Resident, Vacant};
+use plan::{PrioritySlot, Schedule, VpeIndex};
+use rig::{Device, POLLS, Parts, REDISTRIBUTOR, VPE, Watched};
+use sched::{CpuScheduler, Slot, Task};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mistake {
+    /// Asks what is pending while the vPE is still resident.
+    LooksTooEarly,
+    /// Does not look at PendingLast.
+    IgnoresPendingLast,
+    /// Unmasks the doorbell in memory only.
+    ForgetsInv,
+    /// Clears a "stale" doorbell after it was unmasked.
+    ClearsAfterUnmasking,
+    /// Clears the doorbell before the vPE is resident.
+    ClearsBeforeEntering,
+    /// Wakes only a vPE that is blocked.
+    DropsEarlyWakes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Lost,
+    Twice,
+    /// The vPE was woken by a doorbell and found nothing.
+    StaleDoorbell,
+    /// The model saw something against the rules.
+    Violation,
+}
+
+/// One vPE with events, and one below it that never stops and has none.
+static TABLE: [PrioritySlot; 2] = [
+    PrioritySlot { vpe: VpeIndex::new(0), priority: 2, budget: None },
+    PrioritySlot { vpe: VpeIndex::new(1), priority: 1, budget: None },
+];
+
+/// Time does not matter here.
+const NOW: u64 = 1;
+
+struct Cpu<'a> {
+    gic: Gic,
+    device: &'a Device<'a>,
+    choices: &'a Choices,
+    mistake: Option<Mistake>,
+    queue: Queue<Watched<'a, ItsFrame>, ModelQueue>,
+    config: Watched<'a, ModelTable>,
+    proxy: gicv4::doorbell::Proxy,
+    doorbell: Doorbell,
+    scheduler: CpuScheduler,
+    slot: Slot,
+    blocked: bool,
+    taken: Vec<IntId>,
+    /// Rung, and the guest has not taken anything since.
+    called: bool,
+}
+
+type Frame<'a> = Watched<'a, RedistFrame>;
+
+impl<'a> Cpu<'a> {
+    fn run(mut self, mut vpe: NonResident, mut vacant: Vacant<Frame<'a>>) -> Result<(), Failure> {
+        loop {
+            while self.scheduler.decide(NOW).run != Some(self.slot) {
+                // The other vPE runs, interrupts are taken; when there is none, the device gets on.
+                if !self.interrupt() && !self.device.ring() {
+                    return self.verdict();
+                }
+            }
+            let resident = self.enter(vpe, vacant);
+            self.guest()?;
+            (vpe, vacant) = self.wait_for_interrupt(resident);
+        }
+    }
+
+    fn enter(&mut self, vpe: NonResident, vacant: Vacant<Frame<'a>>) -> Resident<Frame<'a>> {
+        if self.made(Mistake::ClearsBeforeEntering) {
+            let todo = self.doorbell.entered();
+            self.carry_out(todo);
+            return vpe.enter(vacant);
+        }
+        let resident = vpe.enter(vacant);
+        let todo = self.doorbell.entered();
+        self.carry_out(todo);
+        resident
+    }
+
+    /// The guest takes what there is, and waits for an interrupt.
+    fn guest(&mut self) -> Result<(), Failure> {
+        self.device.may_ring();
+        while let Some(signal) = self.gic.acknowledge_virtual(0) {
+            if self.taken.contains(&signal.intid) {
+                return Err(Failure::Twice);
+            }
+            self.taken.push(signal.intid);
+            self.called = false;
+            self.device.may_ring();
+        }
+        if self.called { Err(Failure::StaleDoorbell) } else { Ok(()) }
+    }
+
+    fn wait_for_interrupt(
+        &mut self,
+        resident: Resident<Frame<'a>>,
+    ) -> (NonResident, Vacant<Frame<'a>>) {
+        let early = self.gic.virtual_signal(0).is_some();
+        let leaving = resident.leave(POLLS).expect("Dirty clears in time");
+        let left = leaving.finish(POLLS).expect("Dirty clears in time");
+        let pending = match self.mistake {
+            Some(Mistake::LooksTooEarly) => early,
+            Some(Mistake::IgnoresPendingLast) => false,
+            _ => left.pending,
+        };
+        let todo = self.doorbell.left(pending);
+        self.carry_out(todo);
+        if self.choices.choose(2) == 1 {
+            self.interrupt();
+        }
+        self.scheduler.block(self.slot, None, NOW);
+        self.blocked = self.scheduler.running().is_none();
+        (left.vpe, left.redistributor)
+    }
+
+    /// Takes a physical interrupt. False: there is none.
+    fn interrupt(&mut self) -> bool {
+        self.device.may_ring();
+        let Some(signal) = self.gic.acknowledge(0) else { return false };
+        assert_eq!(signal.intid, self.proxy.intid);
+        let todo = self.doorbell.rang();
+        self.called |= todo == Todo::MaskAndRun;
+        self.carry_out(todo);
+        true
+    }
+
+    fn carry_out(&mut self, todo: Todo) {
+        let batch = self.proxy.commands(todo, &mut self.config, REDISTRIBUTOR);
+        self.post(batch, todo);
+        match todo {
+            Todo::MaskAndRun if self.made(Mistake::DropsEarlyWakes) && !self.blocked => {}
+            Todo::Run | Todo::MaskAndRun => {
+                self.scheduler.wake(self.slot, NOW);
+                self.blocked = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn post(&mut self, batch: Batch, todo: Todo) {
+        if self.made(Mistake::ForgetsInv) && todo == Todo::Unmask {
+            return;
+        }
+        self.queue.run(batch.as_slice()).expect("the ITS consumes it");
+        if self.made(Mistake::ClearsAfterUnmasking) && todo == Todo::Unmask {
+            let clear = self.proxy.clear(REDISTRIBUTOR);
+            self.queue.run(clear.as_slice()).expect("the ITS consumes it");
+        }
+    }
+
+    fn made(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+
+    /// Nothing happens any more.
+    fn verdict(self) -> Result<(), Failure> {
+        let errors = self.gic.take_errors();
+        if !errors.is_empty() || !self.gic.take_violations().is_empty() {
+            return Err(Failure::Violation);
+        }
+        let pending =
+            (0..self.device.rung()).any(|event| self.gic.is_pending(VPE, IntId::new(8192 + event)));
+        let lost = pending || self.taken.len() != self.device.rung() as usize;
+        if lost { Err(Failure::Lost) } else { Ok(()) }
+    }
+}
+
+fn every_order(events: u32, mistake: Option<Mistake>) -> Result<u64, Failure> {
+    explore(|choices| {
+        let gic = rig::gic();
+        let device = Device::new(&gic, events, choices);
+        let Parts { vpe, vacant, queue, config, proxy } = rig::boot(&gic, &device);
+        let slot = Slot::new(0).expect("a slot");
+        let mut scheduler = CpuScheduler::new(0);
+        scheduler.enter(Schedule::Priority(&TABLE), NOW, |_| Task::OFF);
+        for slot in Slot::all().take(TABLE.len()) {
+            scheduler.on(slot, NOW);
+        }
+        let cpu = Cpu {
+            gic: gic.clone(),
+            device: &device,
+            choices,
+            mistake,
+            queue,
+            config,
+            proxy,
+            doorbell: Doorbell::Silent,
+            scheduler,
+            slot,
+            blocked: false,
+            taken: Vec::new(),
+            called: false,
+        };
+        cpu.run(vpe, vacant)
+    })
+}
+
+#[test]
+fn no_order_loses_an_event() {
+    let runs = every_order(1, None).expect("one event");
+    assert!(runs > 20, "only {runs}");
+    // Some seconds: the model copies whole tables.
+    let runs = every_order(2, None).expect("two events");
+    assert!(runs > 1000, "only {runs}");
+}
+
+#[test]
+fn mistakes_are_found() {
+    for (mistake, failure) in [
+        (Mistake::LooksTooEarly, Failure::Lost),
+        (Mistake::IgnoresPendingLast, Failure::Lost),
+        (Mistake::ForgetsInv, Failure::Lost),
+        (Mistake::ClearsAfterUnmasking, Failure::Lost),
+        (Mistake::ClearsBeforeEntering, Failure::StaleDoorbell),
+        (Mistake::DropsEarlyWakes, Failure::Lost),
+    ] {
+        assert_eq!(every_order(2, Some(mistake)), Err(failure), "{mistake:?}");
+    }
+}

@@ -1,0 +1,212 @@
+//! One CPU's GIC with a device that may ring between any two accesses to it.
+
+use std::cell::Cell;
+
+use gicv4::command::{Command, Itt, VpeMapping, Vpt};
+use gicv4::doorbell::Proxy;
+use gicv4::its::{Its, Table};
+use gicv4::layout::{self, Attributes, PageSize, TableKind};
+use gicv4::lpi::{ConfigTable, LpiConfig};
+use gicv4::model::{Config, Gic, ItsFrame, ModelQueue, ModelTable, RedistFrame};
+use gicv4::queue::Queue;
+use gicv4::redist::Redist;
+use gicv4::vpe::{NonResident, Vacant};
+use gicv4::{CollectionId, DeviceId, EventId, Frame, IntId, RdBase, VpeId};
+
+use crate::choices::Choices;
+
+pub const POLLS: u32 = 16;
+pub const REDISTRIBUTOR: RdBase = RdBase::processor(0);
+pub const VPE: VpeId = VpeId::new(0);
+const BITS: u8 = 14;
+const DEVICE: DeviceId = DeviceId::new(0x10);
+const PROXY: DeviceId = DeviceId::new(0x1ff);
+const COLLECTION: CollectionId = CollectionId::new(0);
+const DOORBELL: IntId = IntId::new(8192);
+
+const LPI_CONFIG: u64 = 0x10_0000;
+const LPI_PENDING: u64 = 0x11_0000;
+const VLPI_CONFIG: u64 = 0x12_0000;
+const VLPI_PENDING: u64 = 0x13_0000;
+const ITT: u64 = 0x14_0000;
+const PROXY_ITT: u64 = 0x15_0000;
+const QUEUE: u64 = 0x16_0000;
+const TABLES: [(u64, TableKind); 3] = [
+    (0x20_0000, TableKind::Devices),
+    (0x21_0000, TableKind::Collections),
+    (0x22_0000, TableKind::Vpes),
+];
+
+/// A device with a number of events, each of which rings once, at any moment.
+#[derive(Debug)]
+pub struct Device<'a> {
+    gic: Gic,
+    choices: &'a Choices,
+    events: u32,
+    rung: Cell<u32>,
+    /// Not yet while the board boots.
+    awake: Cell<bool>,
+}
+
+impl<'a> Device<'a> {
+    pub fn new(gic: &Gic, events: u32, choices: &'a Choices) -> Self {
+        Self { gic: gic.clone(), choices, events, rung: Cell::new(0), awake: Cell::new(false) }
+    }
+
+    /// The board has booted.
+    pub fn wake(&self) {
+        self.awake.set(true);
+    }
+
+    pub const fn rung(&self) -> u32 {
+        self.rung.get()
+    }
+
+    /// Here the device may ring, once or several times.
+    pub fn may_ring(&self) {
+        if !self.awake.get() {
+            return;
+        }
+        for _ in 0..self.choices.choose((self.events - self.rung() + 1) as usize) {
+            self.ring();
+        }
+    }
+
+    /// Rings the next event. False: there is none.
+    pub fn ring(&self) -> bool {
+        let event = self.rung();
+        if event == self.events {
+            return false;
+        }
+        self.rung.set(event + 1);
+        self.gic.msi(DEVICE, EventId::new(event)).expect("the event is mapped");
+        true
+    }
+}
+
+/// A frame or table of the model, with the device ringing before each access.
+#[derive(Debug)]
+pub struct Watched<'a, T> {
+    inner: T,
+    device: &'a Device<'a>,
+}
+
+impl<F: Frame> Frame for Watched<'_, F> {
+    fn read32(&self, offset: usize) -> u32 {
+        self.device.may_ring();
+        self.inner.read32(offset)
+    }
+    fn read64(&self, offset: usize) -> u64 {
+        self.device.may_ring();
+        self.inner.read64(offset)
+    }
+    fn write32(&self, offset: usize, value: u32) {
+        self.device.may_ring();
+        self.inner.write32(offset, value);
+    }
+    fn write64(&self, offset: usize, value: u64) {
+        self.device.may_ring();
+        self.inner.write64(offset, value);
+    }
+    fn write8(&self, offset: usize, value: u8) {
+        self.device.may_ring();
+        self.inner.write8(offset, value);
+    }
+}
+
+impl<T: ConfigTable> ConfigTable for Watched<'_, T> {
+    fn store(&mut self, intid: IntId, config: LpiConfig) {
+        self.device.may_ring();
+        self.inner.store(intid, config);
+    }
+    fn publish(&self) {
+        self.inner.publish();
+    }
+}
+
+/// What EL2 works with.
+pub struct Parts<'a> {
+    pub vpe: NonResident,
+    pub vacant: Vacant<Watched<'a, RedistFrame>>,
+    pub queue: Queue<Watched<'a, ItsFrame>, ModelQueue>,
+    pub config: Watched<'a, ModelTable>,
+    pub proxy: Proxy,
+}
+
+pub fn gic() -> Gic {
+    let config =
+        Config { cpus: 1, intid_bits: BITS, dirty_polls: 1, command_polls: 1, ..Config::V4_0 };
+    Gic::new(config)
+}
+
+/// As boot leaves it: the doorbell masked, event n mapped to vLPI 8192 + n and enabled, nobody resident.
+pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
+    let proxy = Proxy::new(DOORBELL, PROXY, EventId::new(0));
+    let mut config = gic.config_table(LPI_CONFIG, 1);
+    config.store(DOORBELL, proxy.config(false));
+    enable_lpis(gic);
+    let cbaser = enable_its(gic);
+    let mut virtual_config = gic.config_table(VLPI_CONFIG, device.events);
+    let vpt = Vpt::new(VLPI_PENDING, BITS);
+    let mut script = vec![
+        Command::Mapc { collection: COLLECTION, redistributor: Some(REDISTRIBUTOR) },
+        Command::Mapd { device: PROXY, itt: Itt::new(PROXY_ITT, 1) },
+        proxy.map(COLLECTION),
+        Command::Mapd { device: DEVICE, itt: Itt::new(ITT, 4) },
+        Command::Vmapp {
+            vpe: VPE,
+            mapping: vpt.map(|vpt| VpeMapping { redistributor: REDISTRIBUTOR, vpt }),
+        },
+    ];
+    for n in 0..device.events {
+        let (event, vintid) = (EventId::new(n), IntId::new(8192 + n));
+        virtual_config.store(vintid, LpiConfig::new(0xa0, true));
+        let (device, vpe, doorbell) = (DEVICE, VPE, DOORBELL);
+        script.push(Command::Vmapti { device, event, vintid, vpe, doorbell });
+    }
+    script.extend([Command::Vinvall { vpe: VPE }, Command::Vsync { vpe: VPE }]);
+    let script: Vec<_> = script.iter().map(Command::encode).collect();
+    let its = Watched { inner: gic.its(), device };
+    let mut queue = Queue::new(its, gic.queue(QUEUE, slots(cbaser)), POLLS);
+    queue.run(&script).expect("it is consumed");
+
+    let coherent = Attributes::COHERENT;
+    let vpropbaser = layout::vpropbaser(VLPI_CONFIG, BITS, coherent).expect("aligned");
+    let vpendbaser = layout::vpendbaser(VLPI_PENDING, coherent).expect("aligned");
+    let redistributor = Watched { inner: gic.redistributor(0), device };
+    let parts = Parts {
+        vpe: NonResident::new(vpropbaser, vpendbaser),
+        vacant: Vacant::take(redistributor, POLLS).expect("nobody is resident"),
+        queue,
+        config: Watched { inner: config, device },
+        proxy,
+    };
+    device.wake();
+    parts
+}
+
+fn enable_lpis(gic: &Gic) {
+    let redistributor = Redist::new(gic.redistributor(0));
+    redistributor.wake(POLLS).expect("it wakes");
+    let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).expect("aligned");
+    let pendbaser = layout::pendbaser(LPI_PENDING, true, Attributes::COHERENT).expect("aligned");
+    redistributor.enable_lpis(propbaser, pendbaser, POLLS).expect("LPIs are off");
+}
+
+fn enable_its(gic: &Gic) -> u64 {
+    let (page, coherent) = (PageSize::Kib64, Attributes::COHERENT);
+    let room = layout::flat_table(512, 8, page).expect("it fits");
+    let tables = (0..).zip(TABLES).map(|(index, (address, kind))| {
+        let value = layout::baser(kind, address, room, 8, page, false, coherent);
+        Table { index, value: value.expect("aligned") }
+    });
+    let room = layout::command_queue(100).expect("it fits");
+    let cbaser = layout::cbaser(QUEUE, room, coherent).expect("aligned");
+    Its::new(gic.its()).enable(tables, cbaser, POLLS).expect("the tables are what it wants");
+    cbaser
+}
+
+/// Commands that the queue holds.
+const fn slots(cbaser: u64) -> u32 {
+    ((cbaser & 0xff) as u32 + 1) * 0x1000 / layout::COMMAND_BYTES as u32
+}
