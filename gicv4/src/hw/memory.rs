@@ -82,3 +82,32 @@ impl ConfigTable for LpiTable {
         publish();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_stay_within_the_queue() {
+        let mut ram = [[0u64; 4]; 3];
+        // SAFETY: the queue is `ram`'s first two commands, which nothing else accesses while it lives.
+        let mut queue = unsafe { QueueRam::new(ram.as_mut_ptr(), 2) };
+        queue.store(1, &[1, 2, 3, 4]);
+        queue.store(2, &[5; 4]);
+        queue.publish();
+        assert_eq!(queue.slots(), 2);
+        assert_eq!(ram, [[0; 4], [1u64, 2, 3, 4].map(u64::to_le), [0; 4]]);
+    }
+
+    #[test]
+    fn stores_stay_within_the_table() {
+        let mut ram = [0u8; 3];
+        // SAFETY: the table is `ram`'s first two bytes, which nothing else accesses while it lives.
+        let mut table = unsafe { LpiTable::new(ram.as_mut_ptr(), 2) };
+        for intid in [0, 8191, 8193, 8194] {
+            table.store(IntId::new(intid), LpiConfig::new(0xa0, true));
+        }
+        table.publish();
+        assert_eq!(ram, [0, 0xa3, 0]);
+    }
+}

@@ -81,3 +81,21 @@ impl Frame for MmioFrame {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accesses_are_as_wide_as_they_say() {
+        let mut registers = [0u64; 2];
+        // SAFETY: memory serves as a frame of two doublewords, which nothing else accesses while it lives.
+        let frame = unsafe { MmioFrame::new(registers.as_mut_ptr() as usize) };
+        frame.write64(8, 0x1122_3344_5566_7788);
+        frame.write32(12, 0xaabb_ccdd);
+        frame.write8(8, 0xff);
+        assert_eq!(frame.read64(8), 0xaabb_ccdd_5566_77ff);
+        assert_eq!(frame.read32(8), 0x5566_77ff);
+        assert_eq!((frame.read64(0), frame.base()), (0, registers.as_ptr() as usize));
+    }
+}
