@@ -1,9 +1,9 @@
 //! Limits: more than the board has of anything.
 
-use super::memory::{hypervisor, hypervisor_fits};
+use super::memory::{IPA_END, hypervisor, hypervisor_fits};
 use super::range::{self, BLOCK, Range};
 use crate::diag::{Report, rules};
-use crate::model::{At, DeviceKind, Pcie, Region, System};
+use crate::model::{At, DeviceKind, Pcie, System};
 use crate::units::Size;
 
 pub fn check(system: &System, report: &mut Report) {
@@ -85,24 +85,28 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         })
         .flatten()
         .collect();
-    let wide_window = host.window64.as_ref().or(host.window32.as_ref());
-    let room = |window: Option<&Region>| window.map_or(0, |window| window.size.value);
-    for (wide, window) in [(false, host.window32.as_ref()), (true, wide_window)] {
-        let mut wanted = 0u64;
-        for bar in bars.iter().filter(|bar| bar.wide == wide) {
-            wanted = wanted.saturating_add(bar.size.value);
-            if wanted > room(window) {
-                let place =
-                    window.map_or_else(|| host.name.with(()), |window| window.size.with(()));
-                report.push(
-                    rules::WINDOW_FULL
-                        .says(format!("the BARs in use do not fit the windows of `{}`", host.name.value))
-                        .label(&bar.size, format!("with this they want {}", Size(wanted)))
-                        .label(&place, format!("the window has {}", Size(room(window))))
-                        .help("write the window as big as the board's manual has it, or use fewer devices"),
-                );
-                break;
-            }
+    // A wide BAR may also lie low; above what stage 2 maps no guest would see it.
+    let low = host.window32.as_ref().map_or(0, |window| window.size.value);
+    let high = host
+        .window64
+        .as_ref()
+        .map_or(0, |window| window.end().min(IPA_END).saturating_sub(window.start()));
+    let window = host.window32.as_ref().or(host.window64.as_ref());
+    let place = window.map_or_else(|| host.name.with(()), |window| window.size.with(()));
+    let mut wanted = (0u64, 0u64);
+    for bar in bars {
+        let narrow = if bar.wide { 0 } else { bar.size.value };
+        wanted = (wanted.0.saturating_add(narrow), wanted.1.saturating_add(bar.size.value));
+        let (wanted, room) = if wanted.0 > low { (wanted.0, low) } else { (wanted.1, low + high) };
+        if wanted > room {
+            report.push(
+                rules::WINDOW_FULL
+                    .says(format!("the BARs in use do not fit the windows of `{}`", host.name.value))
+                    .label(&bar.size, format!("with this they want {}", Size(wanted)))
+                    .label(&place, format!("there are {} for them", Size(room)))
+                    .help("write the window as big as the board's manual has it, or use fewer devices"),
+            );
+            return;
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::diag::{Report, Rule, rules};
 use crate::model::{At, DeviceKind, ItsPolicy, Memory, System, Vm};
 
 /// Stage 2 maps 39-bit IPAs: one root page, starting at level 1.
-const IPA_END: u64 = 1 << 39;
+pub const IPA_END: u64 = 1 << 39;
 /// A guest's redistributor: RD and SGI frames, no VLPI frames.
 const GUEST_REDISTRIBUTOR: u64 = 128 << 10;
 

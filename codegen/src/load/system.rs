@@ -90,7 +90,7 @@ impl Names<'_> {
             partition: vm.partition.as_ref().map(|name| name.at(file)),
             payload: payload.unwrap_or_else(|| unknown_payload(vm, file)),
             vpes: vm.vpes.iter().map(|vpe| model::Vpe { cpu: self.cpu(files, &vpe.cpu) }).collect(),
-            memory: memory(&vm.memory, file),
+            memory: memory(files, &vm.memory, file),
             devices: vm
                 .devices
                 .iter()
@@ -193,7 +193,7 @@ fn vpe_number(vpe: Option<&S<u32>>, name: &S<String>, file: FileId) -> At<usize>
 }
 
 /// Pieces of memory, with the IPAs that follow from what is written.
-fn memory(pieces: &[S<toml::Memory>], file: FileId) -> Vec<Memory> {
+fn memory(files: &mut Files, pieces: &[S<toml::Memory>], file: FileId) -> Vec<Memory> {
     let mut next = Some(FIRST_IPA);
     let mut memory = Vec::new();
     for piece in pieces {
@@ -201,6 +201,15 @@ fn memory(pieces: &[S<toml::Memory>], file: FileId) -> Vec<Memory> {
         let size = piece.size.map(file, |s| s.0);
         let pa = piece.pa.as_ref().map(|pa| pa.map(file, |a| a.0));
         let identity = piece.identity.as_ref().is_some_and(|identity| **identity);
+        if piece.ipa.is_none() && !identity && next.is_none() {
+            let unknown =
+                rules::MISSING_KEY.says("this memory follows a piece that the plan places");
+            files.push(
+                unknown
+                    .label(&at, "`ipa` is missing here")
+                    .help("add ipa = ...: where the guest sees this piece"),
+            );
+        }
         let ipa = match &piece.ipa {
             Some(ipa) => Some(ipa.map(file, |a| a.0)),
             None if identity => pa.clone(),
