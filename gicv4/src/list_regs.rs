@@ -1,6 +1,6 @@
 //! List registers: how a hypervisor hands an interrupt to the guest by itself.
 //!
-//! Values only; ICH_LR<n>_EL2 and ICH_VTR_EL2 are system registers that the caller reads and writes. IHI 0069H 4.3 and 12.4.
+//! Values only; `ICH_LR<n>_EL2` and ICH_VTR_EL2 are system registers that the caller reads and writes. IHI 0069H 4.3 and 12.4.
 
 use crate::intid::IntId;
 use crate::regs::ich::{ICH_LR, ICH_VTR};
@@ -16,7 +16,7 @@ pub enum State {
     PendingActive,
 }
 
-/// A value of ICH_LR<n>_EL2.
+/// A value of `ICH_LR<n>_EL2`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct ListReg(u64);

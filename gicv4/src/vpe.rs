@@ -77,7 +77,7 @@ impl NonResident {
     }
 
     /// Commands that move the vPE to another redistributor: VMOVP and VSYNC, to be consumed before it enters there. For a GIC whose
-    /// GITS_TYPER.VMOVP is 1. The doorbell is moved by [`crate::doorbell::Doorbell::move_to`].
+    /// GITS_TYPER.VMOVP is 1. The doorbell is moved by [`crate::doorbell::Proxy::move_to`].
     pub const fn move_to(&mut self, vpe: VpeId, redistributor: RdBase) -> [Encoded; 2] {
         [
             Command::Vmovp { vpe, redistributor, sequence: 0, its_list: 0 }.encode(),

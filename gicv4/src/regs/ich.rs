@@ -3,7 +3,7 @@
 use tock_registers::register_bitfields;
 
 register_bitfields! [u64,
-    /// ICH_LR<n>_EL2.
+    /// `ICH_LR<n>_EL2`.
     pub ICH_LR [
         VINTID OFFSET(0) NUMBITS(32) [],
         /// With HW: the physical INTID to deactivate.
