@@ -86,7 +86,8 @@ pub fn clean(base: Pa, bytes: u64) {
     super::sysreg::dsb_sy();
 }
 
-/// Copies a VM's payload into its memory, clears what follows, and makes both visible to a guest whose MMU is off.
+/// Copies a VM's payload into its memory, clears what follows, and makes both visible to a guest whose MMU is off; and
+/// gives its vLPIs the configuration that they start with.
 pub fn load(vm: &Vm) {
     for load in vm.loads {
         let to = load.to.value() as *mut u8;
@@ -99,6 +100,12 @@ pub fn load(vm: &Vm) {
         unsafe { ptr::write_bytes(after, 0, load.clear as usize) };
         clean(load.to, bytes.wrapping_add(load.clear));
     }
+    let (config, start) = (vm.vlpi_config.0, vm.vlpi_config_start);
+    // SAFETY: the plan gives this table to the VM's vLPIs alone and made it at least as long; none of its vPEs is resident.
+    unsafe {
+        ptr::copy_nonoverlapping(start.as_ptr(), config.value() as *mut u8, start.len());
+    }
+    clean(config, start.len() as u64);
     super::sysreg::invalidate_instructions();
 }
 
