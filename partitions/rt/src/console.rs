@@ -1,12 +1,14 @@
-//! `print!` and `println!` on the PL011 of the device tree.
+//! `print!` and `println!` on the PL011 of the device tree, and what is typed there.
 //!
 //! Output is polled: a character is written when UARTFR.TXFF is clear (DDI 0183 3.3.3). One lock keeps the lines of two vPEs
-//! apart; it is taken with interrupts masked, so that a handler may print too. Input is not supported.
+//! apart; it is taken with interrupts masked, so that a handler may print too. Input is read byte by byte; while there is
+//! none, the receive interrupt is on, so that a reader may wait by WFI.
 
 use core::fmt::{self, Write};
 
 use spin::Mutex;
 
+use crate::interrupts::{self, IntId};
 use crate::mmio::Registers;
 use crate::{Machine, cpu};
 
@@ -14,7 +16,11 @@ const UARTDR: u64 = 0x00;
 const UARTFR: u64 = 0x18;
 const UARTLCR_H: u64 = 0x2c;
 const UARTCR: u64 = 0x30;
+const UARTIMSC: u64 = 0x38;
+const RXFE: u32 = 1 << 4;
 const TXFF: u32 = 1 << 5;
+/// Receive and receive timeout in UARTIMSC.
+const RECEIVE: u32 = 1 << 4 | 1 << 6;
 /// Eight bits, FIFO on.
 const LINE: u32 = 0x70;
 /// Receive, transmit, UART on.
@@ -57,6 +63,34 @@ pub fn print(arguments: fmt::Arguments) {
             let _ = Output(registers).write_fmt(arguments);
         }
     });
+}
+
+/// Lets what is typed interrupt this vPE; false: the VM has no UART with an interrupt.
+pub fn listen(machine: &Machine) -> bool {
+    let Some((_, Some(intid))) = machine.device("arm,pl011") else { return false };
+    interrupts::set_handler(IntId::new(intid), |_| mask(0));
+    interrupts::enable(IntId::new(intid));
+    true
+}
+
+/// The next byte that was typed. None: nothing waits, and what comes next will interrupt.
+pub fn read() -> Option<u8> {
+    cpu::without_interrupts(|| {
+        let console = CONSOLE.lock();
+        let registers = console.as_ref()?;
+        if registers.read32(UARTFR) & RXFE == 0 {
+            return Some(registers.read32(UARTDR) as u8);
+        }
+        registers.write32(UARTIMSC, RECEIVE);
+        None
+    })
+}
+
+/// The interrupt is a level: it stays until the byte is read, which is not the handler's to do.
+fn mask(interrupts: u32) {
+    if let Some(registers) = CONSOLE.lock().as_ref() {
+        registers.write32(UARTIMSC, interrupts);
+    }
 }
 
 /// Makes the console usable after a panic that may have happened while it was locked.
