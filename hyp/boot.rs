@@ -48,11 +48,12 @@ pub extern "C" fn other_cpu(index: usize) -> ! {
     this_cpu(index)
 }
 
-/// What hardware requires to be zero.
+/// Tables that hardware requires to be zero, and those that begin as the plan has them.
 fn clear_tables() {
     for &(base, bytes) in PLAN.cleared {
         mmu::clear(base, bytes);
     }
+    PLAN.vms.iter().for_each(mmu::write_vlpi_config);
     sysreg::dsb_sy();
 }
 

@@ -13,8 +13,8 @@ use gicv4::doorbell::{Proxy, Todo};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::its::{self, Table};
 use gicv4::queue::Queue;
-use gicv4::{DeviceId, Error, EventId, IntId, RdBase};
-use plan::VpeIndex;
+use gicv4::{DeviceId, Error, EventId, IntId, RdBase, VpeId};
+use plan::{Vm, VpeIndex};
 use spin::mutex::TicketMutex;
 
 /// Polls of the ITS and of redistributors before boot or a command gives up.
@@ -55,15 +55,22 @@ pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
 }
 
-/// Takes away what is pending of a vPE's events.
-pub fn clear_events(vpe: VpeIndex) -> Result<(), Error> {
-    let events = PLAN.its.as_ref().map_or(&[][..], |its| its.events);
-    for route in events.iter().filter(|route| route.vpe == vpe) {
-        let clear = Command::Clear {
-            device: DeviceId::new(route.device),
-            event: EventId::new(route.event),
-        };
-        run(&[clear.encode()])?;
+/// Renews what the ITS knows of a VM that starts again: nothing pending, every vLPI configured as the plan has it.
+pub fn renew(vm: &Vm, vpes: impl Iterator<Item = VpeIndex>) -> Result<(), Error> {
+    mmu::write_vlpi_config(vm);
+    for vpe in vpes {
+        let events = PLAN.its.as_ref().map_or(&[][..], |its| its.events);
+        for route in events.iter().filter(|route| route.vpe == vpe) {
+            let clear = Command::Clear {
+                device: DeviceId::new(route.device),
+                event: EventId::new(route.event),
+            };
+            run(&[clear.encode()])?;
+        }
+        if PLAN.vpes.get(vpe.index()).is_some_and(|vpe| vpe.tables.is_some()) {
+            let vpe = VpeId::new(vpe.value());
+            run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;
+        }
     }
     Ok(())
 }

@@ -22,7 +22,6 @@ static CPUS: [Once<PerCpu>; CPU_COUNT] = [const { Once::new() }; CPU_COUNT];
 pub struct PerCpu {
     /// Its vPE with all that it may touch; None on a CPU that only boots.
     pub guest: Option<Guest>,
-    pub index: CpuIndex,
     /// The vPE's number in the plan, where `guest` is.
     pub vpe: VpeIndex,
     pub redistributor: Redist<RedistributorFrame>,
@@ -35,11 +34,11 @@ pub struct PerCpu {
 pub fn make(index: CpuIndex) -> Option<&'static PerCpu> {
     let cpu = PLAN.cpus.get(index.index())?;
     let place = CPUS.get(index.index())?;
-    Some(place.call_once(|| PerCpu::new(index, cpu)))
+    Some(place.call_once(|| PerCpu::new(cpu)))
 }
 
 impl PerCpu {
-    fn new(index: CpuIndex, cpu: &'static Cpu) -> Self {
+    fn new(cpu: &'static Cpu) -> Self {
         let (guest, vpe) = match cpu.schedule {
             Schedule::Exclusive(vpe) => (Guest::new(&PLAN, &VMS, &VPES, vpe), vpe),
             // Nothing runs on an unused CPU; codegen makes no shared ones yet.
@@ -47,7 +46,7 @@ impl PerCpu {
         };
         let redistributor = Redist::new(crate::arch::mmu::redistributor(cpu));
         let rd_base = RdBase::processor(redistributor.processor_number());
-        Self { guest, index, vpe, redistributor, rd_base, residency: Mutex::new(Residency::None) }
+        Self { guest, vpe, redistributor, rd_base, residency: Mutex::new(Residency::None) }
     }
 }
 

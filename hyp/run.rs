@@ -153,10 +153,8 @@ fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
         health::State::Restarting => {
             stop_devices(vm);
             state.distributor.quiesce(&mut Hardware);
-            for vpe in vpes(vm) {
-                if let Err(error) = its::clear_events(vpe) {
-                    crate::broken(error);
-                }
+            if let Err(error) = its::renew(vm, vpes(vm)) {
+                crate::broken(error);
             }
             start(index);
             attention(VpeIndex::new(vm.first_vpe));

@@ -65,11 +65,6 @@ fn initialise_fine_traps() {
     write!("S3_4_C3_C1_5", 0); // HDFGWTR_EL2
 }
 
-/// ID_AA64PFR0_EL1, for verification.
-pub fn features() -> u64 {
-    read!("id_aa64pfr0_el1")
-}
-
 /// ID_AA64MMFR0_EL1.PARange in bits.
 pub fn physical_address_bits() -> u8 {
     match read!("id_aa64mmfr0_el1") & 0xf {

@@ -109,6 +109,23 @@ pub fn load(vm: &Vm) {
     super::sysreg::invalidate_instructions();
 }
 
+/// The virtual LPI configuration of a VM, as the plan has it. While its vPEs are not resident.
+pub fn write_vlpi_config(vm: &Vm) {
+    let (base, bytes) = vm.vlpi_config;
+    if vm.vlpi_config_start.len() as u64 <= bytes {
+        let table = base.value() as *mut u8;
+        // SAFETY: the plan gives this table to the VM's vPEs; the GIC reads it, nothing else writes it now.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                vm.vlpi_config_start.as_ptr(),
+                table,
+                vm.vlpi_config_start.len(),
+            )
+        };
+        super::sysreg::dsb_sy();
+    }
+}
+
 /// Frame of a redistributor.
 pub type RedistributorFrame = MmioFrame;
 

@@ -51,12 +51,6 @@ pub fn invalidate_instructions() {
     unsafe { asm!("ic ialluis", "dsb ish", "isb", options(nostack, preserves_flags)) }
 }
 
-/// Drops the translations of the VM whose VMID is in VTTBR_EL2, on every CPU.
-pub fn invalidate_guest_translations() {
-    // SAFETY: drops cached copies only.
-    unsafe { asm!("tlbi vmalls12e1is", "dsb ish", "isb", options(nostack, preserves_flags)) }
-}
-
 /// Sleeps until an interrupt is pending, masked or not.
 pub fn wfi() {
     // SAFETY: waits; the caller looks at what woke it.
@@ -72,11 +66,6 @@ pub fn pause() {
 /// The system counter, not before what precedes it.
 pub fn ticks() -> u64 {
     read!("cntpct_el0")
-}
-
-/// Ticks of the system counter in a second.
-pub fn ticks_per_second() -> u64 {
-    read!("cntfrq_el0")
 }
 
 /// Affinity fields of this CPU's MPIDR_EL1.
