@@ -37,10 +37,10 @@ const INFO_OFF: u64 = 1;
 const INFO_ON_PENDING: u64 = 2;
 /// MIGRATE_INFO_TYPE: nothing to migrate.
 const NO_MIGRATION: u64 = 2;
-/// power_state bit 30: power-down rather than standby (original format).
-const POWER_DOWN: u64 = 1 << 30;
+/// power_state StateType, bit 16 of the original format (DEN 0022 5.4.2): power-down rather than standby.
+const POWER_DOWN: u64 = 1 << 16;
 /// power_state bits that the original format reserves.
-const RESERVED: u64 = !0x4301_ffff;
+const RESERVED: u64 = !0x0301_ffff;
 
 /// A vPE sleeps until an interrupt is pending for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
