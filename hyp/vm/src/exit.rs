@@ -99,9 +99,16 @@ impl SysReg {
     }
 }
 
+/// The guest writes ICC_SGI1R_EL1, told by one mask.
+#[inline(always)]
+pub const fn is_sgi(esr: u64) -> bool {
+    const SGI1R: u32 = class::SYSREG << 26 | SysReg::encode(3, 0, 12, 11, 5);
+    esr as u32 & (0x3f << 26 | SysReg::NAME | 1) == SGI1R
+}
+
 /// The commonest exit, told by one mask: a data abort that [`DataAbort::emulable`] accepts, of a 32-bit load or store
 /// without sign extension. The guest's register is [`DataAbort::rt`]'s and takes the value as it is, whether it is 32 or
-/// 64 bits wide: [`crate::mmio::read_word`], [`crate::mmio::write_word`].
+/// 64 bits wide: [`crate::mmio::quick_read`], [`crate::mmio::quick_write`].
 #[inline(always)]
 pub const fn is_word(esr: u64) -> bool {
     // EC 31:26, ISV 24, SAS 23:22, SSE 21, FnV 10, CM 8, S1PTW 7, DFSC 5:2.
@@ -211,6 +218,9 @@ mod tests {
         assert_eq!(register.encoding(), SysReg::encode(3, 0, 12, 11, 5));
         assert_eq!(register.rt(), 0);
         assert!(register.write());
+        assert!(is_sgi(0x623a_3016) && is_sgi(0x623a_33f6));
+        // A read, ICC_SGI0R_EL1, and an HVC.
+        assert!(!is_sgi(0x623a_3017) && !is_sgi(0x623e_3016) && !is_sgi(0x5a3a_3016));
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! | trap | call |
 //! |---|---|
 //! | HVC, SMC | [`hypercall::fast`], then [`hypercall::call`] |
-//! | system register | [`sysreg::access`]; ICC_SGI1R_EL1 first by [`vgic::send_sgi`] |
-//! | data abort of a plain word ([`exit::is_word`], one mask) | [`mmio::read_word`], [`mmio::write_word`] |
+//! | system register | [`sysreg::access`]; ICC_SGI1R_EL1 ([`exit::is_sgi`], one mask) by [`vgic::send_sgi`] |
+//! | data abort of a plain word ([`exit::is_word`], one mask) | [`mmio::quick_read`], [`mmio::quick_write`], or as the next |
 //! | any other emulable data abort | [`mmio::read`], [`mmio::write`] |
 //! | virtual timer's PPI | [`vgic::inject_timer`] |
 //! | a physical SPI | [`vgic::inject_spi`] |

@@ -38,8 +38,10 @@ pub struct Uart {
     ibrd: u16,
     fbrd: u16,
     lcrh: u16,
-    cr: u16,
-    ifls: u16,
+    /// CR and IFLS differ from their reset values in these bits: a UART in its first state is all zero, and takes no room
+    /// in the image.
+    cr_change: u16,
+    ifls_change: u16,
     imsc: u16,
     ris: u16,
     dmacr: u16,
@@ -47,6 +49,11 @@ pub struct Uart {
 
 impl Uart {
     pub const fn new() -> Self {
+        Self { cr: CR_RESET, ifls: IFLS_RESET, ..Self::unpowered() }
+    }
+
+    /// All zero, before the VM's first reset: takes no room in the image.
+    pub(crate) const fn unpowered() -> Self {
         Self {
             received: [0; ROOM],
             first: 0,
@@ -55,8 +62,8 @@ impl Uart {
             ibrd: 0,
             fbrd: 0,
             lcrh: 0,
-            cr: CR_RESET,
-            ifls: IFLS_RESET,
+            cr: 0,
+            ifls: 0,
             imsc: 0,
             ris: 0,
             dmacr: 0,
@@ -78,8 +85,8 @@ impl Uart {
             0x024 => u32::from(self.ibrd),
             0x028 => u32::from(self.fbrd),
             0x02c => u32::from(self.lcrh),
-            0x030 => u32::from(self.cr),
-            0x034 => u32::from(self.ifls),
+            0x030 => u32::from(self.cr_change ^ CR_RESET),
+            0x034 => u32::from(self.ifls_change ^ IFLS_RESET),
             0x038 => u32::from(self.imsc),
             0x03c => u32::from(self.ris),
             0x040 => u32::from(self.ris & self.imsc),
@@ -109,9 +116,9 @@ impl Uart {
                 self.lcrh = half & 0xff;
                 self.update();
             }
-            0x030 => self.cr = half & 0xff87,
+            0x030 => self.cr_change = half & 0xff87 ^ CR_RESET,
             0x034 => {
-                self.ifls = half & 0x3f;
+                self.ifls_change = half & 0x3f ^ IFLS_RESET;
                 self.update();
             }
             0x038 => self.imsc = half & ALL,
@@ -174,7 +181,7 @@ impl Uart {
         if self.lcrh & FIFO_ENABLE == 0 {
             return 1;
         }
-        match self.ifls >> 3 & 7 {
+        match (self.ifls_change ^ IFLS_RESET) >> 3 & 7 {
             0 => 4,
             1 => 8,
             2 => 16,
@@ -236,6 +243,15 @@ mod tests {
         assert_eq!((uart.read(0, false), uart.read(0, false)), (u32::from(b'x'), u32::from(b'y')));
         assert!(!uart.interrupt());
         assert_eq!(uart.read(0, false), 0, "an empty FIFO reads as 0");
+    }
+
+    #[test]
+    fn reset_values_and_what_is_kept() {
+        let mut uart = Uart::new();
+        assert_eq!((uart.read(0x30, false), uart.read(0x34, false)), (0x300, 0x12));
+        uart.write(0x30, 0xffff);
+        uart.write(0x34, 0xffff);
+        assert_eq!((uart.read(0x30, false), uart.read(0x34, false)), (0xff87, 0x3f));
     }
 
     #[test]
