@@ -29,11 +29,12 @@ pub struct VmState {
 }
 
 impl VmState {
+    /// All zero. [`VmState::reset`] comes before the VM's first start.
     pub const fn new() -> Self {
         Self {
             distributor: Distributor::new(),
             health: Health::new(),
-            uart: Mutex::new(Uart::new()),
+            uart: Mutex::new(Uart::unpowered()),
             output: Ring::new(),
             blocked: AtomicBool::new(false),
             sizing: Sizing::new(),

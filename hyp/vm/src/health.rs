@@ -84,8 +84,8 @@ const RESTARTING: u32 = 2;
 const FAILING: u32 = 3;
 const FAILED: u32 = 4;
 
-/// Not reported yet.
-const SILENT: u64 = u64::MAX;
+/// Not reported yet. Codes are kept plus one, so that a VM in its first state is all zero and takes no room in the image.
+const SILENT: u64 = 0;
 
 #[derive(Debug)]
 pub struct Health {
@@ -170,13 +170,12 @@ impl Health {
 
     /// REPORT hypercall: 0 is a pass, anything else a failure code. The last one counts.
     pub fn report(&self, code: u64) {
-        self.reported.store(if code == SILENT { SILENT - 1 } else { code }, Relaxed);
+        self.reported.store(code.saturating_add(1), Relaxed);
     }
 
     /// What it reported; None: nothing.
     pub fn reported(&self) -> Option<u64> {
-        let code = self.reported.load(Relaxed);
-        (code != SILENT).then_some(code)
+        self.reported.load(Relaxed).checked_sub(1)
     }
 
     /// The VM has passed: it is off and reported 0 or nothing.

@@ -38,10 +38,8 @@ pub struct Uart {
     ibrd: u16,
     fbrd: u16,
     lcrh: u16,
-    /// CR and IFLS differ from their reset values in these bits: a UART in its first state is all zero, and takes no room
-    /// in the image.
-    cr_change: u16,
-    ifls_change: u16,
+    cr: u16,
+    ifls: u16,
     imsc: u16,
     ris: u16,
     dmacr: u16,
@@ -85,8 +83,8 @@ impl Uart {
             0x024 => u32::from(self.ibrd),
             0x028 => u32::from(self.fbrd),
             0x02c => u32::from(self.lcrh),
-            0x030 => u32::from(self.cr_change ^ CR_RESET),
-            0x034 => u32::from(self.ifls_change ^ IFLS_RESET),
+            0x030 => u32::from(self.cr),
+            0x034 => u32::from(self.ifls),
             0x038 => u32::from(self.imsc),
             0x03c => u32::from(self.ris),
             0x040 => u32::from(self.ris & self.imsc),
@@ -116,9 +114,9 @@ impl Uart {
                 self.lcrh = half & 0xff;
                 self.update();
             }
-            0x030 => self.cr_change = half & 0xff87 ^ CR_RESET,
+            0x030 => self.cr = half & 0xff87,
             0x034 => {
-                self.ifls_change = half & 0x3f ^ IFLS_RESET;
+                self.ifls = half & 0x3f;
                 self.update();
             }
             0x038 => self.imsc = half & ALL,
@@ -181,7 +179,7 @@ impl Uart {
         if self.lcrh & FIFO_ENABLE == 0 {
             return 1;
         }
-        match (self.ifls_change ^ IFLS_RESET) >> 3 & 7 {
+        match self.ifls >> 3 & 7 {
             0 => 4,
             1 => 8,
             2 => 16,

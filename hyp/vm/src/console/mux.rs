@@ -76,6 +76,13 @@ impl Mux {
         }
     }
 
+    /// Who has the input first, and whether prefixes are coloured, of a mux made with zeros ([`Mux::new`]) to take no room in
+    /// the image.
+    pub fn configure(&mut self, focus: VmIndex, colour: bool) {
+        self.focus = focus.index();
+        self.colour = colour;
+    }
+
     /// VM that has the input.
     pub fn focus(&self) -> VmIndex {
         VmIndex::new(self.focus as u16)

@@ -40,25 +40,41 @@ pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
 /// An SPI of the VM's arrived on this CPU: it is acknowledged and its priority dropped.
 #[inline(always)]
 pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
-    if short_path(guest, platform) {
-        let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
-        platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
-        guest.vpe.counters.count(Counter::InjectedSpi);
-    } else {
+    if !try_inject_spi(guest, platform, intid) {
         let (word, bit) = place(intid);
         guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
         flush(guest, platform);
     }
 }
 
+/// The short path of [`inject_spi`], without a call; false: nothing was done.
+#[inline(always)]
+pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) -> bool {
+    if !short_path(guest, platform) {
+        return false;
+    }
+    let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
+    platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+    guest.vpe.counters.count(Counter::InjectedSpi);
+    true
+}
+
+/// The short path of [`sgi_to_self`]; false: nothing was done.
+#[inline(always)]
+pub(super) fn try_sgi_to_self<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) -> bool {
+    let live = guest.vpe.redistributor.live.load(Relaxed);
+    if live & 1 << intid == 0 || !short_path(guest, platform) {
+        return false;
+    }
+    list_sgi(guest, platform, intid);
+    true
+}
+
 /// The vPE sent an SGI to itself.
 #[inline(always)]
 pub(super) fn sgi_to_self<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
-    let redistributor = &guest.vpe.redistributor;
-    if redistributor.live.load(Relaxed) & 1 << intid != 0 && short_path(guest, platform) {
-        list_sgi(guest, platform, intid);
-    } else {
-        redistributor.waiting[0].fetch_or(1 << intid, AcqRel);
+    if !try_sgi_to_self(guest, platform, intid) {
+        guest.vpe.redistributor.waiting[0].fetch_or(1 << intid, AcqRel);
         flush(guest, platform);
     }
 }
@@ -66,19 +82,24 @@ pub(super) fn sgi_to_self<P: Platform>(guest: &Guest, platform: &mut P, intid: u
 /// Another CPU kicked this one: takes in what it left.
 #[inline(always)]
 pub fn deliver<P: Platform>(guest: &Guest, platform: &mut P) {
+    if !try_deliver(guest, platform) {
+        flush(guest, platform);
+    }
+}
+
+/// The short path of [`deliver`], without a call: one SGI at most; false: nothing was done.
+#[inline(always)]
+pub fn try_deliver<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let sgis = redistributor.waiting[0].load(Relaxed) & redistributor.live.load(Relaxed);
-    if short_path(guest, platform) {
-        if sgis == 0 {
-            return;
-        }
-        if sgis & (sgis - 1) == 0 {
-            redistributor.waiting[0].fetch_and(!sgis, AcqRel);
-            list_sgi(guest, platform, sgis.trailing_zeros());
-            return;
-        }
+    if !short_path(guest, platform) || sgis & sgis.wrapping_sub(1) != 0 {
+        return false;
     }
-    flush(guest, platform);
+    if sgis != 0 {
+        redistributor.waiting[0].fetch_and(!sgis, AcqRel);
+        list_sgi(guest, platform, sgis.trailing_zeros());
+    }
+    true
 }
 
 /// Something changed for the VM's vPE `number`: looks at once if it is this one, kicks it otherwise.

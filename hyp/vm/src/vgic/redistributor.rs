@@ -42,7 +42,8 @@ pub struct Redistributor {
     pub(super) maintenance: AtomicU32,
     enabled: AtomicU32,
     ctlr: AtomicU32,
-    waker: AtomicU32,
+    /// GICR_WAKER.ProcessorSleep, inverted: a redistributor in its first state is all zero.
+    awake: AtomicU32,
     propbaser: AtomicU64,
     pendbaser: AtomicU64,
 }
@@ -58,7 +59,7 @@ impl Redistributor {
             maintenance: AtomicU32::new(0),
             enabled: AtomicU32::new(0),
             ctlr: AtomicU32::new(0),
-            waker: AtomicU32::new(PROCESSOR_SLEEP),
+            awake: AtomicU32::new(0),
             propbaser: AtomicU64::new(0),
             pendbaser: AtomicU64::new(0),
         }
@@ -78,7 +79,7 @@ impl Redistributor {
         for cell in &self.parked {
             cell.store(0, Relaxed);
         }
-        self.waker.store(PROCESSOR_SLEEP, Relaxed);
+        self.awake.store(0, Relaxed);
         self.propbaser.store(0, Relaxed);
         self.pendbaser.store(0, Release);
     }
@@ -130,7 +131,7 @@ impl Redistributor {
             0x0c => (type_register(guest, number) >> 32) as u32,
             0x14 => {
                 // ChildrenAsleep follows ProcessorSleep at once.
-                let sleep = this.waker.load(Relaxed);
+                let sleep = !this.awake.load(Relaxed) & PROCESSOR_SLEEP;
                 sleep | sleep << 1
             }
             0x70 => this.propbaser.load(Relaxed) as u32,
@@ -202,7 +203,7 @@ impl Redistributor {
                 withdraw::withdraw_active(guest, platform, 0, value & PRIVATE)
             }
             0x00 if guest.vm.distributor.lpis() => this.ctlr.store(value & ENABLE_LPIS, Relaxed),
-            0x14 => this.waker.store(value & PROCESSOR_SLEEP, Relaxed),
+            0x14 => this.awake.store(!value & PROCESSOR_SLEEP, Relaxed),
             0x70 => set_low(&this.propbaser, low),
             0x74 => set_high(&this.propbaser, low),
             0x78 => set_low(&this.pendbaser, low),

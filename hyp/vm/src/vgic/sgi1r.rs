@@ -28,12 +28,31 @@ pub const fn targets(value: u64, own: u32, existing: u32) -> u32 {
 /// The guest wrote ICC_SGI1R_EL1.
 #[inline(always)]
 pub fn send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
-    let intid = (value >> 24 & 15) as u32;
-    let mut targets = targets(value, guest.own_target, guest.targets);
+    let targets = targets(value, guest.own_target, guest.targets);
     if targets & guest.own_target != 0 {
-        targets &= !guest.own_target;
-        inject::sgi_to_self(guest, platform, intid);
+        inject::sgi_to_self(guest, platform, intid(value));
     }
+    send_to_others(guest, platform, targets & !guest.own_target, intid(value));
+}
+
+/// The short path of [`send_sgi`], without a call; false: nothing was done.
+#[inline(always)]
+pub fn try_send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) -> bool {
+    let targets = targets(value, guest.own_target, guest.targets);
+    if targets & guest.own_target != 0 && !inject::try_sgi_to_self(guest, platform, intid(value)) {
+        return false;
+    }
+    send_to_others(guest, platform, targets & !guest.own_target, intid(value));
+    true
+}
+
+#[inline(always)]
+const fn intid(value: u64) -> u32 {
+    (value >> 24 & 15) as u32
+}
+
+#[inline(always)]
+fn send_to_others<P: Platform>(guest: &Guest, platform: &mut P, mut targets: u32, intid: u32) {
     while targets != 0 {
         let number = targets.trailing_zeros() as usize;
         targets &= targets - 1;
