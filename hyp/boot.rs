@@ -7,12 +7,14 @@ use crate::arch::this;
 use crate::arch::vectors::{Frame, enter_guest, first_frame};
 use crate::arch::{cpu, gic, mmu, smc, sysreg};
 use crate::its::{self, POLLS};
-use crate::percpu::{self, PerCpu, VMS};
+use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, KICK};
 use crate::residency::Residency;
-use crate::{broken, console, run, stop, verify};
+use crate::text::Line;
+use crate::{broken, console, irq, run, stop, verify};
 use gicv4::dist::Dist;
+use gicv4::redist::Redist;
 use gicv4::{Error, IntId};
 use plan::{Cpu, CpuIndex, Schedule};
 
@@ -95,13 +97,14 @@ fn start_other_cpus() {
 fn this_cpu(index: CpuIndex) -> ! {
     cpu::initialise();
     gic::initialise();
-    let (Some(this), Some(cpu)) = (percpu::make(index), PLAN.cpus.get(index.index())) else {
-        stop(crate::text::Line::new().text("stopped: a CPU that the plan does not have"))
+    let Some(cpu) = PLAN.cpus.get(index.index()) else {
+        stop(Line::new().text("stopped: a CPU that the plan does not have"))
     };
+    interrupts(cpu).unwrap_or_else(|error| broken(error));
+    let Some(this) = percpu::make(index) else { irq::serve() };
     this::set(this);
-    interrupts(this, cpu).unwrap_or_else(|error| broken(error));
-    if let Some(guest) = &this.guest
-        && guest.number == 0
+    *this.residency.lock() = Residency::first(this, cpu).unwrap_or_else(|error| broken(error));
+    if this.guest.number == 0
         && let Some(vpe) = PLAN.vpes.get(this.vpe.index())
     {
         run::start(vpe.vm);
@@ -111,17 +114,17 @@ fn this_cpu(index: CpuIndex) -> ! {
     enter(frame)
 }
 
-/// The CPU's redistributor: its PPIs and SGIs, its LPIs, and its vPE's residency.
-fn interrupts(this: &PerCpu, cpu: &Cpu) -> Result<(), Error> {
-    this.redistributor.wake(POLLS)?;
-    this.redistributor.reset_private(PRIORITY, POLLS)?;
+/// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
+fn interrupts(cpu: &Cpu) -> Result<(), Error> {
+    let redistributor = Redist::new(mmu::redistributor(cpu));
+    redistributor.wake(POLLS)?;
+    redistributor.reset_private(PRIORITY, POLLS)?;
     for intid in [KICK, ATTENTION, PLAN.board.timer.maintenance_ppi] {
-        this.redistributor.enable(IntId::new(intid.into()));
+        redistributor.enable(IntId::new(intid.into()));
     }
     if cpu.propbaser != 0 {
-        this.redistributor.enable_lpis(cpu.propbaser, cpu.pendbaser, POLLS)?;
+        redistributor.enable_lpis(cpu.propbaser, cpu.pendbaser, POLLS)?;
     }
-    *this.residency.lock() = Residency::first(this, cpu)?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use crate::arch::sysreg::{Pause, pause, ticks};
 
 const UART: Pl011 = Pl011::new(PLAN.board.uart.base);
 
-static MUX: TicketMutex<Mux, Pause> = TicketMutex::new(Mux::new(PLAN.focus, true));
+static MUX: TicketMutex<Mux, Pause> = TicketMutex::new(Mux::new(VmIndex::new(0), false));
 /// Something was printed since the holder of `MUX` last looked.
 static WAITS: AtomicBool = AtomicBool::new(false);
 /// The transmit interrupt is on.
@@ -39,6 +39,7 @@ const PATIENCE: u32 = 1_000_000;
 
 /// The UART as EL2 uses it. Once, at boot.
 pub fn enable() {
+    MUX.lock().configure(PLAN.focus, true);
     UART.enable();
     UART.interrupts(false);
 }

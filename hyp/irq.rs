@@ -32,24 +32,69 @@ pub enum Taken {
     Attention,
 }
 
-/// From the vectors: an interrupt came while the guest ran.
+/// From the vectors: an interrupt came while the guest ran. The virtual timer, an SPI and a kick that meet nothing
+/// unusual are done here, without a stack; what is left is `irq_other`'s.
 pub extern "C" fn irq_fast() -> Next {
     let start = ticks();
-    let Some(guest) = &this().guest else { return Next::Full };
+    let guest = &this().guest;
     let intid = gic::acknowledge();
-    let next = if intid == TIMER {
+    if intid == TIMER {
         gic::drop_priority(intid);
         vgic::inject_timer(guest, &mut Hardware);
-        Next::Guest
-    } else {
-        match take(guest, intid) {
-            Taken::Attention => Next::Full,
-            _ => Next::Guest,
+    } else if is_spi(intid) {
+        gic::drop_priority(intid);
+        if !vgic::try_inject_spi(guest, &mut Hardware, intid) {
+            return spi_waits(guest, intid, start);
         }
-    };
+    } else if intid == u32::from(KICK) {
+        end(intid);
+        if !vgic::try_deliver(guest, &mut Hardware) {
+            return kick_waits(guest, start);
+        }
+    } else {
+        return irq_other(guest, intid, start);
+    }
+    leave(guest, start)
+}
+
+/// Counts the interrupt and the time it took.
+#[inline(always)]
+fn leave(guest: &Guest, start: u64) -> Next {
     guest.vpe.counters.count(Counter::ExitInterrupt);
     guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
-    next
+    Next::Guest
+}
+
+#[inline(never)]
+fn spi_waits(guest: &Guest, intid: u32, start: u64) -> Next {
+    vgic::inject_spi(guest, &mut Hardware, intid);
+    leave(guest, start)
+}
+
+#[inline(never)]
+fn kick_waits(guest: &Guest, start: u64) -> Next {
+    vgic::deliver(guest, &mut Hardware);
+    leave(guest, start)
+}
+
+#[inline(never)]
+fn irq_other(guest: &Guest, intid: u32, start: u64) -> Next {
+    let taken = take(guest, intid);
+    let next = leave(guest, start);
+    if taken == Taken::Attention { Next::Full } else { next }
+}
+
+/// One of the VM's own devices.
+#[inline(always)]
+fn is_spi(intid: u32) -> bool {
+    intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
+}
+
+/// Ends an interrupt of EL2's own.
+#[inline(always)]
+fn end(intid: u32) {
+    gic::drop_priority(intid);
+    gic::deactivate(intid);
 }
 
 /// From the vectors: `irq_fast` asked for everything to be saved.
@@ -58,47 +103,39 @@ pub extern "C" fn irq_slow(frame: &mut Frame) {
 }
 
 /// Handles one acknowledged interrupt on a CPU whose vPE is on or asleep.
-#[inline(always)]
 fn take(guest: &Guest, intid: u32) -> Taken {
-    if intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid {
-        gic::drop_priority(intid);
-        vgic::inject_spi(guest, &mut Hardware, intid);
-        return Taken::ForGuest;
-    }
-    if intid == u32::from(KICK) {
-        gic::drop_priority(intid);
-        gic::deactivate(intid);
-        vgic::deliver(guest, &mut Hardware);
-        return Taken::ForGuest;
-    }
-    take_other(guest, intid)
-}
-
-#[inline(never)]
-fn take_other(guest: &Guest, intid: u32) -> Taken {
     if intid == TIMER {
         gic::drop_priority(intid);
         vgic::inject_timer(guest, &mut Hardware);
         return Taken::ForGuest;
     }
+    if is_spi(intid) {
+        gic::drop_priority(intid);
+        vgic::inject_spi(guest, &mut Hardware, intid);
+        return Taken::ForGuest;
+    }
+    if intid == u32::from(KICK) {
+        end(intid);
+        vgic::deliver(guest, &mut Hardware);
+        return Taken::ForGuest;
+    }
     if intid == MAINTENANCE {
         vgic::flush(guest, &mut Hardware);
-        gic::drop_priority(intid);
-        gic::deactivate(intid);
+        end(intid);
         return Taken::Done;
     }
-    take_own(intid)
+    take_own(Some(this()), intid)
 }
 
 /// Interrupts that are EL2's own, whatever runs on this CPU.
-fn take_own(intid: u32) -> Taken {
+fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if intid >= FIRST_LPI {
         // An LPI has no active state. It is this CPU's vPE's doorbell: no other is routed here.
         gic::drop_priority(intid);
-        return match residency::rang(this()) {
-            Ok(true) => Taken::ForGuest,
-            Ok(false) => Taken::Done,
-            Err(error) => crate::broken(error),
+        return match this.map(residency::rang) {
+            Some(Ok(true)) => Taken::ForGuest,
+            Some(Ok(false)) | None => Taken::Done,
+            Some(Err(error)) => crate::broken(error),
         };
     }
     if intid >= gic::NOTHING {
@@ -107,28 +144,34 @@ fn take_own(intid: u32) -> Taken {
     if Some(intid) == PLAN.board.uart.intid {
         console::interrupt();
     }
-    gic::drop_priority(intid);
-    gic::deactivate(intid);
+    end(intid);
     if intid == u32::from(ATTENTION) { Taken::Attention } else { Taken::Done }
 }
 
 /// Sleeps until an interrupt comes, and takes all that are pending. True: the vPE has something to wake up for.
 pub fn wait(this: &PerCpu) -> bool {
     wfi();
+    let guest = &this.guest;
     let mut wake = false;
     loop {
         let intid = gic::acknowledge();
-        let awake = this.guest.as_ref().filter(|guest| {
-            matches!(guest.vpe.power.state(), power::State::On | power::State::Suspended)
-        });
-        let taken = match awake {
-            Some(guest) => take(guest, intid),
-            None => take_own(intid),
+        let taken = match guest.vpe.power.state() {
+            power::State::On | power::State::Suspended => take(guest, intid),
+            _ => take_own(Some(this), intid),
         };
         match taken {
             Taken::Nothing => return wake,
             Taken::ForGuest => wake = true,
             Taken::Done | Taken::Attention => {}
         }
+    }
+}
+
+/// For a CPU without a vPE: takes EL2's own interrupts for ever.
+pub fn serve() -> ! {
+    loop {
+        console::pump();
+        wfi();
+        while take_own(None, gic::acknowledge()) != Taken::Nothing {}
     }
 }

@@ -1,9 +1,8 @@
 //! What one CPU needs at hand while its vPE runs.
 //!
-//! Made once, on the CPU itself, from the plan; found through TPIDR_EL2 (arch/this.rs). Other CPUs only read `guest`
-//! and `redistributor`, which never change. `residency` is the CPU's own; its lock is never contended.
+//! Made once, on the CPU itself, from the plan; found through TPIDR_EL2 (arch/this.rs). `residency` is the CPU's own; its lock is never contended.
 
-use crate::arch::mmu::RedistributorFrame;
+use crate::arch::mmu::{self, RedistributorFrame};
 use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use gicv4::RdBase;
@@ -20,9 +19,9 @@ pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
 static CPUS: [Once<PerCpu>; CPU_COUNT] = [const { Once::new() }; CPU_COUNT];
 
 pub struct PerCpu {
-    /// Its vPE with all that it may touch; None on a CPU that only boots.
-    pub guest: Option<Guest>,
-    /// The vPE's number in the plan, where `guest` is.
+    /// Its vPE with all that it may touch.
+    pub guest: Guest,
+    /// The vPE's number in the plan.
     pub vpe: VpeIndex,
     pub redistributor: Redist<RedistributorFrame>,
     /// The redistributor as ITS commands name it.
@@ -30,21 +29,19 @@ pub struct PerCpu {
     pub residency: Mutex<Residency>,
 }
 
-/// The data of CPU `index`, made at the first call, which is the CPU's own. None: the plan has no such CPU.
+/// The data of CPU `index`, made at the first call, which is the CPU's own. None: the CPU has no vPE.
 pub fn make(index: CpuIndex) -> Option<&'static PerCpu> {
     let cpu = PLAN.cpus.get(index.index())?;
+    // codegen makes no shared CPUs yet.
+    let Schedule::Exclusive(vpe) = cpu.schedule else { return None };
+    let guest = Guest::new(&PLAN, &VMS, &VPES, vpe)?;
     let place = CPUS.get(index.index())?;
-    Some(place.call_once(|| PerCpu::new(cpu)))
+    Some(place.call_once(|| PerCpu::new(cpu, guest, vpe)))
 }
 
 impl PerCpu {
-    fn new(cpu: &'static Cpu) -> Self {
-        let (guest, vpe) = match cpu.schedule {
-            Schedule::Exclusive(vpe) => (Guest::new(&PLAN, &VMS, &VPES, vpe), vpe),
-            // Nothing runs on an unused CPU; codegen makes no shared ones yet.
-            _ => (None, VpeIndex::new(u16::MAX)),
-        };
-        let redistributor = Redist::new(crate::arch::mmu::redistributor(cpu));
+    fn new(cpu: &'static Cpu, guest: Guest, vpe: VpeIndex) -> Self {
+        let redistributor = Redist::new(mmu::redistributor(cpu));
         let rd_base = RdBase::processor(redistributor.processor_number());
         Self { guest, vpe, redistributor, rd_base, residency: Mutex::new(Residency::None) }
     }

@@ -47,9 +47,7 @@ impl Residency {
 }
 
 fn count(this: &PerCpu, counter: Counter) {
-    if let Some(guest) = &this.guest {
-        guest.vpe.counters.count(counter);
-    }
+    this.guest.vpe.counters.count(counter);
 }
 
 /// The vPE becomes resident.

@@ -32,18 +32,17 @@ const PCI_COMMAND: u16 = 4;
 
 /// Returns when this CPU's vPE may run, with its registers in the frame and in the CPU.
 pub fn settle(this: &PerCpu, frame: &mut Frame) {
+    let guest = &this.guest;
     loop {
         console::pump();
-        if let Some(guest) = &this.guest {
-            if let Some(start) = guest.vpe.power.take_start() {
-                begin(this, guest, start, frame);
-            }
-            let running = guest.vm.health.running();
-            match guest.vpe.power.state() {
-                State::On | State::Suspended if running => return,
-                State::On | State::Suspended => retire(this, guest),
-                State::Off | State::Claimed | State::OnPending => {}
-            }
+        if let Some(start) = guest.vpe.power.take_start() {
+            begin(this, guest, start, frame);
+        }
+        let running = guest.vm.health.running();
+        match guest.vpe.power.state() {
+            State::On | State::Suspended if running => return,
+            State::On | State::Suspended => retire(this, guest),
+            State::Off | State::Claimed | State::OnPending => {}
         }
         irq::wait(this);
     }
@@ -55,8 +54,7 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     gic::reset_virtual();
     guest::assign(guest.config, guest.mpidr());
     guest::reset(start.entry);
-    frame.x = [0; 32];
-    frame.x[0] = start.context;
+    frame.start(start.context);
     if let Err(error) = residency::enter(this) {
         crate::broken(error);
     }
@@ -111,8 +109,7 @@ pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
     }
     gic::reset_virtual_control();
     guest::reset(resume.entry);
-    frame.x = [0; 32];
-    frame.x[0] = resume.context;
+    frame.start(resume.context);
     if let Err(error) = residency::enter(this) {
         crate::broken(error);
     }

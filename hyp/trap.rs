@@ -6,7 +6,7 @@
 
 use crate::arch::sysreg::ticks;
 use crate::arch::this::this;
-use crate::arch::vectors::{Frame, Next};
+use crate::arch::vectors::{Frame, LAST_SAVED, Next};
 use crate::arch::{guest, id};
 use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
@@ -32,12 +32,75 @@ enum After {
 }
 
 /// From the vectors: an HVC, with only caller-saved registers in the frame.
-pub extern "C" fn hvc_fast(_esr: u64, frame: &mut Frame) -> Next {
+pub extern "C" fn hvc_fast(frame: &mut Frame) -> Next {
     let start = ticks();
-    let Some(guest) = &this().guest else { return Next::Full };
-    let Some(answer) = hypercall::fast(frame.x[0] as u32) else { return Next::Full };
-    frame.x[0] = answer;
-    guest.vpe.counters.count(Counter::ExitHvc);
+    let guest = &this().guest;
+    let Some(answer) = hypercall::fast(*frame.low(0) as u32) else { return Next::Full };
+    *frame.low(0) = answer;
+    leave(guest, Counter::ExitHvc, start)
+}
+
+/// From the vectors: a data abort, likewise. Plain words are done here if their register is in the frame; reads of
+/// GICD_TYPER without a stack.
+pub extern "C" fn abort_fast(esr: u64, frame: &mut Frame) -> Next {
+    let start = ticks();
+    let guest = &this().guest;
+    let abort = DataAbort::new(esr as u32);
+    let rt = abort.rt();
+    if !exit::is_word(esr) || rt > LAST_SAVED {
+        return Next::Full;
+    }
+    let ipa = exit::fault_ipa(guest::hpfar(), guest::far());
+    if abort.write() {
+        return write_word(guest, frame, ipa, rt, start);
+    }
+    let Some(value) = mmio::quick_read(guest, ipa) else {
+        return read_word(guest, frame, ipa, rt, start);
+    };
+    *frame.low(rt) = value;
+    guest::skip();
+    leave(guest, Counter::ExitMmio, start)
+}
+
+/// From the vectors: a system register, likewise. An SGI that meets nothing unusual is sent here.
+pub extern "C" fn register_fast(esr: u64, frame: &mut Frame) -> Next {
+    let start = ticks();
+    let guest = &this().guest;
+    let rt = SysReg::new(esr as u32).rt();
+    if !exit::is_sgi(esr)
+        || rt > LAST_SAVED
+        || !vgic::try_send_sgi(guest, &mut Hardware, *frame.low(rt))
+    {
+        return Next::Full;
+    }
+    guest::skip();
+    leave(guest, Counter::ExitSgi, start)
+}
+
+#[inline(never)]
+fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
+    let value = *frame.low(rt);
+    if !mmio::quick_write(guest, &mut Hardware, ipa, value)
+        && !mmio::write(guest, &mut Hardware, ipa, 4, value)
+    {
+        return Next::Full;
+    }
+    guest::skip();
+    leave(guest, Counter::ExitMmio, start)
+}
+
+#[inline(never)]
+fn read_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
+    let Some(value) = mmio::read(guest, &mut Hardware, ipa, 4) else { return Next::Full };
+    *frame.low(rt) = value;
+    guest::skip();
+    leave(guest, Counter::ExitMmio, start)
+}
+
+/// Counts the exit and the time it took.
+#[inline(always)]
+fn leave(guest: &Guest, exit: Counter, start: u64) -> Next {
+    guest.vpe.counters.count(exit);
     guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
     Next::Guest
 }
@@ -46,7 +109,7 @@ pub extern "C" fn hvc_fast(_esr: u64, frame: &mut Frame) -> Next {
 pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let this = this();
-    let Some(guest) = &this.guest else { return Next::Full };
+    let guest = &this.guest;
     let after = match Exit::decode(esr) {
         Exit::DataAbort(abort) => data_abort(guest, frame, abort, esr),
         Exit::SysReg(register) => system_register(guest, frame, register, esr),
@@ -66,10 +129,8 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
 /// From the vectors: an SError while a guest ran. It cannot be told whose it was, so it is that guest's.
 pub extern "C" fn error(esr: u64, frame: &mut Frame) {
     let this = this();
-    if let Some(guest) = &this.guest {
-        guest.vpe.counters.count(Counter::ExitOther);
-        fail(guest, Reason::SystemError, esr);
-    }
+    this.guest.vpe.counters.count(Counter::ExitOther);
+    fail(&this.guest, Reason::SystemError, esr);
     run::settle(this, frame);
 }
 
@@ -85,10 +146,10 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
     let rt = abort.rt() & 31;
     let mut after = After::Guest;
     let answered = if abort.write() {
-        mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.x[rt])
+        mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt))
     } else if let Some(value) = mmio::read(guest, &mut Hardware, ipa, abort.bytes()) {
         frame.set(rt, abort.extend(value));
-        if rt > 18 {
+        if rt > LAST_SAVED {
             after = After::All;
         }
         true
@@ -106,8 +167,8 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
 #[inline(always)]
 fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
     let rt = register.rt() & 31;
-    if sysreg::is_sgi1r(register) {
-        vgic::send_sgi(guest, &mut Hardware, frame.x[rt]);
+    if exit::is_sgi(esr) {
+        vgic::send_sgi(guest, &mut Hardware, frame.get(rt));
         guest.vpe.counters.count(Counter::ExitSgi);
         guest::skip();
         return After::Guest;
@@ -162,17 +223,16 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
 
 /// HVC or SMC, by SMCCC.
 fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
-    let [x0, x1, x2, x3, ..] = frame.x;
-    match hypercall::call(guest, [x0, x1, x2, x3], runs) {
-        Outcome::Return(value) => frame.x[0] = value,
-        Outcome::ReturnTwo(values) => frame.x[..2].copy_from_slice(&values),
-        Outcome::ReturnFour(values) => frame.x[..4].copy_from_slice(&values),
+    match hypercall::call(guest, frame.call(), runs) {
+        Outcome::Return(value) => frame.set(0, value),
+        Outcome::ReturnTwo(values) => frame.answer(&values),
+        Outcome::ReturnFour(values) => frame.answer(&values),
         Outcome::StartVpe(vpe) => {
-            frame.x[0] = 0;
+            frame.set(0, 0);
             attention(vpe);
         }
         // Standby may end at any time: it ends at once, and the guest looks again.
-        Outcome::Suspend(psci::Suspend { resume: None }) => frame.x[0] = 0,
+        Outcome::Suspend(psci::Suspend { resume: None }) => frame.set(0, 0),
         Outcome::Suspend(psci::Suspend { resume: Some(start) }) => {
             run::suspend(this, guest, start, frame);
             return After::Settle;
@@ -190,7 +250,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             return After::Settle;
         }
         Outcome::ShowCounters => {
-            frame.x[0] = 0;
+            frame.set(0, 0);
             report::counters();
         }
         Outcome::Ring { device, event } => {
@@ -198,7 +258,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
                 crate::broken(error);
             }
             guest.vpe.counters.count(Counter::ChannelRings);
-            frame.x[0] = 0;
+            frame.set(0, 0);
         }
     }
     After::Guest

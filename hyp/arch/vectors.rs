@@ -5,27 +5,78 @@
 //!
 //! 1. interrupt: x0-x18 and x30 are saved, `irq_fast` decides; the other registers survive a Rust function by the
 //!    procedure call standard. Only when it asks is the rest saved too and `irq_slow` called.
-//! 2. HVC: likewise with `hvc_fast`.
-//! 3. all else: everything is saved and `trap` called; if it changed x19-x29 it says so.
+//! 2. HVC, data abort, system register: likewise with `hvc_fast`, `abort_fast`, `register_fast`.
+//! 3. all else, and what a fast handler did not do: everything is saved and `trap` called; if it changed x19-x29 it
+//!    says so.
 //!
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
+use crate::percpu::PerCpu;
 use core::arch::global_asm;
+use core::mem::offset_of;
 use core::ptr;
 use plan::CpuIndex;
+use vm::counters::{self, Counter, Counters};
+use vm::exit::class;
+use vm::{VpeState, psci};
 
-/// A guest's general registers, by number; 31 is the zero register and always 0.
+/// A guest's general registers, as the vectors store them: x0-x18, x30, x19-x29, and 0 for the zero register.
+///
+/// x30 stands where one instruction stores it together with x18.
 #[repr(C)]
 pub struct Frame {
-    pub x: [u64; 32],
+    slots: [u64; 32],
 }
 
+/// Last of the registers that the fast handlers find in the frame, besides x30.
+pub const LAST_SAVED: usize = 18;
+
 impl Frame {
-    /// Writes a register, 0..=31.
+    /// Slot of a register, 0..=31.
     #[inline(always)]
+    const fn slot(register: usize) -> usize {
+        match register & 31 {
+            low @ 0..=LAST_SAVED => low,
+            30 => LAST_SAVED + 1,
+            31 => 31,
+            high => high + 1,
+        }
+    }
+
+    /// Register 0..=31.
+    pub fn get(&self, register: usize) -> u64 {
+        self.slots[Self::slot(register) & 31]
+    }
+
+    /// Writes register 0..=31; the zero register stays 0.
     pub fn set(&mut self, register: usize, value: u64) {
-        self.x[register & 31] = value;
-        self.x[31] = 0;
+        self.slots[Self::slot(register) & 31] = value;
+        self.slots[31] = 0;
+    }
+
+    /// Register 0..=18, in the fast handlers.
+    #[inline(always)]
+    pub fn low(&mut self, register: usize) -> &mut u64 {
+        &mut self.slots[register & 31]
+    }
+
+    /// x0 to x3, where calls have their arguments and results.
+    pub fn call(&self) -> [u64; 4] {
+        let [x0, x1, x2, x3, ..] = self.slots;
+        [x0, x1, x2, x3]
+    }
+
+    /// Writes x0 and the following registers, four at most.
+    pub fn answer(&mut self, values: &[u64]) {
+        for (slot, value) in self.slots.iter_mut().zip(values).take(4) {
+            *slot = *value;
+        }
+    }
+
+    /// All registers 0, but x0.
+    pub fn start(&mut self, x0: u64) {
+        self.slots = [0; 32];
+        self.slots[0] = x0;
     }
 }
 
@@ -47,11 +98,20 @@ unsafe extern "C" {
     pub fn enter_guest(frame: *const Frame) -> !;
 }
 
+/// Where a vPE's count of HVCs lies in its state.
+const HVC_COUNTER: usize = offset_of!(VpeState, counters) + 8 * Counter::ExitHvc as usize;
+// Counters are doublewords by number, and nothing else.
+const _: () = assert!(size_of::<Counters>() == 8 * counters::COUNT);
+
 global_asm!(
     r#"
     .macro  save_caller_saved
     stp     x0, x1, [sp, #0]
     stp     x2, x3, [sp, #16]
+    save_from_x4
+    .endm
+
+    .macro  save_from_x4
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
     stp     x8, x9, [sp, #64]
@@ -59,17 +119,16 @@ global_asm!(
     stp     x12, x13, [sp, #96]
     stp     x14, x15, [sp, #112]
     stp     x16, x17, [sp, #128]
-    str     x18, [sp, #144]
-    str     x30, [sp, #240]
+    stp     x18, x30, [sp, #144]
     .endm
 
     .macro  save_callee_saved
-    stp     x19, x20, [sp, #152]
-    stp     x21, x22, [sp, #168]
-    stp     x23, x24, [sp, #184]
-    stp     x25, x26, [sp, #200]
-    stp     x27, x28, [sp, #216]
-    str     x29, [sp, #232]
+    stp     x19, x20, [sp, #160]
+    stp     x21, x22, [sp, #176]
+    stp     x23, x24, [sp, #192]
+    stp     x25, x26, [sp, #208]
+    stp     x27, x28, [sp, #224]
+    str     x29, [sp, #240]
     .endm
 
     .macro  return_to_guest
@@ -82,8 +141,7 @@ global_asm!(
     ldp     x12, x13, [sp, #96]
     ldp     x14, x15, [sp, #112]
     ldp     x16, x17, [sp, #128]
-    ldr     x18, [sp, #144]
-    ldr     x30, [sp, #240]
+    ldp     x18, x30, [sp, #144]
     eret
     .endm
 
@@ -103,16 +161,25 @@ vectors:
     .balign 128
     .endr
 
-    // From a guest in AArch64: synchronous. The whole way of an HVC fits in its slot.
-    save_caller_saved
-    mrs     x0, esr_el2
-    mov     x1, sp
-    lsr     w2, w0, #26
-    cmp     w2, #0x16
-    b.ne    full_trap
-    bl      {hvc_fast}
-    cbnz    w0, full_trap_again
-    return_to_guest
+    // From a guest in AArch64: synchronous. PSCI_VERSION needs no handler at all.
+    stp     x0, x1, [sp, #0]
+    stp     x2, x3, [sp, #16]
+    mrs     x1, esr_el2
+    lsr     w2, w1, #26
+    cmp     w2, #{hvc}
+    b.ne    not_hvc
+    mov     w3, #{psci_version}
+    cmp     w0, w3
+    b.ne    call
+    mrs     x1, tpidr_el2
+    ldr     x1, [x1, #{vpe}]
+    ldr     x2, [x1, #{hvc_counter}]
+    add     x2, x2, #1
+    str     x2, [x1, #{hvc_counter}]
+    mov     w0, #{psci_version_answer}
+    ldr     x1, [sp, #8]
+    ldp     x2, x3, [sp, #16]
+    eret
     .balign 128
 
     // Interrupt.
@@ -146,6 +213,30 @@ vectors:
     b       full_error
     .balign 128
 
+call:
+    save_from_x4
+    mov     x0, sp
+    bl      {hvc_fast}
+    cbnz    w0, full_trap_again
+    return_to_guest
+
+not_hvc:
+    save_from_x4
+    mov     x0, x1
+    mov     x1, sp
+    cmp     w2, #{data_abort}
+    b.ne    not_abort
+    bl      {abort_fast}
+    cbnz    w0, full_trap_again
+    return_to_guest
+
+not_abort:
+    cmp     w2, #{register}
+    b.ne    full_trap
+    bl      {register_fast}
+    cbnz    w0, full_trap_again
+    return_to_guest
+
 full_trap_again:
     mrs     x0, esr_el2
 full_trap:
@@ -168,12 +259,12 @@ full_error:
     bl      {error}
 
 restore_all:
-    ldp     x19, x20, [sp, #152]
-    ldp     x21, x22, [sp, #168]
-    ldp     x23, x24, [sp, #184]
-    ldp     x25, x26, [sp, #200]
-    ldp     x27, x28, [sp, #216]
-    ldr     x29, [sp, #232]
+    ldp     x19, x20, [sp, #160]
+    ldp     x21, x22, [sp, #176]
+    ldp     x23, x24, [sp, #192]
+    ldp     x25, x26, [sp, #208]
+    ldp     x27, x28, [sp, #224]
+    ldr     x29, [sp, #240]
     return_to_guest
 
     .global enter_guest
@@ -217,7 +308,16 @@ probe_failed:
     mov     x1, #0
     ret
     "#,
+    hvc = const class::HVC,
+    psci_version = const psci::VERSION,
+    psci_version_answer = const psci::VERSION_1_1,
+    vpe = const offset_of!(PerCpu, guest.vpe),
+    hvc_counter = const HVC_COUNTER,
+    data_abort = const class::DATA_ABORT,
+    register = const class::SYSREG,
     hvc_fast = sym crate::trap::hvc_fast,
+    abort_fast = sym crate::trap::abort_fast,
+    register_fast = sym crate::trap::register_fast,
     irq_fast = sym crate::irq::irq_fast,
     irq_slow = sym crate::irq::irq_slow,
     trap = sym crate::trap::trap,
@@ -238,7 +338,7 @@ pub fn first_frame(cpu: CpuIndex) -> &'static mut Frame {
     // SAFETY: the linker script keeps this memory for the CPU's frame, above where its stack began (head.rs); only
     // this CPU uses it, and calls this once.
     unsafe {
-        frame.write(Frame { x: [0; 32] });
+        frame.write(Frame { slots: [0; 32] });
     }
     // SAFETY: as above, initialised.
     unsafe { &mut *frame }
