@@ -38,7 +38,9 @@ impl Run {
         let (workspace, system) = self.system.load()?;
         let machine = Machine::of(&system).ok_or_else(|| {
             let board = &system.board.name.value;
-            Failure::Use(format!("board \"{board}\" has no [qemu]: its images run on hardware only"))
+            Failure::Use(format!(
+                "board \"{board}\" has no [qemu]: its images run on hardware only"
+            ))
         })?;
         let built = workspace.image(&system)?;
         let image = built.directory.join("bulkhead.bin");

@@ -40,9 +40,7 @@ pub struct Tree {
 
 impl Default for Tree {
     fn default() -> Self {
-        Self {
-            pages: vec![[Entry::Empty; ENTRIES]],
-        }
+        Self { pages: vec![[Entry::Empty; ENTRIES]] }
     }
 }
 
@@ -152,11 +150,7 @@ impl Tree {
             Entry::Leaf(descriptor) => descriptor,
             Entry::Table(page) => (base + page as u64 * PAGE) | TABLE_OR_PAGE | VALID,
         };
-        self.pages
-            .iter()
-            .flatten()
-            .flat_map(|entry| word(entry).to_le_bytes())
-            .collect()
+        self.pages.iter().flatten().flat_map(|entry| word(entry).to_le_bytes()).collect()
     }
 }
 
@@ -173,8 +167,7 @@ mod tests {
     fn the_largest_block_that_fits() {
         let mut tree = Tree::default();
         let (mib2, gib) = (2 << 20, 1 << 30);
-        tree.map(gib - mib2, 3 * gib - mib2, gib + 2 * mib2 + 4096, 0x400)
-            .unwrap();
+        tree.map(gib - mib2, 3 * gib - mib2, gib + 2 * mib2 + 4096, 0x400).unwrap();
         // Level 1 root, a level-2 page at each side of the gigabyte, one level-3 page for the last 4 KiB.
         assert_eq!(tree.bytes(), 4 * 4096);
         let bytes = tree.encode(0x4020_0000);
@@ -191,8 +184,7 @@ mod tests {
     #[test]
     fn a_walk_finds_what_was_mapped() {
         let mut tree = Tree::default();
-        tree.map(0x4000_0000, 0x4800_0000, 0x40_0000, 0x400)
-            .unwrap();
+        tree.map(0x4000_0000, 0x4800_0000, 0x40_0000, 0x400).unwrap();
         tree.map(0x4040_0000, 0x4990_0000, 0x2000, 0x400).unwrap();
         assert_eq!(tree.walk(0x4020_1234).unwrap().0, 0x4820_1234);
         assert_eq!(tree.walk(0x4040_1fff).unwrap().0, 0x4990_1fff);
@@ -207,9 +199,6 @@ mod tests {
         assert_eq!(tree.map(0x800, 0, 4096, 0), Err(Refused::Misaligned));
         assert_eq!(tree.map(LIMIT - 4096, 0, 8192, 0), Err(Refused::TooHigh));
         tree.map(0x20_0000, 0, 0x20_0000, 0).unwrap();
-        assert_eq!(
-            tree.map(0x20_1000, 0, 4096, 0),
-            Err(Refused::Twice(0x20_1000))
-        );
+        assert_eq!(tree.map(0x20_1000, 0, 4096, 0), Err(Refused::Twice(0x20_1000)));
     }
 }
