@@ -85,6 +85,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             cpus: &[#(#cpus),*],
             vms: &[#(#vms),*],
             vpes: &[#(#vpes),*],
+            modes: None,
             its: #its,
             spis: &[#(#spis),*],
             functions: &[#(#functions),*],
@@ -110,6 +111,7 @@ fn board(board: &Board) -> TokenStream {
     let ppi = |intid: u32| Literal::u32_unsuffixed(intid);
     let (virtual_ppi, hypervisor_ppi) = (ppi(board.virtual_ppi), ppi(board.hypervisor_ppi));
     let maintenance_ppi = ppi(board.maintenance_ppi);
+    let frequency = Literal::u64_unsuffixed(board.frequency);
     let uart = pa(board.uart);
     let intid = option(board.uart_intid, |intid| quote!(#intid));
     let psci = if board.psci_smc { quote!(Smc) } else { quote!(Hvc) };
@@ -122,6 +124,7 @@ fn board(board: &Board) -> TokenStream {
         redistributor_stride: #redistributor_stride,
         direct_injection: #direct_injection,
         timer: plan::Timer {
+            frequency: #frequency,
             virtual_ppi: #virtual_ppi,
             hypervisor_ppi: #hypervisor_ppi,
             maintenance_ppi: #maintenance_ppi,
@@ -209,6 +212,7 @@ fn vm(vm: &Vm) -> TokenStream {
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
         on_fault: plan::Fault::#on_fault,
+        mode_on_fault: None,
     })
 }
 
@@ -250,6 +254,7 @@ fn vpe(vpe: &Vpe) -> TokenStream {
         vm: plan::VmIndex::new(#vm),
         number: #number,
         cpu: plan::CpuIndex::new(#cpu),
+        slot: 0,
         tables: #tables,
     })
 }

@@ -122,9 +122,11 @@ pub enum RdBase {
     Address,
 }
 
-/// PPIs of the generic timer and of the GIC, as INTIDs 16..32.
+/// The generic timer; its PPIs and the GIC's as INTIDs 16..32.
 #[derive(Clone, Debug)]
 pub struct Timer {
+    /// Counter ticks in a second.
+    pub frequency: At<u32>,
     pub virtual_ppi: At<u32>,
     pub hypervisor_ppi: At<u32>,
     pub maintenance_ppi: At<u32>,

@@ -64,6 +64,8 @@ pub struct Board {
     pub spis: u32,
     pub list_registers: u8,
     pub direct_injection: bool,
+    /// Ticks of the system counter in a second.
+    pub frequency: u64,
     pub virtual_ppi: u32,
     pub hypervisor_ppi: u32,
     pub maintenance_ppi: u32,

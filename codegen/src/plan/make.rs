@@ -418,6 +418,7 @@ impl<'a> Maker<'a> {
             spis: board.gic.spis.value,
             list_registers: board.gic.list_registers.value,
             direct_injection,
+            frequency: u64::from(board.timer.frequency.value),
             virtual_ppi: board.timer.virtual_ppi.value,
             hypervisor_ppi: board.timer.hypervisor_ppi.value,
             maintenance_ppi: board.timer.maintenance_ppi.value,
