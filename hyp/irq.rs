@@ -11,13 +11,13 @@ use crate::arch::vectors::{Frame, Next};
 use crate::percpu::PerCpu;
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware, KICK};
-use crate::{console, residency, run};
+use crate::{console, residency, run, shared, turns};
 use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
-const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
-const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
-const FIRST_LPI: u32 = 8192;
+pub const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
+pub const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
+pub const FIRST_LPI: u32 = 8192;
 
 /// What an interrupt means for the CPU that took it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub extern "C" fn irq_fast() -> Next {
     if intid == TIMER {
         gic::drop_priority(intid);
         vgic::inject_timer(guest, &mut Hardware);
-    } else if is_spi(intid) {
+    } else if is_spi(intid) && !(shared::ANY && this().takes_turns) {
         gic::drop_priority(intid);
         if !vgic::try_inject_spi(guest, &mut Hardware, intid) {
             return spi_waits(guest, intid, start);
@@ -79,6 +79,10 @@ fn kick_waits(guest: &Guest, start: u64) -> Next {
 
 #[inline(never)]
 fn irq_other(guest: &Guest, intid: u32, start: u64) -> Next {
+    if let Some(decide) = turns::interrupted(intid) {
+        let next = leave(guest, start);
+        return if decide { Next::Full } else { next };
+    }
     let taken = take(guest, intid);
     let next = leave(guest, start);
     if taken == Taken::Attention { Next::Full } else { next }
@@ -86,13 +90,13 @@ fn irq_other(guest: &Guest, intid: u32, start: u64) -> Next {
 
 /// One of the VM's own devices.
 #[inline(always)]
-fn is_spi(intid: u32) -> bool {
+pub fn is_spi(intid: u32) -> bool {
     intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
 }
 
 /// Ends an interrupt of EL2's own.
 #[inline(always)]
-fn end(intid: u32) {
+pub fn end(intid: u32) {
     gic::drop_priority(intid);
     gic::deactivate(intid);
 }
@@ -132,10 +136,13 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if intid >= FIRST_LPI {
         // An LPI has no active state. It is this CPU's vPE's doorbell: no other is routed here.
         gic::drop_priority(intid);
-        return match this.map(residency::rang) {
-            Some(Ok(true)) => Taken::ForGuest,
-            Some(Ok(false)) | None => Taken::Done,
-            Some(Err(error)) => crate::broken(error),
+        let Some((this, cpu)) = this.and_then(|this| Some((this, this.physical()?))) else {
+            return Taken::Done;
+        };
+        return match residency::rang(this, cpu) {
+            Ok(true) => Taken::ForGuest,
+            Ok(false) => Taken::Done,
+            Err(error) => crate::broken(error),
         };
     }
     if intid >= gic::NOTHING {

@@ -17,8 +17,11 @@ mod platform;
 mod report;
 mod residency;
 mod run;
+mod shared;
+mod switch;
 mod text;
 mod trap;
+mod turns;
 mod verify;
 
 use arch::smc;

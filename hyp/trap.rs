@@ -11,7 +11,8 @@ use crate::arch::{guest, id};
 use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
-use crate::{its, report, run};
+use crate::shared::Here;
+use crate::{its, report, run, turns};
 use plan::VpeIndex;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
@@ -202,10 +203,13 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
             guest::skip();
             call(this, guest, frame)
         }
-        Exit::Wfx { .. } => {
+        Exit::Wfx { wait } => {
             counters.count(Counter::ExitWfx);
             guest::skip();
-            After::Guest
+            match Here::of(this) {
+                Some(here) if wait && turns::wait(here, this) => After::Settle,
+                _ => After::Guest,
+            }
         }
         Exit::InstructionAbort => {
             counters.count(Counter::ExitOther);
@@ -231,10 +235,14 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             frame.set(0, 0);
             attention(vpe);
         }
-        // Standby may end at any time: it ends at once, and the guest looks again.
-        Outcome::Suspend(psci::Suspend { resume: None }) => frame.set(0, 0),
-        Outcome::Suspend(psci::Suspend { resume: Some(start) }) => {
-            run::suspend(this, guest, start, frame);
+        Outcome::Suspend(psci::Suspend { resume }) => {
+            frame.set(0, 0);
+            match (Here::of(this), resume) {
+                (Some(here), _) => turns::suspend(here, this, resume, frame),
+                (None, Some(start)) => run::suspend(this, guest, start, frame),
+                // Standby may end at any time: on a CPU of its own it ends at once, and the guest looks again.
+                (None, None) => return After::Guest,
+            }
             return After::Settle;
         }
         Outcome::StopSelf => {

@@ -27,6 +27,9 @@ pub const HCR: u64 = 1 << 0 // VM: stage 2
     | 1 << 40 // APK
     | 1 << 41; // API: pointer authentication is not trapped
 
+/// HCR_EL2.TWI: WFI of a vPE that shares its CPU, so that another one may run.
+pub const TWI: u64 = 1 << 13;
+
 /// CPTR_EL2 (E2H = 0): RES1 bits, which include TZ and TSM, and TTA, TAM. FP is the guest's.
 const CPTR: u64 = 0x33ff | 1 << 20 | 1 << 30;
 

@@ -2,6 +2,7 @@
 //!
 //! Most of the image's unsafe code lives here, behind functions that are safe to call (docs/safety.md).
 
+pub mod context;
 pub mod cpu;
 pub mod gic;
 pub mod guest;
@@ -13,4 +14,5 @@ pub mod probe;
 pub mod smc;
 pub mod sysreg;
 pub mod this;
+pub mod timer;
 pub mod vectors;
