@@ -6,9 +6,11 @@ pub mod fdt;
 pub mod its;
 pub mod link;
 pub mod report;
+mod schedule;
 pub mod stage1;
 pub mod stage2;
 pub mod tables;
+mod time;
 pub mod translation;
 
 use crate::plan::Decided;

@@ -6,7 +6,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use super::its;
+use super::{its, schedule};
 use crate::plan::{
     Board, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe,
 };
@@ -64,6 +64,7 @@ fn tokens(plan: &Decided) -> TokenStream {
     let cpus = plan.cpus.iter().map(cpu);
     let vms = plan.vms.iter().map(vm);
     let vpes = plan.vpes.iter().map(vpe);
+    let modes = schedule::modes(plan);
     let its = its::option(plan);
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
     let functions = plan.functions.iter().map(function);
@@ -85,7 +86,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             cpus: &[#(#cpus),*],
             vms: &[#(#vms),*],
             vpes: &[#(#vpes),*],
-            modes: None,
+            modes: #modes,
             its: #its,
             spis: &[#(#spis),*],
             functions: &[#(#functions),*],
@@ -137,13 +138,7 @@ fn board(board: &Board) -> TokenStream {
 fn cpu(cpu: &Cpu) -> TokenStream {
     let (mpidr, redistributor) = (hex(cpu.mpidr), pa(cpu.redistributor));
     let (propbaser, pendbaser) = (hex(cpu.propbaser), hex(cpu.pendbaser));
-    let schedule = match cpu.vpe {
-        None => quote!(plan::Schedule::Unused),
-        Some(vpe) => {
-            let vpe = vpe as u16;
-            quote!(plan::Schedule::Exclusive(plan::VpeIndex::new(#vpe)))
-        }
-    };
+    let schedule = schedule::schedule(&cpu.schedule);
     quote!(plan::Cpu {
         mpidr: #mpidr,
         redistributor: #redistributor,
@@ -190,6 +185,10 @@ fn vm(vm: &Vm) -> TokenStream {
         "reset-board" => quote!(ResetBoard),
         _ => quote!(Halt),
     };
+    let mode_on_fault = option(vm.mode_on_fault, |mode| {
+        let mode = mode as u8;
+        quote!(plan::ModeIndex::new(#mode))
+    });
     quote!(plan::Vm {
         name: #name,
         vmid: plan::VmId::new(#vmid),
@@ -212,7 +211,7 @@ fn vm(vm: &Vm) -> TokenStream {
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
         on_fault: plan::Fault::#on_fault,
-        mode_on_fault: None,
+        mode_on_fault: #mode_on_fault,
     })
 }
 
@@ -241,6 +240,7 @@ fn payloads(plan: &Decided) -> TokenStream {
 
 fn vpe(vpe: &Vpe) -> TokenStream {
     let (vm, number, cpu) = (vpe.vm as u16, vpe.number as u16, vpe.cpu as u16);
+    let slot = Literal::usize_unsuffixed(vpe.slot);
     let tables = option(vpe.tables, |tables| {
         let (prop, pend) = (hex(tables.vpropbaser), hex(tables.vpendbaser));
         let (intid, device, event) = (tables.doorbell, tables.proxy_device, tables.proxy_event);
@@ -254,7 +254,7 @@ fn vpe(vpe: &Vpe) -> TokenStream {
         vm: plan::VmIndex::new(#vm),
         number: #number,
         cpu: plan::CpuIndex::new(#cpu),
-        slot: 0,
+        slot: #slot,
         tables: #tables,
     })
 }

@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 use super::decided::*;
 use super::interrupts::{self, Interrupts};
 use super::memory::{self, Placed};
+use super::modes::{self, Modes};
 use super::pci::{self, Windows};
+use super::schedule::{self, Layout, Schedule};
 use super::tables::{Id, Tables};
 use super::{its, loads};
 use crate::diag::{Report, rules};
@@ -46,6 +48,9 @@ struct Maker<'a> {
     placed: Placed,
     windows: Windows,
     interrupts: Interrupts,
+    /// By mode.
+    layouts: Vec<Layout>,
+    modes: Option<Modes>,
     /// `[channel][end]`.
     channel_ipas: Vec<Vec<u64>>,
 }
@@ -68,8 +73,17 @@ impl<'a> Maker<'a> {
         let placed = memory::place(system, report);
         let (windows, placed) = (windows?, placed?);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
+        let layouts = schedule::layouts(system);
+        let modes = modes::decide(system, &layouts)
+            .map_err(|why| {
+                let impossible = rules::PLAN_IMPOSSIBLE.says(why);
+                report.push(impossible.label(&system.name, "for this system"));
+            })
+            .ok()?;
         Some(Self {
             system,
+            layouts,
+            modes,
             payloads,
             interrupts: interrupts::assign(system),
             placed,
@@ -125,14 +139,15 @@ impl<'a> Maker<'a> {
         let stage1_id = tables.content("EL2's own tables", first.bytes());
         let desc = system.board.gic.its.as_ref();
         let desc = desc.filter(|_| !self.interrupts.events.is_empty());
-        let asked =
-            desc.map(|desc| its::ask(system, desc, &self.interrupts, &mut tables)).transpose();
+        let asked = desc
+            .map(|desc| its::ask(system, desc, &self.interrupts, self.homes(), &mut tables))
+            .transpose();
         let asked = self.layout(asked, report)?;
         let room = (CODE + STACK * system.board.cpus.len() as u64).next_multiple_of(TABLES_ALIGN);
         tables.place(base + room);
-        let made = desc
-            .zip(asked.as_ref())
-            .map(|(desc, asked)| its::make(system, desc, &self.interrupts, asked, &tables));
+        let made = desc.zip(asked.as_ref()).map(|(desc, asked)| {
+            its::make(system, desc, &self.interrupts, asked, &tables, self.modes.as_ref())
+        });
         let its = self.layout(made.transpose(), report)?;
         let stage2 = trees.iter().map(|(id, _)| tables.span(*id)).collect();
         trees.push((stage1_id, first));
@@ -153,6 +168,13 @@ impl<'a> Maker<'a> {
             room,
         })
         .filter(|_| !report.has_errors())
+    }
+
+    /// CPU of each vPE in each mode, as the ITS knows it.
+    fn homes(&self) -> Vec<Vec<usize>> {
+        let modes = 0..self.layouts.len();
+        let homes = |vpe| modes.clone().map(|mode| modes::home(&self.layouts, mode, vpe)).collect();
+        (0..self.interrupts.reachable.len()).map(homes).collect()
     }
 
     fn layout<T>(
@@ -312,6 +334,7 @@ impl<'a> Maker<'a> {
                 model::Fault::Restart => "restart",
                 model::Fault::ResetBoard => "reset-board",
             },
+            mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
             windows: self.windows.of_vm[vm].clone(),
             arguments: owner.arguments.as_ref().map(|text| text.value.clone()),
@@ -368,6 +391,7 @@ impl<'a> Maker<'a> {
             cpus,
             vms,
             vpes,
+            modes: self.modes(own.its.as_ref()),
             its: own.its.map(|made| made.its),
             spis: self.interrupts.spis.clone(),
             functions: self.windows.functions.clone(),
@@ -428,10 +452,10 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// The CPUs, and the one that takes the console's interrupt: the first in use without device interrupts of its own.
+    /// The CPUs, and the one that takes the console's interrupt: of those in use the first that is not cyclic and has
+    /// no device interrupts of its own.
     fn cpus(&self, own: &Own) -> (Vec<Cpu>, usize) {
-        let vpes: Vec<usize> =
-            self.system.vms.iter().flat_map(|vm| &vm.vpes).map(|vpe| vpe.cpu.value).collect();
+        let first = &self.layouts[0];
         let cpus: Vec<Cpu> = self
             .system
             .board
@@ -447,30 +471,42 @@ impl<'a> Maker<'a> {
                     processor: cpu.processor,
                     propbaser: Hex(propbaser),
                     pendbaser: Hex(pendbaser),
-                    vpe: vpes.iter().position(|&of| of == n),
+                    schedule: first.schedules[n].clone(),
                 }
             })
             .collect();
-        let used = |cpu: &Cpu| cpu.vpe.is_some();
-        let quiet = cpus.iter().position(|cpu| used(cpu) && cpu.pendbaser.0 == 0);
-        let console = quiet.or_else(|| cpus.iter().position(used)).unwrap_or(0);
+        let used = cpus.iter().enumerate().filter(|(_, cpu)| cpu.schedule.is_used());
+        let console = used.min_by_key(|(n, cpu)| {
+            let of_modes = self.layouts.iter().map(|layout| &layout.schedules[*n]);
+            let mut cyclic = of_modes.map(|schedule| matches!(schedule, Schedule::Cyclic { .. }));
+            (cyclic.any(|cyclic| cyclic), cpu.pendbaser.0 != 0, *n)
+        });
+        let console = console.map_or(0, |(n, _)| n);
         (cpus, console)
     }
 
     fn vpes(&self, own: &Own) -> Vec<Vpe> {
-        let vms = self.system.vms.iter().enumerate();
-        let all = vms.flat_map(|(vm, owner)| {
-            let vpes = owner.vpes.iter().enumerate();
-            vpes.map(move |(number, vpe)| (vm, number, vpe.cpu.value))
-        });
-        all.enumerate()
-            .map(|(n, (vm, number, cpu))| Vpe {
-                vm,
-                number,
-                cpu,
-                tables: own.its.as_ref().and_then(|its| its.vpes[n]),
-            })
-            .collect()
+        let places = &self.layouts[0].placements;
+        let vpes = self.system.vpes().enumerate();
+        vpes.map(|(n, (vm, number, vpe))| Vpe {
+            vm,
+            number,
+            cpu: vpe.cpu.value,
+            slot: places[n].map_or(0, |place| place.slot),
+            tables: own.its.as_ref().and_then(|its| its.vpes[n]),
+        })
+        .collect()
+    }
+
+    /// With the ITS commands of each switch.
+    fn modes(&self, its: Option<&its::Made>) -> Option<Modes> {
+        let mut modes = self.modes.clone()?;
+        for (from, mode) in modes.modes.iter_mut().enumerate() {
+            for (to, switch) in mode.switches.iter_mut().enumerate() {
+                switch.script = its.map_or(Vec::new(), |its| its.switches[from][to].clone());
+            }
+        }
+        Some(modes)
     }
 
     /// Device trees, and everything else that is copied into VMs.
