@@ -1,0 +1,166 @@
+//! A mode's switch on the software GIC: what comes before, during and after it reaches its vPE once, by its new CPU.
+
+use codegen::plan::{Decided, EventRoute};
+use gicv4::command::Command;
+use gicv4::its::{Its, Table};
+use gicv4::lpi::{ConfigTable, LpiConfig};
+use gicv4::model::{Config, Gic, ItsFrame, ModelQueue};
+use gicv4::queue::Queue;
+use gicv4::redist::Redist;
+use gicv4::vpe::{NonResident, Vacant};
+use gicv4::{DeviceId, EventId, IntId};
+
+const POLLS: u32 = 1000;
+
+struct World<'a> {
+    plan: &'a Decided,
+    gic: Gic,
+    queue: Queue<ItsFrame, ModelQueue>,
+}
+
+impl<'a> World<'a> {
+    /// As boot leaves it.
+    fn new(plan: &'a Decided) -> Self {
+        let its = plan.its.as_ref().unwrap();
+        let gic = Gic::new(Config { cpus: plan.cpus.len() as u16, ..Config::V4_0 });
+        let fill = |base: u64, bytes: &[u8]| {
+            (base..).zip(bytes).for_each(|(address, &byte)| gic.write_byte(address, byte));
+        };
+        fill(its.lpi_config.base.0, &its.lpi_config_start);
+        plan.vms.iter().for_each(|vm| fill(vm.vlpi_config.base.0, &vm.vlpi_config_start));
+        for (number, cpu) in plan.cpus.iter().enumerate() {
+            let redist = Redist::new(gic.redistributor(number as u16));
+            redist.wake(POLLS).unwrap();
+            if cpu.propbaser.0 != 0 {
+                redist.enable_lpis(cpu.propbaser.0, cpu.pendbaser.0, POLLS).unwrap();
+            }
+        }
+        let tables =
+            its.basers.iter().map(|baser| Table { index: baser.index, value: baser.value.0 });
+        let tables: Vec<Table> = tables.collect();
+        Its::new(gic.its()).enable(tables, its.cbaser.0, POLLS).unwrap();
+        let slots = (its.queue.bytes / 32) as u32;
+        let queue = Queue::new(gic.its(), gic.queue(its.queue.base.0, slots), POLLS);
+        let mut world = Self { plan, gic, queue };
+        for line in &its.script {
+            world.run(line.words.map(|word| word.0));
+        }
+        world
+    }
+
+    fn run(&mut self, command: [u64; 4]) {
+        self.queue.run(&[command]).unwrap();
+    }
+
+    fn raise(&self, event: &EventRoute) {
+        self.gic.msi(DeviceId::new(event.device), EventId::new(event.event)).unwrap();
+    }
+
+    /// Every doorbell unmasked: CPU and INTID of those that ring.
+    fn doorbells(&mut self) -> Vec<(usize, u32)> {
+        let its = self.plan.its.as_ref().unwrap();
+        for tables in self.plan.vpes.iter().filter_map(|vpe| vpe.tables) {
+            let mut config =
+                self.gic.config_table(its.lpi_config.base.0, its.lpi_config.bytes as u32);
+            config.store(IntId::new(tables.doorbell), LpiConfig::new(0xa0, true));
+            let device = DeviceId::new(tables.proxy_device);
+            self.run(Command::Inv { device, event: EventId::new(tables.proxy_event) }.encode());
+        }
+        let mut rung = Vec::new();
+        for cpu in 0..self.plan.cpus.len() {
+            while let Some(signal) = self.gic.acknowledge(cpu as u16) {
+                rung.push((cpu, signal.intid.value()));
+            }
+        }
+        rung.sort();
+        rung
+    }
+
+    /// What the vPE finds when it becomes resident on `cpu`.
+    fn visit(&self, vpe: usize, cpu: usize) -> Vec<u32> {
+        let tables = self.plan.vpes[vpe].tables.unwrap();
+        let vacant = Vacant::take(self.gic.redistributor(cpu as u16), POLLS).unwrap();
+        let away = NonResident::new(tables.vpropbaser.0, tables.vpendbaser.0);
+        let resident = away.enter(vacant);
+        let mut found = Vec::new();
+        while let Some(signal) = self.gic.acknowledge_virtual(cpu as u16) {
+            found.push(signal.intid.value());
+        }
+        drop(resident.leave(POLLS).unwrap().finish(POLLS).unwrap());
+        found.sort();
+        found
+    }
+}
+
+/// Where the ITS knows the vPE in a mode.
+fn home(plan: &Decided, mode: usize, vpe: usize) -> usize {
+    let place = plan.modes.as_ref().unwrap().modes[mode].placements[vpe];
+    place.map_or(plan.vpes[vpe].cpu, |place| place.cpu)
+}
+
+/// From mode 0 by `from` to `to`; every second event comes before the last switch, the others after `position` of its
+/// commands, and one event of each kind both times.
+fn switch(plan: &Decided, from: usize, to: usize, position: usize) {
+    let modes = &plan.modes.as_ref().unwrap().modes;
+    let its = plan.its.as_ref().unwrap();
+    let mut world = World::new(plan);
+    for line in &modes[0].switches[from].script {
+        world.run(line.words.map(|word| word.0));
+    }
+    let script = &modes[from].switches[to].script;
+    for event in its.events.iter().step_by(2) {
+        world.raise(event);
+    }
+    for (n, line) in script.iter().enumerate() {
+        if n == position {
+            its.events.iter().skip(1).for_each(|event| world.raise(event));
+        }
+        world.run(line.words.map(|word| word.0));
+    }
+    if position == script.len() {
+        its.events.iter().skip(1).for_each(|event| world.raise(event));
+    }
+    assert_eq!((world.gic.take_errors(), world.gic.take_violations()), (vec![], vec![]));
+    let mut expected: Vec<(usize, u32)> = (0..plan.vpes.len())
+        .filter(|&vpe| its.events.iter().any(|event| event.vpe == vpe))
+        .map(|vpe| (home(plan, to, vpe), plan.vpes[vpe].tables.unwrap().doorbell))
+        .collect();
+    expected.sort();
+    assert_eq!(world.doorbells(), expected, "{from} to {to}, {position}");
+    for vpe in (0..plan.vpes.len()).filter(|&vpe| plan.vpes[vpe].tables.is_some()) {
+        let own = its.events.iter().filter(|event| event.vpe == vpe);
+        let mut all: Vec<u32> = own.map(|event| event.vintid).collect();
+        all.sort();
+        assert_eq!(world.visit(vpe, home(plan, to, vpe)), all, "{from} to {to}, {position}");
+    }
+    assert_eq!((world.gic.take_errors(), world.gic.take_violations()), (vec![], vec![]));
+}
+
+/// Every switch, with events at every position of its script.
+fn all(plan: &Decided) {
+    let modes = &plan.modes.as_ref().unwrap().modes;
+    for (from, mode) in modes.iter().enumerate() {
+        for (to, way) in mode.switches.iter().enumerate().filter(|(to, _)| *to != from) {
+            assert!(way.script.len() <= 4 * way.moves.len());
+            for position in 0..=way.script.len() {
+                switch(plan, from, to, position);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_event_is_lost_and_none_comes_twice() {
+    all(&crate::of(crate::MODES));
+}
+
+#[test]
+fn a_doorbell_that_is_moved_too_early_is_lost() {
+    let mut plan = crate::of(crate::MODES);
+    for mode in &mut plan.modes.as_mut().unwrap().modes {
+        for switch in &mut mode.switches {
+            switch.script.sort_by_key(|line| !line.text.starts_with("MOVI"));
+        }
+    }
+    assert!(std::panic::catch_unwind(|| all(&plan)).is_err());
+}
