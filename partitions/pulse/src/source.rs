@@ -59,13 +59,12 @@ pub fn run(machine: &'static Machine) -> Outcome {
         println!("this VM has no channel");
         return Outcome::Failed(NEVER);
     }
+    timer::init(machine);
+    cpu::enable_interrupts();
     let began = timer::now();
     let mut given = 0;
     while given < count {
-        let until = timer::now() + random.below(gap);
-        while timer::now() < until {
-            cpu::relax();
-        }
+        timer::wait(timer::now() + random.below(gap));
         let pick = random.below(many) as usize;
         let Some(Some(sink)) = sinks.get_mut(pick) else { continue };
         if sink.acknowledged() {
@@ -87,7 +86,7 @@ pub fn run(machine: &'static Machine) -> Outcome {
                 println!("the last ring of channel {pick} was never acknowledged");
                 return Outcome::Failed(NEVER);
             }
-            cpu::relax();
+            timer::sleep(1);
         }
         sink.words[DONE].store(1, Ordering::Release);
         sink.ring();
