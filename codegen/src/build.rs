@@ -35,7 +35,8 @@ pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitE
     let system = crate::load(system).map_err(EmitError::System)?;
     let (plan, files) = decide(&system, payloads).map_err(EmitError::System)?;
     write_all(&plan, out)?;
-    let mut inputs: Vec<PathBuf> = system.sources.iter().map(|source| source.path.clone()).collect();
+    let mut inputs: Vec<PathBuf> =
+        system.sources.iter().map(|source| source.path.clone()).collect();
     inputs.extend(files);
     Ok(Emitted { plan, inputs })
 }

@@ -103,14 +103,17 @@ type Done = Result<ExitCode, Failure>;
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json = matches!(cli.command, Command::Check { json: true, .. } | Command::Plan { json: true, .. });
+    let json =
+        matches!(cli.command, Command::Check { json: true, .. } | Command::Plan { json: true, .. });
     let done = match cli.command {
         Command::Check { system, json } => check(&system, json),
         Command::Plan { system, json } => plan(&system, json),
         Command::Image { system, lint } => image(&system, lint),
         Command::Run(run) => run.run(),
         Command::Bench(bench) => bench.run(),
-        Command::Schema { check } => workspace().and_then(|workspace| schema::write_all(&workspace, check)),
+        Command::Schema { check } => {
+            workspace().and_then(|workspace| schema::write_all(&workspace, check))
+        }
     };
     match done {
         Ok(code) => code,

@@ -30,7 +30,8 @@ impl Bench {
         let workspace = workspace()?;
         if self.systems.is_empty() {
             let names = system::names(&workspace.root.join("configs")).into_iter();
-            self.systems = names.filter(|name| name.starts_with("bench")).map(PathBuf::from).collect();
+            self.systems =
+                names.filter(|name| name.starts_with("bench")).map(PathBuf::from).collect();
         }
         if self.systems.is_empty() {
             return Err(Failure::Use("there is no configs/bench*.toml".into()));

@@ -16,7 +16,7 @@ pub struct Run {
     /// Count instructions: slower, and the same every time
     #[arg(long)]
     icount: bool,
-    /// End the run after so many seconds
+    /// End the run after so many seconds; by default the system's `time_limit`
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Wait for a debugger on port 1234
@@ -38,13 +38,15 @@ impl Run {
         let (workspace, system) = self.system.load()?;
         let machine = Machine::of(&system).ok_or_else(|| {
             let board = &system.board.name.value;
-            Failure::Use(format!("board \"{board}\" has no [qemu]: its images run on hardware only"))
+            Failure::Use(format!(
+                "board \"{board}\" has no [qemu]: its images run on hardware only"
+            ))
         })?;
         let built = workspace.image(&system)?;
         let image = built.directory.join("bulkhead.bin");
         let options = Options {
             icount: self.icount,
-            timeout: self.timeout.map(Duration::from_secs),
+            timeout: self.timeout.map(Duration::from_secs).or(system.time_limit),
             gdb: self.gdb,
             trace: self.trace,
             qemu_args: self.qemu_arg,

@@ -27,11 +27,15 @@ pub fn write_all(workspace: &Workspace, check: bool) -> Done {
             stale.push(name.as_str());
             continue;
         }
-        write(&workspace.root, name, text.as_bytes()).map_err(|error| Failure::Other(error.to_string()))?;
+        write(&workspace.root, name, text.as_bytes())
+            .map_err(|error| Failure::Other(error.to_string()))?;
         println!("{name}");
     }
     match stale.is_empty() {
         true => Ok(ExitCode::SUCCESS),
-        false => Err(Failure::Other(format!("not up to date, `just schema` writes them: {}", stale.join(", ")))),
+        false => Err(Failure::Other(format!(
+            "not up to date, `just schema` writes them: {}",
+            stale.join(", ")
+        ))),
     }
 }

@@ -6,7 +6,8 @@ use crate::image::Workspace;
 
 /// The TOML for `choice`: a path as it is, a name in configs/. The error says what there is.
 pub fn find(workspace: &Workspace, choice: &Path) -> Result<PathBuf, String> {
-    let is_path = choice.extension().is_some_and(|ending| ending == "toml") || choice.components().count() > 1;
+    let is_path = choice.extension().is_some_and(|ending| ending == "toml")
+        || choice.components().count() > 1;
     if is_path {
         return match choice.is_file() {
             true => Ok(choice.to_owned()),

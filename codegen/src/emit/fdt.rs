@@ -24,13 +24,7 @@ type Result<T = ()> = std::result::Result<T, Error>;
 
 /// The blob of VM number `vm`.
 pub fn tree(system: &System, plan: &Decided, vm: usize) -> Result<Vec<u8>> {
-    let mut tree = Tree {
-        fdt: FdtWriter::new()?,
-        system,
-        plan,
-        vm: &plan.vms[vm],
-        number: vm,
-    };
+    let mut tree = Tree { fdt: FdtWriter::new()?, system, plan, vm: &plan.vms[vm], number: vm };
     tree.all()?;
     tree.fdt.finish()
 }
@@ -141,7 +135,8 @@ impl Tree<'_> {
 
     fn gic(&mut self) -> Result {
         let frames = [self.mmio(MmioKind::Distributor), self.mmio(MmioKind::Redistributors)];
-        let reg: Vec<u64> = frames.into_iter().flatten().flat_map(|(base, bytes)| [base, bytes]).collect();
+        let reg: Vec<u64> =
+            frames.into_iter().flatten().flat_map(|(base, bytes)| [base, bytes]).collect();
         let name = format!("interrupt-controller@{:x}", self.plan.board.distributor.0);
         let node = self.fdt.begin_node(&name)?;
         self.fdt.property_string("compatible", "arm,gic-v3")?;
@@ -240,7 +235,8 @@ impl Tree<'_> {
             } else {
                 self.compatible(&[&compatible.value])?;
             }
-            let reg: Vec<u64> = regions.iter().flat_map(|region| [region.start(), region.size.value]).collect();
+            let reg: Vec<u64> =
+                regions.iter().flat_map(|region| [region.start(), region.size.value]).collect();
             self.fdt.property_array_u64("reg", &reg)?;
             let interrupts: Vec<u32> = intids
                 .iter()

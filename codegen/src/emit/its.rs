@@ -18,12 +18,7 @@ pub fn option(plan: &Decided) -> TokenStream {
 }
 
 fn some(its: &Its) -> TokenStream {
-    let Its {
-        device_id_bits,
-        event_id_bits,
-        entry_bytes,
-        ..
-    } = its;
+    let Its { device_id_bits, event_id_bits, entry_bytes, .. } = its;
     let base = pa(its.base);
     let basers = its.basers.iter().map(|baser| {
         let (index, kind, value) = (baser.index, baser.kind, hex(baser.value));

@@ -26,7 +26,11 @@ pub fn fragment(plan: &Decided) -> String {
         ("CPU_COUNT", own.stacks, "CPUs of the board, in use or not"),
         ("TABLES_BASE", own.tables.0, "first byte of tables.bin"),
         ("TABLES_LOADED", own.tables_loaded, "bytes of tables.bin"),
-        ("TABLES_SIZE", own.tables_bytes, "bytes of all tables; boot clears what is not in tables.bin"),
+        (
+            "TABLES_SIZE",
+            own.tables_bytes,
+            "bytes of all tables; boot clears what is not in tables.bin",
+        ),
         ("PAYLOADS_BASE", own.payloads.0, "first byte of the payload copies"),
         ("EL2_TTBR", own.ttbr.0, "root of EL2's own tables"),
         ("EL2_IMAGE_L3", own.image_l3.0, "level-3 table of the 2 MiB from HYP_BASE on"),

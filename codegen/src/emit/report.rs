@@ -29,9 +29,7 @@ struct Table {
 
 impl Table {
     fn new(head: &[&str]) -> Self {
-        Self {
-            rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()],
-        }
+        Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
     }
 
     fn row(&mut self, cells: &[&dyn Display]) {
@@ -60,7 +58,7 @@ impl Table {
 pub fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     for (shift, unit) in units {
-        if bytes > 0 && bytes % (1 << shift) == 0 {
+        if bytes > 0 && bytes.is_multiple_of(1 << shift) {
             return format!("{} {unit}", bytes >> shift);
         }
     }
@@ -95,20 +93,28 @@ impl Report<'_> {
         writeln!(out, "\nPhysical memory")?;
         let mut table = Table::new(&["range", "size", "owner", "what"]);
         for area in &self.plan.memory_map {
-            table.row(&[&range(area.base.0, area.bytes), &size(area.bytes), &area.owner, &area.what]);
+            table.row(&[
+                &range(area.base.0, area.bytes),
+                &size(area.bytes),
+                &area.owner,
+                &area.what,
+            ]);
         }
         table.write(out)
     }
 
     fn cpus(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\nCPUs")?;
-        let mut table = Table::new(&["CPU", "MPIDR", "redistributor", "runs", "doorbell", "residency"]);
+        let mut table =
+            Table::new(&["CPU", "MPIDR", "redistributor", "runs", "doorbell", "residency"]);
         for cpu in &self.plan.cpus {
             let name = cpu.vpe.map_or("nothing".into(), |vpe| self.plan.vpe_name(vpe));
             let tables = cpu.vpe.and_then(|vpe| self.plan.vpes[vpe].tables);
             let doorbell = tables.map_or("-".into(), |tables| format!("LPI {}", tables.doorbell));
             let residency = match tables {
-                Some(tables) => format!("vPE {}, pending table {}", cpu.vpe.unwrap_or(0), tables.pending),
+                Some(tables) => {
+                    format!("vPE {}, pending table {}", cpu.vpe.unwrap_or(0), tables.pending)
+                }
                 None => "never: no vLPI can reach it".into(),
             };
             let residency = if cpu.vpe.is_some() { residency } else { "-".into() };
@@ -139,11 +145,21 @@ impl Report<'_> {
             rows.push((region.base.0, region.bytes, what.into(), how));
         }
         for region in &vm.registers {
-            rows.push((region.base.0, region.bytes, format!("registers of {}", region.name), "direct"));
+            rows.push((
+                region.base.0,
+                region.bytes,
+                format!("registers of {}", region.name),
+                "direct",
+            ));
         }
         for function in self.plan.vm_functions(vm) {
             for bar in &function.bars {
-                rows.push((bar.base.0, bar.bytes, format!("BAR {} of {}", bar.index, function.name), "direct"));
+                rows.push((
+                    bar.base.0,
+                    bar.bytes,
+                    format!("BAR {} of {}", bar.index, function.name),
+                    "direct",
+                ));
             }
         }
         for end in self.plan.vm_channel_ends(vm) {
@@ -157,7 +173,12 @@ impl Report<'_> {
         table.write(out)?;
         let mut table = Table::new(&["loaded", "at", "bytes", "cleared after"]);
         for load in &vm.loads {
-            table.row(&[&load.what, &range(load.ipa.0, load.bytes + load.clear), &load.bytes, &load.clear]);
+            table.row(&[
+                &load.what,
+                &range(load.ipa.0, load.bytes + load.clear),
+                &load.bytes,
+                &load.clear,
+            ]);
         }
         table.write(out)
     }
@@ -167,7 +188,8 @@ impl Report<'_> {
             return writeln!(out, "\nEvents: none, the ITS is not used");
         };
         writeln!(out, "\nEvents: delivered by the GIC, no exit")?;
-        let mut table = Table::new(&["source", "DeviceID", "EventID", "vINTID", "vPE", "while not resident"]);
+        let mut table =
+            Table::new(&["source", "DeviceID", "EventID", "vINTID", "vPE", "while not resident"]);
         let name = |event: &EventRoute| match event.channel {
             true => format!("channel {}", event.source),
             false => event.source.clone(),
@@ -228,14 +250,23 @@ impl Report<'_> {
 
     fn kept(&self, out: &mut String) -> fmt::Result {
         let own = &self.plan.hypervisor;
-        writeln!(out, "\nThe hypervisor's memory: {} kept, {} for payload copies", size(own.kept), size(own.payloads_bytes))?;
+        writeln!(
+            out,
+            "\nThe hypervisor's memory: {} kept, {} for payload copies",
+            size(own.kept),
+            size(own.payloads_bytes)
+        )?;
         let mut table = Table::new(&["range", "size", "what"]);
         let code = format!("code, data, {} stacks of {}", own.stacks, size(own.stack_bytes));
         table.row(&[&range(own.base.0, own.room), &size(own.room), &code]);
         for item in &own.items {
             table.row(&[&range(item.base.0, item.bytes), &size(item.bytes), &item.name]);
         }
-        table.row(&[&range(own.payloads.0, own.payloads_bytes), &size(own.payloads_bytes), &"payload copies"]);
+        table.row(&[
+            &range(own.payloads.0, own.payloads_bytes),
+            &size(own.payloads_bytes),
+            &"payload copies",
+        ]);
         table.write(out)
     }
 }
@@ -246,7 +277,13 @@ mod tests {
 
     #[test]
     fn sizes_as_people_write_them() {
-        for (bytes, text) in [(0, "0 B"), (512, "512 B"), (6 << 10, "6 KiB"), (64 << 20, "64 MiB"), (3 << 30, "3 GiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (512, "512 B"),
+            (6 << 10, "6 KiB"),
+            (64 << 20, "64 MiB"),
+            (3 << 30, "3 GiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }

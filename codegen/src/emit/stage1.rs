@@ -26,21 +26,14 @@ const RAM: u64 = attr(EL2_ATTR_NORMAL) | READ_WRITE | SH_INNER | ACCESSED | XN;
 const REGISTERS: u64 = attr(EL2_ATTR_DEVICE) | READ_WRITE | ACCESSED | XN;
 
 /// Tables that map `ram` and `registers` to themselves; the 2 MiB from `image` on in pages.
-pub fn tables(
-    image: u64,
-    ram: &[Range<u64>],
-    registers: &[Range<u64>],
-) -> Result<Tree, Refused> {
+pub fn tables(image: u64, ram: &[Range<u64>], registers: &[Range<u64>]) -> Result<Tree, Refused> {
     let mut tree = Tree::default();
     for page in (image..image + BLOCK).step_by(4096) {
         tree.map(page, page, 4096, RAM)?;
     }
     let code = image..image + BLOCK;
     for range in blocks(ram) {
-        for part in [
-            range.start..range.end.min(code.start),
-            range.start.max(code.end)..range.end,
-        ] {
+        for part in [range.start..range.end.min(code.start), range.start.max(code.end)..range.end] {
             if part.start < part.end {
                 tree.map(part.start, part.start, part.end - part.start, RAM)?;
             }
@@ -78,7 +71,7 @@ mod tests {
         let tree = tables(
             0x4020_0000,
             &[0x4020_0000..0x4060_0000, 0x4060_0000..0x4080_0000],
-            &[0x0900_0000..0x0900_1000],
+            &[0x0900_0000..0x0900_1000, 0x0801_0000..0x0801_1000],
         )
         .unwrap();
         assert_eq!(tree.walk(0x4020_1000), Some((0x4020_1000, 0x0040_0000_4020_1747)));

@@ -7,9 +7,12 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::its;
-use crate::plan::{Board, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe};
+use crate::plan::{
+    Board, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe,
+};
 
-const HEAD: &str = "// Generated from the system's TOML; `bulkhead plan` shows the same for people.\n\n";
+const HEAD: &str =
+    "// Generated from the system's TOML; `bulkhead plan` shows the same for people.\n\n";
 
 /// The file.
 pub fn file(plan: &Decided) -> String {

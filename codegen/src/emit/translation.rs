@@ -40,9 +40,7 @@ pub struct Tree {
 
 impl Default for Tree {
     fn default() -> Self {
-        Self {
-            pages: vec![[Entry::Empty; ENTRIES]],
-        }
+        Self { pages: vec![[Entry::Empty; ENTRIES]] }
     }
 }
 
@@ -58,7 +56,7 @@ fn index(address: u64, level: u32) -> usize {
 impl Tree {
     /// Maps `bytes` from `from` to `to` with the leaf `attributes` (bits 63:50 and 11:2 of a descriptor).
     pub fn map(&mut self, from: u64, to: u64, bytes: u64, attributes: u64) -> Result<(), Refused> {
-        if (from | to | bytes) % PAGE != 0 {
+        if !(from | to | bytes).is_multiple_of(PAGE) {
             return Err(Refused::Misaligned);
         }
         if from.checked_add(bytes).is_none_or(|end| end > LIMIT) {
@@ -68,8 +66,8 @@ impl Tree {
         while done < bytes {
             let level = (1..=3)
                 .find(|&level| {
-                    (from + done) % span(level) == 0
-                        && (to + done) % span(level) == 0
+                    (from + done).is_multiple_of(span(level))
+                        && (to + done).is_multiple_of(span(level))
                         && bytes - done >= span(level)
                 })
                 .unwrap_or(3);
@@ -152,11 +150,7 @@ impl Tree {
             Entry::Leaf(descriptor) => descriptor,
             Entry::Table(page) => (base + page as u64 * PAGE) | TABLE_OR_PAGE | VALID,
         };
-        self.pages
-            .iter()
-            .flatten()
-            .flat_map(|entry| word(entry).to_le_bytes())
-            .collect()
+        self.pages.iter().flatten().flat_map(|entry| word(entry).to_le_bytes()).collect()
     }
 }
 
@@ -173,16 +167,15 @@ mod tests {
     fn the_largest_block_that_fits() {
         let mut tree = Tree::default();
         let (mib2, gib) = (2 << 20, 1 << 30);
-        tree.map(gib - mib2, 3 * gib - mib2, gib + 2 * mib2 + 4096, 0x400)
-            .unwrap();
+        tree.map(gib - mib2, 3 * gib - mib2, gib + 2 * mib2 + 4096, 0x400).unwrap();
         // Level 1 root, a level-2 page at each side of the gigabyte, one level-3 page for the last 4 KiB.
         assert_eq!(tree.bytes(), 4 * 4096);
         let bytes = tree.encode(0x4020_0000);
         assert_eq!(word(&bytes, 0, 0), 0x4020_1003);
-        assert_eq!(word(&bytes, 0, 1), 3 * gib | 0x401);
+        assert_eq!(word(&bytes, 0, 1), (3 * gib) | 0x401);
         assert_eq!(word(&bytes, 1, 511), (3 * gib - mib2) | 0x401);
         assert_eq!(word(&bytes, 0, 2), 0x4020_2003);
-        assert_eq!(word(&bytes, 2, 0), 4 * gib | 0x401);
+        assert_eq!(word(&bytes, 2, 0), (4 * gib) | 0x401);
         assert_eq!(word(&bytes, 2, 1), 0x4020_3003);
         assert_eq!(word(&bytes, 3, 0), (4 * gib + mib2) | 0x403);
         assert_eq!(word(&bytes, 3, 1), 0);
@@ -191,8 +184,7 @@ mod tests {
     #[test]
     fn a_walk_finds_what_was_mapped() {
         let mut tree = Tree::default();
-        tree.map(0x4000_0000, 0x4800_0000, 0x40_0000, 0x400)
-            .unwrap();
+        tree.map(0x4000_0000, 0x4800_0000, 0x40_0000, 0x400).unwrap();
         tree.map(0x4040_0000, 0x4990_0000, 0x2000, 0x400).unwrap();
         assert_eq!(tree.walk(0x4020_1234).unwrap().0, 0x4820_1234);
         assert_eq!(tree.walk(0x4040_1fff).unwrap().0, 0x4990_1fff);
@@ -207,9 +199,6 @@ mod tests {
         assert_eq!(tree.map(0x800, 0, 4096, 0), Err(Refused::Misaligned));
         assert_eq!(tree.map(LIMIT - 4096, 0, 8192, 0), Err(Refused::TooHigh));
         tree.map(0x20_0000, 0, 0x20_0000, 0).unwrap();
-        assert_eq!(
-            tree.map(0x20_1000, 0, 4096, 0),
-            Err(Refused::Twice(0x20_1000))
-        );
+        assert_eq!(tree.map(0x20_1000, 0, 4096, 0), Err(Refused::Twice(0x20_1000)));
     }
 }

@@ -32,11 +32,16 @@ pub enum BuildError {
     /// The system has errors.
     System(Report),
     /// A file could not be read or written.
-    File { path: PathBuf, error: io::Error },
+    File {
+        path: PathBuf,
+        error: io::Error,
+    },
     /// Cargo could not be started.
     Start(io::Error),
     /// Cargo said why on its standard error.
-    Cargo { what: String },
+    Cargo {
+        what: String,
+    },
     Flat(FlatError),
     /// The directory is not inside this workspace.
     NoWorkspace(PathBuf),
@@ -158,7 +163,8 @@ impl Workspace {
         finish(cargo, &packages.join(", "))?;
         for package in packages {
             let elf = self.bare().join(PARTITION_TARGET).join("release").join(package);
-            let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
+            let bytes =
+                std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
             write(&directory, &format!("{package}.elf"), &bytes)?;
         }
         Ok(directory)
@@ -209,7 +215,12 @@ impl Workspace {
         finish(cargo, "a clean EL2 image")
     }
 
-    fn image_command(&self, verb: &str, system: &System, payloads: &Path) -> Result<Command, BuildError> {
+    fn image_command(
+        &self,
+        verb: &str,
+        system: &System,
+        payloads: &Path,
+    ) -> Result<Command, BuildError> {
         let path = std::path::absolute(&system.path);
         let path = path.map_err(|error| BuildError::File { path: system.path.clone(), error })?;
         let mut cargo = self.cargo(verb);

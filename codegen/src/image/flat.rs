@@ -75,7 +75,11 @@ fn verify(image: &[u8], text_offset: u64) -> Result<(), FlatError> {
         return Err(FlatError::Header { what: "text_offset", header: word(8), link: text_offset });
     }
     if word(16) < image.len() as u64 {
-        return Err(FlatError::Header { what: "image_size", header: word(16), link: image.len() as u64 });
+        return Err(FlatError::Header {
+            what: "image_size",
+            header: word(16),
+            link: image.len() as u64,
+        });
     }
     Ok(())
 }

@@ -58,7 +58,9 @@ impl Payloads {
     /// The same, but a Rust partition that is not built yet is one instruction, so that all else can be judged.
     pub fn read_or_stand_in(system: &System, built: &Path) -> Result<Self, Report> {
         Self::each(system, |vm, files| match &vm.payload.kind {
-            PayloadKind::Rust { package, .. } if !elf_path(built, &package.value).is_file() => Ok(Blob::stand_in()),
+            PayloadKind::Rust { package, .. } if !elf_path(built, &package.value).is_file() => {
+                Ok(Blob::stand_in())
+            }
             _ => blob(vm, built, files),
         })
     }
@@ -67,10 +69,7 @@ impl Payloads {
         system: &System,
         mut read: impl FnMut(&Vm, &mut Vec<PathBuf>) -> Judged<Blob>,
     ) -> Result<Self, Report> {
-        let mut report = Report {
-            sources: system.sources.clone(),
-            diagnostics: Vec::new(),
-        };
+        let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
         let mut files = Vec::new();
         let mut blobs = Vec::new();
         for vm in &system.vms {
@@ -126,12 +125,7 @@ fn blob(vm: &Vm, built: &Path, files: &mut Vec<PathBuf>) -> Judged<Blob> {
         Some(path) => File::read(vm, path.clone(), Format::Raw, files).map(|file| Some(file.bytes)),
         None => Ok(None),
     };
-    Ok(Blob {
-        segments,
-        entry,
-        initrd: extra(&vm.payload.initrd)?,
-        dtb: extra(&vm.payload.dtb)?,
-    })
+    Ok(Blob { segments, entry, initrd: extra(&vm.payload.initrd)?, dtb: extra(&vm.payload.dtb)? })
 }
 
 /// A file that was read for a VM.
@@ -143,7 +137,12 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn read(vm: &'a Vm, path: At<PathBuf>, format: Format, files: &mut Vec<PathBuf>) -> Judged<Self> {
+    fn read(
+        vm: &'a Vm,
+        path: At<PathBuf>,
+        format: Format,
+        files: &mut Vec<PathBuf>,
+    ) -> Judged<Self> {
         files.push(path.value.clone());
         match std::fs::read(&path.value) {
             Ok(bytes) => Ok(Self { vm, path, format, bytes }),
@@ -184,7 +183,8 @@ const OLD_TEXT_OFFSET: u64 = 0x8_0000;
 fn image(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
     let bytes = &file.bytes;
     if bytes.len() < IMAGE_HEADER || &bytes[0x38..0x3c] != b"ARM\x64" {
-        let help = "unpack it if it is compressed, or write `format = \"elf\"` or `format = \"raw\"`";
+        let help =
+            "unpack it if it is compressed, or write `format = \"elf\"` or `format = \"raw\"`";
         return Err(file.refuse("there is no \"ARM\\x64\" at 0x38", help));
     }
     let (text_offset, image_size) = match (word(bytes, 8), word(bytes, 16)) {
@@ -192,28 +192,24 @@ fn image(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
         header => header,
     };
     let at = Place::Offset(offset.unwrap_or(text_offset));
-    let segment = Segment {
-        at,
-        bytes: bytes.clone(),
-        clear: image_size.saturating_sub(bytes.len() as u64),
-    };
+    let segment =
+        Segment { at, bytes: bytes.clone(), clear: image_size.saturating_sub(bytes.len() as u64) };
     Ok((vec![segment], at))
 }
 
 fn raw(file: &File, offset: Option<u64>) -> (Vec<Segment>, Place) {
     let at = Place::Offset(offset.unwrap_or(0));
-    let segment = Segment {
-        at,
-        bytes: file.bytes.clone(),
-        clear: 0,
-    };
+    let segment = Segment { at, bytes: file.bytes.clone(), clear: 0 };
     (vec![segment], at)
 }
 
 fn elf(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
     let data = file.bytes.as_slice();
-    let bad = |why: &str| file.refuse(why, "build it for a 64-bit little-endian Arm without an operating system");
-    let header = elf::FileHeader64::<Endianness>::parse(data).map_err(|error| bad(&error.to_string()))?;
+    let bad = |why: &str| {
+        file.refuse(why, "build it for a 64-bit little-endian Arm without an operating system")
+    };
+    let header =
+        elf::FileHeader64::<Endianness>::parse(data).map_err(|error| bad(&error.to_string()))?;
     let endian = header.endian().map_err(|error| bad(&error.to_string()))?;
     if header.e_machine(endian) != elf::EM_AARCH64 || endian != Endianness::Little {
         return Err(bad("it is for another machine"));
@@ -223,9 +219,7 @@ fn elf(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
         elf::ET_DYN => true,
         _ => return Err(bad("it is not linked")),
     };
-    let headers = header
-        .program_headers(endian, data)
-        .map_err(|error| bad(&error.to_string()))?;
+    let headers = header.program_headers(endian, data).map_err(|error| bad(&error.to_string()))?;
     let loads = headers
         .iter()
         .filter(|segment| segment.p_type(endian) == elf::PT_LOAD && segment.p_memsz(endian) > 0);
@@ -233,9 +227,8 @@ fn elf(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
     let mut start = Place::Ipa(entry);
     let mut segments = Vec::new();
     for segment in loads {
-        let bytes = segment
-            .data(endian, data)
-            .map_err(|()| bad("a segment lies outside the file"))?;
+        let bytes =
+            segment.data(endian, data).map_err(|()| bad("a segment lies outside the file"))?;
         let (linked, memory) = (segment.p_vaddr(endian), segment.p_memsz(endian));
         let place = |address: u64| match movable {
             true => Place::Offset(offset.unwrap_or(0).wrapping_add(address)),

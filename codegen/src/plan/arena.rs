@@ -60,11 +60,7 @@ impl Arena {
 
     /// Bytes of the largest free range.
     pub fn largest(&self) -> u64 {
-        self.free
-            .iter()
-            .map(|free| free.end - free.start)
-            .max()
-            .unwrap_or(0)
+        self.free.iter().map(|free| free.end - free.start).max().unwrap_or(0)
     }
 }
 

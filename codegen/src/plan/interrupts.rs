@@ -119,9 +119,7 @@ fn devices(system: &System) -> BTreeMap<u32, (String, u32)> {
     for event in system.vms.iter().flat_map(|vm| &vm.events) {
         let device = &system.board.devices[event.device.value];
         if let Some(id) = &device.device_id {
-            let entry = out
-                .entry(id.value)
-                .or_insert_with(|| (device.name.value.clone(), 0));
+            let entry = out.entry(id.value).or_insert_with(|| (device.name.value.clone(), 0));
             entry.1 = entry.1.max(event.event.value + 1);
         }
     }

@@ -67,8 +67,7 @@ fn cpus(system: &System) -> Vec<usize> {
 /// VM of each vPE.
 fn vms(system: &System) -> Vec<usize> {
     let vms = system.vms.iter().enumerate();
-    vms.flat_map(|(n, vm)| std::iter::repeat_n(n, vm.vpes.len()))
-        .collect()
+    vms.flat_map(|(n, vm)| std::iter::repeat_n(n, vm.vpes.len())).collect()
 }
 
 /// A flat table with the smallest page that can address it.
@@ -207,23 +206,13 @@ pub fn make(
     let entry_bytes = u64::from(desc.table_entry_size.value);
     let mut basers = Vec::new();
     for (index, (kind, (id, page))) in KINDS.into_iter().zip(&asked.basers).enumerate() {
-        let room = layout::Room {
-            bytes: tables.span(*id).bytes,
-            align: page.bytes(),
-        };
+        let room = layout::Room { bytes: tables.span(*id).bytes, align: page.bytes() };
         let base = tables.address(*id);
         let value = layout::baser(kind, base, room, entry_bytes, *page, false, COHERENT)?;
-        basers.push(Baser {
-            index: index as u8,
-            kind: kind.field() as u8,
-            value: Hex(value),
-        });
+        basers.push(Baser { index: index as u8, kind: kind.field() as u8, value: Hex(value) });
     }
     let queue = tables.span(asked.queue);
-    let room = layout::Room {
-        bytes: queue.bytes,
-        align: 0x1_0000,
-    };
+    let room = layout::Room { bytes: queue.bytes, align: 0x1_0000 };
     let vpes = maker.vpes()?;
     let lpi_config = tables.span(asked.lpi_config);
     // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go unmasks.
@@ -249,12 +238,7 @@ pub fn make(
             })
             .collect(),
     };
-    Ok(Made {
-        its,
-        cpus: maker.cpus()?,
-        vpes,
-        vms: maker.vms(),
-    })
+    Ok(Made { its, cpus: maker.cpus()?, vpes, vms: maker.vms() })
 }
 
 struct Maker<'a> {
@@ -392,9 +376,8 @@ impl Maker<'_> {
             event: EventId::new(event.event),
             vintid: IntId::new(event.vintid),
             vpe: VpeId::new(event.vpe as u16),
-            doorbell: vpes[event.vpe]
-                .as_ref()
-                .map_or(IntId::NONE, |tables| IntId::new(tables.doorbell)),
+            doorbell:
+                vpes[event.vpe].as_ref().map_or(IntId::NONE, |tables| IntId::new(tables.doorbell)),
         }));
         for (vpe, _) in reachable() {
             let vpe = VpeId::new(vpe as u16);
@@ -414,7 +397,9 @@ mod tests {
 
     #[test]
     fn event_bits_hold_every_event() {
-        for (count, bits) in [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (65536, 16), (65537, 17)] {
+        for (count, bits) in
+            [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (65536, 16), (65537, 17)]
+        {
             assert_eq!(event_bits(count), bits, "{count}");
         }
     }

@@ -32,10 +32,7 @@ pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<Span> {
     let bytes = blob.initrd.as_ref()?.len() as u64;
     let first = memory.first()?;
     let end = first.ipa.0 + first.bytes;
-    Some(Span {
-        base: Hex(end.saturating_sub(TREE_ROOM + bytes) / PAGE * PAGE),
-        bytes,
-    })
+    Some(Span { base: Hex(end.saturating_sub(TREE_ROOM + bytes) / PAGE * PAGE), bytes })
 }
 
 /// Places everything that start copies into the VM's memory.
@@ -82,13 +79,17 @@ pub fn place(
     let entry = vm.entry.as_ref().map(|entry| entry.value);
     let entry = entry.unwrap_or_else(|| ipa(memory, blob.entry));
     if !loads.iter().any(|load| (load.ipa.0..load.ipa.0 + load.bytes).contains(&entry)) {
-        let title = format!("\"{}\" begins at {entry:#x}, where its payload has nothing", vm.name.value);
+        let title =
+            format!("\"{}\" begins at {entry:#x}, where its payload has nothing", vm.name.value);
         let diagnostic = rules::IPA_HOLE.says(title);
         let diagnostic = match &vm.entry {
             Some(at) => diagnostic.label(at, "the entry"),
             None => diagnostic.label(&vm.name, "this VM's payload"),
         };
-        report.push(diagnostic.help("write `entry` as the guest's own address (IPA) of its first instruction"));
+        report.push(
+            diagnostic
+                .help("write `entry` as the guest's own address (IPA) of its first instruction"),
+        );
     }
     (report.diagnostics.len() == before).then_some(Loads { loads, entry, tree: tree_at })
 }
@@ -111,12 +112,14 @@ fn outside(vm: &model::Vm, memory: &[Mapping], what: &str, at: u64, bytes: u64) 
     // Begins in the memory and leaves it: too big. Begins elsewhere: nothing is there.
     let begins = translate(memory, at, 1).is_some();
     let rule = if begins { &rules::PAYLOAD_BIG } else { &rules::IPA_HOLE };
-    rule.says(format!("the {what} of \"{name}\" needs {at:#x}..{end:#x}, which is not in its memory"))
-        .label(&vm.memory[0].size, "the VM's memory")
-        .help(format!(
-            "its memory is {}; make it larger, or give the payload another address",
-            ranges.join(", ")
-        ))
+    rule.says(format!(
+        "the {what} of \"{name}\" needs {at:#x}..{end:#x}, which is not in its memory"
+    ))
+    .label(&vm.memory[0].size, "the VM's memory")
+    .help(format!(
+        "its memory is {}; make it larger, or give the payload another address",
+        ranges.join(", ")
+    ))
 }
 
 fn apart(vm: &model::Vm, loads: &[Load], report: &mut Report) {
@@ -128,7 +131,10 @@ fn apart(vm: &model::Vm, loads: &[Load], report: &mut Report) {
                 let (at, name) = (a.start.max(b.start), &vm.name.value);
                 report.push(
                     rules::PAYLOAD_BIG
-                        .says(format!("the {} and the {} of \"{name}\" overlap at {at:#x}", one.what, other.what))
+                        .says(format!(
+                            "the {} and the {} of \"{name}\" overlap at {at:#x}",
+                            one.what, other.what
+                        ))
                         .label(&vm.memory[0].size, "the VM's memory")
                         .help("give the VM more memory, or the payload another `load_offset`"),
                 );

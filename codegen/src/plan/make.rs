@@ -29,10 +29,7 @@ const FRAME: u64 = 64 << 10;
 
 /// Decides everything about a system that `check` has passed.
 pub fn make(system: &System, payloads: &Payloads) -> Result<Decided, Report> {
-    let mut report = Report {
-        sources: system.sources.clone(),
-        diagnostics: Vec::new(),
-    };
+    let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
     match Maker::new(system, payloads, &mut report).and_then(|maker| maker.plan(&mut report)) {
         Some(decided) if !report.has_errors() => Ok(decided),
         _ => {
@@ -107,7 +104,11 @@ impl<'a> Maker<'a> {
                 )),
                 Err(refused) => report.push(
                     rules::PLAN_IMPOSSIBLE
-                        .says(format!("\"{}\" cannot be given what it is to see: {}", name.value, why(refused)))
+                        .says(format!(
+                            "\"{}\" cannot be given what it is to see: {}",
+                            name.value,
+                            why(refused)
+                        ))
                         .label(name, "this VM")
                         .help("give its memory or its channels other guest addresses (`ipa`)"),
                 ),
@@ -124,7 +125,8 @@ impl<'a> Maker<'a> {
         let stage1_id = tables.content("EL2's own tables", first.bytes());
         let desc = system.board.gic.its.as_ref();
         let desc = desc.filter(|_| !self.interrupts.events.is_empty());
-        let asked = desc.map(|desc| its::ask(system, desc, &self.interrupts, &mut tables)).transpose();
+        let asked =
+            desc.map(|desc| its::ask(system, desc, &self.interrupts, &mut tables)).transpose();
         let asked = self.layout(asked, report)?;
         let room = (CODE + STACK * system.board.cpus.len() as u64).next_multiple_of(TABLES_ALIGN);
         tables.place(base + room);
@@ -134,10 +136,8 @@ impl<'a> Maker<'a> {
         let its = self.layout(made.transpose(), report)?;
         let stage2 = trees.iter().map(|(id, _)| tables.span(*id)).collect();
         trees.push((stage1_id, first));
-        let mut contents: Vec<(Id, Vec<u8>)> = trees
-            .iter()
-            .map(|(id, tree)| (*id, tree.encode(tables.address(*id))))
-            .collect();
+        let mut contents: Vec<(Id, Vec<u8>)> =
+            trees.iter().map(|(id, tree)| (*id, tree.encode(tables.address(*id)))).collect();
         if let (Some(asked), Some(made)) = (&asked, &its) {
             contents.push((asked.lpi_config, made.its.lpi_config_start.clone()));
         }
@@ -155,10 +155,12 @@ impl<'a> Maker<'a> {
         .filter(|_| !report.has_errors())
     }
 
-    fn layout<T>(&self, result: Result<T, gicv4::layout::LayoutError>, report: &mut Report) -> Option<T> {
-        result
-            .map_err(|error| report.push(self.impossible(&error.to_string())))
-            .ok()
+    fn layout<T>(
+        &self,
+        result: Result<T, gicv4::layout::LayoutError>,
+        report: &mut Report,
+    ) -> Option<T> {
+        result.map_err(|error| report.push(self.impossible(&error.to_string()))).ok()
     }
 
     fn impossible(&self, why: &str) -> crate::diag::Diagnostic {
@@ -170,9 +172,9 @@ impl<'a> Maker<'a> {
     /// RAM that EL2 reaches: its own, everything that is a VM's, and the last page of each RAM, which boot probes.
     fn el2_ram(&self) -> Vec<Range<u64>> {
         let own = &self.system.hypervisor;
-        let mut out = vec![own.base..own.base + own.size.value];
         let ram = self.system.board.ram.iter().map(|ram| ram.region.end());
-        out.extend(ram.map(|end| end - PAGE..end));
+        let mut out: Vec<Range<u64>> = ram.map(|end| end - PAGE..end).collect();
+        out.push(own.base..own.base + own.size.value);
         let pieces = self.placed.memory.iter().flatten();
         out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
         let channels = self.system.channels.iter().zip(&self.placed.channels);
@@ -186,7 +188,9 @@ impl<'a> Maker<'a> {
         let range = |region: &model::Region| region.start()..region.end();
         let mut out = vec![range(&board.gic.distributor), range(&board.gic.redistributors.region)];
         let stride = board.gic.redistributors.stride.value;
-        out.extend(board.cpus.iter().map(|cpu| cpu.redistributor.value..cpu.redistributor.value + stride));
+        out.extend(
+            board.cpus.iter().map(|cpu| cpu.redistributor.value..cpu.redistributor.value + stride),
+        );
         out.extend(board.gic.its.iter().map(|its| range(&its.region)));
         out.extend(self.console().map(|uart| range(&uart.region)));
         let functions = self.windows.functions.iter();
@@ -216,7 +220,9 @@ impl<'a> Maker<'a> {
             space.map(region.base.0, region.base.0, region.bytes, Access::Device)?;
         }
         let functions = self.windows.functions.iter();
-        for bar in functions.filter(|function| function.vm == vm).flat_map(|function| &function.bars) {
+        for bar in
+            functions.filter(|function| function.vm == vm).flat_map(|function| &function.bars)
+        {
             let bytes = bar.bytes.next_multiple_of(PAGE);
             space.map(bar.base.0, bar.base.0, bytes, Access::Device)?;
         }
@@ -269,10 +275,12 @@ impl<'a> Maker<'a> {
         let mut memory = self.placed.memory[vm].clone();
         memory.sort_by_key(|piece| piece.ipa);
         let before = |count: &dyn Fn(usize) -> usize| (0..vm).map(count).sum::<usize>();
-        let functions = |vm| self.windows.functions.iter().filter(|function| function.vm == vm).count();
+        let functions =
+            |vm| self.windows.functions.iter().filter(|function| function.vm == vm).count();
         let ends = |vm| self.channel_ends().filter(|end| end.vm == vm).count();
         let vlpis = own.its.as_ref().and_then(|its| its.vms[vm].clone());
-        let (config, start, bits) = vlpis.unwrap_or((Span { base: Hex(0), bytes: 0 }, Vec::new(), 14));
+        let (config, start, bits) =
+            vlpis.unwrap_or((Span { base: Hex(0), bytes: 0 }, Vec::new(), 14));
         let console = if owner.console.value { self.console() } else { None };
         Vm {
             name: owner.name.value.clone(),
@@ -421,7 +429,8 @@ impl<'a> Maker<'a> {
 
     /// The CPUs, and the one that takes the console's interrupt: the first in use without device interrupts of its own.
     fn cpus(&self, own: &Own) -> (Vec<Cpu>, usize) {
-        let vpes: Vec<usize> = self.system.vms.iter().flat_map(|vm| &vm.vpes).map(|vpe| vpe.cpu.value).collect();
+        let vpes: Vec<usize> =
+            self.system.vms.iter().flat_map(|vm| &vm.vpes).map(|vpe| vpe.cpu.value).collect();
         let cpus: Vec<Cpu> = self
             .system
             .board
@@ -474,7 +483,8 @@ impl<'a> Maker<'a> {
                     .map_err(|error| report.push(self.impossible(&format!("device tree: {error}"))))
                     .ok()?,
             };
-            let placed = loads::place(&self.system.vms[vm], &self.placed.memory[vm], blob, tree, report);
+            let placed =
+                loads::place(&self.system.vms[vm], &self.placed.memory[vm], blob, tree, report);
             let Some(mut placed) = placed else { continue };
             for load in &mut placed.loads {
                 let known = blobs.iter().position(|data| *data == load.data);
@@ -544,9 +554,15 @@ impl<'a> Maker<'a> {
             }));
         }
         for (channel, &pa) in self.system.channels.iter().zip(&self.placed.channels) {
-            let ends = channel.ends.iter().map(|end| self.system.vms[end.vm.value].name.value.as_str());
+            let ends =
+                channel.ends.iter().map(|end| self.system.vms[end.vm.value].name.value.as_str());
             let owner = ends.collect::<Vec<_>>().join(" + ");
-            out.push(area(pa, channel.size.value, &owner, format!("channel {}", channel.name.value)));
+            out.push(area(
+                pa,
+                channel.size.value,
+                &owner,
+                format!("channel {}", channel.name.value),
+            ));
         }
         out.sort_by_key(|area| area.base);
         out

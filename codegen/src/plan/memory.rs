@@ -3,9 +3,9 @@
 //! What the TOML fixes is taken out of the free RAM first, with the reserved ranges and the hypervisor's region; then the
 //! rest is placed in the order of the TOML. Memory of 2 MiB and more is aligned so that stage 2 needs blocks only.
 
+use super::Arena;
 use super::decided::{Hex, Mapping};
 use super::pci::Windows;
-use super::Arena;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::translation::LIMIT;
 use crate::model::{At, DeviceKind, Memory, System};
@@ -46,11 +46,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Placed> {
                 },
             };
             let ipa = piece.ipa.as_ref().map_or(pa, |ipa| ipa.value);
-            pieces.push(Mapping {
-                ipa: Hex(ipa),
-                pa: Hex(pa),
-                bytes: piece.size.value,
-            });
+            pieces.push(Mapping { ipa: Hex(ipa), pa: Hex(pa), bytes: piece.size.value });
         }
         memory.push(pieces);
     }
@@ -134,9 +130,8 @@ pub fn channel_ipas(
     windows: &Windows,
     report: &mut Report,
 ) -> Option<Vec<Vec<u64>>> {
-    let mut spaces: Vec<Arena> = (0..system.vms.len())
-        .map(|vm| free_ipas(system, placed, windows, vm))
-        .collect();
+    let mut spaces: Vec<Arena> =
+        (0..system.vms.len()).map(|vm| free_ipas(system, placed, windows, vm)).collect();
     let mut out = Vec::new();
     for channel in &system.channels {
         let mut ends = Vec::new();
@@ -149,7 +144,9 @@ pub fn channel_ipas(
                     let (vm, channel) = (&system.vms[end.vm.value].name.value, &channel.name.value);
                     report.push(
                         rules::IPA_RANGE
-                            .says(format!("\"{vm}\" has no room for channel \"{channel}\" below 2^39"))
+                            .says(format!(
+                                "\"{vm}\" has no room for channel \"{channel}\" below 2^39"
+                            ))
                             .label(&end.vm, "this end")
                             .help("write `ipa` for this end"),
                     );
@@ -173,7 +170,9 @@ fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> 
         space.remove(host.ecam.start()..host.ecam.end());
     }
     for device in &system.vms[vm].devices {
-        if let DeviceKind::Platform { regions, .. } = &system.board.devices[device.device.value].kind {
+        if let DeviceKind::Platform { regions, .. } =
+            &system.board.devices[device.device.value].kind
+        {
             for region in regions {
                 space.remove(region.start()..region.end());
             }

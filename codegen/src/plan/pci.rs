@@ -4,8 +4,8 @@
 //! describe a host bridge of its own. BARs lie in the 32-bit window; a wide one may go above 4 GiB when that is full.
 //! A BAR has pages of its own, because a page is the smallest thing that stage 2 can give.
 
-use super::decided::{Bar, Function, Hex, PciWindow};
 use super::Arena;
+use super::decided::{Bar, Function, Hex, PciWindow};
 use crate::diag::{Report, rules};
 use crate::emit::translation::LIMIT;
 use crate::model::{self, Device, DeviceKind, System};
@@ -47,7 +47,10 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
                 let name = &system.board.pcie[host].name;
                 report.push(
                     rules::WINDOW_FULL
-                        .says(format!("the BARs of \"{}\" do not fit into the windows of \"{}\"", owner.name.value, name.value))
+                        .says(format!(
+                            "the BARs of \"{}\" do not fit into the windows of \"{}\"",
+                            owner.name.value, name.value
+                        ))
                         .label(&owner.name, "this VM's devices")
                         .label(name, "this host")
                         .help("make `window32` of the board larger, or give the VM fewer devices"),
@@ -55,8 +58,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
                 continue;
             };
             windows.extend(made);
-            out.functions
-                .extend(functions.into_iter().map(|(function, _)| setup(function)));
+            out.functions.extend(functions.into_iter().map(|(function, _)| setup(function)));
         }
         out.of_vm.push(windows);
     }
@@ -68,17 +70,11 @@ fn free(host: &model::Pcie) -> Free {
         Some(region) => Arena::new(region.start()..region.end().min(LIMIT)),
         None => Arena::default(),
     };
-    Free {
-        low: arena(&host.window32),
-        high: arena(&host.window64),
-    }
+    Free { low: arena(&host.window32), high: arena(&host.window64) }
 }
 
 fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Function> {
-    let DeviceKind::Pci {
-        host, address, id, bars,
-    } = &device.kind
-    else {
+    let DeviceKind::Pci { host, address, id, bars } = &device.kind else {
         return None;
     };
     if host.value != on {
@@ -109,7 +105,11 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Fu
 }
 
 /// Gives every BAR its address; the windows that hold them. None: they do not fit.
-fn window(functions: &mut [(Function, &Device)], host: usize, free: &mut Free) -> Option<Vec<PciWindow>> {
+fn window(
+    functions: &mut [(Function, &Device)],
+    host: usize,
+    free: &mut Free,
+) -> Option<Vec<PciWindow>> {
     let all = |_: &Bar| true;
     if let Some(low) = fill(functions, &mut free.low, all) {
         return Some(low.map(|span| piece(host, false, span)).into_iter().collect());
@@ -122,12 +122,7 @@ fn window(functions: &mut [(Function, &Device)], host: usize, free: &mut Free) -
 }
 
 fn piece(host: usize, wide: bool, (base, bytes): (u64, u64)) -> PciWindow {
-    PciWindow {
-        host,
-        wide,
-        base: Hex(base),
-        bytes,
-    }
+    PciWindow { host, wide, base: Hex(base), bytes }
 }
 
 /// One window for the BARs that `wanted` picks. None: no room. Some(None): there is no such BAR.

@@ -81,10 +81,7 @@ impl Tables {
     }
 
     pub fn span(&self, id: Id) -> Span {
-        Span {
-            base: Hex(self.address(id)),
-            bytes: self.tables[id.0].bytes,
-        }
+        Span { base: Hex(self.address(id)), bytes: self.tables[id.0].bytes }
     }
 
     /// Bytes of all tables and the gaps between them, in whole pages.
@@ -119,10 +116,7 @@ impl Tables {
         for item in self.items().into_iter().filter(|item| item.zero) {
             match out.last_mut() {
                 Some(last) if last.base.0 + last.bytes == item.base.0 => last.bytes += item.bytes,
-                _ => out.push(Span {
-                    base: item.base,
-                    bytes: item.bytes,
-                }),
+                _ => out.push(Span { base: item.base, bytes: item.bytes }),
             }
         }
         out
