@@ -1,7 +1,7 @@
 //! Physical interrupts: what each is, and who gets it.
 //!
-//! `irq_fast` runs on every interrupt taken from a guest, with only caller-saved registers stored; it takes one, and a
-//! second one that is pending comes right after. EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the
+//! `irq_fast` runs on every interrupt taken from a guest, with only caller-saved registers stored, then `irq_rest` if it
+//! was not enough. One interrupt is taken at a time; a second one that is pending comes right after. EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the
 //! guest through its list register, EL2's own are ended here.
 
 use crate::arch::gic;
@@ -33,55 +33,40 @@ pub enum Taken {
 }
 
 /// From the vectors: an interrupt came while the guest ran. The virtual timer, an SPI and a kick that meet nothing
-/// unusual are done here, without a stack; what is left is `irq_other`'s.
-pub extern "C" fn irq_fast() -> Next {
+/// unusual are done here, without a stack; 0 then. Anything else is answered by its INTID plus 1, acknowledged and no
+/// more, for `irq_rest`.
+pub extern "C" fn irq_fast() -> u32 {
     let start = ticks();
     let guest = &this().guest;
     let intid = gic::acknowledge();
     if intid == TIMER {
-        gic::drop_priority(intid);
         vgic::inject_timer(guest, &mut Hardware);
-    } else if is_spi(intid) {
         gic::drop_priority(intid);
-        if !vgic::try_inject_spi(guest, &mut Hardware, intid) {
-            return spi_waits(guest, intid, start);
-        }
-    } else if intid == u32::from(KICK) {
+    } else if is_spi(intid) && vgic::try_inject_spi(guest, &mut Hardware, intid) {
+        gic::drop_priority(intid);
+    } else if intid == u32::from(KICK) && vgic::try_deliver(guest, &mut Hardware) {
         end(intid);
-        if !vgic::try_deliver(guest, &mut Hardware) {
-            return kick_waits(guest, start);
-        }
     } else {
-        return irq_other(guest, intid, start);
+        return intid.wrapping_add(1);
     }
-    leave(guest, start)
+    leave(guest, start);
+    0
+}
+
+/// From the vectors: what `irq_fast` did not do, given its answer.
+pub extern "C" fn irq_rest(intid_plus_one: u32) -> Next {
+    let start = ticks();
+    let guest = &this().guest;
+    let taken = take(guest, intid_plus_one.wrapping_sub(1));
+    leave(guest, start);
+    if taken == Taken::Attention { Next::Full } else { Next::Guest }
 }
 
 /// Counts the interrupt and the time it took.
 #[inline(always)]
-fn leave(guest: &Guest, start: u64) -> Next {
+fn leave(guest: &Guest, start: u64) {
     guest.vpe.counters.count(Counter::ExitInterrupt);
     guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
-    Next::Guest
-}
-
-#[inline(never)]
-fn spi_waits(guest: &Guest, intid: u32, start: u64) -> Next {
-    vgic::inject_spi(guest, &mut Hardware, intid);
-    leave(guest, start)
-}
-
-#[inline(never)]
-fn kick_waits(guest: &Guest, start: u64) -> Next {
-    vgic::deliver(guest, &mut Hardware);
-    leave(guest, start)
-}
-
-#[inline(never)]
-fn irq_other(guest: &Guest, intid: u32, start: u64) -> Next {
-    let taken = take(guest, intid);
-    let next = leave(guest, start);
-    if taken == Taken::Attention { Next::Full } else { next }
 }
 
 /// One of the VM's own devices.
@@ -97,7 +82,7 @@ fn end(intid: u32) {
     gic::deactivate(intid);
 }
 
-/// From the vectors: `irq_fast` asked for everything to be saved.
+/// From the vectors: `irq_rest` asked for everything to be saved.
 pub extern "C" fn irq_slow(frame: &mut Frame) {
     run::settle(this(), frame);
 }

@@ -2,7 +2,7 @@
 //!
 //! Made once, on the CPU itself, from the plan; found through TPIDR_EL2 (arch/this.rs). `residency` is the CPU's own; its lock is never contended.
 
-use crate::arch::mmu::{self, RedistributorFrame};
+use crate::arch::mmu;
 use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use gicv4::RdBase;
@@ -23,7 +23,6 @@ pub struct PerCpu {
     pub guest: Guest,
     /// The vPE's number in the plan.
     pub vpe: VpeIndex,
-    pub redistributor: Redist<RedistributorFrame>,
     /// The redistributor as ITS commands name it.
     pub rd_base: RdBase,
     pub residency: Mutex<Residency>,
@@ -43,7 +42,7 @@ impl PerCpu {
     fn new(cpu: &'static Cpu, guest: Guest, vpe: VpeIndex) -> Self {
         let redistributor = Redist::new(mmu::redistributor(cpu));
         let rd_base = RdBase::processor(redistributor.processor_number());
-        Self { guest, vpe, redistributor, rd_base, residency: Mutex::new(Residency::None) }
+        Self { guest, vpe, rd_base, residency: Mutex::new(Residency::None) }
     }
 }
 
