@@ -11,6 +11,7 @@ mod its;
 mod loads;
 mod make;
 mod memory;
+mod own;
 mod pci;
 mod tables;
 

@@ -77,17 +77,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             ],
             loads: &[
                 plan::Load {
-                    bytes: &PAYLOAD_0.0,
+                    bytes: TABLES.split_at(0x15000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40600000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_1.0,
+                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
                     to: plan::Pa::new(0x40603000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_2.0,
+                    bytes: TABLES.split_at(0x1ed80).1.split_at(1441).0,
                     to: plan::Pa::new(0x407ff000),
                     clear: 0u64,
                 },
@@ -134,17 +134,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             ],
             loads: &[
                 plan::Load {
-                    bytes: &PAYLOAD_3.0,
+                    bytes: TABLES.split_at(0x18000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40800000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_1.0,
+                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
                     to: plan::Pa::new(0x40803000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_4.0,
+                    bytes: TABLES.split_at(0x10800).1.split_at(1956).0,
                     to: plan::Pa::new(0x40bff000),
                     clear: 0u64,
                 },
@@ -172,7 +172,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40235000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40244000), 8192u64),
             vlpi_config_start: &[0xa3, 0xa3],
             vintid_bits: 14u8,
             first_function: 0u16,
@@ -196,17 +196,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             ],
             loads: &[
                 plan::Load {
-                    bytes: &PAYLOAD_5.0,
+                    bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40c00000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_1.0,
+                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
                     to: plan::Pa::new(0x40c03000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_6.0,
+                    bytes: TABLES.split_at(0x1e000).1.split_at(1680).0,
                     to: plan::Pa::new(0x40dff000),
                     clear: 0u64,
                 },
@@ -229,7 +229,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40237000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40246000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             first_function: 1u16,
@@ -253,17 +253,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             ],
             loads: &[
                 plan::Load {
-                    bytes: &PAYLOAD_7.0,
+                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40e00000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_1.0,
+                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
                     to: plan::Pa::new(0x40e03000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: &PAYLOAD_8.0,
+                    bytes: TABLES.split_at(0x1e6c0).1.split_at(1680).0,
                     to: plan::Pa::new(0x40fff000),
                     clear: 0u64,
                 },
@@ -286,7 +286,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40239000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40248000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             first_function: 1u16,
@@ -309,7 +309,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             number: 0u16,
             cpu: plan::CpuIndex::new(1u16),
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4023578d,
+                vpropbaser: 0x4024478d,
                 vpendbaser: 0x40240780,
                 doorbell: plan::Doorbell {
                     intid: 8193u32,
@@ -323,7 +323,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             number: 0u16,
             cpu: plan::CpuIndex::new(2u16),
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4023778d,
+                vpropbaser: 0x4024678d,
                 vpendbaser: 0x40260780,
                 doorbell: plan::Doorbell {
                     intid: 8194u32,
@@ -337,7 +337,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             number: 0u16,
             cpu: plan::CpuIndex::new(3u16),
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4023978d,
+                vpropbaser: 0x4024878d,
                 vpendbaser: 0x40280780,
                 doorbell: plan::Doorbell {
                     intid: 8195u32,
@@ -356,17 +356,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             plan::Baser {
                 index: 0u8,
                 kind: 1u8,
-                value: 0xb90700004023b400,
+                value: 0xb90700004024a400,
             },
             plan::Baser {
                 index: 1u8,
                 kind: 4u8,
-                value: 0xbc0700004023c400,
+                value: 0xbc0700004024b400,
             },
             plan::Baser {
                 index: 2u8,
                 kind: 2u8,
-                value: 0xba0700004023d400,
+                value: 0xba0700004024c400,
             },
         ],
         cbaser: 0xb800000040220400,
@@ -375,12 +375,12 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0x9, 0x0, 0x8000000000010001, 0x0],
             [0x9, 0x0, 0x8000000000020002, 0x0],
             [0x9, 0x0, 0x8000000000030003, 0x0],
-            [0x1a00000008, 0x1, 0x8000000040230800, 0x0],
+            [0x1a00000008, 0x1, 0x800000004023f400, 0x0],
             [0x1a0000000a, 0x200100000001, 0x1, 0x0],
             [0x1a0000000a, 0x200200000002, 0x2, 0x0],
             [0x1a0000000a, 0x200300000003, 0x3, 0x0],
-            [0x1900000008, 0x0, 0x8000000040230900, 0x0],
-            [0x1000000008, 0x0, 0x8000000040230a00, 0x0],
+            [0x1900000008, 0x0, 0x800000004023f500, 0x0],
+            [0x1000000008, 0x0, 0x800000004023f600, 0x0],
             [0x29, 0x100000000, 0x8000000000010000, 0x4024000d],
             [0x29, 0x200000000, 0x8000000000020000, 0x4026000d],
             [0x29, 0x300000000, 0x8000000000030000, 0x4028000d],
@@ -742,9 +742,10 @@ pub static PLAN: plan::Plan = plan::Plan {
     ],
     cleared: &[
         (plan::Pa::new(0x40220000), 4096u64),
-        (plan::Pa::new(0x40230000), 2816u64),
-        (plan::Pa::new(0x40235000), 36864u64),
+        (plan::Pa::new(0x40230000), 2048u64),
+        (plan::Pa::new(0x4023f400), 768u64),
         (plan::Pa::new(0x40240000), 2048u64),
+        (plan::Pa::new(0x40244000), 36864u64),
         (plan::Pa::new(0x40250000), 2048u64),
         (plan::Pa::new(0x40260000), 2048u64),
         (plan::Pa::new(0x40270000), 2048u64),
@@ -755,41 +756,3 @@ pub static PLAN: plan::Plan = plan::Plan {
     console_cpu: plan::CpuIndex::new(0u16),
     when_all_off: plan::PowerOff::PowerOff,
 };
-#[repr(C, align(16))]
-struct Payload<const BYTES: usize>([u8; BYTES]);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_0: Payload<12288usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-0.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_1: Payload<64usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-1.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_2: Payload<1441usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-2.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_3: Payload<12288usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-3.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_4: Payload<1956usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-4.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_5: Payload<12288usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-5.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_6: Payload<1680usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-6.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_7: Payload<12288usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-7.bin")),
-);
-#[unsafe(link_section = ".payload")]
-static PAYLOAD_8: Payload<1680usize> = Payload(
-    *include_bytes!(concat!(env!("OUT_DIR"), "/payload-8.bin")),
-);

@@ -200,7 +200,8 @@ impl Workspace {
         let directory = self.outputs(&plan.system);
         let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
         let own = &plan.hypervisor;
-        let flat = flatten(&bytes, own.base.0 - ram, own.bytes).map_err(BuildError::Flat)?;
+        let flat = flatten(&bytes, own.image.0 - ram, own.base.0 + own.bytes - own.image.0)
+            .map_err(BuildError::Flat)?;
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
         Ok(Built { directory, plan })
