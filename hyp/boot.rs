@@ -4,8 +4,7 @@
 //! others, and then does what every CPU does for itself.
 
 use crate::arch::this;
-use crate::arch::vectors::{Frame, enter_guest, first_frame};
-use crate::arch::{cpu, gic, mmu, smc, sysreg};
+use crate::arch::{cpu, gic, mmu, smc, sysreg, vectors};
 use crate::its::{self, POLLS};
 use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
@@ -109,9 +108,9 @@ fn this_cpu(index: CpuIndex) -> ! {
     {
         run::start(vpe.vm);
     }
-    let frame = first_frame(index);
+    let frame = vectors::first_frame(index);
     run::settle(this, frame);
-    enter(frame)
+    vectors::enter(frame)
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
@@ -126,11 +125,4 @@ fn interrupts(cpu: &Cpu) -> Result<(), Error> {
         redistributor.enable_lpis(cpu.propbaser, cpu.pendbaser, POLLS)?;
     }
     Ok(())
-}
-
-/// Into the guest; its next exception comes back by the vectors.
-fn enter(frame: &Frame) -> ! {
-    // SAFETY: the frame lies at the top of this CPU's stack, `settle` filled it and EL1's registers, and nothing on
-    // the stack below is needed any more.
-    unsafe { enter_guest(frame) }
 }

@@ -4,7 +4,9 @@
 //! that the GIC must be told in `gicv4`, everything else by codegen before the image was built.
 #![no_std]
 #![no_main]
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod arch;
 mod boot;
 mod console;
@@ -12,6 +14,7 @@ mod devices;
 mod irq;
 mod its;
 mod percpu;
+#[allow(unsafe_code)]
 mod plan_data;
 mod platform;
 mod report;

@@ -105,8 +105,7 @@ pub enum Next {
 }
 
 unsafe extern "C" {
-    /// Leaves the current stack, loads all registers from the frame and returns to the guest.
-    pub fn enter_guest(frame: *const Frame) -> !;
+    fn enter_guest(frame: *const Frame) -> !;
 }
 
 /// Where a vPE's count of HVCs lies in its state.
@@ -363,4 +362,12 @@ pub fn first_frame(cpu: CpuIndex) -> &'static mut Frame {
     }
     // SAFETY: as above, initialised.
     unsafe { &mut *frame }
+}
+
+/// Leaves the current stack, loads all registers from the frame and returns to the guest, whose next exception comes back
+/// by the vectors.
+pub fn enter(frame: &'static mut Frame) -> ! {
+    // SAFETY: frames come from `first_frame` alone, so this one lies at the top of this CPU's stack, and what is below
+    // it is given up here for good: no caller returns.
+    unsafe { enter_guest(frame) }
 }
