@@ -20,6 +20,8 @@ use super::report::{Figure, VmLine};
 pub struct Transcript {
     /// Every complete line, without escape sequences and line ends.
     pub lines: Vec<String>,
+    /// What QEMU itself said on its standard error.
+    pub messages: Vec<String>,
     /// `result: pass` (true) or `result: fail`.
     pub result: Option<bool>,
     /// The text of `hardware differs from the plan: ...`, that prefix included.

@@ -258,7 +258,7 @@ impl<'a> Session<'a> {
         if self.echo != Echo::Nowhere {
             eprint!("{text}");
         }
-        self.transcript.lines.extend(text.lines().map(|line| format!("qemu: {line}")));
+        self.transcript.messages.extend(text.lines().map(str::to_owned));
     }
 
     fn end_line(&mut self) {
