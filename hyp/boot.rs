@@ -10,12 +10,12 @@ use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, KICK};
 use crate::residency::Residency;
-use crate::text::Line;
 use crate::{broken, console, irq, run, stop, verify};
 use gicv4::dist::Dist;
 use gicv4::redist::Redist;
 use gicv4::{Error, IntId};
 use plan::{Cpu, CpuIndex, Schedule};
+use vm::text::Text;
 
 /// Priority of every physical interrupt; EL2 masks instead of ranking.
 const PRIORITY: u8 = 0xa0;
@@ -24,10 +24,7 @@ const PSCI_ALREADY_ON: i64 = -4;
 /// The first CPU, MMU and caches on.
 pub extern "C" fn first_cpu(entered: u64) -> ! {
     console::enable();
-    if let Err(difference) = verify::machine() {
-        console::say(difference.line());
-        smc::system_off()
-    }
+    verify::machine().unwrap_or_else(|difference| difference.end());
     clear_tables();
     board().unwrap_or_else(|error| broken(error));
     console::banner(entered);
@@ -40,11 +37,8 @@ pub extern "C" fn first_cpu(entered: u64) -> ! {
 /// Any other CPU, by firmware's CPU_ON.
 pub extern "C" fn other_cpu(index: usize) -> ! {
     let index = CpuIndex::new(index as u16);
-    if let Some(cpu) = PLAN.cpus.get(index.index())
-        && let Err(difference) = verify::this_cpu(cpu)
-    {
-        console::say(difference.line());
-        smc::system_off()
+    if let Some(cpu) = PLAN.cpus.get(index.index()) {
+        verify::this_cpu(cpu).unwrap_or_else(|difference| difference.end());
     }
     this_cpu(index)
 }
@@ -86,8 +80,7 @@ fn start_other_cpus() {
         }
         let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
         if answer != 0 && answer != PSCI_ALREADY_ON {
-            console::say(verify::missing_cpu(cpu, answer).line());
-            smc::system_off()
+            verify::missing_cpu(cpu, answer).end();
         }
     }
 }
@@ -97,7 +90,7 @@ fn this_cpu(index: CpuIndex) -> ! {
     cpu::initialise();
     gic::initialise();
     let Some(cpu) = PLAN.cpus.get(index.index()) else {
-        stop(Line::new().text("stopped: a CPU that the plan does not have"))
+        stop(|out| out.text("a CPU that the plan does not have"))
     };
     interrupts(cpu).unwrap_or_else(|error| broken(error));
     let Some(this) = percpu::make(index) else { irq::serve() };

@@ -133,23 +133,18 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if intid == u32::from(ATTENTION) { Taken::Attention } else { Taken::Done }
 }
 
-/// Sleeps until an interrupt comes, and takes all that are pending. True: the vPE has something to wake up for.
+/// Sleeps until an interrupt comes, and takes one. True: the vPE has something to wake up for.
 pub fn wait(this: &PerCpu) -> bool {
     wfi();
-    let guest = &this.guest;
-    let mut wake = false;
-    loop {
-        let intid = gic::acknowledge();
-        let taken = match guest.vpe.power.state() {
-            power::State::On | power::State::Suspended => take(guest, intid),
-            _ => take_own(Some(this), intid),
-        };
-        match taken {
-            Taken::Nothing => return wake,
-            Taken::ForGuest => wake = true,
-            Taken::Done | Taken::Attention => {}
-        }
-    }
+    let intid = gic::acknowledge();
+    let taken = match this.guest.vpe.power.state() {
+        power::State::On | power::State::Suspended => take(&this.guest, intid),
+        // A device's interrupt stays with the vPE that is off: ended here, a level would come again for ever.
+        _ if is_spi(intid) => take(&this.guest, intid),
+        // SGIs wait in the emulated redistributor until the vPE begins.
+        _ => take_own(Some(this), intid),
+    };
+    taken == Taken::ForGuest
 }
 
 /// For a CPU without a vPE: takes EL2's own interrupts for ever.

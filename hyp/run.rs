@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::health::{self, Action};
+use vm::platform::PhysicalGic;
 use vm::power::{Start, State};
 use vm::{Guest, vgic};
 
@@ -58,11 +59,13 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     if let Err(error) = residency::enter(this) {
         crate::broken(error);
     }
+    // The enable of the timer's interrupt outlived the vPE in the emulated redistributor, but not in the physical one.
+    Hardware.enable_timer(this.vpe, guest.vpe.redistributor.timer_enabled());
     vgic::flush(guest, &mut Hardware);
 }
 
-/// The vPE of a VM that stops: off, and nothing of it is left in this CPU.
-fn retire(this: &PerCpu, guest: &Guest) {
+/// The vPE of a VM that stops: off, and nothing of it is left in this CPU. The last one ends or restarts the VM.
+pub fn retire(this: &PerCpu, guest: &Guest) {
     withdraw(this);
     guest.vpe.power.turn_off();
     collect(guest.config, this.vpe);
@@ -71,6 +74,7 @@ fn retire(this: &PerCpu, guest: &Guest) {
 /// Takes a vPE that went off out of this CPU. Its power state is the caller's: another vPE may have turned it on again.
 pub fn withdraw(this: &PerCpu) {
     guest::stop_timer();
+    Hardware.enable_timer(this.vpe, false);
     give_back();
     gic::reset_virtual();
     if let Err(error) = residency::leave(this) {

@@ -240,6 +240,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         }
         Outcome::VmOff => {
             run::act(guest, guest.vm.health.power_off());
+            run::retire(this, guest);
             return After::Settle;
         }
         Outcome::VmReset => {
