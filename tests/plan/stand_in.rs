@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codegen::build::decide;
 use codegen::diag::Report;
@@ -69,21 +70,31 @@ pub fn directory(test: &str) -> PathBuf {
     directory
 }
 
-/// The plan of a loaded system, with stand-ins for its Rust partitions.
-pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
+/// Stand-ins for a system's Rust partitions, in `directory`.
+pub fn partitions(system: &System, directory: &Path) {
     for vm in &system.vms {
         if let PayloadKind::Rust { package, .. } = &vm.payload.kind {
             let path = directory.join(format!("{}.elf", package.value));
             fs::write(path, partition(&package.value)).unwrap();
         }
     }
+}
+
+/// The plan of a loaded system, with stand-ins for its Rust partitions.
+pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
+    partitions(system, directory);
     decide(system, directory).map(|(plan, _)| plan)
 }
 
-/// The plan of a system in configs/.
-pub fn of(name: &str) -> Decided {
+/// A system in configs/.
+pub fn load(name: &str) -> System {
     let path = tests::root().join("configs").join(name).with_extension("toml");
-    let system = codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)));
-    plan(&system, &directory(&format!("of-{name}")))
-        .unwrap_or_else(|report| panic!("{}", report.render(false)))
+    codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+/// The plan of a system in configs/. Tests run side by side: each call has a directory of its own.
+pub fn of(name: &str) -> Decided {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let directory = directory(&format!("of-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
+    plan(&load(name), &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
 }
