@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 QEMU_MAJOR=10 # the first with everything the tests use: GICv4, the cntfrq CPU property, nested SMMUv3
+UBOOT=/usr/lib/u-boot/qemu_arm64/u-boot.bin # where package u-boot-qemu has it
 RUST=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 list() { sed -n "s/^$1 = \[\(.*\)\]/\1/p" rust-toolchain.toml | tr -d '",'; }
 read -ra COMPONENTS <<<"$(list components)"
@@ -64,6 +65,7 @@ look() {
     missing=()
     have cc || missing+=("cc: a C compiler, for linking host programs")
     have dtc || missing+=("dtc: the device tree compiler")
+    [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that one scenario starts the image with")
     (($(qemu_major) >= QEMU_MAJOR)) || missing+=("qemu-system-aarch64 $QEMU_MAJOR or later")
     if have rustup; then
         local installed part
@@ -168,12 +170,13 @@ look
 printf 'setup: missing: %s\n' "${missing[@]}"
 if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
 
-if lacks cc || lacks dtc || lacks qemu; then
+if lacks cc || lacks dtc || lacks u-boot || lacks qemu; then
     have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
 fi
 packages=()
 lacks cc && packages+=(gcc libc6-dev)
 lacks dtc && packages+=(device-tree-compiler)
+lacks u-boot && packages+=(u-boot-qemu)
 if ((${#packages[@]})); then
     update
     say "installing ${packages[*]}"

@@ -4,18 +4,17 @@
 //! others, and then does what every CPU does for itself.
 
 use crate::arch::this;
-use crate::arch::vectors::{Frame, enter_guest, first_frame};
-use crate::arch::{cpu, gic, mmu, smc, sysreg};
+use crate::arch::{cpu, gic, mmu, smc, sysreg, vectors};
 use crate::its::{self, POLLS};
 use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, KICK};
-use crate::text::Line;
 use crate::{broken, console, irq, run, shared, stop, turns, verify};
 use gicv4::dist::Dist;
 use gicv4::redist::Redist;
 use gicv4::{Error, IntId};
 use plan::{Cpu, CpuIndex, Schedule};
+use vm::text::Text;
 
 /// Priority of every physical interrupt; EL2 masks instead of ranking.
 const PRIORITY: u8 = 0xa0;
@@ -24,10 +23,7 @@ const PSCI_ALREADY_ON: i64 = -4;
 /// The first CPU, MMU and caches on.
 pub extern "C" fn first_cpu(entered: u64) -> ! {
     console::enable();
-    if let Err(difference) = verify::machine() {
-        console::say(difference.line());
-        smc::system_off()
-    }
+    verify::machine().unwrap_or_else(|difference| difference.end());
     clear_tables();
     board().unwrap_or_else(|error| broken(error));
     console::banner(entered);
@@ -40,11 +36,8 @@ pub extern "C" fn first_cpu(entered: u64) -> ! {
 /// Any other CPU, by firmware's CPU_ON.
 pub extern "C" fn other_cpu(index: usize) -> ! {
     let index = CpuIndex::new(index as u16);
-    if let Some(cpu) = PLAN.cpus.get(index.index())
-        && let Err(difference) = verify::this_cpu(cpu)
-    {
-        console::say(difference.line());
-        smc::system_off()
+    if let Some(cpu) = PLAN.cpus.get(index.index()) {
+        verify::this_cpu(cpu).unwrap_or_else(|difference| difference.end());
     }
     this_cpu(index)
 }
@@ -86,8 +79,7 @@ fn start_other_cpus() {
         }
         let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
         if answer != 0 && answer != PSCI_ALREADY_ON {
-            console::say(verify::missing_cpu(cpu, answer).line());
-            smc::system_off()
+            verify::missing_cpu(cpu, answer).end();
         }
     }
 }
@@ -97,14 +89,14 @@ fn this_cpu(index: CpuIndex) -> ! {
     cpu::initialise();
     gic::initialise();
     let Some(cpu) = PLAN.cpus.get(index.index()) else {
-        stop(Line::new().text("stopped: a CPU that the plan does not have"))
+        stop(|out| out.text("a CPU that the plan does not have"))
     };
     interrupts(cpu).unwrap_or_else(|error| broken(error));
     percpu::make_physical(index, cpu).unwrap_or_else(|error| broken(error));
     if let Some(here) = turns::begin(index, cpu.schedule) {
-        let frame = first_frame(index);
+        let frame = vectors::first_frame(index);
         turns::settle(here, frame);
-        enter(frame)
+        vectors::enter(frame)
     }
     let Some(this) = percpu::exclusive(cpu).and_then(percpu::make) else { irq::serve() };
     this::set(this);
@@ -113,9 +105,9 @@ fn this_cpu(index: CpuIndex) -> ! {
     {
         run::start(vpe.vm);
     }
-    let frame = first_frame(index);
+    let frame = vectors::first_frame(index);
     run::settle(this, frame);
-    enter(frame)
+    vectors::enter(frame)
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
@@ -130,11 +122,4 @@ fn interrupts(cpu: &Cpu) -> Result<(), Error> {
         redistributor.enable_lpis(cpu.propbaser, cpu.pendbaser, POLLS)?;
     }
     Ok(())
-}
-
-/// Into the guest; its next exception comes back by the vectors.
-fn enter(frame: &Frame) -> ! {
-    // SAFETY: the frame lies at the top of this CPU's stack, `settle` filled it and EL1's registers, and nothing on
-    // the stack below is needed any more.
-    unsafe { enter_guest(frame) }
 }

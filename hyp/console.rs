@@ -10,7 +10,6 @@ use crate::percpu::{VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention_cpu};
 use crate::report;
-use crate::text::Line;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
@@ -34,6 +33,8 @@ const BUDGET: u32 = 256;
 const ROUNDS: u32 = 4;
 /// Bytes taken from the receive FIFO at once.
 const INPUT: u32 = 32;
+/// Bytes that EL2 sends at most before it goes on with its own lines.
+const PATIENT_BUDGET: u32 = 8192;
 /// Tries for the lock before EL2's last words go to the UART directly.
 const PATIENCE: u32 = 1_000_000;
 
@@ -110,19 +111,34 @@ pub fn interrupt() {
     pump();
 }
 
-/// What EL2 writes itself. Waits for room in the UART.
-pub struct Own<'a>(&'a mut Mux);
+/// Where EL2 writes its own lines. Waits for room in the UART.
+pub enum Own<'a> {
+    Through(&'a mut Mux),
+    /// EL2 failed while the mux was in use: the UART as it is.
+    Directly,
+}
 
 impl Text for Own<'_> {
     fn byte(&mut self, byte: u8) {
-        while !self.0.write(byte) {
-            send_all(self.0);
+        match self {
+            Self::Through(mux) => {
+                while !mux.write(byte) {
+                    send_all(mux);
+                }
+            }
+            Self::Directly => UART.put_patiently(byte),
         }
     }
 }
 
+/// Sends what waits, up to what VMs can print meanwhile.
 fn send_all(mux: &mut Mux) {
+    let mut left = PATIENT_BUDGET;
     let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
+        if left == 0 {
+            return false;
+        }
+        left -= 1;
         UART.put_patiently(byte);
         true
     });
@@ -131,38 +147,29 @@ fn send_all(mux: &mut Mux) {
 
 /// Writes EL2's own lines, all of them, behind what VMs have printed so far.
 pub fn write(lines: impl FnOnce(&mut Own)) {
-    let mut mux = MUX.lock();
-    send_all(&mut mux);
-    lines(&mut Own(&mut mux));
-    send_all(&mut mux);
-}
-
-/// One line of EL2's own. The lock may be this CPU's already when EL2 itself has failed: then the UART is used as it is.
-pub fn say(line: Line) {
     for _ in 0..PATIENCE {
         if let Some(mut mux) = MUX.try_lock() {
             send_all(&mut mux);
-            let mut own = Own(&mut mux);
-            line.as_bytes().iter().for_each(|&byte| own.byte(byte));
-            own.byte(b'\n');
+            lines(&mut Own::Through(&mut mux));
             send_all(&mut mux);
             return;
         }
         pause();
     }
-    line.as_bytes().iter().chain(b"\r\n").for_each(|&byte| UART.put_patiently(byte));
+    lines(&mut Own::Directly);
 }
 
-/// Says what was booted, how long that took, and where the input goes.
+/// Says what was booted, and how long that took so far.
 pub fn banner(entered: u64) {
-    say(Line::new()
-        .text("system ")
-        .text(PLAN.system)
-        .text(" on ")
-        .text(PLAN.board.name)
-        .text(", plan ")
-        .hex(PLAN.digest)
-        .text(", ")
-        .number(ticks().wrapping_sub(entered))
-        .text(" ticks from entry"));
+    write(|out| {
+        out.text("bulkhead: system ");
+        out.text(PLAN.system);
+        out.text(" on ");
+        out.text(PLAN.board.name);
+        out.text(", plan ");
+        out.hex(PLAN.digest);
+        out.text(", ");
+        out.decimal(ticks().wrapping_sub(entered));
+        out.text(" ticks from entry\n");
+    });
 }

@@ -1,7 +1,7 @@
 //! Physical interrupts: what each is, and who gets it.
 //!
-//! `irq_fast` runs on every interrupt taken from a guest, with only caller-saved registers stored; it takes one, and a
-//! second one that is pending comes right after. EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the
+//! `irq_fast` runs on every interrupt taken from a guest, with only caller-saved registers stored, then `irq_rest` if it
+//! was not enough. One interrupt is taken at a time; a second one that is pending comes right after. EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the
 //! guest through its list register, EL2's own are ended here.
 
 use crate::arch::gic;
@@ -33,59 +33,48 @@ pub enum Taken {
 }
 
 /// From the vectors: an interrupt came while the guest ran. The virtual timer, an SPI and a kick that meet nothing
-/// unusual are done here, without a stack; what is left is `irq_other`'s.
-pub extern "C" fn irq_fast() -> Next {
+/// unusual are done here, without a stack; 0 then. Anything else is answered by its INTID plus 1, acknowledged and no
+/// more, for `irq_rest`.
+pub extern "C" fn irq_fast() -> u32 {
     let start = ticks();
     let guest = &this().guest;
     let intid = gic::acknowledge();
     if intid == TIMER {
-        gic::drop_priority(intid);
         vgic::inject_timer(guest, &mut Hardware);
-    } else if is_spi(intid) && !(shared::ANY && this().takes_turns) {
         gic::drop_priority(intid);
-        if !vgic::try_inject_spi(guest, &mut Hardware, intid) {
-            return spi_waits(guest, intid, start);
-        }
-    } else if intid == u32::from(KICK) {
+    } else if is_spi(intid)
+        && !(shared::ANY && this().takes_turns)
+        && vgic::try_inject_spi(guest, &mut Hardware, intid)
+    {
+        gic::drop_priority(intid);
+    } else if intid == u32::from(KICK) && vgic::try_deliver(guest, &mut Hardware) {
         end(intid);
-        if !vgic::try_deliver(guest, &mut Hardware) {
-            return kick_waits(guest, start);
-        }
     } else {
-        return irq_other(guest, intid, start);
+        return intid.wrapping_add(1);
     }
-    leave(guest, start)
+    leave(guest, start);
+    0
+}
+
+/// From the vectors: what `irq_fast` did not do, given its answer.
+pub extern "C" fn irq_rest(intid_plus_one: u32) -> Next {
+    let start = ticks();
+    let guest = &this().guest;
+    let intid = intid_plus_one.wrapping_sub(1);
+    if let Some(decide) = turns::interrupted(intid) {
+        leave(guest, start);
+        return if decide { Next::Full } else { Next::Guest };
+    }
+    let taken = take(guest, intid);
+    leave(guest, start);
+    if taken == Taken::Attention { Next::Full } else { Next::Guest }
 }
 
 /// Counts the interrupt and the time it took.
 #[inline(always)]
-fn leave(guest: &Guest, start: u64) -> Next {
+fn leave(guest: &Guest, start: u64) {
     guest.vpe.counters.count(Counter::ExitInterrupt);
     guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
-    Next::Guest
-}
-
-#[inline(never)]
-fn spi_waits(guest: &Guest, intid: u32, start: u64) -> Next {
-    vgic::inject_spi(guest, &mut Hardware, intid);
-    leave(guest, start)
-}
-
-#[inline(never)]
-fn kick_waits(guest: &Guest, start: u64) -> Next {
-    vgic::deliver(guest, &mut Hardware);
-    leave(guest, start)
-}
-
-#[inline(never)]
-fn irq_other(guest: &Guest, intid: u32, start: u64) -> Next {
-    if let Some(decide) = turns::interrupted(intid) {
-        let next = leave(guest, start);
-        return if decide { Next::Full } else { next };
-    }
-    let taken = take(guest, intid);
-    let next = leave(guest, start);
-    if taken == Taken::Attention { Next::Full } else { next }
 }
 
 /// One of the VM's own devices.
@@ -101,7 +90,7 @@ pub fn end(intid: u32) {
     gic::deactivate(intid);
 }
 
-/// From the vectors: `irq_fast` asked for everything to be saved.
+/// From the vectors: `irq_rest` asked for everything to be saved.
 pub extern "C" fn irq_slow(frame: &mut Frame) {
     run::settle(this(), frame);
 }
@@ -155,23 +144,18 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if intid == u32::from(ATTENTION) { Taken::Attention } else { Taken::Done }
 }
 
-/// Sleeps until an interrupt comes, and takes all that are pending. True: the vPE has something to wake up for.
+/// Sleeps until an interrupt comes, and takes one. True: the vPE has something to wake up for.
 pub fn wait(this: &PerCpu) -> bool {
     wfi();
-    let guest = &this.guest;
-    let mut wake = false;
-    loop {
-        let intid = gic::acknowledge();
-        let taken = match guest.vpe.power.state() {
-            power::State::On | power::State::Suspended => take(guest, intid),
-            _ => take_own(Some(this), intid),
-        };
-        match taken {
-            Taken::Nothing => return wake,
-            Taken::ForGuest => wake = true,
-            Taken::Done | Taken::Attention => {}
-        }
-    }
+    let intid = gic::acknowledge();
+    let taken = match this.guest.vpe.power.state() {
+        power::State::On | power::State::Suspended => take(&this.guest, intid),
+        // A device's interrupt stays with the vPE that is off: ended here, a level would come again for ever.
+        _ if is_spi(intid) => take(&this.guest, intid),
+        // SGIs wait in the emulated redistributor until the vPE begins.
+        _ => take_own(Some(this), intid),
+    };
+    taken == Taken::ForGuest
 }
 
 /// For a CPU without a vPE: takes EL2's own interrupts for ever.

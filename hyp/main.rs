@@ -4,7 +4,9 @@
 //! that the GIC must be told in `gicv4`, everything else by codegen before the image was built.
 #![no_std]
 #![no_main]
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod arch;
 mod boot;
 mod console;
@@ -12,6 +14,7 @@ mod devices;
 mod irq;
 mod its;
 mod percpu;
+#[allow(unsafe_code)]
 mod plan_data;
 mod platform;
 mod report;
@@ -19,59 +22,73 @@ mod residency;
 mod run;
 mod shared;
 mod switch;
-mod text;
 mod trap;
 mod turns;
 mod verify;
 
 use arch::smc;
+use console::Own;
 use gicv4::Error;
-use text::Line;
+use vm::text::Text;
 
-/// EL2 cannot go on on this CPU: one line, and nothing more happens here.
-pub fn stop(line: Line) -> ! {
-    console::say(line);
+/// EL2 cannot go on on this CPU: one line that says why, and nothing more happens here.
+pub fn stop(why: impl FnOnce(&mut Own)) -> ! {
+    console::write(|out| {
+        out.text("bulkhead: stopped: ");
+        why(out);
+        out.text("\n");
+    });
     smc::park()
 }
 
 /// The GIC did not do what it was told.
 pub fn broken(error: Error) -> ! {
-    let line = Line::new().text("stopped: ");
-    stop(match error {
-        Error::Differs { register, field, expected, found } => line
-            .text(register)
-            .text(" ")
-            .text(field)
-            .text(" is ")
-            .hex(found)
-            .text(", not ")
-            .hex(expected),
-        Error::Timeout { register, .. } => {
-            line.text("the GIC took too long, a register reads ").hex(register)
+    stop(|out| match error {
+        Error::Differs { register, field, expected, found } => {
+            out.text(register);
+            out.text(" ");
+            out.text(field);
+            out.text(" is ");
+            out.hex(found);
+            out.text(", not ");
+            out.hex(expected);
         }
-        Error::Stalled { slot } => line.text("the ITS stalled at queue slot ").number(slot.into()),
-        Error::Unsupported { what } => line.text("this GIC cannot do: ").text(what),
+        Error::Timeout { register, .. } => {
+            out.text("the GIC took too long, a register reads ");
+            out.hex(register);
+        }
+        Error::Stalled { slot } => {
+            out.text("the ITS stalled at queue slot ");
+            out.decimal(slot.into());
+        }
+        Error::Unsupported { what } => {
+            out.text("this GIC cannot do: ");
+            out.text(what);
+        }
     })
 }
 
 /// From the vectors: an exception in EL2 itself.
 pub extern "C" fn stopped(esr: u64, elr: u64, far: u64) -> ! {
-    stop(
-        Line::new()
-            .text("stopped: exception in EL2, esr ")
-            .hex(esr)
-            .text(", elr ")
-            .hex(elr)
-            .text(", far ")
-            .hex(far),
-    )
+    stop(|out| {
+        out.text("exception in EL2, esr ");
+        out.hex(esr);
+        out.text(", elr ");
+        out.hex(elr);
+        out.text(", far ");
+        out.hex(far);
+    })
 }
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    let line = Line::new().text("stopped: panic");
-    stop(match info.location() {
-        Some(place) => line.text(" at ").text(place.file()).text(":").number(place.line().into()),
-        None => line,
+    stop(|out| {
+        out.text("panic");
+        if let Some(place) = info.location() {
+            out.text(" at ");
+            out.text(place.file());
+            out.text(":");
+            out.decimal(place.line().into());
+        }
     })
 }

@@ -4,7 +4,7 @@
 //! CPU changes it with the vPE (switch.rs), so that the paths of traps are the same on both. `residency` is used by the
 //! vPE's CPU alone; its lock is never contended.
 
-use crate::arch::mmu::{self, RedistributorFrame};
+use crate::arch::mmu;
 use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use crate::shared::{self, SharedCpu};
@@ -37,7 +37,7 @@ pub struct PerCpu {
 /// A CPU's interrupt hardware.
 pub struct Physical {
     pub index: CpuIndex,
-    pub redistributor: Redist<RedistributorFrame>,
+    pub redistributor: Redist<MmioFrame>,
     /// The redistributor as ITS commands name it.
     pub rd_base: RdBase,
     /// Its VLPI frame while no vPE is resident; its lock is never contended.

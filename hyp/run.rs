@@ -22,6 +22,7 @@ use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::health::{self, Action};
+use vm::platform::PhysicalGic;
 use vm::power::{Start, State};
 use vm::{Guest, vgic};
 
@@ -67,6 +68,8 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     guest::reset(start.entry);
     frame.start(start.context);
     enter(this);
+    // The enable of the timer's interrupt outlived the vPE in the emulated redistributor, but not in the physical one.
+    Hardware.enable_timer(this.vpe, guest.vpe.redistributor.timer_enabled());
     vgic::flush(guest, &mut Hardware);
 }
 
@@ -83,8 +86,8 @@ fn leave(this: &PerCpu) -> bool {
     })
 }
 
-/// The vPE of a VM that stops: off, and nothing of it is left in this CPU.
-fn retire(this: &PerCpu, guest: &Guest) {
+/// The vPE of a VM that stops: off, and nothing of it is left in this CPU. The last one ends or restarts the VM.
+pub fn retire(this: &PerCpu, guest: &Guest) {
     withdraw(this);
     guest.vpe.power.turn_off();
     collect(guest.config, this.vpe);
@@ -96,6 +99,7 @@ pub fn withdraw(this: &PerCpu) {
         return turns::withdraw(here, this);
     }
     guest::stop_timer();
+    Hardware.enable_timer(this.vpe, false);
     give_back();
     gic::reset_virtual();
     let _ = leave(this);

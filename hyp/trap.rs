@@ -63,15 +63,12 @@ pub extern "C" fn abort_fast(esr: u64, frame: &mut Frame) -> Next {
     leave(guest, Counter::ExitMmio, start)
 }
 
-/// From the vectors: a system register, likewise. An SGI that meets nothing unusual is sent here.
+/// From the vectors: a system register, with all registers in the frame. An SGI that meets nothing unusual is sent here.
 pub extern "C" fn register_fast(esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let guest = &this().guest;
     let rt = SysReg::new(esr as u32).rt();
-    if !exit::is_sgi(esr)
-        || rt > LAST_SAVED
-        || !vgic::try_send_sgi(guest, &mut Hardware, *frame.low(rt))
-    {
+    if !exit::is_sgi(esr) || !vgic::try_send_sgi(guest, &mut Hardware, frame.get(rt)) {
         return Next::Full;
     }
     guest::skip();
@@ -251,6 +248,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         }
         Outcome::VmOff => {
             run::act(guest, guest.vm.health.power_off());
+            run::retire(this, guest);
             return After::Settle;
         }
         Outcome::VmReset => {

@@ -11,14 +11,15 @@
 //! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
 //! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
 
-use crate::arch::{cpu, gic, probe, sysreg};
+use crate::arch::{cpu, gic, probe, smc, sysreg};
+use crate::console::{self, Own};
 use crate::plan_data::PLAN;
-use crate::text::Line;
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
 use gicv4::regs::gits::{self, GITS_TYPER};
 use plan::{Cpu, Its, Pa, Schedule};
 use tock_registers::LocalRegisterCopy;
+use vm::text::Text;
 
 /// What the plan relies on.
 #[derive(Clone, Copy)]
@@ -41,24 +42,41 @@ pub struct Difference {
 type Verdict = Result<(), Difference>;
 
 impl Difference {
-    /// The one line that says so.
-    pub fn line(&self) -> Line {
-        let mut line = Line::new().text("hardware differs from the plan: ").text(self.what);
+    /// The one line that says so; then the system is off.
+    pub fn end(&self) -> ! {
+        console::write(|out| self.line(out));
+        smc::system_off()
+    }
+
+    fn line(&self, out: &mut Own) {
+        out.text("bulkhead: hardware differs from the plan: ");
+        out.text(self.what);
         if !self.name.is_empty() {
-            line = line.text(" ").text(self.name);
+            out.text(" ");
+            out.text(self.name);
         }
         if let Some(at) = self.at {
-            line = line.text(" at ").hex(at.value());
+            out.text(" at ");
+            out.hex(at.value());
         }
-        line = match self.rule {
-            Rule::Exactly(value) => line.text(": the plan says ").hex(value),
-            Rule::AtLeast(value) => line.text(": the plan needs ").hex(value).text(" or more"),
-            Rule::There => line.text(": the plan has it"),
+        let (says, value, also) = match self.rule {
+            Rule::Exactly(value) => (": the plan says ", Some(value), ""),
+            Rule::AtLeast(value) => (": the plan needs ", Some(value), " or more"),
+            Rule::There => (": the plan has it", None, ""),
         };
-        match self.found {
-            Some(found) => line.text(", found ").hex(found),
-            None => line.text(", found nothing there"),
+        out.text(says);
+        if let Some(value) = value {
+            out.hex(value);
         }
+        out.text(also);
+        match self.found {
+            Some(found) => {
+                out.text(", found ");
+                out.hex(found);
+            }
+            None => out.text(", found nothing there"),
+        }
+        out.text("\n");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a build script of the EL2 image calls: from a system's TOML to the files that the image includes.
 //!
-//! Written to the output directory: `plan.rs`, `plan.ld`, `tables.bin`, `payload-N.bin`. A file whose content has not
+//! Written to the output directory: `plan.rs`, `plan.ld`, `tables.bin`. A file whose content has not
 //! changed is left alone. Nothing in them depends on where the directory is, on the time, or on the machine.
 
 use std::io;
@@ -71,11 +71,7 @@ pub fn judge(system: &System, payloads: &Path) -> Report {
 pub fn write_all(plan: &Decided, out: &Path) -> Result<(), EmitError> {
     write(out, "plan.rs", emit::tables::file(plan).as_bytes())?;
     write(out, "plan.ld", emit::link::fragment(plan).as_bytes())?;
-    write(out, "tables.bin", &plan.hypervisor.tables_bin)?;
-    for (n, blob) in emit::blobs(plan).into_iter().enumerate() {
-        write(out, &format!("payload-{n}.bin"), blob)?;
-    }
-    Ok(())
+    write(out, "tables.bin", &plan.hypervisor.tables_bin)
 }
 
 /// Writes `bytes` to `name` in `directory`, unless they are there already.

@@ -13,6 +13,7 @@ mod loads;
 mod make;
 mod memory;
 mod modes;
+mod own;
 mod pci;
 mod schedule;
 mod tables;

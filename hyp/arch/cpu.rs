@@ -56,7 +56,27 @@ pub fn initialise() {
     if read!("id_aa64mmfr0_el1") >> 56 & 0xf != 0 {
         initialise_fine_traps();
     }
+    initialise_extensions();
     isb();
+}
+
+/// Registers that only some CPUs have: nothing that a reset or firmware left behind stays.
+fn initialise_extensions() {
+    let debug = read!("id_aa64dfr0_el1");
+    if read!("id_aa64mmfr1_el1") >> 40 & 0xf != 0 {
+        // HCRX_EL2: MSCEn, since a guest's feature registers show FEAT_MOPS.
+        let copies = read!("S3_0_C0_C6_2") >> 16 & 0xf != 0; // ID_AA64ISAR2_EL1.MOPS
+        write!("S3_4_C1_C2_2", u64::from(copies) << 11);
+    }
+    if debug >> 40 & 0xf != 0 {
+        write!("S3_4_C1_C2_1", 0); // TRFCR_EL2: no trace of EL2
+    }
+    if debug >> 32 & 0xf != 0 {
+        write!("S3_4_C9_C9_0", 0); // PMSCR_EL2: no profiling of EL2
+    }
+    if read!("id_aa64pfr0_el1") >> 40 & 0xf != 0 {
+        write!("S3_4_C10_C5_0", 0b11 << 48); // MPAM2_EL2: EL1's and EL0's registers are trapped
+    }
 }
 
 /// FEAT_FGT: no fine-grained trap is on.

@@ -96,12 +96,11 @@ pub const fn sgi_value(affinity: u64, sgi: u8) -> u64 {
         | 1 << (affinity & 0xf)
 }
 
-/// Sends it; what was stored before is seen by the CPU that takes it.
+/// Sends it, on the way out of EL2 at the latest; what was stored before is seen by the CPU that takes it.
 #[inline(always)]
 pub fn send_sgi(value: u64) {
     dsb_ish();
     write!("S3_0_C12_C11_5", value); // ICC_SGI1R_EL1
-    isb();
 }
 
 /// The guest's running state in list register `index`. Registers that do not exist read as 0.

@@ -120,15 +120,18 @@ pub fn raise(esr: u64, far: Option<u64>) {
     write!("elr_el1", read!("elr_el2"));
     write!("spsr_el1", spsr);
     write!("elr_el2", read!("vbar_el1").wrapping_add(offset));
-    // EL1h, DAIF set; NZCV stay; SS and IL clear; PAN set unless SCTLR_EL1.SPAN says otherwise.
+    // EL1h, DAIF set; NZCV and DIT stay; SS, IL, UAO and BTYPE clear; PAN is set unless SCTLR_EL1.SPAN says otherwise;
+    // SSBS is SCTLR_EL1.DSSBS.
+    let sctlr = read!("sctlr_el1");
     let pan = if read!("id_aa64mmfr1_el1") >> 20 & 0xf == 0 {
         0
-    } else if read!("sctlr_el1") >> 23 & 1 == 0 {
+    } else if sctlr >> 23 & 1 == 0 {
         1 << 22
     } else {
         spsr & 1 << 22
     };
-    write!("spsr_el2", spsr & 0xf000_0000 | pan | SPSR);
+    let ssbs = (sctlr >> 44 & 1) << 12;
+    write!("spsr_el2", spsr & 0xf100_0000 | pan | ssbs | SPSR);
 }
 
 /// The exception was taken from EL0.

@@ -55,7 +55,7 @@ first_cpu:
 
     // What the loader left in the caches for memory that is written before they are on must never come back.
     ldr     x9, =__bss_start
-    ldr     x10, =ROOM_END
+    ldr     x10, =__image_end
 1:  dc      ivac, x9
     add     x9, x9, #64
     cmp     x9, x10

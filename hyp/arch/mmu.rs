@@ -86,27 +86,83 @@ pub fn clean(base: Pa, bytes: u64) {
     super::sysreg::dsb_sy();
 }
 
-/// Copies a VM's payload into its memory, clears what follows, and makes both visible to a guest whose MMU is off; and
-/// gives its vLPIs the configuration that they start with.
+/// Copies a VM's payload into its memory, clears what follows, and makes both visible to a guest whose MMU is off.
 pub fn load(vm: &Vm) {
     for load in vm.loads {
+        let bytes = load.bytes.len();
         let to = load.to.value() as *mut u8;
         // SAFETY: the plan checked that the destination is the VM's own memory, which is apart from the image's; the
         // VM does not run. The bytes are plain data.
-        unsafe { ptr::copy_nonoverlapping(load.bytes.as_ptr(), to, load.bytes.len()) };
-        let bytes = load.bytes.len() as u64;
-        let after = to.wrapping_add(load.bytes.len());
+        unsafe { copy(to, load.bytes.as_ptr(), bytes) };
+        // Up to the next line, then by lines, then what is left.
+        let after = to.wrapping_add(bytes);
+        let clear = load.clear as usize;
+        let head = after.align_offset(LINE as usize).min(clear);
+        let lines = clear.wrapping_sub(head) & !(LINE as usize - 1);
+        let tail = clear.wrapping_sub(head).wrapping_sub(lines);
         // SAFETY: as above, for the bytes that the plan wants cleared.
-        unsafe { ptr::write_bytes(after, 0, load.clear as usize) };
-        clean(load.to, bytes.wrapping_add(load.clear));
+        unsafe { ptr::write_bytes(after, 0, head) };
+        clear_and_clean(Pa::new(after.wrapping_add(head) as u64), lines as u64);
+        // SAFETY: as above.
+        unsafe { ptr::write_bytes(after.wrapping_add(head).wrapping_add(lines), 0, tail) };
+        clean(load.to, bytes.wrapping_add(head) as u64);
+        clean(Pa::new(after.wrapping_add(head).wrapping_add(lines) as u64), tail as u64);
     }
-    let (config, start) = (vm.vlpi_config.0, vm.vlpi_config_start);
-    // SAFETY: the plan gives this table to the VM's vLPIs alone and made it at least as long; none of its vPEs is resident.
-    unsafe {
-        ptr::copy_nonoverlapping(start.as_ptr(), config.value() as *mut u8, start.len());
-    }
-    clean(config, start.len() as u64);
     super::sysreg::invalidate_instructions();
+}
+
+/// Copies by lines, and the rest by bytes.
+///
+/// # Safety
+/// As for `ptr::copy_nonoverlapping`.
+unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
+    let lines = bytes & !(LINE as usize - 1);
+    if lines != 0 {
+        // SAFETY: `lines` bytes at both places are the caller's to read and write.
+        unsafe {
+            asm!(
+                "2: ldp {a}, {b}, [{from}], #16",
+                "ldp {c}, {d}, [{from}], #16",
+                "stp {a}, {b}, [{to}], #16",
+                "stp {c}, {d}, [{to}], #16",
+                "ldp {a}, {b}, [{from}], #16",
+                "ldp {c}, {d}, [{from}], #16",
+                "stp {a}, {b}, [{to}], #16",
+                "stp {c}, {d}, [{to}], #16",
+                "cmp {to}, {end}",
+                "b.lo 2b",
+                a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+                from = inout(reg) from => _, to = inout(reg) to => _, end = in(reg) to.wrapping_add(lines),
+                options(nostack)
+            );
+        }
+    }
+    // SAFETY: the caller's, the bytes after the lines.
+    unsafe {
+        ptr::copy_nonoverlapping(
+            from.wrapping_add(lines),
+            to.wrapping_add(lines),
+            bytes.wrapping_sub(lines),
+        );
+    }
+}
+
+/// Zeroes whole lines and writes them back to the point of coherency. Four at a time: guests may want much cleared.
+fn clear_and_clean(base: Pa, bytes: u64) {
+    const FOUR: u64 = 4 * LINE;
+    let mut line = base.value();
+    let end = line.wrapping_add(bytes);
+    while end.wrapping_sub(line) >= FOUR {
+        // SAFETY: as for `clear` and `clean`.
+        unsafe {
+            asm!(
+                ".rept 4", "dc zva, {0}", "dc cvac, {0}", "add {0}, {0}, #64", ".endr",
+                inout(reg) line, options(nostack, preserves_flags)
+            );
+        }
+    }
+    clear(Pa::new(line), end.wrapping_sub(line));
+    clean(Pa::new(line), end.wrapping_sub(line));
 }
 
 /// The virtual LPI configuration of a VM, as the plan has it. While its vPEs are not resident.

@@ -3,9 +3,10 @@
 //! While a guest runs, SP_EL2 points at its trap frame at the top of the CPU's stack, and TPIDR_EL2 at the CPU's own
 //! data. EL2 runs with interrupts masked, so there is one frame for each CPU. Three ways in (DDI 0487 D1.4):
 //!
-//! 1. interrupt: x0-x18 and x30 are saved, `irq_fast` decides; the other registers survive a Rust function by the
-//!    procedure call standard. Only when it asks is the rest saved too and `irq_slow` called.
-//! 2. HVC, data abort, system register: likewise with `hvc_fast`, `abort_fast`, `register_fast`.
+//! 1. interrupt: x0-x18 and x30 are saved, `irq_fast` decides, and `irq_rest` what it left; the other registers survive
+//!    a Rust function by the procedure call standard. Only when these ask is the rest saved too and `irq_slow` called.
+//! 2. HVC and data abort: likewise with `hvc_fast` and `abort_fast`. A system register: with everything saved, but only
+//!    the caller-saved ones restored, `register_fast`.
 //! 3. all else, and what a fast handler did not do: everything is saved and `trap` called; if it changed x19-x29 it
 //!    says so.
 //!
@@ -41,25 +42,35 @@ impl Frame {
         self.slots = other.slots;
     }
 
-    /// Slot of a register, 0..=31.
-    #[inline(always)]
-    const fn slot(register: usize) -> usize {
-        match register & 31 {
-            low @ 0..=LAST_SAVED => low,
-            30 => LAST_SAVED + 1,
-            31 => 31,
-            high => high + 1,
+    /// Slot of each register.
+    const SLOTS: [u8; 32] = {
+        let mut slots = [0; 32];
+        let mut register = 0;
+        while register < 32 {
+            slots[register] = match register {
+                0..=LAST_SAVED | 31 => register,
+                30 => LAST_SAVED + 1,
+                _ => register + 1,
+            } as u8;
+            register += 1;
         }
+        slots
+    };
+
+    #[inline(always)]
+    fn slot(register: usize) -> usize {
+        Self::SLOTS[register & 31] as usize & 31
     }
 
     /// Register 0..=31.
+    #[inline(always)]
     pub fn get(&self, register: usize) -> u64 {
-        self.slots[Self::slot(register) & 31]
+        self.slots[Self::slot(register)]
     }
 
     /// Writes register 0..=31; the zero register stays 0.
     pub fn set(&mut self, register: usize, value: u64) {
-        self.slots[Self::slot(register) & 31] = value;
+        self.slots[Self::slot(register)] = value;
         self.slots[31] = 0;
     }
 
@@ -103,8 +114,7 @@ pub enum Next {
 }
 
 unsafe extern "C" {
-    /// Leaves the current stack, loads all registers from the frame and returns to the guest.
-    pub fn enter_guest(frame: *const Frame) -> !;
+    fn enter_guest(frame: *const Frame) -> !;
 }
 
 /// Where a vPE's count of HVCs lies in its state.
@@ -194,7 +204,7 @@ vectors:
     // Interrupt.
     save_caller_saved
     bl      {irq_fast}
-    cbnz    w0, full_irq
+    cbnz    w0, irq_rest
     return_to_guest
     .balign 128
 
@@ -213,7 +223,7 @@ vectors:
     .balign 128
     save_caller_saved
     bl      {irq_fast}
-    cbnz    w0, full_irq
+    cbnz    w0, irq_rest
     return_to_guest
     .balign 128
     b       own_exception
@@ -240,21 +250,30 @@ not_hvc:
     return_to_guest
 
 not_abort:
+    save_callee_saved
     cmp     w2, #{register}
-    b.ne    full_trap
+    b.ne    all_saved
     bl      {register_fast}
-    cbnz    w0, full_trap_again
+    cbnz    w0, all_saved_again
     return_to_guest
 
 full_trap_again:
     mrs     x0, esr_el2
 full_trap:
     save_callee_saved
+    b       all_saved
+all_saved_again:
+    mrs     x0, esr_el2
+all_saved:
     mov     x1, sp
     bl      {trap}
     cbnz    w0, restore_all
     return_to_guest
 
+irq_rest:
+    bl      {irq_rest}
+    cbnz    w0, full_irq
+    return_to_guest
 full_irq:
     save_callee_saved
     mov     x0, sp
@@ -328,6 +347,7 @@ probe_failed:
     abort_fast = sym crate::trap::abort_fast,
     register_fast = sym crate::trap::register_fast,
     irq_fast = sym crate::irq::irq_fast,
+    irq_rest = sym crate::irq::irq_rest,
     irq_slow = sym crate::irq::irq_slow,
     trap = sym crate::trap::trap,
     error = sym crate::trap::error,
@@ -351,4 +371,12 @@ pub fn first_frame(cpu: CpuIndex) -> &'static mut Frame {
     }
     // SAFETY: as above, initialised.
     unsafe { &mut *frame }
+}
+
+/// Leaves the current stack, loads all registers from the frame and returns to the guest, whose next exception comes back
+/// by the vectors.
+pub fn enter(frame: &'static mut Frame) -> ! {
+    // SAFETY: frames come from `first_frame` alone, so this one lies at the top of this CPU's stack, and what is below
+    // it is given up here for good: no caller returns.
+    unsafe { enter_guest(frame) }
 }

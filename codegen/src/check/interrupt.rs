@@ -1,7 +1,7 @@
 //! Interrupts: every event one vLPI, every vLPI one event, all within the ITS's widths.
 
 use crate::diag::{Report, rules};
-use crate::model::{At, System, UNRESOLVED, Vm};
+use crate::model::{At, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
 
 /// First and last INTID that a vLPI may have: 16 INTID bits.
 const LPI_FIRST: u32 = 8192;
@@ -13,7 +13,19 @@ pub fn check(system: &System, report: &mut Report) {
         vintids(system, vm, n, report);
     }
     events_exist(system, report);
+    virtual_its(system, report);
     translated(system, report);
+}
+
+fn virtual_its(system: &System, report: &mut Report) {
+    for vm in system.vms.iter().filter(|vm| vm.its.value != ItsPolicy::None) {
+        report.push(
+            rules::NO_VIRTUAL_ITS
+                .says(format!("VM `{}` wants a virtual ITS, which there is not yet", vm.name.value))
+                .label(&vm.its, "wanted here")
+                .help("write its = \"none\": the guest gets its vLPIs by the vINTIDs of the plan"),
+        );
+    }
 }
 
 fn events_twice(system: &System, report: &mut Report) {
@@ -118,6 +130,17 @@ fn translated(system: &System, report: &mut Report) {
         }
         return;
     };
+    if let Some(user) =
+        event.or(channel).filter(|_| system.board.gic.version.value != GicVersion::V4_0)
+    {
+        report.push(
+            rules::NO_DIRECT_INJECTION
+                .says(format!("{} on a board whose GIC is not a GICv4.0", user.value))
+                .label(&user, "injected directly by a GICv4.0")
+                .label(&system.board.gic.version, "the board has another")
+                .help("leave this out, or take a board with a GICv4.0"),
+        );
+    }
     let room = 1u64 << its.event_id_bits.value;
     let ends: Vec<_> = system.channels.iter().flat_map(|channel| &channel.ends).collect();
     if let Some(end) = ends.get(room as usize) {

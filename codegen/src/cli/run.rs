@@ -16,7 +16,7 @@ pub struct Run {
     /// Count instructions: slower, and the same every time
     #[arg(long)]
     icount: bool,
-    /// End the run after so many seconds
+    /// End the run after so many seconds; by default the system's `time_limit`
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Wait for a debugger on port 1234
@@ -46,7 +46,7 @@ impl Run {
         let image = built.directory.join("bulkhead.bin");
         let options = Options {
             icount: self.icount,
-            timeout: self.timeout.map(Duration::from_secs),
+            timeout: self.timeout.map(Duration::from_secs).or(system.time_limit),
             gdb: self.gdb,
             trace: self.trace,
             qemu_args: self.qemu_arg,

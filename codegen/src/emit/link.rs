@@ -11,29 +11,34 @@ pub fn fragment(plan: &Decided) -> String {
     let mut text = format!(
         "/* System {}: what the plan decided about the image's addresses. Generated.\n\
          \x20*\n\
-         \x20* From HYP_BASE on: room for code, data and stacks; tables; payload copies. Tables of zeros lie among the\n\
-         \x20* others, because most of them want 64 KiB alignment and leave gaps that the others fill; so the\n\
-         \x20* flat binary holds some zeros, and the memory kept is smallest. */\n",
+         \x20* From HYP_BASE on: room for code, data and stacks; then tables and payload copies among each other. Most tables\n\
+         \x20* of zeros want 64 KiB alignment and leave gaps that the others fill, so the flat binary holds some zeros, and\n\
+         \x20* the memory kept is smallest. The room ends at a multiple of 64 KiB; what that leaves below HYP_BASE holds\n\
+         \x20* tables of zeros, too. */\n",
         plan.system
     );
     let symbols = [
         ("RAM_BASE", ram, "first byte of the board's first RAM"),
-        ("HYP_BASE", own.base.0, "first byte of the image"),
-        ("TEXT_OFFSET", own.base.0 - ram, "what the Image header says"),
-        ("HYP_SIZE", own.bytes, "everything must end below HYP_BASE + HYP_SIZE"),
+        ("HYP_BASE", own.image.0, "first byte of the image"),
+        ("TEXT_OFFSET", own.image.0 - ram, "what the Image header says"),
+        (
+            "HYP_SIZE",
+            own.base.0 + own.bytes - own.image.0,
+            "everything ends below HYP_BASE + HYP_SIZE",
+        ),
         ("HYP_ROOM", own.room, "for text, constants, data, bss and stacks"),
         ("STACK_SIZE", own.stack_bytes, "of each CPU"),
-        ("CPU_COUNT", own.stacks, "CPUs of the board, in use or not"),
+        ("CPU_COUNT", own.stacks, "CPUs from the first to the last in use"),
         ("TABLES_BASE", own.tables.0, "first byte of tables.bin"),
-        ("TABLES_LOADED", own.tables_loaded, "bytes of tables.bin"),
+        ("TABLES_LOADED", own.tables_loaded, "bytes of tables.bin, payload copies included"),
         (
             "TABLES_SIZE",
             own.tables_bytes,
             "bytes of all tables; boot clears what is not in tables.bin",
         ),
-        ("PAYLOADS_BASE", own.payloads.0, "first byte of the payload copies"),
+        ("PAYLOADS_BASE", own.tables.0 + own.tables_bytes, "end of everything"),
         ("EL2_TTBR", own.ttbr.0, "root of EL2's own tables"),
-        ("EL2_IMAGE_L3", own.image_l3.0, "level-3 table of the 2 MiB from HYP_BASE on"),
+        ("EL2_IMAGE_L3", own.image_l3.0, "level-3 table of the 2 MiB that hold HYP_BASE"),
     ];
     for (name, value, what) in symbols {
         // A String takes any text.

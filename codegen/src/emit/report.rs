@@ -275,20 +275,18 @@ impl Report<'_> {
         writeln!(
             out,
             "\nThe hypervisor's memory: {} kept, {} for payload copies",
-            size(own.kept),
-            size(own.payloads_bytes)
+            size(own.kept.next_multiple_of(1024)),
+            size(own.copies.next_multiple_of(1024))
         )?;
         let mut table = Table::new(&["range", "size", "what"]);
         let code = format!("code, data, {} stacks of {}", own.stacks, size(own.stack_bytes));
-        table.row(&[&range(own.base.0, own.room), &size(own.room), &code]);
-        for item in &own.items {
-            table.row(&[&range(item.base.0, item.bytes), &size(item.bytes), &item.name]);
+        let mut rows: Vec<(u64, u64, &str)> =
+            own.items.iter().map(|item| (item.base.0, item.bytes, item.name.as_str())).collect();
+        rows.push((own.image.0, own.room, &code));
+        rows.sort_unstable();
+        for (base, bytes, what) in rows {
+            table.row(&[&range(base, bytes), &size(bytes), &what]);
         }
-        table.row(&[
-            &range(own.payloads.0, own.payloads_bytes),
-            &size(own.payloads_bytes),
-            &"payload copies",
-        ]);
         table.write(out)
     }
 }

@@ -1,10 +1,10 @@
 //! plan.rs: the plan as constants of the `plan` crate's types.
 //!
-//! There is no logic in it. Payload copies are statics of section `.payload`, so that they stay out of the room for code;
-//! the attribute that says so is the only thing in the file that counts as unsafe.
+//! There is no logic in it, and nothing unsafe. It refers to `TABLES`, the bytes of tables.bin, which the file that
+//! includes it declares: payload copies are slices of that.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 
 use super::{its, schedule};
 use crate::plan::{
@@ -62,7 +62,8 @@ fn tokens(plan: &Decided) -> TokenStream {
     let digest = hex(plan.digest);
     let board = board(&plan.board);
     let cpus = plan.cpus.iter().map(cpu);
-    let vms = plan.vms.iter().map(vm);
+    let tables = plan.hypervisor.tables.0;
+    let vms = plan.vms.iter().map(|owner| vm(owner, tables));
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
@@ -72,7 +73,6 @@ fn tokens(plan: &Decided) -> TokenStream {
     let cleared = plan.hypervisor.cleared.iter().map(|&range| span(range));
     let (focus, console_cpu) = (plan.focus as u16, plan.console_cpu as u16);
     let when_all_off = if plan.power_off { quote!(PowerOff) } else { quote!(Stay) };
-    let payloads = payloads(plan);
     let (vm_count, vpe_count, cpu_count) = (plan.vms.len(), plan.vpes.len(), plan.cpus.len());
     quote! {
         pub const VM_COUNT: usize = #vm_count;
@@ -97,8 +97,6 @@ fn tokens(plan: &Decided) -> TokenStream {
             console_cpu: plan::CpuIndex::new(#console_cpu),
             when_all_off: plan::PowerOff::#when_all_off,
         };
-
-        #payloads
     }
 }
 
@@ -148,7 +146,7 @@ fn cpu(cpu: &Cpu) -> TokenStream {
     })
 }
 
-fn vm(vm: &Vm) -> TokenStream {
+fn vm(vm: &Vm, tables: u64) -> TokenStream {
     let Vm { name, vmid, vintid_bits, .. } = vm;
     let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
     let (first_vpe, vpe_count) = (vm.first_vpe as u16, vm.vpe_count as u16);
@@ -157,7 +155,7 @@ fn vm(vm: &Vm) -> TokenStream {
         let (from, to, bytes) = (ipa(piece.ipa), pa(piece.pa), piece.bytes);
         quote!((#from, #to, #bytes))
     });
-    let loads = vm.loads.iter().map(load);
+    let loads = vm.loads.iter().map(|piece| load(piece, tables));
     let mmio = vm.mmio.iter().filter_map(|region| {
         let kind = match region.kind {
             MmioKind::Distributor => quote!(Distributor),
@@ -215,27 +213,10 @@ fn vm(vm: &Vm) -> TokenStream {
     })
 }
 
-fn load(load: &Load) -> TokenStream {
+fn load(load: &Load, tables: u64) -> TokenStream {
     let (to, clear) = (pa(load.to), load.clear);
-    let blob = format_ident!("PAYLOAD_{}", load.blob);
-    quote!(plan::Load { bytes: &#blob.0, to: #to, clear: #clear })
-}
-
-/// One static for each blob, aligned so that copying it goes by doublewords.
-fn payloads(plan: &Decided) -> TokenStream {
-    let blobs = super::blobs(plan).into_iter().enumerate().map(|(n, data)| {
-        let (name, bytes) = (format_ident!("PAYLOAD_{n}"), data.len());
-        let file = format!("/payload-{n}.bin");
-        quote! {
-            #[unsafe(link_section = ".payload")]
-            static #name: Payload<#bytes> = Payload(*include_bytes!(concat!(env!("OUT_DIR"), #file)));
-        }
-    });
-    quote! {
-        #[repr(C, align(16))]
-        struct Payload<const BYTES: usize>([u8; BYTES]);
-        #(#blobs)*
-    }
+    let (at, bytes) = (hex(Hex(load.copy.0 - tables)), Literal::u64_unsuffixed(load.bytes));
+    quote!(plan::Load { bytes: TABLES.split_at(#at).1.split_at(#bytes).0, to: #to, clear: #clear })
 }
 
 fn vpe(vpe: &Vpe) -> TokenStream {

@@ -56,7 +56,7 @@ fn index(address: u64, level: u32) -> usize {
 impl Tree {
     /// Maps `bytes` from `from` to `to` with the leaf `attributes` (bits 63:50 and 11:2 of a descriptor).
     pub fn map(&mut self, from: u64, to: u64, bytes: u64, attributes: u64) -> Result<(), Refused> {
-        if (from | to | bytes) % PAGE != 0 {
+        if !(from | to | bytes).is_multiple_of(PAGE) {
             return Err(Refused::Misaligned);
         }
         if from.checked_add(bytes).is_none_or(|end| end > LIMIT) {
@@ -66,8 +66,8 @@ impl Tree {
         while done < bytes {
             let level = (1..=3)
                 .find(|&level| {
-                    (from + done) % span(level) == 0
-                        && (to + done) % span(level) == 0
+                    (from + done).is_multiple_of(span(level))
+                        && (to + done).is_multiple_of(span(level))
                         && bytes - done >= span(level)
                 })
                 .unwrap_or(3);
@@ -172,10 +172,10 @@ mod tests {
         assert_eq!(tree.bytes(), 4 * 4096);
         let bytes = tree.encode(0x4020_0000);
         assert_eq!(word(&bytes, 0, 0), 0x4020_1003);
-        assert_eq!(word(&bytes, 0, 1), 3 * gib | 0x401);
+        assert_eq!(word(&bytes, 0, 1), (3 * gib) | 0x401);
         assert_eq!(word(&bytes, 1, 511), (3 * gib - mib2) | 0x401);
         assert_eq!(word(&bytes, 0, 2), 0x4020_2003);
-        assert_eq!(word(&bytes, 2, 0), 4 * gib | 0x401);
+        assert_eq!(word(&bytes, 2, 0), (4 * gib) | 0x401);
         assert_eq!(word(&bytes, 2, 1), 0x4020_3003);
         assert_eq!(word(&bytes, 3, 0), (4 * gib + mib2) | 0x403);
         assert_eq!(word(&bytes, 3, 1), 0);

@@ -127,16 +127,37 @@ impl Workspace {
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).arg(verb);
         command.args(["--quiet", "--release", "--target-dir"]).arg(self.bare());
-        // Flags of an outer cargo, such as a coverage run's, are for the host.
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-            command.env_remove(name);
-        }
+        // Flags of an outer cargo, such as a coverage run's, are for the host. These replace them.
+        command.env_remove("CARGO_BUILD_TARGET").env("CARGO_ENCODED_RUSTFLAGS", self.flags());
         command
     }
 
     /// Where a system's built partitions are, as PACKAGE.elf.
     pub fn payloads(&self, system: &System) -> PathBuf {
         self.outputs(&system.name.value).join("payloads")
+    }
+
+    /// Compiler flags by which nothing in an image says where it was built.
+    fn flags(&self) -> OsString {
+        let home = || std::env::home_dir().map(|home| home.join(".cargo"));
+        let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);
+        let places = [
+            (Some(self.root.clone()), "."),
+            (Some(self.target.clone()), "target"),
+            (cargo_home, "cargo"),
+        ];
+        let mut flags = OsString::new();
+        for (place, name) in places {
+            let Some(place) = place else { continue };
+            if !flags.is_empty() {
+                flags.push("\x1f");
+            }
+            flags.push("--remap-path-prefix=");
+            flags.push(place);
+            flags.push("=");
+            flags.push(name);
+        }
+        flags
     }
 
     /// Builds the system's Rust partitions.
@@ -200,7 +221,8 @@ impl Workspace {
         let directory = self.outputs(&plan.system);
         let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
         let own = &plan.hypervisor;
-        let flat = flatten(&bytes, own.base.0 - ram, own.bytes).map_err(BuildError::Flat)?;
+        let flat = flatten(&bytes, own.image.0 - ram, own.base.0 + own.bytes - own.image.0)
+            .map_err(BuildError::Flat)?;
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
         Ok(Built { directory, plan })

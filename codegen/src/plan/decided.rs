@@ -164,8 +164,8 @@ pub struct Load {
     pub bytes: u64,
     /// Bytes cleared after them.
     pub clear: u64,
-    /// Its number: `payload-N.bin`.
-    pub blob: usize,
+    /// Where its pristine copy is.
+    pub copy: Hex,
     #[serde(skip)]
     pub data: Vec<u8>,
 }
@@ -327,29 +327,33 @@ pub struct ChannelEnd {
 /// The hypervisor's own memory.
 #[derive(Clone, Debug, Serialize)]
 pub struct Hypervisor {
+    /// First byte of what the TOML reserves for it.
     pub base: Hex,
     /// Reserved for it by the TOML.
     pub bytes: u64,
+    /// First byte of the image. Tables of zeros may lie below.
+    pub image: Hex,
     /// For text, data, bss and stacks.
     pub room: u64,
     pub stack_bytes: u64,
     pub stacks: u64,
+    /// First byte of tables.bin.
     pub tables: Hex,
-    /// Bytes of tables.bin: everything up to the last table that does not start as zeros.
+    /// Bytes of tables.bin: everything up to the last table or copy that does not start as zeros.
     pub tables_loaded: u64,
-    /// Bytes of all tables with the gaps between them.
+    /// Bytes of all tables and copies from `tables` on, with the gaps between them.
     pub tables_bytes: u64,
-    pub payloads: Hex,
-    pub payloads_bytes: u64,
+    /// Bytes of payload copies.
+    pub copies: u64,
     /// Root of EL2's stage-1 tables.
     pub ttbr: Hex,
     /// Level-3 table of the 2 MiB that hold the code.
     pub image_l3: Hex,
-    /// Every table, by address.
+    /// Every table and payload copy, by address.
     pub items: Vec<Item>,
     /// What boot clears.
     pub cleared: Vec<Span>,
-    /// Room and tables, payload copies not counted.
+    /// All that is used from `base` on, payload copies not counted.
     pub kept: u64,
     #[serde(skip)]
     pub tables_bin: Vec<u8>,
@@ -362,6 +366,8 @@ pub struct Item {
     pub bytes: u64,
     /// It starts as zeros.
     pub zero: bool,
+    /// It is a payload's pristine copy.
+    pub copy: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]

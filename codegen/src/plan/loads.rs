@@ -72,7 +72,7 @@ pub fn place(
                 report.push(outside(vm, memory, what, at, bytes.saturating_add(clear)));
                 return None;
             };
-            Some(Load { what, ipa: Hex(at), to: Hex(to), bytes, clear, blob: 0, data })
+            Some(Load { what, ipa: Hex(at), to: Hex(to), bytes, clear, copy: Hex(0), data })
         })
         .collect();
     apart(vm, &loads, report);

@@ -1,29 +1,21 @@
 //! Making a plan: the order in which things are decided.
 
-use std::ops::Range;
-
 use sha2::{Digest, Sha256};
 
 use super::decided::*;
 use super::interrupts::{self, Interrupts};
+use super::its;
+use super::loads::{self, Loads};
 use super::memory::{self, Placed};
 use super::modes::{self, Modes};
+use super::own::Own;
 use super::pci::{self, Windows};
 use super::schedule::{self, Layout, Schedule};
-use super::tables::{Id, Tables};
-use super::{its, loads};
 use crate::diag::{Report, rules};
-use crate::emit::stage2::{self, Access, Stage2};
-use crate::emit::translation::{Refused, Tree};
-use crate::emit::{fdt, stage1};
+use crate::emit::{fdt, stage2};
 use crate::image::Payloads;
 use crate::model::{self, DeviceKind, System};
 
-/// Bytes of each CPU's stack at EL2.
-const STACK: u64 = 8 << 10;
-/// Text, constants, data and bss: what the room for code holds besides stacks.
-const CODE: u64 = 80 << 10;
-const TABLES_ALIGN: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 /// A redistributor as a guest sees it: no VLPI frames.
 const GUEST_REDISTRIBUTOR: u64 = 128 << 10;
@@ -42,29 +34,17 @@ pub fn make(system: &System, payloads: &Payloads) -> Result<Decided, Report> {
 }
 
 /// What is decided before the hypervisor's tables.
-struct Maker<'a> {
-    system: &'a System,
+pub struct Maker<'a> {
+    pub system: &'a System,
     payloads: &'a Payloads,
-    placed: Placed,
-    windows: Windows,
-    interrupts: Interrupts,
+    pub placed: Placed,
+    pub windows: Windows,
+    pub interrupts: Interrupts,
     /// By mode.
-    layouts: Vec<Layout>,
-    modes: Option<Modes>,
+    pub layouts: Vec<Layout>,
+    pub modes: Option<Modes>,
     /// `[channel][end]`.
     channel_ipas: Vec<Vec<u64>>,
-}
-
-/// The hypervisor's tables with their contents.
-struct Own {
-    tables: Tables,
-    /// Root of each VM's stage-2 tables, and their bytes.
-    stage2: Vec<Span>,
-    ttbr: u64,
-    image_l3: u64,
-    its: Option<its::Made>,
-    room: u64,
-    binary: Vec<u8>,
 }
 
 impl<'a> Maker<'a> {
@@ -93,166 +73,35 @@ impl<'a> Maker<'a> {
     }
 
     fn plan(self, report: &mut Report) -> Option<Decided> {
-        let own = self.own(report)?;
-        let vms = (0..self.system.vms.len()).map(|vm| self.vm(vm, &own)).collect();
-        let mut decided = self.decided(vms, own);
-        self.load(&mut decided, report)?;
+        // Device trees depend on everything but the hypervisor's own addresses, and these on the trees' sizes.
+        let draft = self.decided(self.own(&[], report)?);
+        let loads = self.loads(&draft, report)?;
+        let (copies, places) = self.distinct(&loads);
+        let own = self.own(&copies, report)?;
+        let addresses = own.copies.clone();
+        let mut decided = self.decided(own);
+        let mut places = places.into_iter();
+        for (vm, placed) in decided.vms.iter_mut().zip(loads) {
+            vm.entry = Hex(placed.entry);
+            vm.x0 = Hex(placed.tree);
+            vm.loads = placed.loads;
+            for (load, place) in vm.loads.iter_mut().zip(&mut places) {
+                load.copy = Hex(addresses[place]);
+            }
+        }
         self.fits(&decided, report)?;
         decided.memory_map = self.memory_map(&decided);
         decided.digest = Hex(self.digest());
         Some(decided)
     }
 
-    // The hypervisor's own memory ----------------------------------------------------------------------------------
-
-    fn own(&self, report: &mut Report) -> Option<Own> {
-        let system = self.system;
-        let mut tables = Tables::default();
-        let mut trees: Vec<(Id, Tree)> = Vec::new();
-        for vm in 0..system.vms.len() {
-            let name = &system.vms[vm].name;
-            match self.stage2(vm) {
-                Ok(tree) => trees.push((
-                    tables.content(format!("stage-2 tables of {}", name.value), tree.bytes()),
-                    tree,
-                )),
-                Err(refused) => report.push(
-                    rules::PLAN_IMPOSSIBLE
-                        .says(format!(
-                            "\"{}\" cannot be given what it is to see: {}",
-                            name.value,
-                            why(refused)
-                        ))
-                        .label(name, "this VM")
-                        .help("give its memory or its channels other guest addresses (`ipa`)"),
-                ),
-            }
-        }
-        let base = system.hypervisor.base;
-        let first = match stage1::tables(base, &self.el2_ram(), &self.el2_registers()) {
-            Ok(tree) => tree,
-            Err(refused) => {
-                report.push(self.impossible(&why(refused)));
-                return None;
-            }
-        };
-        let stage1_id = tables.content("EL2's own tables", first.bytes());
-        let desc = system.board.gic.its.as_ref();
-        let desc = desc.filter(|_| !self.interrupts.events.is_empty());
-        let asked = desc
-            .map(|desc| its::ask(system, desc, &self.interrupts, self.homes(), &mut tables))
-            .transpose();
-        let asked = self.layout(asked, report)?;
-        let room = (CODE + STACK * system.board.cpus.len() as u64).next_multiple_of(TABLES_ALIGN);
-        tables.place(base + room);
-        let made = desc.zip(asked.as_ref()).map(|(desc, asked)| {
-            its::make(system, desc, &self.interrupts, asked, &tables, self.modes.as_ref())
-        });
-        let its = self.layout(made.transpose(), report)?;
-        let stage2 = trees.iter().map(|(id, _)| tables.span(*id)).collect();
-        trees.push((stage1_id, first));
-        let mut contents: Vec<(Id, Vec<u8>)> =
-            trees.iter().map(|(id, tree)| (*id, tree.encode(tables.address(*id)))).collect();
-        if let (Some(asked), Some(made)) = (&asked, &its) {
-            contents.push((asked.lpi_config, made.its.lpi_config_start.clone()));
-        }
-        let ttbr = tables.address(stage1_id);
-        let offset = trees.last().and_then(|(_, tree)| tree.level3(base));
-        Some(Own {
-            binary: tables.binary(&contents),
-            tables,
-            stage2,
-            ttbr,
-            image_l3: ttbr + offset.unwrap_or(0),
-            its,
-            room,
-        })
-        .filter(|_| !report.has_errors())
-    }
-
-    /// CPU of each vPE in each mode, as the ITS knows it.
-    fn homes(&self) -> Vec<Vec<usize>> {
-        let modes = 0..self.layouts.len();
-        let homes = |vpe| modes.clone().map(|mode| modes::home(&self.layouts, mode, vpe)).collect();
-        (0..self.interrupts.reachable.len()).map(homes).collect()
-    }
-
-    fn layout<T>(
-        &self,
-        result: Result<T, gicv4::layout::LayoutError>,
-        report: &mut Report,
-    ) -> Option<T> {
-        result.map_err(|error| report.push(self.impossible(&error.to_string()))).ok()
-    }
-
-    fn impossible(&self, why: &str) -> crate::diag::Diagnostic {
-        rules::PLAN_IMPOSSIBLE
-            .says(format!("a table of the plan cannot be made: {why}"))
-            .label(&self.system.name, "for this system")
-    }
-
-    /// RAM that EL2 reaches: its own, everything that is a VM's, and the last page of each RAM, which boot probes.
-    fn el2_ram(&self) -> Vec<Range<u64>> {
-        let own = &self.system.hypervisor;
-        let ram = self.system.board.ram.iter().map(|ram| ram.region.end());
-        let mut out: Vec<Range<u64>> = ram.map(|end| end - PAGE..end).collect();
-        out.push(own.base..own.base + own.size.value);
-        let pieces = self.placed.memory.iter().flatten();
-        out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
-        let channels = self.system.channels.iter().zip(&self.placed.channels);
-        out.extend(channels.map(|(channel, &pa)| pa..pa + channel.size.value));
-        out
-    }
-
-    /// Registers that EL2 reaches.
-    fn el2_registers(&self) -> Vec<Range<u64>> {
-        let board = &self.system.board;
-        let range = |region: &model::Region| region.start()..region.end();
-        let mut out = vec![range(&board.gic.distributor), range(&board.gic.redistributors.region)];
-        let stride = board.gic.redistributors.stride.value;
-        out.extend(
-            board.cpus.iter().map(|cpu| cpu.redistributor.value..cpu.redistributor.value + stride),
-        );
-        out.extend(board.gic.its.iter().map(|its| range(&its.region)));
-        out.extend(self.console().map(|uart| range(&uart.region)));
-        let functions = self.windows.functions.iter();
-        out.extend(functions.map(|function| function.config.0..function.config.0 + PAGE));
-        out
-    }
-
-    fn console(&self) -> Option<&model::Uart> {
+    pub fn console(&self) -> Option<&model::Uart> {
         let board = &self.system.board;
         board.console.as_ref().map(|uart| &board.uarts[uart.value])
     }
 
-    /// What a VM reaches without the hypervisor.
-    fn stage2(&self, vm: usize) -> Result<Tree, Refused> {
-        let mut space = Stage2::default();
-        for piece in &self.placed.memory[vm] {
-            space.map(piece.ipa.0, piece.pa.0, piece.bytes, Access::Ram)?;
-        }
-        for end in self.channel_ends().filter(|end| end.vm == vm) {
-            let access = match end.writable {
-                true => Access::SharedReadWrite,
-                false => Access::SharedReadOnly,
-            };
-            space.map(end.ipa.0, end.pa.0, end.bytes, access)?;
-        }
-        for region in self.registers(vm) {
-            space.map(region.base.0, region.base.0, region.bytes, Access::Device)?;
-        }
-        let functions = self.windows.functions.iter();
-        for bar in
-            functions.filter(|function| function.vm == vm).flat_map(|function| &function.bars)
-        {
-            let bytes = bar.bytes.next_multiple_of(PAGE);
-            space.map(bar.base.0, bar.base.0, bytes, Access::Device)?;
-        }
-        Ok(space.tree)
-    }
-
     /// Registers of a VM's platform devices, in whole pages.
-    fn registers(&self, vm: usize) -> Vec<NamedSpan> {
+    pub fn registers(&self, vm: usize) -> Vec<NamedSpan> {
         let mut out = Vec::new();
         for used in &self.system.vms[vm].devices {
             let device = &self.system.board.devices[used.device.value];
@@ -267,7 +116,7 @@ impl<'a> Maker<'a> {
         out
     }
 
-    fn channel_ends(&self) -> impl Iterator<Item = ChannelEnd> + '_ {
+    pub fn channel_ends(&self) -> impl Iterator<Item = ChannelEnd> + '_ {
         self.system.channels.iter().enumerate().flat_map(move |(n, channel)| {
             channel.ends.iter().enumerate().map(move |(side, end)| {
                 let rings = &self.interrupts.rings[n];
@@ -375,24 +224,27 @@ impl<'a> Maker<'a> {
 
     // The whole ----------------------------------------------------------------------------------------------------
 
-    fn decided(&self, vms: Vec<Vm>, own: Own) -> Decided {
+    fn decided(&self, own: Own) -> Decided {
         let system = self.system;
-        let base = system.hypervisor.base;
+        let vms = (0..system.vms.len()).map(|vm| self.vm(vm, &own)).collect();
         let mut ends: Vec<ChannelEnd> = self.channel_ends().collect();
         ends.sort_by_key(|end| (end.vm, end.channel, end.role));
         let (cpus, console_cpu) = self.cpus(&own);
         let vpes = self.vpes(&own);
-        let tables_bytes = own.tables.bytes();
+        let board = self.board(own.its.is_some());
+        let its = own.its.as_ref().map(|made| made.its.clone());
+        let modes = self.modes(own.its.as_ref());
+        let region = &system.hypervisor;
         Decided {
             system: system.name.value.clone(),
             description: system.description.clone(),
             digest: Hex(0),
-            board: self.board(own.its.is_some()),
+            board,
             cpus,
             vms,
             vpes,
-            modes: self.modes(own.its.as_ref()),
-            its: own.its.map(|made| made.its),
+            modes,
+            its,
             spis: self.interrupts.spis.clone(),
             functions: self.windows.functions.clone(),
             channel_ends: ends,
@@ -400,24 +252,7 @@ impl<'a> Maker<'a> {
             focus: system.focus.as_ref().map_or(0, |vm| vm.value),
             console_cpu,
             power_off: system.when_all_off == model::PowerOff::PowerOff,
-            hypervisor: Hypervisor {
-                base: Hex(base),
-                bytes: system.hypervisor.size.value,
-                room: own.room,
-                stack_bytes: STACK,
-                stacks: system.board.cpus.len() as u64,
-                tables: Hex(base + own.room),
-                tables_loaded: own.tables.loaded(),
-                tables_bytes,
-                payloads: Hex(base + own.room + tables_bytes),
-                payloads_bytes: 0,
-                ttbr: Hex(own.ttbr),
-                image_l3: Hex(own.image_l3),
-                items: own.tables.items(),
-                cleared: own.tables.cleared(),
-                kept: own.room + tables_bytes,
-                tables_bin: own.binary,
-            },
+            hypervisor: own.hypervisor(region.base, region.size.value),
             memory_map: Vec::new(),
         }
     }
@@ -510,40 +345,25 @@ impl<'a> Maker<'a> {
     }
 
     /// Device trees, and everything else that is copied into VMs.
-    fn load(&self, decided: &mut Decided, report: &mut Report) -> Option<()> {
-        let mut blobs: Vec<Vec<u8>> = Vec::new();
-        for vm in 0..decided.vms.len() {
+    fn loads(&self, draft: &Decided, report: &mut Report) -> Option<Vec<Loads>> {
+        let mut out = Vec::new();
+        for (vm, owner) in self.system.vms.iter().enumerate() {
             let blob = &self.payloads.blobs[vm];
             let tree = match &blob.dtb {
-                Some(own) => own.clone(),
-                None => fdt::tree(self.system, decided, vm)
-                    .map_err(|error| report.push(self.impossible(&format!("device tree: {error}"))))
-                    .ok()?,
+                Some(own) => Ok(own.clone()),
+                None => fdt::tree(self.system, draft, vm),
             };
-            let placed =
-                loads::place(&self.system.vms[vm], &self.placed.memory[vm], blob, tree, report);
-            let Some(mut placed) = placed else { continue };
-            for load in &mut placed.loads {
-                let known = blobs.iter().position(|data| *data == load.data);
-                load.blob = known.unwrap_or(blobs.len());
-                if known.is_none() {
-                    blobs.push(load.data.clone());
-                }
-            }
-            let vm = &mut decided.vms[vm];
-            vm.entry = Hex(placed.entry);
-            vm.x0 = Hex(placed.tree);
-            vm.loads = placed.loads;
+            let tree = tree
+                .map_err(|error| report.push(self.impossible(&format!("device tree: {error}"))))
+                .ok()?;
+            out.extend(loads::place(owner, &self.placed.memory[vm], blob, tree, report));
         }
-        // The linker puts each blob at a multiple of 16.
-        let bytes: u64 = blobs.iter().map(|data| (data.len() as u64).next_multiple_of(16)).sum();
-        decided.hypervisor.payloads_bytes = bytes.next_multiple_of(PAGE);
-        Some(())
+        (!report.has_errors()).then_some(out)
     }
 
     fn fits(&self, decided: &Decided, report: &mut Report) -> Option<()> {
         let own = &decided.hypervisor;
-        let needed = own.kept + own.payloads_bytes;
+        let needed = own.kept + own.copies;
         if needed <= own.bytes {
             return Some(());
         }
@@ -554,7 +374,7 @@ impl<'a> Maker<'a> {
                 .says(format!(
                     "the hypervisor needs {} KiB, {} KiB of them for payload copies, and has {} KiB",
                     needed.div_ceil(1024),
-                    own.payloads_bytes.div_ceil(1024),
+                    own.copies.div_ceil(1024),
                     own.bytes / 1024
                 ))
                 .label(size, "its memory")
@@ -571,16 +391,15 @@ impl<'a> Maker<'a> {
             owner: owner.to_owned(),
             what,
         };
+        let tables = own.image.0 + own.room;
+        let end = tables + own.tables_bytes;
         let mut out = vec![
-            area(own.base.0, own.room, "hypervisor", "code, data, stacks".into()),
-            area(own.tables.0, own.tables_bytes, "hypervisor", "tables".into()),
-            area(own.payloads.0, own.payloads_bytes, "hypervisor", "payload copies".into()),
+            area(own.base.0, own.image.0 - own.base.0, "hypervisor", "tables".into()),
+            area(own.image.0, own.room, "hypervisor", "code, data, stacks".into()),
+            area(tables, own.tables_bytes, "hypervisor", "tables and payload copies".into()),
+            area(end, own.base.0 + own.bytes - end, "hypervisor", "free".into()),
         ];
-        let end = own.payloads.0 + own.payloads_bytes;
-        let free = own.base.0 + own.bytes - end;
-        if free > 0 {
-            out.push(area(end, free, "hypervisor", "free".into()));
-        }
+        out.retain(|area| area.bytes > 0);
         for reserved in &self.system.board.reserved {
             let what = format!("{}: {}", reserved.name.value, reserved.reason);
             out.push(area(reserved.region.start(), reserved.region.size.value, "reserved", what));
@@ -622,12 +441,21 @@ impl<'a> Maker<'a> {
         let hash = hash.finalize();
         hash.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
-}
 
-fn why(refused: Refused) -> String {
-    match refused {
-        Refused::Misaligned => "an address or a size is not a multiple of 4 KiB".into(),
-        Refused::TooHigh => "an address is not below 2^39".into(),
-        Refused::Twice(address) => format!("{address:#x} would be two things"),
+    /// The distinct pieces of all loads, each with a name, and which of them each load is.
+    fn distinct(&self, loads: &[Loads]) -> (Vec<(String, Vec<u8>)>, Vec<usize>) {
+        let mut pieces: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut places = Vec::new();
+        for (vm, placed) in self.system.vms.iter().zip(loads) {
+            for load in &placed.loads {
+                let known = pieces.iter().position(|(_, data)| *data == load.data);
+                places.push(known.unwrap_or(pieces.len()));
+                if known.is_none() {
+                    let name = format!("copy of {}'s {}", vm.name.value, load.what);
+                    pieces.push((name, load.data.clone()));
+                }
+            }
+        }
+        (pieces, places)
     }
 }

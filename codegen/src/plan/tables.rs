@@ -1,7 +1,8 @@
-//! The hypervisor's tables: who needs how much, and where it lies.
+//! The hypervisor's tables and payload copies: who needs how much, and where it lies.
 //!
 //! Pending tables and the command queue want 64 KiB alignment for 2 to 4 KiB of content. They are placed first, and the gaps between them
-//! are filled by everything else: tables with content before tables of zeros, so that tables.bin ends early.
+//! are filled by everything else: tables with content, payload copies, and last tables of zeros. Only zeros may lie below the code,
+//! because the loaded part, tables.bin, is one piece after it.
 
 use super::Arena;
 use super::decided::{Hex, Item, Span};
@@ -15,8 +16,16 @@ struct Table {
     name: String,
     bytes: u64,
     align: u64,
-    zero: bool,
+    kind: Kind,
     base: u64,
+}
+
+/// In the order of placing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Content,
+    Copy,
+    Zeros,
 }
 
 /// All tables of a plan.
@@ -34,42 +43,56 @@ const LINE: u64 = 64;
 impl Tables {
     /// Asks for a table of zeros.
     pub fn zeros(&mut self, name: impl Into<String>, bytes: u64, align: u64) -> Id {
-        self.ask(name.into(), bytes, align, true)
+        self.ask(name.into(), bytes, align, Kind::Zeros)
     }
 
     /// Asks for a table with content, 4 KiB aligned.
     pub fn content(&mut self, name: impl Into<String>, bytes: u64) -> Id {
-        self.ask(name.into(), bytes, 4096, false)
+        self.ask(name.into(), bytes, 4096, Kind::Content)
     }
 
-    fn ask(&mut self, name: String, bytes: u64, align: u64, zero: bool) -> Id {
+    /// Asks for room for a payload's pristine copy.
+    pub fn copy(&mut self, name: impl Into<String>, bytes: u64) -> Id {
+        self.ask(name.into(), bytes, LINE, Kind::Copy)
+    }
+
+    fn ask(&mut self, name: String, bytes: u64, align: u64, kind: Kind) -> Id {
         self.tables.push(Table {
             name,
             bytes: bytes.next_multiple_of(LINE),
             align: align.max(LINE),
-            zero,
+            kind,
             base: 0,
         });
         Id(self.tables.len() - 1)
     }
 
-    /// Gives every table its address, from `base` on, a multiple of 64 KiB.
-    pub fn place(&mut self, base: u64) {
+    /// Gives every table its address: at or above `code.end`, a multiple of 4 KiB; zeros also between `low` and `code.start`.
+    pub fn place(&mut self, low: u64, code: std::ops::Range<u64>) {
         let mut order: Vec<usize> = (0..self.tables.len()).collect();
         order.sort_by_key(|&n| {
             let table = &self.tables[n];
             let wide = table.align > 4096;
-            (!wide, table.zero, std::cmp::Reverse((table.align, table.bytes)), n)
+            (!wide, table.kind, std::cmp::Reverse((table.align, table.bytes)), n)
         });
-        let mut space = Arena::new(base..u64::MAX);
-        self.base = base;
+        let mut below = Arena::new(low..code.start);
+        let mut space = Arena::new(code.end..u64::MAX);
+        self.base = code.end;
         for n in order {
             let table = &mut self.tables[n];
+            let below = match table.kind {
+                Kind::Zeros => below.take(table.bytes, table.align),
+                Kind::Content | Kind::Copy => None,
+            };
+            if let Some(base) = below {
+                table.base = base;
+                continue;
+            }
             // The space is as good as endless; the caller compares `bytes` with what there is.
-            table.base = space.take(table.bytes, table.align).unwrap_or(base);
-            let end = table.base + table.bytes - base;
+            table.base = space.take(table.bytes, table.align).unwrap_or(code.end);
+            let end = table.base + table.bytes - code.end;
             self.bytes = self.bytes.max(end);
-            if !table.zero {
+            if table.kind != Kind::Zeros {
                 self.loaded = self.loaded.max(end);
             }
         }
@@ -84,7 +107,13 @@ impl Tables {
         Span { base: Hex(self.address(id)), bytes: self.tables[id.0].bytes }
     }
 
-    /// Bytes of all tables and the gaps between them, in whole pages.
+    /// Bytes of payload copies.
+    pub fn copies(&self) -> u64 {
+        let copies = self.tables.iter().filter(|table| table.kind == Kind::Copy);
+        copies.map(|table| table.bytes).sum()
+    }
+
+    /// Bytes from the end of the code to the end of everything, in whole pages.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -103,7 +132,8 @@ impl Tables {
                 name: table.name.clone(),
                 base: Hex(table.base),
                 bytes: table.bytes,
-                zero: table.zero,
+                zero: table.kind == Kind::Zeros,
+                copy: table.kind == Kind::Copy,
             })
             .collect();
         items.sort_by_key(|item| item.base);
@@ -145,16 +175,25 @@ mod tests {
         let small = tables.zeros("itt", 200, 256);
         let zeros = tables.zeros("devices", 4096, 4096);
         let stage2 = tables.content("stage 2", 8192);
-        tables.place(0x4022_0000);
+        let copy = tables.copy("payload", 100);
+        tables.place(0x4020_e000, 0x4020_f000..0x4022_0000);
         assert_eq!(tables.address(queue), 0x4022_0000);
         assert_eq!(tables.address(pending), 0x4023_0000);
         assert_eq!(tables.address(stage2), 0x4022_1000);
-        assert_eq!(tables.address(zeros), 0x4022_3000);
-        assert_eq!(tables.span(small), Span { base: Hex(0x4022_4000), bytes: 256 });
-        assert_eq!(tables.loaded(), 0x3000);
-        assert_eq!(tables.bytes(), 0x1_1000);
-        assert_eq!(tables.cleared().len(), 3);
+        assert_eq!(tables.address(copy), 0x4022_3000);
+        assert_eq!(tables.address(zeros), 0x4020_e000);
+        assert_eq!(tables.span(small), Span { base: Hex(0x4022_3100), bytes: 256 });
+        assert_eq!((tables.loaded(), tables.bytes(), tables.copies()), (0x3080, 0x1_1000, 128));
+        assert_eq!(tables.cleared().len(), 4);
         let bin = tables.binary(&[(stage2, vec![7; 8192])]);
-        assert_eq!((bin.len(), bin[0xfff], bin[0x1000]), (0x3000, 0, 7));
+        assert_eq!((bin.len(), bin[0xfff], bin[0x1000]), (0x3080, 0, 7));
+    }
+
+    #[test]
+    fn a_table_may_begin_where_the_code_does() {
+        let mut tables = Tables::default();
+        let queue = tables.zeros("queue", 4096, 0x1_0000);
+        tables.place(0x4020_0000, 0x4020_6000..0x4022_0000);
+        assert_eq!((tables.address(queue), tables.bytes()), (0x4020_0000, 0));
     }
 }

@@ -178,50 +178,61 @@ fn gather(systems: Vec<Measured>) -> Bench {
 
 impl fmt::Display for Bench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<44} {:>9}  {:<18} {:>7}", "", "Bulkhead", "best of others", "ratio")?;
+        let mut unit = "";
         for row in &self.rows {
-            let Mark { about, unit, best, holder, .. } = row.mark;
-            let others = format!("{} ({holder})", grouped(best));
-            let what = format!("{about}, {unit}");
-            match row.ours {
-                Some(ours) => {
-                    let ratio = ours as f64 / best as f64;
-                    let missed = if ours < best { "" } else { "  not beaten" };
-                    let ours = grouped(ours);
-                    writeln!(f, "{what:<44} {ours:>9}  {others:<18} {ratio:>7.3}{missed}")?;
-                }
-                None => writeln!(f, "{what:<44} {:>9}  {others:<18}", "-")?,
+            if unit != row.mark.unit {
+                unit = row.mark.unit;
+                writeln!(
+                    f,
+                    "{unit:<42} {:>9}  {:>18} {:>7}",
+                    "Bulkhead", "best of others", "ratio"
+                )?;
             }
+            row.fmt(f)?;
         }
-        if !self.others.is_empty() {
-            writeln!(f)?;
-        }
-        for figure in &self.others {
+        writeln!(f, "\nalso measured")?;
+        for figure in self.others.iter().filter(|figure| !is_bound(&figure.name)) {
             let Figure { vm, name, value, unit } = figure;
             let whose = if vm.is_empty() { "hypervisor" } else { vm };
-            let what = format!("{whose}: {name}, {unit}");
-            writeln!(f, "{what:<44} {:>9}", grouped(*value))?;
+            writeln!(f, "  {:<40} {:>9}  {unit}", format!("{whose}: {name}"), grouped(*value))?;
         }
-        for system in &self.systems {
-            writeln!(f)?;
-            write!(f, "{}: {}", system.system, system.reason)?;
-            match &system.differs {
-                Some((one, two)) => {
-                    writeln!(f, ", but two runs differ:\n  first:  {one}\n  second: {two}")?;
-                }
-                None if system.verdict == Verdict::Pass => {
-                    writeln!(f, ", twice the same to the instruction")?;
-                }
-                None => writeln!(f)?,
+        self.systems.iter().try_for_each(|system| system.fmt(f))
+    }
+}
+
+/// The smallest and the largest of the tries whose median is the figure.
+fn is_bound(name: &str) -> bool {
+    name.ends_with("-min") || name.ends_with("-max")
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mark { about, best, holder, .. } = self.mark;
+        let others = format!("{} ({holder})", grouped(best));
+        let Some(ours) = self.ours else {
+            return writeln!(f, "  {about:<40} {:>9}  {others:>18}", "-");
+        };
+        let ratio = ours as f64 / best as f64;
+        let missed = if ours < best { "" } else { "  not beaten" };
+        writeln!(f, "  {about:<40} {:>9}  {others:>18} {ratio:>7.3}{missed}", grouped(ours))
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{}: {}", self.system, self.reason)?;
+        match &self.differs {
+            Some((one, two)) => {
+                writeln!(f, ", but two runs differ:\n  first:  {one}\n  second: {two}")?;
             }
-            let sections: Vec<_> = system
-                .sections
-                .iter()
-                .map(|section| format!("{} {}", section.name, grouped(section.bytes)))
-                .collect();
-            writeln!(f, "  bytes: {}", sections.join(", "))?;
+            None if self.verdict == Verdict::Pass => {
+                writeln!(f, ", twice the same to the instruction")?;
+            }
+            None => writeln!(f)?,
         }
-        Ok(())
+        let section = |section: &Section| format!("{} {}", section.name, grouped(section.bytes));
+        let sections: Vec<_> = self.sections.iter().map(section).collect();
+        writeln!(f, "  bytes: {}; kept {}", sections.join(", "), grouped(self.kept_bytes))
     }
 }
 
@@ -256,7 +267,12 @@ mod tests {
             differs: None,
             sections: vec![Section { name: ".text".into(), bytes: 20_480 }],
             kept_bytes: 100_000,
-            figures: vec![figure("vlpi", 2), figure("timer", 300), figure("nothing", 40)],
+            figures: vec![
+                figure("vlpi", 2),
+                figure("timer", 300),
+                figure("nothing", 40),
+                figure("nothing-max", 41),
+            ],
         }
     }
 
@@ -267,11 +283,12 @@ mod tests {
         let line = |what: &str| {
             text.lines().find(|line| line.starts_with(what)).unwrap_or_default().to_owned()
         };
-        assert!(line("device event").ends_with("723 (hvisor)         0.003"), "{text}");
-        assert!(line("virtual timer").ends_with("1.500  not beaten"));
-        assert!(line("SGI to self").contains(" - "));
-        assert!(line("EL2 code").contains("20,480"));
-        assert!(line("bench: nothing").ends_with("40"));
+        assert!(line("  device event").ends_with("723 (hvisor)   0.003"), "{text}");
+        assert!(line("  virtual timer").ends_with("1.500  not beaten"));
+        assert!(line("  SGI to self").contains(" - "));
+        assert!(line("  EL2 code").contains("20,480"));
+        assert!(line("  bench: nothing ").ends_with("40  instructions"));
+        assert_eq!(line("  bench: nothing-max"), "");
         assert!(bench.sound() && !bench.beaten());
     }
 

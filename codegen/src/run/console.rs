@@ -20,6 +20,8 @@ use super::report::{Figure, VmLine};
 pub struct Transcript {
     /// Every complete line, without escape sequences and line ends.
     pub lines: Vec<String>,
+    /// What QEMU itself said on its standard error.
+    pub messages: Vec<String>,
     /// `result: pass` (true) or `result: fail`.
     pub result: Option<bool>,
     /// The text of `hardware differs from the plan: ...`, that prefix included.
@@ -28,6 +30,7 @@ pub struct Transcript {
     pub stopped: Option<String>,
     pub vms: Vec<VmLine>,
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
+    /// One of each name from each VM.
     pub figures: Vec<Figure>,
     /// The table being read: its columns; None outside a table.
     table: Option<Vec<String>>,
@@ -43,7 +46,7 @@ impl Transcript {
             line.strip_prefix('[').and_then(|rest| rest.split_once("] "))
             && let Some(figure) = figure(vm, text)
         {
-            self.figures.push(figure);
+            self.figure(figure);
         }
         self.lines.push(line);
     }
@@ -69,7 +72,16 @@ impl Transcript {
                 None => self.vms.push(vm),
             }
         } else if let Some(figure) = figure("", text) {
-            self.figures.push(figure);
+            self.figure(figure);
+        }
+    }
+
+    /// The last of a name counts: a line that was cut and shown again leaves its beginning behind.
+    fn figure(&mut self, figure: Figure) {
+        let same = |known: &&mut Figure| known.vm == figure.vm && known.name == figure.name;
+        match self.figures.iter_mut().find(same) {
+            Some(known) => *known = figure,
+            None => self.figures.push(figure),
         }
     }
 
@@ -178,6 +190,13 @@ bulkhead: result: fail\r
             Some("hardware differs from the plan: GICR_TYPER.VLPIS is 0")
         );
         assert_eq!(out.result, None);
+    }
+
+    #[test]
+    fn the_last_figure_of_a_name_counts() {
+        let out = transcript("[a] figure x 12\n[b] figure x 3\n[a] figure x 1234 ns");
+        let values: Vec<_> = out.figures.iter().map(|f| (&*f.vm, f.value, &*f.unit)).collect();
+        assert_eq!(values, [("a", 1234, "ns"), ("b", 3, "")]);
     }
 
     #[test]

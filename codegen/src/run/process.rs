@@ -156,6 +156,8 @@ struct Session<'a> {
     partial: Vec<u8>,
     echo: Echo,
     filter: Plain,
+    /// The same for the script's eyes.
+    reader: Plain,
     keyboard: Option<ChildStdin>,
     script: &'a [Step],
     /// Text since the script's last step, lines joined by "\n".
@@ -178,6 +180,7 @@ impl<'a> Session<'a> {
             partial: Vec::new(),
             echo: options.echo,
             filter: Plain::default(),
+            reader: Plain::default(),
             keyboard,
             script,
             unmatched: String::new(),
@@ -218,7 +221,7 @@ impl<'a> Session<'a> {
 
     fn console(&mut self, bytes: &[u8]) {
         self.show(bytes);
-        let plain = Plain::default().filter(bytes);
+        let plain = self.reader.filter(bytes);
         self.unmatched.push_str(&String::from_utf8_lossy(&plain));
         for &byte in bytes {
             if byte == b'\n' {
@@ -255,7 +258,7 @@ impl<'a> Session<'a> {
         if self.echo != Echo::Nowhere {
             eprint!("{text}");
         }
-        self.transcript.lines.extend(text.lines().map(|line| format!("qemu: {line}")));
+        self.transcript.messages.extend(text.lines().map(str::to_owned));
     }
 
     fn end_line(&mut self) {
@@ -314,7 +317,8 @@ mod tests {
             ..Options::default()
         };
         let mut session = session(&options);
-        session.console(b"two one tw");
+        session.console(b"two on\x1b[3");
+        session.console(b"1me tw");
         assert_eq!(session.script.len(), 2);
         session.console(b"o ");
         assert_eq!(session.script.len(), 1);

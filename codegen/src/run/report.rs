@@ -20,7 +20,7 @@ pub struct Report {
     pub vms: Vec<VmLine>,
     /// The last table of counters: by vPE ("msix/0"), then by counter. What the table leaves out is zero.
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
-    /// `figure NAME VALUE [UNIT]` lines, in the order they came.
+    /// `figure NAME VALUE [UNIT]` lines, the last of each name from each VM, in the order they came.
     pub figures: Vec<Figure>,
     /// What QEMU logged as wrong use of its devices.
     pub log: Vec<String>,
@@ -75,10 +75,10 @@ impl Report {
         self.counters.get(vpe).map(|column| column.get(counter).copied().unwrap_or(0))
     }
 
-    /// The last figure of that name from a VM; an empty name of the VM takes any.
+    /// The figure of that name from a VM; an empty name of the VM takes the first who has one.
     pub fn figure(&self, vm: &str, name: &str) -> Option<&Figure> {
         let wanted = |figure: &&Figure| figure.name == name && (vm.is_empty() || figure.vm == vm);
-        self.figures.iter().rev().find(wanted)
+        self.figures.iter().find(wanted)
     }
 
     /// Writes `DIRECTORY/NAME.json` and says where.

@@ -42,6 +42,7 @@ rt::entry!(main);
 
 const EDU: u32 = 0x11e8_1234;
 const EDU_BYTES: u64 = 0x1000;
+const EDU_STATUS: u64 = 0x24;
 const EDU_RAISE: u64 = 0x60;
 const EDU_ACKNOWLEDGE: u64 = 0x64;
 const RTC_DATA: u64 = 0x00;
@@ -177,7 +178,11 @@ impl Bench {
             return;
         }
         let cause = Cause::Store { address: registers.base() + EDU_RAISE, value: 1 };
-        let release = Release { address: registers.base() + EDU_ACKNOWLEDGE, value: 1 };
+        let release = Release {
+            address: registers.base() + EDU_ACKNOWLEDGE,
+            value: 1,
+            look: registers.base() + EDU_STATUS,
+        };
         self.interrupt("vlpi", event.vintid, cause, release);
         device.disable_msi();
     }
@@ -193,7 +198,8 @@ impl Bench {
         };
         interrupts::enable(IntId::new(intid));
         registers.write32(RTC_MASK, 1);
-        let release = Release { address: region.base + RTC_CLEAR, value: 1 };
+        let release =
+            Release { address: region.base + RTC_CLEAR, value: 1, look: region.base + RTC_MATCH };
         let mut wrong = 0;
         let samples = Samples::take(self.samples, || {
             let now = registers.read32(RTC_DATA);

@@ -16,6 +16,8 @@ use crate::vectors;
 pub struct Release {
     pub address: u64,
     pub value: u32,
+    /// A register of the device whose reading has no effect: once it is read, the device has seen the write.
+    pub look: u64,
 }
 
 static NOWHERE: AtomicU32 = AtomicU32::new(0);
@@ -23,7 +25,8 @@ static NOWHERE: AtomicU32 = AtomicU32::new(0);
 impl Release {
     /// Nothing has to be told.
     pub fn none() -> Self {
-        Self { address: NOWHERE.as_ptr() as u64, value: 0 }
+        let nowhere = NOWHERE.as_ptr() as u64;
+        Self { address: nowhere, value: 0, look: nowhere }
     }
 }
 
@@ -98,7 +101,7 @@ pub unsafe fn interrupt(cause: Cause, release: Release) -> Taken {
                 "str {value:w}, [{address}]",
                 "2: cbz x11, 2b",
                 address = in(reg) address, value = in(reg) value,
-                in("x12") u64::from(release.value), in("x13") release.address,
+                in("x12") u64::from(release.value), in("x13") release.address, in("x14") release.look,
                 out("x8") began, out("x9") handled, out("x10") intid, out("x11") _,
             );
         },
@@ -112,7 +115,7 @@ pub unsafe fn interrupt(cause: Cause, release: Release) -> Taken {
                 "msr S3_0_C12_C11_5, {value}",
                 "2: cbz x11, 2b",
                 value = in(reg) value,
-                in("x12") u64::from(release.value), in("x13") release.address,
+                in("x12") u64::from(release.value), in("x13") release.address, in("x14") release.look,
                 out("x8") began, out("x9") handled, out("x10") intid, out("x11") _,
             );
         },
@@ -139,7 +142,7 @@ pub fn timer(distance: u64, wfi: bool) -> Taken {
                 "2: wfi",
                 "cbz x11, 2b",
                 distance = in(reg) distance, one = in(reg) 1u64,
-                in("x12") u64::from(release.value), in("x13") release.address,
+                in("x12") u64::from(release.value), in("x13") release.address, in("x14") release.look,
                 out("x8") deadline, out("x9") handled, out("x10") intid, out("x11") _,
             );
         }
@@ -155,7 +158,7 @@ pub fn timer(distance: u64, wfi: bool) -> Taken {
                 "msr daifclr, #2",
                 "2: cbz x11, 2b",
                 distance = in(reg) distance, one = in(reg) 1u64,
-                in("x12") u64::from(release.value), in("x13") release.address,
+                in("x12") u64::from(release.value), in("x13") release.address, in("x14") release.look,
                 out("x8") deadline, out("x9") handled, out("x10") intid, out("x11") _,
             );
         }
@@ -240,7 +243,7 @@ pub fn receive() {
                 "2: wfi",
                 "cbz x11, 2b",
                 "msr daifset, #2",
-                in("x12") u64::from(release.value), in("x13") release.address,
+                in("x12") u64::from(release.value), in("x13") release.address, in("x14") release.look,
                 out("x9") handled, out("x10") _, out("x11") _,
             );
         }

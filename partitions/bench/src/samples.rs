@@ -3,7 +3,7 @@
 use rt::figure;
 
 /// Samples that one figure can have.
-pub const MOST: usize = 1001;
+pub const MOST: usize = 501;
 
 #[derive(Debug)]
 pub struct Samples {

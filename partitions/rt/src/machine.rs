@@ -8,6 +8,8 @@ use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
 use spin::Once;
 
+use crate::start;
+
 static MACHINE: Once<Machine> = Once::new();
 
 /// The VM as its device tree describes it.
@@ -217,9 +219,18 @@ impl Machine {
         crate::number::parse(self.argument(key)?)
     }
 
-    /// Memory that neither the image nor the device tree lies in: the largest such piece, in whole pages.
+    /// Memory that neither image, device tree nor stacks lie in: the largest such piece, in whole pages.
     pub fn free_memory(&self) -> Region {
-        let image = crate::start::image();
+        let unused = self.unused_memory();
+        match start::stacks(unused, self.vpes().saturating_sub(1)) {
+            Some(stacks) => Region { bytes: stacks.base - unused.base, ..unused },
+            None => unused,
+        }
+    }
+
+    /// The same, stacks of the other vPEs included.
+    pub(crate) fn unused_memory(&self) -> Region {
+        let image = start::image();
         let data = self.tree.data();
         let tree = Region { base: data.as_ptr() as u64, bytes: data.len() as u64 };
         let starts = |memory: Region| [memory.base, image.end(), tree.end()];

@@ -2,7 +2,7 @@
 //!
 //! One stage-1 table at EL1 with 4 KiB granule and 39 bits of address (DDI 0487 D8.2): 1 GiB device blocks, and a
 //! level-2 table of 2 MiB blocks for each GiB that holds RAM or a channel. What a 2 MiB block of memory covers beyond the memory
-//! itself, stage 2 keeps from us. Memory is writable and executable alike: it is the guest's own business, and one
+//! itself, stage 2 keeps from us. The pages below the stacks are not mapped (a level-3 table splits their block). Memory is writable and executable alike: it is the guest's own business, and one
 //! payload may make code (`hostile` does).
 //!
 //! `build` runs before the MMU is on, so it must not use atomics; `enable` runs on each vPE.
@@ -10,8 +10,8 @@
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 
-use crate::Machine;
 use crate::machine::Region;
+use crate::{Machine, start};
 
 const BLOCK: u64 = 1;
 const TABLE: u64 = 3;
@@ -28,6 +28,11 @@ const GIB_SHIFT: u32 = 30;
 const MIB2_SHIFT: u32 = 21;
 const ENTRIES: u64 = 512;
 const LEVEL2_TABLES: usize = 8;
+/// 2 MiB blocks that stacks lie in: the boot vPE's in two at most, the others' too.
+const LEVEL3_TABLES: usize = 4;
+const PAGE_SHIFT: u32 = 12;
+/// Turns a block's descriptor into a page's.
+const PAGE: u64 = 2;
 
 #[repr(C, align(4096))]
 struct Table([u64; ENTRIES as usize]);
@@ -36,6 +41,7 @@ struct Table([u64; ENTRIES as usize]);
 struct Tables {
     root: Table,
     level2: [Table; LEVEL2_TABLES],
+    level3: [Table; LEVEL3_TABLES],
 }
 
 struct Shared(UnsafeCell<Tables>);
@@ -46,6 +52,7 @@ unsafe impl Sync for Shared {}
 static TABLES: Shared = Shared(UnsafeCell::new(Tables {
     root: Table([0; ENTRIES as usize]),
     level2: [const { Table([0; ENTRIES as usize]) }; LEVEL2_TABLES],
+    level3: [const { Table([0; ENTRIES as usize]) }; LEVEL3_TABLES],
 }));
 
 /// Fills the tables from the device tree.
@@ -66,6 +73,40 @@ pub unsafe extern "C" fn build(tree: *const u8) {
     }
     for end in machine.channels() {
         normal(tables, &mut used, end.memory);
+    }
+    let mut used = 0;
+    for guard in start::guards(&machine) {
+        unmap(tables, &mut used, guard.base);
+    }
+}
+
+/// Takes away the page at `address`, which `normal` mapped.
+fn unmap(tables: &mut Tables, used: &mut usize, address: u64) {
+    let Tables { root, level2, level3 } = tables;
+    let Some(root) = root.0.get((address >> GIB_SHIFT) as usize) else {
+        return;
+    };
+    let table = level2.iter_mut().find(|table| table.0.as_ptr() as u64 == root & !0xfff);
+    let entry = table
+        .and_then(|table| table.0.get_mut((address >> MIB2_SHIFT) as usize % ENTRIES as usize));
+    let Some(entry) = entry else {
+        return;
+    };
+    if *entry & TABLE == BLOCK {
+        let Some(level3) = level3.get_mut(*used) else {
+            return;
+        };
+        for (page, offset) in level3.0.iter_mut().zip(0u64..) {
+            *page = (*entry | PAGE) + (offset << PAGE_SHIFT);
+        }
+        *entry = level3.0.as_ptr() as u64 | TABLE;
+        *used += 1;
+    }
+    let table = level3.iter_mut().find(|table| table.0.as_ptr() as u64 == *entry & !0xfff);
+    if let Some(page) =
+        table.and_then(|table| table.0.get_mut((address >> PAGE_SHIFT) as usize % ENTRIES as usize))
+    {
+        *page = 0;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The other vPEs of the VM: started with a function, stopped, asked, put to sleep.
 //!
-//! 1. `start` puts a function into the vPE's slot and calls CPU_ON with `_secondary` and the vPE's number.
-//! 2. `_secondary` takes the stack of that number and turns translation on.
+//! 1. `start` puts a function into the vPE's slot and calls CPU_ON with `_secondary` and the vPE's stacks.
+//! 2. `_secondary` takes the stacks and turns translation on.
 //! 3. `secondary` sets up the GIC for this vPE, takes the function out of the slot, runs it and switches the vPE off.
 //!
 //! `sleep` does the same to the vPE itself: its stack begins anew, so it never comes back but in the function given.
@@ -11,8 +11,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::psci::{self, Power};
-use crate::start::VPES;
-use crate::{cpu, gic, println};
+use crate::start::{self, VPES};
+use crate::{Machine, cpu, gic, println};
 
 static ENTRIES: [AtomicPtr<()>; VPES] = [const { AtomicPtr::new(ptr::null_mut()) }; VPES];
 
@@ -24,13 +24,18 @@ fn entry() -> u64 {
     &raw const _secondary as u64
 }
 
+fn stacks(vpe: u32) -> Option<u64> {
+    start::stacks_of(Machine::get()?, vpe).map(|stacks| stacks.base)
+}
+
 /// Starts vPE number `vpe` in `main`, interrupts masked. When that returns, the vPE switches itself off.
 pub fn start(vpe: u32, main: fn()) -> Result<(), psci::Error> {
     let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
+    let stacks = stacks(vpe).ok_or(psci::Error::InternalFailure)?;
     // A vPE that is on already keeps its own function.
     let former = slot.swap(main as *mut (), Ordering::AcqRel);
-    // SAFETY: `_secondary` is made to be entered so, and the context is a number below VPES.
-    let result = unsafe { psci::cpu_on(u64::from(vpe), entry(), u64::from(vpe)) };
+    // SAFETY: `_secondary` is made to be entered so, and the stacks are that vPE's.
+    let result = unsafe { psci::cpu_on(u64::from(vpe), entry(), stacks) };
     if result.is_err() {
         slot.store(former, Ordering::Release);
     }
@@ -61,14 +66,16 @@ pub fn wait_off(vpe: u32) -> Result<(), psci::Error> {
 pub fn sleep(main: fn()) -> Result<(), psci::Error> {
     let vpe = cpu::vpe();
     let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
+    let stacks = stacks(vpe).ok_or(psci::Error::InternalFailure)?;
     slot.store(main as *mut (), Ordering::Release);
-    // SAFETY: as in `start`; what lies on this vPE's stack is abandoned, never dropped.
-    unsafe { psci::cpu_suspend(entry(), u64::from(vpe)) }
+    // SAFETY: as in `start`; what lies on this vPE's stacks is abandoned, never dropped.
+    unsafe { psci::cpu_suspend(entry(), stacks) }
 }
 
 /// First Rust of a secondary vPE with translation and caches on.
-pub(crate) extern "C" fn secondary(vpe: u64) -> ! {
+pub(crate) extern "C" fn secondary() -> ! {
     gic::init_vpe();
+    let vpe = cpu::vpe();
     let main = ENTRIES
         .get(vpe as usize)
         .map_or(ptr::null_mut(), |slot| slot.swap(ptr::null_mut(), Ordering::AcqRel));

@@ -5,12 +5,14 @@
 //! can know of how long it took to reach it.
 //!
 //! 1. Read CNTVCT_EL0, keep x0 (the device tree), leave DAIF masked, MMU and caches off; let FP and SIMD run.
+//!    Two stacks: `main` runs on SP_EL0 with an unmapped page below it, handlers on SP_EL1, so that an overflow ends
+//!    in a message.
 //! 2. Apply the R_AARCH64_RELATIVE relocations to wherever the image lies; clear bss.
 //! 3. Drop what caches may hold of the image (DDI 0487 D7.5): all of the above went to memory past them.
 //! 4. Build the translation tables (`mmu`), turn MMU and caches on.
 //! 5. `main`, in Rust.
 //!
-//! Other vPEs enter at `_secondary` by PSCI CPU_ON with their number as context; they only need a stack, the vectors and the
+//! Other vPEs enter at `_secondary` by PSCI CPU_ON with the address of their stacks as context; they only need the vectors and the
 //! finished tables. Not supported: entry at EL2 or EL3, more than [`VPES`] vPEs.
 
 use core::arch::global_asm;
@@ -23,16 +25,25 @@ use crate::{Machine, Outcome, console, gic, machine, mmu, smp};
 /// vPEs that a partition can have.
 pub const VPES: usize = 8;
 
+/// Bytes below each stack that are not mapped, so that an overflow is noticed.
+const GUARD: usize = 4096;
 /// Bytes of stack of each vPE.
-const STACK: usize = 32 * 1024;
+const MAIN: usize = 60 * 1024;
+/// Bytes of stack of each vPE's exception handlers.
+const EXCEPTION: usize = 16 * 1024;
+/// All of a vPE's: a multiple of 4 KiB, as the ADD immediates of `rt_stacks` need.
+const SLOT: usize = GUARD + MAIN + EXCEPTION;
 
+/// The boot vPE's guard, its stack for `main` (SP_EL0) and its stack for handlers (SP_EL1). Other vPEs' are at the end of the free
+/// memory, since only the device tree knows how many there are.
 #[repr(C, align(4096))]
-struct Stacks(UnsafeCell<[u8; STACK * VPES]>);
+struct Stacks(UnsafeCell<[u8; SLOT]>);
 
-// SAFETY: only the start-up code takes its address, and gives each vPE a part of its own.
+// SAFETY: only the start-up code takes its address, for the boot vPE.
 unsafe impl Sync for Stacks {}
 
-static STACKS: Stacks = Stacks(UnsafeCell::new([0; STACK * VPES]));
+#[unsafe(link_section = ".stacks")]
+static STACKS: Stacks = Stacks(UnsafeCell::new([0; SLOT]));
 
 unsafe extern "Rust" {
     /// What `entry!` names: the payload's `main`.
@@ -92,10 +103,9 @@ _start:
     ic      iallu
     dsb     sy
     isb
-    adrp    x2, {stacks}
-    add     x2, x2, :lo12:{stacks}
-    mov     x3, #{stack}
-    add     sp, x2, x3
+    adrp    x0, {stacks}
+    add     x0, x0, :lo12:{stacks}
+    bl      rt_stacks
     mov     x0, x20
     bl      {map}
     bl      {mmu_on}
@@ -107,16 +117,11 @@ _start:
 
 .globl _secondary
 _secondary:
-    mov     x20, x0                 // number of this vPE
+    mov     x20, x0                 // its stacks
     bl      rt_cpu_setup
-    add     x4, x20, #1
-    adrp    x2, {stacks}
-    add     x2, x2, :lo12:{stacks}
-    mov     x3, #{stack}
-    madd    x2, x4, x3, x2
-    mov     sp, x2
-    bl      {mmu_on}
     mov     x0, x20
+    bl      rt_stacks
+    bl      {mmu_on}
     mov     x29, xzr
     mov     x30, xzr
     b       {secondary_main}
@@ -135,9 +140,20 @@ rt_cpu_setup:
     msr     vbar_el1, x0
     isb
     ret
+
+// The two stacks in the slot at x0: handlers run on SP_EL1, everything else on SP_EL0. Changes x1.
+rt_stacks:
+    add     x1, x0, #{slot}
+    msr     spsel, #1
+    mov     sp, x1
+    add     x1, x0, #{main_top}
+    msr     spsel, #0
+    mov     sp, x1
+    ret
 "#,
     stacks = sym STACKS,
-    stack = const STACK,
+    slot = const SLOT,
+    main_top = const GUARD + MAIN,
     map = sym mmu::build,
     mmu_on = sym mmu::enable,
     main = sym primary,
@@ -163,4 +179,27 @@ pub(crate) fn image() -> Region {
     let base = &raw const _start as u64;
     let end = &raw const __end as u64;
     Region { base, bytes: end - base }
+}
+
+/// The stacks of a vPE of this VM.
+pub(crate) fn stacks_of(machine: &Machine, vpe: u32) -> Option<Region> {
+    match vpe {
+        0 => Some(Region { base: STACKS.0.get() as u64, bytes: SLOT as u64 }),
+        _ => stacks(machine.unused_memory(), vpe),
+    }
+}
+
+/// Where the stacks of a vPE other than the boot vPE are: at the end of `free`, the memory that nothing else uses. None: it is too small.
+pub(crate) fn stacks(free: Region, vpe: u32) -> Option<Region> {
+    let bytes = SLOT as u64;
+    let below = bytes.checked_mul(u64::from(vpe))?;
+    let base = free.end().checked_sub(below).filter(|base| *base >= free.base)?;
+    Some(Region { base, bytes })
+}
+
+/// The guard below each vPE's stack.
+pub(crate) fn guards(machine: &Machine) -> impl Iterator<Item = Region> + '_ {
+    (0..machine.vpes())
+        .filter_map(|vpe| stacks_of(machine, vpe))
+        .map(|stacks| Region { bytes: GUARD as u64, ..stacks })
 }

@@ -2,13 +2,13 @@
 //!
 //! A handler may be any Rust function, so the whole caller-saved state is kept, SIMD registers too. Exceptions of
 //! `probe`'s own instructions are answered there; any other is a defect of the payload and is reported with its
-//! syndrome. Handlers run with interrupts masked: there is no nesting.
+//! syndrome. Handlers run on a stack of their own with interrupts masked: there is no nesting.
 
 use core::arch::global_asm;
 
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 
-use crate::{Outcome, interrupts, println, probe};
+use crate::{Machine, Outcome, cpu, interrupts, println, probe, start};
 
 /// What the vectors keep of the interrupted code.
 #[repr(C)]
@@ -140,20 +140,27 @@ rt_exception_common:
     handle = sym handle,
 );
 
-/// Vector numbers, in the table's order: current EL with SP_ELx.
-const SYNCHRONOUS: u64 = 4;
-const IRQ: u64 = 5;
+/// Vector numbers, in the table's order: current EL with SP_EL0.
+const SYNCHRONOUS: u64 = 0;
+const IRQ: u64 = 1;
 
 extern "C" fn handle(frame: &mut Frame, kind: u64) {
     match kind {
         IRQ => interrupts::dispatch(),
         SYNCHRONOUS if probe::answer(frame, ESR_EL1.get()) => {}
         _ => {
+            let far = FAR_EL1.get();
+            let overflow = Machine::get().is_some_and(|machine| {
+                start::guards(machine).any(|guard| (guard.base..guard.end()).contains(&far))
+            });
+            if overflow {
+                println!("stack overflow of vPE {}", cpu::vpe());
+            }
             println!(
                 "unexpected exception {kind}: esr {:#x}, elr {:#x}, far {:#x}",
                 ESR_EL1.get(),
                 frame.elr,
-                FAR_EL1.get()
+                far
             );
             Outcome::Failed(Outcome::EXCEPTION).end()
         }

@@ -47,5 +47,8 @@ fn explain(scenario: &Scenario, violations: &[String], seen: &Transcript) -> Str
     for line in seen.lines.iter().skip(skipped) {
         out.push_str(&format!("  | {line}\n"));
     }
+    for message in &seen.messages {
+        out.push_str(&format!("QEMU said: {message}\n"));
+    }
     out
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use codegen::run::Verdict;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// One file in `qemu/scenarios`.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,7 +73,8 @@ pub struct Expect {
 pub struct Counter {
     /// Such as "msix/0".
     pub vpe: String,
-    /// As the table names it.
+    /// As the table names it; a name that is none is refused, as what a table leaves out counts as zero.
+    #[serde(deserialize_with = "known")]
     pub counter: String,
     #[serde(default)]
     pub at_least: u64,
@@ -91,6 +93,14 @@ pub struct Figure {
     pub at_least: u64,
     #[serde(default = "any")]
     pub at_most: u64,
+}
+
+fn known<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    if vm::counters::Counter::ALL.iter().any(|counter| counter.name() == name) {
+        return Ok(name);
+    }
+    Err(D::Error::custom(format!("no counter is called \"{name}\"")))
 }
 
 fn a_minute() -> u64 {

@@ -2,9 +2,10 @@
 //!
 //! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by themselves. Only whole lines
 //! are shown, except of the VM that has the input: its partial line (a prompt) is shown at once and stays open until
-//! somebody else has a whole line to show; then the open line is ended, and its rest begins with a prefix of its own.
-//! A line that does not fit its ring, or is longer than [`LONGEST`] while others wait, is cut the same way. Sources take
-//! turns line by line. Every newline goes out as CR LF.
+//! somebody else has a whole line to show; then the open line is ended, and begun again from its start after the others',
+//! so that every line that ends has been shown whole. A line that does not fit its ring or [`KEPT`], or is longer than
+//! [`LONGEST`] while others wait, is cut and goes on behind a new prefix. Sources take turns line by line. Every newline
+//! goes out as CR LF.
 //!
 //! The image keeps the one `Mux` under its lock; [`Mux::pump`] never waits.
 
@@ -17,6 +18,8 @@ use plan::{Plan, VmIndex};
 const OWN_ROOM: usize = 2048;
 /// Bytes after which a line gives way to others.
 const LONGEST: u16 = 512;
+/// Bytes of the input's owner's open line that can be shown again.
+const KEPT: usize = 128;
 /// Prefix, its colour codes, and an end of line before it.
 const STAGE: usize = 80;
 /// Longest name in a prefix.
@@ -50,6 +53,14 @@ pub struct Mux {
     open: Option<Source>,
     column: u16,
     carriage_return: bool,
+    /// What the VM that has the input has shown of its line; more bytes than there is room for are only counted.
+    kept: [u8; KEPT],
+    kept_bytes: usize,
+    /// Whose line that is.
+    keeper: Option<usize>,
+    /// That line was ended before its time; it is to be shown again, and so many bytes of it have been.
+    cut: bool,
+    repeated: usize,
     /// VM after the one that had the last turn.
     turn: usize,
     /// Bytes decided but not sent.
@@ -69,6 +80,11 @@ impl Mux {
             open: None,
             column: 0,
             carriage_return: false,
+            kept: [0; KEPT],
+            kept_bytes: 0,
+            keeper: None,
+            cut: false,
+            repeated: 0,
             turn: 0,
             stage: [0; STAGE],
             staged: 0,
@@ -107,13 +123,20 @@ impl Mux {
             }
             match self.open {
                 Some(source) => {
+                    if let Some(byte) = self.repeat(source) {
+                        self.stage_byte(byte);
+                        continue;
+                    }
                     let waiting = self.other_waits(vms, source);
                     if waiting && self.column >= LONGEST {
                         self.close();
                         continue;
                     }
                     match self.pop(vms, source, &mut unblocked) {
-                        Some(byte) => self.stage_byte(byte),
+                        Some(byte) => {
+                            self.keep(source, byte);
+                            self.stage_byte(byte);
+                        }
                         None if waiting => self.close(),
                         None => break true,
                     }
@@ -166,8 +189,41 @@ impl Mux {
         self.column = self.column.saturating_add(1);
     }
 
+    fn keeps(&self, source: Source) -> bool {
+        matches!(source, Source::Vm(index) if self.keeper == Some(index))
+    }
+
+    /// Remembers a byte of a line that may have to be shown again.
+    fn keep(&mut self, source: Source, byte: u8) {
+        if !self.keeps(source) {
+            return;
+        }
+        if let Some(place) = self.kept.get_mut(self.kept_bytes) {
+            *place = byte;
+        }
+        self.kept_bytes = if byte == b'\n' { 0 } else { self.kept_bytes.saturating_add(1) };
+    }
+
+    /// The next byte of a line that is shown again.
+    fn repeat(&mut self, source: Source) -> Option<u8> {
+        if !self.cut || !self.keeps(source) {
+            return None;
+        }
+        if self.repeated >= self.kept_bytes {
+            self.cut = false;
+            return None;
+        }
+        let byte = self.kept.get(self.repeated).copied();
+        self.repeated += 1;
+        byte
+    }
+
     /// Ends the open line before its time.
     fn close(&mut self) {
+        if self.open.is_some_and(|source| self.keeps(source)) {
+            self.cut = self.kept_bytes <= KEPT;
+            self.repeated = 0;
+        }
         self.stage_byte(b'\n');
     }
 
@@ -177,6 +233,11 @@ impl Mux {
         self.carriage_return = false;
         let Source::Vm(index) = source else { return };
         self.turn = index.wrapping_add(1);
+        if index == self.focus && !(self.cut && self.keeper == Some(index)) {
+            self.keeper = Some(index);
+            self.kept_bytes = 0;
+            self.cut = false;
+        }
         let name = plan.vms.get(index).map_or("?", |vm| vm.name);
         if self.colour {
             self.text("\x1b[3");
@@ -218,7 +279,8 @@ impl Mux {
             }
         }
         let focus = vms.get(self.focus)?;
-        (!focus.output.is_empty()).then_some(Source::Vm(self.focus))
+        let again = self.cut && self.keeper == Some(self.focus);
+        (again || !focus.output.is_empty()).then_some(Source::Vm(self.focus))
     }
 }
 
@@ -301,9 +363,52 @@ mod tests {
         bench.print(0, "ro");
         assert_eq!(bench.shown(), "ro");
         bench.print(1, " text\n");
-        assert_eq!(bench.shown(), "\r\n[two] secret text\r\n");
+        assert_eq!(bench.shown(), "\r\n[two] secret text\r\n[one] login: ro");
         bench.print(0, "ot\n");
-        assert_eq!(bench.shown(), "[one] ot\r\n");
+        assert_eq!(bench.shown(), "ot\r\n");
+        bench.print(1, "more\n");
+        assert_eq!(bench.shown(), "[two] more\r\n");
+    }
+
+    #[test]
+    fn a_line_that_ends_has_been_shown_whole() {
+        let mut bench = Bench::new(false);
+        let mut text = String::new();
+        for (n, letter) in "figure x 1234\n".chars().enumerate() {
+            bench.print(0, letter.encode_utf8(&mut [0; 4]));
+            if n % 5 == 4 {
+                bench.print(1, "other\n");
+            }
+            text.push_str(&bench.shown());
+        }
+        let whole: Vec<_> = text.lines().filter(|line| line.ends_with("1234")).collect();
+        assert_eq!(whole, ["[one] figure x 1234"], "{text}");
+        assert_eq!(text.lines().filter(|line| *line == "[two] other").count(), 2);
+    }
+
+    #[test]
+    fn a_line_too_long_to_be_kept_goes_on_behind_a_new_prefix() {
+        let mut bench = Bench::new(false);
+        let long = "x".repeat(KEPT + 1);
+        bench.print(0, &long);
+        bench.shown();
+        bench.print(1, "other\n");
+        assert_eq!(bench.shown(), "\r\n[two] other\r\n");
+        bench.print(0, "rest\n");
+        assert_eq!(bench.shown(), "[one] rest\r\n");
+    }
+
+    #[test]
+    fn the_input_may_move_while_a_line_is_cut() {
+        let mut bench = Bench::new(false);
+        bench.print(0, "first ");
+        bench.shown();
+        bench.typed(b"\x1d1");
+        assert_eq!(bench.shown(), "\r\nbulkhead: input goes to two\r\n");
+        bench.print(1, "second ");
+        assert_eq!(bench.shown(), "[two] second ");
+        bench.print(0, "line\n");
+        assert_eq!(bench.shown(), "\r\n[one] line\r\n[two] second ");
     }
 
     #[test]

@@ -1,0 +1,242 @@
+//! The hypervisor's own memory: translation tables, interrupt tables and payload copies around the code.
+//!
+//! Copies are asked for with the tables, because they fill the gaps that alignment leaves. The room for code ends at a
+//! multiple of 64 KiB, where the first such table goes; what is left below the code holds tables of zeros.
+
+use std::ops::Range;
+
+use gicv4::layout::LayoutError;
+
+use super::decided::{Hex, Hypervisor, Span};
+use super::make::Maker;
+use super::schedule::Schedule;
+use super::tables::{Id, Tables};
+use super::{its, modes};
+use crate::diag::{Diagnostic, Report, rules};
+use crate::emit::stage1;
+use crate::emit::stage2::{Access, Stage2};
+use crate::emit::translation::{Refused, Tree};
+use crate::model;
+
+/// Bytes of each CPU's stack at EL2.
+const STACK: u64 = 8 << 10;
+/// Text, constants, data and bss: what the room for code holds besides stacks. The linker says when it is too little.
+const CODE: u64 = 96 << 10;
+/// The same for what only systems with shared CPUs have: code, and data of each CPU, VM and vPE.
+const SHARING: u64 = 32 << 10;
+const SCHEDULER: u64 = 12 << 10;
+const VM: u64 = 4 << 10;
+const VPE: u64 = 2 << 10;
+const WIDE: u64 = 64 << 10;
+const PAGE: u64 = 4096;
+
+/// The hypervisor's tables with their contents.
+pub struct Own {
+    tables: Tables,
+    /// Root of each VM's stage-2 tables, and their bytes.
+    pub stage2: Vec<Span>,
+    /// Address of each payload copy.
+    pub copies: Vec<u64>,
+    pub its: Option<its::Made>,
+    ttbr: u64,
+    image_l3: u64,
+    image: u64,
+    room: u64,
+    stacks: u64,
+    binary: Vec<u8>,
+}
+
+impl Maker<'_> {
+    /// Lays out everything, with room for `copies`.
+    pub fn own(&self, copies: &[(String, Vec<u8>)], report: &mut Report) -> Option<Own> {
+        let system = self.system;
+        let mut tables = Tables::default();
+        let copy_ids: Vec<Id> = copies
+            .iter()
+            .map(|(name, data)| tables.copy(name.clone(), data.len() as u64))
+            .collect();
+        let mut trees: Vec<(Id, Tree)> = Vec::new();
+        for (vm, owner) in system.vms.iter().enumerate() {
+            match self.stage2(vm) {
+                Ok(tree) => {
+                    let name = format!("stage-2 tables of {}", owner.name.value);
+                    trees.push((tables.content(name, tree.bytes()), tree));
+                }
+                Err(refused) => report.push(cannot_see(owner, refused)),
+            }
+        }
+        let base = system.hypervisor.base;
+        let first = match stage1::tables(base, &self.el2_ram(), &self.el2_registers()) {
+            Ok(tree) => tree,
+            Err(refused) => {
+                report.push(self.impossible(&why(refused)));
+                return None;
+            }
+        };
+        let stage1_id = tables.content("EL2's own tables", first.bytes());
+        let desc = system.board.gic.its.as_ref();
+        let desc = desc.filter(|_| !self.interrupts.events.is_empty());
+        let asked = desc
+            .map(|desc| its::ask(system, desc, &self.interrupts, self.homes(), &mut tables))
+            .transpose();
+        let asked = self.layout(asked, report)?;
+        let stacks = self.homes().into_iter().flatten().max().unwrap_or(0) as u64 + 1;
+        let room = CODE + self.sharing(stacks).next_multiple_of(PAGE) + STACK * stacks;
+        let image = base + room.next_multiple_of(WIDE) - room;
+        tables.place(base, image..image + room);
+        let made = desc.zip(asked.as_ref()).map(|(desc, asked)| {
+            its::make(system, desc, &self.interrupts, asked, &tables, self.modes.as_ref())
+        });
+        let its = self.layout(made.transpose(), report)?;
+        let stage2 = trees.iter().map(|(id, _)| tables.span(*id)).collect();
+        trees.push((stage1_id, first));
+        let mut contents: Vec<(Id, Vec<u8>)> =
+            trees.iter().map(|(id, tree)| (*id, tree.encode(tables.address(*id)))).collect();
+        if let (Some(asked), Some(made)) = (&asked, &its) {
+            contents.push((asked.lpi_config, made.its.lpi_config_start.clone()));
+        }
+        contents.extend(copy_ids.iter().copied().zip(copies.iter().map(|copy| copy.1.clone())));
+        let ttbr = tables.address(stage1_id);
+        let offset = trees.last().and_then(|(_, tree)| tree.level3(base));
+        Some(Own {
+            binary: tables.binary(&contents),
+            copies: copy_ids.iter().map(|id| tables.address(*id)).collect(),
+            tables,
+            stage2,
+            its,
+            ttbr,
+            image_l3: ttbr + offset.unwrap_or(0),
+            image,
+            room,
+            stacks,
+        })
+        .filter(|_| !report.has_errors())
+    }
+
+    /// CPU of each vPE in each mode, as the ITS knows it.
+    fn homes(&self) -> Vec<Vec<usize>> {
+        let modes = 0..self.layouts.len();
+        let homes = |vpe| modes.clone().map(|mode| modes::home(&self.layouts, mode, vpe)).collect();
+        (0..self.interrupts.reachable.len()).map(homes).collect()
+    }
+
+    /// More room for code and data when `cpus` CPUs may be shared.
+    fn sharing(&self, cpus: u64) -> u64 {
+        let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
+        let shared = |schedule: &Schedule| {
+            matches!(schedule, Schedule::Priority { .. } | Schedule::Cyclic { .. })
+        };
+        if !schedules.any(shared) && self.modes.is_none() {
+            return 0;
+        }
+        let (vms, vpes) = (self.system.vms.len() as u64, self.interrupts.reachable.len() as u64);
+        SHARING + SCHEDULER * cpus + VM * vms + VPE * vpes
+    }
+
+    fn layout<T>(&self, result: Result<T, LayoutError>, report: &mut Report) -> Option<T> {
+        result.map_err(|error| report.push(self.impossible(&error.to_string()))).ok()
+    }
+
+    pub fn impossible(&self, why: &str) -> Diagnostic {
+        rules::PLAN_IMPOSSIBLE
+            .says(format!("a table of the plan cannot be made: {why}"))
+            .label(&self.system.name, "for this system")
+    }
+
+    /// RAM that EL2 reaches: its own, everything that is a VM's, and the last page of each RAM, which boot probes.
+    fn el2_ram(&self) -> Vec<Range<u64>> {
+        let own = &self.system.hypervisor;
+        let ram = self.system.board.ram.iter().map(|ram| ram.region.end());
+        let mut out: Vec<Range<u64>> = ram.map(|end| end - PAGE..end).collect();
+        out.push(own.base..own.base + own.size.value);
+        let pieces = self.placed.memory.iter().flatten();
+        out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
+        let channels = self.system.channels.iter().zip(&self.placed.channels);
+        out.extend(channels.map(|(channel, &pa)| pa..pa + channel.size.value));
+        out
+    }
+
+    /// Registers that EL2 reaches.
+    fn el2_registers(&self) -> Vec<Range<u64>> {
+        let board = &self.system.board;
+        let range = |region: &model::Region| region.start()..region.end();
+        let mut out = vec![range(&board.gic.distributor), range(&board.gic.redistributors.region)];
+        let stride = board.gic.redistributors.stride.value;
+        out.extend(
+            board.cpus.iter().map(|cpu| cpu.redistributor.value..cpu.redistributor.value + stride),
+        );
+        out.extend(board.gic.its.iter().map(|its| range(&its.region)));
+        out.extend(self.console().map(|uart| range(&uart.region)));
+        let functions = self.windows.functions.iter();
+        out.extend(functions.map(|function| function.config.0..function.config.0 + PAGE));
+        out
+    }
+
+    /// What a VM reaches without the hypervisor.
+    fn stage2(&self, vm: usize) -> Result<Tree, Refused> {
+        let mut space = Stage2::default();
+        for piece in &self.placed.memory[vm] {
+            space.map(piece.ipa.0, piece.pa.0, piece.bytes, Access::Ram)?;
+        }
+        for end in self.channel_ends().filter(|end| end.vm == vm) {
+            let access = match end.writable {
+                true => Access::SharedReadWrite,
+                false => Access::SharedReadOnly,
+            };
+            space.map(end.ipa.0, end.pa.0, end.bytes, access)?;
+        }
+        for region in self.registers(vm) {
+            space.map(region.base.0, region.base.0, region.bytes, Access::Device)?;
+        }
+        let functions = self.windows.functions.iter();
+        for bar in
+            functions.filter(|function| function.vm == vm).flat_map(|function| &function.bars)
+        {
+            let bytes = bar.bytes.next_multiple_of(PAGE);
+            space.map(bar.base.0, bar.base.0, bytes, Access::Device)?;
+        }
+        Ok(space.tree)
+    }
+}
+
+impl Own {
+    /// For the plan; `bytes` is what the TOML gives.
+    pub fn hypervisor(self, base: u64, bytes: u64) -> Hypervisor {
+        let tables = self.image + self.room;
+        let copies = self.tables.copies();
+        Hypervisor {
+            base: Hex(base),
+            bytes,
+            image: Hex(self.image),
+            room: self.room,
+            stack_bytes: STACK,
+            stacks: self.stacks,
+            tables: Hex(tables),
+            tables_loaded: self.tables.loaded(),
+            tables_bytes: self.tables.bytes(),
+            copies,
+            ttbr: Hex(self.ttbr),
+            image_l3: Hex(self.image_l3),
+            items: self.tables.items(),
+            cleared: self.tables.cleared(),
+            kept: tables + self.tables.bytes() - base - copies,
+            tables_bin: self.binary,
+        }
+    }
+}
+
+fn cannot_see(vm: &model::Vm, refused: Refused) -> Diagnostic {
+    let name = &vm.name;
+    rules::PLAN_IMPOSSIBLE
+        .says(format!("\"{}\" cannot be given what it is to see: {}", name.value, why(refused)))
+        .label(name, "this VM")
+        .help("give its memory or its channels other guest addresses (`ipa`)")
+}
+
+fn why(refused: Refused) -> String {
+    match refused {
+        Refused::Misaligned => "an address or a size is not a multiple of 4 KiB".into(),
+        Refused::TooHigh => "an address is not below 2^39".into(),
+        Refused::Twice(address) => format!("{address:#x} would be two things"),
+    }
+}

@@ -1,0 +1,23 @@
+//! Plans: the demo's as it stands, what every plan must hold, and its ITS script on the software GIC.
+//!
+//! The Rust partitions are stand-ins of fixed content here, so that a plan depends on the TOML files alone. After a
+//! deliberate change run with BLESS=1 and read the difference of tests/plans/.
+
+#[path = "plan/bytes.rs"]
+mod bytes;
+#[path = "plan/generated.rs"]
+mod generated;
+#[path = "plan/payload.rs"]
+mod payload;
+#[path = "plan/rules.rs"]
+mod rules;
+#[path = "plan/snapshot.rs"]
+mod snapshot;
+#[path = "plan/software.rs"]
+mod software;
+#[path = "plan/stage2.rs"]
+mod stage2;
+#[path = "plan/stand_in.rs"]
+mod stand_in;
+#[path = "plan/trees.rs"]
+mod trees;

@@ -1,0 +1,211 @@
+//! Rules hold for systems that nobody thought of.
+
+use std::cell::Cell;
+use std::fmt::Write;
+use std::fs;
+
+use codegen::plan::Decided;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::{rules, software, stand_in};
+
+/// A PCI device: slot, BARs as log2 of their size and whether they are wide, events it has.
+#[derive(Clone, Debug)]
+struct Device {
+    bars: Vec<(u32, bool)>,
+    events: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Vm {
+    vpes: usize,
+    /// In pages; identity or not.
+    memory: Vec<(u64, bool)>,
+    devices: Vec<Device>,
+    /// vINTID of the first event of each device, beyond 8192.
+    vintid: Option<u32>,
+    console: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Layout {
+    vms: Vec<Vm>,
+    /// Pages, and the two VMs' positions.
+    channels: Vec<(u64, usize, usize, bool)>,
+}
+
+fn device() -> impl Strategy<Value = Device> {
+    (prop::collection::vec((12u32..24, any::<bool>()), 0..3), 0u32..9)
+        .prop_map(|(bars, events)| Device { bars, events })
+}
+
+fn vm() -> impl Strategy<Value = Vm> {
+    let memory = prop::collection::vec(
+        (prop_oneof![16u64..64, Just(512), Just(1024), Just(1100)], any::<bool>()),
+        0..3,
+    );
+    (
+        1usize..4,
+        128u64..2048,
+        memory,
+        prop::collection::vec(device(), 0..3),
+        prop::option::of(100u32..20_000),
+        any::<bool>(),
+    )
+        .prop_map(|(vpes, first, rest, devices, vintid, console)| Vm {
+            vpes,
+            memory: std::iter::once((first, false)).chain(rest).collect(),
+            devices,
+            vintid,
+            console,
+        })
+}
+
+fn layout() -> impl Strategy<Value = Layout> {
+    prop::collection::vec(vm(), 1..6).prop_flat_map(|vms| {
+        let count = vms.len();
+        let channel = (1u64..40, 0..count, 0..count, any::<bool>());
+        prop::collection::vec(channel, 0..4).prop_map(move |channels| Layout {
+            vms: vms.clone(),
+            channels: channels.into_iter().filter(|channel| channel.1 != channel.2).collect(),
+        })
+    })
+}
+
+impl Layout {
+    fn board(&self) -> String {
+        let cpus: usize = self.vms.iter().map(|vm| vm.vpes).sum();
+        let real = tests::root().join("boards/qemu-virt-gicv4.toml");
+        let real = fs::read_to_string(real).unwrap();
+        // The real board without its CPUs, devices and QEMU's part.
+        let mut keep = true;
+        let mut text = String::new();
+        for line in real.lines() {
+            if let Some(table) = line.strip_prefix('[') {
+                keep = !["[cpu]", "[device]", "qemu]"].iter().any(|name| table.starts_with(name));
+            }
+            if keep && !line.starts_with("#:schema") {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        for cpu in 0..cpus {
+            let _ = writeln!(text, "[[cpu]]\nname = \"cpu{cpu}\"\nmpidr = {cpu}");
+        }
+        for (slot, device) in self.vms.iter().flat_map(|vm| &vm.devices).enumerate() {
+            let mut index = 0;
+            let mut bars = Vec::new();
+            for &(bits, wide) in &device.bars {
+                bars.push(format!(
+                    "{{ index = {index}, size = \"{} KiB\", wide = {wide} }}",
+                    (1u64 << bits) / 1024
+                ));
+                index += if wide { 2 } else { 1 };
+            }
+            let _ = writeln!(
+                text,
+                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie0\"\naddress = \"00:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\nevents = {}\nbars = [{}]",
+                slot + 1,
+                device.events,
+                bars.join(", ")
+            );
+        }
+        text
+    }
+
+    fn system(&self) -> String {
+        let mut text = String::from(
+            "[system]\nname = \"generated\"\nboard = \"board.toml\"\n[hypervisor]\nsize = \"16 MiB\"\n",
+        );
+        let (mut cpu, mut slot) = (0, 0);
+        for (number, vm) in self.vms.iter().enumerate() {
+            let vpes: Vec<String> =
+                (cpu..cpu + vm.vpes).map(|cpu| format!("{{ cpu = \"cpu{cpu}\" }}")).collect();
+            cpu += vm.vpes;
+            // What follows a piece that the plan places would need an address.
+            let last = vm.memory.len() - 1;
+            let memory = vm.memory.iter().enumerate().map(|(n, &(pages, identity))| {
+                let identity = identity && n == last;
+                format!("{{ size = \"{} KiB\", identity = {identity} }}", pages * 4)
+            });
+            let names: Vec<String> =
+                (slot..slot + vm.devices.len()).map(|n| format!("\"d{n}\"")).collect();
+            let _ = writeln!(
+                text,
+                "[[vm]]\nname = \"v{number}\"\npayload = {{ path = \"payload\", format = \"raw\" }}\nvpes = [{}]\nmemory = [{}]\ndevices = [{}]\nconsole = {}",
+                vpes.join(", "),
+                memory.collect::<Vec<_>>().join(", "),
+                names.join(", "),
+                vm.console || number == 0
+            );
+            for (n, device) in vm.devices.iter().enumerate() {
+                for event in 0..device.events {
+                    let _ = writeln!(
+                        text,
+                        "[[vm.event]]\ndevice = \"d{}\"\nevent = {event}\nvpe = {}",
+                        slot + n,
+                        event as usize % vm.vpes
+                    );
+                    if let (0, 0, Some(vintid)) = (n, event, vm.vintid) {
+                        let _ = writeln!(text, "vintid = {}", 8192 + vintid);
+                    }
+                }
+            }
+            slot += vm.devices.len();
+        }
+        for (number, &(pages, one, two, write)) in self.channels.iter().enumerate() {
+            let access = if write { "read-write" } else { "read-only" };
+            let _ = writeln!(
+                text,
+                "[[channel]]\nname = \"c{number}\"\nsize = \"{} KiB\"\nends = [{{ vm = \"v{one}\", access = \"read-write\" }}, {{ vm = \"v{two}\", access = \"{access}\" }}]",
+                pages * 4
+            );
+        }
+        text
+    }
+
+    fn plan(&self) -> Result<Decided, String> {
+        let directory = stand_in::directory("generated");
+        fs::write(directory.join("payload"), [0; 4]).unwrap();
+        fs::write(directory.join("board.toml"), self.board()).unwrap();
+        let path = directory.join("system.toml");
+        fs::write(&path, self.system()).unwrap();
+        let system = codegen::load(&path).map_err(|report| report.render(false))?;
+        stand_in::plan(&system, &directory).map_err(|report| report.render(false))
+    }
+}
+
+#[test]
+fn generated_systems_hold_every_rule() {
+    let config =
+        ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
+    let planned = Cell::new(0);
+    TestRunner::new(config)
+        .run(&layout(), |layout| {
+            let plan = layout.plan().map_err(TestCaseError::fail)?;
+            rules::hold(&plan);
+            software::deliver(&plan);
+            planned.set(planned.get() + 1);
+            Ok(())
+        })
+        .unwrap();
+    assert!(planned.get() >= 48);
+}
+
+#[test]
+fn the_systems_in_configs_hold_every_rule() {
+    let entries = fs::read_dir(tests::root().join("configs")).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    assert!(names.iter().any(|name| name == "demo"));
+    for name in names {
+        let plan = stand_in::of(&name);
+        rules::hold(&plan);
+        software::deliver(&plan);
+    }
+}

@@ -1,0 +1,243 @@
+//! What every plan must hold, whatever the system.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use codegen::plan::Decided;
+use gicv4::command::{Command, Version};
+
+use crate::stage2::mapped;
+
+/// Panics at the first rule that `plan` breaks.
+pub fn hold(plan: &Decided) {
+    ram_has_one_owner_each(plan);
+    tables_are_apart_and_aligned(plan);
+    guests_reach_their_own_only(plan);
+    bars_lie_in_their_windows(plan);
+    numbers_are_given_once(plan);
+    the_script_is_in_order(plan);
+}
+
+/// Panics if two of `ranges` overlap.
+fn apart(what: &str, ranges: impl IntoIterator<Item = (String, Range<u64>)>) {
+    let mut ranges: Vec<_> = ranges.into_iter().collect();
+    ranges.sort_by_key(|(_, range)| range.start);
+    for pair in ranges.windows(2) {
+        assert!(pair[0].1.end <= pair[1].1.start, "{what}: {:x?} and {:x?}", pair[0], pair[1]);
+    }
+}
+
+fn ram_has_one_owner_each(plan: &Decided) {
+    let areas = || plan.memory_map.iter().map(|area| (area, area.base.0..area.base.0 + area.bytes));
+    apart("RAM", areas().map(|(area, range)| (format!("{} {}", area.owner, area.what), range)));
+    for (area, range) in areas() {
+        let mut ram = plan.board.ram.iter();
+        let inside =
+            ram.any(|ram| range.start >= ram.base.0 && range.end <= ram.base.0 + ram.bytes);
+        assert!(inside, "{area:?} is not in RAM");
+        assert_eq!((range.start | area.bytes) % 4096, 0, "{area:?}");
+    }
+}
+
+fn tables_are_apart_and_aligned(plan: &Decided) {
+    let own = &plan.hypervisor;
+    let range = |base: u64, bytes: u64| base..base + bytes;
+    apart(
+        "tables",
+        own.items.iter().map(|item| (item.name.clone(), range(item.base.0, item.bytes))),
+    );
+    let cleared: Vec<_> = own.cleared.iter().map(|span| range(span.base.0, span.bytes)).collect();
+    for item in &own.items {
+        let (at, end) = (item.base.0, item.base.0 + item.bytes);
+        let align = match item.name.as_str() {
+            name if name.contains("pending table") || name.contains("queue") => 0x1_0000,
+            name if name.starts_with("ITT") => 256,
+            name if name.starts_with("copy of") => 64,
+            _ => 4096,
+        };
+        assert_eq!(at % align, 0, "{item:?}");
+        let after = at >= own.tables.0 && end <= own.tables.0 + own.tables_bytes;
+        let before = item.zero && at >= own.base.0 && end <= own.image.0;
+        assert!(after || before, "{item:?}");
+        let clears = cleared.iter().filter(|range| at < range.end && range.start < end).count();
+        assert_eq!(clears, usize::from(item.zero), "{item:?} and what boot clears");
+        assert!(
+            item.zero || end <= own.tables.0 + own.tables_loaded,
+            "{item:?} is not in tables.bin"
+        );
+    }
+    assert!(cleared.iter().all(|range| (range.start | range.end) % 64 == 0));
+    assert_eq!(own.tables_bin.len() as u64, own.tables_loaded);
+    assert_eq!(own.image.0 + own.room, own.tables.0);
+    assert!(own.tables.0 + own.tables_bytes <= own.base.0 + own.bytes);
+    let loads = plan.vms.iter().flat_map(|vm| &vm.loads);
+    for load in loads {
+        let at = (load.copy.0 - own.tables.0) as usize;
+        assert!(own.tables_bin[at..].starts_with(&load.data), "the copy of {}", load.what);
+    }
+}
+
+fn guests_reach_their_own_only(plan: &Decided) {
+    let mut all = Vec::new();
+    let mut shared = BTreeSet::new();
+    for (number, vm) in plan.vms.iter().enumerate() {
+        let mut wanted: Vec<(u64, Range<u64>)> = Vec::new();
+        let mut want = |ipa: u64, pa: u64, bytes: u64| {
+            wanted.extend((0..bytes).step_by(4096).map(|n| (ipa + n, pa + n..pa + n + 4096)));
+        };
+        vm.memory.iter().for_each(|piece| want(piece.ipa.0, piece.pa.0, piece.bytes));
+        vm.registers.iter().for_each(|region| want(region.base.0, region.base.0, region.bytes));
+        for function in plan.vm_functions(vm) {
+            let bars = function.bars.iter();
+            bars.for_each(|bar| want(bar.base.0, bar.base.0, bar.bytes.next_multiple_of(4096)));
+        }
+        for end in plan.vm_channel_ends(vm) {
+            want(end.ipa.0, end.pa.0, end.bytes);
+            shared.insert(end.pa.0);
+        }
+        wanted.sort_by_key(|page| page.0);
+        let got = mapped(plan, number).into_iter().flat_map(|leaf| {
+            let pages = (0..leaf.pa.end - leaf.pa.start).step_by(4096);
+            pages.map(move |n| (leaf.ipa + n, leaf.pa.start + n..leaf.pa.start + n + 4096))
+        });
+        assert!(got.eq(wanted), "what {} reaches", vm.name);
+        let channels = plan.vm_channel_ends(vm).iter().map(|end| end.pa.0).collect::<BTreeSet<_>>();
+        let own = mapped(plan, number).into_iter().map(|leaf| leaf.pa);
+        all.extend(
+            own.filter(|pa| !channels.iter().any(|&base| in_channel(plan, base, pa.start)))
+                .map(|pa| (vm.name.clone(), pa)),
+        );
+        apart(
+            "emulated",
+            vm.mmio.iter().map(|m| (format!("{:?}", m.kind), m.base.0..m.base.0 + m.bytes)),
+        );
+    }
+    let own = &plan.hypervisor;
+    all.push(("hypervisor".into(), own.base.0..own.base.0 + own.bytes));
+    apart("what VMs reach", all);
+}
+
+fn in_channel(plan: &Decided, base: u64, pa: u64) -> bool {
+    let bytes = plan.channel_ends.iter().find(|end| end.pa.0 == base).map_or(0, |end| end.bytes);
+    (base..base + bytes).contains(&pa)
+}
+
+fn bars_lie_in_their_windows(plan: &Decided) {
+    let mut bars = Vec::new();
+    for function in &plan.functions {
+        for bar in &function.bars {
+            let (at, end) = (bar.base.0, bar.base.0 + bar.bytes);
+            assert_eq!(at % bar.bytes.max(4096), 0, "{bar:?}");
+            let mut windows = plan.vms[function.vm].windows.iter();
+            assert!(
+                windows.any(|window| at >= window.base.0 && end <= window.base.0 + window.bytes),
+                "{bar:?}"
+            );
+            bars.push((function.name.clone(), at..end));
+            let low = (0x10 + 4 * u16::from(bar.index), at & 0xffff_ffff);
+            assert!(
+                function.setup.iter().any(|(offset, value)| (*offset, value.0) == low),
+                "{bar:?}"
+            );
+        }
+        // Decoding is switched on only when every BAR has its place.
+        assert_eq!(function.setup.last().map(|write| write.0), Some(4));
+    }
+    apart("BARs", bars);
+}
+
+fn numbers_are_given_once(plan: &Decided) {
+    let vmids: BTreeSet<u16> = plan.vms.iter().map(|vm| vm.vmid).collect();
+    assert!(vmids.len() == plan.vms.len() && !vmids.contains(&0));
+    let Some(its) = &plan.its else { return };
+    let mut vintids = BTreeSet::new();
+    let mut events = BTreeSet::new();
+    for event in &its.events {
+        let vpe = &plan.vpes[event.vpe];
+        assert!(events.insert((event.device, event.event)), "{event:?} twice");
+        assert!(vintids.insert((vpe.vm, event.vintid)), "{event:?}: its vINTID twice");
+        assert!((8192..1 << plan.vms[vpe.vm].vintid_bits).contains(&event.vintid), "{event:?}");
+        let start = &plan.vms[vpe.vm].vlpi_config_start;
+        assert_eq!(start[event.vintid as usize - 8192], 0xa3, "{event:?} is enabled");
+        assert!(vpe.tables.is_some(), "{event:?} has nowhere to wait");
+    }
+    assert!(its.events.is_sorted_by_key(|event| (event.device, event.event)));
+    let doorbells: BTreeSet<u32> =
+        plan.vpes.iter().filter_map(|vpe| Some(vpe.tables?.doorbell)).collect();
+    let reachable = plan.vpes.iter().filter(|vpe| vpe.tables.is_some()).count();
+    assert_eq!(doorbells.len(), reachable);
+    // Both ends of a channel ring the other.
+    for end in &plan.channel_ends {
+        let rung =
+            its.events.iter().find(|event| (event.device, event.event) == end.rings).unwrap();
+        let peer = plan
+            .channel_ends
+            .iter()
+            .find(|peer| peer.channel == end.channel && peer.role != end.role);
+        let peer = peer.unwrap();
+        assert_eq!((plan.vpes[rung.vpe].vm, rung.vintid), (peer.vm, peer.vintid));
+    }
+}
+
+/// Names before uses, everything invalidated and synchronised at the end.
+fn the_script_is_in_order(plan: &Decided) {
+    let Some(its) = &plan.its else { return };
+    let mut collections = BTreeMap::new();
+    let (mut devices, mut vpes) = (BTreeMap::new(), BTreeMap::new());
+    let (mut events, mut synced) = (BTreeSet::new(), BTreeSet::new());
+    let mut last = None;
+    for line in &its.script {
+        let command = Command::decode_strict(line.words.map(|word| word.0), Version::V4_0).unwrap();
+        match command {
+            Command::Mapc { collection, redistributor: Some(to) } => {
+                assert!(collections.insert(collection, to).is_none());
+            }
+            Command::Mapd { device, itt: Some(itt) } => {
+                assert!(devices.insert(device, itt).is_none());
+            }
+            Command::Mapti { device, event, collection, .. } => {
+                assert!(
+                    collections.contains_key(&collection)
+                        && event.value() >> devices[&device].event_bits() == 0
+                );
+                assert!(events.insert((device, event)));
+            }
+            Command::Vmapp { vpe, mapping: Some(mapping) } => {
+                assert!(vpes.insert(vpe, mapping).is_none());
+            }
+            Command::Vmapti { device, event, vpe, .. } => {
+                assert!(
+                    vpes.contains_key(&vpe) && event.value() >> devices[&device].event_bits() == 0
+                );
+                assert!(events.insert((device, event)));
+                assert!(synced.is_empty(), "an event after the first VSYNC");
+            }
+            Command::Vinvall { vpe } => assert!(vpes.contains_key(&vpe)),
+            Command::Vsync { vpe } => {
+                assert_eq!(last, Some(Command::Vinvall { vpe }));
+                synced.insert(vpe);
+            }
+            Command::Invall { collection } => assert!(collections.contains_key(&collection)),
+            Command::Sync { redistributor } => {
+                let Some(Command::Invall { collection }) = last else {
+                    panic!("SYNC after {last:?}")
+                };
+                assert_eq!(collections.remove(&collection), Some(redistributor));
+            }
+            other => panic!("{other} has no place in a boot script"),
+        }
+        last = Some(command);
+    }
+    assert!(collections.is_empty(), "a collection that is never synchronised");
+    assert_eq!(synced.len(), vpes.len());
+    assert_eq!(events.len(), its.events.len() + vpes.len());
+    let real = plan.its.as_ref().unwrap().devices.len();
+    assert_eq!(devices.len(), real);
+    apart(
+        "ITTs",
+        devices.values().map(|itt| {
+            let bytes = u64::from(its.entry_bytes) << itt.event_bits();
+            (format!("{itt:?}"), itt.address()..itt.address() + bytes)
+        }),
+    );
+}

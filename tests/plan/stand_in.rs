@@ -1,0 +1,100 @@
+//! Payloads of fixed content, and plans made with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use codegen::build::decide;
+use codegen::diag::Report;
+use codegen::model::{PayloadKind, System};
+use codegen::plan::Decided;
+
+/// A program segment of a made-up ELF file.
+pub struct Segment {
+    pub address: u64,
+    pub bytes: Vec<u8>,
+    pub memory: u64,
+}
+
+pub const ET_EXEC: u16 = 2;
+pub const ET_DYN: u16 = 3;
+pub const EM_AARCH64: u16 = 183;
+
+/// A 64-bit little-endian ELF file (System V ABI, chapters 4 and 5): header, program headers, contents.
+pub fn elf(kind: u16, machine: u16, entry: u64, segments: &[Segment]) -> Vec<u8> {
+    let mut out = b"\x7fELF\x02\x01\x01".to_vec();
+    out.resize(16, 0);
+    let half = |out: &mut Vec<u8>, value: u16| out.extend(value.to_le_bytes());
+    let word = |out: &mut Vec<u8>, value: u32| out.extend(value.to_le_bytes());
+    let long = |out: &mut Vec<u8>, value: u64| out.extend(value.to_le_bytes());
+    half(&mut out, kind);
+    half(&mut out, machine);
+    word(&mut out, 1);
+    long(&mut out, entry);
+    long(&mut out, 64);
+    long(&mut out, 0);
+    word(&mut out, 0);
+    for value in [64, 56, segments.len() as u16, 64, 0, 0] {
+        half(&mut out, value);
+    }
+    let mut offset = 64 + 56 * segments.len() as u64;
+    for segment in segments {
+        word(&mut out, 1);
+        word(&mut out, 7);
+        let bytes = segment.bytes.len() as u64;
+        for value in [offset, segment.address, segment.address, bytes, segment.memory, 1] {
+            long(&mut out, value);
+        }
+        offset += bytes;
+    }
+    for segment in segments {
+        out.extend(&segment.bytes);
+    }
+    out
+}
+
+/// What stands for a Rust partition: 12 KiB of code, a little data, 64 KiB of bss.
+pub fn partition(name: &str) -> Vec<u8> {
+    let code = name.bytes().cycle().take(12 << 10).collect();
+    let segments = [
+        Segment { address: 0, bytes: code, memory: 12 << 10 },
+        Segment { address: 0x3000, bytes: vec![1; 64], memory: 64 << 10 },
+    ];
+    elf(ET_DYN, EM_AARCH64, 0, &segments)
+}
+
+/// A directory for one test's files.
+pub fn directory(test: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+/// Stand-ins for a system's Rust partitions, in `directory`.
+pub fn partitions(system: &System, directory: &Path) {
+    for vm in &system.vms {
+        if let PayloadKind::Rust { package, .. } = &vm.payload.kind {
+            let path = directory.join(format!("{}.elf", package.value));
+            fs::write(path, partition(&package.value)).unwrap();
+        }
+    }
+}
+
+/// The plan of a loaded system, with stand-ins for its Rust partitions.
+pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
+    partitions(system, directory);
+    decide(system, directory).map(|(plan, _)| plan)
+}
+
+/// A system in configs/.
+pub fn load(name: &str) -> System {
+    let path = tests::root().join("configs").join(name).with_extension("toml");
+    codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+/// The plan of a system in configs/. Tests run side by side: each call has a directory of its own.
+pub fn of(name: &str) -> Decided {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let directory = directory(&format!("of-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
+    plan(&load(name), &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
