@@ -2,50 +2,26 @@
 
 use codegen::plan::{Decided, EventRoute};
 use gicv4::command::Command;
-use gicv4::its::{Its, Table};
 use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::{Config, Gic, ItsFrame, ModelQueue};
-use gicv4::queue::Queue;
-use gicv4::redist::Redist;
+use gicv4::model::Gic;
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::{DeviceId, EventId, IntId};
+
+use crate::software::{self, ModelQueue};
+use crate::stand_in;
 
 const POLLS: u32 = 1000;
 
 struct World<'a> {
     plan: &'a Decided,
     gic: Gic,
-    queue: Queue<ItsFrame, ModelQueue>,
+    queue: ModelQueue,
 }
 
 impl<'a> World<'a> {
-    /// As boot leaves it.
     fn new(plan: &'a Decided) -> Self {
-        let its = plan.its.as_ref().unwrap();
-        let gic = Gic::new(Config { cpus: plan.cpus.len() as u16, ..Config::V4_0 });
-        let fill = |base: u64, bytes: &[u8]| {
-            (base..).zip(bytes).for_each(|(address, &byte)| gic.write_byte(address, byte));
-        };
-        fill(its.lpi_config.base.0, &its.lpi_config_start);
-        plan.vms.iter().for_each(|vm| fill(vm.vlpi_config.base.0, &vm.vlpi_config_start));
-        for (number, cpu) in plan.cpus.iter().enumerate() {
-            let redist = Redist::new(gic.redistributor(number as u16));
-            redist.wake(POLLS).unwrap();
-            if cpu.propbaser.0 != 0 {
-                redist.enable_lpis(cpu.propbaser.0, cpu.pendbaser.0, POLLS).unwrap();
-            }
-        }
-        let tables =
-            its.basers.iter().map(|baser| Table { index: baser.index, value: baser.value.0 });
-        let tables: Vec<Table> = tables.collect();
-        Its::new(gic.its()).enable(tables, its.cbaser.0, POLLS).unwrap();
-        let slots = (its.queue.bytes / 32) as u32;
-        let queue = Queue::new(gic.its(), gic.queue(its.queue.base.0, slots), POLLS);
-        let mut world = Self { plan, gic, queue };
-        for line in &its.script {
-            world.run(line.words.map(|word| word.0));
-        }
-        world
+        let (gic, queue) = software::boot(plan);
+        Self { plan, gic, queue }
     }
 
     fn run(&mut self, command: [u64; 4]) {
@@ -151,12 +127,12 @@ fn all(plan: &Decided) {
 
 #[test]
 fn no_event_is_lost_and_none_comes_twice() {
-    all(&crate::of(crate::MODES));
+    all(&stand_in::at(stand_in::MODES));
 }
 
 #[test]
 fn a_doorbell_that_is_moved_too_early_is_lost() {
-    let mut plan = crate::of(crate::MODES);
+    let mut plan = stand_in::at(stand_in::MODES);
     for mode in &mut plan.modes.as_mut().unwrap().modes {
         for switch in &mut mode.switches {
             switch.script.sort_by_key(|line| !line.text.starts_with("MOVI"));
