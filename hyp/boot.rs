@@ -9,7 +9,7 @@ use crate::its::{self, POLLS};
 use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, KICK};
-use crate::{broken, console, irq, run, shared, stop, turns, verify};
+use crate::{broken, console, irq, modes, run, shared, stop, turns, verify};
 use gicv4::dist::Dist;
 use gicv4::redist::Redist;
 use gicv4::{Error, IntId};
@@ -29,6 +29,7 @@ pub extern "C" fn first_cpu(entered: u64) -> ! {
     console::banner(entered);
     // All count as running from here on, so that none is taken for the last one while others have not begun.
     VMS.iter().for_each(|vm| vm.health.start());
+    modes::start_homeless();
     start_other_cpus();
     this_cpu(CpuIndex::new(0))
 }

@@ -13,6 +13,7 @@ mod console;
 mod devices;
 mod irq;
 mod its;
+mod modes;
 mod percpu;
 #[allow(unsafe_code)]
 mod plan_data;

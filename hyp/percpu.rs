@@ -49,7 +49,7 @@ pub fn make(index: VpeIndex) -> Option<&'static PerCpu> {
     let guest = Guest::new(&PLAN, &VMS, &VPES, index)?;
     let residency = Mutex::new(Residency::first(index));
     let place = PLACES.get(index.index())?;
-    let takes_turns = shared::place_of(index).is_some();
+    let takes_turns = shared::home_of(index).is_some();
     Some(place.call_once(|| PerCpu { guest, vpe: index, takes_turns, residency }))
 }
 
@@ -93,8 +93,8 @@ impl PerCpu {
 
 /// Number of the physical CPU of a vPE.
 pub fn cpu_index_of(vpe: VpeIndex) -> Option<CpuIndex> {
-    match shared::place_of(vpe) {
-        Some((cpu, _)) => Some(cpu),
+    match shared::home_of(vpe) {
+        Some(cpu) => Some(cpu),
         None => Some(PLAN.vpes.get(vpe.index())?.cpu),
     }
 }

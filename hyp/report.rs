@@ -20,9 +20,8 @@ pub fn counters() {
 
 /// From when a vPE had reason to run to when it did.
 fn turns(vpe: VpeIndex, out: &mut impl Text) {
-    let Some((cpu, slot)) = shared::place_of(vpe) else { return };
-    let Some(shared) = shared::cpu(cpu) else { return };
-    let figures = *shared.state.lock().scheduler.statistics(slot);
+    let (Some(cpu), Some(slot)) = (shared::of(vpe), shared::slot_of(vpe)) else { return };
+    let figures = *cpu.state.lock().scheduler.statistics(slot);
     let (name, number) = vm::report::title(&PLAN, vpe.index());
     out.text("bulkhead: wake-to-run ");
     out.text(name);

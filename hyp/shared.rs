@@ -8,6 +8,7 @@
 
 use crate::arch::gic;
 use crate::arch::sysreg::Pause;
+use crate::modes;
 use crate::percpu::{self, PerCpu, Physical};
 use crate::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use crate::switch::State;
@@ -15,7 +16,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use plan::{CpuIndex, Schedule, VpeIndex};
+use plan::{CpuIndex, Placement, Schedule, VpeIndex};
 use sched::Slot;
 use spin::Once;
 use spin::mutex::TicketMutex;
@@ -74,7 +75,8 @@ const NONE: u8 = u8::MAX;
 
 static CPUS: [SharedCpu; COUNT] = [const { SharedCpu::new() }; COUNT];
 
-/// CPU and slot of each vPE, `cpu << 8 | slot`; `NOWHERE`: it has a CPU of its own.
+/// CPU and slot of each vPE, `cpu << 8 | slot`; slot `SUSPENDED`: it has none in this mode; `NOWHERE`: it has a CPU of its
+/// own.
 static PLACES: [AtomicU32; VPES] = {
     let mut places = [const { AtomicU32::new(NOWHERE) }; VPES];
     let mut vpe = 0;
@@ -83,11 +85,17 @@ static PLACES: [AtomicU32; VPES] = {
         if is_shared(cpu as usize) {
             places[vpe] = AtomicU32::new((cpu as u32) << 8 | slot as u32);
         }
+        if let Some(modes) = &PLAN.modes
+            && modes.modes[0].placements[vpe].is_none()
+        {
+            places[vpe] = AtomicU32::new((cpu as u32) << 8 | SUSPENDED);
+        }
         vpe += 1;
     }
     places
 };
 const NOWHERE: u32 = u32::MAX;
+const SUSPENDED: u32 = 0xff;
 
 /// A bit for each vPE.
 struct Letters([AtomicU64; WORDS]);
@@ -129,6 +137,8 @@ pub struct SharedCpu {
     attentions: Letters,
     /// The virtual timer's PPI is enabled at the redistributor.
     timer_on: AtomicBool,
+    /// When a mode ends here (modes.rs).
+    leave_at: AtomicU64,
 }
 
 impl SharedCpu {
@@ -139,6 +149,7 @@ impl SharedCpu {
             knocks: Letters::new(),
             attentions: Letters::new(),
             timer_on: AtomicBool::new(false),
+            leave_at: AtomicU64::new(sched::NEVER),
         }
     }
 
@@ -161,6 +172,17 @@ impl SharedCpu {
         }
     }
 
+    /// The mode ends here at `time`.
+    pub fn leave_at(&self, time: u64) {
+        self.leave_at.store(time, Release);
+    }
+
+    /// When the mode ends here.
+    #[inline(always)]
+    pub fn leaves_at(&self) -> u64 {
+        if modes::ANY { self.leave_at.load(Acquire) } else { sched::NEVER }
+    }
+
     /// Takes out the vPEs for which something waits.
     pub fn take_knocks(&self, read: impl FnMut(VpeIndex)) -> bool {
         self.knocks.collect(read)
@@ -171,7 +193,8 @@ impl SharedCpu {
         self.attentions.collect(read)
     }
 
-    fn knock(&self, cpu: CpuIndex) {
+    /// Makes this CPU, whose number is `cpu`, look at its letters and at the time.
+    pub fn knock(&self, cpu: CpuIndex) {
         if let Some(cpu) = PLAN.cpus.get(cpu.index()) {
             gic::send_sgi(gic::sgi_value(cpu.mpidr, KNOCK));
         }
@@ -187,36 +210,44 @@ pub fn cpu(index: CpuIndex) -> Option<&'static SharedCpu> {
     CPUS.get(usize::from(*NUMBERS.get(index.index())?))
 }
 
-/// CPU and slot of a vPE on a shared CPU.
+/// Number of the CPU where a vPE takes turns. None: it has one of its own.
 #[inline(always)]
-pub fn place_of(vpe: VpeIndex) -> Option<(CpuIndex, Slot)> {
+pub fn home_of(vpe: VpeIndex) -> Option<CpuIndex> {
     if !ANY {
         return None;
     }
     let place = PLACES.get(vpe.index())?.load(Acquire);
-    if place == NOWHERE {
-        return None;
-    }
-    Some((CpuIndex::new((place >> 8) as u16), Slot::new(place as u8)?))
+    (place != NOWHERE).then_some(CpuIndex::new((place >> 8) as u16))
+}
+
+/// Its slot there. None: it does not run in this mode.
+#[inline(always)]
+pub fn slot_of(vpe: VpeIndex) -> Option<Slot> {
+    Slot::new(PLACES.get(vpe.index())?.load(Acquire) as u8)
 }
 
 /// The shared CPU of a vPE.
 #[inline(always)]
 pub fn of(vpe: VpeIndex) -> Option<&'static SharedCpu> {
-    cpu(place_of(vpe)?.0)
+    cpu(home_of(vpe)?)
 }
 
-/// Moves a vPE, which has no CPU at the moment.
-pub fn place(vpe: VpeIndex, cpu: CpuIndex, slot: u8) {
-    if let Some(place) = PLACES.get(vpe.index()) {
-        place.store(u32::from(cpu.value()) << 8 | u32::from(slot), Release);
-    }
+/// Where a vPE is in a mode that begins on `cpus`. One without a place stays at the CPU of the first mode.
+pub fn place(vpe: VpeIndex, placement: Option<Placement>, cpus: u64) {
+    let Some(place) = PLACES.get(vpe.index()) else { return };
+    let first = PLAN.vpes.get(vpe.index()).map_or(0, |vpe| vpe.cpu.value());
+    let next = match placement {
+        Some(placement) if cpus >> placement.cpu.value() & 1 == 0 => return,
+        Some(placement) => u32::from(placement.cpu.value()) << 8 | u32::from(placement.slot),
+        None => u32::from(first) << 8 | SUSPENDED,
+    };
+    place.store(next, Release);
 }
 
 /// Something waits for `vpe` in its software state. False: its CPU is not shared.
 #[inline(always)]
 pub fn kick(vpe: VpeIndex) -> bool {
-    let Some((index, _)) = place_of(vpe) else { return false };
+    let Some(index) = home_of(vpe) else { return false };
     if let Some(cpu) = cpu(index) {
         cpu.knocks.post(vpe);
         cpu.knock(index);
@@ -226,7 +257,7 @@ pub fn kick(vpe: VpeIndex) -> bool {
 
 /// The power state of `vpe`, or its VM, has changed. False: its CPU is not shared.
 pub fn attention(vpe: VpeIndex) -> bool {
-    let Some((index, _)) = place_of(vpe) else { return false };
+    let Some(index) = home_of(vpe) else { return false };
     if let Some(cpu) = cpu(index) {
         cpu.attentions.post(vpe);
         cpu.knock(index);
@@ -256,14 +287,13 @@ impl Here {
         Some(Self { cpu, physical })
     }
 
-    /// The vPE has its turns on this CPU.
-    pub fn has(self, vpe: VpeIndex) -> Option<Slot> {
-        let (index, slot) = place_of(vpe)?;
-        (index == self.physical.index).then_some(slot)
+    /// The vPE has its turns on this CPU, or is kept here.
+    pub fn has(self, vpe: VpeIndex) -> bool {
+        home_of(vpe).is_some_and(|home| home == self.physical.index)
     }
 
     /// All vPEs that have their turns here.
     pub fn vpes(self) -> impl Iterator<Item = VpeIndex> {
-        (0..VPE_COUNT as u16).map(VpeIndex::new).filter(move |&vpe| self.has(vpe).is_some())
+        (0..VPE_COUNT as u16).map(VpeIndex::new).filter(move |&vpe| self.has(vpe))
     }
 }

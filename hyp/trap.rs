@@ -12,14 +12,15 @@ use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{its, report, run, turns};
+use crate::{its, modes, report, run, turns};
 use plan::VpeIndex;
+use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
-use vm::health::{Fault, Reason};
+use vm::health::{Action, Fault, Reason};
 use vm::hypercall::{self, Outcome};
 use vm::sysreg::{self, Access};
-use vm::{Guest, mmio, psci, vgic};
+use vm::{Guest, mmio, psci, smccc, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -259,6 +260,18 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             frame.set(0, 0);
             report::counters();
         }
+        Outcome::SwitchMode(mode) => {
+            let vm = PLAN.vpes.get(this.vpe.index()).map(|vpe| vpe.vm);
+            frame.set(
+                0,
+                match modes::request(vm, mode) {
+                    Ok(()) => smccc::SUCCESS,
+                    Err(Refused::Busy) => smccc::BUSY,
+                    Err(Refused::NotAllowed) => smccc::DENIED,
+                    Err(Refused::NoSuchMode) => smccc::INVALID_PARAMETERS,
+                },
+            );
+        }
         Outcome::Ring { device, event } => {
             if let Err(error) = its::ring(device, event) {
                 crate::broken(error);
@@ -302,5 +315,9 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
 /// Ends the VM by its policy, and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
-    run::act(guest, guest.vm.health.fail(fault, guest.config.on_fault));
+    let action = guest.vm.health.fail(fault, guest.config.on_fault);
+    if action != Action::Nothing {
+        modes::after_fault(guest.config);
+    }
+    run::act(guest, action);
 }

@@ -3,8 +3,9 @@
 //! `settle` runs whenever the answer may have changed: an interrupt of EL2's came, or the vPE waits, begins or ends.
 //!
 //! 1. Letters about power states: vPEs begin and end, always on their own CPU.
-//! 2. Decide, and set EL2's timer for the next decision.
-//! 3. Give the CPU to that vPE (switch.rs), or to nobody: then sleep, take the interrupts that come, and begin again.
+//! 2. If the mode ends here now, the switch to the next one (modes.rs).
+//! 3. Decide, and set EL2's timer for the next decision.
+//! 4. Give the CPU to that vPE (switch.rs), or to nobody: then sleep, take the interrupts that come, and begin again.
 //!
 //! A vPE that waits for an interrupt goes the way of tests/wakeup: it ends its residency, its doorbell is unmasked if
 //! nothing is pending, it is blocked, others decide. Its virtual timer's time is part of the block. Everything else that
@@ -21,9 +22,9 @@ use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, State, away};
-use crate::{console, residency, run, shared};
+use crate::{console, modes, residency, run, shared};
 use plan::{CpuIndex, Schedule, VpeIndex};
-use sched::Task;
+use sched::{NEVER, Task};
 use vm::counters::Counter;
 use vm::power::{self, Start};
 use vm::{Platform, vgic};
@@ -69,6 +70,10 @@ pub fn begin(index: CpuIndex, schedule: Schedule) -> Option<Here> {
 pub fn settle(here: Here, frame: &mut Frame) {
     loop {
         while here.cpu.take_attentions(|vpe| review(here, vpe)) {}
+        if here.cpu.leaves_at() <= ticks() {
+            modes::switch(here, frame);
+            continue;
+        }
         if decide(here, frame) {
             return;
         }
@@ -82,7 +87,7 @@ pub fn settle(here: Here, frame: &mut Frame) {
 fn decide(here: Here, frame: &mut Frame) -> bool {
     let mut state = here.cpu.state.lock();
     let decision = state.scheduler.decide(ticks());
-    timer::arm(decision.deadline);
+    timer::arm(decision.deadline.unwrap_or(NEVER).min(here.cpu.leaves_at()));
     let next = decision.run.and_then(|slot| {
         let next = percpu::of(state.scheduler.vpe(slot)?)?;
         let figures = state.scheduler.statistics(slot);
@@ -109,7 +114,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
         return Taken::Done;
     }
     if intid == DEADLINE {
-        timer::arm(None);
+        timer::arm(NEVER);
         end(intid);
         return Taken::Decide;
     }
@@ -162,9 +167,10 @@ fn answer(here: Here) {
 
 /// An interrupt is pending for `vpe`, which does not have the CPU.
 fn wake(here: Here, state: &mut State, vpe: VpeIndex, now: u64) {
-    match here.has(vpe) {
+    match shared::slot_of(vpe) {
+        _ if !here.has(vpe) => Hardware.kick(vpe),
         Some(slot) => state.scheduler.wake(slot, now),
-        None => Hardware.kick(vpe),
+        None => modes::parked(vpe, |task| task.wake(now)),
     }
 }
 
@@ -254,7 +260,7 @@ fn block(here: Here, vpe: VpeIndex) {
     // While list register 0 holds the timer's interrupt, it cannot ask for another one.
     let idle = gic::read_list_register(0) >> 62 == 0;
     let Some((timer, pending)) = state.release(here) else { return };
-    let Some(slot) = here.has(vpe) else { return };
+    let Some(slot) = shared::slot_of(vpe) else { return };
     let enabled = VPES.get(vpe.index()).is_some_and(|vpe| vpe.redistributor.timer_enabled());
     let now = ticks();
     if pending {
@@ -285,12 +291,15 @@ pub fn suspend(here: Here, this: &PerCpu, resume: Option<Start>, frame: &mut Fra
 /// The power state or the VM of a vPE may have changed.
 fn review(here: Here, vpe: VpeIndex) {
     let Some(this) = percpu::of(vpe) else { return };
-    let Some(slot) = here.has(vpe) else {
+    if !here.has(vpe) {
         crate::platform::attention(vpe);
         return;
-    };
+    }
     let guest = &this.guest;
-    if let Some(start) = guest.vpe.power.take_start() {
+    // Without a slot it begins when a mode has one for it.
+    if let Some(slot) = shared::slot_of(vpe)
+        && let Some(start) = guest.vpe.power.take_start()
+    {
         let mut state = here.cpu.state.lock();
         state.forget(vpe);
         away(vpe, |away| away.context.start(start.entry, start.context));
@@ -312,8 +321,9 @@ pub fn withdraw(here: Here, this: &PerCpu) {
         let _ = state.release(here);
     }
     state.forget(this.vpe);
-    if let Some(slot) = here.has(this.vpe) {
-        state.scheduler.off(slot, ticks());
+    match shared::slot_of(this.vpe) {
+        Some(slot) => state.scheduler.off(slot, ticks()),
+        None => modes::parked(this.vpe, |task| *task = Task::OFF),
     }
 }
 

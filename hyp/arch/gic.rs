@@ -187,12 +187,6 @@ impl Interface {
         Self { list: [0; LIST], machine: 0, control: ICH_ENABLE, active: [[0; 4]; 2] }
     }
 
-    /// As after reset, but for what the list registers hold: a CPU interface that lost power, not its interrupts.
-    pub fn reset_control(&mut self) {
-        self.machine = 0;
-        self.active = [[0; 4]; 2];
-    }
-
     /// The list registers' values.
     pub fn listed(&self) -> &[u64] {
         &self.list

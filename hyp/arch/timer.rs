@@ -41,15 +41,10 @@ impl VirtualTimer {
     }
 }
 
-/// EL2's own timer interrupts from `deadline` on; None: not at all.
+/// EL2's own timer interrupts from `deadline` on; not at all for the latest of all times.
 #[inline]
-pub fn arm(deadline: Option<u64>) {
-    match deadline {
-        Some(time) => {
-            write!("cnthp_cval_el2", time);
-            write!("cnthp_ctl_el2", ENABLE);
-        }
-        None => write!("cnthp_ctl_el2", 0),
-    }
+pub fn arm(deadline: u64) {
+    write!("cnthp_cval_el2", deadline);
+    write!("cnthp_ctl_el2", if deadline == u64::MAX { 0 } else { ENABLE });
     isb();
 }

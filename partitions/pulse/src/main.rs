@@ -2,7 +2,8 @@
 //!
 //! `role=source`: picks one of its channels at random, waits a random time, and rings it if the last ring there was
 //! acknowledged. Before ringing it writes how often it has, so that the other end knows what each ring is. Arguments: `count=`
-//! rings in all (10000), `gap-us=` the longest wait between two (20).
+//! rings in all (10000), `gap-us=` the longest wait between two (20). With `modes=`, the number of the system's modes, it
+//! also asks for one of them at random, after `every=` (100) rings on average.
 //!
 //! `role=sink`: at each interrupt the number must be the next one; the same again is a ring taken twice, a later one a
 //! loss. It acknowledges and waits by WFI. With `timer-us=` it also has a periodic deadline, none of which may be left out.

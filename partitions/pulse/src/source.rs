@@ -13,6 +13,7 @@ const SINKS: usize = 16;
 const PATIENCE_US: u64 = 20_000_000;
 
 const NEVER: u32 = 1;
+const REFUSED: u32 = 4;
 
 #[derive(Clone, Copy)]
 struct Sink {
@@ -63,10 +64,23 @@ pub fn run(machine: &'static Machine) -> Outcome {
     cpu::enable_interrupts();
     let began = timer::now();
     let mut given = 0;
+    let (mut switches, mut next_switch) = (0, 0);
+    let every = machine.number("every").unwrap_or(100);
+    let modes = machine.number("modes").unwrap_or(0);
     while given < count {
         timer::wait(timer::now() + random.below(gap));
         let pick = random.below(many) as usize;
         let Some(Some(sink)) = sinks.get_mut(pick) else { continue };
+        if modes != 0 && given >= next_switch {
+            match hypercall::switch_mode(random.below(modes)) {
+                Ok(agreed) => switches += u64::from(agreed),
+                Err(error) => {
+                    println!("{error}");
+                    return Outcome::Failed(REFUSED);
+                }
+            }
+            next_switch = given + 1 + random.below(2 * every);
+        }
         if sink.acknowledged() {
             sink.given += 1;
             given += 1;
@@ -92,6 +106,9 @@ pub fn run(machine: &'static Machine) -> Outcome {
         sink.ring();
     }
     figure!("rings-given", given);
+    if modes != 0 {
+        figure!("mode-switches", switches);
+    }
     figure!("ring-mean-ns", timer::nanoseconds(timer::now() - began) / given.max(1), "ns");
     Outcome::Passed
 }
