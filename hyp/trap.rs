@@ -15,7 +15,7 @@ use crate::{its, report, run};
 use plan::VpeIndex;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
-use vm::health::{Fault, Reason};
+use vm::health::{Action, Fault, Reason};
 use vm::hypercall::{self, Outcome};
 use vm::sysreg::{self, Access};
 use vm::{Guest, mmio, psci, vgic};
@@ -291,8 +291,12 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
     After::Guest
 }
 
-/// Ends the VM by its policy, and records why.
+/// Ends the VM by its policy, and says and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
-    run::act(guest, guest.vm.health.fail(fault, guest.config.on_fault));
+    let action = guest.vm.health.fail(fault, guest.config.on_fault);
+    if action != Action::Nothing {
+        report::fault(guest, &fault);
+    }
+    run::act(guest, action);
 }
