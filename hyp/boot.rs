@@ -90,7 +90,7 @@ fn this_cpu(index: CpuIndex) -> ! {
     cpu::initialise();
     gic::initialise();
     let Some(cpu) = PLAN.cpus.get(index.index()) else {
-        stop(|out| out.text("a CPU that the plan does not have"))
+        stop(&mut |out| out.text("a CPU that the plan does not have"))
     };
     interrupts(cpu).unwrap_or_else(|error| broken(error));
     let Some(this) = percpu::make(index) else { irq::serve() };

@@ -13,6 +13,7 @@ use crate::report;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
+use spin::mutex::ticket::TicketMutexGuard;
 use vm::Platform;
 use vm::console::{Input, Mux};
 use vm::text::Text;
@@ -26,6 +27,11 @@ static MUX: TicketMutex<Mux, Pause> = TicketMutex::new(Mux::new(VmIndex::new(0),
 static WAITS: AtomicBool = AtomicBool::new(false);
 /// The transmit interrupt is on.
 static SENDING: AtomicBool = AtomicBool::new(false);
+
+/// The UART's interrupt is off because its CPU found `MUX` in use.
+static DEAF: AtomicBool = AtomicBool::new(false);
+
+type Held = TicketMutexGuard<'static, Mux, Pause>;
 
 /// Bytes that one guest's exit sends at most.
 const BUDGET: u32 = 256;
@@ -63,6 +69,7 @@ pub fn pump() {
             UART.interrupts(!pumped.idle);
         }
         drop(mux);
+        listen();
         tell_room(pumped.unblocked);
         if !pumped.idle || !WAITS.load(SeqCst) {
             return;
@@ -94,12 +101,15 @@ fn with_vm(
     }
 }
 
-/// The UART's interrupt, on the console CPU.
+/// The UART's interrupt, on the console CPU. While somebody else has the mux it is off; whoever gives the mux back turns
+/// it on again.
 pub fn interrupt() {
     UART.acknowledge();
     for _ in 0..INPUT {
+        let Some(mut mux) = try_input() else { return };
         let Some(byte) = UART.get() else { break };
-        let input = MUX.lock().input(&PLAN, byte);
+        let input = mux.input(&PLAN, byte);
+        drop(mux);
         match input {
             Input::Nothing => {}
             Input::Deliver(vm, byte) => {
@@ -109,6 +119,25 @@ pub fn interrupt() {
         }
     }
     pump();
+}
+
+/// The mux, or None: the UART's interrupt is off until its holder has given it back.
+fn try_input() -> Option<Held> {
+    MUX.try_lock().or_else(|| {
+        UART.mask();
+        DEAF.store(true, SeqCst);
+        // It may have been given back just before.
+        let mux = MUX.try_lock()?;
+        listen();
+        Some(mux)
+    })
+}
+
+/// Turns the UART's interrupt on if it is off.
+fn listen() {
+    if DEAF.swap(false, SeqCst) {
+        UART.interrupts(SENDING.load(SeqCst));
+    }
 }
 
 /// Where EL2 writes its own lines. Waits for room in the UART.
@@ -146,12 +175,14 @@ fn send_all(mux: &mut Mux) {
 }
 
 /// Writes EL2's own lines, all of them, behind what VMs have printed so far.
-pub fn write(lines: impl FnOnce(&mut Own)) {
+pub fn write(lines: &mut dyn FnMut(&mut Own)) {
     for _ in 0..PATIENCE {
         if let Some(mut mux) = MUX.try_lock() {
             send_all(&mut mux);
             lines(&mut Own::Through(&mut mux));
             send_all(&mut mux);
+            drop(mux);
+            listen();
             return;
         }
         pause();
@@ -161,7 +192,7 @@ pub fn write(lines: impl FnOnce(&mut Own)) {
 
 /// Says what was booted, and how long that took so far.
 pub fn banner(entered: u64) {
-    write(|out| {
+    write(&mut |out| {
         out.text("bulkhead: system ");
         out.text(PLAN.system);
         out.text(" on ");

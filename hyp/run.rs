@@ -55,6 +55,7 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     gic::reset_virtual();
     guest::assign(guest.config, guest.mpidr());
     guest::reset(start.entry);
+    guest::forget();
     frame.start(start.context);
     if let Err(error) = residency::enter(this) {
         crate::broken(error);

@@ -249,7 +249,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         }
         Outcome::ShowCounters => {
             frame.set(0, 0);
-            report::counters();
+            report::counters_for_guest();
         }
         Outcome::Ring { device, event } => {
             if let Err(error) = its::ring(device, event) {

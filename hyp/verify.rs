@@ -44,7 +44,7 @@ type Verdict = Result<(), Difference>;
 impl Difference {
     /// The one line that says so; then the system is off.
     pub fn end(&self) -> ! {
-        console::write(|out| self.line(out));
+        console::write(&mut |out| self.line(out));
         smc::system_off()
     }
 

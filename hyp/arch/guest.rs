@@ -5,6 +5,7 @@
 
 use super::cpu::HCR;
 use super::sysreg::{isb, read, write};
+use core::arch::asm;
 use plan::Vm;
 
 /// SCTLR_EL1 after reset: RES1 bits, MMU and caches off.
@@ -52,6 +53,14 @@ pub fn reset(entry: u64) {
     write!("elr_el2", entry);
     write!("spsr_el2", SPSR);
     isb();
+}
+
+/// Drops what this CPU remembers of the VM that `assign` named: translations of both stages, instructions.
+pub fn forget() {
+    // SAFETY: drops cached copies only.
+    unsafe {
+        asm!("tlbi vmalls12e1", "ic iallu", "dsb nsh", "isb", options(nostack, preserves_flags))
+    }
 }
 
 /// Return to the guest after the instruction that trapped.

@@ -68,6 +68,11 @@ pub fn ticks() -> u64 {
     read!("cntpct_el0")
 }
 
+/// Ticks of the system counter in a second.
+pub fn ticks_per_second() -> u64 {
+    read!("cntfrq_el0")
+}
+
 /// Affinity fields of this CPU's MPIDR_EL1.
 pub fn affinity() -> u64 {
     read!("mpidr_el1") & 0xff_00ff_ffff
