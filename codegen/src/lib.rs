@@ -12,8 +12,8 @@ pub mod image;
 mod load;
 pub mod model;
 pub mod plan;
+pub mod run;
 pub mod schema;
 pub mod units;
-pub mod run;
 
 pub use load::load;

@@ -130,7 +130,8 @@ fn translated(system: &System, report: &mut Report) {
         }
         return;
     };
-    if let Some(user) = event.or(channel).filter(|_| system.board.gic.version.value != GicVersion::V4_0)
+    if let Some(user) =
+        event.or(channel).filter(|_| system.board.gic.version.value != GicVersion::V4_0)
     {
         report.push(
             rules::NO_DIRECT_INJECTION
