@@ -111,7 +111,8 @@ fn interrupts(cpu: &Cpu) -> Result<(), Error> {
     let redistributor = Redist::new(mmu::redistributor(cpu));
     redistributor.wake(POLLS)?;
     redistributor.reset_private(PRIORITY, POLLS)?;
-    for intid in [KICK, ATTENTION, PLAN.board.timer.maintenance_ppi] {
+    let timer = &PLAN.board.timer;
+    for intid in [KICK, ATTENTION, timer.maintenance_ppi, timer.hypervisor_ppi] {
         redistributor.enable(IntId::new(intid.into()));
     }
     if cpu.propbaser != 0 {

@@ -18,7 +18,8 @@ use vm::Platform;
 use vm::console::{Input, Mux};
 use vm::text::Text;
 
-use crate::arch::sysreg::{Pause, pause, ticks};
+use crate::arch::sysreg::{Pause, pause, ticks, ticks_per_second};
+use crate::arch::timer;
 
 const UART: Pl011 = Pl011::new(PLAN.board.uart.base);
 
@@ -33,12 +34,14 @@ static DEAF: AtomicBool = AtomicBool::new(false);
 
 type Held = TicketMutexGuard<'static, Mux, Pause>;
 
+/// Part of a second after which a line that did not end is taken for a prompt.
+const QUIET: u64 = 50;
 /// Bytes that one guest's exit sends at most.
 const BUDGET: u32 = 256;
 /// Times that it looks again because others printed meanwhile.
 const ROUNDS: u32 = 4;
-/// Bytes taken from the receive FIFO at once.
-const INPUT: u32 = 32;
+/// Bytes taken from the receive FIFO at once, several times what it holds: those left would wait for the next one typed.
+const INPUT: u32 = 256;
 /// Bytes that EL2 sends at most before it goes on with its own lines.
 const PATIENT_BUDGET: u32 = 8192;
 /// Tries for the lock before EL2's last words go to the UART directly.
@@ -51,12 +54,23 @@ pub fn enable() {
     UART.interrupts(false);
 }
 
-/// Sends what waits, as far as that takes no waiting.
+/// Sends what waits, as far as that takes no waiting. A line that is not at its end may soon be, and so waits for `QUIET`.
 pub fn pump() {
+    pump_lines(true);
+}
+
+/// The hypervisor's timer: no more came for what waits.
+pub fn quiet() {
+    timer::stop();
+    pump_lines(false);
+}
+
+fn pump_lines(patient: bool) {
     WAITS.store(true, SeqCst);
     for _ in 0..ROUNDS {
         let Some(mut mux) = MUX.try_lock() else { return };
         WAITS.store(false, SeqCst);
+        mux.patient(patient);
         let mut left = BUDGET;
         let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
             if left == 0 || !UART.put(byte) {
@@ -67,6 +81,11 @@ pub fn pump() {
         });
         if SENDING.swap(!pumped.idle, SeqCst) == pumped.idle {
             UART.interrupts(!pumped.idle);
+        }
+        if mux.defers(&VMS) {
+            timer::set(ticks_per_second() / QUIET);
+        } else {
+            timer::stop();
         }
         drop(mux);
         listen();
@@ -102,21 +121,24 @@ fn with_vm(
 }
 
 /// The UART's interrupt, on the console CPU. While somebody else has the mux it is off; whoever gives the mux back turns
-/// it on again.
+/// it on again. It is acknowledged before the first byte is read, so that one that comes later raises it again.
 pub fn interrupt() {
+    let Some(mut mux) = try_input() else { return };
     UART.acknowledge();
+    let mut show = false;
     for _ in 0..INPUT {
-        let Some(mut mux) = try_input() else { return };
         let Some(byte) = UART.get() else { break };
-        let input = mux.input(&PLAN, byte);
-        drop(mux);
-        match input {
+        match mux.input(&PLAN, byte) {
             Input::Nothing => {}
             Input::Deliver(vm, byte) => {
                 with_vm(VmIndex::index(vm), |state, vpes| state.receive(vpes, byte))
             }
-            Input::ShowCounters => report::counters(),
+            Input::ShowCounters => show = true,
         }
+    }
+    drop(mux);
+    if show {
+        report::counters();
     }
     pump();
 }
@@ -162,6 +184,7 @@ impl Text for Own<'_> {
 
 /// Sends what waits, up to what VMs can print meanwhile.
 fn send_all(mux: &mut Mux) {
+    mux.patient(false);
     let mut left = PATIENT_BUDGET;
     let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
         if left == 0 {

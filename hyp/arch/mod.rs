@@ -13,4 +13,5 @@ pub mod probe;
 pub mod smc;
 pub mod sysreg;
 pub mod this;
+pub mod timer;
 pub mod vectors;
