@@ -2,9 +2,11 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
-bulkhead := "cargo run --quiet --package codegen --bin bulkhead --"
+# The first build takes a minute, in which cargo shows how far it is; later ones need no words.
+quiet := `[[ -e ${CARGO_TARGET_DIR:-target}/debug/bulkhead ]] && echo --quiet || true`
+bulkhead := "cargo run " + quiet + " --package codegen --bin bulkhead --"
 # Everything that runs on the bare machine: all partitions, one -p for each.
-partitions := `for f in partitions/*/Cargo.toml; do sed -n 's/^name = "\(.*\)"/-p \1/p' "$f"; done | tr '\n' ' '`
+partitions := `sed -n 's/^name = "\(.*\)"/-p \1/p' partitions/*/Cargo.toml | sort -u | tr '\n' ' '`
 
 _list:
     @just --list --unsorted

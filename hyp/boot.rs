@@ -90,7 +90,7 @@ fn this_cpu(index: CpuIndex) -> ! {
     cpu::initialise();
     gic::initialise();
     let Some(cpu) = PLAN.cpus.get(index.index()) else {
-        stop(|out| out.text("a CPU that the plan does not have"))
+        stop(&mut |out| out.text("a CPU that the plan does not have"))
     };
     interrupts(cpu).unwrap_or_else(|error| broken(error));
     percpu::make_physical(index, cpu).unwrap_or_else(|error| broken(error));
@@ -116,7 +116,8 @@ fn interrupts(cpu: &Cpu) -> Result<(), Error> {
     let redistributor = Redist::new(mmu::redistributor(cpu));
     redistributor.wake(POLLS)?;
     redistributor.reset_private(PRIORITY, POLLS)?;
-    for intid in [KICK, ATTENTION, PLAN.board.timer.maintenance_ppi] {
+    let timer = &PLAN.board.timer;
+    for intid in [KICK, ATTENTION, timer.maintenance_ppi, timer.hypervisor_ppi] {
         redistributor.enable(IntId::new(intid.into()));
     }
     if cpu.propbaser != 0 {

@@ -9,15 +9,16 @@ use crate::devices::pl011::Pl011;
 use crate::percpu::{VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention_cpu};
-use crate::report;
+use crate::{report, shared};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
+use spin::mutex::ticket::TicketMutexGuard;
 use vm::Platform;
 use vm::console::{Input, Mux};
 use vm::text::Text;
 
-use crate::arch::sysreg::{Pause, pause, ticks};
+use crate::arch::sysreg::{Pause, pause, ticks, ticks_per_second};
 
 const UART: Pl011 = Pl011::new(PLAN.board.uart.base);
 
@@ -27,12 +28,19 @@ static WAITS: AtomicBool = AtomicBool::new(false);
 /// The transmit interrupt is on.
 static SENDING: AtomicBool = AtomicBool::new(false);
 
+/// The UART's interrupt is off because its CPU found `MUX` in use.
+static DEAF: AtomicBool = AtomicBool::new(false);
+
+type Held = TicketMutexGuard<'static, Mux, Pause>;
+
+/// Part of a second after which a line that did not end is taken for a prompt.
+const QUIET: u64 = 50;
 /// Bytes that one guest's exit sends at most.
 const BUDGET: u32 = 256;
 /// Times that it looks again because others printed meanwhile.
 const ROUNDS: u32 = 4;
-/// Bytes taken from the receive FIFO at once.
-const INPUT: u32 = 32;
+/// Bytes taken from the receive FIFO at once, several times what it holds: those left would wait for the next one typed.
+const INPUT: u32 = 256;
 /// Bytes that EL2 sends at most before it goes on with its own lines.
 const PATIENT_BUDGET: u32 = 8192;
 /// Tries for the lock before EL2's last words go to the UART directly.
@@ -45,12 +53,23 @@ pub fn enable() {
     UART.interrupts(false);
 }
 
-/// Sends what waits, as far as that takes no waiting.
+/// Sends what waits, as far as that takes no waiting. A line that is not at its end may soon be, and so waits for `QUIET`.
 pub fn pump() {
+    pump_lines(true);
+}
+
+/// The hypervisor's timer: no more came for what waits.
+pub fn quiet() {
+    shared::call_console(None);
+    pump_lines(false);
+}
+
+fn pump_lines(patient: bool) {
     WAITS.store(true, SeqCst);
     for _ in 0..ROUNDS {
         let Some(mut mux) = MUX.try_lock() else { return };
         WAITS.store(false, SeqCst);
+        mux.patient(patient);
         let mut left = BUDGET;
         let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
             if left == 0 || !UART.put(byte) {
@@ -62,7 +81,13 @@ pub fn pump() {
         if SENDING.swap(!pumped.idle, SeqCst) == pumped.idle {
             UART.interrupts(!pumped.idle);
         }
+        if mux.defers(&VMS) {
+            shared::call_console(Some(ticks_per_second() / QUIET));
+        } else {
+            shared::call_console(None);
+        }
         drop(mux);
+        listen();
         tell_room(pumped.unblocked);
         if !pumped.idle || !WAITS.load(SeqCst) {
             return;
@@ -94,21 +119,46 @@ fn with_vm(
     }
 }
 
-/// The UART's interrupt, on the console CPU.
+/// The UART's interrupt, on the console CPU. While somebody else has the mux it is off; whoever gives the mux back turns
+/// it on again. It is acknowledged before the first byte is read, so that one that comes later raises it again.
 pub fn interrupt() {
+    let Some(mut mux) = try_input() else { return };
     UART.acknowledge();
+    let mut show = false;
     for _ in 0..INPUT {
         let Some(byte) = UART.get() else { break };
-        let input = MUX.lock().input(&PLAN, byte);
-        match input {
+        match mux.input(&PLAN, byte) {
             Input::Nothing => {}
             Input::Deliver(vm, byte) => {
                 with_vm(VmIndex::index(vm), |state, vpes| state.receive(vpes, byte))
             }
-            Input::ShowCounters => report::counters(),
+            Input::ShowCounters => show = true,
         }
     }
+    drop(mux);
+    if show {
+        report::counters();
+    }
     pump();
+}
+
+/// The mux, or None: the UART's interrupt is off until its holder has given it back.
+fn try_input() -> Option<Held> {
+    MUX.try_lock().or_else(|| {
+        UART.mask();
+        DEAF.store(true, SeqCst);
+        // It may have been given back just before.
+        let mux = MUX.try_lock()?;
+        listen();
+        Some(mux)
+    })
+}
+
+/// Turns the UART's interrupt on if it is off.
+fn listen() {
+    if DEAF.swap(false, SeqCst) {
+        UART.interrupts(SENDING.load(SeqCst));
+    }
 }
 
 /// Where EL2 writes its own lines. Waits for room in the UART.
@@ -133,6 +183,7 @@ impl Text for Own<'_> {
 
 /// Sends what waits, up to what VMs can print meanwhile.
 fn send_all(mux: &mut Mux) {
+    mux.patient(false);
     let mut left = PATIENT_BUDGET;
     let pumped = mux.pump(&PLAN, &VMS, &mut |byte| {
         if left == 0 {
@@ -146,12 +197,14 @@ fn send_all(mux: &mut Mux) {
 }
 
 /// Writes EL2's own lines, all of them, behind what VMs have printed so far.
-pub fn write(lines: impl FnOnce(&mut Own)) {
+pub fn write(lines: &mut dyn FnMut(&mut Own)) {
     for _ in 0..PATIENCE {
         if let Some(mut mux) = MUX.try_lock() {
             send_all(&mut mux);
             lines(&mut Own::Through(&mut mux));
             send_all(&mut mux);
+            drop(mux);
+            listen();
             return;
         }
         pause();
@@ -161,7 +214,7 @@ pub fn write(lines: impl FnOnce(&mut Own)) {
 
 /// Says what was booted, and how long that took so far.
 pub fn banner(entered: u64) {
-    write(|out| {
+    write(&mut |out| {
         out.text("bulkhead: system ");
         out.text(PLAN.system);
         out.text(" on ");

@@ -17,6 +17,7 @@ use vm::{Guest, power, vgic};
 
 pub const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
 pub const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
+pub const HYPERVISOR_TIMER: u32 = PLAN.board.timer.hypervisor_ppi as u32;
 pub const FIRST_LPI: u32 = 8192;
 
 /// What an interrupt means for the CPU that took it.
@@ -139,6 +140,8 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     }
     if Some(intid) == PLAN.board.uart.intid {
         console::interrupt();
+    } else if intid == HYPERVISOR_TIMER {
+        console::quiet();
     }
     end(intid);
     if intid == u32::from(ATTENTION) { Taken::Attention } else { Taken::Done }

@@ -33,8 +33,8 @@ use gicv4::Error;
 use vm::text::Text;
 
 /// EL2 cannot go on on this CPU: one line that says why, and nothing more happens here.
-pub fn stop(why: impl FnOnce(&mut Own)) -> ! {
-    console::write(|out| {
+pub fn stop(why: &mut dyn FnMut(&mut Own)) -> ! {
+    console::write(&mut |out| {
         out.text("bulkhead: stopped: ");
         why(out);
         out.text("\n");
@@ -44,7 +44,7 @@ pub fn stop(why: impl FnOnce(&mut Own)) -> ! {
 
 /// The GIC did not do what it was told.
 pub fn broken(error: Error) -> ! {
-    stop(|out| match error {
+    stop(&mut |out| match error {
         Error::Differs { register, field, expected, found } => {
             out.text(register);
             out.text(" ");
@@ -71,7 +71,7 @@ pub fn broken(error: Error) -> ! {
 
 /// From the vectors: an exception in EL2 itself.
 pub extern "C" fn stopped(esr: u64, elr: u64, far: u64) -> ! {
-    stop(|out| {
+    stop(&mut |out| {
         out.text("exception in EL2, esr ");
         out.hex(esr);
         out.text(", elr ");
@@ -83,7 +83,7 @@ pub extern "C" fn stopped(esr: u64, elr: u64, far: u64) -> ! {
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    stop(|out| {
+    stop(&mut |out| {
         out.text("panic");
         if let Some(place) = info.location() {
             out.text(" at ");

@@ -4,7 +4,7 @@
 //! CPU changes it with the vPE (switch.rs), so that the paths of traps are the same on both. `residency` is used by the
 //! vPE's CPU alone; its lock is never contended.
 
-use crate::arch::mmu;
+use crate::arch::{mmu, sysreg};
 use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use crate::shared::{self, SharedCpu};
@@ -89,6 +89,13 @@ impl PerCpu {
     pub fn shared(&self) -> Option<&'static SharedCpu> {
         shared::of(self.vpe)
     }
+}
+
+/// Number of the calling CPU.
+pub fn calling() -> Option<CpuIndex> {
+    let affinity = sysreg::affinity();
+    let index = PLAN.cpus.iter().position(|cpu| cpu.mpidr == affinity)?;
+    Some(CpuIndex::new(index as u16))
 }
 
 /// Number of the physical CPU of a vPE.

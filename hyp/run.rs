@@ -66,6 +66,7 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     gic::reset_virtual();
     guest::assign(guest.config, guest.mpidr());
     guest::reset(start.entry);
+    guest::forget();
     frame.start(start.context);
     enter(this);
     // The enable of the timer's interrupt outlived the vPE in the emulated redistributor, but not in the physical one.

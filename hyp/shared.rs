@@ -6,8 +6,8 @@
 //! A vPE on a shared CPU is reached by its bit in the CPU's letter box and SGI `KNOCK`. Bits are numbers of vPEs, not
 //! slots, so that a letter that arrives after its vPE has moved can be sent on.
 
-use crate::arch::gic;
-use crate::arch::sysreg::Pause;
+use crate::arch::sysreg::{Pause, ticks};
+use crate::arch::{gic, timer};
 use crate::modes;
 use crate::percpu::{self, PerCpu, Physical};
 use crate::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
@@ -137,6 +137,9 @@ pub struct SharedCpu {
     attentions: Letters,
     /// The virtual timer's PPI is enabled at the redistributor.
     timer_on: AtomicBool,
+    /// When the scheduler wants to decide again, and when the console wants to be called; one timer serves both.
+    decide_at: AtomicU64,
+    quiet_at: AtomicU64,
     /// When a mode ends here (modes.rs).
     leave_at: AtomicU64,
 }
@@ -149,6 +152,8 @@ impl SharedCpu {
             knocks: Letters::new(),
             attentions: Letters::new(),
             timer_on: AtomicBool::new(false),
+            decide_at: AtomicU64::new(sched::NEVER),
+            quiet_at: AtomicU64::new(sched::NEVER),
             leave_at: AtomicU64::new(sched::NEVER),
         }
     }
@@ -170,6 +175,29 @@ impl SharedCpu {
                 let _ = physical.redistributor.wait_for_writes(crate::its::POLLS);
             }
         }
+    }
+
+    /// Sets the timer for the next decision.
+    #[inline]
+    pub fn decide_at(&self, time: u64) {
+        self.decide_at.store(time, Relaxed);
+        timer::arm(time.min(self.quiet_at.load(Relaxed)));
+    }
+
+    /// The console is to be called at `time`.
+    fn quiet_at(&self, time: u64) {
+        if self.quiet_at.swap(time, Relaxed) != time {
+            timer::arm(time.min(self.decide_at.load(Relaxed)));
+        }
+    }
+
+    /// The time has come to call the console, once.
+    pub fn quiet_is_due(&self) -> bool {
+        let due = self.quiet_at.load(Relaxed) <= ticks();
+        if due {
+            self.quiet_at.store(sched::NEVER, Relaxed);
+        }
+        due
     }
 
     /// The mode ends here at `time`.
@@ -242,6 +270,18 @@ pub fn place(vpe: VpeIndex, placement: Option<Placement>, cpus: u64) {
         None => u32::from(first) << 8 | SUSPENDED,
     };
     place.store(next, Release);
+}
+
+/// Calls the console on the calling CPU once `ticks` have passed; None: not at all.
+pub fn call_console(after: Option<u64>) {
+    if ANY && let Some(cpu) = percpu::calling().and_then(cpu) {
+        cpu.quiet_at(after.map_or(sched::NEVER, |after| ticks().wrapping_add(after)));
+        return;
+    }
+    match after {
+        Some(after) => timer::set(after),
+        None => timer::stop(),
+    }
 }
 
 /// Something waits for `vpe` in its software state. False: its CPU is not shared.

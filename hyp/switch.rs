@@ -138,6 +138,13 @@ impl State {
         }
     }
 
+    /// The vPE begins a new life: what this CPU has translated for its VM may be out of date.
+    pub fn distrust(&mut self, vm: usize) {
+        if let Some(last) = self.translated.get_mut(vm) {
+            *last = NOBODY;
+        }
+    }
+
     /// What this CPU has translated for any VM may be out of date.
     pub fn distrust_translations(&mut self) {
         self.translated = [NOBODY; VM_COUNT];
@@ -152,7 +159,8 @@ impl State {
             && *last != next.vpe.value()
         {
             *last = next.vpe.value();
-            guest::forget_translations();
+            sysreg::isb();
+            guest::forget();
         }
         away(next.vpe, |away| away.context.load(frame));
         self.loaded = Some(next);

@@ -258,7 +258,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         }
         Outcome::ShowCounters => {
             frame.set(0, 0);
-            report::counters();
+            report::counters_for_guest();
         }
         Outcome::SwitchMode(mode) => {
             let vm = PLAN.vpes.get(this.vpe.index()).map(|vpe| vpe.vm);
@@ -312,12 +312,13 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
     After::Guest
 }
 
-/// Ends the VM by its policy, and records why.
+/// Ends the VM by its policy, and says and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
     let action = guest.vm.health.fail(fault, guest.config.on_fault);
     if action != Action::Nothing {
         modes::after_fault(guest.config);
+        report::fault(guest, &fault);
     }
     run::act(guest, action);
 }

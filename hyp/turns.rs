@@ -16,7 +16,7 @@ use crate::arch::sysreg::{ticks, wfi};
 use crate::arch::this::this;
 use crate::arch::vectors::Frame;
 use crate::arch::{gic, guest, timer};
-use crate::irq::{FIRST_LPI, MAINTENANCE, TIMER, end, is_spi};
+use crate::irq::{FIRST_LPI, HYPERVISOR_TIMER, MAINTENANCE, TIMER, end, is_spi};
 use crate::percpu::{self, PerCpu, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
@@ -28,8 +28,6 @@ use sched::{NEVER, Task};
 use vm::counters::Counter;
 use vm::power::{self, Start};
 use vm::{Platform, vgic};
-
-const DEADLINE: u32 = PLAN.board.timer.hypervisor_ppi as u32;
 
 /// What an interrupt means for whoever runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +44,6 @@ pub enum Taken {
 pub fn begin(index: CpuIndex, schedule: Schedule) -> Option<Here> {
     let here = Here::first(index)?;
     here.physical.redistributor.enable(gicv4::IntId::new(KNOCK.into()));
-    here.physical.redistributor.enable(gicv4::IntId::new(DEADLINE));
     for vpe in here.vpes() {
         percpu::make(vpe);
     }
@@ -87,7 +84,7 @@ pub fn settle(here: Here, frame: &mut Frame) {
 fn decide(here: Here, frame: &mut Frame) -> bool {
     let mut state = here.cpu.state.lock();
     let decision = state.scheduler.decide(ticks());
-    timer::arm(decision.deadline.unwrap_or(NEVER).min(here.cpu.leaves_at()));
+    here.cpu.decide_at(decision.deadline.unwrap_or(NEVER).min(here.cpu.leaves_at()));
     let next = decision.run.and_then(|slot| {
         let next = percpu::of(state.scheduler.vpe(slot)?)?;
         let figures = state.scheduler.statistics(slot);
@@ -113,9 +110,12 @@ pub fn take(here: Here, intid: u32) -> Taken {
         }
         return Taken::Done;
     }
-    if intid == DEADLINE {
-        timer::arm(NEVER);
+    if intid == HYPERVISOR_TIMER {
+        timer::stop();
         end(intid);
+        if here.cpu.quiet_is_due() {
+            console::quiet();
+        }
         return Taken::Decide;
     }
     if intid == u32::from(KNOCK) {
@@ -302,6 +302,7 @@ fn review(here: Here, vpe: VpeIndex) {
     {
         let mut state = here.cpu.state.lock();
         state.forget(vpe);
+        state.distrust(PLAN.vpes.get(vpe.index()).map_or(0, |vpe| vpe.vm.index()));
         away(vpe, |away| away.context.start(start.entry, start.context));
         state.scheduler.on(slot, ticks());
     }

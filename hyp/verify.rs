@@ -44,7 +44,7 @@ type Verdict = Result<(), Difference>;
 impl Difference {
     /// The one line that says so; then the system is off.
     pub fn end(&self) -> ! {
-        console::write(|out| self.line(out));
+        console::write(&mut |out| self.line(out));
         smc::system_off()
     }
 
@@ -145,7 +145,7 @@ pub fn this_cpu(cpu: &Cpu) -> Verdict {
         "",
         None,
         Rule::Exactly(PLAN.board.timer.frequency),
-        Some(sysreg::frequency()),
+        Some(sysreg::ticks_per_second()),
     )?;
     let bits = Some(cpu::physical_address_bits().into());
     let needed = PLAN.vms.iter().map(|vm| address_bits(vm.vtcr)).max().unwrap_or(0);

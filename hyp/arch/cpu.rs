@@ -9,23 +9,33 @@
 //! read through EL2, which hides what it lost.
 
 use super::sysreg::{isb, read, write};
+use aarch64_cpu::registers::HCR_EL2;
 
-/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own.
-pub const HCR: u64 = 1 << 0 // VM: stage 2
-    | 1 << 1 // SWIO: invalidation by set and way cleans, too
-    | 1 << 2 // PTW: tables in device memory fault
-    | 1 << 3 // FMO
-    | 1 << 4 // IMO: interrupts come to EL2, the guest has the virtual interface
-    | 1 << 5 // AMO
-    | 1 << 18 // TID3: feature registers
-    | 1 << 19 // TSC: SMC
-    | 1 << 20 // TIDCP: implementation defined registers
-    | 1 << 21 // TACR: auxiliary control
-    | 1 << 31 // RW: EL1 is AArch64
-    | 1 << 35 // TLOR: LORegions
-    | 1 << 36 // TERR: RAS error records
-    | 1 << 40 // APK
-    | 1 << 41; // API: pointer authentication is not trapped
+/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own. Invalidation by set and way cleans, too (SWIO);
+/// a guest's tables in device memory fault (PTW); all interrupts come to EL2 (FMO, IMO, AMO); the rest traps what the
+/// module's introduction says, but not pointer authentication (APK, API).
+pub const HCR: u64 = HCR_EL2::VM::SET.value
+    | HCR_EL2::SWIO::SET.value
+    | HCR_EL2::PTW::SET.value
+    | HCR_EL2::FMO::SET.value
+    | HCR_EL2::IMO::SET.value
+    | HCR_EL2::AMO::SET.value
+    | HCR_EL2::TID3::SET.value
+    | HCR_EL2::TSC::SET.value
+    | HCR_EL2::TIDCP::SET.value
+    | HCR_EL2::TACR::SET.value
+    | HCR_EL2::RW::SET.value
+    | HCR_EL2::TLOR::SET.value
+    | HCR_EL2::TERR::SET.value
+    | HCR_EL2::APK::SET.value
+    | HCR_EL2::API::SET.value;
+
+/// HCR_EL2 before a guest is there: interrupts are EL2's, EL1 is AArch64.
+pub const HCR_BOOT: u64 = HCR_EL2::RW::SET.value
+    | HCR_EL2::TSC::SET.value
+    | HCR_EL2::FMO::SET.value
+    | HCR_EL2::IMO::SET.value
+    | HCR_EL2::AMO::SET.value;
 
 /// HCR_EL2.TWI: WFI of a vPE that shares its CPU, so that another one may run.
 pub const TWI: u64 = 1 << 13;

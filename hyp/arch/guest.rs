@@ -6,6 +6,7 @@
 
 use super::cpu::{HCR, TWI};
 use super::sysreg::{isb, read, write};
+use core::arch::asm;
 use plan::Vm;
 
 /// SCTLR_EL1 after reset: RES1 bits, MMU and caches off.
@@ -31,24 +32,6 @@ pub fn assign_shared(vm: &Vm, mpidr: u64, waits_here: bool) {
     write!("vttbr_el2", vm.vttbr);
     write!("vmpidr_el2", mpidr);
     write!("hcr_el2", if waits_here { HCR | TWI } else { HCR });
-}
-
-/// This CPU forgets the stage-1 translations and instructions of the VM that it is assigned to.
-///
-/// The TLB tags them by VMID and ASID. Two vPEs of one VM have the same VMID and may use one ASID differently, as two
-/// PEs with TLBs of their own may (DDI 0487 D8.16); so one that follows another of its VM on a CPU starts without.
-pub fn forget_translations() {
-    isb();
-    // SAFETY: drops cached copies only.
-    unsafe {
-        core::arch::asm!(
-            "tlbi vmalle1",
-            "ic iallu",
-            "dsb nsh",
-            "isb",
-            options(nostack, preserves_flags)
-        )
-    }
 }
 
 /// EL1 as after reset, about to run at `entry`.
@@ -82,6 +65,14 @@ pub fn reset(entry: u64) {
     write!("elr_el2", entry);
     write!("spsr_el2", SPSR);
     isb();
+}
+
+/// Drops what this CPU remembers of the VM that `assign` named: translations of both stages, instructions.
+pub fn forget() {
+    // SAFETY: drops cached copies only.
+    unsafe {
+        asm!("tlbi vmalls12e1", "ic iallu", "dsb nsh", "isb", options(nostack, preserves_flags))
+    }
 }
 
 /// Return to the guest after the instruction that trapped.

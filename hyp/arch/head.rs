@@ -22,9 +22,6 @@ const SCTLR_OFF: u64 = 0x30c5_0830;
 const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 /// TCR_EL2 without PS: RES1 bits, inner shareable, write-back walks.
 const TCR: u64 = 1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | EL2_T0SZ;
-/// HCR_EL2 until a vPE is there: RW, TSC; interrupts to EL2.
-const HCR_BOOT: u64 = 1 << 31 | 1 << 19 | 1 << 5 | 1 << 4 | 1 << 3;
-
 global_asm!(
     r#"
     .section .head, "ax"
@@ -152,7 +149,7 @@ wrong_address:
     sctlr_on = const SCTLR_ON,
     tcr = const TCR,
     mair = const EL2_MAIR,
-    hcr = const HCR_BOOT,
+    hcr = const super::cpu::HCR_BOOT,
     uart = const PLAN.board.uart.base.value(),
 );
 

@@ -3,6 +3,7 @@
 //! `read!` and `write!` are for `arch` alone: what a write means for memory safety is known only beside its use, where
 //! its barrier is too. Names that the assembler does not know are given as S<op0>_<op1>_<Cn>_<Cm>_<op2>.
 
+use aarch64_cpu::asm::barrier;
 use core::arch::asm;
 
 /// Reads a system register. Reads of the interrupt controller have effects; none touches memory that Rust knows.
@@ -28,21 +29,21 @@ macro_rules! write {
 pub(crate) use {read, write};
 
 /// What follows sees the effect of register writes before.
+#[inline(always)]
 pub fn isb() {
-    // SAFETY: a barrier.
-    unsafe { asm!("isb", options(nostack, preserves_flags)) }
+    barrier::isb(barrier::SY);
 }
 
 /// All memory accesses and maintenance before are complete for everyone.
+#[inline(always)]
 pub fn dsb_sy() {
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) }
+    barrier::dsb(barrier::SY);
 }
 
 /// Stores before are seen, by the CPUs of the board, before what follows.
+#[inline(always)]
 pub fn dsb_ish() {
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
+    barrier::dsb(barrier::ISH);
 }
 
 /// New instructions were written and cleaned: no CPU may run old ones.
@@ -51,10 +52,10 @@ pub fn invalidate_instructions() {
     unsafe { asm!("ic ialluis", "dsb ish", "isb", options(nostack, preserves_flags)) }
 }
 
-/// Sleeps until an interrupt is pending, masked or not.
+/// Sleeps until an interrupt is pending, masked or not. The caller looks at what woke it.
 pub fn wfi() {
-    // SAFETY: waits; the caller looks at what woke it.
-    unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) }
+    dsb_sy();
+    aarch64_cpu::asm::wfi();
 }
 
 /// A hint inside a polling loop.
@@ -68,9 +69,9 @@ pub fn ticks() -> u64 {
     read!("cntpct_el0")
 }
 
-/// Ticks of the system counter in a second, as firmware says.
-pub fn frequency() -> u64 {
-    read!("cntfrq_el0") & 0xffff_ffff
+/// Ticks of the system counter in a second.
+pub fn ticks_per_second() -> u64 {
+    read!("cntfrq_el0")
 }
 
 /// Affinity fields of this CPU's MPIDR_EL1.

@@ -73,6 +73,11 @@ impl Pl011 {
         self.mask.write(INT_RX | INT_RX_TIMEOUT | if output { INT_TX } else { 0 });
     }
 
+    /// No interrupt.
+    pub fn mask(&self) {
+        self.mask.write(0);
+    }
+
     pub fn acknowledge(&self) {
         self.clear.write(INT_RX | INT_RX_TIMEOUT | INT_TX);
     }

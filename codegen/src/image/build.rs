@@ -126,7 +126,11 @@ impl Workspace {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).arg(verb);
-        command.args(["--quiet", "--release", "--target-dir"]).arg(self.bare());
+        command.args(["--release", "--target-dir"]).arg(self.bare());
+        // The first build takes a minute, in which cargo shows how far it is; later ones need no words.
+        if self.bare().join(IMAGE_TARGET).exists() {
+            command.arg("--quiet");
+        }
         // Flags of an outer cargo, such as a coverage run's, are for the host. These replace them.
         command.env_remove("CARGO_BUILD_TARGET").env("CARGO_ENCODED_RUSTFLAGS", self.flags());
         command

@@ -57,7 +57,7 @@ pub enum Echo {
 }
 
 impl Echo {
-    /// Colours on a terminal that wants them (https://no-color.org), plain text elsewhere.
+    /// Colours on a terminal that wants them (<https://no-color.org>), plain text elsewhere.
     pub fn standard_output() -> Self {
         use std::io::IsTerminal;
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

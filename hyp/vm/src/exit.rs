@@ -81,7 +81,7 @@ impl SysReg {
         self.0 & Self::NAME
     }
 
-    /// Encoding of S<op0>_<op1>_C<crn>_C<crm>_<op2>.
+    /// Encoding of `S<op0>_<op1>_C<crn>_C<crm>_<op2>`.
     pub const fn encode(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
         op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | crm << 1
     }

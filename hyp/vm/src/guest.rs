@@ -102,7 +102,7 @@ pub struct Guest {
     pub distributor: u64,
     /// IPA of the first emulated redistributor.
     pub redistributors: u64,
-    /// IPA of the emulated UART; [`ABSENT`] when there is none.
+    /// IPA of the emulated UART; `ABSENT` when there is none.
     pub uart: u64,
 }
 

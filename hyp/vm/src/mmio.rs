@@ -21,7 +21,7 @@ pub fn quick_read(guest: &Guest, ipa: u64) -> Option<u64> {
     here.then(|| u64::from(guest.vm.distributor.type_register()))
 }
 
-/// A write for [`crate::exit::is_word`] that is done in a few instructions; false: not one of these, use [`write`].
+/// A write for [`crate::exit::is_word`] that is done in a few instructions; false: not one of these, use [`write()`].
 #[inline(always)]
 pub fn quick_write<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, value: u64) -> bool {
     let offset = ipa.wrapping_sub(guest.distributor);

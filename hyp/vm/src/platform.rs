@@ -12,7 +12,7 @@ use plan::{PciFunction, VpeIndex};
 pub trait ListRegisters {
     /// How many there are, 16 at most (ICH_VTR_EL2.ListRegs + 1, or what the plan relies on). Best a constant.
     fn count(&self) -> usize;
-    /// ICH_LR<index>_EL2.
+    /// `ICH_LR<index>_EL2`.
     fn read(&self, index: usize) -> ListReg;
     fn write(&mut self, index: usize, value: ListReg);
     /// ICH_ELRSR_EL2: a set bit is a register without a valid interrupt.
@@ -35,27 +35,27 @@ pub const NOT_PRESENT: u32 = 1 << 2;
 ///
 /// `word` is INTID / 32, 1..=31; `bits` are the VM's own. SPIs that the VM does not own are never named.
 pub trait PhysicalGic {
-    /// GICD_ISENABLER<word>.
+    /// `GICD_ISENABLER<word>`.
     fn enable(&mut self, word: usize, bits: u32);
-    /// GICD_ICENABLER<word>, complete (RWP) on return.
+    /// `GICD_ICENABLER<word>`, complete (RWP) on return.
     fn disable(&mut self, word: usize, bits: u32);
-    /// GICD_ISPENDR<word>.
+    /// `GICD_ISPENDR<word>`.
     fn set_pending(&mut self, word: usize, bits: u32);
-    /// GICD_ICPENDR<word>.
+    /// `GICD_ICPENDR<word>`.
     fn clear_pending(&mut self, word: usize, bits: u32);
-    /// GICD_ISACTIVER<word>.
+    /// `GICD_ISACTIVER<word>`.
     fn set_active(&mut self, word: usize, bits: u32);
-    /// GICD_ICACTIVER<word>.
+    /// `GICD_ICACTIVER<word>`.
     fn clear_active(&mut self, word: usize, bits: u32);
-    /// GICD_ISPENDR<word> as read.
+    /// `GICD_ISPENDR<word>` as read.
     fn pending(&self, word: usize) -> u32;
-    /// GICD_ISACTIVER<word> as read.
+    /// `GICD_ISACTIVER<word>` as read.
     fn active(&self, word: usize) -> u32;
-    /// GICD_ICFGR<index> as read; index is INTID / 16.
+    /// `GICD_ICFGR<index>` as read; index is INTID / 16.
     fn config(&self, index: usize) -> u32;
-    /// GICD_ICFGR<index>: bits under `mask` become `value`, the others stay.
+    /// `GICD_ICFGR<index>`: bits under `mask` become `value`, the others stay.
     fn set_config(&mut self, index: usize, mask: u32, value: u32);
-    /// GICD_IROUTER<intid>: to the CPU of `vpe`.
+    /// `GICD_IROUTER<intid>`: to the CPU of `vpe`.
     fn route(&mut self, intid: u32, vpe: VpeIndex);
     /// Enables or disables the virtual timer's PPI at the redistributor of `vpe`'s CPU.
     fn enable_timer(&mut self, vpe: VpeIndex, on: bool);

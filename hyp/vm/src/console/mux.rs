@@ -3,7 +3,8 @@
 //! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by themselves. Only whole lines
 //! are shown, except of the VM that has the input: its partial line (a prompt) is shown at once and stays open until
 //! somebody else has a whole line to show; then the open line is ended, and begun again from its start after the others',
-//! so that every line that ends has been shown whole. A line that does not fit its ring or [`KEPT`], or is longer than
+//! so that every line that ends has been shown whole. A line that is just being printed looks like a prompt, so the image is
+//! [`Mux::patient`]: both steps wait until it has waited a while for more bytes. A line that does not fit its ring or [`KEPT`], or is longer than
 //! [`LONGEST`] while others wait, is cut and goes on behind a new prefix. Sources take turns line by line. Every newline
 //! goes out as CR LF.
 //!
@@ -61,6 +62,8 @@ pub struct Mux {
     /// That line was ended before its time; it is to be shown again, and so many bytes of it have been.
     cut: bool,
     repeated: usize,
+    /// Lines that are not at their end are left alone.
+    patient: bool,
     /// VM after the one that had the last turn.
     turn: usize,
     /// Bytes decided but not sent.
@@ -85,6 +88,7 @@ impl Mux {
             keeper: None,
             cut: false,
             repeated: 0,
+            patient: false,
             turn: 0,
             stage: [0; STAGE],
             staged: 0,
@@ -97,6 +101,19 @@ impl Mux {
     pub fn configure(&mut self, focus: VmIndex, colour: bool) {
         self.focus = focus.index();
         self.colour = colour;
+    }
+
+    /// From now on lines that are not at their end are neither shown nor ended for others (true), or are (false).
+    pub fn patient(&mut self, patient: bool) {
+        self.patient = patient;
+    }
+
+    /// Something waits only because the mux is patient: pump impatiently after a while.
+    pub fn defers(&self, vms: &[VmState]) -> bool {
+        match self.open {
+            Some(source) => self.other_waits(vms, source),
+            None => self.partial(vms),
+        }
     }
 
     /// VM that has the input.
@@ -137,7 +154,7 @@ impl Mux {
                             self.keep(source, byte);
                             self.stage_byte(byte);
                         }
-                        None if waiting => self.close(),
+                        None if waiting && !self.patient => self.close(),
                         None => break true,
                     }
                 }
@@ -278,9 +295,13 @@ impl Mux {
                 return Some(Source::Vm(index));
             }
         }
-        let focus = vms.get(self.focus)?;
+        (!self.patient && self.partial(vms)).then_some(Source::Vm(self.focus))
+    }
+
+    /// The VM that has the input has begun a line, or one of its lines is to be shown again.
+    fn partial(&self, vms: &[VmState]) -> bool {
         let again = self.cut && self.keeper == Some(self.focus);
-        (again || !focus.output.is_empty()).then_some(Source::Vm(self.focus))
+        again || vms.get(self.focus).is_some_and(|vm| !vm.output.is_empty())
     }
 }
 
@@ -299,7 +320,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::{console::Input, fake};
-    use std::{string::String, vec, vec::Vec};
+    use std::{format, string::String, vec, vec::Vec};
 
     struct Bench {
         plan: &'static Plan,
@@ -492,5 +513,26 @@ mod tests {
         let help = bench.shown();
         assert!(help.lines().all(|line| line.starts_with("bulkhead: ")));
         assert!(help.contains("bulkhead: 1 two, has the input"));
+    }
+
+    #[test]
+    fn a_line_that_is_being_printed_is_not_cut() {
+        let mut bench = Bench::new(false);
+        bench.mux.patient(true);
+        bench.print(0, "half ");
+        assert_eq!(bench.shown(), "");
+        assert!(bench.mux.defers(&bench.vms));
+        bench.print(1, "whole\n");
+        assert_eq!(bench.shown(), format!("[{}] whole\r\n", bench.plan.vms[1].name));
+        bench.print(0, "a line\n");
+        assert_eq!(bench.shown(), format!("[{}] half a line\r\n", bench.plan.vms[0].name));
+        assert!(!bench.mux.defers(&bench.vms));
+        bench.print(0, "prompt");
+        bench.mux.patient(false);
+        assert_eq!(bench.shown(), format!("[{}] prompt", bench.plan.vms[0].name));
+        bench.mux.patient(true);
+        bench.print(1, "other\n");
+        assert_eq!(bench.shown(), "");
+        assert!(bench.mux.defers(&bench.vms));
     }
 }
