@@ -4,8 +4,10 @@
 //! sleep; on a shared one while it has the CPU. Around that (IHI 0069H 5.6, gicv4::vpe, gicv4::doorbell; tests/wakeup runs
 //! through all orders of this with a device's events):
 //!
-//! 1. `enter`: VPROPBASER, VPENDBASER with Valid; then a stale doorbell is cleared, and it is masked.
-//! 2. `leave`: Dirty polled, Valid cleared, Dirty polled; if it waits and nothing is pending the doorbell is unmasked.
+//! 1. `enter`: VPROPBASER, VPENDBASER with Valid; a doorbell that was unmasked is masked and cleared. A masked one may have
+//!    rung, too; that does no harm before it is unmasked, so that a vPE which is only pre-empted gives the ITS no command.
+//! 2. `leave`: if it waits, a doorbell that may be stale is cleared while no event can ring it; Dirty polled, Valid
+//!    cleared, Dirty polled; if it waits and nothing is pending the doorbell is unmasked.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
 //! A failed wait stops the CPU; the line on the console says why.
@@ -30,6 +32,8 @@ pub enum Residency {
     In {
         vpe: Resident<MmioFrame>,
         bell: Doorbell,
+        /// The doorbell may have rung while it was masked.
+        stale: bool,
     },
 }
 
@@ -67,8 +71,12 @@ pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
             Some(vacant) => {
                 let vpe = vpe.enter(vacant);
                 count(this, Counter::ResidencyChanges);
-                its::doorbell(this.vpe, bell.entered(), cpu.rd_base)?;
-                Residency::In { vpe, bell }
+                let todo = bell.entered();
+                let stale = todo == Todo::Clear;
+                if !stale {
+                    its::doorbell(this.vpe, todo, cpu.rd_base)?;
+                }
+                Residency::In { vpe, bell, stale }
             }
             None => Residency::Out { vpe, bell },
         },
@@ -81,7 +89,10 @@ pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
 pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
     let mut residency = this.residency.lock();
     let (next, pending) = match core::mem::replace(&mut *residency, Residency::None) {
-        Residency::In { vpe, mut bell } => {
+        Residency::In { vpe, mut bell, stale } => {
+            if why == Why::Waits && stale {
+                its::doorbell(this.vpe, Todo::Clear, cpu.rd_base)?;
+            }
             let leaving = vpe.leave(POLLS).map_err(cause)?;
             let left = leaving.finish(POLLS).map_err(cause)?;
             *cpu.vacant.lock() = Some(left.redistributor);

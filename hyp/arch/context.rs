@@ -13,7 +13,7 @@
 use super::gic::Interface;
 use super::guest;
 use super::sysreg::{isb, read, write};
-use super::vectors::Frame;
+use super::vectors::{FRAME_BYTES, Frame};
 use core::arch::global_asm;
 use core::mem::offset_of;
 
@@ -124,36 +124,37 @@ impl Context {
 
     /// Takes the registers of the vPE that this CPU holds.
     pub fn save(&mut self, frame: &Frame) {
-        self.general.copy(frame);
+        // SAFETY: stores q0 to q31, FPCR, FPSR and the frame in the first two fields of a `Context`, and nothing else.
+        unsafe { save_vectors(self, frame) };
         save_system(&mut self.system);
         if has_keys() {
             save_keys(&mut self.keys);
         }
         self.interface.save();
-        // SAFETY: stores q0 to q31, FPCR and FPSR in a `Vectors`, and nothing else.
-        unsafe { save_vectors(&mut self.vectors) };
     }
 
     /// Makes them this CPU's. EL1 does not run before the caller's barrier.
     pub fn load(&self, frame: &mut Frame) {
-        frame.copy(&self.general);
         load_system(&self.system);
         if has_keys() {
             load_keys(&self.keys);
         }
         self.interface.load();
-        // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use.
-        unsafe { load_vectors(&self.vectors) };
+        // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use, and writes the frame.
+        unsafe { load_vectors(self, frame) };
         isb();
     }
 }
 
 unsafe extern "C" {
-    fn save_vectors(to: *mut Vectors);
-    fn load_vectors(from: *const Vectors);
+    fn save_vectors(to: *mut Context, frame: *const Frame);
+    fn load_vectors(from: *const Context, frame: *mut Frame);
 }
 
-const _: () = assert!(offset_of!(Vectors, q) == 16);
+const _: () = assert!(offset_of!(Context, vectors) == 0 && offset_of!(Vectors, q) == 16);
+const _: () = assert!(offset_of!(Context, general) == GENERAL && FRAME_BYTES == 256);
+/// Where a context has the general registers.
+const GENERAL: usize = 528;
 
 global_asm!(
     r#"
@@ -182,19 +183,53 @@ global_asm!(
     .global save_vectors
 save_vectors:
     each_pair stp
-    mrs     x1, fpcr
-    mrs     x2, fpsr
-    stp     x1, x2, [x0]
+    mrs     x2, fpcr
+    mrs     x3, fpsr
+    stp     x2, x3, [x0]
+    // The guest's vectors are safe now, and theirs carry the frame.
+    ldp     q0, q1, [x1, #0]
+    ldp     q2, q3, [x1, #32]
+    ldp     q4, q5, [x1, #64]
+    ldp     q6, q7, [x1, #96]
+    ldp     q8, q9, [x1, #128]
+    ldp     q10, q11, [x1, #160]
+    ldp     q12, q13, [x1, #192]
+    ldp     q14, q15, [x1, #224]
+    stp     q0, q1, [x0, #{general} + 0]
+    stp     q2, q3, [x0, #{general} + 32]
+    stp     q4, q5, [x0, #{general} + 64]
+    stp     q6, q7, [x0, #{general} + 96]
+    stp     q8, q9, [x0, #{general} + 128]
+    stp     q10, q11, [x0, #{general} + 160]
+    stp     q12, q13, [x0, #{general} + 192]
+    stp     q14, q15, [x0, #{general} + 224]
     ret
 
     .global load_vectors
 load_vectors:
+    ldp     q0, q1, [x0, #{general} + 0]
+    ldp     q2, q3, [x0, #{general} + 32]
+    ldp     q4, q5, [x0, #{general} + 64]
+    ldp     q6, q7, [x0, #{general} + 96]
+    ldp     q8, q9, [x0, #{general} + 128]
+    ldp     q10, q11, [x0, #{general} + 160]
+    ldp     q12, q13, [x0, #{general} + 192]
+    ldp     q14, q15, [x0, #{general} + 224]
+    stp     q0, q1, [x1, #0]
+    stp     q2, q3, [x1, #32]
+    stp     q4, q5, [x1, #64]
+    stp     q6, q7, [x1, #96]
+    stp     q8, q9, [x1, #128]
+    stp     q10, q11, [x1, #160]
+    stp     q12, q13, [x1, #192]
+    stp     q14, q15, [x1, #224]
     each_pair ldp
-    ldp     x1, x2, [x0]
-    msr     fpcr, x1
-    msr     fpsr, x2
+    ldp     x2, x3, [x0]
+    msr     fpcr, x2
+    msr     fpsr, x3
     ret
     .arch_extension nosimd
     .arch_extension nofp
-    "#
+    "#,
+    general = const GENERAL,
 );

@@ -169,6 +169,7 @@ pub fn write_ich_hcr(value: u64) {
 }
 
 /// The virtual CPU interface of a vPE that is not on its CPU (IHI 0069H 12.4).
+#[repr(C)]
 pub struct Interface {
     /// Of the list registers that the plan relies on; the others are always empty.
     list: [u64; LIST],
@@ -177,6 +178,21 @@ pub struct Interface {
     control: u64,
     /// ICH_AP0R<n>_EL2, ICH_AP1R<n>_EL2.
     active: [[u64; 4]; 2],
+}
+
+/// A loop over the list registers that the plan relies on, unrolled.
+macro_rules! for_each_list_register {
+    (|$index:ident| $body:expr) => {
+        for_each_list_register!(|$index| $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (|$index:ident| $body:expr; $($n:literal)*) => {
+        $({
+            const $index: usize = $n;
+            if $index < LIST {
+                $body;
+            }
+        })*
+    };
 }
 
 const LIST: usize = PLAN.board.list_registers as usize;
@@ -195,9 +211,7 @@ impl Interface {
     /// Takes it out of this CPU.
     #[inline]
     pub fn save(&mut self) {
-        for (index, value) in self.list.iter_mut().enumerate() {
-            *value = read_list_register(index as u8);
-        }
+        for_each_list_register!(|INDEX| self.list[INDEX] = read_list_register(INDEX as u8));
         self.control = read_ich_hcr();
         self.machine = read!("S3_4_C12_C11_7");
         let [group0, group1] = &mut self.active;
@@ -219,9 +233,7 @@ impl Interface {
     /// Puts it into this CPU, where another vPE's is or none.
     #[inline]
     pub fn load(&self) {
-        for (index, &value) in self.list.iter().enumerate() {
-            write_list_register(index as u8, value);
-        }
+        for_each_list_register!(|INDEX| write_list_register(INDEX as u8, self.list[INDEX]));
         write_ich_hcr(self.control);
         write!("S3_4_C12_C11_7", self.machine);
         let [group0, group1] = &self.active;

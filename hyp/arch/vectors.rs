@@ -37,11 +37,6 @@ impl Frame {
         Self { slots: [0; 32] }
     }
 
-    /// Takes over all registers of `other`.
-    pub fn copy(&mut self, other: &Self) {
-        self.slots = other.slots;
-    }
-
     /// Slot of each register.
     const SLOTS: [u8; 32] = {
         let mut slots = [0; 32];

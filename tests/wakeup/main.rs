@@ -3,11 +3,13 @@
 //! EL2's sequence for a vPE that waits for an interrupt, run with the driver and the scheduler as they are, on the
 //! software GIC, and with a device that may ring before every single access to a register or table:
 //!
-//! 1. End the residency: Dirty = 0, Valid = 0, Dirty = 0, then PendingLast.
+//! 1. Clear the doorbell if it may have rung before the vPE became resident; end the residency: Dirty = 0, Valid = 0,
+//!    Dirty = 0, then PendingLast.
 //! 2. Something is pending: wake the vPE. Nothing is: unmask its doorbell, with INV.
 //! 3. Take the interrupts that are there, if EL2 likes; a doorbell is masked again and wakes the vPE.
 //! 4. Block the vPE; the scheduler keeps a wake that came before. Decide.
-//! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then clear its doorbell.
+//! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then mask and clear its doorbell if it
+//!    is unmasked. A masked one may be pending and stays so until 1.
 //!
 //! All orders of these accesses and of the device's events are run. Each mistake that this sequence avoids is made
 //! once, and has to be found.
@@ -36,8 +38,10 @@ enum Mistake {
     ForgetsInv,
     /// Clears a "stale" doorbell after it was unmasked.
     ClearsAfterUnmasking,
-    /// Clears the doorbell before the vPE is resident.
-    ClearsBeforeEntering,
+    /// Clears the doorbell when the vPE is not resident any more.
+    ClearsAfterLeaving,
+    /// Never clears it.
+    ForgetsClear,
     /// Wakes only a vPE that is blocked.
     DropsEarlyWakes,
 }
@@ -74,6 +78,8 @@ struct Cpu<'a> {
     slot: Slot,
     blocked: bool,
     taken: Vec<IntId>,
+    /// The doorbell may have rung while it was masked.
+    stale: bool,
     /// Rung, and the guest has not taken anything since.
     called: bool,
 }
@@ -96,14 +102,12 @@ impl<'a> Cpu<'a> {
     }
 
     fn enter(&mut self, vpe: NonResident, vacant: Vacant<Frame<'a>>) -> Resident<Frame<'a>> {
-        if self.made(Mistake::ClearsBeforeEntering) {
-            let todo = self.doorbell.entered();
-            self.carry_out(todo);
-            return vpe.enter(vacant);
-        }
         let resident = vpe.enter(vacant);
         let todo = self.doorbell.entered();
-        self.carry_out(todo);
+        self.stale = todo == Todo::Clear;
+        if !self.stale {
+            self.carry_out(todo);
+        }
         resident
     }
 
@@ -126,8 +130,15 @@ impl<'a> Cpu<'a> {
         resident: Resident<Frame<'a>>,
     ) -> (NonResident, Vacant<Frame<'a>>) {
         let early = self.gic.virtual_signal(0).is_some();
+        let clear = self.stale && !self.made(Mistake::ForgetsClear);
+        if clear && !self.made(Mistake::ClearsAfterLeaving) {
+            self.carry_out(Todo::Clear);
+        }
         let leaving = resident.leave(POLLS).expect("Dirty clears in time");
         let left = leaving.finish(POLLS).expect("Dirty clears in time");
+        if clear && self.made(Mistake::ClearsAfterLeaving) {
+            self.carry_out(Todo::Clear);
+        }
         let pending = match self.mistake {
             Some(Mistake::LooksTooEarly) => early,
             Some(Mistake::IgnoresPendingLast) => false,
@@ -219,6 +230,7 @@ fn every_order(events: u32, mistake: Option<Mistake>) -> Result<u64, Failure> {
             slot,
             blocked: false,
             taken: Vec::new(),
+            stale: false,
             called: false,
         };
         cpu.run(vpe, vacant)
@@ -241,7 +253,8 @@ fn mistakes_are_found() {
         (Mistake::IgnoresPendingLast, Failure::Lost),
         (Mistake::ForgetsInv, Failure::Lost),
         (Mistake::ClearsAfterUnmasking, Failure::Lost),
-        (Mistake::ClearsBeforeEntering, Failure::StaleDoorbell),
+        (Mistake::ClearsAfterLeaving, Failure::Lost),
+        (Mistake::ForgetsClear, Failure::StaleDoorbell),
         (Mistake::DropsEarlyWakes, Failure::Lost),
     ] {
         assert_eq!(every_order(2, Some(mistake)), Err(failure), "{mistake:?}");

@@ -16,6 +16,10 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 const WRONG: u32 = 1;
 const NO_CHANNEL: u32 = 3;
 
+fn count(cell: &AtomicU64, more: u64) {
+    cell.fetch_add(more, Ordering::Relaxed);
+}
+
 fn rung(_: IntId) {
     let Some(words) = WORDS.get() else { return };
     let done = words[DONE].load(Ordering::Acquire) != 0;
@@ -24,8 +28,8 @@ fn rung(_: IntId) {
     match given.wrapping_sub(taken) {
         1 => {}
         0 if done => {}
-        0 => drop(TWICE.fetch_add(1, Ordering::Relaxed)),
-        more => drop(LOST.fetch_add(more - 1, Ordering::Relaxed)),
+        0 => count(&TWICE, 1),
+        more => count(&LOST, more - 1),
     }
     words[TAKEN].store(given, Ordering::Release);
 }

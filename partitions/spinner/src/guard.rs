@@ -5,6 +5,8 @@ use core::arch::asm;
 /// What a stretch of spinning came to.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch {
+    /// The first reading of the counter.
+    pub first: u64,
     /// The last reading of the counter before the stretch ended.
     pub before: u64,
     /// The reading that ended it: beyond `until`, or much later than `before`.
@@ -16,7 +18,7 @@ pub struct Stretch {
 /// Fills q0 to q31, FPCR, FPSR, TPIDR_EL0, TPIDRRO_EL0, TPIDR_EL1, CONTEXTIDR_EL1 and PAR_EL1 by `seed`, spins until two readings of
 /// the counter are more than `gap` apart or `until` has passed, and compares.
 pub fn spin(seed: u64, gap: u64, until: u64) -> Stretch {
-    let (before, after, bad): (u64, u64, u64);
+    let (first, before, after, bad): (u64, u64, u64, u64);
     // SAFETY: the registers named are this vPE's own; none of them means anything to the runtime or to the compiler, but for the
     // vector registers, which are declared, and FPCR and FPSR, which are 0 again at the end. The numbers of x registers below are
     // declared, too.
@@ -44,6 +46,7 @@ pub fn spin(seed: u64, gap: u64, until: u64) -> Stretch {
             msr     fpsr, x9
             isb
             mrs     x12, cntvct_el0
+            mov     x16, x12
             2:
             mov     x11, x12
             isb
@@ -97,7 +100,7 @@ pub fn spin(seed: u64, gap: u64, until: u64) -> Stretch {
             msr     fpsr, xzr
             "#,
             in("x8") seed, in("x13") gap, in("x14") until,
-            out("x9") _, out("x10") bad, out("x11") before, out("x12") after, out("x15") _,
+            out("x9") _, out("x10") bad, out("x11") before, out("x12") after, out("x15") _, out("x16") first,
             out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
             out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
             out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
@@ -105,5 +108,5 @@ pub fn spin(seed: u64, gap: u64, until: u64) -> Stretch {
             out("v30") _, out("v31") _, options(nostack, nomem),
         );
     }
-    Stretch { before, after, intact: bad == 0 }
+    Stretch { first, before, after, intact: bad == 0 }
 }

@@ -42,7 +42,7 @@ fn main(machine: &'static Machine) -> Outcome {
         let stretch = guard::spin(random.draw(), gap, end);
         disturbed += u64::from(!stretch.intact);
         // Setting up and comparing are its own time as well, unless they took too long.
-        let apart = [stretch.before.wrapping_sub(now), stretch.after - stretch.before];
+        let apart = [stretch.first.wrapping_sub(now), stretch.after - stretch.before];
         for ticks in apart.into_iter().filter(|&ticks| ticks > gap && ticks < length) {
             lost += ticks;
             gaps += 1;
