@@ -9,8 +9,7 @@ use crate::its::{self, POLLS};
 use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, KICK};
-use crate::residency::Residency;
-use crate::{broken, console, irq, run, stop, verify};
+use crate::{broken, console, irq, modes, run, shared, stop, turns, verify};
 use gicv4::dist::Dist;
 use gicv4::redist::Redist;
 use gicv4::{Error, IntId};
@@ -30,6 +29,7 @@ pub extern "C" fn first_cpu(entered: u64) -> ! {
     console::banner(entered);
     // All count as running from here on, so that none is taken for the last one while others have not begun.
     VMS.iter().for_each(|vm| vm.health.start());
+    modes::start_homeless();
     start_other_cpus();
     this_cpu(CpuIndex::new(0))
 }
@@ -75,7 +75,7 @@ fn board() -> Result<(), Error> {
 /// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
 fn start_other_cpus() {
     for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
-        if cpu.schedule == Schedule::Unused {
+        if cpu.schedule == Schedule::Unused && shared::cpu(CpuIndex::new(index as u16)).is_none() {
             continue;
         }
         let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
@@ -93,9 +93,14 @@ fn this_cpu(index: CpuIndex) -> ! {
         stop(&mut |out| out.text("a CPU that the plan does not have"))
     };
     interrupts(cpu).unwrap_or_else(|error| broken(error));
-    let Some(this) = percpu::make(index) else { irq::serve() };
+    percpu::make_physical(index, cpu).unwrap_or_else(|error| broken(error));
+    if let Some(here) = turns::begin(index, cpu.schedule) {
+        let frame = vectors::first_frame(index);
+        turns::settle(here, frame);
+        vectors::enter(frame)
+    }
+    let Some(this) = percpu::exclusive(cpu).and_then(percpu::make) else { irq::serve() };
     this::set(this);
-    *this.residency.lock() = Residency::first(this, cpu).unwrap_or_else(|error| broken(error));
     if this.guest.number == 0
         && let Some(vpe) = PLAN.vpes.get(this.vpe.index())
     {

@@ -11,14 +11,14 @@ use crate::arch::vectors::{Frame, Next};
 use crate::percpu::PerCpu;
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware, KICK};
-use crate::{console, residency, run};
+use crate::{console, residency, run, shared, turns};
 use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
-const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
-const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
+pub const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
+pub const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
 const HYPERVISOR_TIMER: u32 = PLAN.board.timer.hypervisor_ppi as u32;
-const FIRST_LPI: u32 = 8192;
+pub const FIRST_LPI: u32 = 8192;
 
 /// What an interrupt means for the CPU that took it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,10 @@ pub extern "C" fn irq_fast() -> u32 {
     if intid == TIMER {
         vgic::inject_timer(guest, &mut Hardware);
         gic::drop_priority(intid);
-    } else if is_spi(intid) && vgic::try_inject_spi(guest, &mut Hardware, intid) {
+    } else if is_spi(intid)
+        && !(shared::ANY && this().takes_turns)
+        && vgic::try_inject_spi(guest, &mut Hardware, intid)
+    {
         gic::drop_priority(intid);
     } else if intid == u32::from(KICK) && vgic::try_deliver(guest, &mut Hardware) {
         end(intid);
@@ -58,7 +61,12 @@ pub extern "C" fn irq_fast() -> u32 {
 pub extern "C" fn irq_rest(intid_plus_one: u32) -> Next {
     let start = ticks();
     let guest = &this().guest;
-    let taken = take(guest, intid_plus_one.wrapping_sub(1));
+    let intid = intid_plus_one.wrapping_sub(1);
+    if let Some(decide) = turns::interrupted(intid) {
+        leave(guest, start);
+        return if decide { Next::Full } else { Next::Guest };
+    }
+    let taken = take(guest, intid);
     leave(guest, start);
     if taken == Taken::Attention { Next::Full } else { Next::Guest }
 }
@@ -72,13 +80,13 @@ fn leave(guest: &Guest, start: u64) {
 
 /// One of the VM's own devices.
 #[inline(always)]
-fn is_spi(intid: u32) -> bool {
+pub fn is_spi(intid: u32) -> bool {
     intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
 }
 
 /// Ends an interrupt of EL2's own.
 #[inline(always)]
-fn end(intid: u32) {
+pub fn end(intid: u32) {
     gic::drop_priority(intid);
     gic::deactivate(intid);
 }
@@ -118,10 +126,13 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if intid >= FIRST_LPI {
         // An LPI has no active state. It is this CPU's vPE's doorbell: no other is routed here.
         gic::drop_priority(intid);
-        return match this.map(residency::rang) {
-            Some(Ok(true)) => Taken::ForGuest,
-            Some(Ok(false)) | None => Taken::Done,
-            Some(Err(error)) => crate::broken(error),
+        let Some((this, cpu)) = this.and_then(|this| Some((this, this.physical()?))) else {
+            return Taken::Done;
+        };
+        return match residency::rang(this, cpu) {
+            Ok(true) => Taken::ForGuest,
+            Ok(false) => Taken::Done,
+            Err(error) => crate::broken(error),
         };
     }
     if intid >= gic::NOTHING {

@@ -1,7 +1,7 @@
 //! The one ITS: boot's script, and the few commands that remain at run time.
 //!
 //! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen, and what EL2 sends is
-//! INT for a channel's ring, CLEAR for events of a VM that restarts, and INV, CLEAR on doorbell proxies. One ticket
+//! INT for a channel's ring, the script of a mode switch, CLEAR for events of a VM that restarts, and INV, CLEAR on doorbell proxies. One ticket
 //! lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
 //! number of CPUs.
 
@@ -43,7 +43,8 @@ pub fn boot() -> Result<(), Error> {
     Ok(())
 }
 
-fn run(commands: &[Encoded]) -> Result<(), Error> {
+/// Gives the ITS these commands and waits until it has taken them.
+pub fn run(commands: &[Encoded]) -> Result<(), Error> {
     match SERVICE.lock().as_mut() {
         Some(service) => service.queue.run(commands),
         None => Ok(()),

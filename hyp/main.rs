@@ -13,6 +13,7 @@ mod console;
 mod devices;
 mod irq;
 mod its;
+mod modes;
 mod percpu;
 #[allow(unsafe_code)]
 mod plan_data;
@@ -20,7 +21,10 @@ mod platform;
 mod report;
 mod residency;
 mod run;
+mod shared;
+mod switch;
 mod trap;
+mod turns;
 mod verify;
 
 use arch::smc;

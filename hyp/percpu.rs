@@ -1,12 +1,17 @@
-//! What one CPU needs at hand while its vPE runs.
+//! What a CPU needs at hand while a vPE runs on it.
 //!
-//! Made once, on the CPU itself, from the plan; found through TPIDR_EL2 (arch/this.rs). `residency` is the CPU's own; its lock is never contended.
+//! One for each vPE, found through TPIDR_EL2 (arch/this.rs) while it runs. An exclusive CPU has one and keeps it; a shared
+//! CPU changes it with the vPE (switch.rs), so that the paths of traps are the same on both. `residency` is used by the
+//! vPE's CPU alone; its lock is never contended.
 
 use crate::arch::mmu;
 use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
-use gicv4::RdBase;
+use crate::shared::{self, SharedCpu};
+use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
+use gicv4::vpe::Vacant;
+use gicv4::{Error, RdBase};
 use plan::{Cpu, CpuIndex, Schedule, VpeIndex};
 use spin::{Mutex, Once};
 use vm::{Guest, VmState, VpeState};
@@ -16,38 +21,93 @@ pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
 /// State of every vPE, beside `PLAN.vpes`.
 pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
 
-static CPUS: [Once<PerCpu>; CPU_COUNT] = [const { Once::new() }; CPU_COUNT];
+static PLACES: [Once<PerCpu>; VPE_COUNT] = [const { Once::new() }; VPE_COUNT];
+static CPUS: [Once<Physical>; CPU_COUNT] = [const { Once::new() }; CPU_COUNT];
 
 pub struct PerCpu {
-    /// Its vPE with all that it may touch.
+    /// The vPE with all that it may touch.
     pub guest: Guest,
     /// The vPE's number in the plan.
     pub vpe: VpeIndex,
-    /// The redistributor as ITS commands name it.
-    pub rd_base: RdBase,
+    /// Its CPU is shared.
+    pub takes_turns: bool,
     pub residency: Mutex<Residency>,
 }
 
-/// The data of CPU `index`, made at the first call, which is the CPU's own. None: the CPU has no vPE.
-pub fn make(index: CpuIndex) -> Option<&'static PerCpu> {
-    let cpu = PLAN.cpus.get(index.index())?;
-    // codegen makes no shared CPUs yet.
-    let Schedule::Exclusive(vpe) = cpu.schedule else { return None };
-    let guest = Guest::new(&PLAN, &VMS, &VPES, vpe)?;
-    let place = CPUS.get(index.index())?;
-    Some(place.call_once(|| PerCpu::new(cpu, guest, vpe)))
+/// A CPU's interrupt hardware.
+pub struct Physical {
+    pub index: CpuIndex,
+    pub redistributor: Redist<MmioFrame>,
+    /// The redistributor as ITS commands name it.
+    pub rd_base: RdBase,
+    /// Its VLPI frame while no vPE is resident; its lock is never contended.
+    pub vacant: Mutex<Option<Vacant<MmioFrame>>>,
+}
+
+/// The data of vPE `index`, made at the first call, which is its first CPU's. None: the plan has no such vPE.
+pub fn make(index: VpeIndex) -> Option<&'static PerCpu> {
+    let guest = Guest::new(&PLAN, &VMS, &VPES, index)?;
+    let residency = Mutex::new(Residency::first(index));
+    let place = PLACES.get(index.index())?;
+    let takes_turns = shared::home_of(index).is_some();
+    Some(place.call_once(|| PerCpu { guest, vpe: index, takes_turns, residency }))
+}
+
+/// The data of a vPE that has been made.
+pub fn of(index: VpeIndex) -> Option<&'static PerCpu> {
+    PLACES.get(index.index())?.get()
+}
+
+/// The hardware of the CPU `index`, which calls this once; evicts what firmware left resident.
+pub fn make_physical(index: CpuIndex, cpu: &Cpu) -> Result<(), Error> {
+    let redistributor = Redist::new(mmu::redistributor(cpu));
+    let rd_base = RdBase::processor(redistributor.processor_number());
+    let vacant = if PLAN.board.direct_injection {
+        Some(Vacant::take(mmu::redistributor(cpu), crate::its::POLLS)?)
+    } else {
+        None
+    };
+    if let Some(place) = CPUS.get(index.index()) {
+        place.call_once(|| Physical { index, redistributor, rd_base, vacant: Mutex::new(vacant) });
+    }
+    Ok(())
+}
+
+/// The hardware of a CPU that has made it.
+pub fn physical(index: CpuIndex) -> Option<&'static Physical> {
+    CPUS.get(index.index())?.get()
 }
 
 impl PerCpu {
-    fn new(cpu: &'static Cpu, guest: Guest, vpe: VpeIndex) -> Self {
-        let redistributor = Redist::new(mmu::redistributor(cpu));
-        let rd_base = RdBase::processor(redistributor.processor_number());
-        Self { guest, vpe, rd_base, residency: Mutex::new(Residency::None) }
+    /// The vPE's CPU.
+    pub fn physical(&self) -> Option<&'static Physical> {
+        physical(cpu_index_of(self.vpe)?)
+    }
+
+    /// The shared CPU that it has its turns on; None: its CPU is its own.
+    #[inline(always)]
+    pub fn shared(&self) -> Option<&'static SharedCpu> {
+        shared::of(self.vpe)
+    }
+}
+
+/// Number of the physical CPU of a vPE.
+pub fn cpu_index_of(vpe: VpeIndex) -> Option<CpuIndex> {
+    match shared::home_of(vpe) {
+        Some(cpu) => Some(cpu),
+        None => Some(PLAN.vpes.get(vpe.index())?.cpu),
     }
 }
 
 /// The physical CPU of a vPE.
 pub fn cpu_of(vpe: VpeIndex) -> Option<&'static Cpu> {
-    let cpu = PLAN.vpes.get(vpe.index())?.cpu;
-    PLAN.cpus.get(cpu.index())
+    PLAN.cpus.get(cpu_index_of(vpe)?.index())
+}
+
+/// The vPE that has a CPU for good.
+pub fn exclusive(cpu: &Cpu) -> Option<VpeIndex> {
+    match cpu.schedule {
+        Schedule::Exclusive(vpe) => Some(vpe),
+        _ => None,
+    }
 }

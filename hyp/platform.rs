@@ -2,10 +2,11 @@
 //!
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
 
+use crate::arch::this::this;
 use crate::arch::{gic, mmu};
 use crate::percpu::cpu_of;
 use crate::plan_data::{PLAN, VPE_COUNT};
-use crate::{console, its};
+use crate::{console, its, shared};
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
@@ -37,6 +38,9 @@ const fn signals(sgi: u8) -> [u64; VPE_COUNT] {
 
 /// Makes the CPU of `vpe` look at its state. Any CPU may, its own too.
 pub fn attention(vpe: VpeIndex) {
+    if shared::attention(vpe) {
+        return;
+    }
     if let Some(&value) = ATTENTIONS.get(vpe.index()) {
         gic::send_sgi(value);
     }
@@ -129,6 +133,15 @@ impl PhysicalGic for Hardware {
         }
     }
     fn enable_timer(&mut self, vpe: VpeIndex, on: bool) {
+        if let Some(cpu) = shared::of(vpe) {
+            // Only the vPE that has the CPU counts there; any other is looked after when it gets it.
+            if this().vpe == vpe {
+                cpu.enable_timer(on);
+            } else {
+                shared::kick(vpe);
+            }
+            return;
+        }
         let Some(cpu) = cpu_of(vpe) else { return };
         let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
         mmu::redistributor(cpu).write32(register, 1 << PLAN.board.timer.virtual_ppi);
@@ -151,6 +164,9 @@ impl ConfigSpace for Hardware {
 impl Platform for Hardware {
     #[inline(always)]
     fn kick(&mut self, vpe: VpeIndex) {
+        if shared::kick(vpe) {
+            return;
+        }
         if let Some(&value) = KICKS.get(vpe.index()) {
             gic::send_sgi(value);
         }

@@ -1,22 +1,23 @@
-//! The residency of a CPU's vPE, and its doorbell.
+//! The residency of a vPE, and its doorbell.
 //!
-//! A vPE is resident from its start to its end or sleep; while it is, its events reach it without EL2. Around that
-//! (IHI 0069H 5.6, gicv4::vpe, gicv4::doorbell):
+//! While a vPE is resident, its events reach it without EL2. On an exclusive CPU it is from its start to its end or
+//! sleep; on a shared one while it has the CPU. Around that (IHI 0069H 5.6, gicv4::vpe, gicv4::doorbell; tests/wakeup runs
+//! through all orders of this with a device's events):
 //!
 //! 1. `enter`: VPROPBASER, VPENDBASER with Valid; then a stale doorbell is cleared, and it is masked.
-//! 2. `leave`: Dirty polled, Valid cleared, Dirty polled; if nothing is pending the doorbell is unmasked.
+//! 2. `leave`: Dirty polled, Valid cleared, Dirty polled; if it waits and nothing is pending the doorbell is unmasked.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
-//! A failed wait makes the CPU's residency `Stuck`: the vPE goes on without vLPIs, and the line on the console says why.
+//! A failed wait stops the CPU; the line on the console says why.
 
 use crate::its::{self, POLLS};
-use crate::percpu::PerCpu;
+use crate::percpu::{PerCpu, Physical};
 use crate::plan_data::PLAN;
 use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::hw::MmioFrame;
-use gicv4::vpe::{NonResident, Resident, Vacant};
+use gicv4::vpe::{NonResident, Resident};
 use gicv4::{Error, Stuck};
-use plan::Cpu;
+use plan::VpeIndex;
 use vm::counters::Counter;
 
 pub enum Residency {
@@ -24,7 +25,6 @@ pub enum Residency {
     None,
     Out {
         vpe: NonResident,
-        place: Vacant<MmioFrame>,
         bell: Doorbell,
     },
     In {
@@ -33,16 +33,25 @@ pub enum Residency {
     },
 }
 
+/// Why a vPE stops being resident.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It waits for an interrupt, or is off: its doorbell may ring.
+    Waits,
+    /// Another vPE has the CPU; it will run again anyway, so its doorbell stays masked.
+    Preempted,
+}
+
 impl Residency {
-    /// The vPE of this CPU, not resident; evicts what firmware left. Once, at boot.
-    pub fn first(this: &PerCpu, cpu: &Cpu) -> Result<Self, Error> {
-        let Some(tables) = PLAN.vpes.get(this.vpe.index()).and_then(|vpe| vpe.tables.as_ref())
-        else {
-            return Ok(Self::None);
-        };
-        let place = Vacant::take(crate::arch::mmu::redistributor(cpu), POLLS)?;
-        let vpe = NonResident::new(tables.vpropbaser, tables.vpendbaser);
-        Ok(Self::Out { vpe, place, bell: Doorbell::Silent })
+    /// A vPE that has not begun.
+    pub fn first(vpe: VpeIndex) -> Self {
+        match PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) {
+            Some(tables) if PLAN.board.direct_injection => Self::Out {
+                vpe: NonResident::new(tables.vpropbaser, tables.vpendbaser),
+                bell: Doorbell::Silent,
+            },
+            _ => Self::None,
+        }
     }
 }
 
@@ -50,31 +59,37 @@ fn count(this: &PerCpu, counter: Counter) {
     this.guest.vpe.counters.count(counter);
 }
 
-/// The vPE becomes resident.
-pub fn enter(this: &PerCpu) -> Result<(), Error> {
+/// The vPE becomes resident on the calling CPU, its own.
+pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
     let mut residency = this.residency.lock();
     *residency = match core::mem::replace(&mut *residency, Residency::None) {
-        Residency::Out { vpe, place, mut bell } => {
-            let vpe = vpe.enter(place);
-            count(this, Counter::ResidencyChanges);
-            its::doorbell(this.vpe, bell.entered(), this.rd_base)?;
-            Residency::In { vpe, bell }
-        }
+        Residency::Out { vpe, mut bell } => match cpu.vacant.lock().take() {
+            Some(vacant) => {
+                let vpe = vpe.enter(vacant);
+                count(this, Counter::ResidencyChanges);
+                its::doorbell(this.vpe, bell.entered(), cpu.rd_base)?;
+                Residency::In { vpe, bell }
+            }
+            None => Residency::Out { vpe, bell },
+        },
         other => other,
     };
     Ok(())
 }
 
-/// The vPE stops being resident and its doorbell may ring. True: something is pending already.
-pub fn leave(this: &PerCpu) -> Result<bool, Error> {
+/// The vPE stops being resident on the calling CPU. True: something is pending for it already.
+pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
     let mut residency = this.residency.lock();
     let (next, pending) = match core::mem::replace(&mut *residency, Residency::None) {
         Residency::In { vpe, mut bell } => {
-            let leaving = vpe.leave(POLLS).map_err(why)?;
-            let left = leaving.finish(POLLS).map_err(why)?;
+            let leaving = vpe.leave(POLLS).map_err(cause)?;
+            let left = leaving.finish(POLLS).map_err(cause)?;
+            *cpu.vacant.lock() = Some(left.redistributor);
             count(this, Counter::ResidencyChanges);
-            its::doorbell(this.vpe, bell.left(left.pending), this.rd_base)?;
-            (Residency::Out { vpe: left.vpe, place: left.redistributor, bell }, left.pending)
+            if why == Why::Waits {
+                its::doorbell(this.vpe, bell.left(left.pending), cpu.rd_base)?;
+            }
+            (Residency::Out { vpe: left.vpe, bell }, left.pending)
         }
         other => (other, false),
     };
@@ -82,16 +97,16 @@ pub fn leave(this: &PerCpu) -> Result<bool, Error> {
     Ok(pending)
 }
 
-/// The doorbell LPI was acknowledged. True: the vPE has work.
-pub fn rang(this: &PerCpu) -> Result<bool, Error> {
+/// The doorbell LPI was acknowledged by the vPE's CPU. True: the vPE has work.
+pub fn rang(this: &PerCpu, cpu: &Physical) -> Result<bool, Error> {
     count(this, Counter::Doorbells);
     let mut residency = this.residency.lock();
     let Residency::Out { bell, .. } = &mut *residency else { return Ok(false) };
     let todo = bell.rang();
-    its::doorbell(this.vpe, todo, this.rd_base)?;
+    its::doorbell(this.vpe, todo, cpu.rd_base)?;
     Ok(matches!(todo, Todo::MaskAndRun))
 }
 
-fn why<S>(stuck: Stuck<S>) -> Error {
+fn cause<S>(stuck: Stuck<S>) -> Error {
     stuck.error
 }

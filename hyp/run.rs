@@ -7,13 +7,17 @@
 //! 2. The last vPE of a VM to do so starts it again or, if no VM is left, ends the system.
 //! 3. vPE turned on: first state of its registers, residency, and into the guest.
 //! 4. Otherwise the CPU sleeps in EL2 and takes interrupts.
+//!
+//! This is what exclusive CPUs do; a shared one does the same for all its vPEs in turns.rs.
 
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
 use crate::percpu::{PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{Hardware, attention};
-use crate::{console, irq, its, report, residency};
+use crate::residency::{self, Why};
+use crate::shared::Here;
+use crate::{console, irq, its, report, turns};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
@@ -33,6 +37,13 @@ const PCI_COMMAND: u16 = 4;
 
 /// Returns when this CPU's vPE may run, with its registers in the frame and in the CPU.
 pub fn settle(this: &PerCpu, frame: &mut Frame) {
+    match Here::of(this) {
+        Some(here) => turns::settle(here, frame),
+        None => settle_exclusive(this, frame),
+    }
+}
+
+fn settle_exclusive(this: &PerCpu, frame: &mut Frame) {
     let guest = &this.guest;
     loop {
         console::pump();
@@ -57,12 +68,23 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     guest::reset(start.entry);
     guest::forget();
     frame.start(start.context);
-    if let Err(error) = residency::enter(this) {
-        crate::broken(error);
-    }
+    enter(this);
     // The enable of the timer's interrupt outlived the vPE in the emulated redistributor, but not in the physical one.
     Hardware.enable_timer(this.vpe, guest.vpe.redistributor.timer_enabled());
     vgic::flush(guest, &mut Hardware);
+}
+
+fn enter(this: &PerCpu) {
+    if let Some(cpu) = this.physical() {
+        residency::enter(this, cpu).unwrap_or_else(|error| crate::broken(error));
+    }
+}
+
+/// True: something is pending for it.
+fn leave(this: &PerCpu) -> bool {
+    this.physical().is_some_and(|cpu| {
+        residency::leave(this, cpu, Why::Waits).unwrap_or_else(|error| crate::broken(error))
+    })
 }
 
 /// The vPE of a VM that stops: off, and nothing of it is left in this CPU. The last one ends or restarts the VM.
@@ -74,13 +96,14 @@ pub fn retire(this: &PerCpu, guest: &Guest) {
 
 /// Takes a vPE that went off out of this CPU. Its power state is the caller's: another vPE may have turned it on again.
 pub fn withdraw(this: &PerCpu) {
+    if let Some(here) = Here::of(this) {
+        return turns::withdraw(here, this);
+    }
     guest::stop_timer();
     Hardware.enable_timer(this.vpe, false);
     give_back();
     gic::reset_virtual();
-    if let Err(error) = residency::leave(this) {
-        crate::broken(error);
-    }
+    let _ = leave(this);
 }
 
 /// Empties the list registers. A hardware interrupt in one goes back to where it came from.
@@ -99,10 +122,7 @@ fn give_back() {
 /// CPU_SUSPEND with loss of state: sleeps until an interrupt is there for the vPE, then goes on at `resume`.
 pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
     guest.vpe.power.suspend();
-    let mut wake = match residency::leave(this) {
-        Ok(pending) => pending,
-        Err(error) => crate::broken(error),
-    };
+    let mut wake = leave(this);
     let listed = !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1);
     wake |= listed != 0 || guest.vpe.redistributor.has_waiting();
     while !wake && guest.vm.health.running() {
@@ -115,9 +135,7 @@ pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
     gic::reset_virtual_control();
     guest::reset(resume.entry);
     frame.start(resume.context);
-    if let Err(error) = residency::enter(this) {
-        crate::broken(error);
-    }
+    enter(this);
 }
 
 /// All vPEs of a VM, by their index in the plan.
@@ -142,7 +160,7 @@ pub fn act(guest: &Guest, action: Action) {
 }
 
 /// If all vPEs of the VM are off: starts it again, or ends the system if it was the last.
-fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
+pub fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
     let Some(index) = PLAN.vpes.get(one_of_them.index()).map(|vpe| vpe.vm) else { return };
     let (Some(state), Some(lock)) = (VMS.get(index.index()), COLLECTING.get(index.index())) else {
         return;

@@ -11,14 +11,16 @@ use crate::arch::{guest, id};
 use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
-use crate::{its, report, run};
+use crate::shared::Here;
+use crate::{its, modes, report, run, turns};
 use plan::VpeIndex;
+use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
 use vm::health::{Action, Fault, Reason};
 use vm::hypercall::{self, Outcome};
 use vm::sysreg::{self, Access};
-use vm::{Guest, mmio, psci, vgic};
+use vm::{Guest, mmio, psci, smccc, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,10 +201,13 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
             guest::skip();
             call(this, guest, frame)
         }
-        Exit::Wfx { .. } => {
+        Exit::Wfx { wait } => {
             counters.count(Counter::ExitWfx);
             guest::skip();
-            After::Guest
+            match Here::of(this) {
+                Some(here) if wait && turns::wait(here, this) => After::Settle,
+                _ => After::Guest,
+            }
         }
         Exit::InstructionAbort => {
             counters.count(Counter::ExitOther);
@@ -228,10 +233,14 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             frame.set(0, 0);
             attention(vpe);
         }
-        // Standby may end at any time: it ends at once, and the guest looks again.
-        Outcome::Suspend(psci::Suspend { resume: None }) => frame.set(0, 0),
-        Outcome::Suspend(psci::Suspend { resume: Some(start) }) => {
-            run::suspend(this, guest, start, frame);
+        Outcome::Suspend(psci::Suspend { resume }) => {
+            frame.set(0, 0);
+            match (Here::of(this), resume) {
+                (Some(here), _) => turns::suspend(here, this, resume, frame),
+                (None, Some(start)) => run::suspend(this, guest, start, frame),
+                // Standby may end at any time: on a CPU of its own it ends at once, and the guest looks again.
+                (None, None) => return After::Guest,
+            }
             return After::Settle;
         }
         Outcome::StopSelf => {
@@ -250,6 +259,18 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         Outcome::ShowCounters => {
             frame.set(0, 0);
             report::counters_for_guest();
+        }
+        Outcome::SwitchMode(mode) => {
+            let vm = PLAN.vpes.get(this.vpe.index()).map(|vpe| vpe.vm);
+            frame.set(
+                0,
+                match modes::request(vm, mode) {
+                    Ok(()) => smccc::SUCCESS,
+                    Err(Refused::Busy) => smccc::BUSY,
+                    Err(Refused::NotAllowed) => smccc::DENIED,
+                    Err(Refused::NoSuchMode) => smccc::INVALID_PARAMETERS,
+                },
+            );
         }
         Outcome::Ring { device, event } => {
             if let Err(error) = its::ring(device, event) {
@@ -297,6 +318,7 @@ fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let action = guest.vm.health.fail(fault, guest.config.on_fault);
     if action != Action::Nothing {
         report::fault(guest, &fault);
+        modes::after_fault(guest.config);
     }
     run::act(guest, action);
 }

@@ -140,6 +140,13 @@ pub fn this_cpu(cpu: &Cpu) -> Verdict {
         list_registers,
     )?;
     expect("DCZID_EL0, bytes", "", None, Rule::Exactly(64), cpu::zeroed_bytes())?;
+    expect(
+        "CNTFRQ_EL0",
+        "",
+        None,
+        Rule::Exactly(PLAN.board.timer.frequency),
+        Some(sysreg::ticks_per_second()),
+    )?;
     let bits = Some(cpu::physical_address_bits().into());
     let needed = PLAN.vms.iter().map(|vm| address_bits(vm.vtcr)).max().unwrap_or(0);
     expect("ID_AA64MMFR0_EL1.PARange, bits", "", None, Rule::AtLeast(needed), bits)

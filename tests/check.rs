@@ -31,7 +31,8 @@ fn bad() -> Vec<PathBuf> {
 
 #[test]
 fn good_systems_are_good() {
-    for path in ["bad/good.toml", "../configs/demo.toml"] {
+    let shared = ["../configs/shared.toml", "plans/systems/modes.toml"];
+    for path in ["bad/good.toml", "../configs/demo.toml"].into_iter().chain(shared) {
         let report = judge(Path::new(path));
         assert!(report.diagnostics.is_empty(), "{path}:\n{}", report.render(false));
     }
@@ -195,6 +196,7 @@ fn every_toml_names_its_schema() {
         ("bad", "system"),
         ("bad/boards", "board"),
         ("qemu/systems", "system"),
+        ("plans/systems", "system"),
     ];
     let mut files: Vec<(PathBuf, &str)> = Vec::new();
     for (room, kind) in rooms {
@@ -297,9 +299,13 @@ mod any_input {
 
         /// Whatever the files hold, the answer is a system or a report, and the report can be shown.
         #[test]
-        fn gives_an_answer(changes in prop::collection::vec(change(), 1..6), which in 0..3) {
+        fn gives_an_answer(changes in prop::collection::vec(change(), 1..6), which in 0..4) {
             let room = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let good = if which == 2 { "../configs/demo.toml" } else { "bad/good.toml" };
+            let good = match which {
+                2 => "../configs/demo.toml",
+                3 => "plans/systems/modes.toml",
+                _ => "bad/good.toml",
+            };
             let mut system = fs::read(good).unwrap();
             let mut board = fs::read("bad/boards/base.toml").unwrap();
             for change in &changes {

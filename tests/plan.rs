@@ -1,4 +1,4 @@
-//! Plans: the demo's as it stands, what every plan must hold, and its ITS script on the software GIC.
+//! Plans: some as they stand, what every plan must hold, and the ITS scripts of boot and of modes on the software GIC.
 //!
 //! The Rust partitions are stand-ins of fixed content here, so that a plan depends on the TOML files alone. After a
 //! deliberate change run with BLESS=1 and read the difference of tests/plans/.
@@ -11,6 +11,8 @@ mod generated;
 mod payload;
 #[path = "plan/rules.rs"]
 mod rules;
+#[path = "plan/schedule.rs"]
+mod schedule;
 #[path = "plan/snapshot.rs"]
 mod snapshot;
 #[path = "plan/software.rs"]
@@ -19,5 +21,7 @@ mod software;
 mod stage2;
 #[path = "plan/stand_in.rs"]
 mod stand_in;
+#[path = "plan/switch.rs"]
+mod switch;
 #[path = "plan/trees.rs"]
 mod trees;

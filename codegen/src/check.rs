@@ -13,10 +13,13 @@ mod device;
 mod interrupt;
 mod limits;
 mod memory;
+mod mode;
 mod names;
 mod payload;
 mod pci;
+mod placement;
 mod range;
+mod schedule;
 
 use crate::diag::Report;
 use crate::model::System;
@@ -30,6 +33,9 @@ pub fn run(system: &System) -> Report {
         pci::check,
         memory::check,
         cpu::check,
+        placement::check,
+        schedule::check,
+        mode::check,
         device::check,
         interrupt::check,
         payload::check,

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::check as rules;
 use crate::diag::Report;
 use crate::image::{BuildError, Workspace};
 use crate::model::System;
@@ -142,6 +143,14 @@ fn show(report: &Report) {
     eprint!("{}", report.render(wanted && std::io::stderr().is_terminal()));
 }
 
+/// What is odd about a system that has no errors.
+fn warn(system: &System) {
+    let report = rules::run(system);
+    if !report.diagnostics.is_empty() {
+        show(&report);
+    }
+}
+
 fn workspace() -> Result<Workspace, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::Other(error.to_string()))?;
     Ok(Workspace::find(&here)?)
@@ -173,6 +182,7 @@ fn check(choice: &Choice, json: bool) -> Done {
 fn plan(choice: &Choice, json: bool) -> Done {
     let (workspace, system) = choice.load()?;
     let (plan, _) = workspace.plan(&system)?;
+    warn(&system);
     let text = if json { emit::report::json(&plan) } else { emit::report::text(&plan) };
     print!("{text}");
     Ok(ExitCode::SUCCESS)
@@ -185,6 +195,7 @@ fn image(choice: &Choice, lint: bool) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     let built = workspace.image(&system)?;
+    warn(&system);
     for name in ["bulkhead.elf", "bulkhead.bin"] {
         let path = built.directory.join(name);
         let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());

@@ -7,6 +7,7 @@
 mod board;
 mod files;
 mod payload;
+mod schedule;
 mod system;
 
 use std::path::Path;

@@ -8,6 +8,7 @@
 
 mod board;
 mod payload;
+mod schedule;
 mod vm;
 
 pub use board::{
@@ -16,6 +17,7 @@ pub use board::{
     UartKind,
 };
 pub use payload::{Format, Payload, PayloadKind};
+pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
 pub use vm::{Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, ItsPolicy, Memory, Vm, Vpe};
 
 use std::ops::{Deref, Range};
@@ -101,6 +103,27 @@ pub struct System {
     pub vms: Vec<Vm>,
     /// In the order of the TOML.
     pub channels: Vec<Channel>,
+    /// CPUs that are described, in the order of the TOML.
+    pub cpus: Vec<CpuUse>,
+    /// Modes other than the first, in the order of the TOML; mode n is `modes[n - 1]`.
+    pub modes: Vec<Mode>,
+    /// Name of the mode that boots.
+    pub initial_mode: At<String>,
+    /// Index into `vms`: who may ask for another mode.
+    pub switch_by: Option<At<usize>>,
+}
+
+impl System {
+    /// VM, number and description of every vPE, in order; its position is its index.
+    pub fn vpes(&self) -> impl Iterator<Item = (usize, usize, &Vpe)> {
+        let vms = self.vms.iter().enumerate();
+        vms.flat_map(|(vm, owner)| owner.vpes.iter().enumerate().map(move |(n, vpe)| (vm, n, vpe)))
+    }
+
+    /// All names of modes, the first one's first.
+    pub fn mode_names(&self) -> impl Iterator<Item = &At<String>> {
+        std::iter::once(&self.initial_mode).chain(self.modes.iter().map(|mode| &mode.name))
+    }
 }
 
 /// The memory that is the hypervisor's own: image, tables and payload copies.

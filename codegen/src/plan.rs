@@ -1,20 +1,25 @@
 //! Everything decided: from a checked system and its payloads to final addresses, numbers and register values.
 //!
 //! [`make`] is the whole interface. It reads no file and knows no time, and it walks lists in the order of the TOML
-//! only, so that the same input gives the same plan. The order of decisions is: guests' memory and channels, BARs,
+//! only, so that the same input gives the same plan. The order of decisions is: schedules, guests' memory and channels, BARs,
 //! interrupts, the hypervisor's tables, and last the ITS script, whose commands need all of these.
 
 mod arena;
 mod decided;
+mod gap;
 mod interrupts;
 mod its;
 mod loads;
 mod make;
 mod memory;
+mod modes;
 mod own;
 mod pci;
+mod schedule;
 mod tables;
 
 pub use arena::Arena;
 pub use decided::*;
 pub use make::make;
+pub use modes::{Mode, Modes, Move, Switch};
+pub use schedule::{Placement, PrioritySlot, Schedule, Ticks, Turn, Window, ppm};

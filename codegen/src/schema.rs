@@ -9,6 +9,7 @@ pub mod board;
 pub mod json;
 pub mod manual;
 pub mod partition;
+pub mod schedule;
 pub mod system;
 mod text;
 pub mod verify;

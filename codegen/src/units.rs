@@ -54,20 +54,29 @@ impl fmt::Display for Size {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
+/// In nanoseconds.
+const TIMES: [(&str, u64); 4] = [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+
 impl FromStr for Time {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let form = "a time is a whole number and a unit: ns, us, ms or s, as in \"10 ms\"";
         let (number, unit) = split(text).ok_or(form)?;
-        let nanoseconds = match unit {
-            "ns" => 1,
-            "us" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            _ => return Err(form.into()),
-        };
-        let time = number.checked_mul(nanoseconds).ok_or("a time is at most 584 years")?;
+        let (_, nanoseconds) = TIMES.iter().find(|(name, _)| *name == unit).ok_or(form)?;
+        let time = number.checked_mul(*nanoseconds).ok_or("a time is at most 584 years")?;
         Ok(Time(Duration::from_nanos(time)))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanoseconds = self.0.as_nanos();
+        let unit = TIMES
+            .iter()
+            .rev()
+            .find(|(_, unit)| nanoseconds != 0 && nanoseconds.is_multiple_of(u128::from(*unit)));
+        let (name, unit) = unit.copied().unwrap_or(TIMES[0]);
+        write!(f, "{} {name}", nanoseconds / u128::from(unit))
     }
 }
 
@@ -180,6 +189,11 @@ mod tests {
     fn times() {
         assert_eq!("10 ms".parse(), Ok(Time(Duration::from_millis(10))));
         assert_eq!("2s".parse(), Ok(Time(Duration::from_secs(2))));
+        for (nanoseconds, text) in
+            [(0, "0 ns"), (1500, "1500 ns"), (250_000, "250 us"), (3_000_000_000, "3 s")]
+        {
+            assert_eq!(Time(Duration::from_nanos(nanoseconds)).to_string(), text);
+        }
         for bad in ["10", "10 min", "18446744073709551615 s"] {
             assert!(bad.parse::<Time>().is_err(), "{bad}");
         }

@@ -37,6 +37,9 @@ pub const HCR_BOOT: u64 = HCR_EL2::RW::SET.value
     | HCR_EL2::IMO::SET.value
     | HCR_EL2::AMO::SET.value;
 
+/// HCR_EL2.TWI: WFI of a vPE that shares its CPU, so that another one may run.
+pub const TWI: u64 = 1 << 13;
+
 /// CPTR_EL2 (E2H = 0): RES1 bits, which include TZ and TSM, and TTA, TAM. FP is the guest's.
 const CPTR: u64 = 0x33ff | 1 << 20 | 1 << 30;
 

@@ -4,6 +4,7 @@
 //! active until the guest ends it through its list register; others are deactivated here.
 
 use super::sysreg::{dsb_ish, isb, read, write};
+use crate::plan_data::PLAN;
 
 /// INTIDs from here to 1023 say that there is nothing to acknowledge.
 pub const NOTHING: u32 = 1020;
@@ -36,7 +37,7 @@ pub fn reset_virtual() {
 /// The same, but what list registers hold stays: a CPU interface that lost power, not its interrupts.
 pub fn reset_virtual_control() {
     write!("S3_4_C12_C11_7", 0); // ICH_VMCR_EL2
-    let preemption_bits = read!("S3_4_C12_C11_1") >> 26 & 7; // ICH_VTR_EL2.PREbits: their number minus one
+    let preemption_bits = preemption_bits();
     write!("S3_4_C12_C8_0", 0); // ICH_AP0R0_EL2
     write!("S3_4_C12_C9_0", 0); // ICH_AP1R0_EL2
     if preemption_bits >= 5 {
@@ -165,4 +166,90 @@ pub fn read_ich_hcr() -> u64 {
 #[inline(always)]
 pub fn write_ich_hcr(value: u64) {
     write!("S3_4_C12_C11_0", value);
+}
+
+/// The virtual CPU interface of a vPE that is not on its CPU (IHI 0069H 12.4).
+pub struct Interface {
+    /// Of the list registers that the plan relies on; the others are always empty.
+    list: [u64; LIST],
+    /// ICH_VMCR_EL2, ICH_HCR_EL2.
+    machine: u64,
+    control: u64,
+    /// ICH_AP0R<n>_EL2, ICH_AP1R<n>_EL2.
+    active: [[u64; 4]; 2],
+}
+
+const LIST: usize = PLAN.board.list_registers as usize;
+
+impl Interface {
+    /// As after reset.
+    pub const fn new() -> Self {
+        Self { list: [0; LIST], machine: 0, control: ICH_ENABLE, active: [[0; 4]; 2] }
+    }
+
+    /// The list registers' values.
+    pub fn listed(&self) -> &[u64] {
+        &self.list
+    }
+
+    /// Takes it out of this CPU.
+    #[inline]
+    pub fn save(&mut self) {
+        for (index, value) in self.list.iter_mut().enumerate() {
+            *value = read_list_register(index as u8);
+        }
+        self.control = read_ich_hcr();
+        self.machine = read!("S3_4_C12_C11_7");
+        let [group0, group1] = &mut self.active;
+        group0[0] = read!("S3_4_C12_C8_0");
+        group1[0] = read!("S3_4_C12_C9_0");
+        let preemption_bits = preemption_bits();
+        if preemption_bits >= 5 {
+            group0[1] = read!("S3_4_C12_C8_1");
+            group1[1] = read!("S3_4_C12_C9_1");
+        }
+        if preemption_bits >= 6 {
+            group0[2] = read!("S3_4_C12_C8_2");
+            group0[3] = read!("S3_4_C12_C8_3");
+            group1[2] = read!("S3_4_C12_C9_2");
+            group1[3] = read!("S3_4_C12_C9_3");
+        }
+    }
+
+    /// Puts it into this CPU, where another vPE's is or none.
+    #[inline]
+    pub fn load(&self) {
+        for (index, &value) in self.list.iter().enumerate() {
+            write_list_register(index as u8, value);
+        }
+        write_ich_hcr(self.control);
+        write!("S3_4_C12_C11_7", self.machine);
+        let [group0, group1] = &self.active;
+        write!("S3_4_C12_C8_0", group0[0]);
+        write!("S3_4_C12_C9_0", group1[0]);
+        let preemption_bits = preemption_bits();
+        if preemption_bits >= 5 {
+            write!("S3_4_C12_C8_1", group0[1]);
+            write!("S3_4_C12_C9_1", group1[1]);
+        }
+        if preemption_bits >= 6 {
+            write!("S3_4_C12_C8_2", group0[2]);
+            write!("S3_4_C12_C8_3", group0[3]);
+            write!("S3_4_C12_C9_2", group1[2]);
+            write!("S3_4_C12_C9_3", group1[3]);
+        }
+    }
+}
+
+/// ICH_VTR_EL2.PREbits: the number of preemption bits, minus one.
+#[inline]
+fn preemption_bits() -> u64 {
+    read!("S3_4_C12_C11_1") >> 26 & 7
+}
+
+/// ICH_VMCR_EL2 lets interrupts of group 1 with a priority value below the second through; the first: whether any.
+#[inline]
+pub fn lets_through() -> (bool, u8) {
+    let machine = read!("S3_4_C12_C11_7");
+    (machine & 1 << 1 != 0, (machine >> 24) as u8)
 }

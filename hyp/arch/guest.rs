@@ -1,17 +1,18 @@
 //! A guest's registers: their first state, and what an exception tells about it.
 //!
-//! Each CPU holds the EL1 state of its vPE in the registers themselves, so nothing is switched; a vPE that starts,
-//! by boot, CPU_ON or restart, starts from the state below (DDI 0487 D24, reset values).
+//! An exclusive CPU holds the EL1 state of its vPE in the registers themselves, so nothing is switched; a shared one
+//! switches it by `Context`. A vPE that starts, by boot, CPU_ON or restart, starts from the state below (DDI 0487 D24,
+//! reset values).
 
-use super::cpu::HCR;
+use super::cpu::{HCR, TWI};
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
 use plan::Vm;
 
 /// SCTLR_EL1 after reset: RES1 bits, MMU and caches off.
-const SCTLR_EL1: u64 = 0x30d0_0800;
+pub const SCTLR_EL1: u64 = 0x30d0_0800;
 /// EL1h, DAIF masked.
-const SPSR: u64 = 0x3c5;
+pub const SPSR: u64 = 0x3c5;
 
 /// Stage 2 of `vm` and the affinity that its vPE reads, on this CPU.
 pub fn assign(vm: &Vm, mpidr: u64) {
@@ -20,6 +21,35 @@ pub fn assign(vm: &Vm, mpidr: u64) {
     write!("vmpidr_el2", mpidr);
     write!("hcr_el2", HCR);
     isb();
+}
+
+/// The same on a shared CPU: WFI of its vPE comes to EL2 if `waits_here`. No barrier: [`Context::load`] has one.
+///
+/// [`Context::load`]: super::context::Context::load
+#[inline]
+pub fn assign_shared(vm: &Vm, mpidr: u64, waits_here: bool) {
+    write!("vtcr_el2", vm.vtcr);
+    write!("vttbr_el2", vm.vttbr);
+    write!("vmpidr_el2", mpidr);
+    write!("hcr_el2", if waits_here { HCR | TWI } else { HCR });
+}
+
+/// This CPU forgets the stage-1 translations and instructions of the VM that it is assigned to.
+///
+/// The TLB tags them by VMID and ASID. Two vPEs of one VM have the same VMID and may use one ASID differently, as two
+/// PEs with TLBs of their own may (DDI 0487 D8.16); so one that follows another of its VM on a CPU starts without.
+pub fn forget_translations() {
+    isb();
+    // SAFETY: drops cached copies only.
+    unsafe {
+        core::arch::asm!(
+            "tlbi vmalle1",
+            "ic iallu",
+            "dsb nsh",
+            "isb",
+            options(nostack, preserves_flags)
+        )
+    }
 }
 
 /// EL1 as after reset, about to run at `entry`.

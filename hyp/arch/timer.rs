@@ -1,14 +1,61 @@
-//! The hypervisor's own timer on each CPU (DDI 0487 D12, CNTHP_*_EL2).
+//! The generic timer: EL2's own deadline, and the virtual timer of a vPE that does not run.
+//!
+//! DDI 0487 D12. CNTVOFF_EL2 is 0, so that a guest's compare values are times of the counter that EL2 reads.
 
-use super::sysreg::write;
+use super::sysreg::{isb, read, write};
 
-/// Its interrupt comes once `ticks` have passed, unless it is set again or stopped before.
-pub fn set(ticks: u64) {
-    write!("cnthp_tval_el2", ticks);
-    write!("cnthp_ctl_el2", 1);
+/// CNTV_CTL_EL0 and CNTV_CVAL_EL0 of a vPE whose timer is not in the CPU.
+#[derive(Clone, Copy)]
+pub struct VirtualTimer {
+    control: u64,
+    compare: u64,
 }
 
-/// No interrupt.
+const ENABLE: u64 = 1;
+const MASK: u64 = 1 << 1;
+
+impl VirtualTimer {
+    pub const OFF: Self = Self { control: 0, compare: 0 };
+
+    /// Takes it out of the CPU: its interrupt goes away.
+    #[inline]
+    pub fn take() -> Self {
+        let timer = Self { control: read!("cntv_ctl_el0"), compare: read!("cntv_cval_el0") };
+        write!("cntv_ctl_el0", 0);
+        isb();
+        timer
+    }
+
+    /// Puts it back.
+    #[inline]
+    pub fn put(self) {
+        write!("cntv_cval_el0", self.compare);
+        write!("cntv_ctl_el0", self.control);
+        isb();
+    }
+
+    /// When it asks for an interrupt; None: never as it is set.
+    #[inline]
+    pub fn fires_at(self) -> Option<u64> {
+        (self.control & (ENABLE | MASK) == ENABLE).then_some(self.compare)
+    }
+}
+
+/// EL2's own timer interrupts from `deadline` on; not at all for the latest of all times.
+#[inline]
+pub fn arm(deadline: u64) {
+    write!("cnthp_cval_el2", deadline);
+    write!("cnthp_ctl_el2", if deadline == u64::MAX { 0 } else { ENABLE });
+    isb();
+}
+
+/// EL2's own timer interrupts once `ticks` have passed, unless it is armed again or stopped before.
+pub fn set(ticks: u64) {
+    write!("cnthp_tval_el2", ticks);
+    write!("cnthp_ctl_el2", ENABLE);
+}
+
+/// EL2's own timer does not interrupt.
 pub fn stop() {
     write!("cnthp_ctl_el2", 0);
 }

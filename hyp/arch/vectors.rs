@@ -33,6 +33,15 @@ pub struct Frame {
 pub const LAST_SAVED: usize = 18;
 
 impl Frame {
+    pub const fn new() -> Self {
+        Self { slots: [0; 32] }
+    }
+
+    /// Takes over all registers of `other`.
+    pub fn copy(&mut self, other: &Self) {
+        self.slots = other.slots;
+    }
+
     /// Slot of each register.
     const SLOTS: [u8; 32] = {
         let mut slots = [0; 32];

@@ -18,7 +18,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Emits the demo to a new directory.
 fn emit(name: &str) -> BTreeMap<String, Vec<u8>> {
     let payloads = stand_in::directory(&format!("{name}-payloads"));
-    stand_in::partitions(&stand_in::load("demo"), &payloads);
+    stand_in::partitions(&stand_in::load("configs/demo.toml"), &payloads);
     let out = stand_in::directory(name);
     fs::remove_dir_all(&out).unwrap();
     let system = tests::root().join("configs/demo.toml");

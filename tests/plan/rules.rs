@@ -16,6 +16,7 @@ pub fn hold(plan: &Decided) {
     bars_lie_in_their_windows(plan);
     numbers_are_given_once(plan);
     the_script_is_in_order(plan);
+    crate::schedule::hold(plan);
 }
 
 /// Panics if two of `ranges` overlap.

@@ -1,4 +1,4 @@
-//! The demo's plan, reviewed as code.
+//! Plans reviewed as code: the demo's whole, of those with shared CPUs the time map and the schedules.
 
 use std::{env, fs};
 
@@ -29,4 +29,37 @@ fn the_demo_is_planned_as_before() {
     compare("demo.ld", &link::fragment(&plan));
     let code = tables::file(&plan).replace(&format!("{:#x}", plan.digest.0), "DIGEST");
     compare("demo.rs", &code);
+}
+
+/// What is between two texts, the first one included.
+fn between<'a>(text: &'a str, first: &str, last: &str) -> &'a str {
+    let from = text.find(first).unwrap_or_else(|| panic!("no {first:?}"));
+    let to = text[from..].find(last).unwrap_or_else(|| panic!("no {last:?}"));
+    &text[from..from + to]
+}
+
+#[test]
+fn shared_cpus_are_planned_as_before() {
+    for (name, path) in [("shared", "configs/shared.toml"), ("modes", stand_in::MODES)] {
+        let plan = stand_in::at(path);
+        let text = report::text(&plan);
+        compare(&format!("{name}.txt"), between(&text, "Time: ", "\nVM "));
+        let code = tables::file(&plan);
+        let cpus = between(&code, "    cpus: &[\n", "    vms: &[\n");
+        let modes = between(&code, "    modes: ", "    its: ");
+        // Addresses belong to other tests.
+        let address = |line: &&str| !line.contains("baser: ");
+        let lines: Vec<&str> = cpus.lines().chain(modes.lines()).filter(address).collect();
+        compare(&format!("{name}.rs"), &(lines.join("\n") + "\n"));
+    }
+}
+
+#[test]
+fn a_plan_with_shared_cpus_is_json_too() {
+    let plan = stand_in::at(stand_in::MODES);
+    let json: serde_json::Value = serde_json::from_str(&report::json(&plan)).unwrap();
+    let cpu = &json["cpus"][0]["schedule"];
+    assert_eq!((&cpu["kind"], &cpu["ticks"]), (&"cyclic".into(), &10_000_000.into()));
+    assert_eq!(cpu["vpes"][0]["worst_gap"], 4_000_000);
+    assert_eq!(json["modes"]["modes"][1]["switches"][0]["moves"][0]["vpe"], 1);
 }

@@ -14,9 +14,9 @@ use crate::stand_in;
 
 const POLLS: u32 = 1000;
 
-/// Boots the plan's interrupts as the image does, and rings every event twice.
-pub fn deliver(plan: &Decided) {
-    let Some(its) = &plan.its else { return };
+/// The GIC as boot leaves it, and the ITS's command queue.
+pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
+    let its = plan.its.as_ref().unwrap();
     let config = Config { cpus: plan.cpus.len() as u16, ..Config::V4_0 };
     let gic = Gic::new(config);
     let fill = |base: u64, bytes: &[u8]| {
@@ -40,6 +40,13 @@ pub fn deliver(plan: &Decided) {
     let script: Vec<_> = its.script.iter().map(|line| line.words.map(|word| word.0)).collect();
     queue.run(&script).unwrap();
     assert_eq!(gic.take_errors(), []);
+    (gic, queue)
+}
+
+/// Rings every event twice.
+pub fn deliver(plan: &Decided) {
+    let Some(its) = &plan.its else { return };
+    let (gic, mut queue) = boot(plan);
     for event in &its.events {
         ring_while_away(plan, &gic, &mut queue, event);
         ring_while_resident(plan, &gic, event);
@@ -60,7 +67,7 @@ fn expect(plan: &Decided) -> its::Expect {
     }
 }
 
-type ModelQueue = Queue<gicv4::model::ItsFrame, gicv4::model::ModelQueue>;
+pub type ModelQueue = Queue<gicv4::model::ItsFrame, gicv4::model::ModelQueue>;
 
 /// The doorbell rings on the vPE's CPU once it is unmasked; the vLPI stays pending.
 fn ring_while_away(

@@ -86,15 +86,23 @@ pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
     decide(system, directory).map(|(plan, _)| plan)
 }
 
-/// A system in configs/.
-pub fn load(name: &str) -> System {
-    let path = tests::root().join("configs").join(name).with_extension("toml");
-    codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)))
+/// Every kind of CPU, and modes.
+pub const MODES: &str = "tests/plans/systems/modes.toml";
+
+/// A system of this tree.
+pub fn load(path: &str) -> System {
+    codegen::load(&tests::root().join(path))
+        .unwrap_or_else(|report| panic!("{}", report.render(false)))
 }
 
-/// The plan of a system in configs/. Tests run side by side: each call has a directory of its own.
+/// The plan of a system in configs/.
 pub fn of(name: &str) -> Decided {
+    at(&format!("configs/{name}.toml"))
+}
+
+/// The plan of a system of this tree. Tests run side by side: each call has a directory of its own.
+pub fn at(path: &str) -> Decided {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let directory = directory(&format!("of-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
-    plan(&load(name), &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
+    plan(&load(path), &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
 }

@@ -21,6 +21,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         redistributor_stride: 262144u64,
         direct_injection: true,
         timer: plan::Timer {
+            frequency: 1000000000,
             virtual_ppi: 27,
             hypervisor_ppi: 26,
             maintenance_ppi: 25,
@@ -119,6 +120,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             channel_end_count: 0u16,
             its: plan::ItsPolicy::None,
             on_fault: plan::Fault::Halt,
+            mode_on_fault: None,
         },
         plan::Vm {
             name: "msix",
@@ -181,6 +183,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             channel_end_count: 0u16,
             its: plan::ItsPolicy::None,
             on_fault: plan::Fault::Halt,
+            mode_on_fault: None,
         },
         plan::Vm {
             name: "producer",
@@ -238,6 +241,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             channel_end_count: 1u16,
             its: plan::ItsPolicy::None,
             on_fault: plan::Fault::Halt,
+            mode_on_fault: None,
         },
         plan::Vm {
             name: "consumer",
@@ -295,6 +299,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             channel_end_count: 1u16,
             its: plan::ItsPolicy::None,
             on_fault: plan::Fault::Halt,
+            mode_on_fault: None,
         },
     ],
     vpes: &[
@@ -302,12 +307,14 @@ pub static PLAN: plan::Plan = plan::Plan {
             vm: plan::VmIndex::new(0u16),
             number: 0u16,
             cpu: plan::CpuIndex::new(0u16),
+            slot: 0,
             tables: None,
         },
         plan::Vpe {
             vm: plan::VmIndex::new(1u16),
             number: 0u16,
             cpu: plan::CpuIndex::new(1u16),
+            slot: 0,
             tables: Some(plan::VpeTables {
                 vpropbaser: 0x4024478d,
                 vpendbaser: 0x40240780,
@@ -322,6 +329,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             vm: plan::VmIndex::new(2u16),
             number: 0u16,
             cpu: plan::CpuIndex::new(2u16),
+            slot: 0,
             tables: Some(plan::VpeTables {
                 vpropbaser: 0x4024678d,
                 vpendbaser: 0x40260780,
@@ -336,6 +344,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             vm: plan::VmIndex::new(3u16),
             number: 0u16,
             cpu: plan::CpuIndex::new(3u16),
+            slot: 0,
             tables: Some(plan::VpeTables {
                 vpropbaser: 0x4024878d,
                 vpendbaser: 0x40280780,
@@ -347,6 +356,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             }),
         },
     ],
+    modes: None,
     its: Some(plan::Its {
         base: plan::Pa::new(0x8080000),
         device_id_bits: 16u8,

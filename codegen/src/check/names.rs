@@ -13,12 +13,16 @@ pub fn check(system: &System, report: &mut Report) {
     unique(report, "device", board.devices.iter().map(|device| &device.name));
     unique(report, "VM", system.vms.iter().map(|vm| &vm.name));
     unique(report, "channel", system.channels.iter().map(|channel| &channel.name));
+    unique(report, "mode", system.mode_names());
     plain(report, "system", &system.name);
     for device in &board.devices {
         plain(report, "device", &device.name);
     }
     for vm in &system.vms {
         plain(report, "VM", &vm.name);
+    }
+    for mode in system.mode_names() {
+        plain(report, "mode", mode);
     }
     for channel in &system.channels {
         plain(report, "channel", &channel.name);

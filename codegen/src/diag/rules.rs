@@ -1,6 +1,6 @@
 //! The table of rules: stable ids, names, and one line each for docs/errors.md.
 //!
-//! An id is never given to another rule. E0xx the files themselves, E1xx names, E2xx memory, E3xx CPUs, E4xx devices, E5xx
+//! An id is never given to another rule; W instead of E is a warning. E0xx the files themselves, E1xx names, E2xx memory, E3xx CPUs and modes, E4xx devices, E5xx
 //! interrupts, E6xx payloads, E7xx channels and console, E8xx the board's own description, E9xx limits and the plan.
 
 use super::{Diagnostic, Severity};
@@ -27,9 +27,16 @@ impl Rule {
     }
 }
 
+const fn severity(id: &str) -> Severity {
+    match id.as_bytes() {
+        [b'W', ..] => Severity::Warning,
+        _ => Severity::Error,
+    }
+}
+
 macro_rules! rules {
     ($($rule:ident $id:literal $what:literal)*) => {
-        $(#[doc = $what] pub static $rule: Rule = Rule { id: $id, severity: Severity::Error, what: $what };)*
+        $(#[doc = $what] pub static $rule: Rule = Rule { id: $id, severity: severity($id), what: $what };)*
         /// All rules, by id.
         pub static ALL: &[&Rule] = &[$(&$rule),*];
     };
@@ -45,12 +52,13 @@ rules! {
 
     UNKNOWN_BOARD "E101 unknown-board" "The system names a board that is not in boards/."
     UNKNOWN_PARTITION "E102 unknown-partition" "A VM names a partition that is not in partitions/."
-    UNKNOWN_CPU "E103 unknown-cpu" "A vPE names a CPU that the board does not have."
+    UNKNOWN_CPU "E103 unknown-cpu" "A vPE or a `[[cpu]]` names a CPU that the board does not have."
     UNKNOWN_DEVICE "E104 unknown-device" "A VM or an event names a device that the board does not have."
-    UNKNOWN_VM "E105 unknown-vm" "A channel or the console's focus names a VM that the system does not have."
+    UNKNOWN_VM "E105 unknown-vm" "A channel, a CPU's table or a key names a VM that the system does not have."
     UNKNOWN_PART "E106 unknown-part" "The board names a UART or a PCIe host that it does not have."
     DUPLICATE_NAME "E107 duplicate-name" "Two things of one kind have the same name."
     BAD_NAME "E108 bad-name" "A name is empty or has characters that file names and device trees do not allow."
+    UNKNOWN_MODE "E109 unknown-mode" "`mode_on_fault` names a mode that the system does not have."
 
     MEMORY_OVERLAP "E201 memory-overlap" "Two VMs, or a VM and a channel, have the same physical memory."
     MEMORY_HYPERVISOR "E202 memory-hypervisor" "A VM's or a channel's memory overlaps the hypervisor's own."
@@ -58,7 +66,7 @@ rules! {
     MEMORY_RESERVED "E204 memory-reserved" "A VM's or a channel's memory overlaps a reserved range."
     OUTSIDE_RAM "E205 outside-ram" "Memory lies outside the board's RAM."
     MISALIGNED "E206 misaligned" "An address or a size is not a multiple of what the hardware maps."
-    EMPTY "E207 empty" "A size is zero, or a list that needs an entry has none."
+    EMPTY "E207 empty" "A size or a time is zero, or a list that needs an entry has none."
     IPA_OVERLAP "E208 ipa-overlap" "Two pieces of one VM's memory, or a channel and its memory, stand at the same guest address."
     IPA_MMIO "E209 ipa-mmio" "A VM's memory stands where the guest sees the GIC, the UART, PCIe or a device of its own."
     IPA_RANGE "E210 ipa-range" "A guest address lies beyond the 512 GiB that stage 2 maps."
@@ -67,7 +75,20 @@ rules! {
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
 
     CPU_TWICE "E301 cpu-twice" "Two vPEs claim one CPU, which is exclusive."
-    VPE_RANGE "E302 vpe-range" "An event or a channel goes to a vPE that the VM does not have."
+    VPE_RANGE "E302 vpe-range" "An event, a channel or a CPU's table goes to a vPE that the VM does not have."
+    WINDOW_OVERLAP "E303 window-overlap" "Two windows of a CPU overlap."
+    WINDOW_OUTSIDE "E304 window-outside" "A window ends after its frame."
+    VPE_LEFT_OUT "E305 vpe-left-out" "A vPE is on a shared CPU whose windows or priorities do not have it: it would never run."
+    VPE_TWICE "E306 vpe-twice" "A vPE has two places in one mode: on two CPUs, or two priorities on one."
+    BUDGET_PERIOD "E307 budget-above-period" "A budget is more than its period."
+    UTILISATION "E308 utilisation" "The budgets of a CPU's vPEs come to more than its time."
+    STARVED "W309 starved" "Of a CPU shared by priority nothing is sure to be left for a vPE: one above it has no budget and never has to yield unless it waits, or the budgets above it come to all of the CPU's time."
+    EQUAL_PRIORITY "E310 equal-priority" "Two vPEs of one CPU have the same priority; equal ones would not take turns."
+    WHOLE_TICKS "E311 whole-ticks" "A frame or a period is not a whole number of the counter's ticks, or a time is shorter than one."
+    TOO_MANY_VPES "E312 too-many-vpes" "More vPEs share a CPU than its scheduler has slots: 32."
+    NO_PLACE "E313 no-place" "A mode says nothing of a vPE whose CPU it uses otherwise."
+    MODE_UNREACHED "E314 mode-unreached" "There are modes and nobody may switch to them, or somebody may and there are none."
+    MODE_BOUNDARY "E315 mode-boundary" "The frames of a mode's CPUs come together so rarely that a switch away would take more than a minute."
 
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
@@ -142,7 +163,7 @@ mod tests {
     #[test]
     fn ids_are_sorted_and_unique() {
         for pair in ALL.windows(2) {
-            assert!(pair[0].id[..4] < pair[1].id[..4], "{} {}", pair[0].id, pair[1].id);
+            assert!(pair[0].id[1..4] < pair[1].id[1..4], "{} {}", pair[0].id, pair[1].id);
         }
     }
 }

@@ -259,9 +259,21 @@ impl Tree<'_> {
         self.fdt.property_string("compatible", "bulkhead,system")?;
         self.fdt.property_string("system", &self.plan.system)?;
         self.fdt.property_string("vm", &self.vm.name)?;
+        self.modes()?;
         self.events()?;
         self.channels()?;
         self.fdt.end_node(node)
+    }
+
+    /// For the VM that may ask for them: names of the modes, by number.
+    fn modes(&mut self) -> Result {
+        match &self.plan.modes {
+            Some(modes) if modes.asker == Some(self.number) => {
+                let names = modes.modes.iter().map(|mode| mode.name.clone()).collect();
+                self.fdt.property_string_list("modes", names)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn events(&mut self) -> Result {

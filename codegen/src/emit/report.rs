@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::time;
 use crate::plan::{Decided, EventRoute, MmioKind, Vm};
 
 /// The plan as JSON, every field by its name.
@@ -23,20 +24,20 @@ pub fn text(plan: &Decided) -> String {
 
 /// A table with aligned columns.
 #[derive(Default)]
-struct Table {
+pub(super) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(head: &[&str]) -> Self {
+    pub(super) fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
     }
 
-    fn row(&mut self, cells: &[&dyn Display]) {
+    pub(super) fn row(&mut self, cells: &[&dyn Display]) {
         self.rows.push(cells.iter().map(ToString::to_string).collect());
     }
 
-    fn write(&self, out: &mut String) -> fmt::Result {
+    pub(super) fn write(&self, out: &mut String) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
@@ -80,6 +81,7 @@ impl Report<'_> {
         writeln!(out, "plan {:016x}", plan.digest.0)?;
         self.memory(out)?;
         self.cpus(out)?;
+        time::write(plan, out)?;
         for vm in &plan.vms {
             self.vm(vm, out)?;
         }
@@ -108,17 +110,32 @@ impl Report<'_> {
         let mut table =
             Table::new(&["CPU", "MPIDR", "redistributor", "runs", "doorbell", "residency"]);
         for cpu in &self.plan.cpus {
-            let name = cpu.vpe.map_or("nothing".into(), |vpe| self.plan.vpe_name(vpe));
-            let tables = cpu.vpe.and_then(|vpe| self.plan.vpes[vpe].tables);
-            let doorbell = tables.map_or("-".into(), |tables| format!("LPI {}", tables.doorbell));
-            let residency = match tables {
-                Some(tables) => {
-                    format!("vPE {}, pending table {}", cpu.vpe.unwrap_or(0), tables.pending)
+            let vpes = cpu.schedule.vpes();
+            if vpes.is_empty() {
+                let nothing = "nothing";
+                table.row(&[&cpu.name, &cpu.mpidr, &cpu.redistributor, &nothing, &"-", &"-"]);
+            }
+            for (n, vpe) in vpes.into_iter().enumerate() {
+                let name = self.plan.vpe_name(vpe);
+                let (doorbell, residency) = match self.plan.vpes[vpe].tables {
+                    Some(tables) => (
+                        format!("LPI {}", tables.doorbell),
+                        format!("vPE {vpe}, pending table {}", tables.pending),
+                    ),
+                    None => ("-".into(), "never: no vLPI can reach it".into()),
+                };
+                match n {
+                    0 => table.row(&[
+                        &cpu.name,
+                        &cpu.mpidr,
+                        &cpu.redistributor,
+                        &name,
+                        &doorbell,
+                        &residency,
+                    ]),
+                    _ => table.row(&[&"", &"", &"", &name, &doorbell, &residency]),
                 }
-                None => "never: no vLPI can reach it".into(),
-            };
-            let residency = if cpu.vpe.is_some() { residency } else { "-".into() };
-            table.row(&[&cpu.name, &cpu.mpidr, &cpu.redistributor, &name, &doorbell, &residency]);
+            }
         }
         table.write(out)
     }
@@ -239,7 +256,12 @@ impl Report<'_> {
             writeln!(out, "  GITS_BASER{} = {:#018x}", baser.index, baser.value.0)?;
         }
         writeln!(out, "  GITS_CBASER = {:#018x}", its.cbaser.0)?;
-        writeln!(out, "\nITS script: {} commands at boot, none later", its.script.len())?;
+        let shared = self.plan.cpus.iter().any(|cpu| cpu.schedule.is_shared());
+        let later = match shared || self.plan.modes.is_some() {
+            true => "; later the doorbells' and the modes'",
+            false => ", none later",
+        };
+        writeln!(out, "\nITS script: {} commands at boot{later}", its.script.len())?;
         let mut table = Table::default();
         for (n, line) in its.script.iter().enumerate() {
             let words = line.words.map(|word| format!("{:016x}", word.0)).join(" ");

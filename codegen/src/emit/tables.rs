@@ -6,7 +6,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::its;
+use super::{its, schedule};
 use crate::plan::{
     Board, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe,
 };
@@ -65,6 +65,7 @@ fn tokens(plan: &Decided) -> TokenStream {
     let tables = plan.hypervisor.tables.0;
     let vms = plan.vms.iter().map(|owner| vm(owner, tables));
     let vpes = plan.vpes.iter().map(vpe);
+    let modes = schedule::modes(plan);
     let its = its::option(plan);
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
     let functions = plan.functions.iter().map(function);
@@ -85,6 +86,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             cpus: &[#(#cpus),*],
             vms: &[#(#vms),*],
             vpes: &[#(#vpes),*],
+            modes: #modes,
             its: #its,
             spis: &[#(#spis),*],
             functions: &[#(#functions),*],
@@ -108,6 +110,7 @@ fn board(board: &Board) -> TokenStream {
     let ppi = |intid: u32| Literal::u32_unsuffixed(intid);
     let (virtual_ppi, hypervisor_ppi) = (ppi(board.virtual_ppi), ppi(board.hypervisor_ppi));
     let maintenance_ppi = ppi(board.maintenance_ppi);
+    let frequency = Literal::u64_unsuffixed(board.frequency);
     let uart = pa(board.uart);
     let intid = option(board.uart_intid, |intid| quote!(#intid));
     let psci = if board.psci_smc { quote!(Smc) } else { quote!(Hvc) };
@@ -120,6 +123,7 @@ fn board(board: &Board) -> TokenStream {
         redistributor_stride: #redistributor_stride,
         direct_injection: #direct_injection,
         timer: plan::Timer {
+            frequency: #frequency,
             virtual_ppi: #virtual_ppi,
             hypervisor_ppi: #hypervisor_ppi,
             maintenance_ppi: #maintenance_ppi,
@@ -132,13 +136,7 @@ fn board(board: &Board) -> TokenStream {
 fn cpu(cpu: &Cpu) -> TokenStream {
     let (mpidr, redistributor) = (hex(cpu.mpidr), pa(cpu.redistributor));
     let (propbaser, pendbaser) = (hex(cpu.propbaser), hex(cpu.pendbaser));
-    let schedule = match cpu.vpe {
-        None => quote!(plan::Schedule::Unused),
-        Some(vpe) => {
-            let vpe = vpe as u16;
-            quote!(plan::Schedule::Exclusive(plan::VpeIndex::new(#vpe)))
-        }
-    };
+    let schedule = schedule::schedule(&cpu.schedule);
     quote!(plan::Cpu {
         mpidr: #mpidr,
         redistributor: #redistributor,
@@ -185,6 +183,10 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         "reset-board" => quote!(ResetBoard),
         _ => quote!(Halt),
     };
+    let mode_on_fault = option(vm.mode_on_fault, |mode| {
+        let mode = mode as u8;
+        quote!(plan::ModeIndex::new(#mode))
+    });
     quote!(plan::Vm {
         name: #name,
         vmid: plan::VmId::new(#vmid),
@@ -207,6 +209,7 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
         on_fault: plan::Fault::#on_fault,
+        mode_on_fault: #mode_on_fault,
     })
 }
 
@@ -218,6 +221,7 @@ fn load(load: &Load, tables: u64) -> TokenStream {
 
 fn vpe(vpe: &Vpe) -> TokenStream {
     let (vm, number, cpu) = (vpe.vm as u16, vpe.number as u16, vpe.cpu as u16);
+    let slot = Literal::usize_unsuffixed(vpe.slot);
     let tables = option(vpe.tables, |tables| {
         let (prop, pend) = (hex(tables.vpropbaser), hex(tables.vpendbaser));
         let (intid, device, event) = (tables.doorbell, tables.proxy_device, tables.proxy_event);
@@ -231,6 +235,7 @@ fn vpe(vpe: &Vpe) -> TokenStream {
         vm: plan::VmIndex::new(#vm),
         number: #number,
         cpu: plan::CpuIndex::new(#cpu),
+        slot: #slot,
         tables: #tables,
     })
 }

@@ -92,6 +92,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             .collect(),
         gic,
         timer: model::Timer {
+            frequency: board.timer.frequency.at(file),
             virtual_ppi: board.timer.virtual_ppi.at(file),
             hypervisor_ppi: board.timer.hypervisor.at(file),
             maintenance_ppi: board.timer.maintenance.at(file),

@@ -10,6 +10,7 @@ use crate::schema::{S, system as toml};
 
 /// Default IPA of a VM's first memory (docs/guest-abi.md).
 const FIRST_IPA: u64 = 0x4000_0000;
+const INITIAL_MODE: &str = "initial";
 /// Ctrl-].
 const ESCAPE: u8 = 0x1d;
 
@@ -23,10 +24,19 @@ pub fn load(files: &mut Files) -> Option<System> {
     let payloads: Vec<_> = system.vm.iter().map(|vm| payload::load(files, vm, file)).collect();
     let board = board?;
     let vm_names: Vec<&str> = system.vm.iter().map(|vm| vm.name.as_str()).collect();
-    let names = Names { board: &board, vms: &vm_names, file };
+    let initial_mode = match &table.initial_mode {
+        Some(name) => name.at(file),
+        None => table.map(file, |_| INITIAL_MODE.to_owned()),
+    };
+    let modes = system.mode.iter().map(|mode| mode.name.as_str());
+    let modes: Vec<&str> = std::iter::once(initial_mode.as_str()).chain(modes).collect();
+    let names = Names { board: &board, vms: &vm_names, modes: &modes, file };
     let vms =
         system.vm.iter().zip(payloads).map(|(vm, payload)| names.vm(files, vm, payload)).collect();
     let channels = system.channel.iter().map(|channel| names.channel(files, channel)).collect();
+    let cpus = system.cpu.iter().map(|cpu| names.cpu_use(files, cpu)).collect();
+    let modes = system.mode.iter().map(|mode| names.mode(files, mode)).collect();
+    let switch_by = table.switch_by.as_ref().map(|name| names.find_vm(files, name));
     let named = table.focus.as_ref().map(|name| names.find_vm(files, name));
     let first = || {
         let with_console = |vm: &&S<toml::Vm>| vm.console.as_ref().is_none_or(|console| **console);
@@ -65,14 +75,20 @@ pub fn load(files: &mut Files) -> Option<System> {
         board,
         vms,
         channels,
+        cpus,
+        modes,
+        initial_mode,
+        switch_by,
     })
 }
 
 /// What the names in a system TOML can mean.
-struct Names<'a> {
+pub struct Names<'a> {
     board: &'a Board,
     vms: &'a [&'a str],
-    file: FileId,
+    /// The first mode's name first.
+    modes: &'a [&'a str],
+    pub file: FileId,
 }
 
 impl Names<'_> {
@@ -107,6 +123,7 @@ impl Names<'_> {
                 Some(toml::Fault::Restart) => model::Fault::Restart,
                 Some(toml::Fault::ResetBoard) => model::Fault::ResetBoard,
             },
+            mode_on_fault: vm.mode_on_fault.as_ref().map(|name| self.find_mode(files, name)),
             its: vm.its.as_ref().map_or_else(
                 || vm.name.map(file, |_| model::ItsPolicy::None),
                 |its| {
@@ -142,7 +159,7 @@ impl Names<'_> {
         }
     }
 
-    fn cpu(&self, files: &mut Files, name: &S<String>) -> At<usize> {
+    pub fn cpu(&self, files: &mut Files, name: &S<String>) -> At<usize> {
         let names = self.board.cpus.iter().map(|cpu| cpu.name.as_str());
         let owner = format!("board `{}`", self.board.name.value);
         find(files, &rules::UNKNOWN_CPU, "CPU", &owner, &name.at(self.file), names)
@@ -154,7 +171,12 @@ impl Names<'_> {
         find(files, &rules::UNKNOWN_DEVICE, "device", &owner, &name.at(self.file), names)
     }
 
-    fn find_vm(&self, files: &mut Files, name: &S<String>) -> At<usize> {
+    fn find_mode(&self, files: &mut Files, name: &S<String>) -> At<usize> {
+        let names = self.modes.iter().copied();
+        find(files, &rules::UNKNOWN_MODE, "mode", "the system", &name.at(self.file), names)
+    }
+
+    pub fn find_vm(&self, files: &mut Files, name: &S<String>) -> At<usize> {
         find(
             files,
             &rules::UNKNOWN_VM,
@@ -188,7 +210,7 @@ fn find<'a>(
 }
 
 /// The vPE that takes an event, by default 0; then the place is that of the device or VM.
-fn vpe_number(vpe: Option<&S<u32>>, name: &S<String>, file: FileId) -> At<usize> {
+pub fn vpe_number(vpe: Option<&S<u32>>, name: &S<String>, file: FileId) -> At<usize> {
     vpe.map_or_else(|| name.map(file, |_| 0), |vpe| vpe.map(file, |n| *n as usize))
 }
 

@@ -3,6 +3,7 @@
 //! Everything here comes from the board TOML. Addresses are physical, sizes bytes, interrupts INTIDs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{At, Region};
 
@@ -122,12 +123,38 @@ pub enum RdBase {
     Address,
 }
 
-/// PPIs of the generic timer and of the GIC, as INTIDs 16..32.
+/// The generic timer; its PPIs and the GIC's as INTIDs 16..32.
 #[derive(Clone, Debug)]
 pub struct Timer {
+    /// Counter ticks in a second.
+    pub frequency: At<u32>,
     pub virtual_ppi: At<u32>,
     pub hypervisor_ppi: At<u32>,
     pub maintenance_ppi: At<u32>,
+}
+
+impl Timer {
+    const SECOND: u128 = 1_000_000_000;
+
+    /// Ticks in `time`, rounded down.
+    pub fn ticks(&self, time: Duration) -> u64 {
+        let ticks = time.as_nanos() * u128::from(self.frequency.value) / Self::SECOND;
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+
+    /// Nothing is rounded.
+    pub fn is_whole(&self, time: Duration) -> bool {
+        (time.as_nanos() * u128::from(self.frequency.value)).is_multiple_of(Self::SECOND)
+    }
+
+    /// The shortest time that is whole ticks and whole nanoseconds.
+    pub fn step(&self) -> Duration {
+        let (mut a, mut b) = (1_000_000_000, self.frequency.value);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        Duration::from_nanos(u64::from(1_000_000_000 / a.max(1)))
+    }
 }
 
 #[derive(Clone, Debug)]

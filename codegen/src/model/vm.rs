@@ -19,6 +19,8 @@ pub struct Vm {
     /// It has an emulated UART.
     pub console: At<bool>,
     pub on_fault: Fault,
+    /// Number of the mode that the system is switched to when it fails.
+    pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
     /// `/chosen/bootargs`.
     pub arguments: Option<At<String>>,

@@ -7,6 +7,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::modes::Modes;
+use super::schedule::Schedule;
+
 /// An address or a register value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hex(pub u64);
@@ -40,6 +43,7 @@ pub struct Decided {
     pub cpus: Vec<Cpu>,
     pub vms: Vec<Vm>,
     pub vpes: Vec<Vpe>,
+    pub modes: Option<Modes>,
     pub its: Option<Its>,
     /// Owner of INTID 32 + n.
     pub spis: Vec<Option<SpiRoute>>,
@@ -64,6 +68,8 @@ pub struct Board {
     pub spis: u32,
     pub list_registers: u8,
     pub direct_injection: bool,
+    /// Ticks of the system counter in a second.
+    pub frequency: u64,
     pub virtual_ppi: u32,
     pub hypervisor_ppi: u32,
     pub maintenance_ppi: u32,
@@ -94,8 +100,8 @@ pub struct Cpu {
     pub processor: u16,
     pub propbaser: Hex,
     pub pendbaser: Hex,
-    /// The vPE that has this CPU for good; None: the CPU is not used.
-    pub vpe: Option<usize>,
+    /// In the mode that boots.
+    pub schedule: Schedule,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -126,6 +132,8 @@ pub struct Vm {
     pub its: &'static str,
     /// "halt", "restart" or "reset-board".
     pub on_fault: &'static str,
+    /// Number of the mode that the system is switched to when it fails.
+    pub mode_on_fault: Option<usize>,
     /// Registers of platform devices, mapped at their physical address.
     pub registers: Vec<NamedSpan>,
     /// PCI memory that holds its BARs and nobody else's.
@@ -193,7 +201,10 @@ pub struct PciWindow {
 pub struct Vpe {
     pub vm: usize,
     pub number: usize,
+    /// In the mode that boots.
     pub cpu: usize,
+    /// Its position in that CPU's table.
+    pub slot: usize,
     pub tables: Option<VpeTables>,
 }
 

@@ -10,8 +10,11 @@
 //! 5. VINVALL and VSYNC of each vPE;
 //! 6. INVALL and SYNC of each CPU.
 //!
-//! What a command names is always mapped before it. Not supported: two-level tables, because no board so far has
+//! A switch between modes has a script of its own: VMOVP and VSYNC of each vPE that moves, MOVI of its doorbell, SYNC of each
+//! CPU that it leaves. What a command names is always mapped before it. Not supported: two-level tables, because no board so far has
 //! DeviceIDs that a flat table could not hold; GICv4.1's forms.
+
+use std::collections::BTreeSet;
 
 use gicv4::command::{Command, Itt, VpeMapping, Vpt};
 use gicv4::layout::{self, Attributes, LayoutError, PageSize, TableKind};
@@ -20,6 +23,7 @@ use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 
 use super::decided::{self, Baser, Hex, ItsDevice, ScriptLine, Span, VpeTables};
 use super::interrupts::{FIRST_LPI, Interrupts};
+use super::modes::{Modes, Move};
 use super::tables::{Id, Tables};
 use crate::model::{self, ItsDesc, System};
 
@@ -45,6 +49,8 @@ pub struct Asked {
     vpts: Vec<Option<Id>>,
     /// Of each VM with vLPIs: configuration table and vINTID bits.
     vms: Vec<Option<(Id, u8)>>,
+    /// CPU of each vPE in each mode.
+    homes: Vec<Vec<usize>>,
 }
 
 /// Register values and contents.
@@ -56,12 +62,8 @@ pub struct Made {
     pub vpes: Vec<Option<VpeTables>>,
     /// Configuration table, its start, and vINTID bits, of each VM with vLPIs.
     pub vms: Vec<Option<(Span, Vec<u8>, u8)>>,
-}
-
-/// CPU of each vPE.
-fn cpus(system: &System) -> Vec<usize> {
-    let vpes = system.vms.iter().flat_map(|vm| &vm.vpes);
-    vpes.map(|vpe| vpe.cpu.value).collect()
+    /// The commands of each switch from one mode to another.
+    pub switches: Vec<Vec<Vec<ScriptLine>>>,
 }
 
 /// VM of each vPE.
@@ -93,6 +95,7 @@ pub fn ask(
     system: &System,
     desc: &ItsDesc,
     interrupts: &Interrupts,
+    homes: Vec<Vec<usize>>,
     tables: &mut Tables,
 ) -> Result<Asked, LayoutError> {
     let vpes = interrupts.reachable.len() as u32;
@@ -119,6 +122,7 @@ pub fn ask(
         pending: vec![None; system.board.cpus.len()],
         vpts: vec![None; vpes as usize],
         vms: vec![None; system.vms.len()],
+        homes,
     };
     asked.ask_devices(desc, interrupts, tables)?;
     asked.ask_cpus_and_vpes(system, interrupts, tables)?;
@@ -155,15 +159,16 @@ impl Asked {
         interrupts: &Interrupts,
         tables: &mut Tables,
     ) -> Result<(), LayoutError> {
-        let cpu_of = cpus(system);
         for (vpe, &vm) in vms(system).iter().enumerate() {
             if !interrupts.reachable[vpe] {
                 continue;
             }
             let name = &system.vms[vm].name.value;
             let first = interrupts.first_vpe[vm];
-            let cpu = cpu_of[vpe];
-            if self.pending[cpu].is_none() {
+            for &cpu in &self.homes[vpe] {
+                if self.pending[cpu].is_some() {
+                    continue;
+                }
                 let room = layout::pending_table(self.lpi_bits)?;
                 let what = format!("LPI pending table of {}", system.board.cpus[cpu].name.value);
                 self.pending[cpu] = Some(tables.zeros(what, room.bytes, room.align));
@@ -201,6 +206,7 @@ pub fn make(
     interrupts: &Interrupts,
     asked: &Asked,
     tables: &Tables,
+    modes: Option<&Modes>,
 ) -> Result<Made, LayoutError> {
     let maker = Maker { system, desc, interrupts, asked, tables };
     let entry_bytes = u64::from(desc.table_entry_size.value);
@@ -229,16 +235,15 @@ pub fn make(
         lpi_config_start: start,
         events: interrupts.events.clone(),
         devices: maker.devices(),
-        script: maker
-            .script(&vpes)?
-            .into_iter()
-            .map(|command| ScriptLine {
-                text: command.to_string(),
-                words: command.encode().map(Hex),
-            })
-            .collect(),
+        script: lines(maker.script(&vpes)?),
     };
-    Ok(Made { its, cpus: maker.cpus()?, vpes, vms: maker.vms() })
+    let modes = modes.map_or(&[][..], |modes| &modes.modes);
+    let switches = modes.iter().map(|mode| {
+        let scripts = mode.switches.iter().map(|switch| maker.switch(&vpes, &switch.moves));
+        scripts.map(|script| script.map(lines)).collect()
+    });
+    let switches = switches.collect::<Result<_, _>>()?;
+    Ok(Made { its, cpus: maker.cpus()?, vpes, vms: maker.vms(), switches })
 }
 
 struct Maker<'a> {
@@ -333,7 +338,7 @@ impl Maker<'_> {
     }
 
     fn script(&self, vpes: &[Option<VpeTables>]) -> Result<Vec<Command>, LayoutError> {
-        let cpu_of = cpus(self.system);
+        let cpu_of = |vpe: usize| self.asked.homes[vpe][0];
         let vm_of = vms(self.system);
         let collection = |cpu: usize| CollectionId::new(cpu as u16);
         let used: Vec<usize> = (0..self.system.board.cpus.len())
@@ -357,7 +362,7 @@ impl Maker<'_> {
                     device,
                     event: EventId::new(tables.proxy_event),
                     intid: IntId::new(tables.doorbell),
-                    collection: collection(cpu_of[vpe]),
+                    collection: collection(cpu_of(vpe)),
                 }));
             }
         }
@@ -365,7 +370,7 @@ impl Maker<'_> {
             let bits = self.asked.vms[vm_of[vpe]].map_or(14, |(_, bits)| bits);
             let address = tables.pending.0;
             let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
-            let redistributor = self.redistributor(cpu_of[vpe])?;
+            let redistributor = self.redistributor(cpu_of(vpe))?;
             script.push(Command::Vmapp {
                 vpe: VpeId::new(vpe as u16),
                 mapping: Some(VpeMapping { redistributor, vpt }),
@@ -389,6 +394,43 @@ impl Maker<'_> {
         }
         Ok(script)
     }
+
+    /// The script of a switch. VMOVP before MOVI, so that a doorbell that rings in between is moved, too.
+    fn switch(
+        &self,
+        vpes: &[Option<VpeTables>],
+        moves: &[Move],
+    ) -> Result<Vec<Command>, LayoutError> {
+        let moved = || moves.iter().filter_map(|step| Some((step, vpes[step.vpe].as_ref()?)));
+        let mut script = Vec::new();
+        for (step, _) in moved() {
+            script.push(Command::Vmovp {
+                vpe: VpeId::new(step.vpe as u16),
+                redistributor: self.redistributor(step.to)?,
+                sequence: 0,
+                its_list: 0,
+            });
+        }
+        script.extend(moved().map(|(step, _)| Command::Vsync { vpe: VpeId::new(step.vpe as u16) }));
+        script.extend(moved().map(|(step, tables)| Command::Movi {
+            device: DeviceId::new(tables.proxy_device),
+            event: EventId::new(tables.proxy_event),
+            collection: CollectionId::new(step.to as u16),
+        }));
+        let left: BTreeSet<usize> = moved().map(|(step, _)| step.from).collect();
+        for cpu in left {
+            script.push(Command::Sync { redistributor: self.redistributor(cpu)? });
+        }
+        Ok(script)
+    }
+}
+
+fn lines(script: Vec<Command>) -> Vec<ScriptLine> {
+    let line = |command: Command| ScriptLine {
+        text: command.to_string(),
+        words: command.encode().map(Hex),
+    };
+    script.into_iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@ use sha2::{Digest, Sha256};
 
 use super::decided::*;
 use super::interrupts::{self, Interrupts};
+use super::its;
 use super::loads::{self, Loads};
 use super::memory::{self, Placed};
+use super::modes::{self, Modes};
 use super::own::Own;
 use super::pci::{self, Windows};
+use super::schedule::{self, Layout, Schedule};
 use crate::diag::{Report, rules};
 use crate::emit::{fdt, stage2};
 use crate::image::Payloads;
@@ -37,6 +40,9 @@ pub struct Maker<'a> {
     pub placed: Placed,
     pub windows: Windows,
     pub interrupts: Interrupts,
+    /// By mode.
+    pub layouts: Vec<Layout>,
+    pub modes: Option<Modes>,
     /// `[channel][end]`.
     channel_ipas: Vec<Vec<u64>>,
 }
@@ -47,8 +53,17 @@ impl<'a> Maker<'a> {
         let placed = memory::place(system, report);
         let (windows, placed) = (windows?, placed?);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
+        let layouts = schedule::layouts(system);
+        let modes = modes::decide(system, &layouts)
+            .map_err(|why| {
+                let impossible = rules::PLAN_IMPOSSIBLE.says(why);
+                report.push(impossible.label(&system.name, "for this system"));
+            })
+            .ok()?;
         Some(Self {
             system,
+            layouts,
+            modes,
             payloads,
             interrupts: interrupts::assign(system),
             placed,
@@ -168,6 +183,7 @@ impl<'a> Maker<'a> {
                 model::Fault::Restart => "restart",
                 model::Fault::ResetBoard => "reset-board",
             },
+            mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
             windows: self.windows.of_vm[vm].clone(),
             arguments: owner.arguments.as_ref().map(|text| text.value.clone()),
@@ -217,6 +233,7 @@ impl<'a> Maker<'a> {
         let vpes = self.vpes(&own);
         let board = self.board(own.its.is_some());
         let its = own.its.as_ref().map(|made| made.its.clone());
+        let modes = self.modes(own.its.as_ref());
         let region = &system.hypervisor;
         Decided {
             system: system.name.value.clone(),
@@ -226,6 +243,7 @@ impl<'a> Maker<'a> {
             cpus,
             vms,
             vpes,
+            modes,
             its,
             spis: self.interrupts.spis.clone(),
             functions: self.windows.functions.clone(),
@@ -259,6 +277,7 @@ impl<'a> Maker<'a> {
             spis: board.gic.spis.value,
             list_registers: board.gic.list_registers.value,
             direct_injection,
+            frequency: u64::from(board.timer.frequency.value),
             virtual_ppi: board.timer.virtual_ppi.value,
             hypervisor_ppi: board.timer.hypervisor_ppi.value,
             maintenance_ppi: board.timer.maintenance_ppi.value,
@@ -268,10 +287,10 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// The CPUs, and the one that takes the console's interrupt: the first in use without device interrupts of its own.
+    /// The CPUs, and the one that takes the console's interrupt: of those in use the first that is not cyclic and has
+    /// no device interrupts of its own.
     fn cpus(&self, own: &Own) -> (Vec<Cpu>, usize) {
-        let vpes: Vec<usize> =
-            self.system.vms.iter().flat_map(|vm| &vm.vpes).map(|vpe| vpe.cpu.value).collect();
+        let first = &self.layouts[0];
         let cpus: Vec<Cpu> = self
             .system
             .board
@@ -287,30 +306,42 @@ impl<'a> Maker<'a> {
                     processor: cpu.processor,
                     propbaser: Hex(propbaser),
                     pendbaser: Hex(pendbaser),
-                    vpe: vpes.iter().position(|&of| of == n),
+                    schedule: first.schedules[n].clone(),
                 }
             })
             .collect();
-        let used = |cpu: &Cpu| cpu.vpe.is_some();
-        let quiet = cpus.iter().position(|cpu| used(cpu) && cpu.pendbaser.0 == 0);
-        let console = quiet.or_else(|| cpus.iter().position(used)).unwrap_or(0);
+        let used = cpus.iter().enumerate().filter(|(_, cpu)| cpu.schedule.is_used());
+        let console = used.min_by_key(|(n, cpu)| {
+            let of_modes = self.layouts.iter().map(|layout| &layout.schedules[*n]);
+            let mut cyclic = of_modes.map(|schedule| matches!(schedule, Schedule::Cyclic { .. }));
+            (cyclic.any(|cyclic| cyclic), cpu.pendbaser.0 != 0, *n)
+        });
+        let console = console.map_or(0, |(n, _)| n);
         (cpus, console)
     }
 
     fn vpes(&self, own: &Own) -> Vec<Vpe> {
-        let vms = self.system.vms.iter().enumerate();
-        let all = vms.flat_map(|(vm, owner)| {
-            let vpes = owner.vpes.iter().enumerate();
-            vpes.map(move |(number, vpe)| (vm, number, vpe.cpu.value))
-        });
-        all.enumerate()
-            .map(|(n, (vm, number, cpu))| Vpe {
-                vm,
-                number,
-                cpu,
-                tables: own.its.as_ref().and_then(|its| its.vpes[n]),
-            })
-            .collect()
+        let places = &self.layouts[0].placements;
+        let vpes = self.system.vpes().enumerate();
+        vpes.map(|(n, (vm, number, vpe))| Vpe {
+            vm,
+            number,
+            cpu: vpe.cpu.value,
+            slot: places[n].map_or(0, |place| place.slot),
+            tables: own.its.as_ref().and_then(|its| its.vpes[n]),
+        })
+        .collect()
+    }
+
+    /// With the ITS commands of each switch.
+    fn modes(&self, its: Option<&its::Made>) -> Option<Modes> {
+        let mut modes = self.modes.clone()?;
+        for (from, mode) in modes.modes.iter_mut().enumerate() {
+            for (to, switch) in mode.switches.iter_mut().enumerate() {
+                switch.script = its.map_or(Vec::new(), |its| its.switches[from][to].clone());
+            }
+        }
+        Some(modes)
     }
 
     /// Device trees, and everything else that is copied into VMs.

@@ -8,9 +8,10 @@ use std::ops::Range;
 use gicv4::layout::LayoutError;
 
 use super::decided::{Hex, Hypervisor, Span};
-use super::its;
 use super::make::Maker;
+use super::schedule::Schedule;
 use super::tables::{Id, Tables};
+use super::{its, modes};
 use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
 use crate::emit::stage2::{Access, Stage2};
@@ -21,6 +22,11 @@ use crate::model;
 const STACK: u64 = 8 << 10;
 /// Text, constants, data and bss: what the room for code holds besides stacks. The linker says when it is too little.
 const CODE: u64 = 96 << 10;
+/// The same for what only systems with shared CPUs have: code, and data of each CPU, VM and vPE.
+const SHARING: u64 = 32 << 10;
+const SCHEDULER: u64 = 12 << 10;
+const VM: u64 = 4 << 10;
+const VPE: u64 = 2 << 10;
 const WIDE: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 
@@ -70,17 +76,17 @@ impl Maker<'_> {
         let stage1_id = tables.content("EL2's own tables", first.bytes());
         let desc = system.board.gic.its.as_ref();
         let desc = desc.filter(|_| !self.interrupts.events.is_empty());
-        let asked =
-            desc.map(|desc| its::ask(system, desc, &self.interrupts, &mut tables)).transpose();
+        let asked = desc
+            .map(|desc| its::ask(system, desc, &self.interrupts, self.homes(), &mut tables))
+            .transpose();
         let asked = self.layout(asked, report)?;
-        let cpus = system.vms.iter().flat_map(|vm| &vm.vpes).map(|vpe| vpe.cpu.value);
-        let stacks = cpus.max().unwrap_or(0) as u64 + 1;
-        let room = CODE + STACK * stacks;
+        let stacks = self.homes().into_iter().flatten().max().unwrap_or(0) as u64 + 1;
+        let room = CODE + self.sharing(stacks).next_multiple_of(PAGE) + STACK * stacks;
         let image = base + room.next_multiple_of(WIDE) - room;
         tables.place(base, image..image + room);
-        let made = desc
-            .zip(asked.as_ref())
-            .map(|(desc, asked)| its::make(system, desc, &self.interrupts, asked, &tables));
+        let made = desc.zip(asked.as_ref()).map(|(desc, asked)| {
+            its::make(system, desc, &self.interrupts, asked, &tables, self.modes.as_ref())
+        });
         let its = self.layout(made.transpose(), report)?;
         let stage2 = trees.iter().map(|(id, _)| tables.span(*id)).collect();
         trees.push((stage1_id, first));
@@ -105,6 +111,26 @@ impl Maker<'_> {
             stacks,
         })
         .filter(|_| !report.has_errors())
+    }
+
+    /// CPU of each vPE in each mode, as the ITS knows it.
+    fn homes(&self) -> Vec<Vec<usize>> {
+        let modes = 0..self.layouts.len();
+        let homes = |vpe| modes.clone().map(|mode| modes::home(&self.layouts, mode, vpe)).collect();
+        (0..self.interrupts.reachable.len()).map(homes).collect()
+    }
+
+    /// More room for code and data when `cpus` CPUs may be shared.
+    fn sharing(&self, cpus: u64) -> u64 {
+        let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
+        let shared = |schedule: &Schedule| {
+            matches!(schedule, Schedule::Priority { .. } | Schedule::Cyclic { .. })
+        };
+        if !schedules.any(shared) && self.modes.is_none() {
+            return 0;
+        }
+        let (vms, vpes) = (self.system.vms.len() as u64, self.interrupts.reachable.len() as u64);
+        SHARING + SCHEDULER * cpus + VM * vms + VPE * vpes
     }
 
     fn layout<T>(&self, result: Result<T, LayoutError>, report: &mut Report) -> Option<T> {

@@ -231,10 +231,10 @@ impl<'a> Session<'a> {
             }
         }
         while let Some((step, rest)) = self.script.split_first() {
-            let Some(at) = self.unmatched.find(&step.after) else {
+            let Some(end) = step.found_in(&self.unmatched) else {
                 break;
             };
-            self.unmatched.drain(..at + step.after.len());
+            self.unmatched.drain(..end);
             self.script = rest;
             self.send(&step.send);
         }

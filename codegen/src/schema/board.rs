@@ -26,7 +26,7 @@ pub struct BoardFile {
     pub reserved: Vec<S<Reserved>>,
     /// The interrupt controller: GICv3 or GICv4.
     pub gic: S<Gic>,
-    /// The interrupts of the generic timer and of the GIC itself.
+    /// The generic timer, with its interrupts and those of the GIC itself.
     pub timer: S<Timer>,
     /// Serial ports.
     #[serde(default)]
@@ -181,6 +181,9 @@ pub enum RdBase {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timer {
+    /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it: what the plan's times are made of.
+    #[schemars(range(min = 1))]
+    pub frequency: S<u32>,
     /// INTID of the EL1 virtual timer's PPI, usually 27.
     #[serde(rename = "virtual")]
     pub virtual_ppi: S<u32>,

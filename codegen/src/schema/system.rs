@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::partition::InlinePayload;
+use super::schedule::{Cpu, Mode};
 use super::{Address, S};
 use crate::units::{ControlKey, Size, Time};
 
@@ -23,6 +24,12 @@ pub struct SystemFile {
     /// Shared memory between two VMs, each of which can ring the other.
     #[serde(default)]
     pub channel: Vec<S<Channel>>,
+    /// How vPEs share a CPU. A CPU that is not described is one vPE's own.
+    #[serde(default)]
+    pub cpu: Vec<S<Cpu>>,
+    /// Other ways to place the vPEs, to which the system can be switched while it runs.
+    #[serde(default)]
+    pub mode: Vec<S<Mode>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -43,6 +50,11 @@ pub struct SystemTable {
     /// Key that starts a command to the hypervisor on the console.
     #[schemars(extend("x-default" = "ctrl-]"))]
     pub escape: Option<S<ControlKey>>,
+    /// Name of the mode that boots: the one that the VMs' `vpes` and `[[cpu]]` describe.
+    #[schemars(extend("x-default" = "\"initial\""))]
+    pub initial_mode: Option<S<String>>,
+    /// The one VM that may ask for another mode.
+    pub switch_by: Option<S<String>>,
     /// How long `bulkhead run` waits for the system's result under QEMU; the image does not know it.
     pub time_limit: Option<S<Time>>,
 }
@@ -92,6 +104,8 @@ pub struct Vm {
     /// What becomes of it when it fails.
     #[schemars(extend("x-default" = "halt"))]
     pub on_fault: Option<Fault>,
+    /// Mode that the system is switched to when it fails.
+    pub mode_on_fault: Option<S<String>>,
     /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
     #[schemars(extend("x-default" = "none"))]
     pub its: Option<S<ItsPolicy>>,
@@ -105,7 +119,7 @@ pub struct Vm {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vpe {
-    /// The CPU it runs on, which is its own.
+    /// The CPU it runs on: its own, unless `[[cpu]]` says how it is shared.
     pub cpu: S<String>,
 }
 

@@ -314,7 +314,12 @@ impl Verify<'_> {
             });
         match (value.as_str(), table_list) {
             ("{ ... }", _) => format!("a table [{key}]"),
-            (_, true) if !matches!(key, "vpes" | "memory" | "ends" | "regions" | "intids") => {
+            (_, true)
+                if !matches!(
+                    key,
+                    "vpes" | "memory" | "ends" | "regions" | "intids" | "windows" | "suspended"
+                ) =>
+            {
                 format!("a table [[{key}]]")
             }
             (_, true) => format!("{key} = [{{ ... }}]"),

@@ -31,9 +31,11 @@ pub struct Ram {
     pub bytes: u64,
 }
 
-/// PPIs of the generic timer and of the GIC, as INTIDs 16..32.
+/// The generic timer; its PPIs and the GIC's as INTIDs 16..32.
 #[derive(Debug)]
 pub struct Timer {
+    /// Counter ticks in a second, which CNTFRQ_EL0 must read: all times of the plan are ticks.
+    pub frequency: u64,
     pub virtual_ppi: u8,
     pub hypervisor_ppi: u8,
     pub maintenance_ppi: u8,

@@ -12,13 +12,14 @@ pub struct Cpu {
     pub propbaser: u64,
     /// GICR_PENDBASER to write; 0: no LPIs on this CPU.
     pub pendbaser: u64,
+    /// With modes: that of the first.
     pub schedule: Schedule,
 }
 
 /// How a CPU is given to vPEs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// Nothing runs here; the CPU is never started.
+    /// Nothing runs here. A CPU that no mode uses is never started.
     Unused,
     /// One vPE has it for good.
     Exclusive(VpeIndex),

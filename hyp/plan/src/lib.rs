@@ -24,7 +24,7 @@ pub use its::{Baser, EventRoute, Its};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use pci::{Bar, ConfigWrite, PciFunction};
-pub use schedule::{Budget, Frame, PrioritySlot, Rest, Window};
+pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use vm::{ChannelEnd, Fault, ItsPolicy, Load, Mmio, MmioKind, Vm};
 pub use vpe::{Doorbell, Vpe, VpeTables};
 
@@ -42,6 +42,8 @@ pub struct Plan {
     pub vms: &'static [Vm],
     /// All vPEs of all VMs, those of one VM side by side; `VpeIndex` indexes it and is the vPEID.
     pub vpes: &'static [Vpe],
+    /// None: everything stays where `cpus` and `vpes` have it.
+    pub modes: Option<Modes>,
     /// None: the board has no ITS, or nothing in the system needs it.
     pub its: Option<Its>,
     /// Owner of each SPI: entry n is INTID 32 + n. As long as the board has SPIs.

@@ -1,7 +1,8 @@
 //! Modes: placements of vPEs on CPUs, all fixed at build time.
 //!
 //! A system without `[[mode]]` has none of this. A switch happens at a boundary of the mode that it leaves and moves
-//! a fixed list of vPEs.
+//! a fixed list of vPEs. One that does not run in a mode is kept on the CPU it has in the first mode, so that every
+//! list is fixed whatever the way to the mode was.
 
 use core::num::NonZeroU64;
 
@@ -9,6 +10,7 @@ use crate::{CpuIndex, Schedule, VmIndex, VpeIndex};
 
 /// Index into a system's modes; mode 0 is the one that boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
 pub struct ModeIndex(u8);
 
 impl ModeIndex {
@@ -57,9 +59,13 @@ pub struct ModeSwitch {
     /// Bit n: CPU n has another schedule in the new mode, so it takes part. The others never notice.
     pub cpus: u64,
     pub moves: &'static [Move],
+    /// ITS commands that carry out the moves, in order: VMOVP and VSYNC of each vPE that the ITS knows, MOVI of its
+    /// doorbell's proxy event, SYNC of each CPU that lost one (IHI 0069 5.3). While they run the vPEs are resident
+    /// nowhere.
+    pub script: &'static [[u64; 4]],
 }
 
-/// One vPE that changes its CPU: its residency, its doorbell (VMOVP; MOVI on the proxy) and its scheduling state.
+/// One vPE that changes its CPU, and with it its residency, its doorbell and its scheduling state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Move {
     pub vpe: VpeIndex,

@@ -2,11 +2,14 @@
 //!
 //! Times are ticks of the system counter (CNTPCT_EL0). The TOML says nanoseconds; codegen converts with the frequency
 //! that the board states, and boot compares that with CNTFRQ_EL0. Frames and periods count from one epoch that all
-//! CPUs share. A *slot* is a vPE's position in its CPU's table; no table has more than 32.
+//! CPUs share. A *slot* is a vPE's position in its CPU's table.
 
 use core::num::NonZeroU64;
 
 use crate::VpeIndex;
+
+/// vPEs that one CPU can be shared by: no table is longer.
+pub const SLOTS: usize = 32;
 
 /// A vPE on a CPU shared by priority. The table is sorted, highest priority first; equal ones keep its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +39,21 @@ pub enum Rest {
     Suspended,
 }
 
+/// For generated tables: zero ticks do not compile there.
+#[track_caller]
+pub const fn ticks(value: u64) -> NonZeroU64 {
+    match NonZeroU64::new(value) {
+        Some(ticks) => ticks,
+        None => panic!("a time is at least one tick"),
+    }
+}
+
 impl Budget {
-    /// For generated tables: a zero or a budget above its period does not compile there.
+    /// For generated tables: neither a zero nor a budget above its period compiles there.
     #[track_caller]
     pub const fn new(ticks: u64, period: u64, rest: Rest) -> Self {
         assert!(ticks <= period, "a budget is at most its period");
-        match (NonZeroU64::new(ticks), NonZeroU64::new(period)) {
-            (Some(ticks), Some(period)) => Self { ticks, period, rest },
-            _ => panic!("a budget is at least one tick"),
-        }
+        Self { ticks: self::ticks(ticks), period: self::ticks(period), rest }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One virtual machine.
 
-use crate::{Ipa, Pa, VmId, VmIndex};
+use crate::{Ipa, ModeIndex, Pa, VmId, VmIndex};
 
 #[derive(Debug)]
 pub struct Vm {
@@ -38,6 +38,8 @@ pub struct Vm {
     pub channel_end_count: u16,
     pub its: ItsPolicy,
     pub on_fault: Fault,
+    /// Mode that the system goes to when this VM fails, besides what `on_fault` says.
+    pub mode_on_fault: Option<ModeIndex>,
 }
 
 /// A piece of payload, copied from the image when its VM starts.

@@ -7,8 +7,10 @@ pub struct Vpe {
     pub vm: VmIndex,
     /// Position among its VM's vPEs, and Aff0 of the MPIDR the guest sees.
     pub number: u16,
-    /// CPU it runs on.
+    /// CPU it runs on; with modes, in the first.
     pub cpu: CpuIndex,
+    /// Its position in that CPU's table; 0 on an exclusive CPU.
+    pub slot: u8,
     /// None: this vPE can have no vLPI, and the ITS does not know it.
     pub tables: Option<VpeTables>,
 }

@@ -33,6 +33,10 @@ impl Calendar {
         Self { nodes: [NEVER; NODES] }
     }
 
+    pub fn clear(&mut self) {
+        self.nodes.fill(NEVER);
+    }
+
     const fn node(&self, n: usize) -> u64 {
         self.nodes[n % NODES]
     }

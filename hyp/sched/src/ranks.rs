@@ -23,9 +23,16 @@ impl Ranks {
         Self { accounts: [None; SLOTS], foreground: Calendar::new(), background: Calendar::new() }
     }
 
+    /// Nobody has an account or is ready. In place: the whole would not fit on a small stack.
+    pub fn clear(&mut self) {
+        self.accounts.fill(None);
+        self.foreground.clear();
+        self.background.clear();
+    }
+
     /// Fresh budgets for this table; nobody is ready.
     pub fn open(&mut self, table: &[PrioritySlot], epoch: u64, now: u64) {
-        *self = Self::new();
+        self.clear();
         for (account, slot) in self.accounts.iter_mut().zip(table) {
             *account = slot.budget.map(|budget| Account::new(budget, epoch, now));
         }

@@ -85,7 +85,7 @@ impl CpuScheduler {
             }
         }
         self.schedule = Schedule::Unused;
-        self.ranks = Ranks::new();
+        self.ranks.clear();
     }
 
     /// An interrupt is pending for the slot's vPE: its doorbell, or one by list register.

@@ -1,7 +1,6 @@
 //! A vPE's position in its CPU's table.
 
-/// Slots of a CPU; no CPU's table is longer.
-pub const SLOTS: usize = 32;
+pub use plan::SLOTS;
 
 /// A position, which under `priority` is the rank: slot 0 goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

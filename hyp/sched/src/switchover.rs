@@ -4,15 +4,15 @@
 //!    the CPUs concerned an SGI, so that each looks at `deadline` besides its scheduler's.
 //! 2. At that time each of them makes its vPE non-resident, lets `CpuScheduler::leave` put every task with its vPE,
 //!    calls `leave`, and waits.
-//! 3. The last one to leave gets the moves: MOVI of each doorbell's proxy event, VMOVP, then VSYNC and SYNC once for
-//!    all (IHI 0069 5.3; VMOVP only while the vPE is resident nowhere), and calls `moved`.
+//! 3. The last one to leave gets the moves and the ITS commands for them (IHI 0069 5.3; VMOVP only while the vPE is
+//!    resident nowhere), waits until the ITS has carried them out, and calls `moved`.
 //! 4. Each takes its new schedule from `enter` and the tasks from the vPEs.
 //!
 //! A wake between 2 and 4 goes to the task where it lies. A doorbell or a knock that reaches a CPU which no longer
 //! has the vPE is passed on. CPUs whose schedule is the same in both modes take no part and lose no time.
 //! The caller holds one lock around each call and waits outside of it.
 
-use plan::{CpuIndex, Mode, ModeIndex, Modes, Move, Placement, Schedule, VmIndex, VpeIndex};
+use plan::{CpuIndex, Mode, ModeIndex, ModeSwitch, Modes, Placement, Schedule, VmIndex, VpeIndex};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -48,8 +48,8 @@ pub enum Refused {
 pub enum Departure {
     /// Wait until `enter` has a schedule for it.
     Wait,
-    /// Carry out these moves, call `moved` and tell the others.
-    Move(&'static [Move]),
+    /// Carry out the moves of this switch, call `moved` and tell the others.
+    Move(&'static ModeSwitch),
 }
 
 /// When a switch takes effect, and who takes part.
@@ -131,7 +131,7 @@ impl Switchover {
                 self.phase = Phase::Leaving { to, at, cpus };
             } else {
                 self.phase = Phase::Moving { to };
-                return Departure::Move(self.switch_to(to).1);
+                return Departure::Move(self.switch_to(to));
             }
         }
         Departure::Wait
@@ -140,7 +140,7 @@ impl Switchover {
     /// The moves are done.
     pub fn moved(&mut self) {
         if let Phase::Moving { to } = self.phase {
-            let (cpus, _) = self.switch_to(to);
+            let cpus = self.switch_to(to).cpus;
             self.current = to;
             self.phase = Phase::Entering { cpus };
         }
@@ -164,9 +164,9 @@ impl Switchover {
         self.modes.modes.get(mode.index())
     }
 
-    fn switch_to(&self, to: ModeIndex) -> (u64, &'static [Move]) {
+    fn switch_to(&self, to: ModeIndex) -> &'static ModeSwitch {
         let switch = self.mode(self.current).and_then(|mode| mode.switches.get(to.index()));
-        switch.map_or((0, &[]), |switch| (switch.cpus, switch.moves))
+        switch.unwrap_or(&ModeSwitch { cpus: 0, moves: &[], script: &[] })
     }
 }
 

@@ -35,6 +35,8 @@ static WINDOWS: Frame = Frame {
     windows: &[Window { start: 0, ticks: 50, slot: 0 }, Window { start: 50, ticks: 50, slot: 1 }],
 };
 const MOVE: Move = Move { vpe: MOVED, from: CpuIndex::new(0), to: CpuIndex::new(1) };
+const NO_SWITCH: ModeSwitch = ModeSwitch { cpus: 0, moves: &[], script: &[] };
+const SWITCH: ModeSwitch = ModeSwitch { cpus: 0b011, moves: &[MOVE], script: &[] };
 static MODES: Modes = Modes {
     modes: &[
         Mode {
@@ -46,10 +48,7 @@ static MODES: Modes = Modes {
                 Schedule::Exclusive(VpeIndex::new(3)),
             ],
             placements: &[at(0, 0), at(0, 1), at(1, 0), at(2, 0)],
-            switches: &[
-                ModeSwitch { cpus: 0, moves: &[] },
-                ModeSwitch { cpus: 0b011, moves: &[MOVE] },
-            ],
+            switches: &[NO_SWITCH, SWITCH],
         },
         Mode {
             name: "limp home",
@@ -60,7 +59,7 @@ static MODES: Modes = Modes {
                 Schedule::Exclusive(VpeIndex::new(3)),
             ],
             placements: &[at(0, 0), at(1, 0), at(1, 1), at(2, 0)],
-            switches: &[ModeSwitch { cpus: 0, moves: &[] }, ModeSwitch { cpus: 0, moves: &[] }],
+            switches: &[NO_SWITCH, NO_SWITCH],
         },
     ],
     asker: Some(ASKER),
@@ -192,8 +191,8 @@ impl World {
                     assert!(parked[vpe.index()].replace(task).is_none());
                 });
                 self.outside[cpu] = true;
-                if let Departure::Move(moves) = self.switchover.leave(CpuIndex::new(cpu as u16)) {
-                    assert!(self.moves_to_do.replace(moves).is_none());
+                if let Departure::Move(switch) = self.switchover.leave(CpuIndex::new(cpu as u16)) {
+                    assert!(self.moves_to_do.replace(switch.moves).is_none());
                 }
             }
             Step::Move => {
@@ -280,7 +279,7 @@ fn requests_are_checked() {
     assert_eq!(switchover.deadline(CpuIndex::new(2)), None, "it takes no part");
     assert_eq!(switchover.leave(CpuIndex::new(0)), Departure::Wait);
     assert_eq!(switchover.enter(CpuIndex::new(0)), None, "nothing has moved");
-    assert_eq!(switchover.leave(CpuIndex::new(1)), Departure::Move(const { &[MOVE] }));
+    assert_eq!(switchover.leave(CpuIndex::new(1)), Departure::Move(&SWITCH));
     assert_eq!(switchover.placement(MOVED), at(0, 1));
     switchover.moved();
     assert_eq!(switchover.placement(MOVED), at(1, 0));

@@ -50,6 +50,11 @@ counters! {
     LongestStay = 16, "longest stay in EL2";
     ChannelRings = 17, "channel rings";
     Overflows = 18, "list register overflows";
+    /// Times the vPE's registers were loaded on a shared CPU.
+    Switches = 19, "residency switches";
+    Overruns = 20, "budget overruns";
+    /// In ticks of the counter.
+    LongestWake = 21, "longest wake to run";
 }
 
 /// How many counters there are.
@@ -85,6 +90,11 @@ impl Counters {
         if cell.load(Relaxed) < value {
             cell.store(value, Relaxed);
         }
+    }
+
+    /// What somebody else has counted. Only for the CPU that runs the vPE.
+    pub fn set(&self, counter: Counter, value: u64) {
+        self.0[counter as usize].store(value, Relaxed);
     }
 
     pub fn get(&self, counter: Counter) -> u64 {

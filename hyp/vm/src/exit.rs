@@ -16,9 +16,9 @@ pub enum Exit {
     DataAbort(DataAbort),
     /// FAR_EL2 and HPFAR_EL2 tell where.
     InstructionAbort,
-    /// WFI, WFE, WFIT or WFET; `event` for the WFE forms.
+    /// WFI, WFE, WFIT or WFET; `wait` for WFI, the one that may sleep for ever.
     Wfx {
-        event: bool,
+        wait: bool,
     },
     /// FP, SIMD, SVE or SME use with a trap set.
     FpTrap,
@@ -59,7 +59,7 @@ impl Exit {
             class::HVC => Self::Hvc { immediate: esr as u16 },
             class::SMC => Self::Smc { immediate: esr as u16 },
             class::INSTRUCTION_ABORT => Self::InstructionAbort,
-            class::WFX => Self::Wfx { event: esr & 1 != 0 },
+            class::WFX => Self::Wfx { wait: esr & 3 == 0 },
             class::FP | class::SVE | class::SME => Self::FpTrap,
             other => Self::Other { class: other as u8 },
         }
@@ -205,8 +205,8 @@ mod tests {
     fn exception_classes() {
         assert_eq!(Exit::decode(0x5a00_0001), Exit::Hvc { immediate: 1 });
         assert_eq!(Exit::decode(0x5e00_0000), Exit::Smc { immediate: 0 });
-        assert_eq!(Exit::decode(0x0600_0000), Exit::Wfx { event: false });
-        assert_eq!(Exit::decode(0x0600_0001), Exit::Wfx { event: true });
+        assert_eq!(Exit::decode(0x0600_0000), Exit::Wfx { wait: true });
+        assert_eq!(Exit::decode(0x0600_0001), Exit::Wfx { wait: false });
         assert_eq!(Exit::decode(0x8200_0007), Exit::InstructionAbort);
         assert_eq!(Exit::decode(0x1e00_0000), Exit::FpTrap);
         assert_eq!(Exit::decode(0), Exit::Other { class: 0 });

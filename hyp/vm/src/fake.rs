@@ -362,6 +362,7 @@ fn vm(
         channel_end_count: ends.1,
         its,
         on_fault: Fault::Halt,
+        mode_on_fault: None,
     }
 }
 
@@ -397,6 +398,7 @@ pub fn plan() -> &'static Plan {
         vm: VmIndex::new(vm),
         number,
         cpu: CpuIndex::new(cpu),
+        slot: 0,
         tables: None,
     };
     let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
@@ -417,7 +419,12 @@ pub fn plan() -> &'static Plan {
             list_registers: LIST_REGISTERS as u8,
             redistributor_stride: 0x4_0000,
             direct_injection: true,
-            timer: plan::Timer { virtual_ppi: 27, hypervisor_ppi: 26, maintenance_ppi: 25 },
+            timer: plan::Timer {
+                frequency: 1_000_000_000,
+                virtual_ppi: 27,
+                hypervisor_ppi: 26,
+                maintenance_ppi: 25,
+            },
             uart: plan::Uart { kind: plan::UartKind::Pl011, base: Pa::new(UART), intid: Some(33) },
             psci: Conduit::Smc,
         },
@@ -427,6 +434,7 @@ pub fn plan() -> &'static Plan {
             vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
         ]),
         vpes: leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
+        modes: None,
         its: Some(Its {
             base: Pa::new(0),
             device_id_bits: 16,

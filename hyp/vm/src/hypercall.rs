@@ -3,7 +3,7 @@
 //! docs/guest-abi.md is the list. HVC and SMC are served alike; unknown functions get NOT_SUPPORTED.
 
 use crate::{Guest, psci, smccc};
-use plan::VpeIndex;
+use plan::{ModeIndex, VpeIndex};
 
 /// REPORT: x1 0 pass, other: failure code.
 pub const REPORT: u32 = 0xc600_0001;
@@ -15,6 +15,9 @@ pub const SHOW_COUNTERS: u32 = 0xc600_0003;
 pub const RING: u32 = 0xc600_0004;
 /// NOTHING.
 pub const NOTHING: u32 = 0xc600_0005;
+
+/// MODE_SWITCH: x1 mode, by its number in the plan.
+pub const MODE_SWITCH: u32 = 0xc600_0006;
 
 /// What the image does to finish a call. Registers that are not named stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub enum Outcome {
     ShowCounters,
     /// x0 = 0; the ITS raises this (DeviceID, EventID), the event by which this end rings its peer.
     Ring { device: u32, event: u32 },
+    /// The system is to go to this mode; x0 says whether it does. For the image to refuse, too.
+    SwitchMode(ModeIndex),
 }
 
 /// The calls whose answer is a constant, by w0: x0, or None for [`call`]. A few instructions.
@@ -81,8 +86,24 @@ pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> 
             }
         }
         SHOW_COUNTERS => Outcome::ShowCounters,
+        MODE_SWITCH => mode(guest, first),
         RING => ring(guest, first, peer_runs),
         _ => Outcome::Return(smccc::NOT_SUPPORTED),
+    }
+}
+
+/// A mode that the plan has, asked for by the VM that may.
+fn mode(guest: &Guest, index: u64) -> Outcome {
+    let Some(modes) = &guest.plan.modes else { return Outcome::Return(smccc::DENIED) };
+    let vm = guest.plan.vpes.get(guest.vpe_index(guest.number).index()).map(|vpe| vpe.vm);
+    if modes.asker.is_none() || modes.asker != vm {
+        return Outcome::Return(smccc::DENIED);
+    }
+    match u8::try_from(index) {
+        Ok(index) if usize::from(index) < modes.modes.len() => {
+            Outcome::SwitchMode(ModeIndex::new(index))
+        }
+        _ => Outcome::Return(smccc::INVALID_PARAMETERS),
     }
 }
 
@@ -158,7 +179,7 @@ mod tests {
             0x8000_8000,
             0x8600_0000,
             0xc600_0000,
-            0xc600_0006,
+            0xc600_0007,
             0xbf00_ff01,
             0xffff_ffff,
         ] {
@@ -178,7 +199,7 @@ mod tests {
         assert_eq!(other.vm.health.reported(), None);
         second.vpe.counters.count(Counter::Doorbells);
         assert_eq!(ask(&guest, [0xc600_0002, 1, 14, 0]), ReturnTwo([0, 1]));
-        for (vpe, counter) in [(2, 14), (u64::MAX, 14), (0, 19), (0, u64::MAX)] {
+        for (vpe, counter) in [(2, 14), (u64::MAX, 14), (0, 22), (0, u64::MAX)] {
             assert_eq!(
                 ask(&guest, [0xc600_0002, vpe, counter, 0]),
                 Return(smccc::INVALID_PARAMETERS)

@@ -101,7 +101,7 @@ fn left(out: &mut impl Text, text: &str, width: usize) {
 }
 
 /// VM name and vPE number of a column.
-fn title(plan: &Plan, index: usize) -> (&'static str, u64) {
+pub fn title(plan: &Plan, index: usize) -> (&'static str, u64) {
     let vpe = plan.vpes.get(index);
     let name = vpe.and_then(|vpe| plan.vms.get(vpe.vm.index())).map_or("?", |vm| vm.name);
     (name, vpe.map_or(0, |vpe| u64::from(vpe.number)))

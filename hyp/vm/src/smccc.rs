@@ -20,9 +20,11 @@ pub const REVISION: [u64; 2] = [0, 1];
 
 pub const SUCCESS: u64 = 0;
 pub const NOT_SUPPORTED: u64 = -1i64 as u64;
-/// Of the channel calls: the peer's VM is off.
+/// RING: the peer's VM is off. MODE_SWITCH: another VM may ask, or none.
 pub const DENIED: u64 = -2i64 as u64;
 pub const INVALID_PARAMETERS: u64 = -3i64 as u64;
+/// MODE_SWITCH: another switch is not over yet.
+pub const BUSY: u64 = -4i64 as u64;
 
 /// Answer of SMCCC_ARCH_FEATURES for `function`: 0 for what this service implements itself.
 pub const fn arch_features(function: u32) -> u64 {

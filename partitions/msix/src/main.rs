@@ -5,7 +5,8 @@
 //! and for a read every byte against what was written. (`nvme` says why it is this device.)
 //!
 //! The counters that the hypervisor keeps of this vPE are read before and after. The run passes when, the reading itself aside, they
-//! did not move: no exits, no injections. Arguments: `count=` interrupts (10000).
+//! did not move: no exits, no injections. Arguments: `count=` interrupts (10000); with `cpu=shared`, where WFI and every window cost
+//! exits, it passes when no interrupt was injected.
 //!
 //! Without a hypervisor underneath (no counters) only the disk is checked.
 #![no_std]
@@ -77,6 +78,14 @@ fn drive(machine: &'static Machine, count: u64) -> Result<Outcome, Fault> {
     figure!("injections", moved.injections);
     figure!("doorbells", moved.doorbells);
     figure!("residency-changes", moved.residency);
+    if machine.argument("cpu") == Some("shared") {
+        println!("{taken} interrupts, {} exits, {} injections", moved.exits, moved.injections);
+        return Ok(if moved.injections == 0 {
+            Outcome::Passed
+        } else {
+            Outcome::Failed(EXITS_SEEN)
+        });
+    }
     if moved.exits == 0 && moved.injections == 0 && moved.doorbells == 0 {
         println!("{taken} interrupts, 0 exits, 0 injections");
         Ok(Outcome::Passed)

@@ -51,13 +51,17 @@ pub struct Receiver {
     rings: u64,
 }
 
-/// Opens this VM's end of a channel. One end has one sender and one receiver; opening it twice only confuses the peer.
-pub fn open(end: &ChannelEnd) -> Result<(Sender, Receiver), Error> {
+/// A channel's memory as it is, for an end that makes its own rules.
+pub fn memory(end: &ChannelEnd) -> &'static [AtomicU64] {
     let words = (end.memory.bytes / 8) as usize;
     // SAFETY: the device tree says that this memory is there, and nothing but atomics of this type ever refers to it; the base is a
     // page's.
-    let words = unsafe { core::slice::from_raw_parts(end.memory.base as *const AtomicU64, words) };
-    let (sender, receiver) = ring::split(words, end.role == Role::First)?;
+    unsafe { core::slice::from_raw_parts(end.memory.base as *const AtomicU64, words) }
+}
+
+/// Opens this VM's end of a channel. One end has one sender and one receiver; opening it twice only confuses the peer.
+pub fn open(end: &ChannelEnd) -> Result<(Sender, Receiver), Error> {
+    let (sender, receiver) = ring::split(memory(end), end.role == Role::First)?;
     interrupts::set_handler(IntId::new(end.vintid), rung);
     let index = end.index;
     Ok((Sender { ring: sender, index, rings: 0 }, Receiver { ring: receiver, index, rings: 0 }))

@@ -15,6 +15,7 @@ const COUNTER: u32 = 0xc600_0002;
 const SHOW_COUNTERS: u32 = 0xc600_0003;
 const RING: u32 = 0xc600_0004;
 const NOTHING: u32 = 0xc600_0005;
+const MODE_SWITCH: u32 = 0xc600_0006;
 
 /// A counter that the hypervisor keeps for each vPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub enum Counter {
     LongestStay = 16,
     ChannelRings = 17,
     Overflows = 18,
+    ResidencySwitches = 19,
+    BudgetOverruns = 20,
+    LongestWake = 21,
 }
 
 /// Why a hypercall was refused.
@@ -113,6 +117,15 @@ pub fn show_counters() -> Result<(), Error> {
 pub fn ring(channel: u32) -> Result<(), Error> {
     crate::cpu::barrier();
     checked(RING, [u64::from(channel), 0, 0]).map(drop)
+}
+
+/// Asks for another mode of the system, by its number. True: it is agreed; false: another switch is not over yet.
+pub fn switch_mode(mode: u64) -> Result<bool, Error> {
+    match checked(MODE_SWITCH, [mode, 0, 0]) {
+        Ok(_) => Ok(true),
+        Err(Error::Other(-4)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Does nothing.

@@ -19,7 +19,7 @@ use super::{
     redistributor::{RECHECK, Redistributor, UNUSUAL},
 };
 use crate::{
-    Guest, Platform,
+    Guest, Platform, VpeState,
     counters::Counter,
     platform::{NOT_PRESENT, UNDERFLOW},
 };
@@ -45,6 +45,14 @@ pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
         guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
         flush(guest, platform);
     }
+}
+
+/// An SPI of the VM's arrived while the vPE that it goes to does not run: it is acknowledged and its priority dropped, and
+/// waits for that vPE's next [`flush`].
+pub fn hold_spi(vpe: &VpeState, intid: u32) {
+    let (word, bit) = place(intid);
+    vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
+    vpe.redistributor.attention.fetch_or(RECHECK, AcqRel);
 }
 
 /// The short path of [`inject_spi`], without a call; false: nothing was done.

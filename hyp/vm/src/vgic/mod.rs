@@ -23,7 +23,9 @@ mod withdraw;
 mod properties;
 
 pub use distributor::Distributor;
-pub use inject::{deliver, flush, inject_spi, inject_timer, notify, try_deliver, try_inject_spi};
+pub use inject::{
+    deliver, flush, hold_spi, inject_spi, inject_timer, notify, try_deliver, try_inject_spi,
+};
 pub use redistributor::Redistributor;
 pub use sgi1r::{send_sgi, targets, try_send_sgi};
 

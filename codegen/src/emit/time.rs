@@ -1,0 +1,245 @@
+//! The time map in plan.txt: whose time is whose, on each shared CPU and in each mode.
+
+use std::fmt::{self, Write};
+
+use super::report::Table;
+use crate::plan::{Decided, Mode, PrioritySlot, Schedule, Turn, Window};
+
+/// Columns of a frame's bar.
+const BAR: usize = 80;
+/// Letters of slots, as many as there are slots.
+const LETTERS: &[u8; plan::SLOTS] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
+
+/// Time map of all modes; nothing when no CPU is shared.
+pub fn write(plan: &Decided, out: &mut String) -> fmt::Result {
+    let schedules: Vec<&Schedule> = plan.cpus.iter().map(|cpu| &cpu.schedule).collect();
+    let time = Map { plan };
+    if schedules.iter().any(|schedule| schedule.is_shared()) {
+        writeln!(out, "\nTime: shared CPUs, the hypervisor's own time not counted")?;
+        for (cpu, schedule) in schedules.iter().enumerate() {
+            time.cpu(cpu, schedule, out)?;
+        }
+    }
+    let Some(modes) = &plan.modes else { return Ok(()) };
+    for (n, mode) in modes.modes.iter().enumerate() {
+        time.mode(n, mode, &modes.modes, out)?;
+    }
+    Ok(())
+}
+
+struct Map<'a> {
+    plan: &'a Decided,
+}
+
+impl Map<'_> {
+    fn mode(&self, n: usize, mode: &Mode, all: &[Mode], out: &mut String) -> fmt::Result {
+        let what = match n {
+            0 => "the mode that boots: as above",
+            _ => "these CPUs are used otherwise",
+        };
+        writeln!(out, "\nMode {n}, {}: {what}", mode.name)?;
+        for (cpu, schedule) in mode.schedules.iter().enumerate() {
+            if *schedule == self.plan.cpus[cpu].schedule {
+                continue;
+            }
+            let name = &self.plan.cpus[cpu].name;
+            match schedule {
+                Schedule::Unused => writeln!(out, "  {name}: idle")?,
+                Schedule::Exclusive { vpe } => {
+                    writeln!(out, "  {name}: exclusive, {}", self.plan.vpe_name(*vpe))?;
+                }
+                _ => self.cpu(cpu, schedule, out)?,
+            }
+        }
+        let suspended: Vec<String> = (0..mode.placements.len())
+            .filter(|&vpe| mode.placements[vpe].is_none())
+            .map(|vpe| self.plan.vpe_name(vpe))
+            .collect();
+        if !suspended.is_empty() {
+            writeln!(out, "  suspended: {}", suspended.join(", "))?;
+        }
+        match mode.boundary {
+            1 => writeln!(out, "  a switch away takes effect at once")?,
+            ticks => writeln!(out, "  a switch away takes effect every {}", self.time(ticks))?,
+        }
+        for (to, switch) in mode.switches.iter().enumerate().filter(|(to, _)| *to != n) {
+            let cpus = switch.cpus.iter().map(|&cpu| self.plan.cpus[cpu].name.as_str());
+            let cpus: Vec<&str> = cpus.collect();
+            let moves = switch.moves.iter().map(|step| {
+                let (from, to) = (&self.plan.cpus[step.from].name, &self.plan.cpus[step.to].name);
+                format!("{} from {from} to {to}", self.plan.vpe_name(step.vpe))
+            });
+            let moves: Vec<String> = moves.collect();
+            let moves = if moves.is_empty() { "none".into() } else { moves.join(", ") };
+            writeln!(out, "  to {}: CPUs {}; moves: {moves}", all[to].name, cpus.join(", "))?;
+            for line in &switch.script {
+                let words = line.words.map(|word| format!("{:016x}", word.0)).join(" ");
+                writeln!(out, "    {words}  {}", line.text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cpu(&self, cpu: usize, schedule: &Schedule, out: &mut String) -> fmt::Result {
+        let name = &self.plan.cpus[cpu].name;
+        match schedule {
+            Schedule::Unused | Schedule::Exclusive { .. } => Ok(()),
+            Schedule::Priority { slots, given_ppm } => {
+                let given = percent(*given_ppm);
+                writeln!(out, "  {name}: by priority, {given} given as budgets")?;
+                self.ranks(slots, out)
+            }
+            Schedule::Cyclic { ticks, vpes, windows, given_ppm } => {
+                let (given, idle) = (percent(*given_ppm), percent(1_000_000 - *given_ppm));
+                writeln!(
+                    out,
+                    "  {name}: cyclic, frame of {}, {given} given, {idle} idle",
+                    self.time(*ticks)
+                )?;
+                writeln!(out, "  |{}|", bar(windows, *ticks))?;
+                self.turns(vpes, windows, *ticks, out)
+            }
+        }
+    }
+
+    fn turns(
+        &self,
+        vpes: &[Turn],
+        windows: &[Window],
+        frame: u64,
+        out: &mut String,
+    ) -> fmt::Result {
+        let mut table = Table::new(&["", "vPE", "each frame", "share", "worst gap", "windows"]);
+        for (slot, turn) in vpes.iter().enumerate() {
+            let own = windows.iter().filter(|window| window.slot == slot);
+            let own = own.map(|window| {
+                format!("{}..{}", self.time(window.start), self.time(window.start + window.ticks))
+            });
+            let own: Vec<String> = own.collect();
+            let share = percent(crate::plan::ppm(turn.ticks, frame));
+            table.row(&[
+                &letter(slot),
+                &self.plan.vpe_name(turn.vpe),
+                &self.time(turn.ticks),
+                &share,
+                &self.time(turn.worst_gap),
+                &own.join(", "),
+            ]);
+        }
+        table.write(out)
+    }
+
+    fn ranks(&self, slots: &[PrioritySlot], out: &mut String) -> fmt::Result {
+        let head = ["priority", "vPE", "budget", "period", "share", "afterwards", "worst gap"];
+        let mut table = Table::new(&head);
+        for slot in slots {
+            let gap = slot.worst_gap.map_or("no bound".into(), |ticks| self.time(ticks));
+            let name = self.plan.vpe_name(slot.vpe);
+            match slot.budget {
+                None => table.row(&[&slot.priority, &name, &"-", &"-", &"-", &"-", &gap]),
+                Some(budget) => table.row(&[
+                    &slot.priority,
+                    &name,
+                    &self.time(budget.ticks),
+                    &self.time(budget.period),
+                    &percent(crate::plan::ppm(budget.ticks, budget.period)),
+                    &budget.rest,
+                    &gap,
+                ]),
+            }
+        }
+        table.write(out)
+    }
+
+    /// "9.5 ms"; ticks when they are no whole nanoseconds.
+    fn time(&self, ticks: u64) -> String {
+        let nanoseconds = u128::from(ticks) * 1_000_000_000;
+        let frequency = u128::from(self.plan.board.frequency);
+        match nanoseconds.is_multiple_of(frequency) {
+            true => decimal(nanoseconds / frequency),
+            false => format!("{ticks} ticks"),
+        }
+    }
+}
+
+/// In the largest unit that there is one of: "9.5 ms".
+fn decimal(nanoseconds: u128) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let Some((unit, name)) = units.into_iter().find(|(unit, _)| nanoseconds >= *unit) else {
+        return if nanoseconds == 0 { "0".into() } else { format!("{nanoseconds} ns") };
+    };
+    let digits = unit.ilog10() as usize;
+    let rest = format!("{:0digits$}", nanoseconds % unit);
+    match rest.trim_end_matches('0') {
+        "" => format!("{} {name}", nanoseconds / unit),
+        rest => format!("{}.{rest} {name}", nanoseconds / unit),
+    }
+}
+
+fn letter(slot: usize) -> char {
+    LETTERS.get(slot).map_or('?', |&letter| letter.into())
+}
+
+/// "12.5 %".
+fn percent(ppm: u64) -> String {
+    format!("{}.{} %", ppm / 10_000, ppm / 1000 % 10)
+}
+
+/// A frame drawn: each column is the one's that has most of its time, `.` for nobody. A window that is shorter than a
+/// column takes one, too.
+fn bar(windows: &[Window], frame: u64) -> String {
+    let edge = |column: usize| u128::from(frame) * column as u128;
+    let mut bar: Vec<char> = (0..BAR)
+        .map(|column| {
+            let (from, to) = (edge(column), edge(column + 1));
+            let mut of_slot = [0; plan::SLOTS];
+            for window in windows {
+                let start = u128::from(window.start) * BAR as u128;
+                let end = u128::from(window.start + window.ticks) * BAR as u128;
+                of_slot[window.slot % plan::SLOTS] += end.min(to).saturating_sub(start.max(from));
+            }
+            let idle = (to - from).saturating_sub(of_slot.iter().sum());
+            let most = of_slot.into_iter().enumerate();
+            match most.max_by_key(|(slot, time)| (*time, std::cmp::Reverse(*slot))) {
+                Some((slot, time)) if time > 0 && time >= idle => letter(slot),
+                _ => '.',
+            }
+        })
+        .collect();
+    for window in windows {
+        let column = |at: u64| (u128::from(at) * BAR as u128 / u128::from(frame.max(1))) as usize;
+        let own = column(window.start)..=column(window.start + window.ticks - 1);
+        let letter = letter(window.slot);
+        if bar.get(own.clone()).is_some_and(|part| !part.contains(&letter)) {
+            bar[*own.start()] = letter;
+        }
+    }
+    bar.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_the_largest_unit() {
+        for (nanoseconds, text) in [
+            (0, "0"),
+            (999, "999 ns"),
+            (9_500_000, "9.5 ms"),
+            (1_000_000, "1 ms"),
+            (1_000_001_000, "1.000001 s"),
+        ] {
+            assert_eq!(decimal(nanoseconds), text);
+        }
+    }
+
+    #[test]
+    fn a_bar_shows_every_window_and_every_gap() {
+        let window = |slot, start, ticks| Window { slot, start, ticks };
+        let drawn = bar(&[window(0, 0, 400), window(1, 400, 200), window(0, 790, 10)], 800);
+        assert_eq!(drawn, format!("{}{}{}A", "A".repeat(40), "B".repeat(20), ".".repeat(19)));
+        let short = bar(&[window(0, 0, 1), window(1, 150, 1)], 8000);
+        assert_eq!(short, format!("AB{}", ".".repeat(78)));
+    }
+}

@@ -1,0 +1,151 @@
+//! How CPUs are shared, in the system TOML: `[[cpu]]` and `[[mode]]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::S;
+use crate::units::Time;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(tag = "kind")]
+pub enum Cpu {
+    /// It is one vPE's own, as is every CPU that is not described.
+    Exclusive(ExclusiveCpu),
+    /// Of the vPEs that want to run, the one of the highest priority does.
+    Priority(PriorityCpu),
+    /// Each vPE runs in its windows of a frame that repeats for ever.
+    Cyclic(CyclicCpu),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExclusiveCpu {
+    /// Name of the CPU, as the board has it.
+    pub name: S<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriorityCpu {
+    /// Name of the CPU, as the board has it.
+    pub name: S<String>,
+    /// Every vPE that runs on it.
+    #[schemars(length(min = 1))]
+    pub vpes: Vec<S<PriorityVpe>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriorityVpe {
+    /// Its VM.
+    pub vm: S<String>,
+    /// Its number in that VM.
+    #[schemars(extend("x-default" = 0))]
+    pub vpe: Option<S<u32>>,
+    /// Its priority on this CPU: a higher number goes first, no two are equal.
+    pub priority: S<u8>,
+    /// What it may use at this priority. Without it: everything, as long as nobody of higher priority wants to run.
+    pub budget: Option<S<Budget>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// CPU time in each period; what is left over is lost.
+    pub time: S<Time>,
+    /// The period, a whole number of the counter's ticks. All periods begin at the system's start.
+    pub period: S<Time>,
+    /// What it may do when the time is used up. "background": run while nobody else wants to; "suspended": wait for the next period.
+    #[schemars(extend("x-default" = "background"))]
+    pub rest: Option<Rest>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    Background,
+    Suspended,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CyclicCpu {
+    /// Name of the CPU, as the board has it.
+    pub name: S<String>,
+    /// Length of the frame, a whole number of the counter's ticks. All frames begin at the system's start.
+    pub frame: S<Time>,
+    /// Whose time is whose. A vPE may have several windows; between them nobody runs.
+    #[schemars(length(min = 1))]
+    pub windows: Vec<S<Window>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// VM of the vPE that runs in it.
+    pub vm: S<String>,
+    /// Its number in that VM.
+    #[schemars(extend("x-default" = 0))]
+    pub vpe: Option<S<u32>>,
+    /// From the start of the frame.
+    pub start: S<Time>,
+    /// How long it is.
+    pub length: S<Time>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mode {
+    /// Name of the mode.
+    pub name: S<String>,
+    /// The CPUs that are used otherwise than in the mode that boots. All others are used as there.
+    #[schemars(length(min = 1))]
+    pub cpu: Vec<S<ModeCpu>>,
+    /// The vPEs that do not run in this mode. What is sent to them waits.
+    #[serde(default)]
+    pub suspended: Vec<S<SuspendedVpe>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(tag = "kind")]
+pub enum ModeCpu {
+    /// Nothing runs on it.
+    Idle(IdleCpu),
+    /// It is one vPE's own.
+    Exclusive(ModeExclusiveCpu),
+    /// As `kind = "priority"` of `[[cpu]]`.
+    Priority(PriorityCpu),
+    /// As `kind = "cyclic"` of `[[cpu]]`.
+    Cyclic(CyclicCpu),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdleCpu {
+    /// Name of the CPU, as the board has it.
+    pub name: S<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModeExclusiveCpu {
+    /// Name of the CPU, as the board has it.
+    pub name: S<String>,
+    /// VM of the vPE that has it.
+    pub vm: S<String>,
+    /// Its number in that VM.
+    #[schemars(extend("x-default" = 0))]
+    pub vpe: Option<S<u32>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuspendedVpe {
+    /// Its VM.
+    pub vm: S<String>,
+    /// Its number in that VM.
+    #[schemars(extend("x-default" = 0))]
+    pub vpe: Option<S<u32>>,
+}

@@ -1,0 +1,200 @@
+//! A vPE's registers while another vPE has its CPU.
+//!
+//! Only CPUs that several vPEs share need it. What is kept here is all that a guest can change by itself:
+//!
+//! 1. general registers: they are in the CPU's trap frame and change places with it;
+//! 2. system registers of EL1 and EL0, where the guest goes on, pointer authentication keys if the CPU has them;
+//! 3. q0 to q31, FPCR, FPSR: EL2 is built without floating point, so that they are still the guest's;
+//! 4. the virtual CPU interface, list registers and all ([`super::gic::Interface`]).
+//!
+//! Not kept, since no guest can change it: debug, PMU, auxiliary control (MDCR_EL2, HCR_EL2.TACR trap them). The virtual
+//! timer is [`super::timer`]'s, because it stops when the vPE waits, too, not only when another one runs.
+
+use super::gic::Interface;
+use super::guest;
+use super::sysreg::{isb, read, write};
+use super::vectors::Frame;
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+/// Registers of one vPE.
+#[repr(C, align(64))]
+pub struct Context {
+    vectors: Vectors,
+    general: Frame,
+    system: [u64; SYSTEM],
+    keys: [u64; KEYS],
+    pub interface: Interface,
+}
+
+#[repr(C, align(16))]
+struct Vectors {
+    fpcr: u64,
+    fpsr: u64,
+    q: [[u64; 2]; 32],
+}
+
+macro_rules! registers {
+    ($count:ident, $save:ident, $load:ident: $($index:literal $name:literal,)*) => {
+        const $count: usize = [$($name),*].len();
+
+        #[inline]
+        fn $save(values: &mut [u64; $count]) {
+            $(values[$index] = read!($name);)*
+        }
+
+        #[inline]
+        fn $load(values: &[u64; $count]) {
+            $(write!($name, values[$index]);)*
+        }
+    };
+}
+
+registers! { SYSTEM, save_system, load_system:
+    0 "sctlr_el1",
+    1 "cpacr_el1",
+    2 "tcr_el1",
+    3 "ttbr0_el1",
+    4 "ttbr1_el1",
+    5 "mair_el1",
+    6 "amair_el1",
+    7 "vbar_el1",
+    8 "contextidr_el1",
+    9 "tpidr_el0",
+    10 "tpidrro_el0",
+    11 "tpidr_el1",
+    12 "sp_el0",
+    13 "sp_el1",
+    14 "elr_el1",
+    15 "spsr_el1",
+    16 "esr_el1",
+    17 "far_el1",
+    18 "afsr0_el1",
+    19 "afsr1_el1",
+    20 "par_el1",
+    21 "csselr_el1",
+    22 "cntkctl_el1",
+    23 "elr_el2",
+    24 "spsr_el2",
+}
+
+// APIA, APIB, APDA, APDB, APGA: low and high half of each (DDI 0487 D24, FEAT_PAuth).
+registers! { KEYS, save_keys, load_keys:
+    0 "S3_0_C2_C1_0",
+    1 "S3_0_C2_C1_1",
+    2 "S3_0_C2_C1_2",
+    3 "S3_0_C2_C1_3",
+    4 "S3_0_C2_C2_0",
+    5 "S3_0_C2_C2_1",
+    6 "S3_0_C2_C2_2",
+    7 "S3_0_C2_C2_3",
+    8 "S3_0_C2_C3_0",
+    9 "S3_0_C2_C3_1",
+}
+
+const SCTLR: usize = 0;
+const ELR: usize = 23;
+const SPSR: usize = 24;
+
+/// ID_AA64ISAR1_EL1.APA, API, GPA, GPI: some kind of pointer authentication is there.
+fn has_keys() -> bool {
+    read!("id_aa64isar1_el1") & 0xff00_0ff0 != 0
+}
+
+impl Context {
+    /// Of a vPE that has not begun.
+    pub const fn new() -> Self {
+        Self {
+            vectors: Vectors { fpcr: 0, fpsr: 0, q: [[0; 2]; 32] },
+            general: Frame::new(),
+            system: [0; SYSTEM],
+            keys: [0; KEYS],
+            interface: Interface::new(),
+        }
+    }
+
+    /// EL1 as after reset, about to run at `entry` with `x0`; the interface stays.
+    pub fn start(&mut self, entry: u64, x0: u64) {
+        self.system = [0; SYSTEM];
+        self.system[SCTLR] = guest::SCTLR_EL1;
+        self.system[ELR] = entry;
+        self.system[SPSR] = guest::SPSR;
+        self.general.start(x0);
+    }
+
+    /// Takes the registers of the vPE that this CPU holds.
+    pub fn save(&mut self, frame: &Frame) {
+        self.general.copy(frame);
+        save_system(&mut self.system);
+        if has_keys() {
+            save_keys(&mut self.keys);
+        }
+        self.interface.save();
+        // SAFETY: stores q0 to q31, FPCR and FPSR in a `Vectors`, and nothing else.
+        unsafe { save_vectors(&mut self.vectors) };
+    }
+
+    /// Makes them this CPU's. EL1 does not run before the caller's barrier.
+    pub fn load(&self, frame: &mut Frame) {
+        frame.copy(&self.general);
+        load_system(&self.system);
+        if has_keys() {
+            load_keys(&self.keys);
+        }
+        self.interface.load();
+        // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use.
+        unsafe { load_vectors(&self.vectors) };
+        isb();
+    }
+}
+
+unsafe extern "C" {
+    fn save_vectors(to: *mut Vectors);
+    fn load_vectors(from: *const Vectors);
+}
+
+const _: () = assert!(offset_of!(Vectors, q) == 16);
+
+global_asm!(
+    r#"
+    .arch_extension fp
+    .arch_extension simd
+    .macro  each_pair instruction
+    \instruction q0, q1, [x0, #16]
+    \instruction q2, q3, [x0, #48]
+    \instruction q4, q5, [x0, #80]
+    \instruction q6, q7, [x0, #112]
+    \instruction q8, q9, [x0, #144]
+    \instruction q10, q11, [x0, #176]
+    \instruction q12, q13, [x0, #208]
+    \instruction q14, q15, [x0, #240]
+    \instruction q16, q17, [x0, #272]
+    \instruction q18, q19, [x0, #304]
+    \instruction q20, q21, [x0, #336]
+    \instruction q22, q23, [x0, #368]
+    \instruction q24, q25, [x0, #400]
+    \instruction q26, q27, [x0, #432]
+    \instruction q28, q29, [x0, #464]
+    \instruction q30, q31, [x0, #496]
+    .endm
+
+    .section .text.vectors_of_a_vpe, "ax"
+    .global save_vectors
+save_vectors:
+    each_pair stp
+    mrs     x1, fpcr
+    mrs     x2, fpsr
+    stp     x1, x2, [x0]
+    ret
+
+    .global load_vectors
+load_vectors:
+    each_pair ldp
+    ldp     x1, x2, [x0]
+    msr     fpcr, x1
+    msr     fpsr, x2
+    ret
+    .arch_extension nosimd
+    .arch_extension nofp
+    "#
+);

@@ -1,0 +1,206 @@
+//! The residency switch: one vPE leaves a shared CPU, another one has it.
+//!
+//! Two steps, because a vPE that waits often goes on before anybody else runs:
+//!
+//! 1. `pause`, `resume`: its virtual timer stops being in the CPU, with its PPI, and its residency ends. The PPI is active
+//!    exactly while list register 0 holds it; the next vPE's timer could not interrupt if it stayed so.
+//! 2. `load`: the registers of one are saved, those of the other loaded ([`Context`]), only when another vPE runs.
+//!
+//! Nothing here loops over vPEs, VMs or events.
+//!
+//! **Translations.** They are tagged by VMID. A vPE that runs where another one of its VM ran last makes the CPU forget
+//! them first. The alternative, a VMID for each vPE, would make the VM's broadcast TLB maintenance miss its other vPEs.
+
+use crate::arch::context::Context;
+use crate::arch::timer::VirtualTimer;
+use crate::arch::vectors::Frame;
+use crate::arch::{gic, guest, sysreg, this};
+use crate::percpu::PerCpu;
+use crate::plan_data::{PLAN, VM_COUNT};
+use crate::platform::Hardware;
+use crate::residency::{self, Why};
+use crate::shared::{self, Here};
+use gicv4::IntId;
+use gicv4::list_regs::ListReg;
+use plan::{Schedule, VpeIndex};
+use sched::CpuScheduler;
+use spin::Mutex;
+use vm::counters::Counter;
+use vm::vgic;
+
+/// What a vPE on a shared CPU leaves behind when it does not run.
+pub struct Away {
+    pub context: Context,
+    pub timer: VirtualTimer,
+}
+
+static AWAY: [Mutex<Away>; shared::VPES] =
+    [const { Mutex::new(Away { context: Context::new(), timer: VirtualTimer::OFF }) };
+        shared::VPES];
+
+/// What `vpe` left behind; the calling CPU is its own.
+pub fn away<R>(vpe: VpeIndex, change: impl FnOnce(&mut Away) -> R) -> Option<R> {
+    Some(change(&mut AWAY.get(vpe.index())?.lock()))
+}
+
+const TIMER: IntId = IntId::new(PLAN.board.timer.virtual_ppi as u32);
+/// No vPE.
+const NOBODY: u16 = u16::MAX;
+
+/// A shared CPU's own state.
+pub struct State {
+    pub scheduler: CpuScheduler,
+    pub schedule: Schedule,
+    /// Who has the CPU: resident, its timer in the CPU.
+    pub current: Option<&'static PerCpu>,
+    /// Whose registers the CPU holds.
+    loaded: Option<&'static PerCpu>,
+    /// The vPE of each VM whose translations this CPU may hold.
+    translated: [u16; VM_COUNT],
+}
+
+impl State {
+    pub const fn new() -> Self {
+        Self {
+            // The counter's own zero is the epoch of frames and periods: one for all CPUs.
+            scheduler: CpuScheduler::new(0),
+            schedule: Schedule::Unused,
+            current: None,
+            loaded: None,
+            translated: [NOBODY; VM_COUNT],
+        }
+    }
+
+    pub fn is_current(&self, vpe: VpeIndex) -> bool {
+        self.current.is_some_and(|current| current.vpe == vpe)
+    }
+
+    /// The vPE has the CPU, with its registers in the frame and in the CPU.
+    pub fn give(&mut self, next: &'static PerCpu, here: Here, frame: &mut Frame) {
+        if self.is_current(next.vpe) {
+            return;
+        }
+        self.take_away(here);
+        if self.loaded.is_none_or(|loaded| loaded.vpe != next.vpe) {
+            if let Some(old) = self.loaded {
+                away(old.vpe, |away| away.context.save(frame));
+            }
+            self.load(next, frame);
+        }
+        resume(next, here);
+        self.current = Some(next);
+    }
+
+    /// Nobody has the CPU; whoever had it was ready to go on.
+    pub fn take_away(&mut self, here: Here) {
+        if let Some(current) = self.current.take() {
+            let _ = pause(current);
+            leave(current, here, Why::Preempted);
+        }
+    }
+
+    /// The vPE that has the CPU waits or is off. Its virtual timer as it was, and whether something is pending already.
+    pub fn release(&mut self, here: Here) -> Option<(VirtualTimer, bool)> {
+        let current = self.current.take()?;
+        let timer = pause(current);
+        Some((timer, leave(current, here, Why::Waits)))
+    }
+
+    /// The vPE goes off: its list registers are empty and its registers forgotten. It has no CPU.
+    pub fn forget(&mut self, vpe: VpeIndex) {
+        let loaded = self.loaded.is_some_and(|loaded| loaded.vpe == vpe);
+        away(vpe, |away| {
+            if loaded {
+                away.context.interface.save();
+            }
+            // The timer's PPI is inactive since `pause`; an SPI goes back to where it came from.
+            for &bits in away.context.interface.listed() {
+                let register = ListReg::from_bits(bits);
+                if let Some(intid) = register.pintid()
+                    && !register.is_free()
+                    && intid != TIMER
+                {
+                    gic::deactivate(intid.value());
+                }
+            }
+            away.context.interface = gic::Interface::new();
+            away.timer = VirtualTimer::OFF;
+        });
+        if loaded {
+            self.loaded = None;
+        }
+    }
+
+    /// The registers that the CPU holds are saved: its vPE may go on elsewhere.
+    pub fn unload(&mut self, frame: &Frame) {
+        if let Some(old) = self.loaded.take() {
+            away(old.vpe, |away| away.context.save(frame));
+        }
+    }
+
+    /// What this CPU has translated for any VM may be out of date.
+    pub fn distrust_translations(&mut self) {
+        self.translated = [NOBODY; VM_COUNT];
+    }
+
+    fn load(&mut self, next: &'static PerCpu, frame: &mut Frame) {
+        let guest = &next.guest;
+        let waits_here = !matches!(self.schedule, Schedule::Exclusive(_));
+        guest::assign_shared(guest.config, guest.mpidr(), waits_here);
+        let vm = PLAN.vpes.get(next.vpe.index()).map_or(0, |vpe| vpe.vm.index());
+        if let Some(last) = self.translated.get_mut(vm)
+            && *last != next.vpe.value()
+        {
+            *last = next.vpe.value();
+            guest::forget_translations();
+        }
+        away(next.vpe, |away| away.context.load(frame));
+        self.loaded = Some(next);
+        this::set(next);
+        guest.vpe.counters.count(Counter::Switches);
+    }
+}
+
+/// The vPE's timer and its PPI leave the CPU.
+fn pause(current: &PerCpu) -> VirtualTimer {
+    let timer = VirtualTimer::take();
+    if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
+        gic::deactivate(TIMER.value());
+    }
+    away(current.vpe, |away| away.timer = timer);
+    timer
+}
+
+fn leave(current: &PerCpu, here: Here, why: Why) -> bool {
+    residency::leave(current, here.physical, why).unwrap_or_else(|error| crate::broken(error))
+}
+
+/// The vPE is resident, its timer and its PPI are as it left them.
+fn resume(next: &PerCpu, here: Here) {
+    residency::enter(next, here.physical).unwrap_or_else(|error| crate::broken(error));
+    let guest = &next.guest;
+    here.cpu.enable_timer(guest.vpe.redistributor.timer_enabled());
+    if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
+        here.physical.redistributor.set_active(TIMER);
+        // Active before the timer can ask again.
+        sysreg::dsb_sy();
+    }
+    away(next.vpe, |away| away.timer.put());
+    if guest.vpe.redistributor.has_waiting() {
+        vgic::flush(guest, &mut Hardware);
+    }
+}
+
+/// An interrupt that the vPE would take is listed or waits for a list register.
+pub fn has_interrupt(current: &PerCpu) -> bool {
+    let starved = gic::read_ich_hcr() & u64::from(vm::platform::UNDERFLOW) != 0;
+    if starved || current.guest.vpe.redistributor.has_waiting() {
+        return true;
+    }
+    let (enabled, mask) = gic::lets_through();
+    let pending = |index| {
+        let register = ListReg::from_bits(gic::read_list_register(index));
+        register.bits() >> 62 & 1 != 0 && register.priority() < mask
+    };
+    enabled && (0..PLAN.board.list_registers).any(pending)
+}

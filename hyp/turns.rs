@@ -1,0 +1,334 @@
+//! Whose turn it is on a shared CPU: events go to the scheduler, its decisions are carried out.
+//!
+//! `settle` runs whenever the answer may have changed: an interrupt of EL2's came, or the vPE waits, begins or ends.
+//!
+//! 1. Letters about power states: vPEs begin and end, always on their own CPU.
+//! 2. If the mode ends here now, the switch to the next one (modes.rs).
+//! 3. Decide, and set EL2's timer for the next decision.
+//! 4. Give the CPU to that vPE (switch.rs), or to nobody: then sleep, take the interrupts that come, and begin again.
+//!
+//! A vPE that waits for an interrupt goes the way of tests/wakeup: it ends its residency, its doorbell is unmasked if
+//! nothing is pending, it is blocked, others decide. Its virtual timer's time is part of the block. Everything else that
+//! can be pending for it is announced by an interrupt to this CPU: doorbell, knock, SPI; each wakes it, and under `cyclic`
+//! a wake only marks.
+
+use crate::arch::sysreg::{ticks, wfi};
+use crate::arch::this::this;
+use crate::arch::vectors::Frame;
+use crate::arch::{gic, guest, timer};
+use crate::irq::{FIRST_LPI, MAINTENANCE, TIMER, end, is_spi};
+use crate::percpu::{self, PerCpu, VMS, VPES};
+use crate::plan_data::PLAN;
+use crate::platform::{ATTENTION, Hardware};
+use crate::shared::{Here, KNOCK};
+use crate::switch::{self, State, away};
+use crate::{console, modes, residency, run, shared};
+use plan::{CpuIndex, Schedule, VpeIndex};
+use sched::{NEVER, Task};
+use vm::counters::Counter;
+use vm::power::{self, Start};
+use vm::{Platform, vgic};
+
+const DEADLINE: u32 = PLAN.board.timer.hypervisor_ppi as u32;
+
+/// What an interrupt means for whoever runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Nothing was pending.
+    Nothing,
+    /// Done; the vPE goes on.
+    Done,
+    /// Somebody else may have to run.
+    Decide,
+}
+
+/// The CPU `index` begins, at boot.
+pub fn begin(index: CpuIndex, schedule: Schedule) -> Option<Here> {
+    let here = Here::first(index)?;
+    here.physical.redistributor.enable(gicv4::IntId::new(KNOCK.into()));
+    here.physical.redistributor.enable(gicv4::IntId::new(DEADLINE));
+    for vpe in here.vpes() {
+        percpu::make(vpe);
+    }
+    {
+        let mut state = here.cpu.state.lock();
+        state.schedule = schedule;
+        state.scheduler.enter(schedule, ticks(), |_| Task::OFF);
+    }
+    for vpe in here.vpes() {
+        if let Some(vpe) = PLAN.vpes.get(vpe.index())
+            && vpe.number == 0
+        {
+            run::start(vpe.vm);
+        }
+        shared::attention(vpe);
+    }
+    Some(here)
+}
+
+/// Returns when a vPE has the CPU, with its registers in the frame and in the CPU.
+pub fn settle(here: Here, frame: &mut Frame) {
+    loop {
+        while here.cpu.take_attentions(|vpe| review(here, vpe)) {}
+        if here.cpu.leaves_at() <= ticks() {
+            modes::switch(here, frame);
+            continue;
+        }
+        if decide(here, frame) {
+            return;
+        }
+        console::pump();
+        wfi();
+        while take(here, gic::acknowledge()) != Taken::Nothing {}
+    }
+}
+
+/// True: a vPE has the CPU.
+fn decide(here: Here, frame: &mut Frame) -> bool {
+    let mut state = here.cpu.state.lock();
+    let decision = state.scheduler.decide(ticks());
+    timer::arm(decision.deadline.unwrap_or(NEVER).min(here.cpu.leaves_at()));
+    let next = decision.run.and_then(|slot| {
+        let next = percpu::of(state.scheduler.vpe(slot)?)?;
+        let figures = state.scheduler.statistics(slot);
+        let counters = &next.guest.vpe.counters;
+        counters.set(Counter::Overruns, figures.overruns);
+        counters.set(Counter::LongestWake, figures.wake_to_run.max().unwrap_or(0));
+        Some(next)
+    });
+    match next {
+        Some(next) => state.give(next, here, frame),
+        None => state.take_away(here),
+    }
+    next.is_some()
+}
+
+/// Handles one acknowledged interrupt, whoever has the CPU.
+pub fn take(here: Here, intid: u32) -> Taken {
+    if intid == TIMER {
+        gic::drop_priority(intid);
+        match here.cpu.state.lock().current {
+            Some(current) => vgic::inject_timer(&current.guest, &mut Hardware),
+            None => gic::deactivate(intid),
+        }
+        return Taken::Done;
+    }
+    if intid == DEADLINE {
+        timer::arm(NEVER);
+        end(intid);
+        return Taken::Decide;
+    }
+    if intid == u32::from(KNOCK) {
+        end(intid);
+        answer(here);
+        return Taken::Decide;
+    }
+    if is_spi(intid) {
+        gic::drop_priority(intid);
+        return spi(here, intid);
+    }
+    if intid >= FIRST_LPI {
+        gic::drop_priority(intid);
+        return doorbell(here, intid);
+    }
+    if intid >= gic::NOTHING {
+        return Taken::Nothing;
+    }
+    if intid == MAINTENANCE
+        && let Some(current) = here.cpu.state.lock().current
+    {
+        vgic::flush(&current.guest, &mut Hardware);
+    }
+    if Some(intid) == PLAN.board.uart.intid {
+        console::interrupt();
+    }
+    end(intid);
+    if intid == u32::from(ATTENTION) {
+        console::pump();
+    }
+    Taken::Done
+}
+
+/// Looks after the vPEs for which something waits in software.
+fn answer(here: Here) {
+    let mut state = here.cpu.state.lock();
+    let now = ticks();
+    here.cpu.take_knocks(|vpe| {
+        if let Some(current) = state.current
+            && current.vpe == vpe
+        {
+            vgic::deliver(&current.guest, &mut Hardware);
+            here.cpu.enable_timer(current.guest.vpe.redistributor.timer_enabled());
+        } else {
+            wake(here, &mut state, vpe, now);
+        }
+    });
+}
+
+/// An interrupt is pending for `vpe`, which does not have the CPU.
+fn wake(here: Here, state: &mut State, vpe: VpeIndex, now: u64) {
+    match shared::slot_of(vpe) {
+        _ if !here.has(vpe) => Hardware.kick(vpe),
+        Some(slot) => state.scheduler.wake(slot, now),
+        None => modes::parked(vpe, |task| task.wake(now)),
+    }
+}
+
+/// An SPI goes to the vPE that its VM chose; it is active in hardware until that vPE ends it.
+fn spi(here: Here, intid: u32) -> Taken {
+    let owner = PLAN.spis.get(intid.wrapping_sub(32) as usize).copied().flatten();
+    let Some((vm, state)) =
+        owner.and_then(|owner| Some((PLAN.vms.get(owner.vm.index())?, VMS.get(owner.vm.index())?)))
+    else {
+        gic::deactivate(intid);
+        return Taken::Done;
+    };
+    let number = state.distributor.route_of(intid);
+    let vpe = VpeIndex::new(vm.first_vpe.wrapping_add(number as u16));
+    let mut state = here.cpu.state.lock();
+    if let Some(current) = state.current
+        && current.vpe == vpe
+    {
+        vgic::inject_spi(&current.guest, &mut Hardware, intid);
+        return Taken::Done;
+    }
+    if let Some(other) = VPES.get(vpe.index()) {
+        vgic::hold_spi(other, intid);
+        wake(here, &mut state, vpe, ticks());
+    }
+    Taken::Decide
+}
+
+/// The vPE whose doorbell has this INTID has work.
+fn doorbell(here: Here, intid: u32) -> Taken {
+    let Some(this) = vpe_of_doorbell(intid).and_then(percpu::of) else { return Taken::Done };
+    match residency::rang(this, here.physical) {
+        Ok(true) => {
+            wake(here, &mut here.cpu.state.lock(), this.vpe, ticks());
+            Taken::Decide
+        }
+        Ok(false) => Taken::Done,
+        Err(error) => crate::broken(error),
+    }
+}
+
+/// vPE of each doorbell, from LPI 8192 on.
+static DOORBELLS: [u16; doorbells()] = {
+    let mut vpes = [u16::MAX; doorbells()];
+    let mut vpe = 0;
+    while vpe < PLAN.vpes.len() {
+        if let Some(tables) = &PLAN.vpes[vpe].tables
+            && shared::ANY
+        {
+            vpes[(tables.doorbell.intid - FIRST_LPI) as usize] = vpe as u16;
+        }
+        vpe += 1;
+    }
+    vpes
+};
+
+/// How many entries there are: up to the highest doorbell.
+const fn doorbells() -> usize {
+    let (mut count, mut vpe) = (0, 0);
+    while vpe < PLAN.vpes.len() && shared::ANY {
+        if let Some(tables) = &PLAN.vpes[vpe].tables {
+            let index = (tables.doorbell.intid - FIRST_LPI) as usize;
+            count = if index < count { count } else { index + 1 };
+        }
+        vpe += 1;
+    }
+    count
+}
+
+fn vpe_of_doorbell(intid: u32) -> Option<VpeIndex> {
+    let vpe = *DOORBELLS.get(intid.wrapping_sub(FIRST_LPI) as usize)?;
+    (vpe != u16::MAX).then_some(VpeIndex::new(vpe))
+}
+
+/// The vPE that has the CPU waits for an interrupt, by WFI. False: there is one.
+pub fn wait(here: Here, this: &PerCpu) -> bool {
+    if switch::has_interrupt(this) {
+        return false;
+    }
+    block(here, this.vpe);
+    true
+}
+
+/// It has nothing to do until an interrupt is pending for it.
+fn block(here: Here, vpe: VpeIndex) {
+    let mut state = here.cpu.state.lock();
+    // While list register 0 holds the timer's interrupt, it cannot ask for another one.
+    let idle = gic::read_list_register(0) >> 62 == 0;
+    let Some((timer, pending)) = state.release(here) else { return };
+    let Some(slot) = shared::slot_of(vpe) else { return };
+    let enabled = VPES.get(vpe.index()).is_some_and(|vpe| vpe.redistributor.timer_enabled());
+    let now = ticks();
+    if pending {
+        state.scheduler.wake(slot, now);
+    }
+    let fires_at = if idle && enabled { timer.fires_at() } else { None };
+    state.scheduler.block(slot, fires_at, now);
+}
+
+/// CPU_SUSPEND: the vPE waits; with `resume` it loses its registers and goes on there.
+pub fn suspend(here: Here, this: &PerCpu, resume: Option<Start>, frame: &mut Frame) {
+    let waits = !switch::has_interrupt(this);
+    if let Some(start) = resume {
+        if waits {
+            block(here, this.vpe);
+        } else {
+            here.cpu.state.lock().take_away(here);
+        }
+        gic::reset_virtual_control();
+        guest::reset(start.entry);
+        frame.start(start.context);
+        away(this.vpe, |away| away.timer = timer::VirtualTimer::OFF);
+    } else if waits {
+        block(here, this.vpe);
+    }
+}
+
+/// The power state or the VM of a vPE may have changed.
+fn review(here: Here, vpe: VpeIndex) {
+    let Some(this) = percpu::of(vpe) else { return };
+    if !here.has(vpe) {
+        crate::platform::attention(vpe);
+        return;
+    }
+    let guest = &this.guest;
+    // Without a slot it begins when a mode has one for it.
+    if let Some(slot) = shared::slot_of(vpe)
+        && let Some(start) = guest.vpe.power.take_start()
+    {
+        let mut state = here.cpu.state.lock();
+        state.forget(vpe);
+        away(vpe, |away| away.context.start(start.entry, start.context));
+        state.scheduler.on(slot, ticks());
+    }
+    if matches!(guest.vpe.power.state(), power::State::On | power::State::Suspended)
+        && !guest.vm.health.running()
+    {
+        withdraw(here, this);
+        guest.vpe.power.turn_off();
+        run::collect(guest.config, vpe);
+    }
+}
+
+/// Takes a vPE that went off out of this CPU. Its power state is the caller's.
+pub fn withdraw(here: Here, this: &PerCpu) {
+    let mut state = here.cpu.state.lock();
+    if state.is_current(this.vpe) {
+        let _ = state.release(here);
+    }
+    state.forget(this.vpe);
+    match shared::slot_of(this.vpe) {
+        Some(slot) => state.scheduler.off(slot, ticks()),
+        None => modes::parked(this.vpe, |task| *task = Task::OFF),
+    }
+}
+
+/// From the vectors: an interrupt came while a vPE of a shared CPU ran. True: `settle` is to decide.
+pub fn interrupted(intid: u32) -> Option<bool> {
+    let here = Here::of(this())?;
+    Some(take(here, intid) == Taken::Decide)
+}
