@@ -317,8 +317,8 @@ fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
     let action = guest.vm.health.fail(fault, guest.config.on_fault);
     if action != Action::Nothing {
-        modes::after_fault(guest.config);
         report::fault(guest, &fault);
+        modes::after_fault(guest.config);
     }
     run::act(guest, action);
 }

@@ -69,9 +69,9 @@ pub fn ticks() -> u64 {
     read!("cntpct_el0")
 }
 
-/// Ticks of the system counter in a second.
+/// Ticks of the system counter in a second, as firmware says.
 pub fn ticks_per_second() -> u64 {
-    read!("cntfrq_el0")
+    read!("cntfrq_el0") & 0xffff_ffff
 }
 
 /// Affinity fields of this CPU's MPIDR_EL1.

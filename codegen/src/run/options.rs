@@ -41,8 +41,17 @@ pub enum Input {
 /// Wait for a text on the console, after whatever the step before waited for; then send bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
+    /// Several texts, one a line: all of them, in any order.
     pub after: String,
     pub send: Vec<u8>,
+}
+
+impl Step {
+    /// Where what it waits for ends in `console`; None: it is not all there yet.
+    pub(super) fn found_in(&self, console: &str) -> Option<usize> {
+        let end_of = |text: &str| console.find(text).map(|at| at + text.len());
+        self.after.split('\n').map(end_of).try_fold(0, |last, end| end.map(|end| last.max(end)))
+    }
 }
 
 /// Where the console goes besides the report.
@@ -62,5 +71,19 @@ impl Echo {
         use std::io::IsTerminal;
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         if std::io::stdout().is_terminal() && wanted { Self::Coloured } else { Self::Plain }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_waits_for_all_of_its_texts_in_any_order() {
+        let step = |after: &str| Step { after: after.into(), send: Vec::new() };
+        assert_eq!(step("b").found_in("abc"), Some(2));
+        assert_eq!(step("b\na").found_in("abc"), Some(2));
+        assert_eq!(step("a\nc").found_in("abc"), Some(3));
+        assert_eq!(step("a\nd").found_in("abc"), None);
     }
 }

@@ -231,10 +231,10 @@ impl<'a> Session<'a> {
             }
         }
         while let Some((step, rest)) = self.script.split_first() {
-            let Some(at) = self.unmatched.find(&step.after) else {
+            let Some(end) = step.found_in(&self.unmatched) else {
                 break;
             };
-            self.unmatched.drain(..at + step.after.len());
+            self.unmatched.drain(..end);
             self.script = rest;
             self.send(&step.send);
         }
@@ -256,7 +256,9 @@ impl<'a> Session<'a> {
     fn message(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         if self.echo != Echo::Nowhere {
-            eprint!("{text}");
+            // A terminal in raw mode goes back to the margin only when told to.
+            let end = if self.interactive { "\r\n" } else { "\n" };
+            text.lines().for_each(|line| eprint!("{line}{end}"));
         }
         self.transcript.messages.extend(text.lines().map(str::to_owned));
     }

@@ -2,9 +2,10 @@
 
 use std::io::{IsTerminal, stdin};
 
-use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// While it lives, keys go to the guest as they are typed: no echo, no line editing, no signals.
+/// While it lives, keys go to the guest as they are typed: no echo, no line editing, no signals. What is shown goes as it
+/// comes, too: lines must end with CR LF.
 pub struct Raw {
     before: Termios,
 }
@@ -18,8 +19,6 @@ impl Raw {
         let before = tcgetattr(stdin()).ok()?;
         let mut raw = before.clone();
         raw.make_raw();
-        // Our own messages end lines by "\n" alone.
-        raw.output_modes |= OutputModes::OPOST;
         tcsetattr(stdin(), OptionalActions::Now, &raw).ok()?;
         Some(Self { before })
     }

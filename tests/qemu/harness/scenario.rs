@@ -41,6 +41,7 @@ pub struct Scenario {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typed {
+    /// Several texts, one a line: all of them, in any order.
     pub after: String,
     pub send: String,
 }
