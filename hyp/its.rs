@@ -7,13 +7,14 @@
 
 use crate::arch::mmu;
 use crate::arch::sysreg::Pause;
-use crate::plan_data::PLAN;
+use crate::percpu::Physical;
+use crate::plan_data::{PLAN, VPE_COUNT};
 use gicv4::command::{Command, Encoded};
-use gicv4::doorbell::{Proxy, Todo};
+use gicv4::doorbell::{Prepared, Proxy, Todo};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::its::{self, Table};
 use gicv4::queue::Queue;
-use gicv4::{DeviceId, Error, EventId, IntId, RdBase, VpeId};
+use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
 use plan::{Vm, VpeIndex};
 use spin::mutex::TicketMutex;
 
@@ -76,16 +77,30 @@ pub fn renew(vm: &Vm, vpes: impl Iterator<Item = VpeIndex>) -> Result<(), Error>
     Ok(())
 }
 
-/// Does to the doorbell of `vpe`, on the redistributor `at`, what its state machine asks for.
-pub fn doorbell(vpe: VpeIndex, todo: Todo, at: RdBase) -> Result<(), Error> {
-    let Some(tables) = PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) else {
+/// The doorbell of each vPE; of one without, nothing is ever asked.
+static DOORBELLS: [Prepared; VPE_COUNT] = {
+    let nobody = Proxy::new(IntId::new(0), DeviceId::new(0), EventId::new(0));
+    let mut doorbells = [Prepared::new(nobody); VPE_COUNT];
+    let mut vpe = 0;
+    while vpe < VPE_COUNT {
+        if let Some(tables) = &PLAN.vpes[vpe].tables {
+            let bell = &tables.doorbell;
+            let (device, event) = (DeviceId::new(bell.device), EventId::new(bell.event));
+            doorbells[vpe] = Prepared::new(Proxy::new(IntId::new(bell.intid), device, event));
+        }
+        vpe += 1;
+    }
+    doorbells
+};
+
+/// Does to the doorbell of `vpe`, on the CPU `at`, what its state machine asks for.
+pub fn doorbell(vpe: VpeIndex, todo: Todo, at: &Physical) -> Result<(), Error> {
+    let Some(bell) = DOORBELLS.get(vpe.index()) else { return Ok(()) };
+    if matches!(todo, Todo::Nothing | Todo::Run) {
         return Ok(());
-    };
-    let bell = &tables.doorbell;
-    let proxy =
-        Proxy::new(IntId::new(bell.intid), DeviceId::new(bell.device), EventId::new(bell.event));
+    }
     let mut guard = SERVICE.lock();
     let Some(service) = guard.as_mut() else { return Ok(()) };
-    let batch = proxy.commands(todo, &mut service.config, at);
-    service.queue.run(batch.as_slice())
+    let Service { queue, config } = service;
+    bell.carry_out(todo, config, &at.sync, |commands| queue.run(commands))
 }

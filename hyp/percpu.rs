@@ -8,6 +8,7 @@ use crate::arch::{mmu, sysreg};
 use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use crate::shared::{self, SharedCpu};
+use gicv4::command::{Command, Encoded};
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
@@ -38,8 +39,8 @@ pub struct PerCpu {
 pub struct Physical {
     pub index: CpuIndex,
     pub redistributor: Redist<MmioFrame>,
-    /// The redistributor as ITS commands name it.
-    pub rd_base: RdBase,
+    /// SYNC of this redistributor.
+    pub sync: Encoded,
     /// Its VLPI frame while no vPE is resident; its lock is never contended.
     pub vacant: Mutex<Option<Vacant<MmioFrame>>>,
 }
@@ -62,13 +63,14 @@ pub fn of(index: VpeIndex) -> Option<&'static PerCpu> {
 pub fn make_physical(index: CpuIndex, cpu: &Cpu) -> Result<(), Error> {
     let redistributor = Redist::new(mmu::redistributor(cpu));
     let rd_base = RdBase::processor(redistributor.processor_number());
+    let sync = Command::Sync { redistributor: rd_base }.encode();
     let vacant = if PLAN.board.direct_injection {
         Some(Vacant::take(mmu::redistributor(cpu), crate::its::POLLS)?)
     } else {
         None
     };
     if let Some(place) = CPUS.get(index.index()) {
-        place.call_once(|| Physical { index, redistributor, rd_base, vacant: Mutex::new(vacant) });
+        place.call_once(|| Physical { index, redistributor, sync, vacant: Mutex::new(vacant) });
     }
     Ok(())
 }

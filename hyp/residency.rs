@@ -74,7 +74,7 @@ pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
                 let todo = bell.entered();
                 let stale = todo == Todo::Clear;
                 if !stale {
-                    its::doorbell(this.vpe, todo, cpu.rd_base)?;
+                    its::doorbell(this.vpe, todo, cpu)?;
                 }
                 Residency::In { vpe, bell, stale }
             }
@@ -91,14 +91,14 @@ pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
     let (next, pending) = match core::mem::replace(&mut *residency, Residency::None) {
         Residency::In { vpe, mut bell, stale } => {
             if why == Why::Waits && stale {
-                its::doorbell(this.vpe, Todo::Clear, cpu.rd_base)?;
+                its::doorbell(this.vpe, Todo::Clear, cpu)?;
             }
             let leaving = vpe.leave(POLLS).map_err(cause)?;
             let left = leaving.finish(POLLS).map_err(cause)?;
             *cpu.vacant.lock() = Some(left.redistributor);
             count(this, Counter::ResidencyChanges);
             if why == Why::Waits {
-                its::doorbell(this.vpe, bell.left(left.pending), cpu.rd_base)?;
+                its::doorbell(this.vpe, bell.left(left.pending), cpu)?;
             }
             (Residency::Out { vpe: left.vpe, bell }, left.pending)
         }
@@ -114,7 +114,7 @@ pub fn rang(this: &PerCpu, cpu: &Physical) -> Result<bool, Error> {
     let mut residency = this.residency.lock();
     let Residency::Out { bell, .. } = &mut *residency else { return Ok(false) };
     let todo = bell.rang();
-    its::doorbell(this.vpe, todo, cpu.rd_base)?;
+    its::doorbell(this.vpe, todo, cpu)?;
     Ok(matches!(todo, Todo::MaskAndRun))
 }
 

@@ -205,6 +205,9 @@ pub fn has_interrupt(current: &PerCpu) -> bool {
     if starved || current.guest.vpe.redistributor.has_waiting() {
         return true;
     }
+    if !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1) == 0 {
+        return false;
+    }
     let (enabled, mask) = gic::lets_through();
     let pending = |index| {
         let register = ListReg::from_bits(gic::read_list_register(index));

@@ -136,6 +136,44 @@ impl Proxy {
     }
 }
 
+/// A proxy with its commands encoded, for who runs them often.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    proxy: Proxy,
+    invalidate: Encoded,
+    clear: Encoded,
+}
+
+impl Prepared {
+    pub const fn new(proxy: Proxy) -> Self {
+        let clear = Command::Clear { device: proxy.device, event: proxy.event };
+        Self { proxy, invalidate: proxy.inv().encode(), clear: clear.encode() }
+    }
+
+    /// The same as [`Proxy::commands`], given to `run`. `sync` is SYNC of the redistributor where the doorbell is.
+    #[inline]
+    pub fn carry_out<E>(
+        &self,
+        todo: Todo,
+        config: &mut impl ConfigTable,
+        sync: &Encoded,
+        run: impl FnOnce(&[Encoded]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match todo {
+            Todo::Nothing | Todo::Run => Ok(()),
+            Todo::Unmask | Todo::MaskAndRun => {
+                self.proxy.write(config, matches!(todo, Todo::Unmask));
+                run(&[self.invalidate, *sync])
+            }
+            Todo::Clear => run(&[self.clear, *sync]),
+            Todo::MaskAndClear => {
+                self.proxy.write(config, false);
+                run(&[self.invalidate, self.clear, *sync])
+            }
+        }
+    }
+}
+
 /// What follows from a transition of [`Doorbell`]. Whoever gets it does it before the next transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -192,6 +230,49 @@ impl Doorbell {
                 Todo::MaskAndClear
             }
             Self::Silent => Todo::Clear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    #[derive(Default)]
+    struct Config(Vec<(u32, u8)>);
+
+    impl ConfigTable for Config {
+        fn store(&mut self, intid: IntId, config: LpiConfig) {
+            self.0.push((intid.value(), config.byte()));
+        }
+        fn publish(&self) {}
+    }
+
+    #[test]
+    fn prepared_commands_are_the_same() {
+        let proxy = Proxy::new(IntId::new(8195), DeviceId::new(26), EventId::new(3));
+        let prepared = Prepared::new(proxy);
+        let at = RdBase::processor(2);
+        let sync = Command::Sync { redistributor: at }.encode();
+        for todo in [
+            Todo::Nothing,
+            Todo::Run,
+            Todo::Unmask,
+            Todo::MaskAndRun,
+            Todo::Clear,
+            Todo::MaskAndClear,
+        ] {
+            let (mut one, mut other) = (Config::default(), Config::default());
+            let batch = proxy.commands(todo, &mut one, at);
+            let mut given = Vec::new();
+            let done: Result<(), ()> = prepared.carry_out(todo, &mut other, &sync, |commands| {
+                given.extend_from_slice(commands);
+                Ok(())
+            });
+            assert_eq!(done, Ok(()));
+            assert_eq!((given.as_slice(), other.0), (batch.as_slice(), one.0), "{todo:?}");
         }
     }
 }

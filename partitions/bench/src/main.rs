@@ -18,6 +18,8 @@
 //! | mmio-read, mmio-write | load of GICD_TYPER, store to GICD_ISENABLER1 | the next instruction |
 //! | wfi | WFI with an interrupt pending and masked | the next instruction |
 //!
+//! With `role=turns` or `role=modes` it measures CPUs that several vPEs share instead (`turns`), with `role=idle` it is there and waits.
+//!
 //! sgi-other needs a VM of two vPEs, in which nothing else is measured. QEMU runs the CPUs of an icount machine in turns, and the
 //! counter counts the instructions of all of them; the receiver waits by WFI, the sender does so right after sending, and no third runs. So the
 //! difference is what both CPUs executed: the sender's way in and out of EL2, two instructions to its WFI, then the receiver's. A path whose device the VM does not have is left out and said so.
@@ -26,6 +28,7 @@
 
 mod paths;
 mod samples;
+mod turns;
 mod vectors;
 
 use core::sync::atomic::Ordering;
@@ -61,6 +64,7 @@ const DISTANCE: u64 = 20_000;
 /// Long enough for the other vPE to reach its WFI.
 const SETTLING_US: u64 = 100;
 const WRONG_INTERRUPT: u32 = 2;
+const NOT_DONE: u32 = 3;
 
 /// How figures are taken here.
 struct Bench {
@@ -76,6 +80,15 @@ fn main(machine: &'static Machine) -> Outcome {
     let nops = Samples::take(5, || unsafe { paths::call(Call::Nops) }).median();
     let unit = if nops == 1001 { "instructions" } else { "ticks" };
     let mut bench = Bench { machine, samples, unit, wrong: 0 };
+    match machine.argument("role") {
+        Some("idle") => {
+            turns::idle(machine, machine.number("ms").unwrap_or(100));
+            return Outcome::Passed;
+        }
+        Some("turns") => return outcome(turns::doorbells(machine, samples, unit)),
+        Some("modes") => return outcome(turns::modes(machine, samples, unit)),
+        _ => {}
+    }
     println!("{samples} samples each, in {unit}");
     bench.call("read-overhead", Call::Nothing);
     if machine.vpes() > 1 {
@@ -91,6 +104,13 @@ fn main(machine: &'static Machine) -> Outcome {
     match bench.wrong {
         0 => Outcome::Passed,
         _ => Outcome::Failed(WRONG_INTERRUPT),
+    }
+}
+
+fn outcome(done: Option<()>) -> Outcome {
+    match done {
+        Some(()) => Outcome::Passed,
+        None => Outcome::Failed(NOT_DONE),
     }
 }
 

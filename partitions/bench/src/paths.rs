@@ -272,3 +272,27 @@ pub fn send(value: u64) -> (u64, u64) {
     }
     (began, ended)
 }
+
+/// Waits by WFI for an interrupt, notes when its handler began and when the next WFI does, again and again. For ever.
+pub fn listen(release: Release, arrived: &AtomicU64, left: &AtomicU64) {
+    let _ = enter();
+    loop {
+        let handled: u64;
+        // SAFETY: waits; the vectors change the registers named here and no others. `left` outlives the loop.
+        unsafe {
+            asm!(
+                "mov x11, xzr",
+                "msr daifclr, #2",
+                "mrs x8, cntvct_el0",
+                "str x8, [{left}]",
+                "2: wfi",
+                "cbz x11, 2b",
+                "msr daifset, #2",
+                left = in(reg) left.as_ptr(),
+                in("x12") u64::from(release.value), in("x13") release.address, in("x14") release.look,
+                out("x8") _, out("x9") handled, out("x10") _, out("x11") _,
+            );
+        }
+        arrived.store(handled, Ordering::Release);
+    }
+}
