@@ -119,8 +119,8 @@ fn give_back() {
     }
 }
 
-/// CPU_SUSPEND with loss of state: sleeps until an interrupt is there for the vPE, then goes on at `resume`.
-pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
+/// CPU_SUSPEND: sleeps until an interrupt is there for the vPE, then goes on at `resume`, its state lost, or where it was.
+pub fn suspend(this: &PerCpu, guest: &Guest, resume: Option<Start>, frame: &mut Frame) {
     guest.vpe.power.suspend();
     let mut wake = leave(this);
     let listed = !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1);
@@ -132,9 +132,11 @@ pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
     if !guest.vm.health.running() {
         return;
     }
-    gic::reset_virtual_control();
-    guest::reset(resume.entry);
-    frame.start(resume.context);
+    if let Some(resume) = resume {
+        gic::reset_virtual_control();
+        guest::reset(resume.entry);
+        frame.start(resume.context);
+    }
     enter(this);
 }
 

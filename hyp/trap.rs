@@ -177,7 +177,7 @@ fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64)
 
 #[inline(never)]
 fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
-    match sysreg::access(register, id::read) {
+    match sysreg::access(register, guest.config.features, id::read) {
         Access::Value(value) => frame.set(register.rt(), value),
         Access::Ignored => {}
         Access::Undefined => return deny_instruction(guest, esr),
@@ -235,11 +235,9 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         }
         Outcome::Suspend(psci::Suspend { resume }) => {
             frame.set(0, 0);
-            match (Here::of(this), resume) {
-                (Some(here), _) => turns::suspend(here, this, resume, frame),
-                (None, Some(start)) => run::suspend(this, guest, start, frame),
-                // Standby may end at any time: on a CPU of its own it ends at once, and the guest looks again.
-                (None, None) => return After::Guest,
+            match Here::of(this) {
+                Some(here) => turns::suspend(here, this, resume, frame),
+                None => run::suspend(this, guest, resume, frame),
             }
             return After::Settle;
         }

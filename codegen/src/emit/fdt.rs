@@ -50,6 +50,7 @@ impl Tree<'_> {
         self.psci()?;
         self.timer()?;
         self.gic()?;
+        self.pmu()?;
         self.clock()?;
         self.uart()?;
         self.pcie()?;
@@ -155,6 +156,16 @@ impl Tree<'_> {
             self.fdt.property_phandle(PHANDLE_ITS)?;
             self.fdt.end_node(its)?;
         }
+        self.fdt.end_node(node)
+    }
+
+    /// Counters without an interrupt, if the VM has them.
+    fn pmu(&mut self) -> Result {
+        if !self.vm.features.contains(&"pmu") {
+            return Ok(());
+        }
+        let node = self.fdt.begin_node("pmu")?;
+        self.fdt.property_string("compatible", "arm,armv8-pmuv3")?;
         self.fdt.end_node(node)
     }
 

@@ -178,6 +178,11 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         "remap" => quote!(Remap),
         _ => quote!(None),
     };
+    let features = vm.features.iter().map(|name| match *name {
+        "debug" => quote!(DEBUG),
+        "pmu" => quote!(PMU),
+        _ => quote!(SVE),
+    });
     let on_fault = match vm.on_fault {
         "restart" => quote!(Restart),
         "reset-board" => quote!(ResetBoard),
@@ -208,6 +213,7 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         first_channel_end: #first_end,
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
+        features: plan::Features::NONE #(.with(plan::Features::#features))*,
         on_fault: plan::Fault::#on_fault,
         mode_on_fault: #mode_on_fault,
     })

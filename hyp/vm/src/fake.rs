@@ -361,6 +361,7 @@ fn vm(
         first_channel_end: ends.0,
         channel_end_count: ends.1,
         its,
+        features: plan::Features::NONE,
         on_fault: Fault::Halt,
         mode_on_fault: None,
     }

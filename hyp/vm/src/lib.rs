@@ -29,6 +29,7 @@ pub mod exit;
 mod guest;
 pub mod health;
 pub mod hypercall;
+pub mod id;
 pub mod mmio;
 pub mod pci;
 pub mod pl011;
