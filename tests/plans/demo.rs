@@ -727,7 +727,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
                 plan::ConfigWrite {
                     offset: 0x4,
-                    value: 0x406,
+                    value: 0x402,
                 },
             ],
         },
