@@ -1,9 +1,14 @@
-# What the tests share. A test is a script run in a subshell: it ends by its own exit status, or by `fail`.
+# What the tests share.
+
+# Runs test $test, in a subshell: it passes when it comes to its end, or ends by `fail`.
+run() {
+    [ -e "/tests/$test" ] || fail "there is no such test"
+    . "/tests/$test"
+}
 
 say() { echo "linux: $test: $*"; }
 fail() {
     say "FAIL: $*"
-    failed=yes
     exit 1
 }
 
