@@ -22,7 +22,7 @@ pub struct Vm {
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
-    /// `/chosen/bootargs`.
+    /// `/chosen/bootargs`: the VM's, or else its partition's.
     pub arguments: Option<At<String>>,
     /// IPA of the first instruction, overriding the payload's own.
     pub entry: Option<At<u64>>,
