@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 QEMU_MAJOR=10 # the first with everything the tests use: GICv4, the cntfrq CPU property, nested SMMUv3
 UBOOT=/usr/lib/u-boot/qemu_arm64/u-boot.bin # where package u-boot-qemu has it
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 RUST=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 list() { sed -n "s/^$1 = \[\(.*\)\]/\1/p" rust-toolchain.toml | tr -d '",'; }
 read -ra COMPONENTS <<<"$(list components)"
@@ -65,7 +66,10 @@ look() {
     missing=()
     have cc || missing+=("cc: a C compiler, for linking host programs")
     have dtc || missing+=("dtc: the device tree compiler")
-    [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that one scenario starts the image with")
+    [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that scenarios start the image with, and have as a guest")
+    have cpio || missing+=("cpio: for Linux's initial RAM disk")
+    [[ -e $KEYRING ]] || missing+=("keyring: Debian's keys, to fetch Linux with")
+    as_user partitions/linux/fetch.sh --check >/dev/null || missing+=("linux: Debian's kernel and a user space for guests")
     (($(qemu_major) >= QEMU_MAJOR)) || missing+=("qemu-system-aarch64 $QEMU_MAJOR or later")
     if have rustup; then
         local installed part
@@ -170,13 +174,15 @@ look
 printf 'setup: missing: %s\n' "${missing[@]}"
 if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
 
-if lacks cc || lacks dtc || lacks u-boot || lacks qemu; then
+if lacks cc || lacks dtc || lacks u-boot || lacks cpio || lacks keyring || lacks qemu; then
     have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
 fi
 packages=()
 lacks cc && packages+=(gcc libc6-dev)
 lacks dtc && packages+=(device-tree-compiler)
 lacks u-boot && packages+=(u-boot-qemu)
+lacks cpio && packages+=(cpio)
+lacks keyring && packages+=(debian-archive-keyring)
 if ((${#packages[@]})); then
     update
     say "installing ${packages[*]}"
@@ -188,6 +194,7 @@ if lacks qemu; then
 fi
 if lacks Rust; then install_rust; fi
 if lacks just; then install_just; fi
+if lacks linux; then as_user partitions/linux/fetch.sh; fi
 
 hash -r
 look

@@ -2,6 +2,7 @@
 
 mod build;
 mod flat;
+pub mod gzip;
 mod payload;
 
 pub use build::{BuildError, Built, Workspace};

@@ -20,6 +20,7 @@ mod tables;
 
 pub use arena::Arena;
 pub use decided::*;
+pub use loads::TREE_ROOM;
 pub use make::make;
 pub use modes::{Mode, Modes, Move, Switch};
 pub use schedule::{Placement, PrioritySlot, Schedule, Ticks, Turn, Window, ppm};

@@ -1,9 +1,12 @@
 //! Payload files: where they go, and what is refused.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use codegen::plan::Decided;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::stand_in::{self, EM_AARCH64, ET_DYN, ET_EXEC, Segment, elf};
 
@@ -49,6 +52,12 @@ fn image(text_offset: u64, image_size: u64, bytes: usize) -> Vec<u8> {
     out
 }
 
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
 #[test]
 fn an_image_goes_where_its_header_says() {
     let plan = plan("image", "image", &image(0x8_0000, 0x3_0000, 0x1000), "2 MiB", "").unwrap();
@@ -82,6 +91,33 @@ fn an_elf_goes_to_its_addresses_or_to_the_start() {
     let moving = elf(ET_DYN, EM_AARCH64, 0x1004, &segment(0x1000));
     let made = plan("elf-moving", "elf", &moving, "2 MiB", "").unwrap();
     assert_eq!((load(&made, 0), made.vms[0].entry.0), ((0x4000_1000, 8, 8), 0x4000_1004));
+}
+
+#[test]
+fn what_gzip_has_packed_is_unpacked() {
+    let image = image(0, 0x3_0000, 0x1000);
+    let plain = plan("plain", "image", &image, "2 MiB", "").unwrap();
+    let made = plan("packed", "image", &packed(&image), "2 MiB", "").unwrap();
+    assert_eq!(made.vms[0].loads[0].data, image);
+    assert_eq!((load(&made, 0), made.digest), (load(&plain, 0), plain.digest));
+    let code = [Segment { address: 0x4002_0000, bytes: vec![3; 8], memory: 16 }];
+    let elf = elf(ET_EXEC, EM_AARCH64, 0x4002_0004, &code);
+    let made = plan("packed-elf", "elf", &packed(&elf), "2 MiB", "").unwrap();
+    assert_eq!(load(&made, 0), (0x4002_0000, 8, 8));
+    // Raw bytes are nobody's business.
+    let made = plan("packed-raw", "raw", &packed(&image), "2 MiB", "").unwrap();
+    assert_eq!(made.vms[0].loads[0].data, packed(&image));
+    let cut = &packed(&image)[..40];
+    refused(plan("packed-cut", "image", cut, "2 MiB", ""), &["E603", "does not unpack"]);
+}
+
+#[test]
+fn the_device_tree_goes_where_the_toml_says() {
+    let keys = ", load_offset = \"64 KiB\", dtb_at = 0x4010_0000";
+    let made = plan("tree-at", "raw", &[0; 100], "2 MiB", keys).unwrap();
+    assert_eq!((load(&made, 1).0, made.vms[0].x0.0), (0x4010_0000, 0x4010_0000));
+    let over = ", load_offset = \"64 KiB\", dtb_at = 0x4000_fff8";
+    refused(plan("tree-over", "raw", &[0; 100], "2 MiB", over), &["E604", "overlap"]);
 }
 
 #[test]

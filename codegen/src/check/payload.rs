@@ -1,8 +1,9 @@
 //! Payloads: there, of the right format, and not bigger than their memory.
 //!
 //! Files are looked into only as far as their headers: an Image's first 64 bytes (Linux, Documentation/arch/arm64/booting),
-//! an ELF's program headers, a device tree's magic number. A Rust package is built later, and judged then.
+//! an ELF's program headers, a device tree's magic number; what gzip has packed is unpacked for that. A Rust package is built later, and judged then.
 
+mod beside;
 mod header;
 
 use std::fs;
@@ -13,7 +14,7 @@ use header::Header;
 use super::memory::holding;
 use super::range::{BLOCK, PAGE, hex};
 use crate::diag::{Report, rules};
-use crate::model::{At, Format, Payload, PayloadKind, System, Vm};
+use crate::model::{At, Format, PayloadKind, System, Vm};
 use crate::units::Size;
 
 pub fn check(system: &System, report: &mut Report) {
@@ -28,7 +29,7 @@ pub fn check(system: &System, report: &mut Report) {
             }
         };
         if let Some(size) = size {
-            beside(vm, size, report);
+            beside::check(vm, size, report);
         }
         entry(vm, report);
     }
@@ -126,10 +127,7 @@ fn file(
                         ),
                     )
                     .label(&memory.size, format!("{} in all", Size(memory.size.value)))
-                    .help(format!(
-                        "write size = \"{}\" or more",
-                        Size(end.unwrap_or(0).next_multiple_of(PAGE))
-                    )),
+                    .help(format!("write size = \"{}\" or more", enough(end.unwrap_or(0)))),
             );
             None
         }
@@ -155,13 +153,20 @@ fn wrong(format: Format) -> &'static str {
 }
 
 fn missing(vm: &Vm, path: &At<PathBuf>, why: &str, report: &mut Report) {
+    let source = vm.payload.source.as_deref();
     report.push(
         rules::PAYLOAD_MISSING
             .says(format!("cannot read {}: {why}", path.value.display()))
             .label(path, "this file")
             .label(&vm.name, format!("for VM `{}`", vm.name.value))
-            .help("paths are relative to the TOML that names them"),
+            .help(source.unwrap_or("paths are relative to the TOML that names them")),
     );
+}
+
+/// A size to write that is not smaller than `bytes`.
+fn enough(bytes: u64) -> Size {
+    let unit = if bytes > BLOCK { BLOCK } else { PAGE };
+    Size(bytes.checked_next_multiple_of(unit).unwrap_or(bytes))
 }
 
 fn image_alignment(
@@ -204,10 +209,7 @@ fn place(vm: &Vm, path: &At<PathBuf>, (start, bytes): (u64, u64), report: &mut R
                 .says(format!("the payload of VM `{}` is bigger than its memory", vm.name.value))
                 .label(path, format!("a segment ends at {}", hex(end)))
                 .label(&first.size, format!("the memory at {}", hex(base.saturating_add(*size))))
-                .help(format!(
-                    "write size = \"{}\" or more",
-                    Size((end - base).next_multiple_of(PAGE))
-                )),
+                .help(format!("write size = \"{}\" or more", enough(end - base))),
         ),
         None => report.push(
             rules::IPA_HOLE
@@ -226,50 +228,6 @@ fn place(vm: &Vm, path: &At<PathBuf>, (start, bytes): (u64, u64), report: &mut R
                     hex(known[0].0)
                 )),
         ),
-    }
-}
-
-/// The initial RAM disk and the device tree go into the same memory.
-fn beside(vm: &Vm, used: u64, report: &mut Report) {
-    let Payload { initrd, dtb, .. } = &vm.payload;
-    let mut used = used;
-    for path in initrd.iter().chain(dtb) {
-        let Ok(bytes) = fs::metadata(&path.value).and_then(|m| {
-            if m.is_file() { Ok(m.len()) } else { Err(std::io::ErrorKind::NotFound.into()) }
-        }) else {
-            missing(vm, path, "there is no such file", report);
-            continue;
-        };
-        used = used.saturating_add(bytes);
-        let Some(memory) = vm.memory.first() else { return };
-        if used > memory.size.value {
-            report.push(
-                rules::PAYLOAD_BIG
-                    .says(format!(
-                        "payload and `{}` are bigger than the memory of VM `{}`",
-                        path.value.display(),
-                        vm.name.value
-                    ))
-                    .label(path, format!("{used} bytes with this"))
-                    .label(&memory.size, format!("{} in all", Size(memory.size.value)))
-                    .help(format!(
-                        "write size = \"{}\" or more",
-                        Size(used.next_multiple_of(PAGE))
-                    )),
-            );
-        }
-    }
-    if let Some(path) = dtb
-        && fs::metadata(&path.value).is_ok_and(|m| m.is_file())
-        && !header::is_device_tree(&path.value)
-    {
-        report.push(
-            rules::PAYLOAD_FORMAT
-                .says(format!("{} is no device tree blob", path.value.display()))
-                .label(path, "does not begin with 0xd00d_feed")
-                .label(&vm.payload.at, format!("payload of VM `{}`", vm.name.value))
-                .help("write a file that dtc made (-O dtb)"),
-        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reading payloads: what of a file goes where in its VM's memory, and where it begins.
 //!
 //! Three formats: arm64 Image (Linux, Documentation/arch/arm64/booting: text_offset at 8, image_size at 16, "ARM\x64" at
-//! 0x38), ELF for AArch64, raw. An ELF of type EXEC is loaded at its segments' physical addresses, which are the
+//! 0x38), ELF for AArch64, raw. The first two are unpacked when gzip has packed them; raw bytes and initial RAM disks
+//! stay as they are. An ELF of type EXEC is loaded at its segments' physical addresses, which are the
 //! guest's (IPA); one of type DYN is position independent and goes to the start of the VM's first memory. Only the
 //! file is judged here; whether it fits the VM's memory is the plan's to say.
 
@@ -11,6 +12,7 @@ use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use super::gzip;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{At, Format, PayloadKind, System, Vm};
 
@@ -111,7 +113,7 @@ fn blob(vm: &Vm, built: &Path, files: &mut Vec<PathBuf>) -> Judged<Blob> {
             elf(&file, None)?
         }
         PayloadKind::File { path, format, load_offset, entry } => {
-            let file = File::read(vm, path.clone(), *format, files)?;
+            let file = File::read(vm, path.clone(), *format, files)?.unpacked()?;
             let offset = load_offset.as_ref().map(|offset| offset.value);
             let (segments, start) = match format {
                 Format::Image => image(&file, offset)?,
@@ -150,9 +152,24 @@ impl<'a> File<'a> {
                 rules::PAYLOAD_MISSING
                     .says(format!("the payload of \"{}\" cannot be read: {error}", vm.name.value))
                     .label(&path, format!("\"{}\"", path.value.display()))
-                    .help("write the path of an existing file, relative to this TOML"),
+                    .help(
+                        vm.payload
+                            .source
+                            .as_deref()
+                            .unwrap_or("write the path of an existing file, relative to this TOML"),
+                    ),
             )),
         }
+    }
+
+    /// An Image or an ELF file that gzip has packed is loaded as what it was.
+    fn unpacked(mut self) -> Judged<Self> {
+        if self.format != Format::Raw && gzip::is_packed(&self.bytes) {
+            self.bytes = gzip::unpack(&self.bytes).map_err(|error| {
+                self.refuse(&format!("it does not unpack: {error}"), "pack it again by gzip")
+            })?;
+        }
+        Ok(self)
     }
 
     fn refuse(&self, why: &str, help: &str) -> Box<Diagnostic> {

@@ -59,9 +59,8 @@ fn partition(files: &mut Files, name: &At<String>) -> Option<Payload> {
                 package: rust.package.at(file),
                 directory: shown(&directory),
             },
-            at,
-            initrd: None,
-            dtb: None,
+            arguments: rust.arguments.as_ref().map(|arguments| arguments.at(file)),
+            ..Payload::nothing(at)
         },
         PartitionFile::Image(payload) => from_file(payload, Format::Image, file, &directory, at),
         PartitionFile::Elf(payload) => from_file(payload, Format::Elf, file, &directory, at),
@@ -86,6 +85,9 @@ fn from_file(
         at,
         initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
         dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
+        dtb_at: payload.dtb_at.as_ref().map(|at| at.map(file, |a| a.0)),
+        arguments: payload.arguments.as_ref().map(|arguments| arguments.at(file)),
+        source: payload.source.as_deref().cloned(),
     }
 }
 
@@ -102,9 +104,10 @@ fn in_place(payload: &S<InlinePayload>, file: FileId, directory: &Path) -> Paylo
             load_offset: payload.load_offset.as_ref().map(|offset| offset.map(file, |s| s.0)),
             entry: payload.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         },
-        at: payload.place(file),
         initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
         dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
+        dtb_at: payload.dtb_at.as_ref().map(|at| at.map(file, |a| a.0)),
+        ..Payload::nothing(payload.place(file))
     }
 }
 

@@ -109,10 +109,14 @@ impl Names<'_> {
             vpe: vpe_number(event.vpe.as_ref(), &event.device, file),
         });
         let events = events.collect();
+        // No rule looks into a payload that could not be found, and the system never leaves `load`.
+        let payload = payload.unwrap_or_else(|| model::Payload::nothing(vm.name.place(file)));
+        let arguments = vm.arguments.as_ref().map(|arguments| arguments.at(file));
+        let arguments = arguments.or_else(|| payload.arguments.clone());
         model::Vm {
             name: vm.name.at(file),
             partition: vm.partition.as_ref().map(|name| name.at(file)),
-            payload: payload.unwrap_or_else(|| unknown_payload(vm, file)),
+            payload,
             vpes: vm.vpes.iter().map(|vpe| model::Vpe { cpu: self.cpu(files, &vpe.cpu) }).collect(),
             memory: memory(files, &vm.memory, file),
             devices: vm
@@ -143,7 +147,7 @@ impl Names<'_> {
                 },
             ),
             features: vm.features.iter().map(|f| f.map(file, feature)).collect(),
-            arguments: vm.arguments.as_ref().map(|arguments| arguments.at(file)),
+            arguments,
             entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         }
     }
@@ -252,15 +256,4 @@ fn memory(files: &mut Files, pieces: &[S<toml::Memory>], file: FileId) -> Vec<Me
         memory.push(Memory { ipa, pa, size, identity, at });
     }
     memory
-}
-
-/// Stands for a payload that could not be found; no rule looks into it, and the system never leaves `load`.
-fn unknown_payload(vm: &toml::Vm, file: FileId) -> model::Payload {
-    let nothing = vm.name.map(file, |_| String::new());
-    model::Payload {
-        kind: model::PayloadKind::Rust { package: nothing, directory: Default::default() },
-        at: vm.name.place(file),
-        initrd: None,
-        dtb: None,
-    }
 }

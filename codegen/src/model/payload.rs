@@ -13,6 +13,20 @@ pub struct Payload {
     pub initrd: Option<At<PathBuf>>,
     /// A device tree blob to use instead of the generated one.
     pub dtb: Option<At<PathBuf>>,
+    /// IPA of the device tree. None: the plan places it.
+    pub dtb_at: Option<At<u64>>,
+    /// `/chosen/bootargs` of a VM that says nothing.
+    pub arguments: Option<At<String>>,
+    /// Where its files come from.
+    pub source: Option<String>,
+}
+
+impl Payload {
+    /// A package without a name, which is no payload yet.
+    pub fn nothing(at: At<()>) -> Self {
+        let kind = PayloadKind::Rust { package: at.with(String::new()), directory: PathBuf::new() };
+        Self { kind, at, initrd: None, dtb: None, dtb_at: None, arguments: None, source: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -33,8 +47,9 @@ pub enum PayloadKind {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// arm64 Linux Image, not compressed.
+    /// arm64 Linux Image, perhaps packed by gzip.
     Image,
+    /// Perhaps packed by gzip.
     Elf,
     Raw,
 }

@@ -24,7 +24,7 @@ pub struct Vm {
     pub its: At<ItsPolicy>,
     /// What its vPEs have of their CPUs besides what every guest has.
     pub features: Vec<At<Feature>>,
-    /// `/chosen/bootargs`.
+    /// `/chosen/bootargs`: the VM's, or else its partition's.
     pub arguments: Option<At<String>>,
     /// IPA of the first instruction, overriding the payload's own.
     pub entry: Option<At<u64>>,

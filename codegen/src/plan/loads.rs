@@ -1,7 +1,8 @@
 //! Payloads in guest memory: segments, initial RAM disk and device tree.
 //!
-//! The device tree lies at the start of the VM's first memory when the payload leaves room there, and at its end
-//! otherwise; an initial RAM disk lies below the last 64 KiB. Everything must lie in the VM's memory and apart.
+//! Unless the TOML says where (`dtb_at`), the device tree lies at the start of the VM's first memory when the payload
+//! leaves room there, and at its end otherwise; an initial RAM disk lies below the last 64 KiB, or below as much as the
+//! user's own device tree needs. Everything must lie in the VM's memory and apart.
 
 use super::decided::{Hex, Load, Mapping, Span};
 use crate::diag::{Diagnostic, Report, rules};
@@ -9,8 +10,8 @@ use crate::image::{Blob, Place};
 use crate::model;
 
 const PAGE: u64 = 4096;
-/// Kept for the device tree at the end of memory.
-const TREE_ROOM: u64 = 64 << 10;
+/// Kept for the device tree at the end of memory, above an initial RAM disk.
+pub const TREE_ROOM: u64 = 64 << 10;
 
 /// A VM's loads, with the first instruction and the device tree's IPA.
 #[derive(Debug)]
@@ -32,7 +33,9 @@ pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<Span> {
     let bytes = blob.initrd.as_ref()?.len() as u64;
     let first = memory.first()?;
     let end = first.ipa.0 + first.bytes;
-    Some(Span { base: Hex(end.saturating_sub(TREE_ROOM + bytes) / PAGE * PAGE), bytes })
+    let own_tree = blob.dtb.as_ref().map_or(0, |tree| tree.len() as u64);
+    let room = TREE_ROOM.max(own_tree.next_multiple_of(PAGE));
+    Some(Span { base: Hex(end.saturating_sub(room + bytes) / PAGE * PAGE), bytes })
 }
 
 /// Places everything that start copies into the VM's memory.
@@ -57,10 +60,10 @@ pub fn place(
     let tree_bytes = (tree.len() as u64).next_multiple_of(PAGE);
     let first = memory.first()?;
     let lowest = pieces.iter().map(|piece| piece.1).min().unwrap_or(u64::MAX);
-    let tree_at = if lowest >= first.ipa.0 + tree_bytes {
-        first.ipa.0
-    } else {
-        (first.ipa.0 + first.bytes).saturating_sub(tree_bytes)
+    let tree_at = match &vm.payload.dtb_at {
+        Some(at) => at.value,
+        None if lowest >= first.ipa.0 + tree_bytes => first.ipa.0,
+        None => (first.ipa.0 + first.bytes).saturating_sub(tree_bytes),
     };
     pieces.push(("device tree", tree_at, tree, 0));
     let before = report.diagnostics.len();

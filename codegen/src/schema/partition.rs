@@ -15,11 +15,11 @@ use crate::units::Size;
 pub enum PartitionFile {
     /// A Rust package of this workspace; `bulkhead image` builds it.
     Rust(RustPackage),
-    /// An arm64 Linux Image, not compressed.
+    /// An arm64 Linux Image, plain or packed by gzip.
     Image(FilePayload),
-    /// An ELF file for AArch64.
+    /// An ELF file for AArch64, plain or packed by gzip.
     Elf(FilePayload),
-    /// Bytes.
+    /// Bytes, loaded as they are.
     Raw(FilePayload),
 }
 
@@ -30,6 +30,8 @@ pub struct RustPackage {
     pub description: Option<String>,
     /// Name of the package, as in the Cargo.toml beside this file.
     pub package: S<String>,
+    /// Arguments for a VM that gives none: /chosen/bootargs in its device tree.
+    pub arguments: Option<S<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -49,6 +51,13 @@ pub struct FilePayload {
     pub initrd: Option<S<String>>,
     /// Device tree blob to use instead of the generated one.
     pub dtb: Option<S<String>>,
+    /// Where the device tree goes, as the guest sees it; a multiple of 8.
+    #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room there, or else its end"))]
+    pub dtb_at: Option<S<Address>>,
+    /// Arguments for a VM that gives none: /chosen/bootargs in its device tree.
+    pub arguments: Option<S<String>>,
+    /// Where its files come from: told when one is not there.
+    pub source: Option<S<String>>,
 }
 
 /// A payload given in place. Paths are relative to this file.
@@ -69,6 +78,9 @@ pub struct InlinePayload {
     pub initrd: Option<S<String>>,
     /// Device tree blob to use instead of the generated one.
     pub dtb: Option<S<String>>,
+    /// Where the device tree goes, as the guest sees it; a multiple of 8.
+    #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room there, or else its end"))]
+    pub dtb_at: Option<S<Address>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

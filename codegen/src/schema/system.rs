@@ -113,6 +113,7 @@ pub struct Vm {
     #[serde(default)]
     pub features: Vec<S<Feature>>,
     /// Arguments of the payload: /chosen/bootargs in its device tree.
+    #[schemars(extend("x-default" = "the partition's"))]
     pub arguments: Option<S<String>>,
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "the payload's"))]

@@ -1,9 +1,10 @@
 //! As much of a payload's file as a check needs.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::image::gzip;
 use crate::model::Format;
 
 /// What a file says about itself.
@@ -48,8 +49,26 @@ pub fn read(path: &Path, format: Format) -> Result<Header, Error> {
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
     }
-    let bytes = metadata.len();
-    parse(&mut file, bytes, format)
+    if format != Format::Raw && is_packed(&mut file)? {
+        let mut packed = Vec::new();
+        file.read_to_end(&mut packed)?;
+        return unpacked(&packed, format);
+    }
+    parse(&mut file, metadata.len(), format)
+}
+
+fn is_packed(file: &mut File) -> io::Result<bool> {
+    let mut magic = [0; 2];
+    let have = read_up_to(file, &mut magic)?;
+    file.rewind()?;
+    Ok(gzip::is_packed(&magic[..have]))
+}
+
+fn unpacked(packed: &[u8], format: Format) -> Result<Header, Error> {
+    let bytes = gzip::unpack(packed)
+        .map_err(|error| Error::Format(format!("packed by gzip, and does not unpack: {error}")))?;
+    let len = bytes.len() as u64;
+    parse(&mut Cursor::new(bytes), len, format)
 }
 
 /// `bytes` is the file's length.
@@ -72,8 +91,9 @@ pub fn is_device_tree(path: &Path) -> bool {
 /// Linux's Image header: text_offset at 8, image_size at 16, magic at 56. An image_size of 0 is an old kernel's, which
 /// means a text_offset of 512 KiB.
 fn image(head: &[u8], file: u64) -> Result<Header, Error> {
-    if head.starts_with(&[0x1f, 0x8b]) {
-        return Err(Error::Format("it is compressed by gzip: decompress it first".into()));
+    // An EFI program that unpacks itself (Linux, drivers/firmware/efi/libstub/zboot-header.S).
+    if head.starts_with(b"MZ") && head.get(4..8) == Some(b"zimg") {
+        return Err(Error::Format("it is packed for EFI (zboot): take the Image in it".into()));
     }
     if field(head, 56, 4) != Some(0x644d_5241) {
         return Err(Error::Format("no \"ARM\\x64\" at offset 56".into()));
@@ -135,7 +155,10 @@ fn field(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
 
     use super::*;
 
@@ -178,9 +201,20 @@ mod tests {
         // Without a size it is an old kernel, as big as its file and 512 KiB from the block's start.
         let old = of(&image_of(0, 0), Format::Image).unwrap();
         assert_eq!(old, Header::Image { text_offset: 0x8_0000, bytes: 4096 });
-        for bad in [&b"\x1f\x8b"[..], b"", &[0; 64]] {
+        for bad in [&b"MZ\0\0zimg"[..], b"", &[0; 64]] {
             assert!(matches!(of(bad, Format::Image), Err(Error::Format(_))));
         }
+    }
+
+    #[test]
+    fn packed_images() {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&image_of(0, 0x20_0000)).unwrap();
+        let mut packed = packed.finish().unwrap();
+        let image = unpacked(&packed, Format::Image).unwrap();
+        assert_eq!(image, Header::Image { text_offset: 0, bytes: 0x20_0000 });
+        packed.truncate(packed.len() - 1);
+        assert!(matches!(unpacked(&packed, Format::Image), Err(Error::Format(_))));
     }
 
     #[test]

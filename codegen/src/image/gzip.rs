@@ -1,0 +1,45 @@
+//! Payloads packed by gzip (RFC 1952), as distributions pack kernels.
+
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+
+/// `bytes` begin as a gzip file does.
+pub fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// What is packed in `bytes`.
+pub fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    MultiGzDecoder::new(bytes).read_to_end(&mut out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `printf hello | gzip -n`.
+    const HELLO: [u8; 25] = [
+        0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10,
+        0x36, 5, 0, 0, 0,
+    ];
+
+    #[test]
+    fn unpacks_what_gzip_packed() {
+        assert!(is_packed(&HELLO));
+        assert_eq!(unpack(&HELLO).unwrap(), b"hello");
+        assert_eq!(unpack(&[HELLO, HELLO].concat()).unwrap(), b"hellohello");
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let mut wrong = HELLO;
+        wrong[18] ^= 1; // the checksum
+        assert!(unpack(&wrong).is_err());
+        for end in 0..HELLO.len() {
+            assert!(unpack(&HELLO[..end]).is_err() || end == 0, "{end}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+# What the tests share.
+
+# Runs test $test, in a subshell: it passes when it comes to its end, or ends by `fail`.
+run() {
+    [ -e "/tests/$test" ] || fail "there is no such test"
+    . "/tests/$test"
+}
+
+say() { echo "linux: $test: $*"; }
+fail() {
+    say "FAIL: $*"
+    exit 1
+}
+
+# Interrupts counted so far in the lines of /proc/interrupts that match $1: the sum of all CPUs, or those of CPU $2.
+counted() {
+    awk -v what="$1" -v cpu="$2" '
+        NR == 1 { cpus = NF; for (n = 1; n <= NF; n++) column["CPU" $n] = column[$n] = n + 1; next }
+        $0 ~ what { for (n = 2; n <= cpus + 1; n++) if (cpu == "" || n == column["CPU" cpu]) sum += $n }
+        END { print sum + 0 }' /proc/interrupts
+}
+
+# The disk to test on, its name without /dev.
+disk() {
+    for name in nvme0n1 vda; do
+        if [ -e /dev/$name ]; then echo $name && return; fi
+    done
+    return 1
+}
+
+# What its interrupts are called.
+disk_interrupts() {
+    case $1 in
+        nvme0n1) echo 'nvme0q' ;;
+        vda) echo 'virtio.*-req' ;;
+    esac
+}
+
+digest() { sha256sum | cut -d' ' -f1; }
