@@ -84,8 +84,11 @@ impl Tree<'_> {
         self.fdt.end_node(node)
     }
 
+    /// The TOML's first piece first: some guests (U-Boot) live in that one and add the others later.
     fn memory(&mut self) -> Result {
-        for piece in &self.vm.memory {
+        let mut pieces = self.vm.memory.clone();
+        pieces[..=self.vm.main_memory].rotate_right(1);
+        for piece in pieces {
             let node = self.fdt.begin_node(&format!("memory@{:x}", piece.ipa.0))?;
             self.fdt.property_string("device_type", "memory")?;
             self.fdt.property_array_u64("reg", &[piece.ipa.0, piece.bytes])?;

@@ -115,7 +115,10 @@ pub struct Vm {
     pub entry: Hex,
     /// IPA of the device tree.
     pub x0: Hex,
+    /// By guest address.
     pub memory: Vec<Mapping>,
+    /// Position in `memory` of the TOML's first piece, which holds the payload.
+    pub main_memory: usize,
     pub loads: Vec<Load>,
     pub mmio: Vec<Mmio>,
     pub uart_intid: Option<u32>,

@@ -144,7 +144,9 @@ impl<'a> Maker<'a> {
         let owner = &self.system.vms[vm];
         let vmid = vm as u16 + 1;
         let mut memory = self.placed.memory[vm].clone();
+        let main = memory.first().map(|piece| piece.ipa);
         memory.sort_by_key(|piece| piece.ipa);
+        let main_memory = memory.iter().position(|piece| Some(piece.ipa) == main).unwrap_or(0);
         let before = |count: &dyn Fn(usize) -> usize| (0..vm).map(count).sum::<usize>();
         let functions =
             |vm| self.windows.functions.iter().filter(|function| function.vm == vm).count();
@@ -163,6 +165,7 @@ impl<'a> Maker<'a> {
             entry: Hex(0),
             x0: Hex(0),
             memory,
+            main_memory,
             loads: Vec::new(),
             mmio: self.mmio(vm),
             uart_intid: console.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
