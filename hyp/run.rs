@@ -13,9 +13,9 @@
 use crate::arch::sysreg::{pause, ticks, ticks_per_second};
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
-use crate::percpu::{PerCpu, VMS, VPES};
+use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
-use crate::platform::{Hardware, attention};
+use crate::platform::{Hardware, VIRTUAL_ITS, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
 use crate::{console, irq, its, report, shared, turns};
@@ -25,6 +25,7 @@ use spin::mutex::TicketMutex;
 use vm::health::{self, Action};
 use vm::platform::PhysicalGic;
 use vm::power::{Start, State};
+use vm::vits::View;
 use vm::{Guest, pci, vgic};
 
 /// Held by whoever collects the vPEs of a VM.
@@ -195,6 +196,9 @@ pub fn start(index: VmIndex) {
         return;
     };
     state.reset(&PLAN, vm);
+    if VIRTUAL_ITS {
+        View::new(&PLAN, vm, &EVENTS).reset();
+    }
     for vpe in vpes(vm) {
         if let Some(vpe) = VPES.get(vpe.index()) {
             vpe.reset();

@@ -19,8 +19,9 @@ use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
 use vm::health::{Action, Fault, Reason};
 use vm::hypercall::{self, Outcome};
+use vm::mmio::{self, Written};
 use vm::sysreg::{self, Access};
-use vm::{Guest, mmio, psci, smccc, vgic};
+use vm::{Guest, psci, smccc, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,10 +80,12 @@ pub extern "C" fn register_fast(esr: u64, frame: &mut Frame) -> Next {
 #[inline(never)]
 fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
     let value = *frame.low(rt);
-    if !mmio::quick_write(guest, &mut Hardware, ipa, value)
-        && !mmio::write(guest, &mut Hardware, ipa, 4, value)
-    {
-        return Next::Full;
+    if !mmio::quick_write(guest, &mut Hardware, ipa, value) {
+        match mmio::write(guest, &mut Hardware, ipa, 4, value) {
+            Written::Refused => return Next::Full,
+            Written::Done => {}
+            Written::Again => return leave(guest, Counter::ExitMmio, start),
+        }
     }
     guest::skip();
     leave(guest, Counter::ExitMmio, start)
@@ -145,7 +148,14 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
     let rt = abort.rt() & 31;
     let mut after = After::Guest;
     let answered = if abort.write() {
-        mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt))
+        match mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt)) {
+            Written::Refused => false,
+            Written::Done => true,
+            Written::Again => {
+                guest.vpe.counters.count(Counter::ExitMmio);
+                return After::Guest;
+            }
+        }
     } else if let Some(value) = mmio::read(guest, &mut Hardware, ipa, abort.bytes()) {
         frame.set(rt, abort.extend(value));
         if rt > LAST_SAVED {

@@ -3,6 +3,7 @@
 pub const VM_COUNT: usize = 4usize;
 pub const VPE_COUNT: usize = 4usize;
 pub const CPU_COUNT: usize = 4usize;
+pub const EVENT_COUNT: usize = 4usize;
 pub static PLAN: plan::Plan = plan::Plan {
     system: "demo",
     digest: DIGEST,
@@ -422,24 +423,32 @@ pub static PLAN: plan::Plan = plan::Plan {
                 event: 0u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(1u16),
+                source: "nvme0",
+                ring: false,
             },
             plan::EventRoute {
                 device: 16u32,
                 event: 1u32,
                 vintid: 8193u32,
                 vpe: plan::VpeIndex::new(1u16),
+                source: "nvme0",
+                ring: false,
             },
             plan::EventRoute {
                 device: 41u32,
                 event: 0u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(2u16),
+                source: "samples",
+                ring: true,
             },
             plan::EventRoute {
                 device: 41u32,
                 event: 1u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(3u16),
+                source: "samples",
+                ring: true,
             },
         ],
     }),

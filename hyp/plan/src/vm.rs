@@ -66,6 +66,8 @@ pub enum MmioKind {
     Distributor,
     /// All its vPEs' redistributors, 128 KiB each, in order.
     Redistributors,
+    /// Control frame of the virtual ITS.
+    Its,
     Uart,
     /// ECAM of bus 0 up to the region's size; only the VM's own functions answer.
     PciConfig,

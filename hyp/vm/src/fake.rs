@@ -4,8 +4,9 @@ extern crate std;
 
 use crate::{
     Guest, Platform, VmState, VpeState,
-    platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, UNDERFLOW},
+    platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, PhysicalIts, UNDERFLOW},
     vgic::{self, TIMER},
+    vits,
 };
 use core::cell::RefCell;
 use gicv4::list_regs::{ListReg, State};
@@ -311,7 +312,25 @@ impl ConfigSpace for Cpu<'_> {
     }
 }
 
+/// No test with this machine uses the ITS; `vits` has a board of its own for that.
+impl PhysicalIts for Cpu<'_> {
+    fn read_command(&self, _: Pa) -> [u64; 4] {
+        [0; 4]
+    }
+    fn read_byte(&self, _: Pa) -> u8 {
+        0
+    }
+    fn configure(&mut self, _: &Vm, _: u32, _: u8) {
+        unreachable!("a vLPI was configured")
+    }
+    fn command(&mut self, _: &[[u64; 4]]) {
+        unreachable!("the ITS was given a command")
+    }
+}
+
 impl Platform for Cpu<'_> {
+    const VIRTUAL_ITS: bool = true;
+
     fn kick(&mut self, vpe: VpeIndex) {
         assert_ne!(vpe.index(), self.index, "a kick to itself");
         assert!(vpe.index() < 2, "a kick beyond the VM");
@@ -408,6 +427,8 @@ pub fn plan() -> &'static Plan {
         event,
         vintid: 8192,
         vpe: VpeIndex::new(vpe),
+        source: "samples",
+        ring: true,
     });
     leak(Plan {
         system: "fake",
@@ -475,5 +496,7 @@ pub fn guests() -> [Guest; 3] {
         vm.reset(plan, config);
         vm.health.start();
     }
-    [0, 1, 2].map(|index| Guest::new(plan, vms, vpes, VpeIndex::new(index)).expect("it exists"))
+    let events: &'static [vits::Event] = leak([const { vits::Event::new() }; 2]);
+    [0, 1, 2]
+        .map(|index| Guest::new(plan, vms, vpes, events, VpeIndex::new(index)).expect("it exists"))
 }

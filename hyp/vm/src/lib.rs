@@ -41,6 +41,7 @@ pub mod smccc;
 pub mod sysreg;
 pub mod text;
 pub mod vgic;
+pub mod vits;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;
