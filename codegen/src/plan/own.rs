@@ -21,7 +21,7 @@ use crate::model;
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
 /// Text, constants, data and bss: what the room for code holds besides stacks. The linker says when it is too little.
-const CODE: u64 = 96 << 10;
+const CODE: u64 = 128 << 10;
 /// The same for what only systems with shared CPUs have: code, and data of each CPU, VM and vPE.
 const SHARING: u64 = 32 << 10;
 const SCHEDULER: u64 = 12 << 10;
