@@ -341,11 +341,11 @@ impl Platform for Cpu<'_> {
     }
 }
 
-fn leak<T>(value: T) -> &'static T {
+pub fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-fn vm(
+pub fn vm(
     name: &'static str,
     first_vpe: u16,
     vpe_count: u16,
@@ -401,6 +401,24 @@ fn end(vm: u16, rings: (u32, u32)) -> ChannelEnd {
 
 /// VM "one" with vPEs 0 and 1, a function and a channel to VM "two" with vPE 2.
 pub fn plan() -> &'static Plan {
+    let vpe = |vm, number, cpu| Vpe {
+        vm: VmIndex::new(vm),
+        number,
+        cpu: CpuIndex::new(cpu),
+        slot: 0,
+        tables: None,
+    };
+    leak(plan_of(
+        leak([
+            vm("one", 0, 2, 1, (0, 1), ItsPolicy::None),
+            vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
+        ]),
+        leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
+    ))
+}
+
+/// A board with these VMs, its SPIs and devices shared out as [`plan`] has them.
+pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     let spi = |intid: u32| {
         let route = |vm, vpe| SpiRoute {
             vm: VmIndex::new(vm),
@@ -414,13 +432,6 @@ pub fn plan() -> &'static Plan {
         }
     };
     let spis: Vec<Option<SpiRoute>> = (32..288).map(spi).collect();
-    let vpe = |vm, number, cpu| Vpe {
-        vm: VmIndex::new(vm),
-        number,
-        cpu: CpuIndex::new(cpu),
-        slot: 0,
-        tables: None,
-    };
     let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
     let events = [(0x1ff, 0, 2), (0x1ff, 1, 0)].map(|(device, event, vpe)| EventRoute {
         device,
@@ -430,7 +441,7 @@ pub fn plan() -> &'static Plan {
         source: "samples",
         ring: true,
     });
-    leak(Plan {
+    Plan {
         system: "fake",
         digest: 0,
         board: Board {
@@ -451,11 +462,8 @@ pub fn plan() -> &'static Plan {
             psci: Conduit::Smc,
         },
         cpus: &[],
-        vms: leak([
-            vm("one", 0, 2, 1, (0, 1), ItsPolicy::None),
-            vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
-        ]),
-        vpes: leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
+        vms,
+        vpes,
         modes: None,
         its: Some(Its {
             base: Pa::new(0),
@@ -484,7 +492,7 @@ pub fn plan() -> &'static Plan {
         focus: VmIndex::new(0),
         console_cpu: CpuIndex::new(0),
         when_all_off: PowerOff::PowerOff,
-    })
+    }
 }
 
 /// Guests of all vPEs, in the state of a VM that just starts.

@@ -31,6 +31,13 @@ mod learned;
 mod queue;
 mod refusal;
 
+#[cfg(test)]
+mod board;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod properties;
+
 pub use config::enable_lpis;
 pub use event::{Event, View};
 pub use frame::{FRAME_BYTES, Its};
