@@ -52,8 +52,8 @@ fn settle_exclusive(this: &PerCpu, frame: &mut Frame) {
         let running = guest.vm.health.running();
         match guest.vpe.power.state() {
             State::On | State::Suspended if running => return,
-            State::On | State::Suspended => retire(this, guest),
-            State::Off | State::Claimed | State::OnPending => {}
+            State::On | State::Suspended => stop(this, guest),
+            State::Off | State::Claimed | State::OnPending | State::Leaving => {}
         }
         irq::wait(this);
     }
@@ -86,14 +86,15 @@ fn leave(this: &PerCpu) -> bool {
     })
 }
 
-/// The vPE of a VM that stops: off, and nothing of it is left in this CPU. The last one ends or restarts the VM.
-pub fn retire(this: &PerCpu, guest: &Guest) {
+/// The vPE of a VM that stops, or that called CPU_OFF: nothing of it is left in this CPU, and then it is off. The last one of
+/// a VM that stops ends or restarts it, also one that was about to leave by itself.
+pub fn stop(this: &PerCpu, guest: &Guest) {
     withdraw(this);
     guest.vpe.power.turn_off();
     collect(guest.config, this.vpe);
 }
 
-/// Takes a vPE that went off out of this CPU. Its power state is the caller's: another vPE may have turned it on again.
+/// Takes a vPE out of this CPU. Its power state is the caller's.
 pub fn withdraw(this: &PerCpu) {
     if let Some(here) = Here::of(this) {
         return turns::withdraw(here, this);

@@ -252,12 +252,12 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             return After::Settle;
         }
         Outcome::StopSelf => {
-            run::withdraw(this);
+            run::stop(this, guest);
             return After::Settle;
         }
         Outcome::VmOff => {
             run::act(guest, guest.vm.health.power_off());
-            run::retire(this, guest);
+            run::stop(this, guest);
             return After::Settle;
         }
         Outcome::VmReset => {

@@ -77,10 +77,6 @@ impl Tree<'_> {
         if let Some(arguments) = &self.vm.arguments {
             self.fdt.property_string("bootargs", arguments)?;
         }
-        if self.mmio(MmioKind::PciConfig).is_some() {
-            // BARs stay where the plan put them.
-            self.fdt.property_u32("linux,pci-probe-only", 1)?;
-        }
         if let Some((base, _)) = self.mmio(MmioKind::Uart) {
             self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
         }

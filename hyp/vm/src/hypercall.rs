@@ -30,7 +30,7 @@ pub enum Outcome {
     ReturnFour([u64; 4]),
     /// x0 = 0; the CPU of that vPE is to look at its power state ([`crate::power::Power::take_start`]).
     StartVpe(VpeIndex),
-    /// This vPE is off: its CPU leaves the guest until another vPE turns it on.
+    /// This vPE goes off: its CPU takes it out, says so ([`crate::power::Power::turn_off`]), and waits until another vPE turns it on.
     StopSelf,
     /// This vPE sleeps.
     Suspend(psci::Suspend),
