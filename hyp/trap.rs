@@ -315,9 +315,9 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
 /// Ends the VM by its policy, and says and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
-    let action = guest.vm.health.fail(fault, guest.config.on_fault);
+    let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
     if action != Action::Nothing {
-        report::fault(guest, &fault);
+        report::fault(guest, &fault, action);
         modes::after_fault(guest.config);
     }
     run::act(guest, action);

@@ -10,6 +10,7 @@ mod channel;
 mod console;
 mod cpu;
 mod device;
+mod fault;
 mod interrupt;
 mod limits;
 mod memory;
@@ -36,6 +37,7 @@ pub fn run(system: &System) -> Report {
         placement::check,
         schedule::check,
         mode::check,
+        fault::check,
         device::check,
         interrupt::check,
         payload::check,

@@ -189,7 +189,7 @@ mod tests {
         states[0].health.power_off();
         let fault =
             Fault { reason: Reason::InstructionAbort, esr: 0x8200_0007, far: 0, elr: 0x4000_0000 };
-        states[1].health.fail(fault, plan::Fault::Halt);
+        states[1].health.fail(fault, plan::Fault::Halt, 0);
         assert_eq!(
             show(),
             "bulkhead: vm one: off, reported 3\n\
