@@ -123,5 +123,9 @@ pub fn fault(guest: &Guest, fault: &Fault, action: Action) {
             out.text(" ms");
         }
         out.text("\n");
+        if action != Action::Restart {
+            let number = guest.number as u64;
+            vm::report::last_exits(guest.config.name, number, &guest.vpe.history, out);
+        }
     });
 }

@@ -18,6 +18,7 @@ use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
 use vm::health::{Action, Fault, Reason};
+use vm::history::Past;
 use vm::hypercall::{self, Outcome};
 use vm::sysreg::{self, Access};
 use vm::{Guest, mmio, psci, smccc, vgic};
@@ -109,6 +110,7 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let this = this();
     let guest = &this.guest;
+    keep(guest, esr);
     let after = match Exit::decode(esr) {
         Exit::DataAbort(abort) => data_abort(guest, frame, abort, esr),
         Exit::SysReg(register) => system_register(guest, frame, register, esr),
@@ -129,8 +131,15 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
 pub extern "C" fn error(esr: u64, frame: &mut Frame) {
     let this = this();
     this.guest.vpe.counters.count(Counter::ExitOther);
+    keep(&this.guest, esr);
     fail(&this.guest, Reason::SystemError, esr);
     run::settle(this, frame);
+}
+
+/// For the report, should it be one of the guest's last.
+#[inline(always)]
+fn keep(guest: &Guest, esr: u64) {
+    guest.vpe.history.keep(Past { esr, elr: guest::elr(), far: guest::far() });
 }
 
 #[inline(always)]
