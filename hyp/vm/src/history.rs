@@ -34,11 +34,15 @@ pub struct History {
     entries: [Entry; LAST],
 }
 
+impl Entry {
+    const fn new() -> Self {
+        Self { esr: AtomicU64::new(0), elr: AtomicU64::new(0), far: AtomicU64::new(0) }
+    }
+}
+
 impl History {
     pub const fn new() -> Self {
-        const NONE: Entry =
-            Entry { esr: AtomicU64::new(0), elr: AtomicU64::new(0), far: AtomicU64::new(0) };
-        Self { count: AtomicU32::new(0), entries: [NONE; LAST] }
+        Self { count: AtomicU32::new(0), entries: [const { Entry::new() }; LAST] }
     }
 
     /// Keeps an exit, in the place of the oldest.
