@@ -18,6 +18,7 @@ use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
 use vm::health::{Action, Fault, Reason};
+use vm::history::Past;
 use vm::hypercall::{self, Outcome};
 use vm::mmio::{self, Written};
 use vm::sysreg::{self, Access};
@@ -112,6 +113,7 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let this = this();
     let guest = &this.guest;
+    keep(guest, esr);
     let after = match Exit::decode(esr) {
         Exit::DataAbort(abort) => data_abort(guest, frame, abort, esr),
         Exit::SysReg(register) => system_register(guest, frame, register, esr),
@@ -132,8 +134,15 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
 pub extern "C" fn error(esr: u64, frame: &mut Frame) {
     let this = this();
     this.guest.vpe.counters.count(Counter::ExitOther);
+    keep(&this.guest, esr);
     fail(&this.guest, Reason::SystemError, esr);
     run::settle(this, frame);
+}
+
+/// For the report, should it be one of the guest's last.
+#[inline(always)]
+fn keep(guest: &Guest, esr: u64) {
+    guest.vpe.history.keep(Past { esr, elr: guest::elr(), far: guest::far() });
 }
 
 #[inline(always)]
@@ -323,9 +332,9 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
 /// Ends the VM by its policy, and says and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
-    let action = guest.vm.health.fail(fault, guest.config.on_fault);
+    let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
     if action != Action::Nothing {
-        report::fault(guest, &fault);
+        report::fault(guest, &fault, action);
         modes::after_fault(guest.config);
     }
     run::act(guest, action);

@@ -10,6 +10,7 @@ mod channel;
 mod console;
 mod cpu;
 mod device;
+mod fault;
 mod feature;
 mod interrupt;
 mod limits;
@@ -37,6 +38,7 @@ pub fn run(system: &System) -> Report {
         placement::check,
         schedule::check,
         mode::check,
+        fault::check,
         device::check,
         feature::check,
         interrupt::check,

@@ -211,7 +211,9 @@ impl Interface {
     /// Takes it out of this CPU.
     #[inline]
     pub fn save(&mut self) {
-        for_each_list_register!(|INDEX| self.list[INDEX] = read_list_register(INDEX as u8));
+        for_each_list_register!(|INDEX| if let Some(register) = self.list.get_mut(INDEX) {
+            *register = read_list_register(INDEX as u8);
+        });
         self.control = read_ich_hcr();
         self.machine = read!("S3_4_C12_C11_7");
         let [group0, group1] = &mut self.active;
@@ -233,7 +235,9 @@ impl Interface {
     /// Puts it into this CPU, where another vPE's is or none.
     #[inline]
     pub fn load(&self) {
-        for_each_list_register!(|INDEX| write_list_register(INDEX as u8, self.list[INDEX]));
+        for_each_list_register!(|INDEX| if let Some(&register) = self.list.get(INDEX) {
+            write_list_register(INDEX as u8, register);
+        });
         write_ich_hcr(self.control);
         write!("S3_4_C12_C11_7", self.machine);
         let [group0, group1] = &self.active;

@@ -185,7 +185,11 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         _ => quote!(SVE),
     });
     let on_fault = match vm.on_fault {
-        "restart" => quote!(Restart),
+        "restart" => {
+            let (most, ticks) =
+                vm.restarts.as_ref().map_or((0, 0), |limit| (limit.most, limit.ticks));
+            quote!(Restart(plan::Restarts { most: #most, ticks: #ticks }))
+        }
         "reset-board" => quote!(ResetBoard),
         _ => quote!(Halt),
     };

@@ -15,6 +15,7 @@ use crate::diag::{Report, rules};
 use crate::emit::{fdt, stage2};
 use crate::image::Payloads;
 use crate::model::{self, DeviceKind, System};
+use crate::units::Time;
 
 const PAGE: u64 = 4096;
 /// A redistributor as a guest sees it: no VLPI frames.
@@ -187,6 +188,7 @@ impl<'a> Maker<'a> {
                 model::Fault::Restart => "restart",
                 model::Fault::ResetBoard => "reset-board",
             },
+            restarts: self.restarts(owner),
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
             windows: self.windows.of_vm[vm].clone(),
@@ -194,6 +196,20 @@ impl<'a> Maker<'a> {
             initrd: loads::initrd(&self.placed.memory[vm], &self.payloads.blobs[vm]),
             stage2_bytes: own.stage2[vm].bytes,
         }
+    }
+
+    /// How often a VM may be restarted, if faults restart it at all.
+    fn restarts(&self, vm: &model::Vm) -> Option<Restarts> {
+        let (most, within) = match &vm.restarts {
+            Some(restarts) => (restarts.value.most, restarts.value.within.value),
+            None => model::Restarts::USUAL,
+        };
+        let ticks = self.system.board.timer.ticks(within);
+        (vm.on_fault == model::Fault::Restart).then(|| Restarts {
+            most,
+            within: Time(within).to_string(),
+            ticks,
+        })
     }
 
     fn mmio(&self, vm: usize) -> Vec<Mmio> {

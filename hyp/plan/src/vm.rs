@@ -86,8 +86,18 @@ pub enum ItsPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Halt,
-    Restart,
+    /// It starts afresh, as long as it does not fail too often.
+    Restart(Restarts),
     ResetBoard,
+}
+
+/// How often a VM may be restarted before it is halted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restarts {
+    /// Restarts within the time, which begins with the first of them.
+    pub most: u32,
+    /// The time, in ticks of the counter.
+    pub ticks: u64,
 }
 
 /// One VM's end of a channel: shared memory, and the event that rings the other side.

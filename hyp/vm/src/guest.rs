@@ -1,8 +1,8 @@
 //! A vPE in its VM: the state, the plan's part, and where both are.
 
 use crate::{
-    console::Ring, counters::Counters, health::Health, pci::Sizing, pl011::Uart, power::Power,
-    vgic::Distributor, vgic::Redistributor, vits::Event, vits::Its, vits::View,
+    console::Ring, counters::Counters, health::Health, history::History, pci::Sizing, pl011::Uart,
+    power::Power, vgic::Distributor, vgic::Redistributor, vits::Event, vits::Its, vits::View,
 };
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use plan::{Pa, Plan, VpeIndex};
@@ -66,16 +66,23 @@ pub struct VpeState {
     pub redistributor: Redistributor,
     pub counters: Counters,
     pub power: Power,
+    pub history: History,
 }
 
 impl VpeState {
     pub const fn new() -> Self {
-        Self { redistributor: Redistributor::new(), counters: Counters::new(), power: Power::new() }
+        Self {
+            redistributor: Redistributor::new(),
+            counters: Counters::new(),
+            power: Power::new(),
+            history: History::new(),
+        }
     }
 
     /// Makes all guest-visible state as at power-up; the counters go on, the power state is the caller's.
     pub fn reset(&self) {
         self.redistributor.reset();
+        self.history.clear();
     }
 }
 

@@ -28,6 +28,7 @@ pub mod counters;
 pub mod exit;
 mod guest;
 pub mod health;
+pub mod history;
 pub mod hypercall;
 pub mod id;
 pub mod mmio;
