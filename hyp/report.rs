@@ -1,8 +1,9 @@
 //! Counters, faults and the end of the system, on the console.
 
 use crate::arch::sysreg::{ticks, ticks_per_second};
-use crate::percpu::{VMS, VPES};
+use crate::percpu::{EVENTS, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
+use crate::platform::VIRTUAL_ITS;
 use crate::{console, shared};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::{CpuIndex, Fault as Policy, VpeIndex};
@@ -10,6 +11,7 @@ use sched::Latency;
 use vm::Guest;
 use vm::health::Fault;
 use vm::text::Text;
+use vm::vits::{self, View};
 
 /// When a guest last got the table, in ticks; and when a fault of each VM was last told.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
@@ -29,7 +31,7 @@ pub fn counters_for_guest() {
     }
 }
 
-/// The table of every vPE's counters, and how those on shared CPUs fared.
+/// The table of every vPE's counters, how those on shared CPUs fared, and what virtual ITSs were asked for.
 #[inline(never)]
 pub fn counters() {
     console::write(&mut |out| {
@@ -37,6 +39,11 @@ pub fn counters() {
         if shared::ANY {
             (0..PLAN.vpes.len() as u16).for_each(|vpe| turns(VpeIndex::new(vpe), out));
             (0..PLAN.cpus.len() as u16).for_each(|cpu| windows(CpuIndex::new(cpu), out));
+        }
+        if VIRTUAL_ITS {
+            for (vm, state) in PLAN.vms.iter().zip(&VMS) {
+                vits::report(View::new(&PLAN, vm, &EVENTS), state, out);
+            }
         }
     });
 }

@@ -10,30 +10,29 @@
 //!
 //! This is what exclusive CPUs do; a shared one does the same for all its vPEs in turns.rs.
 
+use crate::arch::sysreg::{pause, ticks, ticks_per_second};
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
-use crate::percpu::{PerCpu, VMS, VPES};
+use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
-use crate::platform::{Hardware, attention};
+use crate::platform::{Hardware, VIRTUAL_ITS, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
-use crate::{console, irq, its, report, turns};
+use crate::{console, irq, its, report, shared, turns};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::health::{self, Action};
 use vm::platform::PhysicalGic;
 use vm::power::{Start, State};
-use vm::{Guest, vgic};
+use vm::vits::View;
+use vm::{Guest, pci, vgic};
 
 /// Held by whoever collects the vPEs of a VM.
 static COLLECTING: [TicketMutex<(), arch::sysreg::Pause>; VM_COUNT] =
     [const { TicketMutex::new(()) }; VM_COUNT];
 /// Somebody ends the system.
 static ENDING: AtomicBool = AtomicBool::new(false);
-
-/// PCI command register.
-const PCI_COMMAND: u16 = 4;
 
 /// Returns when this CPU's vPE may run, with its registers in the frame and in the CPU.
 pub fn settle(this: &PerCpu, frame: &mut Frame) {
@@ -119,8 +118,8 @@ fn give_back() {
     }
 }
 
-/// CPU_SUSPEND with loss of state: sleeps until an interrupt is there for the vPE, then goes on at `resume`.
-pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
+/// CPU_SUSPEND: sleeps until an interrupt is there for the vPE, then goes on at `resume`, its state lost, or where it was.
+pub fn suspend(this: &PerCpu, guest: &Guest, resume: Option<Start>, frame: &mut Frame) {
     guest.vpe.power.suspend();
     let mut wake = leave(this);
     let listed = !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1);
@@ -132,9 +131,11 @@ pub fn suspend(this: &PerCpu, guest: &Guest, resume: Start, frame: &mut Frame) {
     if !guest.vm.health.running() {
         return;
     }
-    gic::reset_virtual_control();
-    guest::reset(resume.entry);
-    frame.start(resume.context);
+    if let Some(resume) = resume {
+        gic::reset_virtual_control();
+        guest::reset(resume.entry);
+        frame.start(resume.context);
+    }
     enter(this);
 }
 
@@ -171,7 +172,7 @@ pub fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
     }
     match state.health.state() {
         health::State::Restarting => {
-            stop_devices(vm);
+            stop_devices(vm, one_of_them, true);
             state.distributor.quiesce(&mut Hardware);
             if let Err(error) = its::renew(vm, vpes(vm)) {
                 crate::broken(error);
@@ -180,7 +181,7 @@ pub fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
             attention(VpeIndex::new(vm.first_vpe));
         }
         health::State::Off | health::State::Failed(_) => {
-            stop_devices(vm);
+            stop_devices(vm, one_of_them, false);
             state.distributor.quiesce(&mut Hardware);
             drop(guard);
             end();
@@ -195,6 +196,9 @@ pub fn start(index: VmIndex) {
         return;
     };
     state.reset(&PLAN, vm);
+    if VIRTUAL_ITS {
+        View::new(&PLAN, vm, &EVENTS).reset();
+    }
     for vpe in vpes(vm) {
         if let Some(vpe) = VPES.get(vpe.index()) {
             vpe.reset();
@@ -225,10 +229,19 @@ fn set_up_devices(vm: &Vm) {
     }
 }
 
-/// No DMA and no MSI of the VM's functions any more.
-fn stop_devices(vm: &Vm) {
+/// No DMA and no MSI of the VM's functions any more. Before another start those that can are reset, if no other VM
+/// would have to wait for it: one that shares its CPU finds its functions quiet, but as it left them.
+fn stop_devices(vm: &Vm, one_of_them: VpeIndex, starts_again: bool) {
+    let reset = starts_again && shared::of(one_of_them).is_none();
+    let mut wait = false;
     for function in functions(vm) {
-        mmu::config_space(function, PCI_COMMAND).write_part(2, 0);
+        wait |= pci::quiet(&mut Hardware, function, reset);
+    }
+    if wait {
+        let end = ticks().wrapping_add(ticks_per_second() / 1000 * pci::RESET_MILLISECONDS);
+        while end.wrapping_sub(ticks()) as i64 > 0 {
+            pause();
+        }
     }
 }
 

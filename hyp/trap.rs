@@ -19,8 +19,9 @@ use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
 use vm::health::{Action, Fault, Reason};
 use vm::hypercall::{self, Outcome};
+use vm::mmio::{self, Written};
 use vm::sysreg::{self, Access};
-use vm::{Guest, mmio, psci, smccc, vgic};
+use vm::{Guest, psci, smccc, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,10 +80,12 @@ pub extern "C" fn register_fast(esr: u64, frame: &mut Frame) -> Next {
 #[inline(never)]
 fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
     let value = *frame.low(rt);
-    if !mmio::quick_write(guest, &mut Hardware, ipa, value)
-        && !mmio::write(guest, &mut Hardware, ipa, 4, value)
-    {
-        return Next::Full;
+    if !mmio::quick_write(guest, &mut Hardware, ipa, value) {
+        match mmio::write(guest, &mut Hardware, ipa, 4, value) {
+            Written::Refused => return Next::Full,
+            Written::Done => {}
+            Written::Again => return leave(guest, Counter::ExitMmio, start),
+        }
     }
     guest::skip();
     leave(guest, Counter::ExitMmio, start)
@@ -145,7 +148,14 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
     let rt = abort.rt() & 31;
     let mut after = After::Guest;
     let answered = if abort.write() {
-        mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt))
+        match mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt)) {
+            Written::Refused => false,
+            Written::Done => true,
+            Written::Again => {
+                guest.vpe.counters.count(Counter::ExitMmio);
+                return After::Guest;
+            }
+        }
     } else if let Some(value) = mmio::read(guest, &mut Hardware, ipa, abort.bytes()) {
         frame.set(rt, abort.extend(value));
         if rt > LAST_SAVED {
@@ -177,7 +187,7 @@ fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64)
 
 #[inline(never)]
 fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
-    match sysreg::access(register, id::read) {
+    match sysreg::access(register, guest.config.features, id::read) {
         Access::Value(value) => frame.set(register.rt(), value),
         Access::Ignored => {}
         Access::Undefined => return deny_instruction(guest, esr),
@@ -235,11 +245,9 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
         }
         Outcome::Suspend(psci::Suspend { resume }) => {
             frame.set(0, 0);
-            match (Here::of(this), resume) {
-                (Some(here), _) => turns::suspend(here, this, resume, frame),
-                (None, Some(start)) => run::suspend(this, guest, start, frame),
-                // Standby may end at any time: on a CPU of its own it ends at once, and the guest looks again.
-                (None, None) => return After::Guest,
+            match Here::of(this) {
+                Some(here) => turns::suspend(here, this, resume, frame),
+                None => run::suspend(this, guest, resume, frame),
             }
             return After::Settle;
         }

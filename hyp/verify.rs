@@ -11,14 +11,15 @@
 //! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
 //! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
 
-use crate::arch::{cpu, gic, probe, smc, sysreg};
+use crate::arch::{cpu, gic, id, probe, smc, sysreg};
 use crate::console::{self, Own};
 use crate::plan_data::PLAN;
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
 use gicv4::regs::gits::{self, GITS_TYPER};
-use plan::{Cpu, Its, Pa, Schedule};
+use plan::{Cpu, Features, Its, Pa, Schedule};
 use tock_registers::LocalRegisterCopy;
+use vm::exit::SysReg;
 use vm::text::Text;
 
 /// What the plan relies on.
@@ -148,8 +149,29 @@ pub fn this_cpu(cpu: &Cpu) -> Verdict {
         Some(sysreg::ticks_per_second()),
     )?;
     let bits = Some(cpu::physical_address_bits().into());
+    features(cpu)?;
     let needed = PLAN.vms.iter().map(|vm| address_bits(vm.vtcr)).max().unwrap_or(0);
     expect("ID_AA64MMFR0_EL1.PARange, bits", "", None, Rule::AtLeast(needed), bits)
+}
+
+/// What the plan gives to the guests of this CPU.
+fn features(cpu: &Cpu) -> Verdict {
+    let known = [
+        (Features::PMU, "ID_AA64DFR0_EL1.PMUVer for VM", 5, 0, 8),
+        (Features::SVE, "ID_AA64PFR0_EL1.SVE for VM", 4, 0, 32),
+    ];
+    let here =
+        |vpe: &&plan::Vpe| PLAN.cpus.get(vpe.cpu.index()).is_some_and(|c| c.mpidr == cpu.mpidr);
+    for vpe in PLAN.vpes.iter().filter(here) {
+        let Some(vm) = PLAN.vms.get(vpe.vm.index()) else { continue };
+        for (feature, what, crm, op2, lowest) in known {
+            if vm.features.has(feature) {
+                let value = id::read(SysReg::encode(3, 0, 0, crm, op2)) >> lowest & 0xf;
+                expect(what, vm.name, None, Rule::AtLeast(1), Some(value))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// VTCR_EL2.PS in bits.

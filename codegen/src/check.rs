@@ -10,6 +10,7 @@ mod channel;
 mod console;
 mod cpu;
 mod device;
+mod feature;
 mod interrupt;
 mod limits;
 mod memory;
@@ -37,6 +38,7 @@ pub fn run(system: &System) -> Report {
         schedule::check,
         mode::check,
         device::check,
+        feature::check,
         interrupt::check,
         payload::check,
         channel::check,

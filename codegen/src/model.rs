@@ -18,7 +18,9 @@ pub use board::{
 };
 pub use payload::{Format, Payload, PayloadKind};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
-pub use vm::{Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, ItsPolicy, Memory, Vm, Vpe};
+pub use vm::{
+    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory, Vm, Vpe,
+};
 
 use std::ops::{Deref, Range};
 use std::path::PathBuf;

@@ -4,12 +4,13 @@
 //! every register that EL2 owns is written once, on every CPU, before its first guest. References are to DDI 0487 D24.
 //!
 //! A guest keeps: FP and SIMD, pointer authentication, the virtual timer and the physical counter, its own caches by
-//! address. It loses, and meets as UNDEFINED: SVE, SME, PMU, debug and trace registers, RAS error records, LORegions,
+//! address. SVE, PMU and debug registers it keeps if the plan gives them to it ([`grant`]). It loses, and meets as UNDEFINED: SME, trace registers, RAS error records, LORegions,
 //! auxiliary and implementation defined registers, the physical timer, activity monitors. Its feature registers are
 //! read through EL2, which hides what it lost.
 
 use super::sysreg::{isb, read, write};
 use aarch64_cpu::registers::HCR_EL2;
+use plan::Features;
 
 /// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own. Invalidation by set and way cleans, too (SWIO);
 /// a guest's tables in device memory fault (PTW); all interrupts come to EL2 (FMO, IMO, AMO); the rest traps what the
@@ -48,6 +49,36 @@ const MDCR: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 
 
 /// CNTHCTL_EL2 (E2H = 0): the physical counter is readable, the physical timer is trapped.
 const CNTHCTL: u64 = 1;
+
+/// MDCR_EL2: TPMCR, TPM.
+const MDCR_PMU: u64 = 1 << 5 | 1 << 6;
+/// MDCR_EL2.TDA.
+const MDCR_DEBUG: u64 = 1 << 9;
+/// CPTR_EL2.TZ.
+const CPTR_SVE: u64 = 1 << 8;
+
+/// Gives the guest of this CPU, which is alone here, what the plan has for it. Counters and vectors begin as after reset.
+pub fn grant(features: Features) {
+    if features.has(Features::DEBUG) {
+        write!("mdcr_el2", read!("mdcr_el2") & !MDCR_DEBUG);
+        write!("oslar_el1", 0);
+    }
+    if features.has(Features::PMU) {
+        write!("mdcr_el2", read!("mdcr_el2") & !MDCR_PMU);
+        write!("pmcr_el0", 0);
+        write!("pmcntenclr_el0", u64::from(u32::MAX));
+        write!("pmintenclr_el1", u64::from(u32::MAX));
+        write!("pmovsclr_el0", u64::from(u32::MAX));
+        write!("pmuserenr_el0", 0);
+    }
+    if features.has(Features::SVE) {
+        write!("cptr_el2", read!("cptr_el2") & !CPTR_SVE);
+        isb();
+        // ZCR_EL2.LEN: as long as the CPU's vectors are.
+        write!("S3_4_C1_C2_0", 0xf);
+    }
+    isb();
+}
 
 /// Writes every register of EL2 that does not belong to one VM or to the interrupt controller.
 pub fn initialise() {

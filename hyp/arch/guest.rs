@@ -4,7 +4,7 @@
 //! switches it by `Context`. A vPE that starts, by boot, CPU_ON or restart, starts from the state below (DDI 0487 D24,
 //! reset values).
 
-use super::cpu::{HCR, TWI};
+use super::cpu::{HCR, TWI, grant};
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
 use plan::Vm;
@@ -20,7 +20,7 @@ pub fn assign(vm: &Vm, mpidr: u64) {
     write!("vttbr_el2", vm.vttbr);
     write!("vmpidr_el2", mpidr);
     write!("hcr_el2", HCR);
-    isb();
+    grant(vm.features);
 }
 
 /// The same on a shared CPU: WFI of its vPE comes to EL2 if `waits_here`. No barrier: [`Context::load`] has one.

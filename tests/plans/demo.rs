@@ -3,6 +3,7 @@
 pub const VM_COUNT: usize = 4usize;
 pub const VPE_COUNT: usize = 4usize;
 pub const CPU_COUNT: usize = 4usize;
+pub const EVENT_COUNT: usize = 4usize;
 pub static PLAN: plan::Plan = plan::Plan {
     system: "demo",
     digest: DIGEST,
@@ -119,6 +120,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 0u16,
             channel_end_count: 0u16,
             its: plan::ItsPolicy::None,
+            features: plan::Features::NONE,
             on_fault: plan::Fault::Halt,
             mode_on_fault: None,
         },
@@ -182,6 +184,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 0u16,
             channel_end_count: 0u16,
             its: plan::ItsPolicy::None,
+            features: plan::Features::NONE,
             on_fault: plan::Fault::Halt,
             mode_on_fault: None,
         },
@@ -240,6 +243,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 0u16,
             channel_end_count: 1u16,
             its: plan::ItsPolicy::None,
+            features: plan::Features::NONE,
             on_fault: plan::Fault::Halt,
             mode_on_fault: None,
         },
@@ -298,6 +302,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 1u16,
             channel_end_count: 1u16,
             its: plan::ItsPolicy::None,
+            features: plan::Features::NONE,
             on_fault: plan::Fault::Halt,
             mode_on_fault: None,
         },
@@ -418,24 +423,32 @@ pub static PLAN: plan::Plan = plan::Plan {
                 event: 0u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(1u16),
+                source: "nvme0",
+                ring: false,
             },
             plan::EventRoute {
                 device: 16u32,
                 event: 1u32,
                 vintid: 8193u32,
                 vpe: plan::VpeIndex::new(1u16),
+                source: "nvme0",
+                ring: false,
             },
             plan::EventRoute {
                 device: 41u32,
                 event: 0u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(2u16),
+                source: "samples",
+                ring: true,
             },
             plan::EventRoute {
                 device: 41u32,
                 event: 1u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(3u16),
+                source: "samples",
+                ring: true,
             },
         ],
     }),
@@ -723,7 +736,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
                 plan::ConfigWrite {
                     offset: 0x4,
-                    value: 0x406,
+                    value: 0x402,
                 },
             ],
         },

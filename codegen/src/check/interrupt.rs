@@ -1,7 +1,7 @@
 //! Interrupts: every event one vLPI, every vLPI one event, all within the ITS's widths.
 
 use crate::diag::{Report, rules};
-use crate::model::{At, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
+use crate::model::{At, GicVersion, System, UNRESOLVED, Vm};
 
 /// First and last INTID that a vLPI may have: 16 INTID bits.
 const LPI_FIRST: u32 = 8192;
@@ -13,19 +13,7 @@ pub fn check(system: &System, report: &mut Report) {
         vintids(system, vm, n, report);
     }
     events_exist(system, report);
-    virtual_its(system, report);
     translated(system, report);
-}
-
-fn virtual_its(system: &System, report: &mut Report) {
-    for vm in system.vms.iter().filter(|vm| vm.its.value != ItsPolicy::None) {
-        report.push(
-            rules::NO_VIRTUAL_ITS
-                .says(format!("VM `{}` wants a virtual ITS, which there is not yet", vm.name.value))
-                .label(&vm.its, "wanted here")
-                .help("write its = \"none\": the guest gets its vLPIs by the vINTIDs of the plan"),
-        );
-    }
 }
 
 fn events_twice(system: &System, report: &mut Report) {

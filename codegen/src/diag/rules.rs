@@ -89,6 +89,7 @@ rules! {
     NO_PLACE "E313 no-place" "A mode says nothing of a vPE whose CPU it uses otherwise."
     MODE_UNREACHED "E314 mode-unreached" "There are modes and nobody may switch to them, or somebody may and there are none."
     MODE_BOUNDARY "E315 mode-boundary" "The frames of a mode's CPUs come together so rarely that a switch away would take more than a minute."
+    FEATURE_SHARED "E316 feature-shared" "A VM has a part of its CPUs to itself, but a vPE of it shares its CPU or may have to."
 
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
@@ -104,7 +105,6 @@ rules! {
     ITS_WIDTH "E506 its-width" "A DeviceID or EventID does not fit the ITS's widths."
     TOO_MANY_EVENTS "E507 too-many-events" "More events than there are interrupt numbers for them."
     NO_DIRECT_INJECTION "E508 no-direct-injection" "Events or channels on a board whose GIC is not a GICv4.0: EL2 knows no other way for them yet."
-    NO_VIRTUAL_ITS "E509 no-virtual-its" "A VM wants a virtual ITS, which EL2 does not have yet."
 
     PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
     PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."

@@ -53,6 +53,7 @@ impl Tree<'_> {
         self.psci()?;
         self.timer()?;
         self.gic()?;
+        self.pmu()?;
         self.clock()?;
         self.uart()?;
         self.pcie()?;
@@ -76,16 +77,16 @@ impl Tree<'_> {
         if let Some(arguments) = &self.vm.arguments {
             self.fdt.property_string("bootargs", arguments)?;
         }
+        if self.mmio(MmioKind::PciConfig).is_some() {
+            // BARs stay where the plan put them; Linux would place them anew.
+            self.fdt.property_u32("linux,pci-probe-only", 1)?;
+        }
         if let Some((base, _)) = self.mmio(MmioKind::Uart) {
             self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
         }
         if let Some(initrd) = self.vm.initrd {
             self.fdt.property_u64("linux,initrd-start", initrd.base.0)?;
             self.fdt.property_u64("linux,initrd-end", initrd.base.0 + initrd.bytes)?;
-        }
-        if self.vm.mmio.iter().any(|region| region.kind == MmioKind::PciConfig) {
-            // BARs stay where the plan put them; Linux would place them anew.
-            self.fdt.property_u32("linux,pci-probe-only", 1)?;
         }
         self.fdt.end_node(node)
     }
@@ -184,6 +185,16 @@ impl Tree<'_> {
             self.fdt.property_phandle(PHANDLE_ITS)?;
             self.fdt.end_node(its)?;
         }
+        self.fdt.end_node(node)
+    }
+
+    /// Counters without an interrupt, if the VM has them.
+    fn pmu(&mut self) -> Result {
+        if !self.vm.features.contains(&"pmu") {
+            return Ok(());
+        }
+        let node = self.fdt.begin_node("pmu")?;
+        self.fdt.property_string("compatible", "arm,armv8-pmuv3")?;
         self.fdt.end_node(node)
     }
 

@@ -74,10 +74,12 @@ fn tokens(plan: &Decided) -> TokenStream {
     let (focus, console_cpu) = (plan.focus as u16, plan.console_cpu as u16);
     let when_all_off = if plan.power_off { quote!(PowerOff) } else { quote!(Stay) };
     let (vm_count, vpe_count, cpu_count) = (plan.vms.len(), plan.vpes.len(), plan.cpus.len());
+    let event_count = plan.its.as_ref().map_or(0, |its| its.events.len());
     quote! {
         pub const VM_COUNT: usize = #vm_count;
         pub const VPE_COUNT: usize = #vpe_count;
         pub const CPU_COUNT: usize = #cpu_count;
+        pub const EVENT_COUNT: usize = #event_count;
 
         pub static PLAN: plan::Plan = plan::Plan {
             system: #system,
@@ -156,17 +158,16 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         quote!((#from, #to, #bytes))
     });
     let loads = vm.loads.iter().map(|piece| load(piece, tables));
-    let mmio = vm.mmio.iter().filter_map(|region| {
+    let mmio = vm.mmio.iter().map(|region| {
         let kind = match region.kind {
             MmioKind::Distributor => quote!(Distributor),
             MmioKind::Redistributors => quote!(Redistributors),
+            MmioKind::Its => quote!(Its),
             MmioKind::Uart => quote!(Uart),
             MmioKind::PciConfig => quote!(PciConfig),
-            // The image has no virtual ITS: the frame faults like anything unknown.
-            MmioKind::Its => return None,
         };
         let (base, bytes) = (ipa(region.base), region.bytes);
-        Some(quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind }))
+        quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind })
     });
     let uart_intid = option(vm.uart_intid, |intid| quote!(#intid));
     let config = span(vm.vlpi_config);
@@ -178,6 +179,11 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         "remap" => quote!(Remap),
         _ => quote!(None),
     };
+    let features = vm.features.iter().map(|name| match *name {
+        "debug" => quote!(DEBUG),
+        "pmu" => quote!(PMU),
+        _ => quote!(SVE),
+    });
     let on_fault = match vm.on_fault {
         "restart" => quote!(Restart),
         "reset-board" => quote!(ResetBoard),
@@ -208,6 +214,7 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         first_channel_end: #first_end,
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
+        features: plan::Features::NONE #(.with(plan::Features::#features))*,
         on_fault: plan::Fault::#on_fault,
         mode_on_fault: #mode_on_fault,
     })

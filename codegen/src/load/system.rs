@@ -82,6 +82,14 @@ pub fn load(files: &mut Files) -> Option<System> {
     })
 }
 
+fn feature(feature: &toml::Feature) -> model::Feature {
+    match feature {
+        toml::Feature::Debug => model::Feature::Debug,
+        toml::Feature::Pmu => model::Feature::Pmu,
+        toml::Feature::Sve => model::Feature::Sve,
+    }
+}
+
 /// What the names in a system TOML can mean.
 pub struct Names<'a> {
     board: &'a Board,
@@ -138,6 +146,7 @@ impl Names<'_> {
                     })
                 },
             ),
+            features: vm.features.iter().map(|f| f.map(file, feature)).collect(),
             arguments,
             entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         }

@@ -22,6 +22,8 @@ pub struct Vm {
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
+    /// What its vPEs have of their CPUs besides what every guest has.
+    pub features: Vec<At<Feature>>,
     /// `/chosen/bootargs`: the VM's, or else its partition's.
     pub arguments: Option<At<String>>,
     /// IPA of the first instruction, overriding the payload's own.
@@ -76,6 +78,25 @@ pub enum Fault {
     Halt,
     Restart,
     ResetBoard,
+}
+
+/// A part of a CPU that EL2 does not switch: only for a vPE that is alone there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    Debug,
+    Pmu,
+    Sve,
+}
+
+impl Feature {
+    /// As in the TOML.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Feature::Debug => "debug",
+            Feature::Pmu => "pmu",
+            Feature::Sve => "sve",
+        }
+    }
 }
 
 /// What the guest may do about its events' vINTIDs.

@@ -137,6 +137,8 @@ pub struct Vm {
     pub channel_end_count: usize,
     /// "none", "fixed" or "remap".
     pub its: &'static str,
+    /// "debug", "pmu", "sve".
+    pub features: Vec<&'static str>,
     /// "halt", "restart" or "reset-board".
     pub on_fault: &'static str,
     /// Number of the mode that the system is switched to when it fails.

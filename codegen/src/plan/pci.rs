@@ -12,8 +12,9 @@ use crate::model::{self, Device, DeviceKind, System};
 
 const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
-/// Command register: memory space, bus master; interrupt pins off (PCI 3.0, 6.2.2).
-const COMMAND: u64 = 1 << 1 | 1 << 2 | 1 << 10;
+/// Command register: memory space; interrupt pins off (PCI 3.0, 6.2.2). Bus mastering is for the guest to turn on when it has
+/// told the function where its memory is: what a former life of the VM told it is no more.
+const COMMAND: u64 = 1 << 1 | 1 << 10;
 const OFFSET_COMMAND: u16 = 0x04;
 const OFFSET_BAR0: u16 = 0x10;
 

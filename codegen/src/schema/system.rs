@@ -109,6 +109,9 @@ pub struct Vm {
     /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
     #[schemars(extend("x-default" = "none"))]
     pub its: Option<S<ItsPolicy>>,
+    /// Parts of the CPU that are the VM's own: "debug", breakpoints and watchpoints; "pmu", performance counters without their interrupt; "sve", scalable vectors. Only for vPEs that have their CPUs to themselves.
+    #[serde(default)]
+    pub features: Vec<S<Feature>>,
     /// Arguments of the payload: /chosen/bootargs in its device tree.
     #[schemars(extend("x-default" = "the partition's"))]
     pub arguments: Option<S<String>>,
@@ -175,6 +178,14 @@ pub enum ItsPolicy {
     None,
     Fixed,
     Remap,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    Debug,
+    Pmu,
+    Sve,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

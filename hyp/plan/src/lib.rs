@@ -9,6 +9,7 @@
 
 mod board;
 mod cpu;
+mod features;
 mod its;
 mod mode;
 mod number;
@@ -20,6 +21,7 @@ mod vpe;
 
 pub use board::{Board, Conduit, PowerOff, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};
+pub use features::Features;
 pub use its::{Baser, EventRoute, Its};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};

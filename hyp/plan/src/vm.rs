@@ -1,6 +1,6 @@
 //! One virtual machine.
 
-use crate::{Ipa, ModeIndex, Pa, VmId, VmIndex};
+use crate::{Features, Ipa, ModeIndex, Pa, VmId, VmIndex};
 
 #[derive(Debug)]
 pub struct Vm {
@@ -37,6 +37,8 @@ pub struct Vm {
     pub first_channel_end: u16,
     pub channel_end_count: u16,
     pub its: ItsPolicy,
+    /// What its vPEs have besides what every guest has.
+    pub features: Features,
     pub on_fault: Fault,
     /// Mode that the system goes to when this VM fails, besides what `on_fault` says.
     pub mode_on_fault: Option<ModeIndex>,
@@ -64,6 +66,8 @@ pub enum MmioKind {
     Distributor,
     /// All its vPEs' redistributors, 128 KiB each, in order.
     Redistributors,
+    /// Control frame of the virtual ITS.
+    Its,
     Uart,
     /// ECAM of bus 0 up to the region's size; only the VM's own functions answer.
     PciConfig,

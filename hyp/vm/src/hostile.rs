@@ -94,7 +94,7 @@ proptest! {
                     if sysreg::is_sgi1r(register) {
                         vgic::send_sgi(&guests[cpu], &mut Cpu { machine: &machine, index: cpu }, value);
                     } else {
-                        sysreg::access(register, |_| value);
+                        sysreg::access(register, plan::Features::NONE, |_| value);
                     }
                 }
                 Step::Sgi { cpu, value } => {

@@ -199,7 +199,9 @@ mod tests {
         assert_eq!(other.vm.health.reported(), None);
         second.vpe.counters.count(Counter::Doorbells);
         assert_eq!(ask(&guest, [0xc600_0002, 1, 14, 0]), ReturnTwo([0, 1]));
-        for (vpe, counter) in [(2, 14), (u64::MAX, 14), (0, 22), (0, u64::MAX)] {
+        for (vpe, counter) in
+            [(2, 14), (u64::MAX, 14), (0, crate::counters::COUNT as u64), (0, u64::MAX)]
+        {
             assert_eq!(
                 ask(&guest, [0xc600_0002, vpe, counter, 0]),
                 Return(smccc::INVALID_PARAMETERS)

@@ -29,6 +29,7 @@ pub mod exit;
 mod guest;
 pub mod health;
 pub mod hypercall;
+pub mod id;
 pub mod mmio;
 pub mod pci;
 pub mod pl011;
@@ -40,6 +41,7 @@ pub mod smccc;
 pub mod sysreg;
 pub mod text;
 pub mod vgic;
+pub mod vits;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;

@@ -19,6 +19,15 @@ const INTX_DISABLE: u32 = 1 << 10;
 const CAPABILITIES: u16 = 0x34;
 const MSI: u8 = 0x05;
 const MSI_X: u8 = 0x11;
+const EXPRESS: u8 = 0x10;
+/// Message control.
+const MSI_ENABLE: u32 = 1;
+const MSI_X_ENABLE: u32 = 1 << 15;
+/// Device capabilities: Function Level Reset; device control: begin one.
+const RESETTABLE: u32 = 1 << 28;
+const RESET: u32 = 1 << 15;
+/// What a function may take for a Function Level Reset (PCI Express 6.6.2).
+pub const RESET_MILLISECONDS: u64 = 100;
 /// More capabilities than fit: a broken chain ends here.
 const MOST_CAPABILITIES: usize = 48;
 /// Functions of one VM that can be sized.
@@ -156,6 +165,35 @@ fn write_command<P: Platform>(
     }
 }
 
+/// The function does nothing more by itself: no DMA, no MSI, no MSI-X, and forgets what it was told if it can (Function
+/// Level Reset, PCI Express 6.6.2) and `reset` allows it. True: it has begun; [`RESET_MILLISECONDS`] must pass before the next access.
+pub fn quiet<P: Platform>(platform: &mut P, function: &PciFunction, reset: bool) -> bool {
+    platform.config_write(function, 0x04, 2, INTX_DISABLE);
+    let mut resettable = None;
+    let mut at = platform.config_read(function, CAPABILITIES) as u16 & 0xfc;
+    for _ in 0..MOST_CAPABILITIES {
+        if at < 0x40 {
+            break;
+        }
+        let header = platform.config_read(function, at);
+        let control = header >> 16;
+        match header as u8 {
+            MSI => platform.config_write(function, at + 2, 2, control & !MSI_ENABLE),
+            MSI_X => platform.config_write(function, at + 2, 2, control & !MSI_X_ENABLE),
+            EXPRESS if reset && platform.config_read(function, at + 4) & RESETTABLE != 0 => {
+                resettable = Some(at + 8);
+            }
+            _ => {}
+        }
+        at = (header >> 8) as u16 & 0xfc;
+    }
+    if let Some(control) = resettable {
+        let value = platform.config_read(function, control) & 0xffff;
+        platform.config_write(function, control, 2, value | RESET);
+    }
+    resettable.is_some()
+}
+
 /// The write lies within an MSI capability, or is MSI-X's control word.
 fn interrupt_capability<P: Platform>(
     platform: &P,
@@ -282,6 +320,24 @@ mod tests {
             *written,
             vec![(4, 2, 0x546), (4, 2, 0x400), (4, 2, 0x402), (6, 2, 0xf900), (4, 2, 0x506)]
         );
+    }
+
+    #[test]
+    fn a_quiet_function_interrupts_nobody_and_resets_if_it_can() {
+        let machine = machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let function = &guests()[0].plan.functions[0];
+        machine.borrow_mut().config[0x50 / 4] = 0xc003_6011;
+        machine.borrow_mut().config[0x60 / 4] = 0x0081_7005;
+        machine.borrow_mut().config[0x70 / 4] = 0x0002_0010;
+        assert!(!quiet(&mut cpu, function, true), "it cannot");
+        let off = vec![(4, 2, 0x400), (0x52, 2, 0x4003), (0x62, 2, 0x80)];
+        assert_eq!(machine.borrow().written, off);
+        machine.borrow_mut().config[0x74 / 4] = 1 << 28;
+        machine.borrow_mut().config[0x78 / 4] = 0x2810;
+        assert!(!quiet(&mut cpu, function, false), "it may not");
+        assert!(quiet(&mut cpu, function, true));
+        assert_eq!(machine.borrow().written.last(), Some(&(0x78, 2, 0xa810)));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! System registers that trap: the few that a guest may touch, and how its ID registers look.
+//! System registers that trap: the few that a guest may touch.
 //!
-//! ICC_SGI1R_EL1 is [`crate::vgic::send_sgi`]'s, tested first by [`is_sgi1r`]. The debug and PMU registers that operating
+//! ICC_SGI1R_EL1 is [`crate::vgic::send_sgi`]'s, tested first by [`is_sgi1r`]; how feature registers look is [`crate::id`]'s. The debug and PMU registers that operating
 //! systems touch at boot read as zero and ignore writes, as on a CPU that has none. Everything else is UNDEFINED.
 //! DDI 0487 D24.2, IHI 0069H 12.2.
 
-use crate::exit::SysReg;
+use crate::{exit::SysReg, id};
+use plan::Features;
 
 /// What becomes of the access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,9 @@ pub const fn is_sgi1r(register: SysReg) -> bool {
     register.write() && register.encoding() == SGI1R
 }
 
-/// Any access but ICC_SGI1R_EL1's. `hardware` reads the CPU's own register of an encoding, for ID registers.
-pub fn access(register: SysReg, hardware: impl Fn(u32) -> u64) -> Access {
+/// Any access but ICC_SGI1R_EL1's, by a guest that has `features`. `hardware` reads the CPU's own register of an encoding,
+/// for ID registers.
+pub fn access(register: SysReg, features: Features, hardware: impl Fn(u32) -> u64) -> Access {
     let encoding = register.encoding();
     if register.write() {
         return match encoding {
@@ -42,38 +44,11 @@ pub fn access(register: SysReg, hardware: impl Fn(u32) -> u64) -> Access {
     match encoding {
         // OS lock implemented (OSLM), not locked.
         OSLSR => Access::Value(1 << 3),
-        _ if is_id(encoding) => Access::Value(hardware(encoding) & id_mask(encoding)),
+        _ if id::is_id(encoding) => {
+            Access::Value(id::shown(encoding, hardware(encoding), features))
+        }
         _ if reads_zero(encoding) => Access::Value(0),
         _ => Access::Undefined,
-    }
-}
-
-/// Registers of feature identification: op0 3, op1 0, CRn 0, CRm 1..7 (HCR_EL2.TID3).
-const fn is_id(encoding: u32) -> bool {
-    const FIRST: u32 = SysReg::encode(3, 0, 0, 1, 0);
-    const LAST: u32 = SysReg::encode(3, 0, 0, 7, 7);
-    const GROUP: u32 = SysReg::encode(3, 7, 15, 0, 0);
-    encoding & GROUP == FIRST & GROUP
-        && encoding & 0x1e >= FIRST & 0x1e
-        && encoding & 0x1e <= LAST & 0x1e
-}
-
-/// Bits of an ID register that a guest may see: features whose state EL2 does not keep are hidden.
-pub const fn id_mask(encoding: u32) -> u64 {
-    const PFR0: u32 = SysReg::encode(3, 0, 0, 4, 0);
-    const PFR1: u32 = SysReg::encode(3, 0, 0, 4, 1);
-    const ZFR0: u32 = SysReg::encode(3, 0, 0, 4, 4);
-    const SMFR0: u32 = SysReg::encode(3, 0, 0, 4, 5);
-    const DFR0: u32 = SysReg::encode(3, 0, 0, 5, 0);
-    match encoding {
-        // EL3, EL2 15:8, RAS 31:28, SVE 35:32, MPAM 43:40, AMU 47:44, RME 55:52.
-        PFR0 => !(0xff << 8 | 0xf << 28 | 0xf << 32 | 0xf << 40 | 0xf << 44 | 0xf << 52),
-        // MTE 11:8, RAS_frac 15:12, MPAM_frac 19:16, SME 27:24, NMI 39:36.
-        PFR1 => !(0xf << 8 | 0xf << 12 | 0xf << 16 | 0xf << 24 | 0xf << 36),
-        ZFR0 | SMFR0 => 0,
-        // DebugVer 3:0 stays, and so do breakpoints; no trace, PMU, SPE, TRBE, BRBE.
-        DFR0 => 0xf | 0xf << 12 | 0xf << 20 | 0xf << 28,
-        _ => u64::MAX,
     }
 }
 
@@ -114,10 +89,10 @@ mod tests {
     use super::*;
 
     fn read(encoding: u32) -> Access {
-        access(SysReg::new(encoding | 1), |_| u64::MAX)
+        access(SysReg::new(encoding | 1), Features::NONE, |_| u64::MAX)
     }
     fn write(encoding: u32) -> Access {
-        access(SysReg::new(encoding), |_| u64::MAX)
+        access(SysReg::new(encoding), Features::NONE, |_| u64::MAX)
     }
 
     #[test]
@@ -157,9 +132,8 @@ mod tests {
         let pfr0 = SysReg::encode(3, 0, 0, 4, 0);
         let Access::Value(value) = read(pfr0) else { panic!() };
         assert_eq!(value >> 32 & 0xf, 0, "no SVE");
-        assert_eq!(value >> 24 & 0xf, 0xf, "GIC registers stay");
+        assert_eq!(value >> 24 & 0xf, 1, "GIC registers stay");
         assert_eq!(write(pfr0), Access::Undefined);
-        assert_eq!(read(SysReg::encode(3, 0, 0, 6, 0)), Access::Value(u64::MAX));
         // MIDR and its group are not ID features.
         assert_eq!(read(SysReg::encode(3, 0, 0, 0, 0)), Access::Undefined);
     }

@@ -1,0 +1,31 @@
+//! Parts of a CPU that a VM is given whole.
+
+/// A set of them. Each has state that EL2 does not switch, so that the vPEs of a VM that has one are alone on their CPUs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Features(u8);
+
+impl Features {
+    pub const NONE: Self = Self(0);
+    /// Breakpoints and watchpoints (DDI 0487 D2).
+    pub const DEBUG: Self = Self(1 << 0);
+    /// The performance monitors' counters, without their interrupt (DDI 0487 D13).
+    pub const PMU: Self = Self(1 << 1);
+    /// Scalable vectors (DDI 0487 A1.4.5).
+    pub const SVE: Self = Self(1 << 2);
+
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl core::fmt::Debug for Features {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let names = [(Self::DEBUG, "debug"), (Self::PMU, "pmu"), (Self::SVE, "sve")];
+        f.debug_set()
+            .entries(names.iter().filter(|(feature, _)| self.has(*feature)).map(|(_, name)| name))
+            .finish()
+    }
+}
