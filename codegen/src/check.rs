@@ -20,7 +20,7 @@ mod names;
 mod payload;
 mod pci;
 mod placement;
-mod range;
+pub(crate) mod range;
 mod schedule;
 
 use crate::diag::Report;

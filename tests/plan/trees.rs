@@ -8,10 +8,10 @@ use codegen::plan::Decided;
 use crate::stand_in;
 
 /// dtc's source of a VM's tree, and what it warns of. None: there is no dtc here.
-fn source(plan: &Decided, vm: &str) -> Option<(String, String)> {
+fn source(test: &str, plan: &Decided, vm: &str) -> Option<(String, String)> {
     let found = plan.vms.iter().find(|found| found.name == vm).unwrap();
     let tree = found.loads.iter().find(|load| load.what == "device tree").unwrap();
-    let path = stand_in::directory("trees").join(format!("{}-{vm}.dtb", plan.system));
+    let path = stand_in::directory(&format!("trees-{test}-{}-{vm}", plan.system)).join("tree.dtb");
     fs::write(&path, &tree.data).unwrap();
     let output = Command::new("dtc").args(["-I", "dtb", "-O", "dts"]).arg(&path).output().ok()?;
     assert!(output.status.success());
@@ -24,7 +24,7 @@ fn dtc_finds_no_fault() {
     let names = ["demo", "smp", "shared", "linux"];
     for plan in names.map(stand_in::of).iter().chain([&stand_in::at(stand_in::MODES)]) {
         for vm in &plan.vms {
-            let Some((_, warnings)) = source(plan, &vm.name) else {
+            let Some((_, warnings)) = source("faults", plan, &vm.name) else {
                 eprintln!("no dtc: left out");
                 return;
             };
@@ -36,7 +36,7 @@ fn dtc_finds_no_fault() {
 #[test]
 fn a_guest_finds_what_is_its_own() {
     let demo = stand_in::of("demo");
-    let Some((msix, _)) = source(&demo, "msix") else { return };
+    let Some((msix, _)) = source("own", &demo, "msix") else { return };
     for text in [
         "device-id = <0x10>",
         "vintid = <0x2001>",
@@ -47,8 +47,8 @@ fn a_guest_finds_what_is_its_own() {
     ] {
         assert!(msix.contains(text), "{text}\n{msix}");
     }
-    let (producer, _) = source(&demo, "producer").unwrap();
-    let (consumer, _) = source(&demo, "consumer").unwrap();
+    let (producer, _) = source("own", &demo, "producer").unwrap();
+    let (consumer, _) = source("own", &demo, "consumer").unwrap();
     assert!(producer.contains("role = \"first\"") && consumer.contains("role = \"second\""));
     assert!(!producer.contains("pcie@") && !producer.contains("events"));
     // Channels are no RAM, and drivers find them.

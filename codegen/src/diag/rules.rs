@@ -113,6 +113,16 @@ rules! {
     PAYLOAD_BIG "E604 payload-too-big" "A payload is bigger than the memory it is loaded into."
     PAYLOAD_ALIGN "E605 payload-misaligned" "An Image is not loaded at 2 MiB + text_offset, or an address is no instruction's."
 
+    OVERLAY "E606 overlay" "An overlay does not go on the VM's device tree."
+    TREE_MEMORY "E607 tree-memory" "A device tree has memory that is not the VM's, or none."
+    TREE_CPUS "E608 tree-cpus" "A device tree has other CPUs than the VM has vPEs, or does not start them by PSCI."
+    TREE_PSCI "E609 tree-psci" "A device tree has no PSCI, or calls it in a way that the VM does not know."
+    TREE_TIMER "E610 tree-timer" "A device tree has no timer, or one with another interrupt."
+    TREE_GIC "E611 tree-gic" "A device tree has another GIC or ITS than the VM, or has it elsewhere."
+    TREE_PCIE "E612 tree-pcie" "A device tree has a PCIe host, buses, windows or DeviceIDs that are not the VM's."
+    TREE_DEVICE "E613 tree-device" "A device tree has a device whose registers or interrupts are not the VM's."
+    TREE_LACKS "W614 tree-lacks" "A user's device tree leaves out what the VM has."
+
     CHANNEL_ENDS "E701 channel-ends" "A channel has not exactly two ends."
     CHANNEL_SELF "E702 channel-self" "Both ends of a channel are the same VM."
     CHANNEL_SILENT "E703 channel-silent" "Neither end of a channel may write."

@@ -77,16 +77,16 @@ impl Tree<'_> {
         if let Some(arguments) = &self.vm.arguments {
             self.fdt.property_string("bootargs", arguments)?;
         }
+        if self.mmio(MmioKind::PciConfig).is_some() {
+            // BARs stay where the plan put them; Linux would place them anew.
+            self.fdt.property_u32("linux,pci-probe-only", 1)?;
+        }
         if let Some((base, _)) = self.mmio(MmioKind::Uart) {
             self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
         }
         if let Some(initrd) = self.vm.initrd {
             self.fdt.property_u64("linux,initrd-start", initrd.base.0)?;
             self.fdt.property_u64("linux,initrd-end", initrd.base.0 + initrd.bytes)?;
-        }
-        if self.vm.mmio.iter().any(|region| region.kind == MmioKind::PciConfig) {
-            // BARs stay where the plan put them; Linux would place them anew.
-            self.fdt.property_u32("linux,pci-probe-only", 1)?;
         }
         self.fdt.end_node(node)
     }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::modes::Modes;
 use super::schedule::Schedule;
+use crate::diag::Diagnostic;
 
 /// An address or a register value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,9 @@ pub struct Decided {
     pub hypervisor: Hypervisor,
     /// Every range of RAM that somebody owns, by address.
     pub memory_map: Vec<Area>,
+    /// What is odd about it, though it works.
+    #[serde(skip)]
+    pub warnings: Vec<Diagnostic>,
 }
 
 #[derive(Clone, Debug, Serialize)]

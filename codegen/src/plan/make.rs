@@ -12,9 +12,10 @@ use super::own::Own;
 use super::pci::{self, Windows};
 use super::schedule::{self, Layout, Schedule};
 use crate::diag::{Report, rules};
-use crate::emit::{fdt, stage2};
+use crate::emit::stage2;
 use crate::image::Payloads;
 use crate::model::{self, DeviceKind, System};
+use crate::tree;
 use crate::units::Time;
 
 const PAGE: u64 = 4096;
@@ -26,7 +27,10 @@ const FRAME: u64 = 64 << 10;
 pub fn make(system: &System, payloads: &Payloads) -> Result<Decided, Report> {
     let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
     match Maker::new(system, payloads, &mut report).and_then(|maker| maker.plan(&mut report)) {
-        Some(decided) if !report.has_errors() => Ok(decided),
+        Some(decided) if !report.has_errors() => {
+            report.sort();
+            Ok(Decided { warnings: report.diagnostics, ..decided })
+        }
         _ => {
             report.sort();
             Err(report)
@@ -274,6 +278,7 @@ impl<'a> Maker<'a> {
             power_off: system.when_all_off == model::PowerOff::PowerOff,
             hypervisor: own.hypervisor(region.base, region.size.value),
             memory_map: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -369,13 +374,7 @@ impl<'a> Maker<'a> {
         let mut out = Vec::new();
         for (vm, owner) in self.system.vms.iter().enumerate() {
             let blob = &self.payloads.blobs[vm];
-            let tree = match &blob.dtb {
-                Some(own) => Ok(own.clone()),
-                None => fdt::tree(self.system, draft, vm),
-            };
-            let tree = tree
-                .map_err(|error| report.push(self.impossible(&format!("device tree: {error}"))))
-                .ok()?;
+            let Some(tree) = tree::blob(self.system, draft, vm, blob, report) else { continue };
             out.extend(loads::place(owner, &self.placed.memory[vm], blob, tree, report));
         }
         (!report.has_errors()).then_some(out)
@@ -456,7 +455,7 @@ impl<'a> Maker<'a> {
         }
         for blob in &self.payloads.blobs {
             blob.segments.iter().for_each(|segment| add(&segment.bytes));
-            blob.initrd.iter().chain(&blob.dtb).for_each(|bytes| add(bytes));
+            blob.initrd.iter().chain(&blob.dtb).chain(&blob.overlay).for_each(|bytes| add(bytes));
         }
         let hash = hash.finalize();
         hash.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))

@@ -120,6 +120,12 @@ pub struct Vm {
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "the payload's"))]
     pub entry: Option<S<Address>>,
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
+    #[schemars(extend("x-default" = "the partition's"))]
+    pub dtb: Option<S<String>>,
+    /// Overlay (dtc -@ -O dtb) that goes on the device tree.
+    #[schemars(extend("x-default" = "the partition's"))]
+    pub overlay: Option<S<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
