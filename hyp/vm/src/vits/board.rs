@@ -239,7 +239,8 @@ impl Board {
     /// The guest's vPE writes; tries again when it is to. How often it had to.
     pub fn write(&self, vpe: usize, ipa: u64, bytes: u32, value: u64) -> usize {
         for tries in 0.. {
-            assert!(tries < 1000, "a write is to be tried again for ever");
+            // The longest queue holds 32768 commands.
+            assert!(tries < 40_000, "a write is to be tried again for ever");
             let mut chip = self.chip(vpe / 2);
             if mmio::write(&self.guests[vpe], &mut chip, ipa, bytes, value) != Written::Again {
                 return tries;

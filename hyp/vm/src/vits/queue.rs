@@ -6,7 +6,7 @@
 //! 4. After [`BUDGET`] units of work the write is to be tried again as well: interrupts of the hypervisor are taken in between,
 //!    and a guest that floods its queue waits for it itself.
 //!
-//! A queue outside of the VM's memory stalls (GITS_CREADR.Stalled) with nothing executed.
+//! A queue outside of the VM's memory, or a GITS_CWRITER outside of the queue, stalls (GITS_CREADR.Stalled) with nothing executed.
 
 use super::{Refusal, command, frame::ENABLED, hardware::Hardware};
 use crate::{Guest, Platform, counters::Counter, mmio::Written};
@@ -42,7 +42,9 @@ pub(super) fn run<P: Platform>(guest: &Guest, platform: &mut P) -> Written {
         if work(guest).wrapping_sub(before) >= BUDGET {
             return Written::Again;
         }
-        let place = (base & ADDRESS).checked_add(read).filter(|_| read < bytes(base));
+        // GITS_CBASER may have become smaller since GITS_CWRITER was written: such a pointer is never reached.
+        let inside = its.cwriter.load(Relaxed) < bytes(base) && read < bytes(base);
+        let place = (base & ADDRESS).checked_add(read).filter(|_| inside);
         let Some(pa) = place.and_then(|ipa| guest.memory(ipa, COMMAND_BYTES)) else {
             its.refuse(guest, [0; 4], Refusal::Queue);
             its.creadr.store(read | STALLED, Release);
