@@ -3,8 +3,8 @@
 //! 1. GITS_CWRITER moves, or the ITS is enabled with commands waiting.
 //! 2. The vPE takes the VM's turn; if another has it, the write is to be tried again.
 //! 3. Each command is copied out of the VM's memory once, executed, and GITS_CREADR goes on.
-//! 4. After [`BUDGET`] units of work the write is to be tried again as well: interrupts of the hypervisor are taken in between,
-//!    and a guest that floods its queue waits for it itself.
+//! 4. When a physical interrupt waits, or after [`BUDGET`] units of work, the write is to be tried again as well: the interrupt is
+//!    taken in between, and a guest that floods its queue waits for it itself.
 //!
 //! A queue outside of the VM's memory, or a GITS_CWRITER outside of the queue, stalls (GITS_CREADR.Stalled) with nothing executed.
 
@@ -39,7 +39,8 @@ pub(super) fn run<P: Platform>(guest: &Guest, platform: &mut P) -> Written {
         if !waiting {
             return Written::Done;
         }
-        if work(guest).wrapping_sub(before) >= BUDGET {
+        let done = work(guest).wrapping_sub(before);
+        if done >= BUDGET || done != 0 && platform.interrupted() {
             return Written::Again;
         }
         // GITS_CBASER may have become smaller since GITS_CWRITER was written: such a pointer is never reached.
