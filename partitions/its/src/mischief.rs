@@ -55,7 +55,7 @@ pub fn run(machine: &'static Machine, seconds: u64) -> Result<(), Failure> {
     if began > end {
         return look(machine, &mut its);
     }
-    let seed = machine.number("seed").unwrap_or(1) ^ began / (end / 2).max(1) << 32;
+    let seed = machine.number("seed").unwrap_or(1) ^ (began / (end / 2).max(1)) << 32;
     println!("mischief from {} ms on, seed {seed:#x}", timer::nanoseconds(began) / 1_000_000);
     SEED.store(!seed, Ordering::Release);
     if machine.vpes() > 1 {
