@@ -177,6 +177,9 @@ impl PhysicalIts for Hardware {
             crate::broken(error);
         }
     }
+    fn interrupted(&self) -> bool {
+        gic::is_pending()
+    }
 }
 
 /// A VM of the plan's has a virtual ITS.

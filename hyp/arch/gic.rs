@@ -74,6 +74,12 @@ pub fn acknowledge() -> u32 {
     read!("S3_0_C12_C12_0") as u32 // ICC_IAR1_EL1
 }
 
+/// An interrupt waits to be acknowledged (ISR_EL1, which reads physical ones at EL2).
+#[inline(always)]
+pub fn is_pending() -> bool {
+    read!("isr_el1") & 1 << 7 != 0
+}
+
 /// Drops the running priority; the interrupt stays active.
 #[inline(always)]
 pub fn drop_priority(intid: u32) {

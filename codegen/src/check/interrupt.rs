@@ -1,7 +1,7 @@
 //! Interrupts: every event one vLPI, every vLPI one event, all within the ITS's widths.
 
 use crate::diag::{Report, rules};
-use crate::model::{At, GicVersion, System, UNRESOLVED, Vm};
+use crate::model::{At, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
 
 /// First and last INTID that a vLPI may have: 16 INTID bits.
 const LPI_FIRST: u32 = 8192;
@@ -107,7 +107,9 @@ fn translated(system: &System, report: &mut Report) {
         .next();
     let channel = system.channels.first().map(|channel| channel.name.with("a channel"));
     let Some(its) = &system.board.gic.its else {
-        if let Some(user) = event.or(channel) {
+        let virtual_its = system.vms.iter().find(|vm| vm.its.value != ItsPolicy::None);
+        let virtual_its = virtual_its.map(|vm| vm.its.with("a virtual ITS"));
+        if let Some(user) = event.or(channel).or(virtual_its) {
             report.push(
                 rules::NO_ITS
                     .says(format!("{} on a board without ITS", user.value))

@@ -326,6 +326,9 @@ impl PhysicalIts for Cpu<'_> {
     fn command(&mut self, _: &[[u64; 4]]) {
         unreachable!("the ITS was given a command")
     }
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 impl Platform for Cpu<'_> {

@@ -81,6 +81,8 @@ pub trait PhysicalIts {
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8);
     /// Gives the ITS these commands and waits until it has taken them. At most [`BATCH`].
     fn command(&mut self, commands: &[Encoded]);
+    /// A physical interrupt waits for this CPU to return to its guest.
+    fn interrupted(&self) -> bool;
 }
 
 /// Commands in a batch, at most.

@@ -6,11 +6,15 @@
 //! 4. INT and CLEAR; MOVI to the other vPE and back, also of a pending one.
 //! 5. DISCARD: nothing comes any more, nor is anything pending when the event is mapped anew.
 //!
+//! With `mischief=` seconds it does none of this but what `mischief` says.
+//!
 //! Arguments: `offset=` is added to the planned vINTIDs (0: they are learned), `refused` expects that such are refused.
 //! The counters say what all this cost; the scenario reads them.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
+
+mod mischief;
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -78,7 +82,10 @@ impl fmt::Display for Failure {
 type Result<T = ()> = core::result::Result<T, Failure>;
 
 fn main(machine: &'static Machine) -> Outcome {
-    run(machine).into()
+    match machine.number("mischief") {
+        Some(seconds) => mischief::run(machine, seconds).into(),
+        None => run(machine).into(),
+    }
 }
 
 fn run(machine: &'static Machine) -> Result {

@@ -88,6 +88,17 @@ pub(crate) fn init_vpe() {
     }
 }
 
+/// The distributor, and all redistributors one after the other, for whoever tries their registers. None: there is no GICv3.
+pub fn frames(machine: &Machine) -> Option<(Registers, Registers)> {
+    let (distributor, redistributors) = machine.gic()?;
+    // SAFETY: the device tree says that they are there.
+    let one = unsafe { Registers::new(distributor.base, FRAME) };
+    let bytes = redistributors.bytes.min(u64::from(machine.vpes()) * REDISTRIBUTOR);
+    // SAFETY: as above.
+    let other = unsafe { Registers::new(redistributors.base, bytes) };
+    Some((one, other))
+}
+
 /// None: the device tree has no GICv3.
 pub fn identity() -> Option<Identity> {
     let typer = distributor()?.read32(GICD_TYPER);

@@ -87,6 +87,13 @@ pub struct Stuck {
     pub creadr: u64,
 }
 
+/// The control frame, for whoever knows better. None: there is no ITS.
+pub fn frame(machine: &Machine) -> Option<Registers> {
+    let region = machine.its()?;
+    // SAFETY: the device tree says that the control frame is there.
+    Some(unsafe { Registers::new(region.base, FRAME) })
+}
+
 /// The ITS and its tables.
 #[derive(Debug)]
 pub struct Its {
@@ -101,9 +108,7 @@ pub struct Its {
 impl Its {
     /// Step 1. None: there is no ITS, or no memory.
     pub fn new(machine: &Machine, arena: &mut Arena) -> Option<Self> {
-        let region = machine.its()?;
-        // SAFETY: the device tree says that the control frame is there.
-        let registers = unsafe { Registers::new(region.base, FRAME) };
+        let registers = frame(machine)?;
         let queue = arena.allocate(QUEUE_BYTES)?;
         let properties = arena.allocate((1 << ID_BITS) - u64::from(FIRST_LPI))?;
         let spare = arena.allocate(2 * TABLE_BYTES)?;
@@ -131,9 +136,13 @@ impl Its {
         self.registers.read64(TYPER)
     }
 
-    /// The control frame, for whoever knows better.
-    pub fn registers(&self) -> &Registers {
-        &self.registers
+    /// Begins again with an empty queue, whatever became of it.
+    pub fn restart(&mut self) {
+        self.registers.write32(CTLR, 0);
+        self.registers.write64(CBASER, VALID | CACHED | self.queue.address());
+        self.registers.write64(CWRITER, 0);
+        self.registers.write32(CTLR, ENABLE);
+        self.writer = 0;
     }
 
     /// Memory for a device's translation table.
@@ -164,10 +173,15 @@ impl Its {
         self.writer = (self.writer + COMMAND) % QUEUE_BYTES;
     }
 
-    /// Step 3: waits until what is in the queue has been executed.
-    pub fn sync(&mut self) -> Result<(), Stuck> {
+    /// Lets the ITS begin with what is in the queue.
+    pub fn kick(&self) {
         cpu::barrier();
         self.registers.write64(CWRITER, self.writer);
+    }
+
+    /// Step 3: waits until what is in the queue has been executed.
+    pub fn sync(&mut self) -> Result<(), Stuck> {
+        self.kick();
         let deadline = timer::now() + timer::microseconds(PATIENCE_US);
         loop {
             let creadr = self.registers.read64(CREADR);

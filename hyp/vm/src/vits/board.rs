@@ -28,7 +28,10 @@ use plan::{
     Doorbell, EventRoute, Ipa, ItsPolicy, Mmio, MmioKind, Pa, PciFunction, Plan, Vm, VmIndex, Vpe,
     VpeIndex, VpeTables,
 };
-use std::{cell::RefCell, vec::Vec};
+use std::{
+    cell::{Cell, RefCell},
+    vec::Vec,
+};
 
 pub const GITS: u64 = 0x0808_0000;
 /// Where a guest sees its memory, how much it is, and where it lets its tables lie.
@@ -67,6 +70,8 @@ pub struct Board {
     pub gic: Gic,
     queue: RefCell<Queue<ItsFrame, ModelQueue>>,
     pub guests: [Guest; 4],
+    /// A physical interrupt waits all the time.
+    pub interrupted: Cell<bool>,
     _residents: Vec<Resident<RedistFrame>>,
 }
 
@@ -139,7 +144,8 @@ impl Board {
         let cells: &'static [Event] = leak([const { Event::new() }; EVENTS.len()]);
         let guests = [0, 1, 2, 3]
             .map(|n| Guest::new(plan, vms, vpes, cells, VpeIndex::new(n)).expect("it exists"));
-        let mut board = Self { gic, queue, guests, _residents: Vec::new() };
+        let interrupted = Cell::new(false);
+        let mut board = Self { gic, queue, guests, interrupted, _residents: Vec::new() };
         board.map(plan);
         for vm in 0..2 {
             board.start(vm);
@@ -239,7 +245,8 @@ impl Board {
     /// The guest's vPE writes; tries again when it is to. How often it had to.
     pub fn write(&self, vpe: usize, ipa: u64, bytes: u32, value: u64) -> usize {
         for tries in 0.. {
-            assert!(tries < 1000, "a write is to be tried again for ever");
+            // The longest queue holds 32768 commands.
+            assert!(tries < 40_000, "a write is to be tried again for ever");
             let mut chip = self.chip(vpe / 2);
             if mmio::write(&self.guests[vpe], &mut chip, ipa, bytes, value) != Written::Again {
                 return tries;
@@ -328,6 +335,9 @@ impl PhysicalIts for Chip<'_> {
     fn command(&mut self, commands: &[Encoded]) {
         assert!(commands.len() <= crate::platform::BATCH);
         self.board.queue.borrow_mut().run(commands).unwrap();
+    }
+    fn interrupted(&self) -> bool {
+        self.board.interrupted.get()
     }
 }
 

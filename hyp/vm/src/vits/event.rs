@@ -79,9 +79,9 @@ impl View {
         self.config
     }
 
-    /// EventID bits that GITS_TYPER tells, and DeviceID bits.
+    /// EventID bits that GITS_TYPER tells, and DeviceID bits. Without a planned event in the system, any.
     pub(super) fn id_bits(&self) -> (u8, u8) {
-        self.plan.its.as_ref().map_or((1, 1), |its| (its.event_id_bits, its.device_id_bits))
+        self.plan.its.as_ref().map_or((16, 16), |its| (its.event_id_bits, its.device_id_bits))
     }
 
     fn routes(&self) -> &'static [EventRoute] {

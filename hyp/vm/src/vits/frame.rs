@@ -218,8 +218,8 @@ impl Default for Its {
 fn type_register(guest: &Guest) -> u64 {
     let (event_bits, device_bits) = guest.view().id_bits();
     1 | (ENTRY_BYTES - 1) << 4
-        | (u64::from(event_bits) - 1 & 0x1f) << 8
-        | (u64::from(device_bits) - 1 & 0x1f) << 13
+        | u64::from(event_bits.wrapping_sub(1) & 0x1f) << 8
+        | u64::from(device_bits.wrapping_sub(1) & 0x1f) << 13
         | (ICID_BITS - 1) << 32
         | 1 << 36
 }

@@ -48,7 +48,8 @@ impl<P: PhysicalIts> Hardware<'_, P> {
         self.counters.count(Counter::ItsDiscarded);
     }
 
-    /// To another vPE, with its pending state.
+    /// To another vPE, with its pending state. INV, because that vPE's redistributor may have looked at the configuration before it
+    /// was changed.
     pub fn move_to(&mut self, own: &Own, number: u16) {
         if own.vpe() == number || own.vintid().is_none() {
             return;
@@ -57,6 +58,7 @@ impl<P: PhysicalIts> Hardware<'_, P> {
         let (vpe, doorbell) = self.view.vpe(number);
         self.platform.command(&[
             Command::Vmovi { device, event, vpe, doorbell: Some(doorbell) }.encode(),
+            Command::Inv { device, event }.encode(),
             Command::Vsync { vpe }.encode(),
         ]);
         own.set_vpe(number);

@@ -3,10 +3,10 @@
 //! 1. GITS_CWRITER moves, or the ITS is enabled with commands waiting.
 //! 2. The vPE takes the VM's turn; if another has it, the write is to be tried again.
 //! 3. Each command is copied out of the VM's memory once, executed, and GITS_CREADR goes on.
-//! 4. After [`BUDGET`] units of work the write is to be tried again as well: interrupts of the hypervisor are taken in between,
-//!    and a guest that floods its queue waits for it itself.
+//! 4. When a physical interrupt waits, or after [`BUDGET`] units of work, the write is to be tried again as well: the interrupt is
+//!    taken in between, and a guest that floods its queue waits for it itself.
 //!
-//! A queue outside of the VM's memory stalls (GITS_CREADR.Stalled) with nothing executed.
+//! A queue outside of the VM's memory, or a GITS_CWRITER outside of the queue, stalls (GITS_CREADR.Stalled) with nothing executed.
 
 use super::{Refusal, command, frame::ENABLED, hardware::Hardware};
 use crate::{Guest, Platform, counters::Counter, mmio::Written};
@@ -39,10 +39,13 @@ pub(super) fn run<P: Platform>(guest: &Guest, platform: &mut P) -> Written {
         if !waiting {
             return Written::Done;
         }
-        if work(guest).wrapping_sub(before) >= BUDGET {
+        let done = work(guest).wrapping_sub(before);
+        if done >= BUDGET || done != 0 && platform.interrupted() {
             return Written::Again;
         }
-        let place = (base & ADDRESS).checked_add(read).filter(|_| read < bytes(base));
+        // GITS_CBASER may have become smaller since GITS_CWRITER was written: such a pointer is never reached.
+        let inside = its.cwriter.load(Relaxed) < bytes(base) && read < bytes(base);
+        let place = (base & ADDRESS).checked_add(read).filter(|_| inside);
         let Some(pa) = place.and_then(|ipa| guest.memory(ipa, COMMAND_BYTES)) else {
             its.refuse(guest, [0; 4], Refusal::Queue);
             its.creadr.store(read | STALLED, Release);
