@@ -25,3 +25,5 @@ mod stand_in;
 mod switch;
 #[path = "plan/trees.rs"]
 mod trees;
+#[path = "plan/view.rs"]
+mod view;

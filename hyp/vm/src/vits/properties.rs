@@ -5,6 +5,7 @@ extern crate std;
 use super::{
     board::{Board, EVENTS, GITS, MEMORY, MEMORY_BYTES, PENDING, PROPERTIES, QUEUE, RINGS},
     naive::Naive,
+    report,
 };
 use crate::{counters::Counter, fake::GICR};
 use gicv4::{
@@ -14,7 +15,7 @@ use gicv4::{
 };
 use plan::ItsPolicy;
 use proptest::prelude::*;
-use std::{vec, vec::Vec};
+use std::{string::String, vec, vec::Vec};
 
 const VALID: u64 = 1 << 63;
 const CBASER: u64 = GITS + 0x80;
@@ -205,6 +206,37 @@ fn registers() {
     assert_eq!(board.read(0, GITS + 0x100, 1), None);
     assert_eq!(board.read(0, GITS + 0x1_0040, 4), None, "there is no translation frame");
     assert_eq!(board.read(2, CBASER, 8), Some(0), "another VM has another ITS");
+}
+
+/// What is written to the TOML makes the same guest cost nothing; the numbers outlive a restart.
+#[test]
+fn the_report_says_what_to_write() {
+    let board = Board::new();
+    let told = |vm: usize| {
+        let mut text = String::new();
+        report(board.guests[2 * vm].view(), board.guests[2 * vm].vm, &mut text);
+        text
+    };
+    assert_eq!(told(0), "");
+    for vm in 0..2 {
+        let mut driver = Driver::new(&board, 2 * vm);
+        let of = if vm == 0 { 0x10 } else { 0x20 };
+        let planned = if vm == 0 { 8192 } else { 8193 };
+        driver.give(&board, &[mapc(0, 0), mapc(1, 1), mapd(of, 3)]);
+        driver.give(&board, &[mapti(of, 0, 8195, 1), mapti(of, 1, planned + 1 - vm as u32, 1)]);
+    }
+    board.restart(0);
+    let learned = "event 0: vintid = 8195, vpe = 1 would need no command at run time\n";
+    assert_eq!(told(0), ["bulkhead: its of guest: device device ", learned].concat());
+    assert_eq!(
+        told(1),
+        [
+            "bulkhead: its of guest: device device ",
+            learned,
+            "bulkhead: its of guest: last refused 0x200000000a 0x200300000000 0x1 0x0: not the planned vINTID\n",
+        ]
+        .concat()
+    );
 }
 
 #[test]
