@@ -10,7 +10,7 @@ use crate::{console, its, shared};
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
-use plan::{CpuIndex, PciFunction, VpeIndex};
+use plan::{CpuIndex, PciBridge, PciFunction, VpeIndex};
 use vm::Platform;
 use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic};
 
@@ -158,6 +158,9 @@ impl ConfigSpace for Hardware {
     }
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
         mmu::config_space(function, offset).write_part(bytes, value);
+    }
+    fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
+        mmu::bridge_space(bridge, offset).read()
     }
 }
 
