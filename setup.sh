@@ -68,6 +68,7 @@ look() {
     have dtc || missing+=("dtc: the device tree compiler")
     [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that scenarios start the image with, and have as a guest")
     have cpio || missing+=("cpio: for Linux's initial RAM disk")
+    have xz || missing+=("xz: for Linux's modules")
     [[ -e $KEYRING ]] || missing+=("keyring: Debian's keys, to fetch Linux with")
     as_user partitions/linux/fetch.sh --check >/dev/null || missing+=("linux: Debian's kernel and a user space for guests")
     (($(qemu_major) >= QEMU_MAJOR)) || missing+=("qemu-system-aarch64 $QEMU_MAJOR or later")
@@ -174,7 +175,7 @@ look
 printf 'setup: missing: %s\n' "${missing[@]}"
 if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
 
-if lacks cc || lacks dtc || lacks u-boot || lacks cpio || lacks keyring || lacks qemu; then
+if lacks cc || lacks dtc || lacks u-boot || lacks cpio || lacks xz || lacks keyring || lacks qemu; then
     have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
 fi
 packages=()
@@ -182,6 +183,7 @@ lacks cc && packages+=(gcc libc6-dev)
 lacks dtc && packages+=(device-tree-compiler)
 lacks u-boot && packages+=(u-boot-qemu)
 lacks cpio && packages+=(cpio)
+lacks xz && packages+=(xz-utils)
 lacks keyring && packages+=(debian-archive-keyring)
 if ((${#packages[@]})); then
     update

@@ -1,14 +1,15 @@
 //! The one ITS: boot's script, and the few commands that remain at run time.
 //!
 //! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen, and what EL2 sends is
-//! INT for a channel's ring, the script of a mode switch, CLEAR for events of a VM that restarts, and INV, CLEAR on doorbell proxies. One ticket
-//! lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
+//! INT for a channel's ring, the script of a mode switch, CLEAR for events of a VM that restarts, what the wishes of a guest with a
+//! virtual ITS need (`vm::vits`), and INV, CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
 //! number of CPUs.
 
 use crate::arch::mmu;
 use crate::arch::sysreg::Pause;
-use crate::percpu::Physical;
+use crate::percpu::{EVENTS, Physical};
 use crate::plan_data::{PLAN, VPE_COUNT};
+use crate::platform::{Hardware, VIRTUAL_ITS};
 use gicv4::command::{Command, Encoded};
 use gicv4::doorbell::{Prepared, Proxy, Todo};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
@@ -17,6 +18,7 @@ use gicv4::queue::Queue;
 use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
 use plan::{Vm, VpeIndex};
 use spin::mutex::TicketMutex;
+use vm::vits::{self, View};
 
 /// Polls of the ITS and of redistributors before boot or a command gives up.
 pub const POLLS: u32 = 1_000_000;
@@ -57,8 +59,12 @@ pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
 }
 
-/// Renews what the ITS knows of a VM that starts again: nothing pending, every vLPI configured as the plan has it.
-pub fn renew(vm: &Vm, vpes: impl Iterator<Item = VpeIndex>) -> Result<(), Error> {
+/// Renews what the ITS knows of a VM that starts again: every event where the plan has it, nothing pending, every vLPI
+/// configured as the plan has it.
+pub fn renew(vm: &'static Vm, vpes: impl Iterator<Item = VpeIndex>) -> Result<(), Error> {
+    if VIRTUAL_ITS {
+        vits::restore(View::new(&PLAN, vm, &EVENTS), &mut Hardware);
+    }
     mmu::write_vlpi_config(vm);
     for vpe in vpes {
         let events = PLAN.its.as_ref().map_or(&[][..], |its| its.events);

@@ -1,6 +1,7 @@
 //! From one mode to another: what the CPUs concerned do when `sched::Switchover` says so.
 //!
-//! 1. `request` agrees on a time and tells each CPU concerned by a letter; until then nothing changes.
+//! 1. `request` agrees on a time and sets it at each CPU concerned; until then nothing changes. Asked again for the same mode, it
+//!    does so again at the CPUs that have not left.
 //! 2. From that time on each of them, in `turns`, takes its vPE out (`leave`): residency over, registers in memory, tasks
 //!    parked in `TASKS`.
 //! 3. The last one runs the switch's ITS commands (VMOVP and VSYNC of each vPE that moves, MOVI of its doorbell), writes the
@@ -64,11 +65,14 @@ pub fn request(asker: Option<VmIndex>, to: ModeIndex) -> Result<(), Refused> {
 pub fn switch(here: Here, frame: &Frame) {
     let departure = {
         let mut state = here.cpu.state.lock();
-        here.cpu.leave_at(sched::NEVER);
         state.take_away(here);
         state.unload(frame);
         state.scheduler.leave(ticks(), |vpe, task| parked(vpe, |parked| *parked = task));
-        lock(|switchover| switchover.leave(here.physical.index))
+        lock(|switchover| {
+            // Not earlier: until the CPU has left, a request for the same mode may set its time again.
+            here.cpu.leave_at(sched::NEVER);
+            switchover.leave(here.physical.index)
+        })
     };
     if let Some(Departure::Move(switch)) = departure {
         carry_out(switch);

@@ -5,7 +5,7 @@
 //! vPE's CPU alone; its lock is never contended.
 
 use crate::arch::{mmu, sysreg};
-use crate::plan_data::{CPU_COUNT, PLAN, VM_COUNT, VPE_COUNT};
+use crate::plan_data::{CPU_COUNT, EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use crate::shared::{self, SharedCpu};
 use gicv4::command::{Command, Encoded};
@@ -15,12 +15,15 @@ use gicv4::vpe::Vacant;
 use gicv4::{Error, RdBase};
 use plan::{Cpu, CpuIndex, Schedule, VpeIndex};
 use spin::{Mutex, Once};
+use vm::vits::Event;
 use vm::{Guest, VmState, VpeState};
 
 /// State of every VM, beside `PLAN.vms`.
 pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
 /// State of every vPE, beside `PLAN.vpes`.
 pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
+/// State of every event, beside the plan's.
+pub static EVENTS: [Event; EVENT_COUNT] = [const { Event::new() }; EVENT_COUNT];
 
 static PLACES: [Once<PerCpu>; VPE_COUNT] = [const { Once::new() }; VPE_COUNT];
 static CPUS: [Once<Physical>; CPU_COUNT] = [const { Once::new() }; CPU_COUNT];
@@ -47,7 +50,7 @@ pub struct Physical {
 
 /// The data of vPE `index`, made at the first call, which is its first CPU's. None: the plan has no such vPE.
 pub fn make(index: VpeIndex) -> Option<&'static PerCpu> {
-    let guest = Guest::new(&PLAN, &VMS, &VPES, index)?;
+    let guest = Guest::new(&PLAN, &VMS, &VPES, &EVENTS, index)?;
     let residency = Mutex::new(Residency::first(index));
     let place = PLACES.get(index.index())?;
     let takes_turns = shared::home_of(index).is_some();

@@ -5,14 +5,15 @@
 use crate::arch::this::this;
 use crate::arch::{gic, mmu};
 use crate::percpu::cpu_of;
-use crate::plan_data::{PLAN, VPE_COUNT};
+use crate::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
 use crate::{console, its, shared};
+use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
-use plan::{CpuIndex, PciBridge, PciFunction, VpeIndex};
+use plan::{CpuIndex, ItsPolicy, Pa, PciBridge, PciFunction, Vm, VpeIndex};
 use vm::Platform;
-use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic};
+use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts};
 
 /// The board, as a vPE's emulation uses it. Only while that vPE's CPU is the calling one.
 pub struct Hardware;
@@ -164,7 +165,38 @@ impl ConfigSpace for Hardware {
     }
 }
 
+impl PhysicalIts for Hardware {
+    fn read_command(&self, from: Pa) -> Encoded {
+        mmu::read_command(from)
+    }
+    fn read_byte(&self, from: Pa) -> u8 {
+        mmu::read_byte(from)
+    }
+    fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
+        mmu::write_vlpi(vm, vintid, byte);
+    }
+    fn command(&mut self, commands: &[Encoded]) {
+        if let Err(error) = its::run(commands) {
+            crate::broken(error);
+        }
+    }
+    fn interrupted(&self) -> bool {
+        gic::is_pending()
+    }
+}
+
+/// A VM of the plan's has a virtual ITS.
+pub const VIRTUAL_ITS: bool = {
+    let mut vm = 0;
+    while vm < VM_COUNT && matches!(PLAN.vms[vm].its, ItsPolicy::None) {
+        vm += 1;
+    }
+    vm < VM_COUNT
+};
+
 impl Platform for Hardware {
+    const VIRTUAL_ITS: bool = VIRTUAL_ITS;
+
     #[inline(always)]
     fn kick(&mut self, vpe: VpeIndex) {
         if shared::kick(vpe) {

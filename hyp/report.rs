@@ -1,15 +1,17 @@
 //! Counters, faults and the end of the system, on the console.
 
 use crate::arch::sysreg::{ticks, ticks_per_second};
-use crate::percpu::{VMS, VPES};
+use crate::percpu::{EVENTS, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
+use crate::platform::VIRTUAL_ITS;
 use crate::{console, shared};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::{CpuIndex, Fault as Policy, VpeIndex};
 use sched::Latency;
 use vm::Guest;
-use vm::health::Fault;
+use vm::health::{Action, Fault};
 use vm::text::Text;
+use vm::vits::{self, View};
 
 /// When a guest last got the table, in ticks; and when a fault of each VM was last told.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
@@ -29,7 +31,7 @@ pub fn counters_for_guest() {
     }
 }
 
-/// The table of every vPE's counters, and how those on shared CPUs fared.
+/// The table of every vPE's counters, how those on shared CPUs fared, and what virtual ITSs were asked for.
 #[inline(never)]
 pub fn counters() {
     console::write(&mut |out| {
@@ -37,6 +39,11 @@ pub fn counters() {
         if shared::ANY {
             (0..PLAN.vpes.len() as u16).for_each(|vpe| turns(VpeIndex::new(vpe), out));
             (0..PLAN.cpus.len() as u16).for_each(|cpu| windows(CpuIndex::new(cpu), out));
+        }
+        if VIRTUAL_ITS {
+            for (vm, state) in PLAN.vms.iter().zip(&VMS) {
+                vits::report(View::new(&PLAN, vm, &EVENTS), state, out);
+            }
         }
     });
 }
@@ -91,10 +98,10 @@ pub fn result() {
     console::write(&mut |out| vm::report::vms(&PLAN, &VMS, out));
 }
 
-/// A VM failed: why, and what becomes of it. Of a VM that fails again and again, one line a second.
-pub fn fault(guest: &Guest, fault: &Fault) {
+/// A VM failed: why, and what becomes of it. Of a VM that fails again and again, one line a second, and the last.
+pub fn fault(guest: &Guest, fault: &Fault, action: Action) {
     let vm = PLAN.vpes.get(usize::from(guest.config.first_vpe)).map_or(0, |vpe| vpe.vm.index());
-    if TOLD.get(vm).is_some_and(|last| !once_a_second(last)) {
+    if TOLD.get(vm).is_some_and(|last| !once_a_second(last)) && action != Action::Stop {
         return;
     }
     console::write(&mut |out| {
@@ -110,10 +117,22 @@ pub fn fault(guest: &Guest, fault: &Fault) {
         out.hex(fault.esr);
         out.text(", far ");
         out.hex(fault.far);
-        out.text(match guest.config.on_fault {
-            Policy::Halt => "; it is stopped\n",
-            Policy::Restart => "; it restarts\n",
-            Policy::ResetBoard => "; the board is reset\n",
+        out.text(match action {
+            Action::Restart => "; it restarts",
+            Action::ResetBoard => "; the board is reset",
+            Action::Stop | Action::Nothing => "; it is stopped",
         });
+        if let (Policy::Restart(limit), Action::Stop) = (guest.config.on_fault, action) {
+            out.text(" after ");
+            out.decimal(limit.most.into());
+            out.text(" restarts within ");
+            out.decimal(limit.ticks / (ticks_per_second() / 1000).max(1));
+            out.text(" ms");
+        }
+        out.text("\n");
+        if action != Action::Restart {
+            let number = guest.number as u64;
+            vm::report::last_exits(guest.config.name, number, &guest.vpe.history, out);
+        }
     });
 }

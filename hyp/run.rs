@@ -13,9 +13,9 @@
 use crate::arch::sysreg::{pause, ticks, ticks_per_second};
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
-use crate::percpu::{PerCpu, VMS, VPES};
+use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
-use crate::platform::{Hardware, attention};
+use crate::platform::{Hardware, VIRTUAL_ITS, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
 use crate::{console, irq, its, report, shared, turns};
@@ -25,6 +25,7 @@ use spin::mutex::TicketMutex;
 use vm::health::{self, Action};
 use vm::platform::PhysicalGic;
 use vm::power::{Start, State};
+use vm::vits::View;
 use vm::{Guest, pci, vgic};
 
 /// Held by whoever collects the vPEs of a VM.
@@ -51,8 +52,8 @@ fn settle_exclusive(this: &PerCpu, frame: &mut Frame) {
         let running = guest.vm.health.running();
         match guest.vpe.power.state() {
             State::On | State::Suspended if running => return,
-            State::On | State::Suspended => retire(this, guest),
-            State::Off | State::Claimed | State::OnPending => {}
+            State::On | State::Suspended => stop(this, guest),
+            State::Off | State::Claimed | State::OnPending | State::Leaving => {}
         }
         irq::wait(this);
     }
@@ -85,14 +86,15 @@ fn leave(this: &PerCpu) -> bool {
     })
 }
 
-/// The vPE of a VM that stops: off, and nothing of it is left in this CPU. The last one ends or restarts the VM.
-pub fn retire(this: &PerCpu, guest: &Guest) {
+/// The vPE of a VM that stops, or that called CPU_OFF: nothing of it is left in this CPU, and then it is off. The last one of
+/// a VM that stops ends or restarts it, also one that was about to leave by itself.
+pub fn stop(this: &PerCpu, guest: &Guest) {
     withdraw(this);
     guest.vpe.power.turn_off();
     collect(guest.config, this.vpe);
 }
 
-/// Takes a vPE that went off out of this CPU. Its power state is the caller's: another vPE may have turned it on again.
+/// Takes a vPE out of this CPU. Its power state is the caller's.
 pub fn withdraw(this: &PerCpu) {
     if let Some(here) = Here::of(this) {
         return turns::withdraw(here, this);
@@ -195,6 +197,9 @@ pub fn start(index: VmIndex) {
         return;
     };
     state.reset(&PLAN, vm);
+    if VIRTUAL_ITS {
+        View::new(&PLAN, vm, &EVENTS).reset();
+    }
     for vpe in vpes(vm) {
         if let Some(vpe) = VPES.get(vpe.index()) {
             vpe.reset();

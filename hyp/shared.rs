@@ -80,7 +80,7 @@ static CPUS: [SharedCpu; COUNT] = [const { SharedCpu::new() }; COUNT];
 static PLACES: [AtomicU32; VPES] = {
     let mut places = [const { AtomicU32::new(NOWHERE) }; VPES];
     let mut vpe = 0;
-    while vpe < VPES {
+    while vpe < PLAN.vpes.len() && ANY {
         let (cpu, slot) = (PLAN.vpes[vpe].cpu.value(), PLAN.vpes[vpe].slot);
         if is_shared(cpu as usize) {
             places[vpe] = AtomicU32::new((cpu as u32) << 8 | slot as u32);

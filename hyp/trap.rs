@@ -18,9 +18,11 @@ use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
 use vm::health::{Action, Fault, Reason};
+use vm::history::Past;
 use vm::hypercall::{self, Outcome};
+use vm::mmio::{self, Written};
 use vm::sysreg::{self, Access};
-use vm::{Guest, mmio, psci, smccc, vgic};
+use vm::{Guest, psci, smccc, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,10 +81,12 @@ pub extern "C" fn register_fast(esr: u64, frame: &mut Frame) -> Next {
 #[inline(never)]
 fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
     let value = *frame.low(rt);
-    if !mmio::quick_write(guest, &mut Hardware, ipa, value)
-        && !mmio::write(guest, &mut Hardware, ipa, 4, value)
-    {
-        return Next::Full;
+    if !mmio::quick_write(guest, &mut Hardware, ipa, value) {
+        match mmio::write(guest, &mut Hardware, ipa, 4, value) {
+            Written::Refused => return Next::Full,
+            Written::Done => {}
+            Written::Again => return leave(guest, Counter::ExitMmio, start),
+        }
     }
     guest::skip();
     leave(guest, Counter::ExitMmio, start)
@@ -109,6 +113,7 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let this = this();
     let guest = &this.guest;
+    keep(guest, esr);
     let after = match Exit::decode(esr) {
         Exit::DataAbort(abort) => data_abort(guest, frame, abort, esr),
         Exit::SysReg(register) => system_register(guest, frame, register, esr),
@@ -129,8 +134,15 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
 pub extern "C" fn error(esr: u64, frame: &mut Frame) {
     let this = this();
     this.guest.vpe.counters.count(Counter::ExitOther);
+    keep(&this.guest, esr);
     fail(&this.guest, Reason::SystemError, esr);
     run::settle(this, frame);
+}
+
+/// For the report, should it be one of the guest's last.
+#[inline(always)]
+fn keep(guest: &Guest, esr: u64) {
+    guest.vpe.history.keep(Past { esr, elr: guest::elr(), far: guest::far() });
 }
 
 #[inline(always)]
@@ -145,7 +157,14 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
     let rt = abort.rt() & 31;
     let mut after = After::Guest;
     let answered = if abort.write() {
-        mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt))
+        match mmio::write(guest, &mut Hardware, ipa, abort.bytes(), frame.get(rt)) {
+            Written::Refused => false,
+            Written::Done => true,
+            Written::Again => {
+                guest.vpe.counters.count(Counter::ExitMmio);
+                return After::Guest;
+            }
+        }
     } else if let Some(value) = mmio::read(guest, &mut Hardware, ipa, abort.bytes()) {
         frame.set(rt, abort.extend(value));
         if rt > LAST_SAVED {
@@ -242,12 +261,12 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             return After::Settle;
         }
         Outcome::StopSelf => {
-            run::withdraw(this);
+            run::stop(this, guest);
             return After::Settle;
         }
         Outcome::VmOff => {
             run::act(guest, guest.vm.health.power_off());
-            run::retire(this, guest);
+            run::stop(this, guest);
             return After::Settle;
         }
         Outcome::VmReset => {
@@ -313,9 +332,9 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
 /// Ends the VM by its policy, and says and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
-    let action = guest.vm.health.fail(fault, guest.config.on_fault);
+    let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
     if action != Action::Nothing {
-        report::fault(guest, &fault);
+        report::fault(guest, &fault, action);
         modes::after_fault(guest.config);
     }
     run::act(guest, action);

@@ -5,17 +5,42 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 use std::{env, fs};
 
 use codegen::diag::{Report, rules};
 
 /// Everything that is wrong with the system at `path`, in one report.
 fn judge(path: &Path) -> Report {
+    LazyLock::force(&TREES);
+    match codegen::load(path) {
+        Ok(system) => codegen::build::judge(&system, Path::new("nothing is built here")),
+        Err(report) => report,
+    }
+}
+
+/// What the rules alone say of it, which look into no payload but its header.
+fn by_rules(path: &Path) -> Report {
     match codegen::load(path) {
         Ok(system) => codegen::check::run(&system),
         Err(report) => report,
     }
 }
+
+/// Made from bad/trees/NAME.dts: device trees and overlays, as NAME.dtb.
+static TREES: LazyLock<()> = LazyLock::new(|| {
+    let sources = fs::read_dir("bad/trees").unwrap().map(|entry| entry.unwrap().path());
+    for source in sources.filter(|path| path.extension().is_some_and(|name| name == "dts")) {
+        let mut dtc = Command::new("dtc");
+        dtc.args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"]).arg(source.with_extension("dtb"));
+        let made = dtc.arg(&source).status().expect("dtc: ./setup.sh installs it");
+        assert!(made.success(), "{}", source.display());
+    }
+    // Cut off in the middle of its strings.
+    let good = fs::read("bad/trees/good.dtb").unwrap();
+    fs::write("bad/trees/damaged.dtb", &good[..good.len() - 8]).unwrap();
+});
 
 /// Paths of the bad systems, sorted.
 fn bad() -> Vec<PathBuf> {
@@ -32,7 +57,9 @@ fn bad() -> Vec<PathBuf> {
 #[test]
 fn good_systems_are_good() {
     let shared = ["../configs/shared.toml", "plans/systems/modes.toml"];
-    for path in ["bad/good.toml", "../configs/demo.toml"].into_iter().chain(shared) {
+    let trees = ["bad/good-tree.toml", "bad/good-overlay.toml", "bad/good-tree-its.toml"];
+    let good = ["bad/good.toml", "../configs/demo.toml"].into_iter().chain(shared);
+    for path in good.chain(trees) {
         let report = judge(Path::new(path));
         assert!(report.diagnostics.is_empty(), "{path}:\n{}", report.render(false));
     }
@@ -133,7 +160,7 @@ mod payload {
         let text =
             fs::read_to_string("bad/good.toml").unwrap().replace("partition = \"one\"", &payload);
         fs::write(room.join("system.toml"), text).unwrap();
-        judge(&room.join("system.toml")).diagnostics.iter().map(|d| d.id).collect()
+        by_rules(&room.join("system.toml")).diagnostics.iter().map(|d| d.id).collect()
     }
 
     fn elf(kind: u8, address: u64, size: u64) -> Vec<u8> {
@@ -295,6 +322,38 @@ mod any_input {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever a device tree and an overlay hold, the answer is a report.
+        #[test]
+        fn gives_an_answer_to_any_tree(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+            overlay in any::<bool>(),
+        ) {
+            let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join("any-tree");
+            LazyLock::force(&TREES);
+            fs::create_dir_all(room.join("boards")).unwrap();
+            fs::create_dir_all(room.join("partitions/one")).unwrap();
+            for file in ["boards/base.toml", "partitions/one/partition.toml", "partitions/one/one.txt", "payload.txt"] {
+                fs::copy(Path::new("bad").join(file), room.join(file)).unwrap();
+            }
+            let (system, tree) = match overlay {
+                true => ("bad/good-overlay.toml", "overlay.dtb"),
+                false => ("bad/good-tree.toml", "good.dtb"),
+            };
+            let mut bytes = fs::read(Path::new("bad/trees").join(tree)).unwrap();
+            for (at, byte) in &changes {
+                *at.get_mut(&mut bytes) = *byte;
+            }
+            fs::create_dir_all(room.join("trees")).unwrap();
+            fs::write(room.join("trees").join(tree), bytes).unwrap();
+            fs::copy(system, room.join("system.toml")).unwrap();
+            let report = judge(&room.join("system.toml"));
+            prop_assert!(report.diagnostics.is_empty() == report.render(false).is_empty());
+        }
+    }
+
+    proptest! {
         #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
         /// Whatever the files hold, the answer is a system or a report, and the report can be shown.
@@ -314,7 +373,7 @@ mod any_input {
             fs::create_dir_all(room.join("boards")).unwrap();
             fs::write(room.join("boards/base.toml"), board).unwrap();
             fs::write(room.join("any.toml"), system).unwrap();
-            let report = judge(&room.join("any.toml"));
+            let report = by_rules(&room.join("any.toml"));
             prop_assert!(report.diagnostics.is_empty() == (report.render(false).is_empty()));
             prop_assert!(serde_json::from_str::<serde_json::Value>(&report.json()).is_ok());
         }

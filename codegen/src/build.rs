@@ -59,10 +59,13 @@ pub fn judge(system: &System, payloads: &Path) -> Report {
         return report;
     }
     let found = match Payloads::read_or_stand_in(system, payloads) {
-        Ok(payloads) => plan::make(system, &payloads).err(),
-        Err(found) => Some(found),
+        Ok(payloads) => plan::make(system, &payloads),
+        Err(found) => Err(found),
     };
-    report.diagnostics.extend(found.into_iter().flat_map(|found| found.diagnostics));
+    report.diagnostics.extend(match found {
+        Ok(plan) => plan.warnings,
+        Err(found) => found.diagnostics,
+    });
     report.sort();
     report
 }

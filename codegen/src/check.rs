@@ -11,6 +11,7 @@ mod channel;
 mod console;
 mod cpu;
 mod device;
+mod fault;
 mod feature;
 mod interrupt;
 mod limits;
@@ -20,7 +21,7 @@ mod names;
 mod payload;
 mod pci;
 mod placement;
-mod range;
+pub(crate) mod range;
 mod schedule;
 
 use crate::diag::Report;
@@ -39,6 +40,7 @@ pub fn run(system: &System) -> Report {
         placement::check,
         schedule::check,
         mode::check,
+        fault::check,
         device::check,
         feature::check,
         interrupt::check,

@@ -189,6 +189,10 @@ fn plan(choice: &Choice, json: bool) -> Done {
 }
 
 fn image(choice: &Choice, lint: bool) -> Done {
+    // A TOML that cannot be read has no name; by convention it is the file's.
+    if let (false, Some(name)) = (lint, choice.system.file_stem().and_then(|name| name.to_str())) {
+        workspace()?.forget(name)?;
+    }
     let (workspace, system) = choice.load()?;
     if lint {
         workspace.lint(&system)?;

@@ -14,6 +14,7 @@ pub mod model;
 pub mod plan;
 pub mod run;
 pub mod schema;
+mod tree;
 pub mod units;
 
 pub use load::load;

@@ -19,7 +19,8 @@ pub use board::{
 pub use payload::{Format, Payload, PayloadKind};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
 pub use vm::{
-    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory, Vm, Vpe,
+    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory, Restarts,
+    Vm, Vpe,
 };
 
 use std::ops::{Deref, Range};

@@ -74,6 +74,12 @@ pub fn acknowledge() -> u32 {
     read!("S3_0_C12_C12_0") as u32 // ICC_IAR1_EL1
 }
 
+/// An interrupt waits to be acknowledged (ISR_EL1, which reads physical ones at EL2).
+#[inline(always)]
+pub fn is_pending() -> bool {
+    read!("isr_el1") & 1 << 7 != 0
+}
+
 /// Drops the running priority; the interrupt stays active.
 #[inline(always)]
 pub fn drop_priority(intid: u32) {
@@ -211,7 +217,9 @@ impl Interface {
     /// Takes it out of this CPU.
     #[inline]
     pub fn save(&mut self) {
-        for_each_list_register!(|INDEX| self.list[INDEX] = read_list_register(INDEX as u8));
+        for_each_list_register!(|INDEX| if let Some(register) = self.list.get_mut(INDEX) {
+            *register = read_list_register(INDEX as u8);
+        });
         self.control = read_ich_hcr();
         self.machine = read!("S3_4_C12_C11_7");
         let [group0, group1] = &mut self.active;
@@ -233,7 +241,9 @@ impl Interface {
     /// Puts it into this CPU, where another vPE's is or none.
     #[inline]
     pub fn load(&self) {
-        for_each_list_register!(|INDEX| write_list_register(INDEX as u8, self.list[INDEX]));
+        for_each_list_register!(|INDEX| if let Some(&register) = self.list.get(INDEX) {
+            write_list_register(INDEX as u8, register);
+        });
         write_ich_hcr(self.control);
         write!("S3_4_C12_C11_7", self.machine);
         let [group0, group1] = &self.active;

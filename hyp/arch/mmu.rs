@@ -178,8 +178,51 @@ pub fn write_vlpi_config(vm: &Vm) {
                 vm.vlpi_config_start.len(),
             )
         };
+        let after = table.wrapping_add(vm.vlpi_config_start.len());
+        let rest = bytes.wrapping_sub(vm.vlpi_config_start.len() as u64) as usize;
+        // SAFETY: as above, up to the table's end. A guest's wishes may have changed any byte.
+        unsafe { ptr::write_bytes(after, 0, rest) };
         super::sysreg::dsb_sy();
     }
+}
+
+/// The byte of one vLPI there, before the ITS is told to look at it.
+pub fn write_vlpi(vm: &Vm, vintid: u32, byte: u8) {
+    const FIRST: u32 = 8192;
+    let (base, bytes) = vm.vlpi_config;
+    let index = u64::from(vintid.wrapping_sub(FIRST));
+    if index < bytes {
+        let place = base.offset(index).value() as *mut u8;
+        // SAFETY: inside the table that the plan gives to the VM's vPEs; the GIC only reads it, and copies of a byte are atomic.
+        unsafe { place.write_volatile(byte) };
+        super::sysreg::dsb_sy();
+    }
+}
+
+/// A command in a guest's queue. `from` is a multiple of 32 in the memory of a VM.
+pub fn read_command(from: Pa) -> [u64; 4] {
+    refresh(from);
+    core::array::from_fn(|n| {
+        let word = from.offset(8 * n as u64).value() as *const u64;
+        // SAFETY: memory of a VM (`vm::Guest::memory`), mapped in EL2's table; no Rust object lies there, and any value will do.
+        unsafe { word.read_volatile() }
+    })
+}
+
+/// A byte in the memory of a VM.
+pub fn read_byte(from: Pa) -> u8 {
+    refresh(from);
+    let byte = from.value() as *const u8;
+    // SAFETY: as for `read_command`.
+    unsafe { byte.read_volatile() }
+}
+
+/// What a guest wrote there past the caches is seen, and what it wrote into them, too.
+fn refresh(at: Pa) {
+    let line = at.value();
+    // SAFETY: cleaning and invalidating changes no value.
+    unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
+    super::sysreg::dsb_sy();
 }
 
 /// Frame of a redistributor.

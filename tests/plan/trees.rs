@@ -3,14 +3,15 @@
 use std::fs;
 use std::process::Command;
 
+use codegen::plan::Decided;
+
 use crate::stand_in;
 
 /// dtc's source of a VM's tree, and what it warns of. None: there is no dtc here.
-fn source(vm: &str) -> Option<(String, String)> {
-    let plan = stand_in::of("demo");
+fn source(test: &str, plan: &Decided, vm: &str) -> Option<(String, String)> {
     let found = plan.vms.iter().find(|found| found.name == vm).unwrap();
     let tree = found.loads.iter().find(|load| load.what == "device tree").unwrap();
-    let path = stand_in::directory("trees").join(format!("{vm}.dtb"));
+    let path = stand_in::directory(&format!("trees-{test}-{}-{vm}", plan.system)).join("tree.dtb");
     fs::write(&path, &tree.data).unwrap();
     let output = Command::new("dtc").args(["-I", "dtb", "-O", "dts"]).arg(&path).output().ok()?;
     assert!(output.status.success());
@@ -20,21 +21,22 @@ fn source(vm: &str) -> Option<(String, String)> {
 
 #[test]
 fn dtc_finds_no_fault() {
-    for vm in ["control", "msix", "producer", "consumer"] {
-        let Some((_, warnings)) = source(vm) else {
-            eprintln!("no dtc: left out");
-            return;
-        };
-        // docs/guest-abi.md numbers events by their unit address, without `reg`.
-        let faults: Vec<&str> =
-            warnings.lines().filter(|line| !line.contains("/bulkhead/events/event@")).collect();
-        assert!(faults.is_empty(), "{vm}: {faults:#?}");
+    let names = ["demo", "smp", "shared", "linux"];
+    for plan in names.map(stand_in::of).iter().chain([&stand_in::at(stand_in::MODES)]) {
+        for vm in &plan.vms {
+            let Some((_, warnings)) = source("faults", plan, &vm.name) else {
+                eprintln!("no dtc: left out");
+                return;
+            };
+            assert!(warnings.is_empty(), "{} of {}: {warnings}", vm.name, plan.system);
+        }
     }
 }
 
 #[test]
 fn a_guest_finds_what_is_its_own() {
-    let Some((msix, _)) = source("msix") else { return };
+    let demo = stand_in::of("demo");
+    let Some((msix, _)) = source("own", &demo, "msix") else { return };
     for text in [
         "device-id = <0x10>",
         "vintid = <0x2001>",
@@ -45,8 +47,13 @@ fn a_guest_finds_what_is_its_own() {
     ] {
         assert!(msix.contains(text), "{text}\n{msix}");
     }
-    let (producer, _) = source("producer").unwrap();
-    let (consumer, _) = source("consumer").unwrap();
+    let (producer, _) = source("own", &demo, "producer").unwrap();
+    let (consumer, _) = source("own", &demo, "consumer").unwrap();
     assert!(producer.contains("role = \"first\"") && consumer.contains("role = \"second\""));
     assert!(!producer.contains("pcie@") && !producer.contains("events"));
+    // Channels are no RAM, and drivers find them.
+    assert!(producer.contains("reserved-memory") && producer.contains("no-map"));
+    assert!(producer.contains("memory-region = <0x04>"), "{producer}");
+    // BARs stay where they are.
+    assert!(msix.contains("linux,pci-probe-only = <0x01>") && !producer.contains("probe-only"));
 }

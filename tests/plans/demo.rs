@@ -3,6 +3,7 @@
 pub const VM_COUNT: usize = 4usize;
 pub const VPE_COUNT: usize = 4usize;
 pub const CPU_COUNT: usize = 4usize;
+pub const EVENT_COUNT: usize = 4usize;
 pub static PLAN: plan::Plan = plan::Plan {
     system: "demo",
     digest: DIGEST,
@@ -83,12 +84,12 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
+                    bytes: TABLES.split_at(0x10f80).1.split_at(64).0,
                     to: plan::Pa::new(0x40603000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1ed80).1.split_at(1441).0,
+                    bytes: TABLES.split_at(0x1efc0).1.split_at(1441).0,
                     to: plan::Pa::new(0x407ff000),
                     clear: 0u64,
                 },
@@ -143,12 +144,12 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
+                    bytes: TABLES.split_at(0x10f80).1.split_at(64).0,
                     to: plan::Pa::new(0x40803000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x10800).1.split_at(1956).0,
+                    bytes: TABLES.split_at(0x1e000).1.split_at(2057).0,
                     to: plan::Pa::new(0x40bff000),
                     clear: 0u64,
                 },
@@ -208,12 +209,12 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
+                    bytes: TABLES.split_at(0x10f80).1.split_at(64).0,
                     to: plan::Pa::new(0x40c03000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e000).1.split_at(1680).0,
+                    bytes: TABLES.split_at(0x10800).1.split_at(1869).0,
                     to: plan::Pa::new(0x40dff000),
                     clear: 0u64,
                 },
@@ -268,12 +269,12 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x10fc0).1.split_at(64).0,
+                    bytes: TABLES.split_at(0x10f80).1.split_at(64).0,
                     to: plan::Pa::new(0x40e03000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e6c0).1.split_at(1680).0,
+                    bytes: TABLES.split_at(0x1e840).1.split_at(1869).0,
                     to: plan::Pa::new(0x40fff000),
                     clear: 0u64,
                 },
@@ -393,12 +394,12 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0x9, 0x0, 0x8000000000010001, 0x0],
             [0x9, 0x0, 0x8000000000020002, 0x0],
             [0x9, 0x0, 0x8000000000030003, 0x0],
-            [0x2a00000008, 0x1, 0x800000004023f400, 0x0],
+            [0x2a00000008, 0x1, 0x800000004023f600, 0x0],
             [0x2a0000000a, 0x200100000001, 0x1, 0x0],
             [0x2a0000000a, 0x200200000002, 0x2, 0x0],
             [0x2a0000000a, 0x200300000003, 0x3, 0x0],
-            [0x2900000008, 0x0, 0x800000004023f500, 0x0],
-            [0x1000000008, 0x0, 0x800000004023f600, 0x0],
+            [0x2900000008, 0x0, 0x800000004023f700, 0x0],
+            [0x1000000008, 0x0, 0x800000004023f800, 0x0],
             [0x29, 0x100000000, 0x8000000000010000, 0x4024000d],
             [0x29, 0x200000000, 0x8000000000020000, 0x4026000d],
             [0x29, 0x300000000, 0x8000000000030000, 0x4028000d],
@@ -426,24 +427,32 @@ pub static PLAN: plan::Plan = plan::Plan {
                 event: 0u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(1u16),
+                source: "nvme0",
+                ring: false,
             },
             plan::EventRoute {
                 device: 16u32,
                 event: 1u32,
                 vintid: 8193u32,
                 vpe: plan::VpeIndex::new(1u16),
+                source: "nvme0",
+                ring: false,
             },
             plan::EventRoute {
                 device: 41u32,
                 event: 0u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(2u16),
+                source: "samples",
+                ring: true,
             },
             plan::EventRoute {
                 device: 41u32,
                 event: 1u32,
                 vintid: 8192u32,
                 vpe: plan::VpeIndex::new(3u16),
+                source: "samples",
+                ring: true,
             },
         ],
     }),
@@ -762,7 +771,7 @@ pub static PLAN: plan::Plan = plan::Plan {
     cleared: &[
         (plan::Pa::new(0x40220000), 4096u64),
         (plan::Pa::new(0x40230000), 2048u64),
-        (plan::Pa::new(0x4023f400), 768u64),
+        (plan::Pa::new(0x4023f600), 768u64),
         (plan::Pa::new(0x40240000), 2048u64),
         (plan::Pa::new(0x40244000), 36864u64),
         (plan::Pa::new(0x40250000), 2048u64),

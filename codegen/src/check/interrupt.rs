@@ -13,19 +13,7 @@ pub fn check(system: &System, report: &mut Report) {
         vintids(system, vm, n, report);
     }
     events_exist(system, report);
-    virtual_its(system, report);
     translated(system, report);
-}
-
-fn virtual_its(system: &System, report: &mut Report) {
-    for vm in system.vms.iter().filter(|vm| vm.its.value != ItsPolicy::None) {
-        report.push(
-            rules::NO_VIRTUAL_ITS
-                .says(format!("VM `{}` wants a virtual ITS, which there is not yet", vm.name.value))
-                .label(&vm.its, "wanted here")
-                .help("write its = \"none\": the guest gets its vLPIs by the vINTIDs of the plan"),
-        );
-    }
 }
 
 fn events_twice(system: &System, report: &mut Report) {
@@ -119,7 +107,9 @@ fn translated(system: &System, report: &mut Report) {
         .next();
     let channel = system.channels.first().map(|channel| channel.name.with("a channel"));
     let Some(its) = &system.board.gic.its else {
-        if let Some(user) = event.or(channel) {
+        let virtual_its = system.vms.iter().find(|vm| vm.its.value != ItsPolicy::None);
+        let virtual_its = virtual_its.map(|vm| vm.its.with("a virtual ITS"));
+        if let Some(user) = event.or(channel).or(virtual_its) {
             report.push(
                 rules::NO_ITS
                     .says(format!("{} on a board without ITS", user.value))

@@ -89,7 +89,8 @@ rules! {
     NO_PLACE "E313 no-place" "A mode says nothing of a vPE whose CPU it uses otherwise."
     MODE_UNREACHED "E314 mode-unreached" "There are modes and nobody may switch to them, or somebody may and there are none."
     MODE_BOUNDARY "E315 mode-boundary" "The frames of a mode's CPUs come together so rarely that a switch away would take more than a minute."
-    FEATURE_SHARED "E316 feature-shared" "A VM has a part of its CPUs to itself, but a vPE of it shares its CPU or may have to."
+    RESTARTS_UNUSED "E316 restarts-unused" "`restarts` says how often a VM may be restarted that no fault restarts."
+    FEATURE_SHARED "E317 feature-shared" "A VM has a part of its CPUs to itself, but a vPE of it shares its CPU or may have to."
 
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
@@ -105,13 +106,22 @@ rules! {
     ITS_WIDTH "E506 its-width" "A DeviceID or EventID does not fit the ITS's widths."
     TOO_MANY_EVENTS "E507 too-many-events" "More events than there are interrupt numbers for them."
     NO_DIRECT_INJECTION "E508 no-direct-injection" "Events or channels on a board whose GIC is not a GICv4.0: EL2 knows no other way for them yet."
-    NO_VIRTUAL_ITS "E509 no-virtual-its" "A VM wants a virtual ITS, which EL2 does not have yet."
 
     PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
     PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."
     PAYLOAD_FORMAT "E603 payload-format" "A payload's file is not of the format that it is said to be, or cannot be loaded in the way that is asked for."
     PAYLOAD_BIG "E604 payload-too-big" "A payload is bigger than the memory it is loaded into."
     PAYLOAD_ALIGN "E605 payload-misaligned" "An Image is not loaded at 2 MiB + text_offset, or an address is no instruction's."
+
+    OVERLAY "E606 overlay" "An overlay does not go on the VM's device tree."
+    TREE_MEMORY "E607 tree-memory" "A device tree has memory that is not the VM's, or none."
+    TREE_CPUS "E608 tree-cpus" "A device tree has other CPUs than the VM has vPEs, or does not start them by PSCI."
+    TREE_PSCI "E609 tree-psci" "A device tree has no PSCI, or calls it in a way that the VM does not know."
+    TREE_TIMER "E610 tree-timer" "A device tree has no timer, or one with another interrupt."
+    TREE_GIC "E611 tree-gic" "A device tree has another GIC or ITS than the VM, or has it elsewhere."
+    TREE_PCIE "E612 tree-pcie" "A device tree has a PCIe host, buses, windows or DeviceIDs that are not the VM's."
+    TREE_DEVICE "E613 tree-device" "A device tree has a device whose registers or interrupts are not the VM's."
+    TREE_LACKS "W614 tree-lacks" "A user's device tree leaves out what the VM has."
 
     CHANNEL_ENDS "E701 channel-ends" "A channel has not exactly two ends."
     CHANNEL_SELF "E702 channel-self" "Both ends of a channel are the same VM."

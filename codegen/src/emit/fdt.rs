@@ -11,6 +11,8 @@ use crate::plan::{Decided, MmioKind, Vm};
 const PHANDLE_GIC: u32 = 1;
 const PHANDLE_CLOCK: u32 = 2;
 const PHANDLE_ITS: u32 = 3;
+/// The first channel's; the others follow.
+const PHANDLE_CHANNEL: u32 = 4;
 /// Interrupt specifier: type, number, flags.
 const SPI: u32 = 0;
 const PPI: u32 = 1;
@@ -46,6 +48,7 @@ impl Tree<'_> {
         self.fdt.property_u32("interrupt-parent", PHANDLE_GIC)?;
         self.chosen()?;
         self.memory()?;
+        self.reserved()?;
         self.cpus()?;
         self.psci()?;
         self.timer()?;
@@ -74,6 +77,10 @@ impl Tree<'_> {
         if let Some(arguments) = &self.vm.arguments {
             self.fdt.property_string("bootargs", arguments)?;
         }
+        if self.mmio(MmioKind::PciConfig).is_some() {
+            // BARs stay where the plan put them; Linux would place them anew.
+            self.fdt.property_u32("linux,pci-probe-only", 1)?;
+        }
         if let Some((base, _)) = self.mmio(MmioKind::Uart) {
             self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
         }
@@ -95,6 +102,25 @@ impl Tree<'_> {
             self.fdt.end_node(node)?;
         }
         Ok(())
+    }
+
+    /// Channels, for a guest whose drivers ask for such memory: no RAM of the guest's, and not to be mapped as RAM.
+    fn reserved(&mut self) -> Result {
+        let ends = self.plan.vm_channel_ends(self.vm);
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let reserved = self.fdt.begin_node("reserved-memory")?;
+        self.cells(2, 2)?;
+        self.fdt.property_null("ranges")?;
+        for (index, end) in ends.iter().enumerate() {
+            let node = self.fdt.begin_node(&format!("channel@{:x}", end.ipa.0))?;
+            self.fdt.property_array_u64("reg", &[end.ipa.0, end.bytes])?;
+            self.fdt.property_null("no-map")?;
+            self.fdt.property_phandle(PHANDLE_CHANNEL + index as u32)?;
+            self.fdt.end_node(node)?;
+        }
+        self.fdt.end_node(reserved)
     }
 
     fn cpus(&mut self) -> Result {
@@ -249,6 +275,9 @@ impl Tree<'_> {
             } else {
                 self.compatible(&[&compatible.value])?;
             }
+            if device.dma {
+                self.fdt.property_null("dma-coherent")?;
+            }
             let reg: Vec<u64> =
                 regions.iter().flat_map(|region| [region.start(), region.size.value]).collect();
             self.fdt.property_array_u64("reg", &reg)?;
@@ -301,8 +330,10 @@ impl Tree<'_> {
         // GITS_TRANSLATER, in the frame after the control frame (IHI 0069, 12.19).
         self.fdt.property_u64("its-translater", its.base.0 + FRAME + 0x40)?;
         let events = self.fdt.begin_node("events")?;
+        self.cells(1, 0)?;
         for (n, event) in own.iter().enumerate() {
             let node = self.fdt.begin_node(&format!("event@{n:x}"))?;
+            self.fdt.property_u32("reg", n as u32)?;
             self.fdt.property_u32("device-id", event.device)?;
             self.fdt.property_u32("event-id", event.event)?;
             self.fdt.property_u32("vintid", event.vintid)?;
@@ -328,6 +359,7 @@ impl Tree<'_> {
             self.fdt.property_u32("index", index as u32)?;
             self.fdt.property_u32("vintid", end.vintid)?;
             self.fdt.property_string("role", end.role)?;
+            self.fdt.property_u32("memory-region", PHANDLE_CHANNEL + index as u32)?;
             if !end.writable {
                 self.fdt.property_null("read-only")?;
             }

@@ -33,11 +33,14 @@ fn some(its: &Its) -> TokenStream {
     });
     let events = its.events.iter().map(|event| {
         let (device, id, vintid, vpe) = (event.device, event.event, event.vintid, event.vpe as u16);
+        let (source, ring) = (&event.source, event.channel);
         quote!(plan::EventRoute {
             device: #device,
             event: #id,
             vintid: #vintid,
             vpe: plan::VpeIndex::new(#vpe),
+            source: #source,
+            ring: #ring,
         })
     });
     quote!(plan::Its {

@@ -142,10 +142,13 @@ impl Report<'_> {
     }
 
     fn vm(&self, vm: &Vm, out: &mut String) -> fmt::Result {
+        let often = vm.restarts.as_ref().map_or(String::new(), |limit| {
+            format!(", halt after {} within {}", limit.most, limit.within)
+        });
         writeln!(
             out,
-            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}",
-            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault
+            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}",
+            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, often
         )?;
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
         let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();

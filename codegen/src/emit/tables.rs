@@ -75,10 +75,12 @@ fn tokens(plan: &Decided) -> TokenStream {
     let (focus, console_cpu) = (plan.focus as u16, plan.console_cpu as u16);
     let when_all_off = if plan.power_off { quote!(PowerOff) } else { quote!(Stay) };
     let (vm_count, vpe_count, cpu_count) = (plan.vms.len(), plan.vpes.len(), plan.cpus.len());
+    let event_count = plan.its.as_ref().map_or(0, |its| its.events.len());
     quote! {
         pub const VM_COUNT: usize = #vm_count;
         pub const VPE_COUNT: usize = #vpe_count;
         pub const CPU_COUNT: usize = #cpu_count;
+        pub const EVENT_COUNT: usize = #event_count;
 
         pub static PLAN: plan::Plan = plan::Plan {
             system: #system,
@@ -158,17 +160,16 @@ fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
         quote!((#from, #to, #bytes))
     });
     let loads = vm.loads.iter().map(|piece| load(piece, tables));
-    let mmio = vm.mmio.iter().filter_map(|region| {
+    let mmio = vm.mmio.iter().map(|region| {
         let kind = match region.kind {
             MmioKind::Distributor => quote!(Distributor),
             MmioKind::Redistributors => quote!(Redistributors),
+            MmioKind::Its => quote!(Its),
             MmioKind::Uart => quote!(Uart),
             MmioKind::PciConfig => quote!(PciConfig),
-            // The image has no virtual ITS: the frame faults like anything unknown.
-            MmioKind::Its => return None,
         };
         let (base, bytes) = (ipa(region.base), region.bytes);
-        Some(quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind }))
+        quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind })
     });
     let uart_intid = option(vm.uart_intid, |intid| quote!(#intid));
     let config = span(vm.vlpi_config);
@@ -186,7 +187,11 @@ fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
         _ => quote!(SVE),
     });
     let on_fault = match vm.on_fault {
-        "restart" => quote!(Restart),
+        "restart" => {
+            let (most, ticks) =
+                vm.restarts.as_ref().map_or((0, 0), |limit| (limit.most, limit.ticks));
+            quote!(Restart(plan::Restarts { most: #most, ticks: #ticks }))
+        }
         "reset-board" => quote!(ResetBoard),
         _ => quote!(Halt),
     };

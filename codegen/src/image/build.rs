@@ -11,7 +11,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -215,9 +215,10 @@ impl Workspace {
         Ok((plan, payloads))
     }
 
-    /// Builds a system's image.
+    /// Builds a system's image. If that fails, there is none: an older one would not be the system's any more.
     pub fn image(&self, system: &System) -> Result<Built, BuildError> {
         let _lock = self.lock()?;
+        self.forget(&system.name.value)?;
         let (plan, payloads) = self.plan_locked(system)?;
         finish(self.image_command("build", system, &payloads)?, "the EL2 image")?;
         let elf = self.bare().join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
@@ -230,6 +231,20 @@ impl Workspace {
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
         Ok(Built { directory, plan })
+    }
+
+    /// Removes a system's image, if there is one.
+    pub fn forget(&self, system: &str) -> Result<(), BuildError> {
+        for name in ["bulkhead.elf", "bulkhead.bin"] {
+            let path = self.outputs(system).join(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(BuildError::File { path, error });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Runs clippy over the image as it is for this system, warnings as errors.

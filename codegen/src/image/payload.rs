@@ -41,6 +41,8 @@ pub struct Blob {
     pub initrd: Option<Vec<u8>>,
     /// The user's own device tree.
     pub dtb: Option<Vec<u8>>,
+    /// The user's overlay on the device tree.
+    pub overlay: Option<Vec<u8>>,
 }
 
 /// The payloads of a system's VMs, in their order.
@@ -95,6 +97,7 @@ impl Blob {
             entry: Place::Offset(0),
             initrd: None,
             dtb: None,
+            overlay: None,
         }
     }
 }
@@ -127,7 +130,8 @@ fn blob(vm: &Vm, built: &Path, files: &mut Vec<PathBuf>) -> Judged<Blob> {
         Some(path) => File::read(vm, path.clone(), Format::Raw, files).map(|file| Some(file.bytes)),
         None => Ok(None),
     };
-    Ok(Blob { segments, entry, initrd: extra(&vm.payload.initrd)?, dtb: extra(&vm.payload.dtb)? })
+    let (initrd, dtb) = (extra(&vm.payload.initrd)?, extra(&vm.payload.dtb)?);
+    Ok(Blob { segments, entry, initrd, dtb, overlay: extra(&vm.payload.overlay)? })
 }
 
 /// A file that was read for a VM.

@@ -11,12 +11,20 @@ use crate::schema::{S, system};
 
 /// The payload of `vm`. None when it cannot be known; that has been reported.
 pub fn load(files: &mut Files, vm: &system::Vm, file: FileId) -> Option<Payload> {
+    let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
+    let mut payload = chosen(files, vm, file, &directory)?;
+    // The VM's own device tree goes before its partition's.
+    let own = |path: &Option<S<String>>| path.as_ref().map(|path| relative(path, file, &directory));
+    payload.dtb = own(&vm.dtb).or(payload.dtb);
+    payload.overlay = own(&vm.overlay).or(payload.overlay);
+    Some(payload)
+}
+
+/// The partition's payload or the one in place.
+fn chosen(files: &mut Files, vm: &system::Vm, file: FileId, directory: &Path) -> Option<Payload> {
     match (&vm.partition, &vm.payload) {
         (Some(name), None) => partition(files, &name.at(file)),
-        (None, Some(payload)) => {
-            let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
-            Some(in_place(payload, file, &directory))
-        }
+        (None, Some(payload)) => Some(in_place(payload, file, directory)),
         (Some(name), Some(payload)) => {
             let both = rules::PAYLOAD_CHOICE
                 .says(format!("VM `{}` has a partition and a payload", *vm.name))
@@ -85,6 +93,7 @@ fn from_file(
         at,
         initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
         dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
+        overlay: payload.overlay.as_ref().map(|path| relative(path, file, directory)),
         dtb_at: payload.dtb_at.as_ref().map(|at| at.map(file, |a| a.0)),
         arguments: payload.arguments.as_ref().map(|arguments| arguments.at(file)),
         source: payload.source.as_deref().cloned(),
@@ -106,6 +115,7 @@ fn in_place(payload: &S<InlinePayload>, file: FileId, directory: &Path) -> Paylo
         },
         initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
         dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
+        overlay: payload.overlay.as_ref().map(|path| relative(path, file, directory)),
         dtb_at: payload.dtb_at.as_ref().map(|at| at.map(file, |a| a.0)),
         ..Payload::nothing(payload.place(file))
     }

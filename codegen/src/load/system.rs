@@ -135,6 +135,12 @@ impl Names<'_> {
                 Some(toml::Fault::Restart) => model::Fault::Restart,
                 Some(toml::Fault::ResetBoard) => model::Fault::ResetBoard,
             },
+            restarts: vm.restarts.as_ref().map(|restarts| {
+                restarts.map(file, |restarts| model::Restarts {
+                    most: *restarts.most,
+                    within: restarts.within.map(file, |time| time.0),
+                })
+            }),
             mode_on_fault: vm.mode_on_fault.as_ref().map(|name| self.find_mode(files, name)),
             its: vm.its.as_ref().map_or_else(
                 || vm.name.map(file, |_| model::ItsPolicy::None),

@@ -13,6 +13,8 @@ pub struct Payload {
     pub initrd: Option<At<PathBuf>>,
     /// A device tree blob to use instead of the generated one.
     pub dtb: Option<At<PathBuf>>,
+    /// An overlay that goes on the one or the other.
+    pub overlay: Option<At<PathBuf>>,
     /// IPA of the device tree. None: the plan places it.
     pub dtb_at: Option<At<u64>>,
     /// `/chosen/bootargs` of a VM that says nothing.
@@ -25,7 +27,16 @@ impl Payload {
     /// A package without a name, which is no payload yet.
     pub fn nothing(at: At<()>) -> Self {
         let kind = PayloadKind::Rust { package: at.with(String::new()), directory: PathBuf::new() };
-        Self { kind, at, initrd: None, dtb: None, dtb_at: None, arguments: None, source: None }
+        Self {
+            kind,
+            at,
+            initrd: None,
+            dtb: None,
+            overlay: None,
+            dtb_at: None,
+            arguments: None,
+            source: None,
+        }
     }
 }
 

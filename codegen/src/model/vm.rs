@@ -1,5 +1,7 @@
 //! Virtual machines, and the channels between them.
 
+use std::time::Duration;
+
 use super::{At, Payload};
 
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct Vm {
     /// It has an emulated UART.
     pub console: At<bool>,
     pub on_fault: Fault,
+    /// How often it may be restarted by `on_fault`; None: as often as is usual.
+    pub restarts: Option<At<Restarts>>,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
@@ -97,6 +101,18 @@ impl Feature {
             Feature::Sve => "sve",
         }
     }
+}
+
+/// How often a VM may be restarted, in which time.
+#[derive(Clone, Debug)]
+pub struct Restarts {
+    pub most: u32,
+    pub within: At<Duration>,
+}
+
+impl Restarts {
+    /// What is usual: restarts, and the time for them.
+    pub const USUAL: (u32, Duration) = (5, Duration::from_secs(10));
 }
 
 /// What the guest may do about its events' vINTIDs.

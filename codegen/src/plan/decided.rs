@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::modes::Modes;
 use super::schedule::Schedule;
+use crate::diag::Diagnostic;
 
 /// An address or a register value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +59,9 @@ pub struct Decided {
     pub hypervisor: Hypervisor,
     /// Every range of RAM that somebody owns, by address.
     pub memory_map: Vec<Area>,
+    /// What is odd about it, though it works.
+    #[serde(skip)]
+    pub warnings: Vec<Diagnostic>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -106,6 +110,16 @@ pub struct Cpu {
     pub schedule: Schedule,
 }
 
+/// How often a VM is restarted before it is halted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restarts {
+    pub most: u32,
+    /// The time, as the TOML says it.
+    pub within: String,
+    /// The same in ticks of the counter.
+    pub ticks: u64,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Vm {
     pub name: String,
@@ -139,6 +153,9 @@ pub struct Vm {
     pub features: Vec<&'static str>,
     /// "halt", "restart" or "reset-board".
     pub on_fault: &'static str,
+    /// With "restart": how often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<Restarts>,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<usize>,
     /// Registers of platform devices, mapped at their physical address.

@@ -1,6 +1,7 @@
 //! Interrupt numbers: vINTIDs, doorbells, the plan's own ITS devices, and the owners of SPIs.
 //!
-//! A vINTID that the TOML leaves open is the lowest free one of its VM from 8192 on, events before channel ends. Two
+//! A vINTID that the TOML leaves open is the lowest free one of its VM from 8192 on, events before channel ends; ends of a VM
+//! with a virtual ITS from 9216 on, out of the way of what its guest may choose. Two
 //! devices that do not exist are given DeviceIDs above every real one: `doorbells`, whose events stand for the doorbell
 //! LPIs so that INV and CLEAR reach them on GICv4.0 (IHI 0069, 5.3), and `channels`, whose events ring channel ends.
 
@@ -10,6 +11,8 @@ use super::decided::{EventRoute, SpiRoute};
 use crate::model::{DeviceKind, ItsPolicy, System, Trigger};
 
 pub const FIRST_LPI: u32 = 8192;
+/// First vINTID of channel ends, of a VM whose guest numbers its events itself: operating systems do so from 8192 on.
+const FIRST_APART: u32 = 9216;
 
 /// A channel end's interrupt.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +93,11 @@ impl Interrupts {
                     source: device.name.value.clone(),
                     channel: false,
                 });
+            }
+        }
+        for (pool, owner) in pools.iter_mut().zip(&system.vms) {
+            if owner.its.value != ItsPolicy::None {
+                pool.next = pool.next.max(FIRST_APART);
             }
         }
         let mut next = 0;

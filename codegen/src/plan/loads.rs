@@ -33,7 +33,7 @@ pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<Span> {
     let bytes = blob.initrd.as_ref()?.len() as u64;
     let first = memory.first()?;
     let end = first.ipa.0 + first.bytes;
-    let own_tree = blob.dtb.as_ref().map_or(0, |tree| tree.len() as u64);
+    let own_tree = blob.dtb.iter().chain(&blob.overlay).map(|tree| tree.len() as u64).sum::<u64>();
     let room = TREE_ROOM.max(own_tree.next_multiple_of(PAGE));
     Some(Span { base: Hex(end.saturating_sub(room + bytes) / PAGE * PAGE), bytes })
 }

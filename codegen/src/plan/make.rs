@@ -12,9 +12,11 @@ use super::own::Own;
 use super::pci::{self, Windows};
 use super::schedule::{self, Layout, Schedule};
 use crate::diag::{Report, rules};
-use crate::emit::{fdt, stage2};
+use crate::emit::stage2;
 use crate::image::Payloads;
 use crate::model::{self, DeviceKind, System};
+use crate::tree;
+use crate::units::Time;
 
 const PAGE: u64 = 4096;
 /// A redistributor as a guest sees it: no VLPI frames.
@@ -25,7 +27,10 @@ const FRAME: u64 = 64 << 10;
 pub fn make(system: &System, payloads: &Payloads) -> Result<Decided, Report> {
     let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
     match Maker::new(system, payloads, &mut report).and_then(|maker| maker.plan(&mut report)) {
-        Some(decided) if !report.has_errors() => Ok(decided),
+        Some(decided) if !report.has_errors() => {
+            report.sort();
+            Ok(Decided { warnings: report.diagnostics, ..decided })
+        }
         _ => {
             report.sort();
             Err(report)
@@ -187,6 +192,7 @@ impl<'a> Maker<'a> {
                 model::Fault::Restart => "restart",
                 model::Fault::ResetBoard => "reset-board",
             },
+            restarts: self.restarts(owner),
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
             windows: self.windows.of_vm[vm].clone(),
@@ -194,6 +200,20 @@ impl<'a> Maker<'a> {
             initrd: loads::initrd(&self.placed.memory[vm], &self.payloads.blobs[vm]),
             stage2_bytes: own.stage2[vm].bytes,
         }
+    }
+
+    /// How often a VM may be restarted, if faults restart it at all.
+    fn restarts(&self, vm: &model::Vm) -> Option<Restarts> {
+        let (most, within) = match &vm.restarts {
+            Some(restarts) => (restarts.value.most, restarts.value.within.value),
+            None => model::Restarts::USUAL,
+        };
+        let ticks = self.system.board.timer.ticks(within);
+        (vm.on_fault == model::Fault::Restart).then(|| Restarts {
+            most,
+            within: Time(within).to_string(),
+            ticks,
+        })
     }
 
     fn mmio(&self, vm: usize) -> Vec<Mmio> {
@@ -262,6 +282,7 @@ impl<'a> Maker<'a> {
             power_off: system.when_all_off == model::PowerOff::PowerOff,
             hypervisor: own.hypervisor(region.base, region.size.value),
             memory_map: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -357,13 +378,7 @@ impl<'a> Maker<'a> {
         let mut out = Vec::new();
         for (vm, owner) in self.system.vms.iter().enumerate() {
             let blob = &self.payloads.blobs[vm];
-            let tree = match &blob.dtb {
-                Some(own) => Ok(own.clone()),
-                None => fdt::tree(self.system, draft, vm),
-            };
-            let tree = tree
-                .map_err(|error| report.push(self.impossible(&format!("device tree: {error}"))))
-                .ok()?;
+            let Some(tree) = tree::blob(self.system, draft, vm, blob, report) else { continue };
             out.extend(loads::place(owner, &self.placed.memory[vm], blob, tree, report));
         }
         (!report.has_errors()).then_some(out)
@@ -444,7 +459,7 @@ impl<'a> Maker<'a> {
         }
         for blob in &self.payloads.blobs {
             blob.segments.iter().for_each(|segment| add(&segment.bytes));
-            blob.initrd.iter().chain(&blob.dtb).for_each(|bytes| add(bytes));
+            blob.initrd.iter().chain(&blob.dtb).chain(&blob.overlay).for_each(|bytes| add(bytes));
         }
         let hash = hash.finalize();
         hash.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))

@@ -16,12 +16,14 @@ use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
 use crate::emit::stage2::{Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
-use crate::model;
+use crate::model::{self, ItsPolicy};
 
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
 /// Text, constants, data and bss: what the room for code holds besides stacks. The linker says when it is too little.
 const CODE: u64 = 96 << 10;
+/// The same for the virtual ITS of those systems that have one.
+const VIRTUAL_ITS: u64 = 16 << 10;
 /// The same for what only systems with shared CPUs have: code, and data of each CPU, VM and vPE.
 const SHARING: u64 = 32 << 10;
 const SCHEDULER: u64 = 12 << 10;
@@ -81,7 +83,9 @@ impl Maker<'_> {
             .transpose();
         let asked = self.layout(asked, report)?;
         let stacks = self.homes().into_iter().flatten().max().unwrap_or(0) as u64 + 1;
-        let room = CODE + self.sharing(stacks).next_multiple_of(PAGE) + STACK * stacks;
+        let virtual_its = system.vms.iter().any(|vm| vm.its.value != ItsPolicy::None);
+        let code = CODE + if virtual_its { VIRTUAL_ITS } else { 0 };
+        let room = code + self.sharing(stacks).next_multiple_of(PAGE) + STACK * stacks;
         let image = base + room.next_multiple_of(WIDE) - room;
         tables.place(base, image..image + room);
         let made = desc.zip(asked.as_ref()).map(|(desc, asked)| {

@@ -1,7 +1,8 @@
 //! The bench: instructions of each hot path and bytes of the image, beside the marks to beat.
 //!
 //! Every subject runs twice under instruction counting, and the two consoles must be the same to the last letter:
-//! what differs between two runs is no figure. The marks are medians of other hypervisors' runs of the same guest
+//! what differs between two runs is no figure. What must not grow with the system is measured in several sizes of it and
+//! compared ([`series`](super::series)). The marks are medians of other hypervisors' runs of the same guest
 //! paths under the same QEMU, the lowest of each row.
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::report::write_json;
+use super::series::{SERIES, Series};
 use super::size::{Section, sections};
 use super::{Figure, Machine, Options, Report, RunError, Verdict, run};
 
@@ -72,6 +74,8 @@ pub const MARKS: [Mark; 11] = [
 #[derive(Clone, Debug, Serialize)]
 pub struct Bench {
     pub rows: Vec<Row>,
+    /// Figures of several systems side by side.
+    pub series: Vec<Series>,
     /// Figures that have no mark.
     pub others: Vec<Figure>,
     pub systems: Vec<Measured>,
@@ -100,11 +104,10 @@ pub struct Measured {
 }
 
 impl Bench {
-    /// Every system passed, and twice in the same way.
+    /// Every system passed, twice in the same way, and what should not grow with the system does not.
     pub fn sound(&self) -> bool {
-        self.systems
-            .iter()
-            .all(|system| system.verdict == Verdict::Pass && system.differs.is_none())
+        let same = |system: &Measured| system.verdict == Verdict::Pass && system.differs.is_none();
+        self.systems.iter().all(same) && self.series.iter().all(Series::holds)
     }
 
     /// Every mark has a figure below it.
@@ -172,8 +175,12 @@ fn gather(systems: Vec<Measured>) -> Bench {
         mark,
         ours: figures.iter().find(|figure| figure.name == mark.figure).map(|figure| figure.value),
     });
-    figures.retain(|figure| MARKS.iter().all(|mark| mark.figure != figure.name));
-    Bench { rows: rows.into(), others: figures, systems }
+    let series: Vec<Series> = SERIES.map(|wanted| Series::of(wanted, &figures)).into();
+    figures.retain(|figure| {
+        MARKS.iter().all(|mark| mark.figure != figure.name)
+            && !series.iter().any(|series| series.has(figure))
+    });
+    Bench { rows: rows.into(), series, others: figures, systems }
 }
 
 impl fmt::Display for Bench {
@@ -189,6 +196,15 @@ impl fmt::Display for Bench {
                 )?;
             }
             row.fmt(f)?;
+        }
+        let mut of = "";
+        for series in self.series.iter().filter(|series| series.values.iter().any(Option::is_some))
+        {
+            if of != series.wanted.of {
+                of = series.wanted.of;
+                series.heading(f)?;
+            }
+            series.fmt(f)?;
         }
         writeln!(f, "\nalso measured")?;
         for figure in self.others.iter().filter(|figure| !is_bound(&figure.name)) {
@@ -237,7 +253,7 @@ impl fmt::Display for Measured {
 }
 
 /// 356615 as "356,615".
-fn grouped(value: u64) -> String {
+pub(super) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (n, digit) in digits.chars().enumerate() {
@@ -290,6 +306,27 @@ mod tests {
         assert!(line("  bench: nothing ").ends_with("40  instructions"));
         assert_eq!(line("  bench: nothing-max"), "");
         assert!(bench.sound() && !bench.beaten());
+    }
+
+    #[test]
+    fn figures_of_several_systems_stand_side_by_side() {
+        let figure = |vm: &str, name: &str, value| Figure {
+            vm: vm.into(),
+            name: name.into(),
+            value,
+            unit: "instructions".into(),
+        };
+        let figures = vec![
+            figure("turns-8", "wait-to-next", 1600),
+            figure("turns-2", "wait-to-next", 1500),
+            figure("turns-32", "wait-to-next", 1900),
+            figure("turns-2", "else", 7),
+        ];
+        let bench = gather(vec![Measured { figures, ..measured() }]);
+        let text = bench.to_string();
+        assert!(text.contains(" 1,500     1,600     1,900    26.6 %  not flat\n"), "{text}");
+        assert!(!text.contains("turns-8: wait-to-next") && text.contains("turns-2: else"));
+        assert!(!bench.sound());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod machine;
 mod options;
 mod process;
 mod report;
+pub mod series;
 mod size;
 mod terminal;
 

@@ -49,8 +49,10 @@ pub struct FilePayload {
     pub entry: Option<S<Address>>,
     /// Initial RAM disk, given to the guest by /chosen.
     pub initrd: Option<S<String>>,
-    /// Device tree blob to use instead of the generated one.
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
     pub dtb: Option<S<String>>,
+    /// Overlay (dtc -@ -O dtb) that goes on the device tree.
+    pub overlay: Option<S<String>>,
     /// Where the device tree goes, as the guest sees it; a multiple of 8.
     #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room there, or else its end"))]
     pub dtb_at: Option<S<Address>>,
@@ -76,8 +78,10 @@ pub struct InlinePayload {
     pub entry: Option<S<Address>>,
     /// Initial RAM disk, given to the guest by /chosen.
     pub initrd: Option<S<String>>,
-    /// Device tree blob to use instead of the generated one.
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
     pub dtb: Option<S<String>>,
+    /// Overlay (dtc -@ -O dtb) that goes on the device tree.
+    pub overlay: Option<S<String>>,
     /// Where the device tree goes, as the guest sees it; a multiple of 8.
     #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room there, or else its end"))]
     pub dtb_at: Option<S<Address>>,

@@ -104,6 +104,8 @@ pub struct Vm {
     /// What becomes of it when it fails.
     #[schemars(extend("x-default" = "halt"))]
     pub on_fault: Option<Fault>,
+    /// With `on_fault = "restart"`: how often that may be before it is halted. By default 5 times within 10 s.
+    pub restarts: Option<S<Restarts>>,
     /// Mode that the system is switched to when it fails.
     pub mode_on_fault: Option<S<String>>,
     /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
@@ -118,6 +120,12 @@ pub struct Vm {
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "the payload's"))]
     pub entry: Option<S<Address>>,
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
+    #[schemars(extend("x-default" = "the partition's"))]
+    pub dtb: Option<S<String>>,
+    /// Overlay (dtc -@ -O dtb) that goes on the device tree.
+    #[schemars(extend("x-default" = "the partition's"))]
+    pub overlay: Option<S<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -164,6 +172,15 @@ pub enum Fault {
     Halt,
     Restart,
     ResetBoard,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Restarts {
+    /// Restarts after faults that it may have within the time; the next fault halts it. A restart that it asks for itself does not count.
+    pub most: S<u32>,
+    /// The time, which begins with the first of them, and with the first one after it is over.
+    pub within: S<Time>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

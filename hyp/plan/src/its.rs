@@ -41,4 +41,8 @@ pub struct EventRoute {
     pub event: u32,
     pub vintid: u32,
     pub vpe: VpeIndex,
+    /// Name of the device, or of the channel, that raises it.
+    pub source: &'static str,
+    /// It rings a channel's end: no guest's device has it.
+    pub ring: bool,
 }

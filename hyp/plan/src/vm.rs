@@ -68,6 +68,8 @@ pub enum MmioKind {
     Distributor,
     /// All its vPEs' redistributors, 128 KiB each, in order.
     Redistributors,
+    /// Control frame of the virtual ITS.
+    Its,
     Uart,
     /// ECAM of bus 0 up to the region's size; only the VM's own functions and its bridges answer.
     PciConfig,
@@ -86,8 +88,18 @@ pub enum ItsPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Halt,
-    Restart,
+    /// It starts afresh, as long as it does not fail too often.
+    Restart(Restarts),
     ResetBoard,
+}
+
+/// How often a VM may be restarted before it is halted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restarts {
+    /// Restarts within the time, which begins with the first of them.
+    pub most: u32,
+    /// The time, in ticks of the counter.
+    pub ticks: u64,
 }
 
 /// One VM's end of a channel: shared memory, and the event that rings the other side.

@@ -3,7 +3,7 @@
 //! 1. `request` sets the moment: the next boundary of the current mode, counted from the epoch. The caller sends
 //!    the CPUs concerned an SGI, so that each looks at `deadline` besides its scheduler's.
 //! 2. At that time each of them makes its vPE non-resident, lets `CpuScheduler::leave` put every task with its vPE,
-//!    calls `leave`, and waits.
+//!    calls `leave`, forgets the moment under the same lock (a `request` for the same mode may have set it once more), and waits.
 //! 3. The last one to leave gets the moves and the ITS commands for them (IHI 0069 5.3; VMOVP only while the vPE is
 //!    resident nowhere), waits until the ITS has carried them out, and calls `moved`.
 //! 4. Each takes its new schedule from `enter` and the tasks from the vPEs.

@@ -2,7 +2,8 @@
 //!
 //! vPE 1 moves from CPU 0 to CPU 1; CPU 2 has the same schedule in both modes. Wakes come from outside: they go to where
 //! the vPE is known to be, or lie in that CPU's mailbox until it looks. Afterwards no wake may be left behind, and the
-//! vPE must have been in exactly one place all the time.
+//! vPE must have been in exactly one place all the time. The same mode is asked for again meanwhile, which no CPU may
+//! take for another switch.
 
 use core::num::NonZeroU64;
 
@@ -10,7 +11,7 @@ use plan::{
     CpuIndex, Frame, Mode, ModeIndex, ModeSwitch, Modes, Move, Placement, PrioritySlot, Schedule,
     VmIndex, VpeIndex, Window,
 };
-use sched::{Agreed, CpuScheduler, Departure, Refused, Slot, Switchover, Task};
+use sched::{Agreed, CpuScheduler, Departure, NEVER, Refused, Slot, Switchover, Task};
 
 const CPUS: usize = 3;
 const VPES: usize = 4;
@@ -74,8 +75,14 @@ struct World {
     parked: [Option<Task>; VPES],
     /// Wakes for the moved vPE that lie in front of a CPU.
     mailbox: [u32; CPUS],
+    /// When each CPU has to leave, as a request has set it.
+    leave_at: [u64; CPUS],
     /// CPUs that have left and not entered.
     outside: [bool; CPUS],
+    /// CPUs that forget the moment before they have left, if they do so wrongly.
+    going: [bool; CPUS],
+    forgets_early: bool,
+    asks_to_come: u32,
     moves_to_do: Option<&'static [Move]>,
     moves_done: u32,
     wakes_to_come: u32,
@@ -89,6 +96,8 @@ struct World {
 enum Step {
     Wake,
     Look(usize),
+    AskAgain,
+    ForgetEarly(usize),
     Leave(usize),
     Move,
     Enter(usize),
@@ -104,7 +113,11 @@ impl World {
             cpus: vec![CpuScheduler::new(EPOCH); CPUS],
             parked: [None; VPES],
             mailbox: [0; CPUS],
+            leave_at: [NEVER; CPUS],
             outside: [false; CPUS],
+            going: [false; CPUS],
+            forgets_early: false,
+            asks_to_come: 0,
             moves_to_do: None,
             moves_done: 0,
             wakes_to_come: wakes,
@@ -142,18 +155,36 @@ impl World {
         }
     }
 
+    /// A request for the mode, under the switchover's lock.
+    fn ask(&mut self) {
+        let Ok(agreed) = self.switchover.request(Some(ASKER), LIMP_HOME, self.now) else { return };
+        for cpu in 0..CPUS {
+            if agreed.cpus >> cpu & 1 != 0 {
+                self.leave_at[cpu] = agreed.at;
+            }
+        }
+    }
+
     fn possible(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         if self.wakes_to_come > 0 {
             steps.push(Step::Wake);
         }
+        if self.asks_to_come > 0 {
+            steps.push(Step::AskAgain);
+        }
         for cpu in 0..CPUS {
+            let index = CpuIndex::new(cpu as u16);
+            if self.going[cpu] {
+                steps.push(Step::Leave(cpu));
+                continue;
+            }
             if self.mailbox[cpu] > 0 {
                 steps.push(Step::Look(cpu));
             }
-            let index = CpuIndex::new(cpu as u16);
-            if self.switchover.deadline(index).is_some_and(|at| at <= self.now) {
-                steps.push(Step::Leave(cpu));
+            if self.leave_at[cpu] <= self.now && !self.outside[cpu] {
+                let early = self.forgets_early;
+                steps.push(if early { Step::ForgetEarly(cpu) } else { Step::Leave(cpu) });
             }
             if self.outside[cpu] && self.switchover.clone().enter(index).is_some() {
                 steps.push(Step::Enter(cpu));
@@ -185,7 +216,19 @@ impl World {
                 }
                 let _ = self.cpus[cpu].decide(now);
             }
+            Step::AskAgain => {
+                self.asks_to_come -= 1;
+                self.ask();
+            }
+            Step::ForgetEarly(cpu) => {
+                self.leave_at[cpu] = NEVER;
+                self.going[cpu] = true;
+            }
             Step::Leave(cpu) => {
+                if !self.forgets_early {
+                    self.leave_at[cpu] = NEVER;
+                }
+                self.going[cpu] = false;
                 let parked = &mut self.parked;
                 self.cpus[cpu].leave(now, |vpe, task| {
                     assert!(parked[vpe.index()].replace(task).is_none());
@@ -225,6 +268,7 @@ impl World {
 fn explore(world: &World) -> u64 {
     let steps = world.possible();
     if steps.is_empty() {
+        assert_eq!(world.outside, [false; CPUS], "a CPU waits for ever");
         assert_eq!(world.switchover.current(), LIMP_HOME);
         assert_eq!(world.moves_done, 1);
         assert_eq!(world.work, 0, "a wake was lost");
@@ -244,8 +288,8 @@ fn explore(world: &World) -> u64 {
 /// From within a frame; the switch takes effect at its end.
 fn explore_all(mut world: World) -> u64 {
     world.now = EPOCH + 210;
-    let agreed = world.switchover.request(Some(ASKER), LIMP_HOME, world.now);
-    assert_eq!(agreed, Ok(Agreed { at: EPOCH + 300, cpus: 0b011 }));
+    world.ask();
+    assert_eq!(world.leave_at, [EPOCH + 300, EPOCH + 300, NEVER]);
     world.now = EPOCH + 300;
     explore(&world)
 }
@@ -260,6 +304,17 @@ fn no_order_of_steps_loses_a_wake_or_doubles_a_vpe() {
 #[should_panic(expected = "a wake was lost")]
 fn a_wake_that_is_not_passed_on_is_found() {
     explore_all(World { passes_on: false, ..World::new(1) });
+}
+
+#[test]
+fn asking_again_is_not_another_switch() {
+    explore_all(World { asks_to_come: 2, ..World::new(1) });
+}
+
+#[test]
+#[should_panic(expected = "a CPU waits for ever")]
+fn a_cpu_that_forgets_too_early_is_found() {
+    explore_all(World { asks_to_come: 1, forgets_early: true, ..World::new(0) });
 }
 
 #[test]

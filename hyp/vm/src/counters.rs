@@ -55,6 +55,18 @@ counters! {
     Overruns = 20, "budget overruns";
     /// In ticks of the counter.
     LongestWake = 21, "longest wake to run";
+    /// Commands of the guest to its ITS, refused ones too.
+    ItsCommands = 22, "guest ITS: commands";
+    ItsRefused = 23, "guest ITS: commands refused";
+    /// What they made of the physical ITS: DISCARD or VMAPTI of an event,
+    ItsDiscarded = 24, "physical ITS: events unmapped";
+    ItsRemapped = 25, "physical ITS: events mapped";
+    /// VMOVI,
+    ItsMoved = 26, "physical ITS: events moved";
+    /// INV after a change of the configuration byte,
+    ItsConfigured = 27, "physical ITS: events configured";
+    /// INT or CLEAR.
+    ItsSet = 28, "physical ITS: events set or cleared";
 }
 
 /// How many counters there are.

@@ -36,6 +36,25 @@ pub struct SysReg(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataAbort(u32);
 
+/// What an exit was, for a report.
+pub const fn name(esr: u64) -> &'static str {
+    match Exit::decode(esr) {
+        Exit::Hvc { .. } => "HVC",
+        Exit::Smc { .. } => "SMC",
+        Exit::SysReg(_) => "system register",
+        Exit::DataAbort(_) => "data abort",
+        Exit::InstructionAbort => "instruction abort",
+        Exit::Wfx { .. } => "WFI or WFE",
+        Exit::FpTrap => "FP or SIMD",
+        Exit::Other { .. } => "exception",
+    }
+}
+
+/// FAR_EL2 says where.
+pub const fn is_abort(esr: u64) -> bool {
+    matches!(Exit::decode(esr), Exit::DataAbort(_) | Exit::InstructionAbort)
+}
+
 /// ESR_EL2.EC values.
 pub mod class {
     pub const WFX: u32 = 0x01;

@@ -4,8 +4,9 @@ extern crate std;
 
 use crate::{
     Guest, Platform, VmState, VpeState,
-    platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, UNDERFLOW},
+    platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, PhysicalIts, UNDERFLOW},
     vgic::{self, TIMER},
+    vits,
 };
 use core::cell::RefCell;
 use gicv4::list_regs::{ListReg, State};
@@ -318,7 +319,28 @@ impl ConfigSpace for Cpu<'_> {
     }
 }
 
+/// No test with this machine uses the ITS; `vits` has a board of its own for that.
+impl PhysicalIts for Cpu<'_> {
+    fn read_command(&self, _: Pa) -> [u64; 4] {
+        [0; 4]
+    }
+    fn read_byte(&self, _: Pa) -> u8 {
+        0
+    }
+    fn configure(&mut self, _: &Vm, _: u32, _: u8) {
+        unreachable!("a vLPI was configured")
+    }
+    fn command(&mut self, _: &[[u64; 4]]) {
+        unreachable!("the ITS was given a command")
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
 impl Platform for Cpu<'_> {
+    const VIRTUAL_ITS: bool = true;
+
     fn kick(&mut self, vpe: VpeIndex) {
         assert_ne!(vpe.index(), self.index, "a kick to itself");
         assert!(vpe.index() < 2, "a kick beyond the VM");
@@ -329,11 +351,11 @@ impl Platform for Cpu<'_> {
     }
 }
 
-fn leak<T>(value: T) -> &'static T {
+pub fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-fn vm(
+pub fn vm(
     name: &'static str,
     first_vpe: u16,
     vpe_count: u16,
@@ -393,6 +415,24 @@ fn end(vm: u16, rings: (u32, u32)) -> ChannelEnd {
 
 /// VM "one" with vPEs 0 and 1, a function and a channel to VM "two" with vPE 2.
 pub fn plan() -> &'static Plan {
+    let vpe = |vm, number, cpu| Vpe {
+        vm: VmIndex::new(vm),
+        number,
+        cpu: CpuIndex::new(cpu),
+        slot: 0,
+        tables: None,
+    };
+    leak(plan_of(
+        leak([
+            vm("one", 0, 2, 1, (0, 1), ItsPolicy::None),
+            vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
+        ]),
+        leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
+    ))
+}
+
+/// A board with these VMs, its SPIs and devices shared out as [`plan`] has them.
+pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     let spi = |intid: u32| {
         let route = |vm, vpe| SpiRoute {
             vm: VmIndex::new(vm),
@@ -406,21 +446,16 @@ pub fn plan() -> &'static Plan {
         }
     };
     let spis: Vec<Option<SpiRoute>> = (32..288).map(spi).collect();
-    let vpe = |vm, number, cpu| Vpe {
-        vm: VmIndex::new(vm),
-        number,
-        cpu: CpuIndex::new(cpu),
-        slot: 0,
-        tables: None,
-    };
     let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
     let events = [(0x1ff, 0, 2), (0x1ff, 1, 0)].map(|(device, event, vpe)| EventRoute {
         device,
         event,
         vintid: 8192,
         vpe: VpeIndex::new(vpe),
+        source: "samples",
+        ring: true,
     });
-    leak(Plan {
+    Plan {
         system: "fake",
         digest: 0,
         board: Board {
@@ -441,11 +476,8 @@ pub fn plan() -> &'static Plan {
             psci: Conduit::Smc,
         },
         cpus: &[],
-        vms: leak([
-            vm("one", 0, 2, 1, (0, 1), ItsPolicy::None),
-            vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
-        ]),
-        vpes: leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
+        vms,
+        vpes,
         modes: None,
         its: Some(Its {
             base: Pa::new(0),
@@ -482,7 +514,7 @@ pub fn plan() -> &'static Plan {
         focus: VmIndex::new(0),
         console_cpu: CpuIndex::new(0),
         when_all_off: PowerOff::PowerOff,
-    })
+    }
 }
 
 /// Guests of all vPEs, in the state of a VM that just starts.
@@ -494,5 +526,7 @@ pub fn guests() -> [Guest; 3] {
         vm.reset(plan, config);
         vm.health.start();
     }
-    [0, 1, 2].map(|index| Guest::new(plan, vms, vpes, VpeIndex::new(index)).expect("it exists"))
+    let events: &'static [vits::Event] = leak([const { vits::Event::new() }; 2]);
+    [0, 1, 2]
+        .map(|index| Guest::new(plan, vms, vpes, events, VpeIndex::new(index)).expect("it exists"))
 }

@@ -1,11 +1,11 @@
 //! A vPE in its VM: the state, the plan's part, and where both are.
 
 use crate::{
-    console::Ring, counters::Counters, health::Health, pci::Sizing, pl011::Uart, power::Power,
-    vgic::Distributor, vgic::Redistributor,
+    console::Ring, counters::Counters, health::Health, history::History, pci::Sizing, pl011::Uart,
+    power::Power, vgic::Distributor, vgic::Redistributor, vits::Event, vits::Its, vits::View,
 };
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use plan::{Plan, VpeIndex};
+use plan::{Pa, Plan, VpeIndex};
 use spin::Mutex;
 
 /// Bytes a VM may have printed that the board's UART has not taken yet.
@@ -26,6 +26,7 @@ pub struct VmState {
     /// The guest found `output` full and wants to hear of room.
     pub blocked: AtomicBool,
     pub sizing: Sizing,
+    pub its: Its,
 }
 
 impl VmState {
@@ -38,6 +39,7 @@ impl VmState {
             output: Ring::new(),
             blocked: AtomicBool::new(false),
             sizing: Sizing::new(),
+            its: Its::new(),
         }
     }
 
@@ -48,6 +50,7 @@ impl VmState {
         *self.uart.lock() = Uart::new();
         self.blocked.store(false, Relaxed);
         self.sizing.reset();
+        self.its.reset();
     }
 }
 
@@ -63,16 +66,23 @@ pub struct VpeState {
     pub redistributor: Redistributor,
     pub counters: Counters,
     pub power: Power,
+    pub history: History,
 }
 
 impl VpeState {
     pub const fn new() -> Self {
-        Self { redistributor: Redistributor::new(), counters: Counters::new(), power: Power::new() }
+        Self {
+            redistributor: Redistributor::new(),
+            counters: Counters::new(),
+            power: Power::new(),
+            history: History::new(),
+        }
     }
 
     /// Makes all guest-visible state as at power-up; the counters go on, the power state is the caller's.
     pub fn reset(&self) {
         self.redistributor.reset();
+        self.history.clear();
     }
 }
 
@@ -91,6 +101,8 @@ pub struct Guest {
     pub vm: &'static VmState,
     /// All vPEs of the VM, by number.
     pub vpes: &'static [VpeState],
+    /// Every event of the plan's, beside `plan.its.events`; [`Guest::view`] picks the VM's.
+    pub events: &'static [Event],
     /// This one: `vpes[number]`.
     pub vpe: &'static VpeState,
     /// Number of the vPE in its VM: Aff0 of the MPIDR it reads.
@@ -104,14 +116,18 @@ pub struct Guest {
     pub redistributors: u64,
     /// IPA of the emulated UART; `ABSENT` when there is none.
     pub uart: u64,
+    /// IPA of the emulated ITS's control frame; `ABSENT` when there is none.
+    pub its: u64,
 }
 
 impl Guest {
-    /// The guest of vPE `index`. `vms` and `vpes` stand beside `plan.vms` and `plan.vpes`. None: no such vPE.
+    /// The guest of vPE `index`. `vms`, `vpes` and `events` stand beside `plan.vms`, `plan.vpes` and `plan.its.events`.
+    /// None: no such vPE.
     pub fn new(
         plan: &'static Plan,
         vms: &'static [VmState],
         vpes: &'static [VpeState],
+        events: &'static [Event],
         index: VpeIndex,
     ) -> Option<Self> {
         let vpe = plan.vpes.get(index.index())?;
@@ -131,6 +147,7 @@ impl Guest {
             config,
             vm: vms.get(vpe.vm.index())?,
             vpes,
+            events,
             vpe: vpes.get(number)?,
             number,
             own_target: 1 << (number & 31),
@@ -139,6 +156,7 @@ impl Guest {
             distributor: region(plan::MmioKind::Distributor),
             redistributors: region(plan::MmioKind::Redistributors),
             uart: region(plan::MmioKind::Uart),
+            its: region(plan::MmioKind::Its),
         })
     }
 
@@ -158,6 +176,19 @@ impl Guest {
         // Aff3 39:32, Aff2 23:16, Aff1 15:8 are 0 for every vPE; other bits must be 0 in PSCI.
         let number = usize::try_from(affinity).ok()?;
         (number < self.vpes.len()).then_some(number)
+    }
+
+    /// The VM's events.
+    pub fn view(&self) -> View {
+        View::new(self.plan, self.config, self.events)
+    }
+
+    /// Where `bytes` of the guest's memory at `ipa` are; None: not all of them are its memory, in one piece.
+    pub fn memory(&self, ipa: u64, bytes: u64) -> Option<Pa> {
+        self.config.memory.iter().find_map(|&(base, pa, size)| {
+            let offset = ipa.checked_sub(base.value())?;
+            (offset < size && bytes <= size - offset).then(|| pa.offset(offset))
+        })
     }
 
     /// The guest has memory at `ipa`.

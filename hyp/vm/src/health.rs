@@ -1,12 +1,13 @@
 //! How a VM is: running, off or failed, what it reported, and what the whole system's result is.
 //!
-//! The first fault of a VM wins and is kept until it restarts. Any CPU may read.
+//! The first fault of a VM wins and is kept until it restarts. One that fails too often is not restarted any more: it would only
+//! keep its CPU, and the console, from being of use to anybody. Any CPU may read.
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use plan::Fault as Policy;
+use plan::{Fault as Policy, Restarts};
 
 /// What stopped a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,9 @@ pub struct Health {
     far: AtomicU64,
     elr: AtomicU64,
     reported: AtomicU64,
+    /// When restarts were counted from, in ticks, and how many there were. Written by whoever makes the VM fail.
+    counted_from: AtomicU64,
+    restarts: AtomicU32,
 }
 
 impl Health {
@@ -106,6 +110,8 @@ impl Health {
             far: AtomicU64::new(0),
             elr: AtomicU64::new(0),
             reported: AtomicU64::new(SILENT),
+            counted_from: AtomicU64::new(0),
+            restarts: AtomicU32::new(0),
         }
     }
 
@@ -145,8 +151,8 @@ impl Health {
         self.leave(RESTARTING, Action::Restart)
     }
 
-    /// Records the fault of a running VM and decides by its policy. Later faults change nothing.
-    pub fn fail(&self, fault: Fault, policy: Policy) -> Action {
+    /// Records the fault of a running VM at the time `now` and decides by its policy. Later faults change nothing.
+    pub fn fail(&self, fault: Fault, policy: Policy, now: u64) -> Action {
         if self.state.compare_exchange(RUNNING, FAILING, AcqRel, Relaxed).is_err() {
             return Action::Nothing;
         }
@@ -156,11 +162,24 @@ impl Health {
         self.elr.store(fault.elr, Relaxed);
         let (next, action) = match policy {
             Policy::Halt => (FAILED, Action::Stop),
-            Policy::Restart => (RESTARTING, Action::Restart),
+            Policy::Restart(limit) if self.again(limit, now) => (RESTARTING, Action::Restart),
+            Policy::Restart(_) => (FAILED, Action::Stop),
             Policy::ResetBoard => (FAILED, Action::ResetBoard),
         };
         self.state.store(next, Release);
         action
+    }
+
+    /// Counts a restart. False: there were too many.
+    fn again(&self, limit: Restarts, now: u64) -> bool {
+        let restarts = self.restarts.load(Relaxed);
+        if restarts == 0 || now.wrapping_sub(self.counted_from.load(Relaxed)) >= limit.ticks {
+            self.counted_from.store(now, Relaxed);
+            self.restarts.store(1, Relaxed);
+            return limit.most != 0;
+        }
+        self.restarts.store(restarts.saturating_add(1), Relaxed);
+        restarts < limit.most
     }
 
     /// A restart that cannot be done: the VM stays down, with the recorded fault.
@@ -216,7 +235,10 @@ pub fn result<'a>(vms: impl Iterator<Item = &'a Health>) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+
+    const LIMIT: Restarts = Restarts { most: 2, ticks: 100 };
 
     const FAULT: Fault = Fault { reason: Reason::DataAbort, esr: 1, far: 2, elr: 3 };
 
@@ -224,8 +246,8 @@ mod tests {
     fn first_fault_wins() {
         let health = Health::new();
         health.start();
-        assert_eq!(health.fail(FAULT, Policy::Halt), Action::Stop);
-        assert_eq!(health.fail(Fault { esr: 9, ..FAULT }, Policy::ResetBoard), Action::Nothing);
+        assert_eq!(health.fail(FAULT, Policy::Halt, 0), Action::Stop);
+        assert_eq!(health.fail(Fault { esr: 9, ..FAULT }, Policy::ResetBoard, 0), Action::Nothing);
         assert_eq!(health.state(), State::Failed(FAULT));
         assert_eq!(health.power_off(), Action::Nothing);
         assert!(health.ended() && !health.passed());
@@ -235,14 +257,37 @@ mod tests {
     fn policies() {
         for (policy, action) in [
             (Policy::Halt, Action::Stop),
-            (Policy::Restart, Action::Restart),
+            (Policy::Restart(LIMIT), Action::Restart),
             (Policy::ResetBoard, Action::ResetBoard),
         ] {
             let health = Health::new();
             health.start();
-            assert_eq!(health.fail(FAULT, policy), action);
+            assert_eq!(health.fail(FAULT, policy, 0), action);
             assert!(!health.running());
         }
+    }
+
+    /// What becomes of a VM that fails at these times, and is started again whenever it may be.
+    fn fates(limit: Restarts, times: &[u64]) -> std::vec::Vec<Action> {
+        let health = Health::new();
+        health.start();
+        let fate = |&now: &u64| {
+            let action = health.fail(FAULT, Policy::Restart(limit), now);
+            if action == Action::Restart {
+                health.start();
+            }
+            action
+        };
+        times.iter().map(fate).collect()
+    }
+
+    #[test]
+    fn too_many_restarts_are_the_end() {
+        use Action::{Nothing, Restart, Stop};
+        assert_eq!(fates(LIMIT, &[5, 6, 7, 8]), [Restart, Restart, Stop, Nothing]);
+        assert_eq!(fates(LIMIT, &[5, 104, 105, 204, 205]), [Restart; 5], "the time begins anew");
+        assert_eq!(fates(LIMIT, &[5, 103, 104]), [Restart, Restart, Stop]);
+        assert_eq!(fates(Restarts { most: 0, ..LIMIT }, &[5]), [Stop]);
     }
 
     #[test]

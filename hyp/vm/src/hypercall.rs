@@ -30,7 +30,7 @@ pub enum Outcome {
     ReturnFour([u64; 4]),
     /// x0 = 0; the CPU of that vPE is to look at its power state ([`crate::power::Power::take_start`]).
     StartVpe(VpeIndex),
-    /// This vPE is off: its CPU leaves the guest until another vPE turns it on.
+    /// This vPE goes off: its CPU takes it out, says so ([`crate::power::Power::turn_off`]), and waits until another vPE turns it on.
     StopSelf,
     /// This vPE sleeps.
     Suspend(psci::Suspend),
@@ -199,7 +199,9 @@ mod tests {
         assert_eq!(other.vm.health.reported(), None);
         second.vpe.counters.count(Counter::Doorbells);
         assert_eq!(ask(&guest, [0xc600_0002, 1, 14, 0]), ReturnTwo([0, 1]));
-        for (vpe, counter) in [(2, 14), (u64::MAX, 14), (0, 22), (0, u64::MAX)] {
+        for (vpe, counter) in
+            [(2, 14), (u64::MAX, 14), (0, crate::counters::COUNT as u64), (0, u64::MAX)]
+        {
             assert_eq!(
                 ask(&guest, [0xc600_0002, vpe, counter, 0]),
                 Return(smccc::INVALID_PARAMETERS)

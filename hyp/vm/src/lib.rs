@@ -28,6 +28,7 @@ pub mod counters;
 pub mod exit;
 mod guest;
 pub mod health;
+pub mod history;
 pub mod hypercall;
 pub mod id;
 pub mod mmio;
@@ -41,6 +42,7 @@ pub mod smccc;
 pub mod sysreg;
 pub mod text;
 pub mod vgic;
+pub mod vits;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;

@@ -6,6 +6,7 @@
 use crate::{
     Guest, Platform, pci,
     vgic::{Distributor, Redistributor, notify},
+    vits::{self, Its},
 };
 use core::sync::atomic::Ordering::Relaxed;
 use plan::MmioKind;
@@ -13,6 +14,23 @@ use plan::MmioKind;
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
 const REDISTRIBUTOR_BITS: u32 = 17;
 const UART_BYTES: u64 = 0x1000;
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing is there that takes it.
+    Refused,
+    Done,
+    /// The guest is to execute the instruction again: more work is left than one trap may do.
+    Again,
+}
+
+impl Written {
+    #[inline(always)]
+    const fn of(accepted: bool) -> Self {
+        if accepted { Self::Done } else { Self::Refused }
+    }
+}
 
 /// A read for [`crate::exit::is_word`] that is done in a few instructions; None: not one of these, use [`read`].
 #[inline(always)]
@@ -46,7 +64,7 @@ pub fn read<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) 
     read_other(guest, platform, ipa, bytes)
 }
 
-/// The guest writes `bytes` (1, 2, 4 or 8) at `ipa`; false: refused.
+/// The guest writes `bytes` (1, 2, 4 or 8) at `ipa`.
 #[inline]
 pub fn write<P: Platform>(
     guest: &Guest,
@@ -54,11 +72,12 @@ pub fn write<P: Platform>(
     ipa: u64,
     bytes: u32,
     value: u64,
-) -> bool {
+) -> Written {
     let offset = ipa.wrapping_sub(guest.distributor);
     if offset < DISTRIBUTOR_BYTES {
-        return aligned(ipa, bytes)
-            && Distributor::write(guest, platform, offset as u32, bytes, value);
+        return Written::of(
+            aligned(ipa, bytes) && Distributor::write(guest, platform, offset as u32, bytes, value),
+        );
     }
     write_other(guest, platform, ipa, bytes, value)
 }
@@ -82,6 +101,10 @@ fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32
     if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
         return Redistributor::read(guest, platform, offset, bytes);
     }
+    let offset = ipa.wrapping_sub(guest.its);
+    if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
+        return Its::read(guest, offset, bytes);
+    }
     let offset = pci_offset(guest, ipa)?;
     pci::read(guest, platform, offset, bytes).map(u64::from)
 }
@@ -93,21 +116,25 @@ fn write_other<P: Platform>(
     ipa: u64,
     bytes: u32,
     value: u64,
-) -> bool {
+) -> Written {
     if !aligned(ipa, bytes) {
-        return false;
+        return Written::Refused;
     }
     let offset = ipa.wrapping_sub(guest.uart);
     if offset < UART_BYTES {
-        return write_uart(guest, platform, offset as u16, bytes, value);
+        return Written::of(write_uart(guest, platform, offset as u16, bytes, value));
     }
     let offset = ipa.wrapping_sub(guest.redistributors);
     if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
-        return Redistributor::write(guest, platform, offset, bytes, value);
+        return Written::of(Redistributor::write(guest, platform, offset, bytes, value));
+    }
+    let offset = ipa.wrapping_sub(guest.its);
+    if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
+        return Its::write(guest, platform, offset, bytes, value);
     }
     match pci_offset(guest, ipa) {
-        Some(offset) => pci::write(guest, platform, offset, bytes, value as u32),
-        None => false,
+        Some(offset) => Written::of(pci::write(guest, platform, offset, bytes, value as u32)),
+        None => Written::Refused,
     }
 }
 
@@ -175,7 +202,7 @@ mod tests {
     };
 
     fn put(guest: &Guest, cpu: &mut Cpu, offset: u64, value: u64) {
-        assert!(write(guest, cpu, UART + offset, 4, value));
+        assert_eq!(write(guest, cpu, UART + offset, 4, value), Written::Done);
     }
     fn get(guest: &Guest, cpu: &mut Cpu, offset: u64) -> u64 {
         read(guest, cpu, UART + offset, 4).expect("a register")
@@ -198,7 +225,7 @@ mod tests {
         ] {
             let ipa = ipa & !3;
             assert_eq!(read(&guest, &mut cpu, ipa, 4), None, "{ipa:#x}");
-            assert!(!write(&guest, &mut cpu, ipa, 4, 0));
+            assert_eq!(write(&guest, &mut cpu, ipa, 4, 0), Written::Refused);
         }
         assert_eq!(read(&guest, &mut cpu, GICD + 2, 4), None, "unaligned");
         assert_eq!(read(&guest, &mut cpu, UART, 8), None);
@@ -271,7 +298,7 @@ mod tests {
         let vm: &VmState = guest.vm;
         let mut sent = 0;
         while get(&guest, &mut cpu, 0x18) & 0x20 == 0 {
-            assert!(write(&guest, &mut cpu, UART, 1, 0x41));
+            assert_eq!(write(&guest, &mut cpu, UART, 1, 0x41), Written::Done);
             sent += 1;
         }
         assert_eq!(sent, crate::guest::OUTPUT_ROOM);

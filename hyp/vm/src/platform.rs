@@ -3,8 +3,8 @@
 //! The image implements these traits once, on an empty type, and every path is compiled for that type: nothing here is
 //! dynamic. Tests implement them on a model. Bits and words passed in are already masked to what the VM owns.
 
-use gicv4::list_regs::ListReg;
-use plan::{PciBridge, PciFunction, VpeIndex};
+use gicv4::{command::Encoded, list_regs::ListReg};
+use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 
 /// The list registers of the CPU that runs the calling vPE (IHI 0069 12.4).
 ///
@@ -72,8 +72,28 @@ pub trait ConfigSpace {
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32;
 }
 
+/// The physical ITS, for events that belong to the VM, and memory of the VM that its virtual one reads.
+///
+/// Addresses were checked to be memory of the VM; the bytes may change at any time.
+pub trait PhysicalIts {
+    /// The four doublewords at `from`, a multiple of 32.
+    fn read_command(&self, from: Pa) -> Encoded;
+    fn read_byte(&self, from: Pa) -> u8;
+    /// The byte of `vintid`, which is one of the VM's, in its virtual configuration table. The ITS sees it before any later command.
+    fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8);
+    /// Gives the ITS these commands and waits until it has taken them. At most [`BATCH`].
+    fn command(&mut self, commands: &[Encoded]);
+    /// A physical interrupt waits for this CPU to return to its guest.
+    fn interrupted(&self) -> bool;
+}
+
+/// Commands in a batch, at most.
+pub const BATCH: usize = 3;
+
 /// Everything the emulation needs.
-pub trait Platform: ListRegisters + PhysicalGic + ConfigSpace {
+pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
+    /// Some VM has a virtual ITS. If none has, its code is not in the image.
+    const VIRTUAL_ITS: bool;
     /// Makes the CPU of `vpe` call [`crate::vgic::deliver`] soon; wakes the vPE if it sleeps. Never `vpe` itself.
     fn kick(&mut self, vpe: VpeIndex);
     /// A VM's console ring has bytes: pump the mux when convenient.

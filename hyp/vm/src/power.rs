@@ -4,9 +4,12 @@
 //!           CPU_ON claims              arguments stored               its own CPU takes them
 //!   Off ------------------> Claimed ----------------------> OnPending -----------------------> On
 //!    ^                                                                                       |  ^ |
-//!    +------------------------------ CPU_OFF, VM stopped -------------------------------------  | |
+//!    +--- its own CPU has taken it out --- Leaving <--- CPU_OFF ------------------------------+  | |
+//!    +------------------------------ VM stopped ----------------------------------------------+  | |
 //!                                                              wake up: Suspended <---------------+
 //! ```
+//!
+//! A vPE that leaves is on for others until nothing of it is left in its CPU: whoever waits for Off finds its residency over.
 //!
 //! Of several CPU_ON calls for one vPE exactly one finds it Off; the others get ON_PENDING or ALREADY_ON (DEN 0022
 //! 5.1.4). The arguments are the target's, stored before it may see OnPending.
@@ -28,6 +31,8 @@ pub enum State {
     On = 3,
     /// Sleeps in CPU_SUSPEND or in a trapped WFI.
     Suspended = 4,
+    /// CPU_OFF was called; its CPU takes it out.
+    Leaving = 5,
 }
 
 /// Where a vPE begins.
@@ -61,7 +66,8 @@ impl Power {
             1 => State::Claimed,
             2 => State::OnPending,
             3 => State::On,
-            _ => State::Suspended,
+            4 => State::Suspended,
+            _ => State::Leaving,
         }
     }
 
@@ -92,14 +98,20 @@ impl Power {
         Some(Start { entry: self.entry.load(Relaxed), context: self.context.load(Relaxed) })
     }
 
-    /// The vPE ends: CPU_OFF, or its VM stops.
+    /// The vPE called CPU_OFF; its CPU takes it out and then calls [`Power::turn_off`].
+    pub fn leave(&self) {
+        self.state.store(State::Leaving as u32, SeqCst);
+    }
+
+    /// The vPE has ended: by CPU_OFF, or with its VM.
     pub fn turn_off(&self) {
         self.state.store(State::Off as u32, SeqCst);
     }
 
-    /// Takes back a [`Power::turn_off`] of its own CPU, unless somebody has turned the vPE on since.
+    /// Takes back a [`Power::leave`] of its own CPU.
     pub fn stay(&self) {
-        let _ = self.state.compare_exchange(State::Off as u32, State::On as u32, SeqCst, Relaxed);
+        let _ =
+            self.state.compare_exchange(State::Leaving as u32, State::On as u32, SeqCst, Relaxed);
     }
 
     /// On to Suspended, by its own CPU.
@@ -141,7 +153,10 @@ mod tests {
         power.suspend();
         assert_eq!(power.turn_on(start), Err(State::Suspended));
         power.resume();
+        power.leave();
+        assert_eq!(power.turn_on(start), Err(State::Leaving));
         power.turn_off();
+        power.stay();
         assert_eq!(power.state(), State::Off);
         power.suspend();
         assert_eq!(power.state(), State::Off);

@@ -86,7 +86,7 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
     let Some(vpe) = guest.vpes.get(number) else { return Outcome::Return(INVALID_PARAMETERS) };
     match vpe.power.turn_on(start) {
         Ok(()) => Outcome::StartVpe(guest.vpe_index(number)),
-        Err(State::On | State::Suspended) => Outcome::Return(ALREADY_ON),
+        Err(State::On | State::Suspended | State::Leaving) => Outcome::Return(ALREADY_ON),
         Err(State::Off | State::Claimed | State::OnPending) => Outcome::Return(ON_PENDING),
     }
 }
@@ -94,8 +94,9 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
 /// The last vPE that leaves ends the VM, as nobody is there to turn one on. It stays on, for the image to stop it with
 /// the VM. Two that leave at once may both see themselves as the last, which does no harm.
 fn turn_off(guest: &Guest) -> Outcome {
-    guest.vpe.power.turn_off();
-    if guest.vpes.iter().any(|vpe| vpe.power.state() != State::Off) {
+    guest.vpe.power.leave();
+    let goes = |state| matches!(state, State::Off | State::Leaving);
+    if guest.vpes.iter().any(|vpe| !goes(vpe.power.state())) {
         return Outcome::StopSelf;
     }
     guest.vpe.power.stay();
@@ -122,7 +123,7 @@ fn affinity_info(guest: &Guest, target: u64, level: u64) -> u64 {
     };
     match vpe.map(|vpe| vpe.power.state()) {
         None => INVALID_PARAMETERS,
-        Some(State::On | State::Suspended) => INFO_ON,
+        Some(State::On | State::Suspended | State::Leaving) => INFO_ON,
         Some(State::Off) => INFO_OFF,
         Some(State::Claimed | State::OnPending) => INFO_ON_PENDING,
     }
@@ -203,6 +204,9 @@ mod tests {
         second.vpe.power.resume();
         first.vpe.power.turn_on(Start { entry: RAM, context: 0 }).unwrap();
         assert_eq!(call(&second, CPU_OFF, [0; 3]), Outcome::StopSelf);
+        assert_eq!(info(), Return(INFO_ON), "its CPU still holds it");
+        assert_eq!(on(&first, 1), Return(ALREADY_ON));
+        second.vpe.power.turn_off();
         assert_eq!(info(), Return(INFO_OFF));
     }
 
@@ -213,6 +217,21 @@ mod tests {
         first.vpe.power.take_start().unwrap();
         assert_eq!(call(&first, CPU_OFF, [0; 3]), Outcome::VmOff);
         assert_eq!(first.vpe.power.state(), State::On);
+    }
+
+    #[test]
+    fn of_two_vpes_that_leave_at_once_one_is_the_last() {
+        let [first, second, _] = guests();
+        for guest in [&first, &second] {
+            guest.vpe.power.turn_on(Start { entry: RAM, context: 0 }).unwrap();
+            guest.vpe.power.take_start().unwrap();
+        }
+        assert_eq!(call(&first, CPU_OFF, [0; 3]), Outcome::StopSelf);
+        assert_eq!(
+            call(&second, CPU_OFF, [0; 3]),
+            Outcome::VmOff,
+            "the other one is as good as off"
+        );
     }
 
     #[test]

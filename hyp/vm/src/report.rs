@@ -6,7 +6,9 @@
 use crate::{
     VmState, VpeState,
     counters::Counter,
+    exit,
     health::{self, State},
+    history::History,
     text::{Text, decimal_width},
 };
 use plan::Plan;
@@ -83,6 +85,27 @@ pub fn vms(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
     }
 }
 
+/// The last exits of a vPE, oldest first, a line each.
+pub fn last_exits(vm: &str, number: u64, history: &History, out: &mut impl Text) {
+    for past in history.all() {
+        out.text("bulkhead: exit of ");
+        out.text(vm);
+        out.text("/");
+        out.decimal(number);
+        out.text(": ");
+        out.text(exit::name(past.esr));
+        out.text(" at ");
+        out.hex(past.elr);
+        out.text(", esr ");
+        out.hex(past.esr);
+        if exit::is_abort(past.esr) {
+            out.text(", far ");
+            out.hex(past.far);
+        }
+        out.text("\n");
+    }
+}
+
 const fn always(counter: Counter) -> bool {
     matches!(
         counter,
@@ -127,6 +150,7 @@ mod tests {
     use crate::{
         fake::guests,
         health::{Fault, Reason},
+        history::Past,
     };
     use std::{string::String, vec, vec::Vec};
 
@@ -174,6 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn last_exits_are_told_in_order() {
+        let history = History::new();
+        let past = |esr, far| Past { esr, elr: 0x4000_0010, far };
+        history.keep(past(0x5a00_0000, 0x1234));
+        history.keep(past(0x9380_0007, 0x900_0000));
+        history.keep(past(0x8200_0005, 0));
+        let mut text = String::new();
+        last_exits("one", 1, &history, &mut text);
+        assert_eq!(
+            text,
+            "bulkhead: exit of one/1: HVC at 0x40000010, esr 0x5a000000\n\
+             bulkhead: exit of one/1: data abort at 0x40000010, esr 0x93800007, far 0x9000000\n\
+             bulkhead: exit of one/1: instruction abort at 0x40000010, esr 0x82000005, far 0x0\n"
+        );
+    }
+
+    #[test]
     fn results() {
         let plan = guests()[0].plan;
         let (states, _) = states();
@@ -189,7 +230,7 @@ mod tests {
         states[0].health.power_off();
         let fault =
             Fault { reason: Reason::InstructionAbort, esr: 0x8200_0007, far: 0, elr: 0x4000_0000 };
-        states[1].health.fail(fault, plan::Fault::Halt);
+        states[1].health.fail(fault, plan::Fault::Halt, 0);
         assert_eq!(
             show(),
             "bulkhead: vm one: off, reported 3\n\

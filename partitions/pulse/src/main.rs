@@ -8,11 +8,15 @@
 //! `role=sink`: at each interrupt the number must be the next one; the same again is a ring taken twice, a later one a
 //! loss. It acknowledges and waits by WFI. With `timer-us=` it also has a periodic deadline, none of which may be left out.
 //!
+//! `role=devices`: the same inside one VM, with devices instead of channels (devices.rs). vPE 0 rings, by a store that makes
+//! an edu device send its MSI; each other vPE takes the interrupts of its own device.
+//!
 //! A ring that is never acknowledged ends the source's run. Both ends fail if anything is wrong.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
+mod devices;
 mod sink;
 mod source;
 
@@ -31,8 +35,9 @@ fn main(machine: &'static Machine) -> Outcome {
     match machine.argument("role") {
         Some("source") => source::run(machine),
         Some("sink") => sink::run(machine),
+        Some("devices") => devices::run(machine),
         _ => {
-            println!("role=source or role=sink?");
+            println!("role=source, role=sink or role=devices?");
             Outcome::Failed(NO_ROLE)
         }
     }

@@ -4,7 +4,7 @@
 //! 2. On each vPE: find its redistributor by affinity, wake it, put its SGIs and PPIs into group 1.
 //! 3. CPU interface by system registers: priority mask open, group 1 on.
 //!
-//! LPIs need nothing: under Bulkhead a VM's events are enabled before it starts. On a bare GIC this module does not set up an ITS.
+//! LPIs need nothing: under Bulkhead a VM's events are enabled before it starts. `its` is for those that want an ITS all the same.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -88,6 +88,17 @@ pub(crate) fn init_vpe() {
     }
 }
 
+/// The distributor, and all redistributors one after the other, for whoever tries their registers. None: there is no GICv3.
+pub fn frames(machine: &Machine) -> Option<(Registers, Registers)> {
+    let (distributor, redistributors) = machine.gic()?;
+    // SAFETY: the device tree says that they are there.
+    let one = unsafe { Registers::new(distributor.base, FRAME) };
+    let bytes = redistributors.bytes.min(u64::from(machine.vpes()) * REDISTRIBUTOR);
+    // SAFETY: as above.
+    let other = unsafe { Registers::new(redistributors.base, bytes) };
+    Some((one, other))
+}
+
 /// None: the device tree has no GICv3.
 pub fn identity() -> Option<Identity> {
     let typer = distributor()?.read32(GICD_TYPER);
@@ -155,6 +166,15 @@ fn redistributor() -> Option<Registers> {
     match REDISTRIBUTORS[cpu::vpe() as usize % VPES].load(Ordering::Relaxed) {
         0 => None,
         // SAFETY: `find_redistributor` found it in the region that the device tree names.
+        base => Some(unsafe { Registers::new(base, REDISTRIBUTOR) }),
+    }
+}
+
+/// Frame of vPE `vpe`'s redistributor, once that vPE has found it.
+pub(crate) fn redistributor_of(vpe: u32) -> Option<Registers> {
+    match REDISTRIBUTORS[vpe as usize % VPES].load(Ordering::Relaxed) {
+        0 => None,
+        // SAFETY: as for `redistributor`.
         base => Some(unsafe { Registers::new(base, REDISTRIBUTOR) }),
     }
 }

@@ -43,6 +43,13 @@ pub enum Counter {
     ResidencySwitches = 19,
     BudgetOverruns = 20,
     LongestWake = 21,
+    ItsCommands = 22,
+    ItsRefused = 23,
+    ItsUnmapped = 24,
+    ItsMapped = 25,
+    ItsMoved = 26,
+    ItsConfigured = 27,
+    ItsSet = 28,
 }
 
 /// Why a hypercall was refused.

@@ -127,6 +127,13 @@ impl Machine {
         Some((frames.next()?, frames.next()?))
     }
 
+    /// The ITS's control frame.
+    pub fn its(&self) -> Option<Region> {
+        let gic = self.compatible("arm,gic-v3")?;
+        let its = gic.children().find(|node| node.is_compatible("arm,gic-v3-its"))?;
+        regions(its).next()
+    }
+
     /// The console.
     pub fn uart(&self) -> Option<Region> {
         regions(self.compatible("arm,pl011")?).next()

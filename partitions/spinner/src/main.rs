@@ -62,9 +62,9 @@ fn main(machine: &'static Machine) -> Outcome {
     figure!("share", (whole - lost) * 1000 / whole, "thousandths");
     figure!("gaps", gaps);
     figure!("registers-disturbed", disturbed);
-    if windows != 0 {
+    if let Some(mean) = sum.checked_div(windows) {
         figure!("window-late-min", soonest, "ticks");
-        figure!("window-late-mean", sum / windows, "ticks");
+        figure!("window-late-mean", mean, "ticks");
         figure!("window-late-max", latest, "ticks");
         figure!("windows", windows);
     }

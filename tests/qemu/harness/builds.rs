@@ -1,4 +1,4 @@
-//! What no console can show: that the same sources give the same bytes.
+//! What no console can show: that the same sources give the same bytes, and wrong ones none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,10 @@ use std::process::Command;
 /// A test's name, and the test.
 type Test = (&'static str, fn() -> Result<(), String>);
 
-pub const ALL: &[Test] = &[("build::the_same_bytes_from_another_place", same_bytes)];
+pub const ALL: &[Test] = &[
+    ("build::the_same_bytes_from_another_place", same_bytes),
+    ("build::a_build_that_fails_leaves_no_image", no_image),
+];
 
 /// Files that must not depend on where or when they are built.
 const COMPARED: [&str; 4] = ["bulkhead.elf", "bulkhead.bin", "plan.json", "plan.txt"];
@@ -39,6 +42,25 @@ fn same_bytes() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A system that does not build, after one that did.
+fn no_image() -> Result<(), String> {
+    const SYSTEM: &str = "603-payload-missing";
+    let directory = tests::root().join("target/bulkhead").join(SYSTEM);
+    let mut old = COMPARED[..2].iter().map(|name| directory.join(name));
+    fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    for path in old.clone() {
+        fs::write(&path, "old").map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let bad = format!("tests/bad/{SYSTEM}.toml");
+    let output = tests::bulkhead().args(["image", &bad]).output();
+    let built = output.map_err(|error| format!("bulkhead: {error}"))?.status.success();
+    match old.find(|path| path.exists()) {
+        _ if built => Err(format!("{bad} was built")),
+        Some(path) => Err(format!("{} is still there", path.display())),
+        None => Ok(()),
+    }
 }
 
 /// A directory of our own that goes with us.

@@ -18,13 +18,14 @@ pub fn check(vm: &Vm, used: u64, report: &mut Report) {
         Some(path) => length(vm, path, report),
         None => Some(0),
     };
-    let (initrd, tree) = (bytes(&payload.initrd), bytes(&payload.dtb));
-    if let (Some(initrd), Some(tree)) = (initrd, tree) {
-        fits(vm, used, initrd, tree, report);
+    let initrd = bytes(&payload.initrd);
+    let trees = [&payload.dtb, &payload.overlay].map(|path| (path, bytes(path)));
+    if let (Some(initrd), (_, Some(own)), (_, Some(overlay))) = (initrd, trees[0], trees[1]) {
+        fits(vm, used, initrd, own.saturating_add(overlay), report);
     }
-    if let (Some(path), Some(_)) = (&payload.dtb, tree)
-        && !header::is_device_tree(&path.value)
-    {
+    let there =
+        trees.into_iter().filter_map(|(path, bytes)| path.as_ref().filter(|_| bytes.is_some()));
+    for path in there.filter(|path| !header::is_device_tree(&path.value)) {
         report.push(
             rules::PAYLOAD_FORMAT
                 .says(format!("{} is no device tree blob", path.value.display()))
@@ -47,8 +48,12 @@ fn length(vm: &Vm, path: &At<PathBuf>, report: &mut Report) -> Option<u64> {
 
 fn fits(vm: &Vm, used: u64, initrd: u64, tree: u64, report: &mut Report) {
     let payload = &vm.payload;
-    let Some((path, memory)) =
-        payload.initrd.as_ref().or(payload.dtb.as_ref()).zip(vm.memory.first())
+    let Some((path, memory)) = payload
+        .initrd
+        .as_ref()
+        .or(payload.dtb.as_ref())
+        .or(payload.overlay.as_ref())
+        .zip(vm.memory.first())
     else {
         return;
     };

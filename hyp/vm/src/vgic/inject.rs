@@ -425,13 +425,16 @@ mod tests {
         let [guest, ..] = guests();
         for (ipa, value) in [(GICD, 2), (GICR + 0x1_0100, 0xffff_ffff), (GICD + 0x104, 0xffff_ffff)]
         {
-            assert!(mmio::write(&guest, &mut cpu, ipa, 4, value));
+            assert_eq!(mmio::write(&guest, &mut cpu, ipa, 4, value), mmio::Written::Done);
         }
         (guest, cpu)
     }
 
     fn priority(guest: &Guest, cpu: &mut Cpu, intid: u64, priority: u64) {
-        assert!(mmio::write(guest, cpu, GICR + 0x1_0400 + intid, 1, priority));
+        assert_eq!(
+            mmio::write(guest, cpu, GICR + 0x1_0400 + intid, 1, priority),
+            mmio::Written::Done
+        );
     }
 
     /// Seven nested interrupts with three shared list registers: nobody panics, nothing is lost, ends find their owner.

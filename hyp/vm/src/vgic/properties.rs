@@ -132,7 +132,10 @@ impl World<'_> {
     }
 
     fn write(&self, vpe: usize, ipa: u64, bytes: u32, value: u64) {
-        assert!(mmio::write(&self.guests[vpe], &mut self.cpu(vpe), ipa, bytes, value));
+        assert_eq!(
+            mmio::write(&self.guests[vpe], &mut self.cpu(vpe), ipa, bytes, value),
+            mmio::Written::Done
+        );
     }
 
     fn settle(&mut self) {

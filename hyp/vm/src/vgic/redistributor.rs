@@ -2,10 +2,10 @@
 //!
 //! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
 //! redistributor of the VM; only what lies in another CPU's list registers is out of reach, and that CPU is kicked to look
-//! again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR are ignored.
+//! again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
 
 use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject, withdraw};
-use crate::{Guest, Platform};
+use crate::{Guest, Platform, vits};
 use core::sync::atomic::{
     AtomicU8, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -202,7 +202,12 @@ impl Redistributor {
             0x1_0380 if number == guest.number => {
                 withdraw::withdraw_active(guest, platform, 0, value & PRIVATE)
             }
-            0x00 if guest.vm.distributor.lpis() => this.ctlr.store(value & ENABLE_LPIS, Relaxed),
+            0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
+                let before = this.ctlr.swap(value & ENABLE_LPIS, Relaxed);
+                if value & !before & ENABLE_LPIS != 0 {
+                    vits::enable_lpis(guest, platform, number);
+                }
+            }
             0x14 => this.awake.store(!value & PROCESSOR_SLEEP, Relaxed),
             0x70 => set_low(&this.propbaser, low),
             0x74 => set_high(&this.propbaser, low),

@@ -141,20 +141,20 @@ mod tests {
         let [guest, ..] = guests();
         for (ipa, value) in [(GICD, 2), (GICR + 0x1_0100, 0xffff_ffff), (GICD + 0x104, 0xffff_ffff)]
         {
-            assert!(mmio::write(&guest, &mut cpu, ipa, 4, value));
+            assert_eq!(mmio::write(&guest, &mut cpu, ipa, 4, value), mmio::Written::Done);
         }
         machine.borrow_mut().lines[40].pending = true;
         crate::vgic::send_sgi(&guest, &mut cpu, 3 << 24 | 1);
         cpu.settle(&guest);
-        assert!(mmio::write(&guest, &mut cpu, GICD + 0x284, 4, 1 << 8));
-        assert!(mmio::write(&guest, &mut cpu, GICR + 0x1_0280, 4, 1 << 3));
+        assert_eq!(mmio::write(&guest, &mut cpu, GICD + 0x284, 4, 1 << 8), mmio::Written::Done);
+        assert_eq!(mmio::write(&guest, &mut cpu, GICR + 0x1_0280, 4, 1 << 3), mmio::Written::Done);
         assert!(!machine.borrow().lines[40].active, "given back to the hardware");
         assert_eq!(cpu.acknowledge(), None);
         machine.borrow_mut().lines[40].pending = true;
         cpu.settle(&guest);
         assert_eq!(cpu.acknowledge(), Some(40));
         assert_eq!(mmio::read(&guest, &mut cpu, GICD + 0x304, 4), Some(1 << 8));
-        assert!(mmio::write(&guest, &mut cpu, GICD + 0x384, 4, 1 << 8));
+        assert_eq!(mmio::write(&guest, &mut cpu, GICD + 0x384, 4, 1 << 8), mmio::Written::Done);
         assert!(!machine.borrow().lines[40].active);
         assert_eq!(mmio::read(&guest, &mut cpu, GICD + 0x304, 4), Some(0));
     }

@@ -1,0 +1,354 @@
+//! What a device tree says of a machine, as far as a VM can agree or disagree with it.
+//!
+//! Addresses are the CPUs': translated by the `ranges` of all buses above. What a CPU cannot address (below a bus
+//! without `ranges`) and what is disabled is left out. Bindings are those of the devicetree specification 0.4 and of
+//! Linux for `arm,gic-v3`, `arm,armv8-timer`, `arm,psci` and `pci-host-ecam-generic`.
+
+use dtoolkit::fdt::{Fdt, FdtNode};
+use dtoolkit::{Node, Property};
+
+/// A range of addresses: first, bytes.
+pub type Range = (u64, u64);
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub memory: Vec<(String, Range)>,
+    pub cpus: Vec<Cpu>,
+    pub psci: Option<Psci>,
+    pub timer: Option<Timer>,
+    pub gic: Option<Gic>,
+    pub its: Vec<Its>,
+    pub hosts: Vec<Host>,
+    pub devices: Vec<Device>,
+}
+
+#[derive(Debug)]
+pub struct Cpu {
+    pub path: String,
+    pub reg: Option<u64>,
+    pub method: String,
+}
+
+#[derive(Debug)]
+pub struct Psci {
+    pub path: String,
+    pub compatible: Vec<String>,
+    pub method: String,
+}
+
+#[derive(Debug)]
+pub struct Timer {
+    pub path: String,
+    /// INTID of the virtual timer.
+    pub virtual_timer: Option<u32>,
+}
+
+#[derive(Debug)]
+pub struct Gic {
+    pub path: String,
+    pub compatible: Vec<String>,
+    pub frames: Vec<Range>,
+    pub stride: Option<u64>,
+    phandle: Option<u32>,
+}
+
+#[derive(Debug)]
+pub struct Its {
+    pub path: String,
+    pub frame: Option<Range>,
+}
+
+/// A PCIe host bridge.
+#[derive(Debug)]
+pub struct Host {
+    pub path: String,
+    pub ecam: Option<Range>,
+    pub buses: Option<(u32, u32)>,
+    /// phys.hi and the CPU's addresses.
+    pub windows: Vec<(u32, Range)>,
+    /// Requester ID, phandle of the ITS, DeviceID, how many.
+    pub msi_map: Vec<[u32; 4]>,
+    pub msi_map_mask: u32,
+}
+
+impl Host {
+    /// DeviceID that it gives to a requester.
+    pub fn device_id(&self, requester: u32) -> Option<u32> {
+        let masked = requester & self.msi_map_mask;
+        let map = self.msi_map.iter().find(|[first, _, _, count]| {
+            masked >= *first && u64::from(masked) < u64::from(*first) + u64::from(*count)
+        })?;
+        Some(map[2].wrapping_add(masked - map[0]))
+    }
+}
+
+/// Anything else that has registers.
+#[derive(Debug)]
+pub struct Device {
+    pub path: String,
+    pub regions: Vec<Range>,
+    /// INTIDs.
+    pub interrupts: Vec<u32>,
+}
+
+/// What a node has from the nodes above.
+#[derive(Clone)]
+struct Above {
+    path: String,
+    address_cells: u32,
+    size_cells: u32,
+    /// (child's address, CPU's address, bytes) of the buses above; None: the CPUs cannot address it.
+    translate: Option<Vec<(u64, u64, u64)>>,
+    parent: Option<u32>,
+}
+
+impl Facts {
+    pub fn of(tree: &Fdt) -> Self {
+        let mut facts = Facts::default();
+        let root = tree.root();
+        let whole = Some(vec![(0, 0, u64::MAX)]);
+        let above = Above {
+            path: String::new(),
+            address_cells: cell(&root, "#address-cells").unwrap_or(2),
+            size_cells: cell(&root, "#size-cells").unwrap_or(1),
+            translate: whole,
+            parent: cell(&root, "interrupt-parent"),
+        };
+        facts.gic = gic(&root, &above);
+        for node in root.children() {
+            facts.node(&node, &above);
+        }
+        facts
+    }
+
+    fn node(&mut self, node: &FdtNode, above: &Above) {
+        let path = format!("{}/{}", above.path, node.name());
+        if !matches!(text(node, "status").as_str(), "" | "okay" | "ok") {
+            return;
+        }
+        let compatible = texts(node, "compatible");
+        let is = |name: &str| compatible.iter().any(|known| known == name);
+        let kind = text(node, "device_type");
+        match node.name_without_address() {
+            "chosen" | "aliases" | "reserved-memory" | "__symbols__" => return,
+            "cpus" => return self.cpus(node, &path),
+            _ if kind == "memory" => {
+                let ranges = regions(node, above);
+                return self.memory.extend(ranges.into_iter().map(|range| (path.clone(), range)));
+            }
+            _ if kind == "pci" => return self.hosts.push(host(node, above, path)),
+            _ if compatible.iter().any(|name| name.starts_with("arm,psci")) => {
+                self.psci = Some(Psci { path, compatible, method: text(node, "method") });
+                return;
+            }
+            _ if is("arm,armv8-timer") || is("arm,armv7-timer") => {
+                self.timer = Some(timer(node, path));
+                return;
+            }
+            _ if is("arm,gic-v3-its") => {
+                let frame = regions(node, above).first().copied();
+                self.its.push(Its { path, frame });
+                return;
+            }
+            _ => {}
+        }
+        let own = self.gic.as_ref().is_some_and(|gic| gic.path == path);
+        let regions = regions(node, above);
+        let interrupts = self.interrupts(node, above);
+        if !own && (!regions.is_empty() || !interrupts.is_empty()) {
+            self.devices.push(Device { path: path.clone(), regions, interrupts });
+        }
+        let inner = below(node, above, path);
+        for child in node.children() {
+            self.node(&child, &inner);
+        }
+    }
+
+    fn cpus(&mut self, cpus: &FdtNode, path: &str) {
+        for node in cpus.children().filter(|node| text(node, "device_type") == "cpu") {
+            let reg = cells(&node, "reg");
+            let reg = reg.iter().try_fold(0u64, |value, &cell| {
+                value.checked_mul(1 << 32).map(|high| high | u64::from(cell))
+            });
+            self.cpus.push(Cpu {
+                path: format!("{path}/{}", node.name()),
+                reg: reg.filter(|_| node.property("reg").is_some()),
+                method: text(&node, "enable-method"),
+            });
+        }
+    }
+
+    /// INTIDs of a node's interrupts, as far as they go to the GIC.
+    fn interrupts(&self, node: &FdtNode, above: &Above) -> Vec<u32> {
+        let gic = self.gic.as_ref().and_then(|gic| gic.phandle);
+        if cell(node, "interrupt-parent").or(above.parent) != gic || gic.is_none() {
+            return Vec::new();
+        }
+        let cells = cells(node, "interrupts");
+        cells.chunks_exact(3).filter_map(intid).collect()
+    }
+}
+
+/// The interrupt controller of the CPUs, wherever it is: what a device's interrupts mean depends on it.
+fn gic(node: &FdtNode, above: &Above) -> Option<Gic> {
+    node.children().find_map(|child| {
+        let compatible = texts(&child, "compatible");
+        let path = format!("{}/{}", above.path, child.name());
+        let known = |name: &String| name.starts_with("arm,gic-") || name.ends_with("-gic");
+        if child.property("interrupt-controller").is_some() && compatible.iter().any(known) {
+            let stride = cells(&child, "redistributor-stride");
+            return Some(Gic {
+                frames: regions(&child, above),
+                stride: (!stride.is_empty())
+                    .then(|| stride.iter().fold(0, |value, &cell| value << 32 | u64::from(cell))),
+                phandle: cell(&child, "phandle"),
+                path,
+                compatible,
+            });
+        }
+        gic(&child, &below(&child, above, path))
+    })
+}
+
+fn timer(node: &FdtNode, path: String) -> Timer {
+    // Secure, non-secure, virtual, hypervisor, unless there are names.
+    let names = texts(node, "interrupt-names");
+    let place = match names.is_empty() {
+        true => Some(2),
+        false => names.iter().position(|name| name == "virt"),
+    };
+    let cells = cells(node, "interrupts");
+    let specifier = place.and_then(|place| cells.chunks_exact(3).nth(place));
+    Timer { path, virtual_timer: specifier.and_then(intid) }
+}
+
+fn host(node: &FdtNode, above: &Above, path: String) -> Host {
+    let ranges = cells(node, "ranges");
+    let entry = 3 + above.address_cells as usize + 2;
+    let windows = ranges.chunks_exact(entry).filter_map(|entry| {
+        let (address, size) = entry[3..].split_at(above.address_cells as usize);
+        Some((entry[0], (translated(above, number(address))?, number(size))))
+    });
+    let maps = cells(node, "msi-map");
+    let maps = maps.chunks_exact(4).map(|map| [map[0], map[1], map[2], map[3]]);
+    Host {
+        ecam: regions(node, above).first().copied(),
+        buses: match cells(node, "bus-range")[..] {
+            [first, last] => Some((first, last)),
+            _ => None,
+        },
+        windows: windows.collect(),
+        msi_map: maps.collect(),
+        msi_map_mask: cell(node, "msi-map-mask").unwrap_or(u32::MAX),
+        path,
+    }
+}
+
+/// What the children of `node` have from above.
+fn below(node: &FdtNode, above: &Above, path: String) -> Above {
+    let address_cells = cell(node, "#address-cells").unwrap_or(2);
+    let size_cells = cell(node, "#size-cells").unwrap_or(1);
+    let ranges = node.property("ranges").map(|_| cells(node, "ranges"));
+    let translate = match (&above.translate, ranges) {
+        (Some(outer), Some(ranges)) if ranges.is_empty() => Some(outer.clone()),
+        (Some(_), Some(ranges)) => {
+            let widths = [address_cells, above.address_cells, size_cells].map(|n| n as usize);
+            let entries = ranges.chunks_exact(widths.iter().sum::<usize>().max(1));
+            let entries = entries.filter_map(|entry| {
+                let (child, rest) = entry.split_at(widths[0]);
+                let (parent, size) = rest.split_at(widths[1]);
+                Some((number(child), translated(above, number(parent))?, number(size)))
+            });
+            Some(entries.collect())
+        }
+        _ => None,
+    };
+    let parent = cell(node, "interrupt-parent").or(above.parent);
+    Above { path, address_cells, size_cells, translate, parent }
+}
+
+/// The ranges of `reg` that the CPUs can address.
+fn regions(node: &FdtNode, above: &Above) -> Vec<Range> {
+    let (address, size) = (above.address_cells as usize, above.size_cells as usize);
+    if address == 0 || size == 0 {
+        return Vec::new();
+    }
+    let reg = cells(node, "reg");
+    let ranges = reg.chunks_exact(address + size).filter_map(|entry| {
+        Some((translated(above, number(&entry[..address]))?, number(&entry[address..])))
+    });
+    ranges.collect()
+}
+
+fn translated(above: &Above, address: u64) -> Option<u64> {
+    let ranges = above.translate.as_ref()?;
+    let (child, parent, _) =
+        ranges.iter().find(|(child, _, bytes)| address >= *child && address - child < *bytes)?;
+    Some(parent.wrapping_add(address - child))
+}
+
+/// INTID of a specifier with three cells.
+fn intid(specifier: &[u32]) -> Option<u32> {
+    match specifier {
+        [0, number, ..] => number.checked_add(32),
+        [1, number, ..] => number.checked_add(16),
+        _ => None,
+    }
+}
+
+fn number(cells: &[u32]) -> u64 {
+    cells.iter().fold(0, |value, &cell| value << 32 | u64::from(cell))
+}
+
+fn value(node: &FdtNode, name: &str) -> Vec<u8> {
+    node.property(name).map(|property| property.value().to_vec()).unwrap_or_default()
+}
+
+fn cells(node: &FdtNode, name: &str) -> Vec<u32> {
+    let bytes = value(node, name);
+    bytes
+        .chunks_exact(4)
+        .map(|cell| u32::from_be_bytes([cell[0], cell[1], cell[2], cell[3]]))
+        .collect()
+}
+
+fn cell(node: &FdtNode, name: &str) -> Option<u32> {
+    cells(node, name).first().copied()
+}
+
+fn texts(node: &FdtNode, name: &str) -> Vec<String> {
+    let bytes = value(node, name);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+fn text(node: &FdtNode, name: &str) -> String {
+    texts(node, name).into_iter().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_requester_has_the_device_id_of_its_range() {
+        let host = Host {
+            path: String::new(),
+            ecam: None,
+            buses: None,
+            windows: Vec::new(),
+            msi_map: vec![[0, 1, 0x100, 0x10], [0x10, 1, 0x800, 8]],
+            msi_map_mask: 0xff,
+        };
+        let ids = [0, 0xf, 0x10, 0x17, 0x18, 0x100].map(|requester| host.device_id(requester));
+        assert_eq!(ids, [Some(0x100), Some(0x10f), Some(0x800), Some(0x807), None, Some(0x100)]);
+    }
+
+    #[test]
+    fn specifiers_are_spis_and_ppis() {
+        assert_eq!(intid(&[0, 1, 4]), Some(33));
+        assert_eq!(intid(&[1, 11, 4]), Some(27));
+        assert_eq!(intid(&[2, 0, 4]), None);
+        assert_eq!(intid(&[0, u32::MAX, 4]), None);
+    }
+}

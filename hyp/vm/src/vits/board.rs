@@ -1,0 +1,398 @@
+//! A board to test against: the software GIC, brought up as boot does, and two VMs with virtual ITSs on it.
+//!
+//! VM 0 is "remap", VM 1 "fixed"; each has two vPEs, resident on CPUs of their own, and memory of its own. A third device is the
+//! channels', with a ring for each.
+
+extern crate std;
+
+use super::{Event, View, restore};
+use crate::{
+    Guest, Platform, VmState, VpeState,
+    fake::{self, leak},
+    mmio::{self, Written},
+    platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts},
+};
+use gicv4::{
+    CollectionId, DeviceId, EventId, IntId, RdBase, VpeId,
+    command::{Command, Encoded, Itt, VpeMapping, Vpt},
+    its::{Its, Table},
+    layout::{self, Attributes, PageSize, Room, TableKind},
+    list_regs::ListReg,
+    lpi::LpiConfig,
+    model::{Config, Gic, ItsFrame, ModelQueue, RedistFrame},
+    queue::Queue,
+    redist::Redist,
+    vpe::{NonResident, Resident, Vacant},
+};
+use plan::{
+    Doorbell, EventRoute, Ipa, ItsPolicy, Mmio, MmioKind, Pa, PciBridge, PciFunction, Plan, Vm,
+    VmIndex, Vpe, VpeIndex, VpeTables,
+};
+use std::{
+    cell::{Cell, RefCell},
+    vec::Vec,
+};
+
+pub const GITS: u64 = 0x0808_0000;
+/// Where a guest sees its memory, how much it is, and where it lets its tables lie.
+pub const MEMORY: u64 = 0x4000_0000;
+pub const MEMORY_BYTES: u64 = 0x20_0000;
+pub const QUEUE: u64 = MEMORY + 0x1_0000;
+pub const PROPERTIES: u64 = MEMORY + 0x2_0000;
+pub const PENDING: u64 = MEMORY + 0x3_0000;
+
+const POLLS: u32 = 1000;
+const BITS: u8 = 14;
+const DOORBELLS: u32 = 0x1fe;
+pub const RINGS: u32 = 0x1ff;
+/// (device, event, vINTID, vPE): what the plan says.
+pub const EVENTS: [(u32, u32, u32, u16); 9] = [
+    (0x10, 0, 8192, 0),
+    (0x10, 1, 8193, 1),
+    (0x10, 3, 8194, 0),
+    (0x18, 0, 8195, 1),
+    (0x20, 0, 8192, 2),
+    (0x20, 1, 8193, 3),
+    (0x20, 2, 8300, 2),
+    (RINGS, 0, 8200, 0),
+    (RINGS, 1, 8200, 2),
+];
+
+/// Physical memory of a VM, and its virtual configuration table.
+const fn memory_of(vm: u64) -> u64 {
+    0x6000_0000 + vm * 0x1000_0000
+}
+const fn config_of(vm: u64) -> u64 {
+    0x5400_0000 + vm * 0x1_0000
+}
+
+pub struct Board {
+    pub gic: Gic,
+    queue: RefCell<Queue<ItsFrame, ModelQueue>>,
+    pub guests: [Guest; 4],
+    /// A physical interrupt waits all the time.
+    pub interrupted: Cell<bool>,
+    _residents: Vec<Resident<RedistFrame>>,
+}
+
+/// What a guest's emulation may touch.
+pub struct Chip<'a> {
+    board: &'a Board,
+    vm: u64,
+}
+
+fn vm(number: u64, its: ItsPolicy) -> Vm {
+    let region = |base, bytes, kind| Mmio { base: Ipa::new(base), bytes, kind };
+    Vm {
+        memory: leak([(Ipa::new(MEMORY), Pa::new(memory_of(number)), MEMORY_BYTES)]),
+        mmio: leak([
+            region(fake::GICD, 0x1_0000, MmioKind::Distributor),
+            region(GITS, 0x1_0000, MmioKind::Its),
+            region(fake::GICR, 0x4_0000, MmioKind::Redistributors),
+        ]),
+        vlpi_config: (Pa::new(config_of(number)), 0x2000),
+        ..fake::vm("guest", 2 * number as u16, 2, 0, (0, 0), its)
+    }
+}
+
+fn plan() -> &'static Plan {
+    let vpe = |n: u16| Vpe {
+        vm: VmIndex::new(n / 2),
+        number: n % 2,
+        cpu: plan::CpuIndex::new(n),
+        slot: 0,
+        tables: Some(VpeTables {
+            vpropbaser: layout::vpropbaser(config_of(u64::from(n / 2)), BITS, Attributes::COHERENT)
+                .unwrap(),
+            vpendbaser: layout::vpendbaser(vpt(n), Attributes::COHERENT).unwrap(),
+            doorbell: Doorbell {
+                intid: 8192 + u32::from(n),
+                device: DOORBELLS,
+                event: u32::from(n),
+            },
+        }),
+    };
+    let events = EVENTS.map(|(device, event, vintid, vpe)| EventRoute {
+        device,
+        event,
+        vintid,
+        vpe: VpeIndex::new(vpe),
+        source: "device",
+        ring: device == RINGS,
+    });
+    let mut plan = fake::plan_of(
+        leak([vm(0, ItsPolicy::Remap), vm(1, ItsPolicy::Fixed)]),
+        leak([0, 1, 2, 3].map(vpe)),
+    );
+    if let Some(its) = &mut plan.its {
+        its.events = leak(events);
+    }
+    leak(plan)
+}
+
+const fn vpt(vpe: u16) -> u64 {
+    0x5300_0000 + vpe as u64 * 0x1_0000
+}
+
+impl Board {
+    pub fn new() -> Self {
+        let plan = plan();
+        let gic = Gic::new(Config { cpus: 4, ..Config::V4_0 });
+        let queue = RefCell::new(bring_up(&gic));
+        let vms: &'static [VmState] = leak([const { VmState::new() }; 2]);
+        let vpes: &'static [VpeState] = leak([const { VpeState::new() }; 4]);
+        let cells: &'static [Event] = leak([const { Event::new() }; EVENTS.len()]);
+        let guests = [0, 1, 2, 3]
+            .map(|n| Guest::new(plan, vms, vpes, cells, VpeIndex::new(n)).expect("it exists"));
+        let interrupted = Cell::new(false);
+        let mut board = Self { gic, queue, guests, interrupted, _residents: Vec::new() };
+        board.map(plan);
+        for vm in 0..2 {
+            board.start(vm);
+        }
+        for (n, vpe) in (0..).zip(plan.vpes) {
+            let tables = vpe.tables.as_ref().unwrap();
+            let vacant = Vacant::take(board.gic.redistributor(n), POLLS).unwrap();
+            let away = NonResident::new(tables.vpropbaser, tables.vpendbaser);
+            board._residents.push(away.enter(vacant));
+        }
+        board.clean();
+        board
+    }
+
+    /// The boot script.
+    fn map(&self, plan: &Plan) {
+        let itt = |n: u64| Itt::new(0x5500_0000 + n * 0x1000, 3).unwrap();
+        for (n, device) in (0..).zip([0x10, 0x18, 0x20, DOORBELLS, RINGS]) {
+            self.run(&[Command::Mapd { device: DeviceId::new(device), itt: Some(itt(n)) }]);
+        }
+        for n in 0..4u16 {
+            let redistributor = RdBase::processor(n);
+            let collection = CollectionId::new(n);
+            self.run(&[
+                Command::Mapc { collection, redistributor: Some(redistributor) },
+                Command::Mapti {
+                    device: DeviceId::new(DOORBELLS),
+                    event: EventId::new(n.into()),
+                    intid: IntId::new(8192 + u32::from(n)),
+                    collection,
+                },
+                Command::Vmapp {
+                    vpe: VpeId::new(n),
+                    mapping: Some(VpeMapping {
+                        redistributor,
+                        vpt: Vpt::new(vpt(n), BITS).unwrap(),
+                    }),
+                },
+            ]);
+        }
+        for route in plan.its.as_ref().unwrap().events {
+            self.run(&[Command::Vmapti {
+                device: DeviceId::new(route.device),
+                event: EventId::new(route.event),
+                vintid: IntId::new(route.vintid),
+                vpe: VpeId::new(route.vpe.value()),
+                doorbell: IntId::new(8192 + u32::from(route.vpe.value())),
+            }]);
+        }
+    }
+
+    fn run(&self, commands: &[Command]) {
+        let encoded: Vec<_> = commands.iter().map(Command::encode).collect();
+        self.queue.borrow_mut().run(&encoded).unwrap();
+    }
+
+    fn view(&self, vm: usize) -> View {
+        self.guests[2 * vm].view()
+    }
+
+    /// As the image starts a VM.
+    fn start(&self, vm: usize) {
+        let table = config_of(vm as u64);
+        for index in 0..0x2000 {
+            self.gic.write_byte(table + index, 0);
+        }
+        for own in self.view(vm).events() {
+            let byte = LpiConfig::new(0xa0, true).byte();
+            self.gic.write_byte(table + u64::from(own.route.vintid - 8192), byte);
+        }
+        let guest = &self.guests[2 * vm];
+        guest.vm.reset(guest.plan, guest.config);
+        self.view(vm).reset();
+        for vpe in guest.vpes {
+            vpe.reset();
+        }
+    }
+
+    /// As the image starts it again.
+    pub fn restart(&self, vm: usize) {
+        restore(self.view(vm), &mut self.chip(vm));
+        self.start(vm);
+        for own in self.view(vm).events() {
+            let (device, event) = (DeviceId::new(own.route.device), EventId::new(own.route.event));
+            self.run(&[Command::Clear { device, event }]);
+        }
+        for n in [2 * vm as u16, 2 * vm as u16 + 1] {
+            let vpe = VpeId::new(n);
+            self.run(&[Command::Vinvall { vpe }, Command::Vsync { vpe }]);
+        }
+    }
+
+    pub fn chip(&self, vm: usize) -> Chip<'_> {
+        Chip { board: self, vm: vm as u64 }
+    }
+
+    /// The guest's vPE writes; tries again when it is to. How often it had to.
+    pub fn write(&self, vpe: usize, ipa: u64, bytes: u32, value: u64) -> usize {
+        for tries in 0.. {
+            // The longest queue holds 32768 commands.
+            assert!(tries < 40_000, "a write is to be tried again for ever");
+            let mut chip = self.chip(vpe / 2);
+            if mmio::write(&self.guests[vpe], &mut chip, ipa, bytes, value) != Written::Again {
+                return tries;
+            }
+        }
+        unreachable!()
+    }
+
+    pub fn read(&self, vpe: usize, ipa: u64, bytes: u32) -> Option<u64> {
+        mmio::read(&self.guests[vpe], &mut self.chip(vpe / 2), ipa, bytes)
+    }
+
+    /// Writes the guest's memory.
+    pub fn store(&self, vm: usize, ipa: u64, bytes: &[u8]) {
+        let base = memory_of(vm as u64) + (ipa - MEMORY);
+        for (address, byte) in (base..).zip(bytes) {
+            self.gic.write_byte(address, *byte);
+        }
+    }
+
+    /// A device's MSI.
+    pub fn ring(&self, device: u32, event: u32) {
+        let _ = self.gic.msi(DeviceId::new(device), EventId::new(event));
+    }
+
+    /// vINTIDs that the guest of a CPU takes now, in order.
+    pub fn take(&self, vpe: usize) -> Vec<u32> {
+        let next = || self.gic.acknowledge_virtual(vpe as u16).map(|signal| signal.intid.value());
+        let mut taken: Vec<u32> = core::iter::from_fn(next).collect();
+        taken.sort_unstable();
+        taken
+    }
+
+    /// The hypervisor kept every rule, and no command of its own failed.
+    #[track_caller]
+    pub fn clean(&self) {
+        assert_eq!(self.gic.take_errors(), []);
+        assert_eq!(self.gic.take_violations(), []);
+    }
+}
+
+fn bring_up(gic: &Gic) -> Queue<ItsFrame, ModelQueue> {
+    for index in 0..0x2000 {
+        gic.write_byte(0x5100_0000 + index, LpiConfig::new(0xa0, false).byte());
+    }
+    for cpu in 0..4u16 {
+        let redist = Redist::new(gic.redistributor(cpu));
+        redist.wake(POLLS).unwrap();
+        let propbaser = layout::propbaser(0x5100_0000, BITS, Attributes::COHERENT).unwrap();
+        let pending = 0x5200_0000 + u64::from(cpu) * 0x1_0000;
+        let pendbaser = layout::pendbaser(pending, true, Attributes::COHERENT).unwrap();
+        redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
+    }
+    let room = layout::flat_table(512, 8, PageSize::Kib4).unwrap();
+    let tables = [TableKind::Devices, TableKind::Collections, TableKind::Vpes];
+    let tables = (0u8..).zip(tables).map(|(index, kind)| {
+        let address = 0x5000_0000 + u64::from(index) * 0x10_0000;
+        let value =
+            layout::baser(kind, address, room, 8, PageSize::Kib4, false, Attributes::COHERENT);
+        Table { index, value: value.unwrap() }
+    });
+    let queue = Room { bytes: 0x1000, align: 0x1_0000 };
+    let cbaser = layout::cbaser(0x5030_0000, queue, Attributes::COHERENT).unwrap();
+    Its::new(gic.its()).enable(tables.collect::<Vec<_>>(), cbaser, POLLS).unwrap();
+    Queue::new(gic.its(), gic.queue(0x5030_0000, 128), POLLS)
+}
+
+impl PhysicalIts for Chip<'_> {
+    fn read_command(&self, from: Pa) -> Encoded {
+        core::array::from_fn(|n| {
+            let bytes =
+                core::array::from_fn(|byte| self.read_byte(from.offset((8 * n + byte) as u64)));
+            u64::from_le_bytes(bytes)
+        })
+    }
+    fn read_byte(&self, from: Pa) -> u8 {
+        let inside = from.value().wrapping_sub(memory_of(self.vm)) < MEMORY_BYTES;
+        assert!(inside, "{from:?} is not the VM's memory");
+        self.board.gic.read_byte(from.value())
+    }
+    fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
+        assert_eq!(vm.vlpi_config.0.value(), config_of(self.vm), "another VM's table");
+        let index = vintid.checked_sub(8192).filter(|index| *index < 0x2000).expect("a vLPI");
+        self.board.gic.write_byte(config_of(self.vm) + u64::from(index), byte);
+    }
+    fn command(&mut self, commands: &[Encoded]) {
+        assert!(commands.len() <= crate::platform::BATCH);
+        self.board.queue.borrow_mut().run(commands).unwrap();
+    }
+    fn interrupted(&self) -> bool {
+        self.board.interrupted.get()
+    }
+}
+
+impl Platform for Chip<'_> {
+    const VIRTUAL_ITS: bool = true;
+    fn kick(&mut self, _: VpeIndex) {}
+    fn output_waits(&mut self) {}
+}
+
+/// Nothing but the ITS is tried here.
+impl ListRegisters for Chip<'_> {
+    fn count(&self) -> usize {
+        4
+    }
+    fn read(&self, _: usize) -> ListReg {
+        ListReg::from_bits(0)
+    }
+    fn write(&mut self, _: usize, _: ListReg) {}
+    fn empty(&self) -> u32 {
+        0xf
+    }
+    fn take_eoi_count(&mut self) -> u32 {
+        0
+    }
+    fn maintenance(&mut self, _: u32) {}
+}
+
+impl PhysicalGic for Chip<'_> {
+    fn enable(&mut self, _: usize, _: u32) {}
+    fn disable(&mut self, _: usize, _: u32) {}
+    fn set_pending(&mut self, _: usize, _: u32) {}
+    fn clear_pending(&mut self, _: usize, _: u32) {}
+    fn set_active(&mut self, _: usize, _: u32) {}
+    fn clear_active(&mut self, _: usize, _: u32) {}
+    fn pending(&self, _: usize) -> u32 {
+        0
+    }
+    fn active(&self, _: usize) -> u32 {
+        0
+    }
+    fn config(&self, _: usize) -> u32 {
+        0
+    }
+    fn set_config(&mut self, _: usize, _: u32, _: u32) {}
+    fn route(&mut self, _: u32, _: VpeIndex) {}
+    fn enable_timer(&mut self, _: VpeIndex, _: bool) {}
+    fn deactivate(&mut self, _: u32) {}
+}
+
+impl ConfigSpace for Chip<'_> {
+    fn config_read(&self, _: &PciFunction, _: u16) -> u32 {
+        u32::MAX
+    }
+    fn config_write(&mut self, _: &PciFunction, _: u16, _: u8, _: u32) {}
+    fn bridge_read(&self, _: &PciBridge, _: u16) -> u32 {
+        u32::MAX
+    }
+}

@@ -1,0 +1,249 @@
+//! What one command of a guest does to its view (IHI 0069H 5.3).
+//!
+//! An event that is mapped is delivered if its collection is mapped, too, and the guest's property table has it enabled. Three
+//! liberties keep a guest whose vINTIDs are the plan's from causing any hardware command:
+//!
+//! * an event that the guest has not mapped yet is translated as planned, enabled;
+//! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first INV or INVALL;
+//! * its configuration byte is looked at by INV and INVALL only, as hardware may.
+
+use super::{
+    Refusal, config,
+    event::{Own, PLANNED},
+    frame::COLLECTIONS,
+    hardware::Hardware,
+};
+use crate::{Guest, Platform};
+use gicv4::{
+    CollectionId, DeviceId, EventId, IntId, RdBase,
+    command::{Command, Encoded},
+};
+use plan::ItsPolicy;
+
+type Result<T = ()> = core::result::Result<T, Refusal>;
+
+/// Decodes it, checks it, does it.
+pub(super) fn execute<P: Platform>(
+    guest: &Guest,
+    hardware: Hardware<'_, P>,
+    words: Encoded,
+) -> Result {
+    let mut on = On { guest, hardware };
+    match Command::decode(words).map_err(|_| Refusal::Opcode)? {
+        Command::Mapd { device, itt } => on.mapd(device, itt.map(|itt| itt.event_bits())),
+        Command::Mapc { collection, redistributor } => on.mapc(collection, redistributor),
+        Command::Mapti { device, event, intid, collection } => {
+            on.mapti(device, event, intid, collection)
+        }
+        Command::Mapi { device, event, collection } => {
+            on.mapti(device, event, IntId::new(event.value()), collection)
+        }
+        Command::Movi { device, event, collection } => on.movi(device, event, collection),
+        // An event takes its pending state along when its collection or itself moves: nothing is left behind to be moved.
+        Command::Movall { from, to } => on.vpe(from).and(on.vpe(to)).map(drop),
+        Command::Inv { device, event } => {
+            let own = on.mapped(device, event)?;
+            on.reload(&own);
+            Ok(())
+        }
+        Command::Invall { collection } => on.invall(collection),
+        Command::Discard { device, event } => {
+            let own = on.mapped(device, event)?;
+            on.hardware.unmap(&own);
+            own.set_collection(None);
+            Ok(())
+        }
+        Command::Int { device, event } => {
+            let own = on.delivered(device, event)?;
+            on.hardware.ring(&own);
+            Ok(())
+        }
+        Command::Clear { device, event } => {
+            let own = on.delivered(device, event)?;
+            on.hardware.clear(&own);
+            Ok(())
+        }
+        // Every command above is complete before the next is looked at.
+        Command::Sync { redistributor } => on.vpe(redistributor).map(drop),
+        _ => Err(Refusal::Opcode),
+    }
+}
+
+/// A guest and the hardware behind its ITS.
+struct On<'a, P> {
+    guest: &'a Guest,
+    hardware: Hardware<'a, P>,
+}
+
+impl<P: Platform> On<'_, P> {
+    /// The vPE whose redistributor a command names, by its number.
+    fn vpe(&self, redistributor: RdBase) -> Result<u16> {
+        let number = redistributor.processor_number();
+        match u16::try_from(number) {
+            Ok(number) if usize::from(number) < self.guest.vpes.len() => Ok(number),
+            _ => Err(Refusal::Redistributor),
+        }
+    }
+
+    fn collection(&self, collection: CollectionId) -> Result<u16> {
+        let icid = collection.value();
+        if usize::from(icid) < COLLECTIONS { Ok(icid) } else { Err(Refusal::Collection) }
+    }
+
+    /// An event of the VM's whose device is mapped with room for it.
+    fn own(&self, device: DeviceId, event: EventId) -> Result<Own> {
+        let view = self.guest.view();
+        let first = view.of_device(device.value()).next().ok_or(Refusal::Device)?;
+        match first.device_bits() {
+            0 => Err(Refusal::DeviceUnmapped),
+            bits if u64::from(event.value()) >> bits != 0 => Err(Refusal::Size),
+            _ => view.find(device.value(), event.value()).ok_or(Refusal::Event),
+        }
+    }
+
+    /// One that is mapped.
+    fn mapped(&self, device: DeviceId, event: EventId) -> Result<Own> {
+        let own = self.own(device, event)?;
+        own.collection().map(|_| own).ok_or(Refusal::EventUnmapped)
+    }
+
+    /// One whose collection is mapped as well.
+    fn delivered(&self, device: DeviceId, event: EventId) -> Result<Own> {
+        let own = self.mapped(device, event)?;
+        self.target(&own).map(|_| own).ok_or(Refusal::CollectionUnmapped)
+    }
+
+    /// vPE that the guest wants an event to go to.
+    fn target(&self, own: &Own) -> Option<u16> {
+        self.guest.vm.its.target(own.collection()?)
+    }
+
+    fn mapd(&mut self, device: DeviceId, bits: Option<u8>) -> Result {
+        let view = self.guest.view();
+        view.of_device(device.value()).next().ok_or(Refusal::Device)?;
+        if bits.is_some_and(|bits| bits > view.id_bits().0) {
+            return Err(Refusal::Size);
+        }
+        // A new table has nothing in it, an old one is gone.
+        for own in view.of_device(device.value()) {
+            if own.collection().is_some() {
+                self.hardware.unmap(&own);
+                own.set_collection(None);
+            }
+            own.set_device_bits(bits.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn mapc(&mut self, collection: CollectionId, redistributor: Option<RdBase>) -> Result {
+        let icid = self.collection(collection)?;
+        let target = redistributor.map(|redistributor| self.vpe(redistributor)).transpose()?;
+        let before = self.guest.vm.its.target(icid);
+        self.guest.vm.its.set_target(icid, target);
+        if before != target {
+            for own in self.guest.view().events().filter(|own| own.collection() == Some(icid)) {
+                self.retarget(&own, before, target);
+            }
+        }
+        Ok(())
+    }
+
+    /// The collection of a mapped event went from one vPE to another, or came or went.
+    fn retarget(&mut self, own: &Own, before: Option<u16>, target: Option<u16>) {
+        match target {
+            Some(vpe) => {
+                self.hardware.move_to(own, vpe);
+                if before.is_none() {
+                    self.enliven(own);
+                }
+            }
+            None => self.hardware.configure(own, own.config().with_enabled(false)),
+        }
+    }
+
+    /// Gives a mapped event, whose collection had no redistributor, the configuration that it is to have.
+    fn enliven(&mut self, own: &Own) {
+        let Some(vintid) = own.vintid() else { return };
+        let config = self.config(own.vpe(), vintid);
+        self.hardware.configure(own, config);
+    }
+
+    /// How the guest configured a vLPI; as planned, if it has no table yet.
+    fn config(&self, vpe: u16, vintid: u32) -> gicv4::lpi::LpiConfig {
+        config::of_guest(self.guest, self.hardware.platform, vpe, vintid).unwrap_or(PLANNED)
+    }
+
+    fn mapti(
+        &mut self,
+        device: DeviceId,
+        event: EventId,
+        intid: IntId,
+        collection: CollectionId,
+    ) -> Result {
+        let own = self.own(device, event)?;
+        let icid = self.collection(collection)?;
+        let vintid = intid.value();
+        if intid.lpi_index().is_none() || vintid >> self.guest.config.vintid_bits.min(31) != 0 {
+            return Err(Refusal::Intid);
+        }
+        let target = self.guest.vm.its.target(icid);
+        own.set_asked(vintid, target);
+        if vintid != own.route.vintid && self.guest.config.its != ItsPolicy::Remap {
+            return Err(Refusal::Fixed);
+        }
+        self.make_room(&own, vintid)?;
+        let vpe = target.unwrap_or(own.vpe());
+        let dead = own.collection().is_some_and(|icid| self.guest.vm.its.target(icid).is_none());
+        if own.vintid() != Some(vintid) {
+            let config = self.config(vpe, vintid);
+            let config = config.with_enabled(config.enabled() && target.is_some());
+            self.hardware.map(&own, vintid, vpe, config);
+            own.set_collection(Some(icid));
+            return Ok(());
+        }
+        own.set_collection(Some(icid));
+        self.retarget(&own, if dead { None } else { Some(own.vpe()) }, target);
+        Ok(())
+    }
+
+    /// No other event has the vINTID. One that the guest has not mapped gives way: its turn to choose comes.
+    fn make_room(&mut self, own: &Own, vintid: u32) -> Result {
+        let others = || self.guest.view().events().filter(|other| !other.is(own));
+        let Some(other) = others().find(|other| other.vintid() == Some(vintid)) else {
+            return Ok(());
+        };
+        if other.route.ring || other.collection().is_some() {
+            return Err(Refusal::Taken);
+        }
+        self.hardware.unmap(&other);
+        Ok(())
+    }
+
+    fn movi(&mut self, device: DeviceId, event: EventId, collection: CollectionId) -> Result {
+        let own = self.mapped(device, event)?;
+        let icid = self.collection(collection)?;
+        let target = self.guest.vm.its.target(icid).ok_or(Refusal::CollectionUnmapped)?;
+        let before = self.target(&own);
+        own.set_collection(Some(icid));
+        self.retarget(&own, before, Some(target));
+        Ok(())
+    }
+
+    fn invall(&mut self, collection: CollectionId) -> Result {
+        let icid = self.collection(collection)?;
+        self.guest.vm.its.target(icid).ok_or(Refusal::CollectionUnmapped)?;
+        for own in self.guest.view().events().filter(|own| own.collection() == Some(icid)) {
+            self.reload(&own);
+        }
+        Ok(())
+    }
+
+    /// Looks at the guest's configuration byte again.
+    fn reload(&mut self, own: &Own) {
+        let (Some(vintid), Some(_)) = (own.vintid(), self.target(own)) else { return };
+        let platform = &*self.hardware.platform;
+        if let Some(config) = config::of_guest(self.guest, platform, own.vpe(), vintid) {
+            self.hardware.configure(own, config);
+        }
+    }
+}

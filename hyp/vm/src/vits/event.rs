@@ -1,0 +1,214 @@
+//! An event of a VM: where the hardware has it, and how the guest mapped it.
+//!
+//! Cells are changed by the vPE that holds the VM's turn ([`super::Its`]), or while no vPE of the VM runs.
+
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
+use gicv4::{IntId, VpeId, lpi::LpiConfig};
+use plan::{EventRoute, Plan};
+
+/// Configuration of every event at the start, as codegen writes it into the virtual configuration table.
+pub(super) const PLANNED: LpiConfig = LpiConfig::new(0xa0, true);
+
+/// What changes about one entry of `Plan::its.events`. A slice of them stands beside that table.
+#[derive(Debug)]
+pub struct Event {
+    /// vINTID in the physical ITS; 0: it does not have the event.
+    vintid: AtomicU32,
+    /// vPE there, by its number in the VM.
+    vpe: AtomicU16,
+    /// Byte of `vintid` in the virtual configuration table.
+    config: AtomicU8,
+    /// EventID bits of the device, as the guest mapped it; 0: it did not.
+    device_bits: AtomicU8,
+    /// Collection that the guest mapped the event to, plus one; 0: it did not.
+    collection: AtomicU16,
+    /// vPE of that collection when the guest mapped the event, plus one, and the vINTID it asked for; 0: never. They outlive a restart.
+    asked_vpe: AtomicU16,
+    asked: AtomicU32,
+}
+
+impl Event {
+    /// [`View::reset`] comes before its VM's first start.
+    pub const fn new() -> Self {
+        Self {
+            vintid: AtomicU32::new(0),
+            vpe: AtomicU16::new(0),
+            config: AtomicU8::new(0),
+            device_bits: AtomicU8::new(0),
+            collection: AtomicU16::new(0),
+            asked_vpe: AtomicU16::new(0),
+            asked: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A VM's events, with what the plan says of them.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    plan: &'static Plan,
+    config: &'static plan::Vm,
+    cells: &'static [Event],
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own {
+    pub route: &'static EventRoute,
+    /// vPE that the plan has it on, by its number in the VM.
+    pub home: u16,
+    cell: &'static Event,
+}
+
+impl View {
+    /// The events of the VM `config`. `cells` stand beside `plan.its.events`.
+    pub const fn new(
+        plan: &'static Plan,
+        config: &'static plan::Vm,
+        cells: &'static [Event],
+    ) -> Self {
+        Self { plan, config, cells }
+    }
+
+    pub(super) fn vm(&self) -> &'static plan::Vm {
+        self.config
+    }
+
+    /// EventID bits that GITS_TYPER tells, and DeviceID bits. Without a planned event in the system, any.
+    pub(super) fn id_bits(&self) -> (u8, u8) {
+        self.plan.its.as_ref().map_or((16, 16), |its| (its.event_id_bits, its.device_id_bits))
+    }
+
+    fn routes(&self) -> &'static [EventRoute] {
+        self.plan.its.as_ref().map_or(&[], |its| its.events)
+    }
+
+    fn own(&self, (route, cell): (&'static EventRoute, &'static Event)) -> Option<Own> {
+        let home = route.vpe.value().checked_sub(self.config.first_vpe)?;
+        (home < self.config.vpe_count).then_some(Own { route, home, cell })
+    }
+
+    /// All of them, channels' rings too.
+    pub(super) fn events(self) -> impl Iterator<Item = Own> {
+        self.routes().iter().zip(self.cells).filter_map(move |pair| self.own(pair))
+    }
+
+    /// Those of a device, which a guest may map.
+    pub(super) fn of_device(self, device: u32) -> impl Iterator<Item = Own> {
+        let routes = self.routes();
+        let first = routes.partition_point(|route| route.device < device);
+        let these = routes.iter().zip(self.cells).skip(first);
+        these
+            .take_while(move |(route, _)| route.device == device)
+            .filter_map(move |pair| self.own(pair))
+            .filter(|own| !own.route.ring)
+    }
+
+    /// One that a guest may map.
+    pub(super) fn find(&self, device: u32, event: u32) -> Option<Own> {
+        let routes = self.routes();
+        let key = |route: &EventRoute| (route.device, route.event);
+        let index = routes.binary_search_by_key(&(device, event), key).ok()?;
+        let own = self.own((routes.get(index)?, self.cells.get(index)?))?;
+        (!own.route.ring).then_some(own)
+    }
+
+    /// The vPE `number` as the ITS knows it, and its doorbell.
+    pub(super) fn vpe(&self, number: u16) -> (VpeId, IntId) {
+        let index = self.config.first_vpe.wrapping_add(number);
+        let tables = self.plan.vpes.get(usize::from(index)).and_then(|vpe| vpe.tables.as_ref());
+        let doorbell = tables.map_or(IntId::NONE, |tables| IntId::new(tables.doorbell.intid));
+        (VpeId::new(index), doorbell)
+    }
+
+    /// As at power-up: the guest mapped nothing, the hardware is as planned. Before the VM starts; what the hardware has
+    /// besides the plan is put back by [`super::restore`] before that.
+    pub fn reset(&self) {
+        for own in self.events() {
+            own.place(own.route.vintid, own.home, PLANNED);
+            own.set_collection(None);
+            own.set_device_bits(0);
+        }
+    }
+}
+
+impl Own {
+    /// vINTID that the physical ITS makes of it.
+    pub fn vintid(&self) -> Option<u32> {
+        match self.cell.vintid.load(Relaxed) {
+            0 => None,
+            vintid => Some(vintid),
+        }
+    }
+
+    /// vPE there, by its number.
+    pub fn vpe(&self) -> u16 {
+        self.cell.vpe.load(Relaxed)
+    }
+
+    /// Its byte in the virtual configuration table.
+    pub fn config(&self) -> LpiConfig {
+        LpiConfig::from_byte(self.cell.config.load(Relaxed))
+    }
+
+    /// The hardware has it there now.
+    pub fn place(&self, vintid: u32, vpe: u16, config: LpiConfig) {
+        self.cell.vintid.store(vintid, Relaxed);
+        self.cell.vpe.store(vpe, Relaxed);
+        self.set_config(config);
+    }
+
+    pub fn set_vpe(&self, vpe: u16) {
+        self.cell.vpe.store(vpe, Relaxed);
+    }
+
+    pub fn set_config(&self, config: LpiConfig) {
+        self.cell.config.store(config.byte(), Relaxed);
+    }
+
+    /// The hardware does not have it any more.
+    pub fn displace(&self) {
+        self.cell.vintid.store(0, Relaxed);
+    }
+
+    /// EventID bits of its device, as the guest mapped it; 0: it did not.
+    pub fn device_bits(&self) -> u8 {
+        self.cell.device_bits.load(Relaxed)
+    }
+
+    pub fn set_device_bits(&self, bits: u8) {
+        self.cell.device_bits.store(bits, Relaxed);
+    }
+
+    /// Collection that the guest mapped it to.
+    pub fn collection(&self) -> Option<u16> {
+        self.cell.collection.load(Relaxed).checked_sub(1)
+    }
+
+    pub fn set_collection(&self, collection: Option<u16>) {
+        self.cell.collection.store(collection.map_or(0, |icid| icid.wrapping_add(1)), Relaxed);
+    }
+
+    /// vINTID and vPE that the guest asked for when it last mapped the event; None: it never did.
+    pub fn asked(&self) -> Option<(u32, Option<u16>)> {
+        match self.cell.asked.load(Relaxed) {
+            0 => None,
+            vintid => Some((vintid, self.cell.asked_vpe.load(Relaxed).checked_sub(1))),
+        }
+    }
+
+    pub fn set_asked(&self, vintid: u32, vpe: Option<u16>) {
+        self.cell.asked_vpe.store(vpe.map_or(0, |vpe| vpe.wrapping_add(1)), Relaxed);
+        self.cell.asked.store(vintid, Relaxed);
+    }
+
+    /// It is the same event.
+    pub fn is(&self, other: &Own) -> bool {
+        core::ptr::eq(self.cell, other.cell)
+    }
+}

@@ -1,0 +1,227 @@
+//! The registers of the control frame (IHI 0069H 12.18), and the state of a VM's ITS.
+//!
+//! Each is an atomic of its own, so that reads need nothing; commands are executed by the vPE that has the turn. The frame has
+//! 64 collections, GITS_BASER0 for devices and GITS_BASER1 for collections; what the guest puts there is read back and
+//! means nothing. GITS_CBASER and GITS_BASERn do not change while the ITS is enabled. What is not a register reads as zero.
+
+use super::{
+    Refusal,
+    queue::{self, COMMAND_BYTES, STALLED},
+};
+use crate::{
+    Guest, Platform,
+    counters::Counter,
+    mmio::Written,
+    vgic::{IIDR, PIDR2},
+};
+use core::sync::atomic::{
+    AtomicU8, AtomicU16, AtomicU64,
+    Ordering::{Relaxed, Release},
+};
+use gicv4::regs::gits;
+use spin::{Mutex, MutexGuard};
+
+/// Bytes of the frame.
+pub const FRAME_BYTES: u64 = 0x1_0000;
+
+/// Bits of a collection's number.
+const ICID_BITS: u64 = 6;
+pub(super) const COLLECTIONS: usize = 1 << ICID_BITS;
+
+/// GITS_CTLR.Enabled and Quiescent.
+pub(super) const ENABLED: u64 = 1;
+const QUIESCENT: u64 = 1 << 31;
+
+/// Bytes of an entry of a guest's table, which nobody writes.
+const ENTRY_BYTES: u64 = 8;
+/// GITS_BASERn: Type and Entry_Size are read-only; 64 KiB pages at reset.
+const BASER_FIXED: u64 = 7 << 56 | 0x1f << 48;
+const BASER_RESET: [u64; 2] =
+    [1 << 56 | (ENTRY_BYTES - 1) << 48 | 2 << 8, 4 << 56 | (ENTRY_BYTES - 1) << 48 | 2 << 8];
+/// GITS_CBASER's fields: Valid, caches, address, shareability, size.
+const CBASER_BITS: u64 = 1 << 63 | 7 << 59 | 7 << 53 | 0x000f_ffff_ffff_f000 | 3 << 10 | 0xff;
+/// Offset of GITS_CWRITER and GITS_CREADR.
+const OFFSET: u64 = 0xf_ffe0;
+/// GITS_CWRITER.Retry.
+const RETRY: u64 = 1;
+
+/// A VM's ITS.
+#[derive(Debug)]
+pub struct Its {
+    pub(super) ctlr: AtomicU64,
+    pub(super) cbaser: AtomicU64,
+    pub(super) cwriter: AtomicU64,
+    pub(super) creadr: AtomicU64,
+    basers: [AtomicU64; 2],
+    /// vPE that each collection goes to, by its number, plus one; 0: none.
+    collections: [AtomicU16; COLLECTIONS],
+    /// Held by the vPE that executes commands. Never waited for.
+    turn: Mutex<()>,
+    /// The last command that was ignored, and why; 0: none. They outlive a restart.
+    refused: [AtomicU64; 4],
+    refusal: AtomicU8,
+}
+
+impl Its {
+    pub const fn new() -> Self {
+        Self {
+            ctlr: AtomicU64::new(0),
+            cbaser: AtomicU64::new(0),
+            cwriter: AtomicU64::new(0),
+            creadr: AtomicU64::new(0),
+            basers: [const { AtomicU64::new(0) }; 2],
+            collections: [const { AtomicU16::new(0) }; COLLECTIONS],
+            turn: Mutex::new(()),
+            refused: [const { AtomicU64::new(0) }; 4],
+            refusal: AtomicU8::new(0),
+        }
+    }
+
+    /// As at power-up. While no vPE of the VM runs.
+    pub fn reset(&self) {
+        for cell in [&self.ctlr, &self.cbaser, &self.cwriter, &self.creadr] {
+            cell.store(0, Relaxed);
+        }
+        for (baser, value) in self.basers.iter().zip(BASER_RESET) {
+            baser.store(value, Relaxed);
+        }
+        for cell in &self.collections {
+            cell.store(0, Relaxed);
+        }
+    }
+
+    /// The right to execute commands; None: another vPE has it now.
+    pub(super) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turn.try_lock()
+    }
+
+    /// vPE that a collection goes to, by its number; None: it is not mapped.
+    pub(super) fn target(&self, icid: u16) -> Option<u16> {
+        self.collections.get(usize::from(icid))?.load(Relaxed).checked_sub(1)
+    }
+
+    pub(super) fn set_target(&self, icid: u16, vpe: Option<u16>) {
+        if let Some(cell) = self.collections.get(usize::from(icid)) {
+            cell.store(vpe.map_or(0, |vpe| vpe.wrapping_add(1)), Relaxed);
+        }
+    }
+
+    /// Counts a command that is ignored, and keeps it for the report.
+    pub(super) fn refuse(&self, guest: &Guest, words: [u64; 4], refusal: Refusal) {
+        guest.vpe.counters.count(Counter::ItsRefused);
+        for (cell, word) in self.refused.iter().zip(words) {
+            cell.store(word, Relaxed);
+        }
+        self.refusal.store(refusal as u8, Release);
+    }
+
+    /// The last command that was ignored, and why.
+    pub fn last_refused(&self) -> Option<([u64; 4], Refusal)> {
+        let refusal = Refusal::from_number(self.refusal.load(Relaxed))?;
+        Some((core::array::from_fn(|n| self.refused[n].load(Relaxed)), refusal))
+    }
+
+    /// Reads `bytes` at `offset` of the frame; None: refused.
+    pub fn read(guest: &Guest, offset: u64, bytes: u32) -> Option<u64> {
+        let its = &guest.vm.its;
+        match bytes {
+            8 => Some(its.doubleword(guest, offset)),
+            4 => Some(match offset as usize {
+                gits::CTLR => {
+                    let ctlr = its.ctlr.load(Relaxed);
+                    if ctlr & ENABLED != 0 { ctlr } else { ctlr | QUIESCENT }
+                }
+                gits::IIDR => u64::from(IIDR),
+                gits::PIDR2 => u64::from(PIDR2),
+                _ => its.doubleword(guest, offset & !7) >> (8 * (offset & 4)) & 0xffff_ffff,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Writes.
+    pub fn write<P: Platform>(
+        guest: &Guest,
+        platform: &mut P,
+        offset: u64,
+        bytes: u32,
+        value: u64,
+    ) -> Written {
+        let its = &guest.vm.its;
+        if bytes != 4 && bytes != 8 {
+            return Written::Refused;
+        }
+        if offset as usize == gits::CTLR {
+            its.ctlr.store(value & ENABLED, Relaxed);
+            return queue::run(guest, platform);
+        }
+        let at = offset & !7;
+        let value = match (bytes, offset & 4) {
+            (8, _) => value,
+            (_, 0) => its.doubleword(guest, at) & !0xffff_ffff | value & 0xffff_ffff,
+            _ => its.doubleword(guest, at) & 0xffff_ffff | value << 32,
+        };
+        let enabled = its.ctlr.load(Relaxed) & ENABLED != 0;
+        match at as usize {
+            gits::CBASER if !enabled => {
+                its.cbaser.store(value & CBASER_BITS, Relaxed);
+                its.creadr.store(0, Relaxed);
+            }
+            gits::CWRITER => return its.write_cwriter(guest, platform, value),
+            gits::BASER..0x140 if !enabled => {
+                let n = (at as usize - gits::BASER) / 8;
+                if let (Some(baser), Some(fixed)) = (its.basers.get(n), BASER_RESET.get(n)) {
+                    baser.store(value & !BASER_FIXED | fixed & BASER_FIXED, Relaxed);
+                }
+            }
+            _ => {}
+        }
+        Written::Done
+    }
+
+    fn write_cwriter<P: Platform>(&self, guest: &Guest, platform: &mut P, value: u64) -> Written {
+        let offset = value & OFFSET;
+        if offset >= queue::bytes(self.cbaser.load(Relaxed)) {
+            self.refuse(guest, [0; 4], Refusal::Queue);
+            return Written::Done;
+        }
+        self.cwriter.store(offset, Release);
+        if value & RETRY != 0 {
+            self.creadr.fetch_and(!STALLED, Relaxed);
+        }
+        queue::run(guest, platform)
+    }
+
+    fn doubleword(&self, guest: &Guest, offset: u64) -> u64 {
+        match offset as usize {
+            gits::TYPER => type_register(guest),
+            gits::CBASER => self.cbaser.load(Relaxed),
+            gits::CWRITER => self.cwriter.load(Relaxed),
+            gits::CREADR => self.creadr.load(Relaxed),
+            gits::BASER..0x140 => {
+                let n = (offset as usize - gits::BASER) / 8;
+                self.basers.get(n).map_or(0, |baser| baser.load(Relaxed))
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl Default for Its {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// GITS_TYPER: LPIs, the plan's ID bits, collections by number (CIL, CIDbits) in memory (HCC = 0), redistributors by processor
+/// number (PTA = 0).
+fn type_register(guest: &Guest) -> u64 {
+    let (event_bits, device_bits) = guest.view().id_bits();
+    1 | (ENTRY_BYTES - 1) << 4
+        | u64::from(event_bits.wrapping_sub(1) & 0x1f) << 8
+        | u64::from(device_bits.wrapping_sub(1) & 0x1f) << 13
+        | (ICID_BITS - 1) << 32
+        | 1 << 36
+}
+
+const _: () = assert!(COMMAND_BYTES == 32);
