@@ -11,7 +11,7 @@ use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
-use plan::{CpuIndex, ItsPolicy, Pa, PciFunction, Vm, VpeIndex};
+use plan::{CpuIndex, ItsPolicy, Pa, PciBridge, PciFunction, Vm, VpeIndex};
 use vm::Platform;
 use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts};
 
@@ -159,6 +159,9 @@ impl ConfigSpace for Hardware {
     }
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
         mmu::config_space(function, offset).write_part(bytes, value);
+    }
+    fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
+        mmu::bridge_space(bridge, offset).read()
     }
 }
 

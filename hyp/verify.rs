@@ -1,23 +1,25 @@
-//! Is this the hardware that the plan was made for? Asked before anything is written to it.
+//! Is this the hardware that the plan was made for? Asked before anything is written to it, bridges on the way aside.
 //!
 //! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA clears;
 //! 2. distributor: architecture revision, number of SPIs, LPIs, direct injection;
 //! 3. redistributor of every CPU that the plan uses: there, with its affinity, virtual LPIs as its stride says;
 //! 4. ITS: there, virtual LPIs, widths, entry size;
 //! 5. RAM: the last word of each range answers;
-//! 6. PCI functions: vendor and device.
+//! 6. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
+//!    behind it cannot be asked before;
+//! 7. PCI functions: vendor and device.
 //!
 //! The first difference is the result: one line, then the system is off. Nothing is adapted, since nothing that
 //! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
 //! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
 
-use crate::arch::{cpu, gic, id, probe, smc, sysreg};
+use crate::arch::{cpu, gic, id, mmu, probe, smc, sysreg};
 use crate::console::{self, Own};
 use crate::plan_data::PLAN;
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
 use gicv4::regs::gits::{self, GITS_TYPER};
-use plan::{Cpu, Features, Its, Pa, Schedule};
+use plan::{Cpu, Features, Its, Pa, PciBridge, Schedule};
 use tock_registers::LocalRegisterCopy;
 use vm::exit::SysReg;
 use vm::text::Text;
@@ -114,6 +116,7 @@ pub fn machine() -> Verdict {
         let last = ram.base.offset(ram.bytes.wrapping_sub(8));
         expect("the last word of RAM", ram.name, Some(last), Rule::There, probe::read64(last))?;
     }
+    PLAN.bridges.iter().try_for_each(bridge)?;
     for function in PLAN.functions {
         let id = probe::read32(function.config).map(u64::from);
         expect(
@@ -123,6 +126,18 @@ pub fn machine() -> Verdict {
             Rule::Exactly(function.id.into()),
             id,
         )?;
+    }
+    Ok(())
+}
+
+fn bridge(bridge: &PciBridge) -> Verdict {
+    let at = Some(bridge.config);
+    let id = probe::read32(bridge.config).map(u64::from);
+    expect("vendor and device of the PCI bridge", "", at, Rule::Exactly(bridge.id.into()), id)?;
+    let header = probe::read32(bridge.config.offset(0x0c)).map(|value| (value >> 16 & 0x7f).into());
+    expect("header type of the PCI bridge", "", at, Rule::Exactly(1), header)?;
+    for write in bridge.setup {
+        mmu::bridge_space(bridge, write.offset).write(write.value);
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! The Rust partitions are stand-ins of fixed content here, so that a plan depends on the TOML files alone. After a
 //! deliberate change run with BLESS=1 and read the difference of tests/plans/.
 
+#[path = "plan/bridges.rs"]
+mod bridges;
 #[path = "plan/bytes.rs"]
 mod bytes;
 #[path = "plan/generated.rs"]

@@ -6,6 +6,7 @@
 //! One file for each family of rules; each pushes its findings, the report puts them in order.
 
 mod board;
+mod bridge;
 mod channel;
 mod console;
 mod cpu;
@@ -33,6 +34,7 @@ pub fn run(system: &System) -> Report {
         names::check,
         board::check,
         pci::check,
+        bridge::check,
         memory::check,
         cpu::check,
         placement::check,

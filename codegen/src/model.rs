@@ -12,9 +12,9 @@ mod schedule;
 mod vm;
 
 pub use board::{
-    Bar, Bdf, Board, Conduit, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PciId, Pcie,
-    PlatformIrq, QemuDesc, Ram, RdBase, Redistributors, Reserved, Scratch, Timer, Trigger, Uart,
-    UartKind,
+    Bar, Bdf, Board, Bridge, Conduit, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PciId,
+    Pcie, PlatformIrq, QemuDesc, Ram, RdBase, Redistributors, Reserved, Scratch, Timer, Trigger,
+    Uart, UartKind,
 };
 pub use payload::{Format, Payload, PayloadKind};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};

@@ -11,7 +11,7 @@ use core::arch::asm;
 use core::ptr;
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use plan::translation::EL2_T0SZ;
-use plan::{Cpu, Its, Pa, PciFunction, Vm};
+use plan::{Cpu, Its, Pa, PciBridge, PciFunction, Vm};
 
 const PAGE: u64 = 4096;
 const READ_ONLY: u64 = 1 << 7;
@@ -263,4 +263,9 @@ pub fn lpi_config(its: &Its) -> LpiTable {
 /// A word of a function's configuration space. `offset` is below 4096.
 pub fn config_space(function: &PciFunction, offset: u16) -> Word {
     Word::new(function.config.offset(u64::from(offset & 0xfff)))
+}
+
+/// A word of a bridge's configuration space. `offset` is below 4096.
+pub fn bridge_space(bridge: &PciBridge, offset: u16) -> Word {
+    Word::new(bridge.config.offset(u64::from(offset & 0xfff)))
 }

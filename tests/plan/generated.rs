@@ -15,7 +15,18 @@ use crate::{rules, software, stand_in};
 struct Device {
     bars: Vec<(u32, bool)>,
     events: u32,
+    /// Behind which of the bridges, if any.
+    bridge: Option<usize>,
 }
+
+/// Two ports, one of them with a switch of two: name, address and buses behind.
+const BRIDGES: [(&str, &str, u8, u8); 5] = [
+    ("port1", "00:1e.0", 1, 1),
+    ("port2", "00:1f.1", 2, 5),
+    ("switch", "02:00.0", 3, 5),
+    ("down0", "03:00.0", 4, 4),
+    ("down1", "03:01.0", 5, 5),
+];
 
 #[derive(Clone, Debug)]
 struct Vm {
@@ -36,8 +47,12 @@ struct Layout {
 }
 
 fn device() -> impl Strategy<Value = Device> {
-    (prop::collection::vec((12u32..24, any::<bool>()), 0..3), 0u32..9)
-        .prop_map(|(bars, events)| Device { bars, events })
+    let bars = prop::collection::vec((12u32..24, any::<bool>()), 0..3);
+    (bars, 0u32..9, prop::option::of(0..BRIDGES.len())).prop_map(|(bars, events, bridge)| Device {
+        bars,
+        events,
+        bridge,
+    })
 }
 
 fn vm() -> impl Strategy<Value = Vm> {
@@ -83,7 +98,9 @@ impl Layout {
         let mut text = String::new();
         for line in real.lines() {
             if let Some(table) = line.strip_prefix('[') {
-                keep = !["[cpu]", "[device]", "qemu]"].iter().any(|name| table.starts_with(name));
+                keep = !["[cpu]", "[bridge]", "[device]", "qemu]"]
+                    .iter()
+                    .any(|name| table.starts_with(name));
             }
             if keep && !line.starts_with("#:schema") {
                 text.push_str(line);
@@ -93,7 +110,14 @@ impl Layout {
         for cpu in 0..cpus {
             let _ = writeln!(text, "[[cpu]]\nname = \"cpu{cpu}\"\nmpidr = {cpu}");
         }
+        for (name, address, secondary, subordinate) in BRIDGES {
+            let _ = writeln!(
+                text,
+                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie0\"\naddress = \"{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
+            );
+        }
         for (slot, device) in self.vms.iter().flat_map(|vm| &vm.devices).enumerate() {
+            let bus = device.bridge.map_or(0, |bridge| BRIDGES[bridge].2);
             let mut index = 0;
             let mut bars = Vec::new();
             for &(bits, wide) in &device.bars {
@@ -105,8 +129,8 @@ impl Layout {
             }
             let _ = writeln!(
                 text,
-                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie0\"\naddress = \"00:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\nevents = {}\nbars = [{}]",
-                slot + 1,
+                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie0\"\naddress = \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\nevents = {}\nbars = [{}]",
+                slot + 2,
                 device.events,
                 bars.join(", ")
             );

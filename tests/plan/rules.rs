@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use codegen::plan::Decided;
+use codegen::plan::{Decided, MmioKind};
 use gicv4::command::{Command, Version};
 
 use crate::stage2::mapped;
@@ -14,6 +14,7 @@ pub fn hold(plan: &Decided) {
     tables_are_apart_and_aligned(plan);
     guests_reach_their_own_only(plan);
     bars_lie_in_their_windows(plan);
+    bridges_pass_on_what_is_behind(plan);
     numbers_are_given_once(plan);
     the_script_is_in_order(plan);
     crate::schedule::hold(plan);
@@ -145,6 +146,79 @@ fn bars_lie_in_their_windows(plan: &Decided) {
         assert_eq!(function.setup.last().map(|write| write.0), Some(4));
     }
     apart("BARs", bars);
+}
+
+/// Buses, windows and views; what is behind a bridge and what is not.
+fn bridges_pass_on_what_is_behind(plan: &Decided) {
+    const MIB: u64 = 1 << 20;
+    let within = |base: u64, bytes: u64, outer: &Range<u64>| {
+        bytes == 0 || base >= outer.start && base + bytes <= outer.end
+    };
+    for bridge in &plan.bridges {
+        let window = bridge.base.0..bridge.base.0 + bridge.bytes;
+        assert_eq!((window.start | window.end) % MIB, 0, "{bridge:?}");
+        assert!(window.end <= 1 << 32);
+        let behind = |host: usize, bdf: u16| {
+            host == bridge.host
+                && (bridge.secondary..=bridge.subordinate).contains(&((bdf >> 8) as u8))
+        };
+        // BARs behind it, and no others, lie in its window.
+        let functions = plan.functions.iter().map(|f| (f.host, f.bdf, &f.bars));
+        let bridges = plan.bridges.iter().map(|b| (b.host, b.bdf, &b.bars));
+        for (host, bdf, bars) in functions.chain(bridges) {
+            for bar in bars {
+                let apart = bar.base.0 + bar.bytes <= window.start || bar.base.0 >= window.end;
+                let right = match behind(host, bdf) {
+                    true => within(bar.base.0, bar.bytes, &window),
+                    false => apart,
+                };
+                assert!(right, "{bar:?} of {bdf:#x} and {bridge:x?}");
+            }
+        }
+        for other in plan.bridges.iter().filter(|other| behind(other.host, other.bdf)) {
+            assert!(within(other.base.0, other.bytes, &window), "{other:?}");
+            assert!(other.subordinate <= bridge.subordinate);
+        }
+        let numbers = u64::from_le_bytes([
+            (bridge.bdf >> 8) as u8,
+            bridge.secondary,
+            bridge.subordinate,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]);
+        assert!(bridge.setup.iter().any(|write| (write.0, write.1.0) == (0x18, numbers)));
+        let (first, last) = (bridge.setup.first(), bridge.setup.last());
+        assert_eq!(first.map(|write| (write.0, write.1.0)), Some((4, 0)), "off first");
+        assert_eq!(last.map(|write| (write.0, write.1.0)), Some((4, 0x406)), "on last");
+        for view in &bridge.views {
+            assert!(within(view.base.0, view.bytes, &window), "{view:?}");
+            assert_eq!((view.base.0 | view.bytes) % MIB, 0);
+            let own = plan.functions.iter().filter(|f| f.vm == view.vm && behind(f.host, f.bdf));
+            let seen = view.base.0..view.base.0 + view.bytes;
+            for bar in own.flat_map(|function| &function.bars) {
+                assert!(within(bar.base.0, bar.bytes, &seen), "{bar:?} and {view:?}");
+            }
+        }
+    }
+    for function in &plan.functions {
+        let way = plan.bridges.iter().filter(|bridge| {
+            bridge.host == function.host
+                && (bridge.secondary..=bridge.subordinate).contains(&((function.bdf >> 8) as u8))
+        });
+        let mut bus = 0;
+        for bridge in way {
+            assert_eq!(bridge.bdf >> 8, bus, "{function:?} by {bridge:?}");
+            assert!(bridge.views.iter().any(|view| view.vm == function.vm));
+            bus = bridge.secondary.into();
+        }
+        assert_eq!(bus, function.bdf >> 8, "no way to {function:?}");
+        let ecam = plan.vms[function.vm].mmio.iter().find(|m| m.kind == MmioKind::PciConfig);
+        let last = plan.vm_bridges(function.vm).map(|(n, _)| plan.bridges[n].subordinate).max();
+        assert!(ecam.unwrap().bytes >> 20 > u64::from(last.unwrap_or(0)), "ECAM too short");
+    }
 }
 
 fn numbers_are_given_once(plan: &Decided) {

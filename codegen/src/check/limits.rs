@@ -80,12 +80,14 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
     let used = system.vms.iter().flat_map(|vm| vm.devices.iter().map(|given| given.device.value));
     let bars: Vec<_> = used
         .filter_map(|device| match &system.board.devices.get(device)?.kind {
-            DeviceKind::Pci { host, bars, .. } if host.value == position => Some(bars),
+            DeviceKind::Pci { host: on, address, bars, .. } if on.value == position => {
+                Some(bars.iter().map(move |bar| (bar, address.bus != host.first_bus.value)))
+            }
             _ => None,
         })
         .flatten()
         .collect();
-    // A wide BAR may also lie low; above what stage 2 maps no guest would see it.
+    // A wide BAR may also lie low, behind a bridge it does; above what stage 2 maps no guest would see it.
     let low = host.window32.as_ref().map_or(0, |window| window.size.value);
     let high = host
         .window64
@@ -94,8 +96,8 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
     let window = host.window32.as_ref().or(host.window64.as_ref());
     let place = window.map_or_else(|| host.name.with(()), |window| window.size.with(()));
     let mut wanted = (0u64, 0u64);
-    for bar in bars {
-        let narrow = if bar.wide { 0 } else { bar.size.value };
+    for (bar, behind) in bars {
+        let narrow = if bar.wide && !behind { 0 } else { bar.size.value };
         wanted = (wanted.0.saturating_add(narrow), wanted.1.saturating_add(bar.size.value));
         let (wanted, room) = if wanted.0 > low { (wanted.0, low) } else { (wanted.1, low + high) };
         if wanted > room {

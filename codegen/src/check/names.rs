@@ -10,11 +10,15 @@ pub fn check(system: &System, report: &mut Report) {
     unique(report, "reserved range", board.reserved.iter().map(|reserved| &reserved.name));
     unique(report, "UART", board.uarts.iter().map(|uart| &uart.name));
     unique(report, "PCIe host", board.pcie.iter().map(|host| &host.name));
+    unique(report, "bridge", board.bridges.iter().map(|bridge| &bridge.name));
     unique(report, "device", board.devices.iter().map(|device| &device.name));
     unique(report, "VM", system.vms.iter().map(|vm| &vm.name));
     unique(report, "channel", system.channels.iter().map(|channel| &channel.name));
     unique(report, "mode", system.mode_names());
     plain(report, "system", &system.name);
+    for bridge in &board.bridges {
+        plain(report, "bridge", &bridge.name);
+    }
     for device in &board.devices {
         plain(report, "device", &device.name);
     }

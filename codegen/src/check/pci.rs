@@ -1,8 +1,8 @@
-//! PCIe hosts and functions: buses, addresses, BARs and windows.
+//! PCIe hosts and functions: buses, addresses, BARs and windows. Bridges' own rules are in `bridge`.
 
 use super::range::{self, hex};
 use crate::diag::{Report, rules};
-use crate::model::{At, Bar, Bdf, Board, Device, DeviceKind, Pcie, System};
+use crate::model::{At, Bar, Bdf, Board, Bridge, DeviceKind, Pcie, System};
 use crate::units::Size;
 
 const MEGABYTE: u64 = 1 << 20;
@@ -19,8 +19,11 @@ pub fn check(system: &System, report: &mut Report) {
     addresses(&system.board, report);
     for device in &system.board.devices {
         if let DeviceKind::Pci { bars, .. } = &device.kind {
-            bar_sizes(device, bars, report);
+            bar_sizes(&device.name, bars, 5, report);
         }
+    }
+    for bridge in &system.board.bridges {
+        bar_sizes(&bridge.name, &bridge.bars, 1, report);
     }
 }
 
@@ -77,19 +80,43 @@ fn lines(host: &Pcie, report: &mut Report) {
     }
 }
 
+/// Something at a PCI address.
+struct Function<'a> {
+    what: &'static str,
+    name: &'a str,
+    host: usize,
+    address: &'a At<Bdf>,
+}
+
+/// Bridges and devices.
+fn functions(board: &Board) -> Vec<Function<'_>> {
+    let bridges = board.bridges.iter().map(|bridge| Function {
+        what: "bridge",
+        name: &bridge.name,
+        host: bridge.host.value,
+        address: &bridge.address,
+    });
+    let devices = board.devices.iter().filter_map(|device| match &device.kind {
+        DeviceKind::Pci { host, address, .. } => {
+            Some(Function { what: "device", name: &device.name, host: host.value, address })
+        }
+        DeviceKind::Platform { .. } => None,
+    });
+    bridges.chain(devices).collect()
+}
+
 fn addresses(board: &Board, report: &mut Report) {
-    let mut seen: Vec<(usize, &At<Bdf>, &Device)> = Vec::new();
-    for device in &board.devices {
-        let DeviceKind::Pci { host: position, address, .. } = &device.kind else { continue };
-        let Some(host) = board.pcie.get(position.value) else { continue };
+    let all = functions(board);
+    for (n, Function { what, name, host: position, address }) in all.iter().enumerate() {
+        let Some(host) = board.pcie.get(*position) else { continue };
         if !(host.first_bus.value..=host.last_bus.value).contains(&address.bus) {
             report.push(
                 rules::PCI_ADDRESS
                     .says(format!(
-                        "device `{}` is on a bus that `{}` does not have",
-                        device.name.value, host.name.value
+                        "{what} `{name}` is on a bus that `{}` does not have",
+                        host.name.value
                     ))
-                    .label(address, format!("bus {}", address.bus))
+                    .label(*address, format!("bus {}", address.bus))
                     .label(
                         &host.last_bus,
                         format!("buses {} to {}", host.first_bus.value, host.last_bus.value),
@@ -97,27 +124,65 @@ fn addresses(board: &Board, report: &mut Report) {
                     .help("write an address on one of these buses"),
             );
         }
-        let same = |(other, place, _): &&(usize, &At<Bdf>, &Device)| {
-            *other == position.value && place.value == address.value
-        };
-        if let Some((_, place, first)) = seen.iter().find(same) {
+        let same =
+            |other: &&Function| other.host == *position && other.address.value == address.value;
+        if let Some(first) = all[..n].iter().find(same) {
+            let pair = match first.what == *what {
+                true => format!("{what}s `{}` and `{name}`", first.name),
+                false => format!("{} `{}` and {what} `{name}`", first.what, first.name),
+            };
             report.push(
                 rules::PCI_ADDRESS
-                    .says(format!(
-                        "devices `{}` and `{}` are one function",
-                        first.name.value, device.name.value
-                    ))
-                    .label(address, format!("`{}` is at {}", device.name.value, address.value))
-                    .label(place, format!("and so is `{}`", first.name.value))
+                    .says(format!("{pair} are one function"))
+                    .label(*address, format!("`{name}` is at {}", address.value))
+                    .label(first.address, format!("and so is `{}`", first.name))
                     .help("write another address"),
             );
         }
-        seen.push((position.value, address, device));
+        unreached(board, host, &all[n], report);
     }
 }
 
-fn bar_sizes(device: &Device, bars: &[Bar], report: &mut Report) {
-    let name = &device.name.value;
+/// No bridge has the function's bus right behind it.
+fn unreached(board: &Board, host: &Pcie, function: &Function, report: &mut Report) {
+    let bus = function.address.bus;
+    let leads = |bridge: &&Bridge| bridge.host.value == function.host;
+    let mut bridges = board.bridges.iter().filter(leads);
+    let known = bus <= host.first_bus.value || bus > host.last_bus.value;
+    if known || bridges.clone().any(|bridge| bridge.secondary.value == bus) {
+        return;
+    }
+    let mut unreached = rules::BUS_UNREACHED
+        .says(format!("{} `{}` is on a bus that no bridge leads to", function.what, function.name))
+        .label(function.address, format!("bus {bus}"));
+    let beyond =
+        bridges.find(|bridge| (bridge.secondary.value..=bridge.subordinate.value).contains(&bus));
+    unreached = match beyond {
+        Some(bridge) => unreached
+            .label(
+                &bridge.secondary,
+                format!("right behind `{}` is bus {}", bridge.name.value, bridge.secondary.value),
+            )
+            .help(format!(
+                "write the address with bus {:02x}, or add the [[bridge]] behind `{}` that leads to bus {bus}",
+                bridge.secondary.value, bridge.name.value
+            )),
+        None => unreached
+            .label(
+                &host.first_bus,
+                format!("bus {} is the host's own", host.first_bus.value),
+            )
+            .help(format!(
+                "add the [[bridge]] that it is behind, with host = \"{}\" and secondary = {bus}",
+                host.name.value
+            )),
+    };
+    report.push(unreached);
+}
+
+/// `last` is the number of the last BAR register.
+fn bar_sizes(name: &At<String>, bars: &[Bar], last: u8, report: &mut Report) {
+    let name = &name.value;
     for (n, bar) in bars.iter().enumerate() {
         if !bar.size.value.is_power_of_two() || bar.size.value < SMALLEST_BAR {
             let right = bar
@@ -155,15 +220,24 @@ fn bar_sizes(device: &Device, bars: &[Bar], report: &mut Report) {
                     )
                     .help("write another index"),
             );
-        } else if *taken(bar).end() > 5 {
+        } else if bar.index.value > last {
+            report.push(
+                rules::BAR
+                    .says(format!("`{name}` has no BAR {}", bar.index.value))
+                    .label(&bar.index, "a bridge has BARs 0 and 1")
+                    .help("write index = 0 or index = 1"),
+            );
+        } else if *taken(bar).end() > last {
             report.push(
                 rules::BAR
                     .says(format!("BAR {} of `{name}` has no second half", bar.index.value))
                     .label(
                         &bar.index,
-                        "a wide BAR takes this register and the next, and 5 is the last",
+                        format!(
+                            "a wide BAR takes this register and the next, and {last} is the last"
+                        ),
                     )
-                    .help("write an index up to 4, or leave out `wide`"),
+                    .help(format!("write an index up to {}, or leave out `wide`", last - 1)),
             );
         }
     }

@@ -138,17 +138,19 @@ rules! {
     INTID_TWICE "E806 intid-twice" "Two things of the board signal the same INTID."
     PCI_ADDRESS "E807 pci-address" "A PCI function is on a bus that its host does not have, or two are at one address."
     ECAM_SIZE "E808 ecam-size" "A host's ECAM is too small for its buses, or not aligned to them."
-    BAR "E809 bar" "A BAR has a size that is no power of two of at least 4 KiB, or overlaps another."
+    BAR "E809 bar" "A BAR has a size that is no power of two of at least 4 KiB, overlaps another, or has a number that there is not."
     DEVICE_ID_TWICE "E810 device-id-twice" "Two devices have the same DeviceID."
     RESERVED_OUTSIDE "E811 reserved-outside" "A reserved range is not in RAM."
     INTX "E812 intx" "A host has other than none or four INTx lines."
     WINDOW "E813 pci-window" "A host's window is on the wrong side of 4 GiB."
     DEVICE_HYPERVISOR "E814 device-over-hypervisor" "A device's registers are said to be in the hypervisor's memory."
     DEVICE_RAM "E815 device-over-ram" "A device's registers are said to be in RAM."
+    BRIDGE "E816 pci-bridge" "A bridge's buses are not after its own, not among those of its host or of the bridge above, or another's as well."
+    BUS_UNREACHED "E817 pci-bus-unreached" "A PCI function is on a bus that no bridge leads to."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."
-    WINDOW_FULL "E903 pci-window-full" "The BARs of a host's devices in use do not fit its windows."
+    WINDOW_FULL "E903 pci-window-full" "The BARs of a host's devices in use do not fit its windows; behind a bridge they lie below 4 GiB."
     PLAN_IMPOSSIBLE "E906 plan-impossible" "A table that the plan needs cannot be made: an address beyond what hardware can say, or one address for two things."
 }
 

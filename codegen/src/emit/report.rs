@@ -85,6 +85,7 @@ impl Report<'_> {
         for vm in &plan.vms {
             self.vm(vm, out)?;
         }
+        self.bridges(out)?;
         self.routes(out)?;
         self.lines(out)?;
         self.script(out)?;
@@ -199,6 +200,33 @@ impl Report<'_> {
                 &load.bytes,
                 &load.clear,
             ]);
+        }
+        table.write(out)
+    }
+
+    fn bridges(&self, out: &mut String) -> fmt::Result {
+        if self.plan.bridges.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nPCI bridges: opened at boot, read-only for guests")?;
+        let mut table = Table::new(&["bridge", "at", "buses", "passes on", "to", "as it sees it"]);
+        let window = |base: u64, bytes: u64| match bytes {
+            0 => "nothing".into(),
+            _ => range(base, bytes),
+        };
+        for bridge in &self.plan.bridges {
+            let (bdf, first, last) = (bridge.bdf, bridge.secondary, bridge.subordinate);
+            let at = format!("{:02x}:{:02x}.{}", bdf >> 8, bdf >> 3 & 31, bdf & 7);
+            let buses = format!("{first:02x}..{last:02x}");
+            let passes = window(bridge.base.0, bridge.bytes);
+            for (n, view) in bridge.views.iter().enumerate() {
+                let vm = &self.plan.vms[view.vm].name;
+                let seen = window(view.base.0, view.bytes);
+                match n {
+                    0 => table.row(&[&bridge.name, &at, &buses, &passes, vm, &seen]),
+                    _ => table.row(&[&"", &"", &"", &"", vm, &seen]),
+                }
+            }
         }
         table.write(out)
     }

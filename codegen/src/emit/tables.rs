@@ -8,7 +8,7 @@ use quote::quote;
 
 use super::{its, schedule};
 use crate::plan::{
-    Board, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe,
+    Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe,
 };
 
 const HEAD: &str =
@@ -63,11 +63,12 @@ fn tokens(plan: &Decided) -> TokenStream {
     let board = board(&plan.board);
     let cpus = plan.cpus.iter().map(cpu);
     let tables = plan.hypervisor.tables.0;
-    let vms = plan.vms.iter().map(|owner| vm(owner, tables));
+    let vms = plan.vms.iter().enumerate().map(|(n, owner)| vm(owner, views(plan, n), tables));
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
+    let bridges = plan.bridges.iter().map(bridge);
     let functions = plan.functions.iter().map(function);
     let ends = plan.channel_ends.iter().map(channel_end);
     let cleared = plan.hypervisor.cleared.iter().map(|&range| span(range));
@@ -91,6 +92,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             modes: #modes,
             its: #its,
             spis: &[#(#spis),*],
+            bridges: &[#(#bridges),*],
             functions: &[#(#functions),*],
             channel_ends: &[#(#ends),*],
             cleared: &[#(#cleared),*],
@@ -148,7 +150,7 @@ fn cpu(cpu: &Cpu) -> TokenStream {
     })
 }
 
-fn vm(vm: &Vm, tables: u64) -> TokenStream {
+fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
     let Vm { name, vmid, vintid_bits, .. } = vm;
     let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
     let (first_vpe, vpe_count) = (vm.first_vpe as u16, vm.vpe_count as u16);
@@ -213,6 +215,7 @@ fn vm(vm: &Vm, tables: u64) -> TokenStream {
         vlpi_config: #config,
         vlpi_config_start: &[#(#start),*],
         vintid_bits: #vintid_bits,
+        bridges: #bridges,
         first_function: #first_function,
         function_count: #function_count,
         first_channel_end: #first_end,
@@ -271,18 +274,46 @@ fn function(function: &Function) -> TokenStream {
             bytes: #bytes,
         })
     });
-    let setup = function.setup.iter().map(|&(offset, value)| {
-        let (offset, value) = (hex(Hex(offset.into())), hex(value));
-        quote!(plan::ConfigWrite { offset: #offset, value: #value })
-    });
+    let setup = setup(&function.setup);
     quote!(plan::PciFunction {
         vm: plan::VmIndex::new(#vm),
         bdf: #bdf,
         config: #config,
         id: #id,
         bars: &[#(#bars),*],
-        setup: &[#(#setup),*],
+        setup: #setup,
     })
+}
+
+fn setup(writes: &[(u16, Hex)]) -> TokenStream {
+    let writes = writes.iter().map(|&(offset, value)| {
+        let (offset, value) = (hex(Hex(offset.into())), hex(value));
+        quote!(plan::ConfigWrite { offset: #offset, value: #value })
+    });
+    quote!(&[#(#writes),*])
+}
+
+fn bridge(bridge: &Bridge) -> TokenStream {
+    let Bridge { bdf, secondary, subordinate, .. } = bridge;
+    let (config, id) = (pa(bridge.config), hex(bridge.id));
+    let setup = setup(&bridge.setup);
+    quote!(plan::PciBridge {
+        bdf: #bdf,
+        config: #config,
+        id: #id,
+        secondary: #secondary,
+        subordinate: #subordinate,
+        setup: #setup,
+    })
+}
+
+/// The bridges that a VM sees.
+fn views(plan: &Decided, vm: usize) -> TokenStream {
+    let views = plan.vm_bridges(vm).map(|(bridge, view)| {
+        let (bridge, base, bytes) = (bridge as u16, hex(view.base), hex(Hex(view.bytes)));
+        quote!(plan::BridgeView { bridge: #bridge, base: #base, bytes: #bytes })
+    });
+    quote!(&[#(#views),*])
 }
 
 fn channel_end(end: &ChannelEnd) -> TokenStream {

@@ -55,6 +55,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         let names: Vec<&str> = uarts.iter().map(|uart| uart.name.as_str()).collect();
         part(files, "UART", &name.at(file), &names)
     });
+    let bridges = board.bridge.iter().map(|one| bridge(files, one, &pcie, file)).collect();
     let devices = board
         .device
         .iter()
@@ -99,6 +100,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         },
         uarts,
         pcie,
+        bridges,
         devices,
         qemu: board.qemu.as_ref().map(|qemu| model::QemuDesc {
             machine: qemu.machine.clone(),
@@ -191,16 +193,7 @@ fn pci(
         Some(id) => id.at(file),
         None => address.with(base.saturating_add(u32::from(address.requester()))),
     };
-    let bars = device
-        .bars
-        .iter()
-        .map(|bar| model::Bar {
-            index: bar.index.at(file),
-            size: bar.size.map(file, |s| s.0),
-            wide: bar.wide.unwrap_or(false),
-            prefetchable: bar.prefetchable.unwrap_or(false),
-        })
-        .collect();
+    let bars = bars(&device.bars, file);
     model::Device {
         name: device.name.at(file),
         kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars },
@@ -210,6 +203,37 @@ fn pci(
         qemu: device.qemu.clone(),
         scratch: scratch(&device.scratch),
     }
+}
+
+fn bridge(
+    files: &mut Files,
+    bridge: &toml::Bridge,
+    hosts: &[model::Pcie],
+    file: FileId,
+) -> model::Bridge {
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let secondary = bridge.secondary.at(file);
+    let subordinate = bridge.subordinate.as_ref().map(|bus| bus.at(file));
+    model::Bridge {
+        name: bridge.name.at(file),
+        host: part(files, "PCIe host", &bridge.host.at(file), &names),
+        address: bridge.address.at(file),
+        id: bridge.id.at(file),
+        subordinate: subordinate.unwrap_or_else(|| secondary.clone()),
+        secondary,
+        bars: bars(&bridge.bars, file),
+        qemu: bridge.qemu.clone(),
+    }
+}
+
+fn bars(bars: &[S<toml::Bar>], file: FileId) -> Vec<model::Bar> {
+    let bar = |bar: &S<toml::Bar>| model::Bar {
+        index: bar.index.at(file),
+        size: bar.size.map(file, |s| s.0),
+        wide: bar.wide.unwrap_or(false),
+        prefetchable: bar.prefetchable.unwrap_or(false),
+    };
+    bars.iter().map(bar).collect()
 }
 
 fn platform(device: &toml::PlatformDevice, file: FileId) -> model::Device {

@@ -2,10 +2,11 @@
 //!
 //! Everything here comes from the board TOML. Addresses are physical, sizes bytes, interrupts INTIDs.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{At, Region};
+use super::{At, Region, Vm};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -25,9 +26,50 @@ pub struct Board {
     pub timer: Timer,
     pub uarts: Vec<Uart>,
     pub pcie: Vec<Pcie>,
+    pub bridges: Vec<Bridge>,
     pub devices: Vec<Device>,
     /// None: the board is not one that `bulkhead run` can start.
     pub qemu: Option<QemuDesc>,
+}
+
+impl Board {
+    /// The bridges between a host and a bus, the host's first, as indices into `bridges`. None: none lead there.
+    pub fn way(&self, host: usize, bus: u8) -> Option<Vec<usize>> {
+        let first = self.pcie.get(host)?.first_bus.value;
+        let (mut way, mut bus) = (Vec::new(), bus);
+        while bus != first {
+            let leads =
+                |bridge: &Bridge| bridge.host.value == host && bridge.secondary.value == bus;
+            let index = self.bridges.iter().position(leads)?;
+            if way.contains(&index) {
+                return None;
+            }
+            way.insert(0, index);
+            bus = self.bridges[index].address.bus;
+        }
+        Some(way)
+    }
+
+    /// The bridges that `vm` needs to find its functions, as indices into `bridges`: those on the way, and function 0
+    /// beside each, without which nobody looks for the others of a device (PCI 3.0, 3.2.2.3.4).
+    pub fn bridges_of(&self, vm: &Vm) -> BTreeSet<usize> {
+        let mut out = BTreeSet::new();
+        for used in &vm.devices {
+            let Some(device) = self.devices.get(used.device.value) else { continue };
+            if let DeviceKind::Pci { host, address, .. } = &device.kind {
+                out.extend(self.way(host.value, address.bus).unwrap_or_default());
+            }
+        }
+        for (index, bridge) in self.bridges.iter().enumerate() {
+            let place =
+                |other: &Bridge| (other.host.value, other.address.bus, other.address.device);
+            let beside = |&other: &usize| place(&self.bridges[other]) == place(bridge);
+            if bridge.address.function == 0 && out.iter().any(beside) {
+                out.insert(index);
+            }
+        }
+        out
+    }
 }
 
 /// How firmware's PSCI is called.
@@ -187,6 +229,25 @@ pub struct Pcie {
     pub intx: Vec<At<u32>>,
     /// DeviceID of requester 0; a function's DeviceID is this plus its requester ID.
     pub device_id_base: u32,
+}
+
+/// A PCI bridge: a root port, a port of a switch.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    pub name: At<String>,
+    /// Index into `Board::pcie`.
+    pub host: At<usize>,
+    pub address: At<Bdf>,
+    /// What offset 0 of its configuration space must read.
+    pub id: At<PciId>,
+    /// The bus right behind it.
+    pub secondary: At<u8>,
+    /// The last bus behind it.
+    pub subordinate: At<u8>,
+    /// Its own BARs, 0 and 1.
+    pub bars: Vec<Bar>,
+    /// QEMU arguments that make it.
+    pub qemu: Vec<String>,
 }
 
 /// A thing that can be given to one VM.

@@ -48,6 +48,8 @@ pub struct Decided {
     pub its: Option<Its>,
     /// Owner of INTID 32 + n.
     pub spis: Vec<Option<SpiRoute>>,
+    /// Bridges that a VM needs; none stands before the one that it is behind.
+    pub bridges: Vec<Bridge>,
     pub functions: Vec<Function>,
     pub channel_ends: Vec<ChannelEnd>,
     pub escape: u8,
@@ -318,6 +320,35 @@ pub struct Function {
     pub setup: Vec<(u16, Hex)>,
 }
 
+#[derive(Clone, Debug, Serialize)]
+pub struct Bridge {
+    pub name: String,
+    /// Index of the host among the board's.
+    pub host: usize,
+    pub bdf: u16,
+    pub config: Hex,
+    pub id: Hex,
+    pub secondary: u8,
+    pub subordinate: u8,
+    /// Its own, which no VM sees.
+    pub bars: Vec<Bar>,
+    /// What it passes on: everything that is behind it. No bytes: nothing.
+    pub base: Hex,
+    pub bytes: u64,
+    /// VMs that see it, by VM.
+    pub views: Vec<View>,
+    /// (offset, value), in order.
+    pub setup: Vec<(u16, Hex)>,
+}
+
+/// A bridge as a VM sees it: with a window around what is the VM's own behind it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct View {
+    pub vm: usize,
+    pub base: Hex,
+    pub bytes: u64,
+}
+
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Bar {
     pub index: u8,
@@ -409,6 +440,16 @@ impl Decided {
 
     pub fn vm_functions(&self, vm: &Vm) -> &[Function] {
         &self.functions[vm.first_function..][..vm.function_count]
+    }
+
+    /// Bridges that VM number `vm` sees: index among `bridges`, and how.
+    pub fn vm_bridges(&self, vm: usize) -> impl Iterator<Item = (usize, &View)> {
+        let views = self
+            .bridges
+            .iter()
+            .enumerate()
+            .flat_map(|(n, bridge)| bridge.views.iter().map(move |view| (n, view)));
+        views.filter(move |(_, view)| view.vm == vm)
     }
 
     pub fn vm_channel_ends(&self, vm: &Vm) -> &[ChannelEnd] {

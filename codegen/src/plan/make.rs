@@ -236,7 +236,10 @@ impl<'a> Maker<'a> {
         for (host, pcie) in self.system.board.pcie.iter().enumerate() {
             let functions = self.windows.functions.iter();
             let own = functions.filter(|function| function.vm == vm && function.host == host);
-            if let Some(last) = own.map(|function| function.bdf >> 8).max() {
+            let bridges = self.windows.bridges.iter().filter(|bridge| bridge.host == host);
+            let seen = bridges.filter(|bridge| bridge.views.iter().any(|view| view.vm == vm));
+            let behind = seen.map(|bridge| u16::from(bridge.subordinate));
+            if let Some(last) = own.map(|function| function.bdf >> 8).chain(behind).max() {
                 let buses = u64::from(last) - u64::from(pcie.first_bus.value) + 1;
                 out.push((pcie.ecam.start(), buses << 20, MmioKind::PciConfig));
             }
@@ -270,6 +273,7 @@ impl<'a> Maker<'a> {
             modes,
             its,
             spis: self.interrupts.spis.clone(),
+            bridges: self.windows.bridges.clone(),
             functions: self.windows.functions.clone(),
             channel_ends: ends,
             escape: system.escape.value,

@@ -172,7 +172,9 @@ impl Maker<'_> {
         out.extend(board.gic.its.iter().map(|its| range(&its.region)));
         out.extend(self.console().map(|uart| range(&uart.region)));
         let functions = self.windows.functions.iter();
-        out.extend(functions.map(|function| function.config.0..function.config.0 + PAGE));
+        let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
+        let configs = bridges.chain(functions.map(|function| function.config));
+        out.extend(configs.map(|config| config.0..config.0 + PAGE));
         out
     }
 

@@ -1,27 +1,30 @@
 //! PCI functions: where their BARs go and what boot writes into their configuration space.
 //!
-//! Each VM gets one window of each host, 2 MiB aligned, that holds its BARs and nobody else's, so that its device tree can
-//! describe a host bridge of its own. BARs lie in the 32-bit window; a wide one may go above 4 GiB when that is full.
+//! Each VM gets one window of each host, 2 MiB aligned, that holds its BARs on the host's own bus and nobody else's, so that
+//! its device tree can describe a host bridge of its own; what is behind bridges follows (`bridge`). BARs lie in the
+//! 32-bit window; a wide one may go above 4 GiB when that is full, unless it is behind a bridge.
 //! A BAR has pages of its own, because a page is the smallest thing that stage 2 can give.
 
 use super::Arena;
-use super::decided::{Bar, Function, Hex, PciWindow};
+use super::bridge;
+use super::decided::{Bar, Bridge, Function, Hex, PciWindow};
 use crate::diag::{Report, rules};
 use crate::emit::translation::LIMIT;
 use crate::model::{self, Device, DeviceKind, System};
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
 /// Command register: memory space; interrupt pins off (PCI 3.0, 6.2.2). Bus mastering is for the guest to turn on when it has
 /// told the function where its memory is: what a former life of the VM told it is no more.
 const COMMAND: u64 = 1 << 1 | 1 << 10;
-const OFFSET_COMMAND: u16 = 0x04;
+pub const OFFSET_COMMAND: u16 = 0x04;
 const OFFSET_BAR0: u16 = 0x10;
 
-/// All functions of all VMs, those of one VM side by side, and the windows of each VM.
+/// All functions of all VMs, those of one VM side by side, the bridges before them, and the windows of each VM.
 #[derive(Debug, Default)]
 pub struct Windows {
     pub functions: Vec<Function>,
+    pub bridges: Vec<Bridge>,
     pub of_vm: Vec<Vec<PciWindow>>,
 }
 
@@ -34,36 +37,102 @@ struct Free {
 /// Places the BARs of every device that a VM has.
 pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
     let mut hosts: Vec<Free> = system.board.pcie.iter().map(free).collect();
-    let mut out = Windows::default();
+    let mut out = Windows {
+        functions: functions(system),
+        bridges: bridge::needed(system),
+        of_vm: vec![Vec::new(); system.vms.len()],
+    };
     for (vm, owner) in system.vms.iter().enumerate() {
-        let mut windows = Vec::new();
         for (host, free) in hosts.iter_mut().enumerate() {
-            let mut functions: Vec<(Function, &Device)> = owner
-                .devices
-                .iter()
-                .map(|use_| &system.board.devices[use_.device.value])
-                .filter_map(|device| function(system, vm, host, device).map(|f| (f, device)))
-                .collect();
-            let Some(made) = window(&mut functions, host, free) else {
-                let name = &system.board.pcie[host].name;
+            let pcie = &system.board.pcie[host];
+            let first_bus = u16::from(pcie.first_bus.value);
+            let own = out.functions.iter_mut().filter(|function| {
+                function.vm == vm && function.host == host && function.bdf >> 8 == first_bus
+            });
+            let mut bars: Vec<&mut Bar> = own.flat_map(|function| &mut function.bars).collect();
+            let Some(made) = window(&mut bars, host, free) else {
                 report.push(
                     rules::WINDOW_FULL
                         .says(format!(
                             "the BARs of \"{}\" do not fit into the windows of \"{}\"",
-                            owner.name.value, name.value
+                            owner.name.value, pcie.name.value
                         ))
                         .label(&owner.name, "this VM's devices")
-                        .label(name, "this host")
+                        .label(&pcie.name, "this host")
                         .help("make `window32` of the board larger, or give the VM fewer devices"),
                 );
                 continue;
             };
-            windows.extend(made);
-            out.functions.extend(functions.into_iter().map(|(function, _)| setup(function)));
+            out.of_vm[vm].extend(made);
+            behind(system, &mut out, (vm, host), &mut free.low, report);
         }
-        out.of_vm.push(windows);
     }
+    out.of_vm.iter_mut().for_each(join);
+    out.functions.iter_mut().for_each(setup);
     (!report.has_errors()).then_some(out)
+}
+
+/// What is behind those bridges on the host's own bus of which `vm` is the first to see one.
+fn behind(
+    system: &System,
+    out: &mut Windows,
+    (vm, host): (usize, usize),
+    low: &mut Arena,
+    report: &mut Report,
+) {
+    let pcie = &system.board.pcie[host];
+    let first = |bridge: &Bridge| {
+        bridge.host == host
+            && bridge.bdf >> 8 == u16::from(pcie.first_bus.value)
+            && bridge.views.first().is_some_and(|view| view.vm == vm)
+    };
+    for n in 0..out.bridges.len() {
+        if !first(&out.bridges[n]) {
+            continue;
+        }
+        if bridge::place(&mut out.bridges, &mut out.functions, n, low).is_none() {
+            let name = &out.bridges[n].name;
+            report.push(
+                rules::WINDOW_FULL
+                    .says(format!(
+                        "the BARs behind bridge \"{name}\" do not fit into `window32` of \"{}\"",
+                        pcie.name.value
+                    ))
+                    .label(&system.vms[vm].name, "this VM has some of them")
+                    .label(&pcie.name, "this host")
+                    .help("make `window32` of the board larger, or give VMs fewer devices"),
+            );
+            continue;
+        }
+        for view in out.bridges[n].views.iter().filter(|view| view.bytes != 0) {
+            out.of_vm[view.vm].push(piece(host, false, (view.base.0, view.bytes)));
+        }
+    }
+}
+
+/// Windows that touch become one.
+fn join(windows: &mut Vec<PciWindow>) {
+    windows.sort_by_key(|window| (window.host, window.wide, window.base));
+    windows.dedup_by(|next, kept| {
+        let touch = (kept.host, kept.wide) == (next.host, next.wide)
+            && kept.base.0 + kept.bytes == next.base.0;
+        if touch {
+            kept.bytes += next.bytes;
+        }
+        touch
+    });
+}
+
+/// Those of all VMs, their BARs not yet placed.
+fn functions(system: &System) -> Vec<Function> {
+    let mut out = Vec::new();
+    for (vm, owner) in system.vms.iter().enumerate() {
+        for host in 0..system.board.pcie.len() {
+            let devices = owner.devices.iter().map(|use_| &system.board.devices[use_.device.value]);
+            out.extend(devices.filter_map(|device| function(system, vm, host, device)));
+        }
+    }
+    out
 }
 
 fn free(host: &model::Pcie) -> Free {
@@ -81,42 +150,47 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Fu
     if host.value != on {
         return None;
     }
-    let pcie = &system.board.pcie[on];
-    let requester = address.requester();
-    let within = u64::from(requester) - (u64::from(pcie.first_bus.value) << 8);
     Some(Function {
         name: device.name.value.clone(),
         vm,
         host: on,
-        bdf: requester,
-        config: Hex(pcie.ecam.start() + within * PAGE),
-        id: Hex(u64::from(id.device) << 16 | u64::from(id.vendor)),
-        bars: bars
-            .iter()
-            .map(|bar| Bar {
-                index: bar.index.value,
-                wide: bar.wide,
-                prefetchable: bar.prefetchable,
-                base: Hex(0),
-                bytes: bar.size.value,
-            })
-            .collect(),
+        bdf: address.requester(),
+        config: Hex(config(&system.board.pcie[on], address.value)),
+        id: Hex(identity(id.value)),
+        bars: bars.iter().map(bar).collect(),
         setup: Vec::new(),
     })
 }
 
+/// Address of a function's configuration space.
+pub fn config(host: &model::Pcie, address: model::Bdf) -> u64 {
+    let within = u64::from(address.requester()) - (u64::from(host.first_bus.value) << 8);
+    host.ecam.start() + within * PAGE
+}
+
+/// What offset 0 must read.
+pub fn identity(id: model::PciId) -> u64 {
+    u64::from(id.device) << 16 | u64::from(id.vendor)
+}
+
+/// Not yet placed.
+pub fn bar(bar: &model::Bar) -> Bar {
+    Bar {
+        index: bar.index.value,
+        wide: bar.wide,
+        prefetchable: bar.prefetchable,
+        base: Hex(0),
+        bytes: bar.size.value,
+    }
+}
+
 /// Gives every BAR its address; the windows that hold them. None: they do not fit.
-fn window(
-    functions: &mut [(Function, &Device)],
-    host: usize,
-    free: &mut Free,
-) -> Option<Vec<PciWindow>> {
-    let all = |_: &Bar| true;
-    if let Some(low) = fill(functions, &mut free.low, all) {
+fn window(bars: &mut [&mut Bar], host: usize, free: &mut Free) -> Option<Vec<PciWindow>> {
+    if let Some(low) = fill(bars, &mut free.low, |_| true) {
         return Some(low.map(|span| piece(host, false, span)).into_iter().collect());
     }
-    let low = fill(functions, &mut free.low, |bar| !bar.wide)?;
-    let high = fill(functions, &mut free.high, |bar| bar.wide)?;
+    let low = fill(bars, &mut free.low, |bar| !bar.wide)?;
+    let high = fill(bars, &mut free.high, |bar| bar.wide)?;
     let low = low.map(|span| piece(host, false, span));
     let high = high.map(|span| piece(host, true, span));
     Some(low.into_iter().chain(high).collect())
@@ -129,40 +203,49 @@ fn piece(host: usize, wide: bool, (base, bytes): (u64, u64)) -> PciWindow {
 /// One window for the BARs that `wanted` picks. None: no room. Some(None): there is no such BAR.
 #[expect(clippy::option_option, reason = "no room and nothing wanted are different answers")]
 fn fill(
-    functions: &mut [(Function, &Device)],
+    bars: &mut [&mut Bar],
     arena: &mut Arena,
     wanted: impl Fn(&Bar) -> bool,
 ) -> Option<Option<(u64, u64)>> {
-    let mut bars: Vec<&mut Bar> = functions
-        .iter_mut()
-        .flat_map(|(function, _)| &mut function.bars)
-        .filter(|bar| wanted(bar))
-        .collect();
-    // Largest first, so that each lies at a multiple of its size without gaps.
-    bars.sort_by_key(|bar| std::cmp::Reverse(bar.bytes.max(PAGE)));
-    let Some(largest) = bars.first().map(|bar| bar.bytes) else {
+    let mut bars: Vec<&mut Bar> =
+        bars.iter_mut().map(|bar| &mut **bar).filter(|bar| wanted(bar)).collect();
+    let Some(largest) = bars.iter().map(|bar| bar.bytes).max() else {
         return Some(None);
     };
     let bytes: u64 = bars.iter().map(|bar| bar.bytes.max(PAGE)).sum();
     let bytes = bytes.next_multiple_of(MIB2);
     let base = arena.take(bytes, largest.max(MIB2))?;
+    stack(&mut bars, base);
+    Some(Some((base, bytes)))
+}
+
+/// Gives `bars` their addresses from `base` on, a multiple of the largest one's size; where they end.
+pub fn stack(bars: &mut [&mut Bar], base: u64) -> u64 {
+    // Largest first, so that each lies at a multiple of its size without gaps.
+    bars.sort_by_key(|bar| std::cmp::Reverse(bar.bytes.max(PAGE)));
     let mut next = base;
     for bar in bars {
         bar.base = Hex(next);
         next += bar.bytes.max(PAGE);
     }
-    Some(Some((base, bytes)))
+    next
 }
 
 /// The writes that make a function ready: BARs, then the command register.
-fn setup(mut function: Function) -> Function {
-    for bar in &function.bars {
+fn setup(function: &mut Function) {
+    function.setup = bar_setup(&function.bars);
+    function.setup.push((OFFSET_COMMAND, Hex(COMMAND)));
+}
+
+/// The writes that put BARs where they are to be.
+pub fn bar_setup(bars: &[Bar]) -> Vec<(u16, Hex)> {
+    let mut out = Vec::new();
+    for bar in bars {
         let offset = OFFSET_BAR0 + 4 * u16::from(bar.index);
-        function.setup.push((offset, Hex(bar.base.0 & 0xffff_ffff)));
+        out.push((offset, Hex(bar.base.0 & 0xffff_ffff)));
         if bar.wide {
-            function.setup.push((offset + 4, Hex(bar.base.0 >> 32)));
+            out.push((offset + 4, Hex(bar.base.0 >> 32)));
         }
     }
-    function.setup.push((OFFSET_COMMAND, Hex(COMMAND)));
-    function
+    out
 }

@@ -45,6 +45,11 @@ impl Machine {
             args: qemu.args.clone(),
             ..Self::default()
         };
+        for (index, bridge) in board.bridges.iter().enumerate() {
+            if system.vms.iter().any(|vm| board.bridges_of(vm).contains(&index)) {
+                out.devices.extend(bridge.qemu.iter().cloned());
+            }
+        }
         for (index, device) in board.devices.iter().enumerate() {
             let mut uses = system.vms.iter().flat_map(|vm| &vm.devices);
             if uses.any(|used| used.device.value == index) {

@@ -34,6 +34,9 @@ pub struct BoardFile {
     /// PCIe host bridges.
     #[serde(default)]
     pub pcie: Vec<S<Pcie>>,
+    /// PCIe ports and other bridges that lead to further buses.
+    #[serde(default)]
+    pub bridge: Vec<S<Bridge>>,
     /// Devices that can be given to a VM.
     #[serde(default)]
     pub device: Vec<S<Device>>,
@@ -242,6 +245,31 @@ pub struct Buses {
     pub first: S<u8>,
     /// Last bus.
     pub last: S<u8>,
+}
+
+/// A root port, a port of a switch or another PCI bridge. VMs that have a function behind it see it; none can change it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// Name in messages and in the plan.
+    pub name: S<String>,
+    /// The host bridge it belongs to.
+    pub host: S<String>,
+    /// Bus, device and function, as in "00:08.0".
+    pub address: S<Bdf>,
+    /// Vendor and device that its configuration space must show, as in "1b36:000c".
+    pub id: S<PciId>,
+    /// The bus right behind it: addresses of what is there begin with this number. Boot gives it to the bridge.
+    pub secondary: S<u8>,
+    /// The last bus behind it, when there are further bridges.
+    #[schemars(extend("x-default" = "secondary"))]
+    pub subordinate: Option<S<u8>>,
+    /// Its own memory BARs, 0 and 1; the plan places them, and no VM sees them.
+    #[serde(default)]
+    pub bars: Vec<S<Bar>>,
+    /// QEMU arguments that make it. They stand before those of devices, in the order of the bridges here.
+    #[serde(default)]
+    pub qemu: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -25,7 +25,7 @@ pub use features::Features;
 pub use its::{Baser, EventRoute, Its};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
-pub use pci::{Bar, ConfigWrite, PciFunction};
+pub use pci::{Bar, BridgeView, ConfigWrite, PciBridge, PciFunction};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use vm::{ChannelEnd, Fault, ItsPolicy, Load, Mmio, MmioKind, Restarts, Vm};
 pub use vpe::{Doorbell, Vpe, VpeTables};
@@ -50,6 +50,8 @@ pub struct Plan {
     pub its: Option<Its>,
     /// Owner of each SPI: entry n is INTID 32 + n. As long as the board has SPIs.
     pub spis: &'static [Option<SpiRoute>],
+    /// PCI bridges that VMs need; none stands before the one that it is behind.
+    pub bridges: &'static [PciBridge],
     /// PCI functions of all VMs, those of one VM side by side.
     pub functions: &'static [PciFunction],
     /// Ends of channels, those of one VM side by side.

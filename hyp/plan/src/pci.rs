@@ -17,6 +17,32 @@ pub struct PciFunction {
     pub setup: &'static [ConfigWrite],
 }
 
+/// A bridge that leads to functions of VMs. Boot opens it, and it stays as it is.
+#[derive(Debug)]
+pub struct PciBridge {
+    /// bus << 8 | device << 3 | function.
+    pub bdf: u16,
+    /// Its 4 KiB of configuration space (ECAM).
+    pub config: Pa,
+    /// Vendor 15:0 and device 31:16 that offset 0 must read.
+    pub id: u32,
+    /// The bus right behind it, and the last one behind it.
+    pub secondary: u8,
+    pub subordinate: u8,
+    /// What boot writes before it looks for anything behind it: bus numbers and windows, then the command register.
+    pub setup: &'static [ConfigWrite],
+}
+
+/// A bridge that a VM sees, at its own bus, device and function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BridgeView {
+    /// Index into `Plan::bridges`.
+    pub bridge: u16,
+    /// The memory window that the VM reads: around what is its own behind the bridge. Multiples of 1 MiB; 0 bytes: closed.
+    pub base: u32,
+    pub bytes: u32,
+}
+
 /// A memory BAR, placed by the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {

@@ -1,6 +1,6 @@
 //! One virtual machine.
 
-use crate::{Features, Ipa, ModeIndex, Pa, VmId, VmIndex};
+use crate::{BridgeView, Features, Ipa, ModeIndex, Pa, VmId, VmIndex};
 
 #[derive(Debug)]
 pub struct Vm {
@@ -30,6 +30,8 @@ pub struct Vm {
     pub vlpi_config_start: &'static [u8],
     /// Number of virtual INTID bits: vINTIDs are below 2^bits.
     pub vintid_bits: u8,
+    /// Bridges on the way to its functions.
+    pub bridges: &'static [BridgeView],
     /// Its functions: first index into `Plan::functions`, and how many.
     pub first_function: u16,
     pub function_count: u16,
@@ -69,7 +71,7 @@ pub enum MmioKind {
     /// Control frame of the virtual ITS.
     Its,
     Uart,
-    /// ECAM of bus 0 up to the region's size; only the VM's own functions answer.
+    /// ECAM of bus 0 up to the region's size; only the VM's own functions and its bridges answer.
     PciConfig,
 }
 

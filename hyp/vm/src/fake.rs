@@ -11,8 +11,9 @@ use crate::{
 use core::cell::RefCell;
 use gicv4::list_regs::{ListReg, State};
 use plan::{
-    Bar, Board, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy, Mmio,
-    MmioKind, Pa, PciFunction, Plan, PowerOff, SpiRoute, Vm, VmId, VmIndex, Vpe, VpeIndex,
+    Bar, Board, BridgeView, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy,
+    Mmio, MmioKind, Pa, PciBridge, PciFunction, Plan, PowerOff, SpiRoute, Vm, VmId, VmIndex, Vpe,
+    VpeIndex,
 };
 use std::{boxed::Box, vec, vec::Vec};
 
@@ -55,6 +56,7 @@ pub struct Machine {
     pub lines: Vec<Line>,
     pub cpus: Vec<Interface>,
     pub config: Vec<u32>,
+    pub bridge: Vec<u32>,
     pub written: Vec<(u16, u8, u32)>,
     pub output: usize,
 }
@@ -76,6 +78,7 @@ impl Machine {
             lines,
             cpus: vec![Interface::default(); cpus],
             config: vec![0; 1024],
+            bridge: vec![0; 1024],
             written: Vec::new(),
             output: 0,
         })
@@ -303,6 +306,10 @@ impl ConfigSpace for Cpu<'_> {
         assert!(offset.is_multiple_of(4) && offset < 4096 && function.vm.value() == 0);
         self.machine.borrow().config[usize::from(offset) / 4]
     }
+    fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
+        assert!(offset.is_multiple_of(4) && offset < 4096 && bridge.bdf == 8 << 3);
+        self.machine.borrow().bridge[usize::from(offset) / 4]
+    }
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
         assert!(
             matches!(bytes, 1 | 2 | 4) && offset.is_multiple_of(u16::from(bytes)) && offset < 4096
@@ -378,6 +385,10 @@ pub fn vm(
         vlpi_config: (Pa::new(0), 0),
         vlpi_config_start: &[],
         vintid_bits: 14,
+        bridges: match functions {
+            0 => &[],
+            _ => leak([BridgeView { bridge: 0, base: 0x1010_0000, bytes: 0x20_0000 }]),
+        },
         first_function: 0,
         function_count: functions,
         first_channel_end: ends.0,
@@ -481,6 +492,14 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             events: leak(events),
         }),
         spis: Vec::leak(spis),
+        bridges: leak([PciBridge {
+            bdf: 8 << 3,
+            config: Pa::new(0),
+            id: 0x000c_1b36,
+            secondary: 1,
+            subordinate: 2,
+            setup: &[],
+        }]),
         functions: leak([PciFunction {
             vm: VmIndex::new(0),
             bdf: 2 << 3,

@@ -35,6 +35,7 @@ fn address() -> impl Strategy<Value = u64> {
         3 => (0..2u64, 0..0x1000u64).prop_map(|(vpe, offset)| GICR + vpe * 0x2_0000 + 0x1_0000 + offset),
         2 => (0..0x1010u64).prop_map(|offset| UART + offset),
         2 => (0..0x1000u64).prop_map(|offset| ECAM + 0x1_0000 + offset),
+        1 => (0..0x1000u64).prop_map(|offset| ECAM + 0x4_0000 + offset),
         1 => (0..0x10_1000u64).prop_map(|offset| ECAM + offset),
         1 => any::<u64>(),
     ]

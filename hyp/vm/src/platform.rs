@@ -4,7 +4,7 @@
 //! dynamic. Tests implement them on a model. Bits and words passed in are already masked to what the VM owns.
 
 use gicv4::{command::Encoded, list_regs::ListReg};
-use plan::{Pa, PciFunction, Vm, VpeIndex};
+use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 
 /// The list registers of the CPU that runs the calling vPE (IHI 0069 12.4).
 ///
@@ -68,6 +68,8 @@ pub trait ConfigSpace {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32;
     /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay untouched.
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32);
+    /// A bridge that the VM sees; it is nobody's, so there is no write.
+    fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32;
 }
 
 /// The physical ITS, for events that belong to the VM, and memory of the VM that its virtual one reads.

@@ -9,6 +9,7 @@
 //! * SGIs to every affinity by ICC_SGI0R, ICC_SGI1R and ICC_ASGI1R;
 //! * HVC and SMC with random functions, arguments and immediates, CPU_ON of vPEs that are not its own;
 //! * reads of every system register encoding, writes of all that cannot hurt the guest itself, EL2's and EL3's among them.
+//! * all-ones and random words to the configuration space of every PCI bridge it can see, which must not change.
 //!
 //! What would only end the guest itself (CPU_OFF, SYSTEM_OFF, its own SCTLR) is left out; SYSTEM_RESET is tried once with `reset=yes`, when
 //! the counter has passed half the time; the second life does not repeat it. Something that was answered and must not have been
@@ -16,14 +17,16 @@
 #![no_std]
 #![no_main]
 
+mod bridges;
 mod odd;
 mod tally;
 
 use rt::machine::Region;
 use rt::probe::{self, Width};
 use rt::random::Random;
-use rt::{Machine, Outcome, cpu, println, psci, timer};
+use rt::{Machine, Outcome, cpu, figure, println, psci, timer};
 
+use bridges::Bridges;
 use tally::{Known, Tally};
 
 rt::entry!(main);
@@ -64,6 +67,7 @@ struct Hostile {
     known: Known,
     machine: &'static Machine,
     tally: Tally,
+    bridges: Bridges,
 }
 
 fn main(machine: &'static Machine) -> Outcome {
@@ -77,19 +81,26 @@ fn main(machine: &'static Machine) -> Outcome {
     let reset_at = (machine.argument("reset").is_some() && began < ticks / 2).then_some(ticks / 2);
     println!("{seconds} s of mischief, seed {seed}");
     let known = Known::of(machine);
-    let mut hostile =
-        Hostile { random: Random::new(seed), known, machine, tally: Tally::default() };
+    let mut hostile = Hostile {
+        random: Random::new(seed),
+        known,
+        machine,
+        tally: Tally::default(),
+        bridges: Bridges::of(machine),
+    };
     hostile.sweep();
     while timer::now() - began < ticks {
         for _ in 0..BATCH {
             hostile.attempt();
         }
+        hostile.bridge();
         if reset_at.is_some_and(|time| timer::now() > time) {
             println!("resetting myself");
             psci::system_reset();
         }
     }
     hostile.tally.print();
+    figure!("bridges", hostile.bridges.all().len());
     if hostile.tally.holes == 0 { Outcome::Passed } else { Outcome::Failed(HOLE) }
 }
 
@@ -188,6 +199,20 @@ impl Hostile {
             self.load(address, width);
         } else {
             self.store(address, value, width);
+        }
+    }
+
+    /// One of the bridges, at one place of its configuration space.
+    fn bridge(&mut self) {
+        let Some(bridge) = self.bridges.pick(&mut self.random) else { return };
+        let width = self.width();
+        // The header most of all.
+        let bytes = if self.random.below(4) == 0 { bridges::BYTES } else { 0x40 };
+        let offset = self.random.below(bytes) & !(width.bytes() - 1);
+        let value = self.value();
+        self.store(bridge.at + offset, value, width);
+        if !bridge.is_unchanged() {
+            self.hole("bridge", bridge.at + offset);
         }
     }
 

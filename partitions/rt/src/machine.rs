@@ -144,6 +144,18 @@ impl Machine {
         regions(self.compatible("pci-host-ecam-generic")?).next()
     }
 
+    /// Where that host's BARs lie.
+    pub fn pci_windows(&self) -> impl Iterator<Item = Region> + '_ {
+        let host = self.compatible("pci-host-ecam-generic");
+        let ranges =
+            host.and_then(|host| host.property("ranges")?.value_as::<&'static [u8]>().ok());
+        // Address on the bus (3 cells), here (2), size (2).
+        ranges
+            .unwrap_or(&[])
+            .chunks_exact(7 * 4)
+            .filter_map(|range| Some(Region { base: wide(range, 3)?, bytes: wide(range, 5)? }))
+    }
+
     /// Registers and first interrupt of a platform device.
     pub fn device(&self, compatible: &str) -> Option<(Region, Option<u32>)> {
         let node = self.compatible(compatible)?;

@@ -14,7 +14,11 @@ const CONFIG_BYTES: u64 = 4096;
 const ID: u64 = 0x00;
 const COMMAND: u64 = 0x04;
 const STATUS: u64 = 0x06;
+const HEADER_TYPE: u64 = 0x0e;
+const HEADER_BRIDGE: u8 = 1;
 const BAR0: u64 = 0x10;
+const SECONDARY_BUS: u64 = 0x19;
+const SUBORDINATE_BUS: u64 = 0x1a;
 const CAPABILITIES: u64 = 0x34;
 const MEMORY_SPACE: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
@@ -45,8 +49,22 @@ pub struct Msix {
 }
 
 impl Function {
-    /// bus << 8 | device << 3 | function. None: no such function is visible.
+    /// bus << 8 | device << 3 | function. None: no such function is visible, or no bridge that is leads to it.
     pub fn at(machine: &Machine, bdf: u16) -> Option<Self> {
+        let wanted = (bdf >> 8) as u8;
+        let mut bus = 0;
+        while bus != wanted {
+            let mut buses = (0..=u8::MAX).filter_map(|slot| {
+                Self::visible(machine, u16::from(bus) << 8 | u16::from(slot))?.buses_behind()
+            });
+            // Buses behind a bridge have later numbers: this comes to an end.
+            bus = buses.find(|&(first, last)| first > bus && (first..=last).contains(&wanted))?.0;
+        }
+        Self::visible(machine, bdf)
+    }
+
+    /// It answers at its place in configuration space.
+    fn visible(machine: &Machine, bdf: u16) -> Option<Self> {
         let ecam = machine.ecam()?;
         let offset = u64::from(bdf) << 12;
         if offset + CONFIG_BYTES > ecam.bytes {
@@ -61,6 +79,12 @@ impl Function {
     /// The first function on bus 0 with this vendor (15:0) and device (31:16).
     pub fn find(machine: &Machine, id: u32) -> Option<Self> {
         (0..256).filter_map(|bdf| Self::at(machine, bdf)).find(|function| function.id() == id)
+    }
+
+    /// First and last bus behind it, if it is a bridge.
+    fn buses_behind(&self) -> Option<(u8, u8)> {
+        let bridge = self.config.read8(HEADER_TYPE) & 0x7f == HEADER_BRIDGE;
+        bridge.then(|| (self.config.read8(SECONDARY_BUS), self.config.read8(SUBORDINATE_BUS)))
     }
 
     pub fn bdf(&self) -> u16 {

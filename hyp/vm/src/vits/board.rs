@@ -25,8 +25,8 @@ use gicv4::{
     vpe::{NonResident, Resident, Vacant},
 };
 use plan::{
-    Doorbell, EventRoute, Ipa, ItsPolicy, Mmio, MmioKind, Pa, PciFunction, Plan, Vm, VmIndex, Vpe,
-    VpeIndex, VpeTables,
+    Doorbell, EventRoute, Ipa, ItsPolicy, Mmio, MmioKind, Pa, PciBridge, PciFunction, Plan, Vm,
+    VmIndex, Vpe, VpeIndex, VpeTables,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -392,4 +392,7 @@ impl ConfigSpace for Chip<'_> {
         u32::MAX
     }
     fn config_write(&mut self, _: &PciFunction, _: u16, _: u8, _: u32) {}
+    fn bridge_read(&self, _: &PciBridge, _: u16) -> u32 {
+        u32::MAX
+    }
 }

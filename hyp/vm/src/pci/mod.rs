@@ -2,15 +2,17 @@
 //!
 //! Other functions read as ones and ignore writes, as empty slots do. Of its own a VM reads nearly everything; BARs stay
 //! where the plan put them (writing ones shows their size, as enumeration wants), the expansion ROM does not exist,
-//! INTx stays off and has no pin, and of the capabilities only MSI and MSI-X take writes. PCI Local Bus 3.0 6.1, 6.2.5, 6.8;
-//! PCI Express 7.5.
+//! INTx stays off and has no pin, and of the capabilities only MSI and MSI-X take writes. Bridges on the way to its functions
+//! it sees as `bridge` shows them. PCI Local Bus 3.0 6.1, 6.2.5, 6.8; PCI Express 7.5.
+
+mod bridge;
 
 use crate::{Guest, Platform};
 use core::sync::atomic::{
     AtomicU8,
     Ordering::{Relaxed, Release},
 };
-use plan::{Bar, PciFunction};
+use plan::{Bar, BridgeView, PciBridge, PciFunction};
 
 /// Command bits that a guest may change: memory space, bus master, parity, SERR.
 const COMMAND: u32 = 1 << 1 | 1 << 2 | 1 << 6 | 1 << 8;
@@ -61,8 +63,12 @@ pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -
         return None;
     }
     let ones = u32::MAX >> (32 - 8 * bytes);
-    let Some((slot, function)) = find(guest, offset) else { return Some(ones) };
     let register = offset as u16 & 0xffc;
+    let lane = 8 * (offset as u32 & 3);
+    let Some((slot, function)) = find(guest, offset) else {
+        let Some((bridge, view)) = find_bridge(guest, offset) else { return Some(ones) };
+        return Some(bridge::read(platform, bridge, view, register) >> lane & ones);
+    };
     let value = match register {
         0x10..0x28 => read_bar(guest, slot, function, ((register - 0x10) / 4) as u8),
         0x30 => 0,
@@ -70,7 +76,7 @@ pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -
         0x3c => platform.config_read(function, register) & !0xff00,
         _ => platform.config_read(function, register),
     };
-    Some(value >> (8 * (offset as u32 & 3)) & ones)
+    Some(value >> lane & ones)
 }
 
 /// The guest writes `bytes` at `offset` of its ECAM; false: refused.
@@ -84,6 +90,7 @@ pub fn write<P: Platform>(
     if bytes > 4 {
         return false;
     }
+    // Neither empty slots nor bridges take any.
     let Some((slot, function)) = find(guest, offset) else { return true };
     let exact = offset as u16 & 0xfff;
     match exact {
@@ -110,6 +117,17 @@ fn find(guest: &Guest, offset: u64) -> Option<(usize, &'static PciFunction)> {
         .take(usize::from(guest.config.function_count))
         .enumerate()
         .find(|(_, function)| function.bdf == bdf)
+}
+
+/// The bridge that the VM sees there, and how.
+fn find_bridge(guest: &Guest, offset: u64) -> Option<(&'static PciBridge, &'static BridgeView)> {
+    let bdf = u16::try_from(offset >> 12).ok()?;
+    let bridges = guest
+        .config
+        .bridges
+        .iter()
+        .filter_map(|view| Some((guest.plan.bridges.get(usize::from(view.bridge))?, view)));
+    bridges.into_iter().find(|(bridge, _)| bridge.bdf == bdf)
 }
 
 /// The BAR that register `index` belongs to, and whether it is its upper half.
