@@ -93,6 +93,10 @@ pub fn switch(here: Here, frame: &Frame) {
         task
     });
     drop(state);
+    if let Some(Some(next)) = lock(Switchover::wanted) {
+        // Steady a moment ago: whoever came in between stands for a mode, too, and this one comes after it.
+        let _ = request(None, next);
+    }
     for vpe in here.vpes() {
         percpu::make(vpe);
         shared::attention(vpe);
@@ -146,7 +150,7 @@ pub fn start_homeless() {
 /// The mode that the plan wants when this VM has failed.
 pub fn after_fault(vm: &plan::Vm) {
     if let Some(mode) = vm.mode_on_fault {
-        // Another switch under way stays: the plan's modes do not depend on the way there.
+        // While another switch is under way, this one comes after it.
         let _ = request(None, mode);
     }
 }

@@ -67,12 +67,14 @@ pub struct Switchover {
     epoch: u64,
     current: ModeIndex,
     phase: Phase,
+    /// What the hypervisor asked for while another switch was under way.
+    wanted: Option<ModeIndex>,
 }
 
 impl Switchover {
     /// In mode 0.
     pub const fn new(modes: &'static Modes, epoch: u64) -> Self {
-        Self { modes, epoch, current: ModeIndex::new(0), phase: Phase::Steady }
+        Self { modes, epoch, current: ModeIndex::new(0), phase: Phase::Steady, wanted: None }
     }
 
     /// The old mode until the moves are done.
@@ -86,7 +88,8 @@ impl Switchover {
         mode.placements.get(vpe.index()).copied().flatten()
     }
 
-    /// A VM asks for a mode, or with None the hypervisor itself, on a fault.
+    /// A VM asks for a mode, or with None the hypervisor itself, on a fault. A fault's mode is not given up because another
+    /// switch is under way: it comes after it ([`Self::wanted`]).
     pub fn request(
         &mut self,
         asker: Option<VmIndex>,
@@ -102,7 +105,12 @@ impl Switchover {
         match self.phase {
             Phase::Steady => {}
             Phase::Leaving { to: same, at, cpus } if same == to => return Ok(Agreed { at, cpus }),
-            _ => return Err(Refused::Busy),
+            _ => {
+                if asker.is_none() {
+                    self.wanted = Some(to);
+                }
+                return Err(Refused::Busy);
+            }
         }
         let cpus = from.switches.get(to.index()).map_or(0, |switch| switch.cpus);
         if cpus == 0 {
@@ -113,6 +121,11 @@ impl Switchover {
         let at = if beyond == 0 { now } else { now.saturating_add(from.boundary.get() - beyond) };
         self.phase = Phase::Leaving { to, at, cpus };
         Ok(Agreed { at, cpus })
+    }
+
+    /// The mode to request next, once: what a fault asked for during the switch that is over now.
+    pub fn wanted(&mut self) -> Option<ModeIndex> {
+        if self.phase == Phase::Steady { self.wanted.take() } else { None }
     }
 
     /// When this CPU has to leave its schedule.

@@ -329,7 +329,8 @@ fn requests_are_checked() {
     let exact = Ok(Agreed { at: 1100, cpus: 0b011 });
     assert_eq!(switchover.request(None, LIMP_HOME, 1100), exact, "a boundary is not too late");
     assert_eq!(switchover.request(Some(ASKER), LIMP_HOME, 1101), exact, "asked twice");
-    assert_eq!(switchover.request(None, NORMAL, 1102), Err(Refused::Busy));
+    assert_eq!(switchover.request(Some(ASKER), NORMAL, 1102), Err(Refused::Busy));
+    assert_eq!(switchover.wanted(), None);
     assert_eq!(switchover.deadline(CpuIndex::new(0)), Some(1100));
     assert_eq!(switchover.deadline(CpuIndex::new(2)), None, "it takes no part");
     assert_eq!(switchover.leave(CpuIndex::new(0)), Departure::Wait);
@@ -341,6 +342,9 @@ fn requests_are_checked() {
     assert!(switchover.enter(CpuIndex::new(1)).is_some());
     assert_eq!(switchover.enter(CpuIndex::new(1)), None, "once only");
     assert_eq!(switchover.request(None, NORMAL, 1200), Err(Refused::Busy));
+    assert_eq!(switchover.wanted(), None, "the switch is not over");
     assert_eq!(switchover.enter(CpuIndex::new(0)), Some(Schedule::Exclusive(VpeIndex::new(0))));
+    assert_eq!(switchover.wanted(), Some(NORMAL), "a fault's mode comes next");
+    assert_eq!(switchover.wanted(), None, "once");
     assert_eq!(switchover.request(None, NORMAL, 1200), Ok(Agreed { at: 1200, cpus: 0 }));
 }
