@@ -1,10 +1,10 @@
 //! A PCI bridge as a VM sees it: enough to find what is behind, nothing to change.
 //!
 //! What it is (identity, class, header type, kind of port) is the hardware's; bus numbers and windows are the plan's, the
-//! memory window narrowed to the VM's own. It has no BARs, no I/O and no prefetchable window, no interrupt, and one
-//! capability: PCI Express, which tells a guest that RequesterIDs pass unchanged. Slots, link control, error reports and
-//! everything else that acts on hardware reads as not implemented. Writes have no effect: there is no way to pass one on.
-//! PCI-to-PCI Bridge 1.2, 3.2; PCI Express 7.5.3.
+//! memory window narrowed to the VM's own; the I/O and the prefetchable window are closed, as boot left them (zeros would be
+//! windows from address 0 to Linux). It has no BARs, no interrupt, and one capability: PCI Express, which tells a guest that
+//! RequesterIDs pass unchanged. Slots, link control, error reports and everything else that acts on hardware reads as not
+//! implemented. Writes have no effect: there is no way to pass one on. PCI-to-PCI Bridge 1.2, 3.2; PCI Express 7.5.3.
 
 use super::{CAPABILITIES, EXPRESS, MOST_CAPABILITIES};
 use crate::platform::ConfigSpace;
@@ -18,6 +18,7 @@ const HAS_CAPABILITIES: u32 = 1 << 20;
 const CAPABILITY: u16 = 0x40;
 /// Base above limit: nothing passes.
 const CLOSED: u32 = 0xfff0;
+const IO_CLOSED: u32 = 0xf0;
 /// Of its registers, at 4-byte steps, what a VM sees: version and kind of port, but no slot and no message number ...
 const EXPRESS_BITS: [u32; 5] = [
     0x00ff_0000,
@@ -48,7 +49,9 @@ pub fn read<P: ConfigSpace>(
             let (secondary, subordinate) = (bridge.secondary.into(), bridge.subordinate.into());
             u32::from_le_bytes([(bridge.bdf >> 8) as u8, secondary, subordinate, 0])
         }
+        0x1c => IO_CLOSED,
         0x20 => window(view),
+        0x24 => CLOSED,
         CAPABILITIES if express(platform, bridge).is_some() => CAPABILITY.into(),
         CAPABILITY.. => capability(platform, bridge, (register - CAPABILITY) / 4),
         _ => 0,
@@ -144,9 +147,9 @@ mod tests {
             (0x10, 0),
             (0x14, 0),
             (0x18, 0x0002_0100),
-            (0x1c, 0),
+            (0x1c, 0x0000_00f0),
             (0x20, 0x1020_1010),
-            (0x24, 0),
+            (0x24, 0x0000_fff0),
             (0x28, 0),
             (0x2c, 0),
             (0x30, 0),
