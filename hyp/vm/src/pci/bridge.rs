@@ -46,8 +46,8 @@ pub fn read<P: ConfigSpace>(
         // Header type, which says whether there are other functions.
         0x0c => platform.bridge_read(bridge, register) & 0x00ff_0000,
         0x18 => {
-            let (secondary, subordinate) = (bridge.secondary.into(), bridge.subordinate.into());
-            u32::from_le_bytes([(bridge.bdf >> 8) as u8, secondary, subordinate, 0])
+            let primary = (bridge.bdf >> 8) as u8;
+            u32::from_le_bytes([primary, bridge.secondary, bridge.subordinate, 0])
         }
         0x1c => IO_CLOSED,
         0x20 => window(view),

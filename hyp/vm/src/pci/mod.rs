@@ -122,12 +122,12 @@ fn find(guest: &Guest, offset: u64) -> Option<(usize, &'static PciFunction)> {
 /// The bridge that the VM sees there, and how.
 fn find_bridge(guest: &Guest, offset: u64) -> Option<(&'static PciBridge, &'static BridgeView)> {
     let bdf = u16::try_from(offset >> 12).ok()?;
-    let bridges = guest
+    let mut bridges = guest
         .config
         .bridges
         .iter()
         .filter_map(|view| Some((guest.plan.bridges.get(usize::from(view.bridge))?, view)));
-    bridges.into_iter().find(|(bridge, _)| bridge.bdf == bdf)
+    bridges.find(|(bridge, _)| bridge.bdf == bdf)
 }
 
 /// The BAR that register `index` belongs to, and whether it is its upper half.
