@@ -279,6 +279,8 @@ fn translation_service(its: &Its) -> Verdict {
     )?;
     let events = typer.map(|typer| typer.read(GITS_TYPER::IDbits).wrapping_add(1));
     expect("EventID bits in GITS_TYPER", "", at, Rule::AtLeast(its.event_id_bits.into()), events)?;
+    let by_address = typer.map(|typer| typer.read(GITS_TYPER::PTA));
+    expect("GITS_TYPER.PTA", "", at, Rule::Exactly(its.by_address.into()), by_address)?;
     let entry = typer.map(|typer| typer.read(GITS_TYPER::ITTEntrySize).wrapping_add(1));
     expect(
         "bytes of an ITT entry in GITS_TYPER",

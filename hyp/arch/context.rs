@@ -146,9 +146,16 @@ impl Context {
     }
 }
 
+/// Vector registers as zeros: nothing that firmware or another life left there reaches a guest.
+pub fn forget_vectors() {
+    // SAFETY: writes q0 to q31, FPCR and FPSR, which EL2's own code does not use.
+    unsafe { clear_vectors() }
+}
+
 unsafe extern "C" {
     fn save_vectors(to: *mut Context, frame: *const Frame);
     fn load_vectors(from: *const Context, frame: *mut Frame);
+    fn clear_vectors();
 }
 
 const _: () = assert!(offset_of!(Context, vectors) == 0 && offset_of!(Vectors, q) == 16);
@@ -203,6 +210,18 @@ save_vectors:
     stp     q10, q11, [x0, #{general} + 160]
     stp     q12, q13, [x0, #{general} + 192]
     stp     q14, q15, [x0, #{general} + 224]
+    ret
+
+    .global clear_vectors
+clear_vectors:
+    .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    movi    v\n\().2d, #0
+    .endr
+    .irp    n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    movi    v\n\().2d, #0
+    .endr
+    msr     fpcr, xzr
+    msr     fpsr, xzr
     ret
 
     .global load_vectors

@@ -4,6 +4,7 @@
 //! switches it by `Context`. A vPE that starts, by boot, CPU_ON or restart, starts from the state below (DDI 0487 D24,
 //! reset values).
 
+use super::context::forget_vectors;
 use super::cpu::{HCR, TWI, grant};
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
@@ -62,6 +63,7 @@ pub fn reset(entry: u64) {
     write!("cntkctl_el1", 0);
     write!("cntv_ctl_el0", 0);
     write!("cntv_cval_el0", 0);
+    forget_vectors();
     write!("elr_el2", entry);
     write!("spsr_el2", SPSR);
     isb();

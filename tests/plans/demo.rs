@@ -370,6 +370,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         base: plan::Pa::new(0x8080000),
         device_id_bits: 16u8,
         event_id_bits: 16u8,
+        by_address: false,
         entry_bytes: 12u8,
         basers: &[
             plan::Baser {

@@ -18,7 +18,7 @@ pub fn option(plan: &Decided) -> TokenStream {
 }
 
 fn some(its: &Its) -> TokenStream {
-    let Its { device_id_bits, event_id_bits, entry_bytes, .. } = its;
+    let Its { device_id_bits, event_id_bits, by_address, entry_bytes, .. } = its;
     let base = pa(its.base);
     let basers = its.basers.iter().map(|baser| {
         let (index, kind, value) = (baser.index, baser.kind, hex(baser.value));
@@ -47,6 +47,7 @@ fn some(its: &Its) -> TokenStream {
         base: #base,
         device_id_bits: #device_id_bits,
         event_id_bits: #event_id_bits,
+        by_address: #by_address,
         entry_bytes: #entry_bytes,
         basers: &[#(#basers),*],
         cbaser: #cbaser,

@@ -247,6 +247,8 @@ pub struct Its {
     pub base: Hex,
     pub device_id_bits: u8,
     pub event_id_bits: u8,
+    /// Commands name redistributors by address, not by number.
+    pub by_address: bool,
     pub entry_bytes: u8,
     pub basers: Vec<Baser>,
     pub cbaser: Hex,

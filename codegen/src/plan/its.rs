@@ -227,6 +227,7 @@ pub fn make(
         base: Hex(desc.region.start()),
         device_id_bits: desc.device_id_bits.value,
         event_id_bits: desc.event_id_bits.value,
+        by_address: desc.rdbase == model::RdBase::Address,
         entry_bytes: desc.entry_size.value,
         basers,
         cbaser: Hex(layout::cbaser(queue.base.0, room, COHERENT)?),

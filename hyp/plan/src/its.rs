@@ -9,6 +9,8 @@ pub struct Its {
     /// What GITS_TYPER must offer.
     pub device_id_bits: u8,
     pub event_id_bits: u8,
+    /// GITS_TYPER.PTA: commands name redistributors by address, not by number.
+    pub by_address: bool,
     /// Bytes of one interrupt translation entry that the tables were sized for.
     pub entry_bytes: u8,
     /// GITS_BASERn to write, by n. Others get 0.

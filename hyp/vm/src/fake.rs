@@ -483,6 +483,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             base: Pa::new(0),
             device_id_bits: 16,
             event_id_bits: 16,
+            by_address: false,
             entry_bytes: 12,
             basers: &[],
             cbaser: 0,

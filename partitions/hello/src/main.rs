@@ -29,7 +29,10 @@ fn main(machine: &'static Machine) -> Outcome {
         machine.entered()
     );
     match hypercall::uid() {
-        Ok(uid) => println!("hypervisor {:08x?}, revision {:?}", uid, hypercall::revision()),
+        Ok(uid) => {
+            let (major, minor) = hypercall::revision().unwrap_or_default();
+            println!("hypervisor {uid:08x?}, revision {major}.{minor}");
+        }
         Err(error) => println!("hypervisor: {error}"),
     }
     for event in machine.events() {
