@@ -3,7 +3,7 @@
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
 
 use crate::arch::this::this;
-use crate::arch::{gic, mmu};
+use crate::arch::{gic, mmu, sysreg};
 use crate::percpu::cpu_of;
 use crate::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
 use crate::{console, its, shared};
@@ -182,6 +182,9 @@ impl PhysicalIts for Hardware {
     }
     fn interrupted(&self) -> bool {
         gic::is_pending()
+    }
+    fn ticks(&self) -> u64 {
+        sysreg::ticks()
     }
 }
 

@@ -336,6 +336,9 @@ impl PhysicalIts for Cpu<'_> {
     fn interrupted(&self) -> bool {
         false
     }
+    fn ticks(&self) -> u64 {
+        0
+    }
 }
 
 impl Platform for Cpu<'_> {

@@ -85,6 +85,8 @@ pub trait PhysicalIts {
     fn command(&mut self, commands: &[Encoded]);
     /// A physical interrupt waits for this CPU to return to its guest.
     fn interrupted(&self) -> bool;
+    /// The system counter, with the frequency that the plan says.
+    fn ticks(&self) -> u64;
 }
 
 /// Commands in a batch, at most.

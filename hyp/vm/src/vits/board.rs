@@ -72,6 +72,10 @@ pub struct Board {
     pub guests: [Guest; 4],
     /// A physical interrupt waits all the time.
     pub interrupted: Cell<bool>,
+    /// Time, which passes by being looked at.
+    pub ticks: Cell<u64>,
+    /// How much of it at each look.
+    pub tick: Cell<u64>,
     _residents: Vec<Resident<RedistFrame>>,
 }
 
@@ -145,7 +149,9 @@ impl Board {
         let guests = [0, 1, 2, 3]
             .map(|n| Guest::new(plan, vms, vpes, cells, VpeIndex::new(n)).expect("it exists"));
         let interrupted = Cell::new(false);
-        let mut board = Self { gic, queue, guests, interrupted, _residents: Vec::new() };
+        let (ticks, tick) = (Cell::new(0), Cell::new(20_000));
+        let mut board =
+            Self { gic, queue, guests, interrupted, ticks, tick, _residents: Vec::new() };
         board.map(plan);
         for vm in 0..2 {
             board.start(vm);
@@ -338,6 +344,10 @@ impl PhysicalIts for Chip<'_> {
     }
     fn interrupted(&self) -> bool {
         self.board.interrupted.get()
+    }
+    fn ticks(&self) -> u64 {
+        self.board.ticks.set(self.board.ticks.get() + self.board.tick.get());
+        self.board.ticks.get()
     }
 }
 

@@ -44,6 +44,10 @@ pub fn enable_lpis<P: Platform>(guest: &Guest, platform: &mut P, number: usize) 
     }
     // While another vPE works on the queue there is no saying where an event is: it comes as if it had not been pending.
     let Some(_turn) = guest.vm.its.turn() else { return };
+    // Who switches LPIs on and off for ever finds nothing pending, either.
+    if !guest.vm.its.allowance.left(platform.ticks(), guest.plan.board.timer.frequency) {
+        return;
+    }
     let pending = |own: &Own, platform: &P| {
         let vintid = own.vintid().filter(|_| usize::from(own.vpe()) == number)?;
         let ipa = (table & PENDING_ADDRESS).checked_add(u64::from(vintid >> 3))?;
@@ -54,6 +58,7 @@ pub fn enable_lpis<P: Platform>(guest: &Guest, platform: &mut P, number: usize) 
         if pending(&own, platform).is_some() {
             let counters = &guest.vpe.counters;
             Hardware { view: guest.view(), platform: &mut *platform, counters }.ring(&own);
+            guest.vm.its.allowance.spend(1);
         }
     }
 }

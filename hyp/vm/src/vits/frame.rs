@@ -6,6 +6,7 @@
 
 use super::{
     Refusal,
+    allowance::Allowance,
     queue::{self, COMMAND_BYTES, STALLED},
 };
 use crate::{
@@ -55,6 +56,7 @@ pub struct Its {
     basers: [AtomicU64; 2],
     /// vPE that each collection goes to, by its number, plus one; 0: none.
     collections: [AtomicU16; COLLECTIONS],
+    pub(super) allowance: Allowance,
     /// Held by the vPE that executes commands. Never waited for.
     turn: Mutex<()>,
     /// The last command that was ignored, and why; 0: none. They outlive a restart.
@@ -71,6 +73,7 @@ impl Its {
             creadr: AtomicU64::new(0),
             basers: [const { AtomicU64::new(0) }; 2],
             collections: [const { AtomicU16::new(0) }; COLLECTIONS],
+            allowance: Allowance::new(),
             turn: Mutex::new(()),
             refused: [const { AtomicU64::new(0) }; 4],
             refusal: AtomicU8::new(0),

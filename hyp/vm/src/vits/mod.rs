@@ -15,6 +15,7 @@
 //! | config | the guest's own property and pending tables |
 //! | learned | what the TOML should say, for the report |
 //! | refusal | why a command was ignored |
+//! | allowance | how much of the physical ITS the VM may use |
 //!
 //! A command that is wrong, or that names what is not the VM's, is ignored and counted; the queue goes on behind it. The
 //! frame's state is the VM's: only one vPE at a time works on the queue, and another that comes meanwhile tries again.
@@ -22,6 +23,7 @@
 //! Not supported, on purpose: translation while GITS_CTLR.Enabled is 0 is not stopped, nor while GICR_CTLR.EnableLPIs is 0
 //! (the physical ITS stays on); MAPTI on an event that is mapped maps it anew; GICv4 commands of the guest's own.
 
+mod allowance;
 mod command;
 mod config;
 mod event;

@@ -140,6 +140,28 @@ fn a_flood_is_taken_in_pieces() {
     assert_eq!(board.read(0, CREADR + 4, 4), Some(0));
 }
 
+/// Commands that cause hardware commands wait for their millisecond; others do not.
+#[test]
+fn a_vm_has_so_much_of_the_hardware() {
+    let board = Board::new();
+    let mut driver = Driver::new(&board, 0);
+    driver.enable_lpis(&board);
+    let (of, n, vintid, _) = EVENTS[0];
+    driver.give(&board, &[mapc(0, 0), mapd(of, 3), mapti(of, n, vintid, 0)]);
+    board.tick.set(1_000);
+    let took = |commands: &[Encoded], driver: &mut Driver| {
+        let start = board.ticks.get();
+        driver.give(&board, commands);
+        board.ticks.get() - start
+    };
+    let int = Command::Int { device: device(of), event: event(n) }.encode();
+    // Two milliseconds, of the first of which a part has passed.
+    assert!(took(&[int; 96], &mut driver) >= 1_500_000);
+    assert_eq!(sum(&board, 0, &[Counter::ItsSet]), 96);
+    board.ticks.set(board.ticks.get() + 1_000_000);
+    assert!(took(&[mapc(0, 0); 96], &mut driver) < 200_000);
+}
+
 #[test]
 fn queues_elsewhere() {
     let board = Board::new();

@@ -3,7 +3,7 @@
 //! 1. GITS_CWRITER moves, or the ITS is enabled with commands waiting.
 //! 2. The vPE takes the VM's turn; if another has it, the write is to be tried again.
 //! 3. Each command is copied out of the VM's memory once, executed, and GITS_CREADR goes on.
-//! 4. When a physical interrupt waits, or after [`BUDGET`] units of work, the write is to be tried again as well: the interrupt is
+//! 4. When a physical interrupt waits, after [`BUDGET`] units of work, or when the VM has used up its [`super::allowance`], the write is to be tried again as well: the interrupt is
 //!    taken in between, and a guest that floods its queue waits for it itself.
 //!
 //! A queue outside of the VM's memory, or a GITS_CWRITER outside of the queue, stalls (GITS_CREADR.Stalled) with nothing executed.
@@ -40,7 +40,8 @@ pub(super) fn run<P: Platform>(guest: &Guest, platform: &mut P) -> Written {
             return Written::Done;
         }
         let done = work(guest).wrapping_sub(before);
-        if done >= BUDGET || done != 0 && platform.interrupted() {
+        let allowed = its.allowance.left(platform.ticks(), guest.plan.board.timer.frequency);
+        if !allowed || done >= BUDGET || done != 0 && platform.interrupted() {
             return Written::Again;
         }
         // GITS_CBASER may have become smaller since GITS_CWRITER was written: such a pointer is never reached.
@@ -54,10 +55,12 @@ pub(super) fn run<P: Platform>(guest: &Guest, platform: &mut P) -> Written {
         let words = platform.read_command(pa);
         guest.vpe.counters.count(Counter::ItsCommands);
         let counters = &guest.vpe.counters;
+        let batches = hardware_batches(guest);
         let hardware = Hardware { view: guest.view(), platform: &mut *platform, counters };
         if let Err(refusal) = command::execute(guest, hardware, words) {
             its.refuse(guest, words, refusal);
         }
+        its.allowance.spend(hardware_batches(guest).wrapping_sub(batches));
         let next = read + COMMAND_BYTES;
         its.creadr.store(if next < bytes(base) { next } else { 0 }, Release);
     }
@@ -65,9 +68,12 @@ pub(super) fn run<P: Platform>(guest: &Guest, platform: &mut P) -> Written {
 
 /// Commands and hardware batches so far.
 fn work(guest: &Guest) -> u64 {
+    guest.vpe.counters.get(Counter::ItsCommands).wrapping_add(hardware_batches(guest))
+}
+
+fn hardware_batches(guest: &Guest) -> u64 {
     let of = |counter| guest.vpe.counters.get(counter);
     [
-        Counter::ItsCommands,
         Counter::ItsRemapped,
         Counter::ItsDiscarded,
         Counter::ItsMoved,
