@@ -2,6 +2,8 @@
 # Runs every suite to its end and closes with one line for all of them: "N passed, N failed".
 #
 #   tests/all.sh [OPTION]...     options of the test programs, such as --include-ignored or a name to filter by
+#
+# With CI=true the long ones run as well.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 log=$(mktemp)
@@ -9,6 +11,8 @@ trap 'rm -f "$log"' EXIT
 
 # What Linux runs as a guest may have changed; without a change this is a matter of milliseconds, and needs no network.
 partitions/linux/fetch.sh || exit 1
+
+if [[ ${CI:-} == true && $* != *--include-ignored* ]]; then set -- --include-ignored "$@"; fi
 
 started=$SECONDS
 cargo test --no-fail-fast -- "$@" 2>&1 | tee "$log"

@@ -133,6 +133,11 @@ pub unsafe fn cpu_on(mpidr: u64, entry: u64, context: u64) -> Result<(), Error> 
     checked(result).map(drop)
 }
 
+/// Sleeps in the hypervisor until an interrupt is pending for this vPE, masked or not, and comes back with nothing lost.
+pub fn cpu_standby() -> Result<(), Error> {
+    call(CPU_SUSPEND, [0; 3]).map(drop)
+}
+
 /// Powers this vPE down until an interrupt is pending for it; it then starts at `entry` with `context` in x0. Comes back with a
 /// refusal, or with Ok if an interrupt was pending already and the hypervisor did not power it down.
 ///

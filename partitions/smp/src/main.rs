@@ -5,6 +5,7 @@
 //! 3. `count=` (1000) round trips with one SGI.
 //! 4. SGIs to all others, and one to a vPE that is not there: nobody gets it.
 //! 5. vPE 1 switches itself off, AFFINITY_INFO says so, and it is started again.
+//! 6. CPU_SUSPEND to standby lasts until the timer's interrupt, which then is taken.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -21,6 +22,8 @@ rt::entry!(main);
 const SGIS: u32 = 16;
 /// How long an interrupt may take.
 const PATIENCE_US: u64 = 2_000_000;
+/// How long to stand by.
+const STANDBY_US: u64 = 5_000;
 /// How long to wait for one that must not come.
 const QUIET_US: u64 = 2_000;
 
@@ -38,6 +41,7 @@ enum Failure {
     Power { vpe: u32, wanted: Power },
     Lost { sgi: u32, vpe: u32, taken: u32, wanted: u32 },
     Unexpected(u32),
+    Awake { slept: u64 },
 }
 
 impl fmt::Display for Failure {
@@ -50,6 +54,7 @@ impl fmt::Display for Failure {
                 write!(f, "vPE {vpe} took SGI {sgi} {taken} times, not {wanted}")
             }
             Failure::Unexpected(count) => write!(f, "{count} interrupts without a handler"),
+            Failure::Awake { slept } => write!(f, "standby ended after {slept} us"),
         }
     }
 }
@@ -109,10 +114,26 @@ fn run(machine: &'static Machine) -> Result<(), Failure> {
     wait_taken(0, 4, echoes + 1)?;
     println!("vPE 1 runs again, start {}", STARTS.load(Ordering::Relaxed));
 
+    stand_by()?;
+
     match interrupts::unexpected() {
         0 => Ok(()),
         count => Err(Failure::Unexpected(count)),
     }
+}
+
+fn stand_by() -> Result<(), Failure> {
+    let began = timer::now();
+    cpu::without_interrupts(|| {
+        timer::set(began + timer::microseconds(STANDBY_US));
+        psci_says("CPU_SUSPEND to standby", psci::cpu_standby(), Ok(()))
+    })?;
+    let slept = timer::nanoseconds(timer::now() - began) / 1000;
+    if slept < STANDBY_US || timer::expired_at().is_none() {
+        return Err(Failure::Awake { slept });
+    }
+    println!("stood by until the timer's interrupt");
+    Ok(())
 }
 
 fn check_power(vpes: u32) -> Result<(), Failure> {
