@@ -145,10 +145,13 @@ impl Report<'_> {
         let often = vm.restarts.as_ref().map_or(String::new(), |limit| {
             format!(", halt after {} within {}", limit.most, limit.within)
         });
+        let its =
+            if vm.its == "none" { String::new() } else { format!(", virtual ITS {}", vm.its) };
+        let features: String = vm.features.iter().map(|name| format!(", {name}")).collect();
         writeln!(
             out,
-            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}",
-            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, often
+            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}",
+            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, often, its, features
         )?;
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
         let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
