@@ -233,7 +233,8 @@ fn numbers_are_given_once(plan: &Decided) {
         assert!(vintids.insert((vpe.vm, event.vintid)), "{event:?}: its vINTID twice");
         assert!((8192..1 << plan.vms[vpe.vm].vintid_bits).contains(&event.vintid), "{event:?}");
         let start = &plan.vms[vpe.vm].vlpi_config_start;
-        assert_eq!(start[event.vintid as usize - 8192], 0xa3, "{event:?} is enabled");
+        let enabled = plan.vms[vpe.vm].event_priority | 3;
+        assert_eq!(start[event.vintid as usize - 8192], enabled, "{event:?} is enabled");
         assert!(vpe.tables.is_some(), "{event:?} has nowhere to wait");
     }
     assert!(its.events.is_sorted_by_key(|event| (event.device, event.event)));

@@ -11,6 +11,7 @@ pub fn check(system: &System, report: &mut Report) {
     events_twice(system, report);
     for (n, vm) in system.vms.iter().enumerate() {
         vintids(system, vm, n, report);
+        priority(vm, report);
     }
     events_exist(system, report);
     translated(system, report);
@@ -39,6 +40,22 @@ fn events_twice(system: &System, report: &mut Report) {
                 .help("one event becomes one vLPI: write another event, or leave this one out"),
         );
     }
+}
+
+/// The two lowest bits of a configuration byte mean something else (IHI 0069H 6.1.1).
+fn priority(vm: &Vm, report: &mut Report) {
+    let Some(priority) = vm.event_priority.as_ref().filter(|priority| priority.value % 4 != 0)
+    else {
+        return;
+    };
+    let value = priority.value;
+    report.push(
+        rules::EVENT_PRIORITY
+            .says(format!("no vLPI of VM `{}` can have priority {value:#04x}", vm.name.value))
+            .label(priority, "not a multiple of 4")
+            .label(&vm.name, "of this VM")
+            .help(format!("write {:#04x}", value & !3)),
+    );
 }
 
 fn vintids(system: &System, vm: &Vm, position: usize, report: &mut Report) {

@@ -106,6 +106,7 @@ rules! {
     ITS_WIDTH "E506 its-width" "A DeviceID or EventID does not fit the ITS's widths."
     TOO_MANY_EVENTS "E507 too-many-events" "More events than there are interrupt numbers for them."
     NO_DIRECT_INJECTION "E508 no-direct-injection" "Events or channels on a board whose GIC is not a GICv4.0: EL2 knows no other way for them yet."
+    EVENT_PRIORITY "E510 event-priority" "A priority that no vLPI can have."
 
     PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
     PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."

@@ -181,6 +181,7 @@ fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
         "remap" => quote!(Remap),
         _ => quote!(None),
     };
+    let vlpi_priority = vm.event_priority;
     let features = vm.features.iter().map(|name| match *name {
         "debug" => quote!(DEBUG),
         "pmu" => quote!(PMU),
@@ -221,6 +222,7 @@ fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
         first_channel_end: #first_end,
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
+        vlpi_priority: #vlpi_priority,
         features: plan::Features::NONE #(.with(plan::Features::#features))*,
         on_fault: plan::Fault::#on_fault,
         mode_on_fault: #mode_on_fault,

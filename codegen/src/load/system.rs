@@ -152,6 +152,7 @@ impl Names<'_> {
                     })
                 },
             ),
+            event_priority: vm.event_priority.as_ref().map(|priority| priority.at(file)),
             features: vm.features.iter().map(|f| f.map(file, feature)).collect(),
             arguments,
             entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),

@@ -26,6 +26,8 @@ pub struct Vm {
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
+    /// Priority of its vLPIs at the start. None: 0xa0.
+    pub event_priority: Option<At<u8>>,
     /// What its vPEs have of their CPUs besides what every guest has.
     pub features: Vec<At<Feature>>,
     /// `/chosen/bootargs`: the VM's, or else its partition's.

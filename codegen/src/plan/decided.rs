@@ -149,6 +149,8 @@ pub struct Vm {
     pub channel_end_count: usize,
     /// "none", "fixed" or "remap".
     pub its: &'static str,
+    /// Of its vLPIs at the start.
+    pub event_priority: u8,
     /// "debug", "pmu", "sve".
     pub features: Vec<&'static str>,
     /// "halt", "restart" or "reset-board".

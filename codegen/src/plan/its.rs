@@ -85,6 +85,11 @@ fn flat(entries: u64, entry_bytes: u64) -> Result<(layout::Room, PageSize), Layo
     result
 }
 
+/// Of a VM's vLPIs at the start.
+pub fn priority(vm: &model::Vm) -> u8 {
+    vm.event_priority.as_ref().map_or(PRIORITY, |priority| priority.value)
+}
+
 /// EventID bits for events below `count`: at least 1.
 fn event_bits(count: u32) -> u8 {
     (32 - count.saturating_sub(1).leading_zeros()).max(1) as u8
@@ -319,7 +324,7 @@ impl Maker<'_> {
             for event in &self.interrupts.events {
                 if vpes.contains(&event.vpe) {
                     let byte = &mut start[(event.vintid - FIRST_LPI) as usize];
-                    *byte = LpiConfig::new(PRIORITY, true).byte();
+                    *byte = LpiConfig::new(priority(&self.system.vms[vm]), true).byte();
                 }
             }
             Some((self.tables.span(id), start, bits))

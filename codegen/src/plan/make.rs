@@ -181,6 +181,7 @@ impl<'a> Maker<'a> {
             function_count: functions(vm),
             first_channel_end: before(&ends),
             channel_end_count: ends(vm),
+            event_priority: its::priority(owner),
             features: owner.features.iter().map(|feature| feature.value.name()).collect(),
             its: match owner.its.value {
                 model::ItsPolicy::None => "none",

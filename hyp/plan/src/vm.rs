@@ -39,6 +39,8 @@ pub struct Vm {
     pub first_channel_end: u16,
     pub channel_end_count: u16,
     pub its: ItsPolicy,
+    /// Priority of its vLPIs at the start, a multiple of 4.
+    pub vlpi_priority: u8,
     /// What its vPEs have besides what every guest has.
     pub features: Features,
     pub on_fault: Fault,

@@ -397,6 +397,7 @@ pub fn vm(
         first_channel_end: ends.0,
         channel_end_count: ends.1,
         its,
+        vlpi_priority: 0xa0,
         features: plan::Features::NONE,
         on_fault: Fault::Halt,
         mode_on_fault: None,

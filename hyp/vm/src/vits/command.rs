@@ -7,12 +7,7 @@
 //! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first INV or INVALL;
 //! * its configuration byte is looked at by INV and INVALL only, as hardware may.
 
-use super::{
-    Refusal, config,
-    event::{Own, PLANNED},
-    frame::COLLECTIONS,
-    hardware::Hardware,
-};
+use super::{Refusal, config, event::Own, frame::COLLECTIONS, hardware::Hardware};
 use crate::{Guest, Platform};
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, RdBase,
@@ -170,7 +165,8 @@ impl<P: Platform> On<'_, P> {
 
     /// How the guest configured a vLPI; as planned, if it has no table yet.
     fn config(&self, vpe: u16, vintid: u32) -> gicv4::lpi::LpiConfig {
-        config::of_guest(self.guest, self.hardware.platform, vpe, vintid).unwrap_or(PLANNED)
+        config::of_guest(self.guest, self.hardware.platform, vpe, vintid)
+            .unwrap_or(self.hardware.view.planned())
     }
 
     fn mapti(
@@ -243,6 +239,9 @@ impl<P: Platform> On<'_, P> {
         let (Some(vintid), Some(_)) = (own.vintid(), self.target(own)) else { return };
         let platform = &*self.hardware.platform;
         if let Some(config) = config::of_guest(self.guest, platform, own.vpe(), vintid) {
+            if config.enabled() {
+                self.guest.vm.its.asked_priority(config.priority());
+            }
             self.hardware.configure(own, config);
         }
     }

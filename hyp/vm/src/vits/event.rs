@@ -6,9 +6,6 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 use gicv4::{IntId, VpeId, lpi::LpiConfig};
 use plan::{EventRoute, Plan};
 
-/// Configuration of every event at the start, as codegen writes it into the virtual configuration table.
-pub(super) const PLANNED: LpiConfig = LpiConfig::new(0xa0, true);
-
 /// What changes about one entry of `Plan::its.events`. A slice of them stands beside that table.
 #[derive(Debug)]
 pub struct Event {
@@ -79,6 +76,11 @@ impl View {
         self.config
     }
 
+    /// Configuration of every event at the start, as codegen writes it into the virtual configuration table.
+    pub(super) fn planned(&self) -> LpiConfig {
+        LpiConfig::new(self.config.vlpi_priority, true)
+    }
+
     /// EventID bits that GITS_TYPER tells, and DeviceID bits. Without a planned event in the system, any.
     pub(super) fn id_bits(&self) -> (u8, u8) {
         self.plan.its.as_ref().map_or((16, 16), |its| (its.event_id_bits, its.device_id_bits))
@@ -130,7 +132,7 @@ impl View {
     /// besides the plan is put back by [`super::restore`] before that.
     pub fn reset(&self) {
         for own in self.events() {
-            own.place(own.route.vintid, own.home, PLANNED);
+            own.place(own.route.vintid, own.home, self.planned());
             own.set_collection(None);
             own.set_device_bits(0);
         }

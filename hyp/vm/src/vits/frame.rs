@@ -62,6 +62,8 @@ pub struct Its {
     /// The last command that was ignored, and why; 0: none. They outlive a restart.
     refused: [AtomicU64; 4],
     refusal: AtomicU8,
+    /// Priority that the guest last enabled an event with, plus one: a multiple of 4 is never 255. 0: none.
+    priority: AtomicU8,
 }
 
 impl Its {
@@ -77,6 +79,7 @@ impl Its {
             turn: Mutex::new(()),
             refused: [const { AtomicU64::new(0) }; 4],
             refusal: AtomicU8::new(0),
+            priority: AtomicU8::new(0),
         }
     }
 
@@ -116,6 +119,16 @@ impl Its {
             cell.store(word, Relaxed);
         }
         self.refusal.store(refusal as u8, Release);
+    }
+
+    /// The guest enabled an event with this priority.
+    pub(super) fn asked_priority(&self, priority: u8) {
+        self.priority.store(priority.wrapping_add(1), Relaxed);
+    }
+
+    /// Priority that the guest last enabled an event with.
+    pub(super) fn last_priority(&self) -> Option<u8> {
+        self.priority.load(Relaxed).checked_sub(1)
     }
 
     /// The last command that was ignored, and why.

@@ -3,7 +3,7 @@
 //! Each batch ends with VSYNC of the vPE that gets the event, so that its effect is there when the guest goes on. A vINTID is
 //! changed by DISCARD and VMAPTI, the vPE by VMOVI, which takes the pending state along (IHI 0069H 5.3).
 
-use super::event::{Own, PLANNED, View};
+use super::event::{Own, View};
 use crate::{
     counters::{Counter, Counters},
     platform::PhysicalIts,
@@ -126,6 +126,6 @@ pub fn restore<P: PhysicalIts>(view: View, platform: &mut P) {
             Command::Vmapti { device, event, vintid, vpe, doorbell }.encode(),
             Command::Vsync { vpe }.encode(),
         ]);
-        own.place(own.route.vintid, own.home, PLANNED);
+        own.place(own.route.vintid, own.home, view.planned());
     }
 }

@@ -7,7 +7,7 @@ use plan::ItsPolicy;
 /// Lines for the events of one VM, at most.
 const LINES: usize = 32;
 
-/// A line for each event that the guest mapped otherwise than planned; one for the last command that was refused.
+/// A line for each event that the guest mapped otherwise than planned; one if it wants another priority; one for the last command that was refused.
 pub fn report(view: View, vm: &VmState, out: &mut impl Text) {
     if view.vm().its == ItsPolicy::None {
         return;
@@ -23,6 +23,12 @@ pub fn report(view: View, vm: &VmState, out: &mut impl Text) {
         out.decimal(vintid.into());
         out.text(", vpe = ");
         out.decimal(vpe.unwrap_or(own.home).into());
+        out.text(" would need no command at run time\n");
+    }
+    if let Some(priority) = vm.its.last_priority().filter(|&p| p != view.vm().vlpi_priority) {
+        begin(&view, out);
+        out.text("event_priority = ");
+        out.hex(priority.into());
         out.text(" would need no command at run time\n");
     }
     if let Some((words, refusal)) = vm.its.last_refused() {
