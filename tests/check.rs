@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 use std::{env, fs};
 
@@ -30,13 +29,7 @@ fn by_rules(path: &Path) -> Report {
 
 /// Made from bad/trees/NAME.dts: device trees and overlays, as NAME.dtb.
 static TREES: LazyLock<()> = LazyLock::new(|| {
-    let sources = fs::read_dir("bad/trees").unwrap().map(|entry| entry.unwrap().path());
-    for source in sources.filter(|path| path.extension().is_some_and(|name| name == "dts")) {
-        let mut dtc = Command::new("dtc");
-        dtc.args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"]).arg(source.with_extension("dtb"));
-        let made = dtc.arg(&source).status().expect("dtc: ./setup.sh installs it");
-        assert!(made.success(), "{}", source.display());
-    }
+    tests::compile_trees(Path::new("bad/trees"), "").unwrap();
     // Cut off in the middle of its strings.
     let good = fs::read("bad/trees/good.dtb").unwrap();
     fs::write("bad/trees/damaged.dtb", &good[..good.len() - 8]).unwrap();

@@ -38,3 +38,25 @@ pub fn bulkhead() -> Command {
     command.current_dir(root());
     command
 }
+
+/// Makes NAME.dtb of each NAME.dts in a directory whose name begins with `prefix`, with labels kept for overlays.
+///
+/// # Errors
+/// dtc is not there, or says no.
+pub fn compile_trees(directory: &Path, prefix: &str) -> Result<(), String> {
+    let entries = std::fs::read_dir(directory).map_err(|error| error.to_string())?;
+    let named = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(prefix) && name.ends_with(".dts")
+    };
+    for source in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(named) {
+        let mut dtc = Command::new("dtc");
+        dtc.args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"]).arg(source.with_extension("dtb"));
+        let made = dtc.arg(&source).status();
+        let made = made.map_err(|error| format!("dtc: {error}; ./setup.sh installs it"))?;
+        if !made.success() {
+            return Err(format!("dtc does not take {}", source.display()));
+        }
+    }
+    Ok(())
+}

@@ -52,6 +52,8 @@ pub fn find(system: &str) -> Result<PathBuf, String> {
 
 fn build(system: &str) -> Built {
     let path = find(system)?;
+    // Device trees and overlays beside it: SYSTEM.*.dts.
+    tests::compile_trees(path.parent().unwrap_or(Path::new("")), &format!("{system}."))?;
     let output = tests::bulkhead()
         .arg("image")
         .arg(&path)
