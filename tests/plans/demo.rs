@@ -723,7 +723,6 @@ pub static PLAN: plan::Plan = plan::Plan {
     functions: &[
         plan::PciFunction {
             vm: plan::VmIndex::new(1u16),
-            bdf: 16u16,
             config: plan::Pa::new(0x4010010000),
             id: 0x101b36,
             bars: &[

@@ -263,7 +263,7 @@ fn spi(plan: &Decided, route: &SpiRoute) -> TokenStream {
 }
 
 fn function(function: &Function) -> TokenStream {
-    let (vm, bdf) = (function.vm as u16, function.bdf);
+    let vm = function.vm as u16;
     let (config, id) = (pa(function.config), hex(function.id));
     let bars = function.bars.iter().map(|bar| {
         let (index, wide, prefetchable, bytes) = (bar.index, bar.wide, bar.prefetchable, bar.bytes);
@@ -279,7 +279,6 @@ fn function(function: &Function) -> TokenStream {
     let setup = setup(&function.setup);
     quote!(plan::PciFunction {
         vm: plan::VmIndex::new(#vm),
-        bdf: #bdf,
         config: #config,
         id: #id,
         bars: &[#(#bars),*],
@@ -296,13 +295,14 @@ fn setup(writes: &[(u16, Hex)]) -> TokenStream {
 }
 
 fn bridge(bridge: &Bridge) -> TokenStream {
-    let Bridge { bdf, secondary, subordinate, .. } = bridge;
+    let Bridge { secondary, subordinate, .. } = bridge;
+    let primary = (bridge.bdf >> 8) as u8;
     let (config, id) = (pa(bridge.config), hex(bridge.id));
     let setup = setup(&bridge.setup);
     quote!(plan::PciBridge {
-        bdf: #bdf,
         config: #config,
         id: #id,
+        primary: #primary,
         secondary: #secondary,
         subordinate: #subordinate,
         setup: #setup,

@@ -2,13 +2,11 @@
 
 use crate::{Pa, VmIndex};
 
-/// One function of a VM. The guest sees it at the same bus, device and function.
+/// One function of a VM. The guest sees it at the same place of the same host bridge.
 #[derive(Debug)]
 pub struct PciFunction {
     pub vm: VmIndex,
-    /// bus << 8 | device << 3 | function; also its RequesterID.
-    pub bdf: u16,
-    /// Its 4 KiB of configuration space (ECAM).
+    /// Its 4 KiB of configuration space in its host's ECAM; the guest sees them at the same address.
     pub config: Pa,
     /// Vendor 15:0 and device 31:16 that offset 0 must read.
     pub id: u32,
@@ -20,20 +18,19 @@ pub struct PciFunction {
 /// A bridge that leads to functions of VMs. Boot opens it, and it stays as it is.
 #[derive(Debug)]
 pub struct PciBridge {
-    /// bus << 8 | device << 3 | function.
-    pub bdf: u16,
-    /// Its 4 KiB of configuration space (ECAM).
+    /// Its 4 KiB of configuration space in its host's ECAM; guests see them at the same address.
     pub config: Pa,
     /// Vendor 15:0 and device 31:16 that offset 0 must read.
     pub id: u32,
-    /// The bus right behind it, and the last one behind it.
+    /// The bus that it is on, the one right behind it, and the last one behind it.
+    pub primary: u8,
     pub secondary: u8,
     pub subordinate: u8,
     /// What boot writes before it looks for anything behind it: bus numbers and windows, then the command register.
     pub setup: &'static [ConfigWrite],
 }
 
-/// A bridge that a VM sees, at its own bus, device and function.
+/// A bridge that a VM sees, where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BridgeView {
     /// Index into `Plan::bridges`.

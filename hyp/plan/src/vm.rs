@@ -73,7 +73,8 @@ pub enum MmioKind {
     /// Control frame of the virtual ITS.
     Its,
     Uart,
-    /// ECAM of bus 0 up to the region's size; only the VM's own functions and its bridges answer.
+    /// The first buses of a host bridge's ECAM, where the board has it; one region for each host that the VM has functions
+    /// behind. Only those and its bridges answer.
     PciConfig,
 }
 

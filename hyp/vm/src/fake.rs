@@ -22,6 +22,12 @@ pub const GICD: u64 = 0x0800_0000;
 pub const GICR: u64 = 0x080a_0000;
 pub const UART: u64 = 0x0900_0000;
 pub const ECAM: u64 = 0x40_1000_0000;
+/// ECAM of the second host: where that of the first would go on with bus 128.
+pub const FAR_ECAM: u64 = ECAM + (128 << 20);
+/// VM 0's functions, 00:02.0 behind the first host and 80:02.0 behind the second, and the bridge on its way.
+pub const FUNCTION: u64 = ECAM + (2 << 15);
+pub const FAR_FUNCTION: u64 = FAR_ECAM + (2 << 15);
+pub const BRIDGE: u64 = ECAM + (8 << 15);
 pub const RAM: u64 = 0x4000_0000;
 pub const UART_INTID: u32 = 33;
 /// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
@@ -56,8 +62,11 @@ pub struct Machine {
     pub lines: Vec<Line>,
     pub cpus: Vec<Interface>,
     pub config: Vec<u32>,
+    pub far_config: Vec<u32>,
     pub bridge: Vec<u32>,
+    /// What was written to the first function, and to the one behind the second host.
     pub written: Vec<(u16, u8, u32)>,
+    pub far_written: Vec<(u16, u8, u32)>,
     pub output: usize,
 }
 
@@ -78,8 +87,10 @@ impl Machine {
             lines,
             cpus: vec![Interface::default(); cpus],
             config: vec![0; 1024],
+            far_config: vec![0; 1024],
             bridge: vec![0; 1024],
             written: Vec::new(),
+            far_written: Vec::new(),
             output: 0,
         })
     }
@@ -304,10 +315,15 @@ impl PhysicalGic for Cpu<'_> {
 impl ConfigSpace for Cpu<'_> {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
         assert!(offset.is_multiple_of(4) && offset < 4096 && function.vm.value() == 0);
-        self.machine.borrow().config[usize::from(offset) / 4]
+        let machine = self.machine.borrow();
+        match function.config.value() {
+            FUNCTION => machine.config[usize::from(offset) / 4],
+            FAR_FUNCTION => machine.far_config[usize::from(offset) / 4],
+            other => panic!("configuration space at {other:#x}"),
+        }
     }
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
-        assert!(offset.is_multiple_of(4) && offset < 4096 && bridge.bdf == 8 << 3);
+        assert!(offset.is_multiple_of(4) && offset < 4096 && bridge.config.value() == BRIDGE);
         self.machine.borrow().bridge[usize::from(offset) / 4]
     }
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
@@ -315,7 +331,11 @@ impl ConfigSpace for Cpu<'_> {
             matches!(bytes, 1 | 2 | 4) && offset.is_multiple_of(u16::from(bytes)) && offset < 4096
         );
         assert_eq!(function.vm.value(), 0);
-        self.machine.borrow_mut().written.push((offset, bytes, value));
+        let mut machine = self.machine.borrow_mut();
+        match function.config.value() {
+            FUNCTION => machine.written.push((offset, bytes, value)),
+            _ => machine.far_written.push((offset, bytes, value)),
+        }
     }
 }
 
@@ -383,6 +403,7 @@ pub fn vm(
             region(GICR, u64::from(vpe_count) << 17, MmioKind::Redistributors),
             region(UART, 0x1000, MmioKind::Uart),
             region(ECAM, 0x10_0000, MmioKind::PciConfig),
+            region(FAR_ECAM, 0x10_0000, MmioKind::PciConfig),
         ]),
         uart_intid: Some(UART_INTID),
         vlpi_config: (Pa::new(0), 0),
@@ -417,7 +438,7 @@ fn end(vm: u16, rings: (u32, u32)) -> ChannelEnd {
     }
 }
 
-/// VM "one" with vPEs 0 and 1, a function and a channel to VM "two" with vPE 2.
+/// VM "one" with vPEs 0 and 1, two functions and a channel to VM "two" with vPE 2.
 pub fn plan() -> &'static Plan {
     let vpe = |vm, number, cpu| Vpe {
         vm: VmIndex::new(vm),
@@ -428,7 +449,7 @@ pub fn plan() -> &'static Plan {
     };
     leak(plan_of(
         leak([
-            vm("one", 0, 2, 1, (0, 1), ItsPolicy::None),
+            vm("one", 0, 2, 2, (0, 1), ItsPolicy::None),
             vm("two", 2, 1, 0, (1, 1), ItsPolicy::Fixed),
         ]),
         leak([vpe(0, 0, 0), vpe(0, 1, 1), vpe(1, 0, 2)]),
@@ -451,6 +472,13 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     };
     let spis: Vec<Option<SpiRoute>> = (32..288).map(spi).collect();
     let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
+    let function = |config, bars: &'static [Bar]| PciFunction {
+        vm: VmIndex::new(0),
+        config: Pa::new(config),
+        id: 0x0010_1b36,
+        bars,
+        setup: &[],
+    };
     let events = [(0x1ff, 0, 2), (0x1ff, 1, 0)].map(|(device, event, vpe)| EventRoute {
         device,
         event,
@@ -498,21 +526,20 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         }),
         spis: Vec::leak(spis),
         bridges: leak([PciBridge {
-            bdf: 8 << 3,
-            config: Pa::new(0),
+            config: Pa::new(BRIDGE),
             id: 0x000c_1b36,
+            primary: 0,
             secondary: 1,
             subordinate: 2,
             setup: &[],
         }]),
-        functions: leak([PciFunction {
-            vm: VmIndex::new(0),
-            bdf: 2 << 3,
-            config: Pa::new(0),
-            id: 0x0010_1b36,
-            bars: leak([bar(0, true, 0x80_1000_4000, 0x4000), bar(3, false, 0x1000_0000, 0x1000)]),
-            setup: &[],
-        }]),
+        functions: leak([
+            function(
+                FUNCTION,
+                leak([bar(0, true, 0x80_1000_4000, 0x4000), bar(3, false, 0x1000_0000, 0x1000)]),
+            ),
+            function(FAR_FUNCTION, leak([bar(0, false, 0x2800_0000, 0x10_0000)])),
+        ]),
         channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),
         cleared: &[],
         escape: 0x1d,

@@ -5,7 +5,9 @@
 
 use crate::{
     exit::{DataAbort, Exit, SysReg},
-    fake::{Cpu, ECAM, GICD, GICR, Machine, UART, guests},
+    fake::{
+        BRIDGE, Cpu, ECAM, FAR_ECAM, FAR_FUNCTION, FUNCTION, GICD, GICR, Machine, UART, guests,
+    },
     hypercall::{self, Outcome},
     mmio, sysreg, vgic,
 };
@@ -34,9 +36,10 @@ fn address() -> impl Strategy<Value = u64> {
         3 => (0..0x5_0000u64).prop_map(|offset| GICR + offset),
         3 => (0..2u64, 0..0x1000u64).prop_map(|(vpe, offset)| GICR + vpe * 0x2_0000 + 0x1_0000 + offset),
         2 => (0..0x1010u64).prop_map(|offset| UART + offset),
-        2 => (0..0x1000u64).prop_map(|offset| ECAM + 0x1_0000 + offset),
-        1 => (0..0x1000u64).prop_map(|offset| ECAM + 0x4_0000 + offset),
-        1 => (0..0x10_1000u64).prop_map(|offset| ECAM + offset),
+        3 => (prop::sample::select(&[FUNCTION, FAR_FUNCTION, BRIDGE]), 0..0x1000u64)
+            .prop_map(|(function, offset)| function + offset),
+        2 => (prop::sample::select(&[ECAM, FAR_ECAM]), 0..0x10_1000u64)
+            .prop_map(|(ecam, offset)| ecam + offset),
         1 => any::<u64>(),
     ]
 }

@@ -9,7 +9,6 @@ use crate::{
     vits::{self, Its},
 };
 use core::sync::atomic::Ordering::Relaxed;
-use plan::MmioKind;
 
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
 const REDISTRIBUTOR_BITS: u32 = 17;
@@ -105,8 +104,10 @@ fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32
     if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
         return Its::read(guest, offset, bytes);
     }
-    let offset = pci_offset(guest, ipa)?;
-    pci::read(guest, platform, offset, bytes).map(u64::from)
+    if !pci::is_config(guest, ipa) {
+        return None;
+    }
+    pci::read(guest, platform, ipa, bytes).map(u64::from)
 }
 
 #[inline(never)]
@@ -132,16 +133,8 @@ fn write_other<P: Platform>(
     if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
         return Its::write(guest, platform, offset, bytes, value);
     }
-    match pci_offset(guest, ipa) {
-        Some(offset) => Written::of(pci::write(guest, platform, offset, bytes, value as u32)),
-        None => Written::Refused,
-    }
-}
-
-fn pci_offset(guest: &Guest, ipa: u64) -> Option<u64> {
-    let region = guest.config.mmio.iter().find(|region| region.kind == MmioKind::PciConfig)?;
-    let offset = ipa.wrapping_sub(region.base.value());
-    (offset < region.bytes).then_some(offset)
+    let known = pci::is_config(guest, ipa);
+    Written::of(known && pci::write(guest, platform, ipa, bytes, value as u32))
 }
 
 fn read_uart<P: Platform>(guest: &Guest, platform: &mut P, offset: u16, bytes: u32) -> Option<u64> {
@@ -198,7 +191,7 @@ mod tests {
     use super::*;
     use crate::{
         VmState,
-        fake::{Cpu, ECAM, GICD, GICR, Machine, RAM, UART, UART_INTID, guests},
+        fake::{Cpu, ECAM, FAR_ECAM, GICD, GICR, Machine, RAM, UART, UART_INTID, guests},
     };
 
     fn put(guest: &Guest, cpu: &mut Cpu, offset: u64, value: u64) {
@@ -221,6 +214,8 @@ mod tests {
             UART + 0x1000,
             ECAM - 4,
             ECAM + 0x10_0000,
+            FAR_ECAM - 4,
+            FAR_ECAM + 0x10_0000,
             u64::MAX - 7,
         ] {
             let ipa = ipa & !3;
@@ -229,7 +224,9 @@ mod tests {
         }
         assert_eq!(read(&guest, &mut cpu, GICD + 2, 4), None, "unaligned");
         assert_eq!(read(&guest, &mut cpu, UART, 8), None);
-        assert_eq!(read(&guest, &mut cpu, ECAM, 4), Some(0xffff_ffff));
+        for ecam in [ECAM, FAR_ECAM] {
+            assert_eq!(read(&guest, &mut cpu, ecam, 4), Some(0xffff_ffff));
+        }
     }
 
     /// The short ways are the long way, where they are taken.

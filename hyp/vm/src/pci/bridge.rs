@@ -45,10 +45,7 @@ pub fn read<P: ConfigSpace>(
         0x04 => COMMAND,
         // Header type, which says whether there are other functions.
         0x0c => platform.bridge_read(bridge, register) & 0x00ff_0000,
-        0x18 => {
-            let primary = (bridge.bdf >> 8) as u8;
-            u32::from_le_bytes([primary, bridge.secondary, bridge.subordinate, 0])
-        }
+        0x18 => u32::from_le_bytes([bridge.primary, bridge.secondary, bridge.subordinate, 0]),
         0x1c => IO_CLOSED,
         0x20 => window(view),
         0x24 => CLOSED,
@@ -95,13 +92,10 @@ fn express<P: ConfigSpace>(platform: &P, bridge: &PciBridge) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use crate::fake::{Cpu, Machine, guests};
+    use crate::fake::{BRIDGE, Cpu, Machine, guests};
     use crate::pci;
     use core::cell::RefCell;
     use proptest::prelude::*;
-
-    /// Where the fake board has its bridge: 00:08.0.
-    const BRIDGE: u64 = 8 << 15;
 
     /// A root port as QEMU makes them, with MSI-X, a slot, and everything switched on.
     fn machine() -> RefCell<Machine> {

@@ -3,17 +3,22 @@
 //! Other functions read as ones and ignore writes, as empty slots do. Of its own a VM reads nearly everything; BARs stay
 //! where the plan put them (writing ones shows their size, as enumeration wants), the expansion ROM does not exist,
 //! INTx stays off and has no pin, and of the capabilities only MSI and MSI-X take writes. Bridges on the way to its functions
-//! it sees as `bridge` shows them. PCI Local Bus 3.0 6.1, 6.2.5, 6.8; PCI Express 7.5.
+//! it sees as `bridge` shows them. It may have functions behind several hosts, each with an ECAM of its own.
+//! PCI Local Bus 3.0 6.1, 6.2.5, 6.8; PCI Express 7.5.
 
 mod bridge;
+#[cfg(test)]
+mod hosts;
 
 use crate::{Guest, Platform};
 use core::sync::atomic::{
     AtomicU8,
     Ordering::{Relaxed, Release},
 };
-use plan::{Bar, BridgeView, PciBridge, PciFunction};
+use plan::{Bar, BridgeView, MmioKind, Pa, PciBridge, PciFunction};
 
+/// Configuration space of one function.
+const CONFIG_BYTES: u64 = 4096;
 /// Command bits that a guest may change: memory space, bus master, parity, SERR.
 const COMMAND: u32 = 1 << 1 | 1 << 2 | 1 << 6 | 1 << 8;
 /// Command bit that is always set: INTx disable.
@@ -57,16 +62,24 @@ impl Default for Sizing {
     }
 }
 
-/// The guest reads `bytes` at `offset` of its ECAM; None: refused.
-pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -> Option<u32> {
+/// The address is in the configuration space of one of the guest's hosts.
+pub fn is_config(guest: &Guest, ipa: u64) -> bool {
+    let mut regions = guest.config.mmio.iter();
+    regions.any(|region| {
+        region.kind == MmioKind::PciConfig && ipa.wrapping_sub(region.base.value()) < region.bytes
+    })
+}
+
+/// The guest reads `bytes` at `ipa` of its configuration space; None: refused.
+pub fn read<P: Platform>(guest: &Guest, platform: &P, ipa: u64, bytes: u32) -> Option<u32> {
     if bytes > 4 {
         return None;
     }
     let ones = u32::MAX >> (32 - 8 * bytes);
-    let register = offset as u16 & 0xffc;
-    let lane = 8 * (offset as u32 & 3);
-    let Some((slot, function)) = find(guest, offset) else {
-        let Some((bridge, view)) = find_bridge(guest, offset) else { return Some(ones) };
+    let register = ipa as u16 & 0xffc;
+    let lane = 8 * (ipa as u32 & 3);
+    let Some((slot, function)) = find(guest, ipa) else {
+        let Some((bridge, view)) = find_bridge(guest, ipa) else { return Some(ones) };
         return Some(bridge::read(platform, bridge, view, register) >> lane & ones);
     };
     let value = match register {
@@ -79,11 +92,11 @@ pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -
     Some(value >> lane & ones)
 }
 
-/// The guest writes `bytes` at `offset` of its ECAM; false: refused.
+/// The guest writes `bytes` at `ipa` of its configuration space; false: refused.
 pub fn write<P: Platform>(
     guest: &Guest,
     platform: &mut P,
-    offset: u64,
+    ipa: u64,
     bytes: u32,
     value: u32,
 ) -> bool {
@@ -91,8 +104,8 @@ pub fn write<P: Platform>(
         return false;
     }
     // Neither empty slots nor bridges take any.
-    let Some((slot, function)) = find(guest, offset) else { return true };
-    let exact = offset as u16 & 0xfff;
+    let Some((slot, function)) = find(guest, ipa) else { return true };
+    let exact = ipa as u16 & 0xfff;
     match exact {
         0x04..0x06 => write_command(platform, function, exact, bytes, value),
         // Status alone: its bits are cleared by writing ones.
@@ -109,25 +122,28 @@ pub fn write<P: Platform>(
     true
 }
 
+/// A guest sees configuration space where it is, so that the address alone tells the host, the bus and the rest.
+fn is_at(config: Pa, ipa: u64) -> bool {
+    config.value() == ipa & !(CONFIG_BYTES - 1)
+}
+
 /// Position among the VM's functions, and the function.
-fn find(guest: &Guest, offset: u64) -> Option<(usize, &'static PciFunction)> {
-    let bdf = u16::try_from(offset >> 12).ok()?;
+fn find(guest: &Guest, ipa: u64) -> Option<(usize, &'static PciFunction)> {
     let functions = guest.plan.functions.iter().skip(usize::from(guest.config.first_function));
     functions
         .take(usize::from(guest.config.function_count))
         .enumerate()
-        .find(|(_, function)| function.bdf == bdf)
+        .find(|(_, function)| is_at(function.config, ipa))
 }
 
 /// The bridge that the VM sees there, and how.
-fn find_bridge(guest: &Guest, offset: u64) -> Option<(&'static PciBridge, &'static BridgeView)> {
-    let bdf = u16::try_from(offset >> 12).ok()?;
+fn find_bridge(guest: &Guest, ipa: u64) -> Option<(&'static PciBridge, &'static BridgeView)> {
     let mut bridges = guest
         .config
         .bridges
         .iter()
         .filter_map(|view| Some((guest.plan.bridges.get(usize::from(view.bridge))?, view)));
-    bridges.find(|(bridge, _)| bridge.bdf == bdf)
+    bridges.find(|(bridge, _)| is_at(bridge.config, ipa))
 }
 
 /// The BAR that register `index` belongs to, and whether it is its upper half.
@@ -253,11 +269,9 @@ fn interrupt_capability<P: Platform>(
 mod tests {
     extern crate std;
     use super::*;
-    use crate::fake::{Cpu, Machine, guests};
+    use crate::fake::{Cpu, ECAM, FUNCTION as OWN, Machine, guests};
     use core::cell::RefCell;
     use std::vec;
-
-    const OWN: u64 = 2 << 15;
 
     /// NVMe-like: PM at 0x40, MSI-X at 0x50, MSI (64-bit) at 0x60.
     fn machine() -> RefCell<Machine> {
@@ -280,12 +294,12 @@ mod tests {
         let machine = machine();
         let mut cpu = Cpu { machine: &machine, index: 0 };
         let [guest, _, other] = guests();
-        for (guest, offset) in
-            [(&guest, 0), (&guest, OWN + 0x1000), (&guest, 0xf_f000), (&other, OWN)]
+        for (guest, ipa) in
+            [(&guest, ECAM), (&guest, OWN + 0x1000), (&guest, ECAM + 0xf_f000), (&other, OWN)]
         {
-            assert_eq!(read(guest, &cpu, offset, 4), Some(u32::MAX));
-            assert_eq!(read(guest, &cpu, offset + 2, 1), Some(0xff));
-            assert!(write(guest, &mut cpu, offset + 4, 4, u32::MAX));
+            assert_eq!(read(guest, &cpu, ipa, 4), Some(u32::MAX));
+            assert_eq!(read(guest, &cpu, ipa + 2, 1), Some(0xff));
+            assert!(write(guest, &mut cpu, ipa + 4, 4, u32::MAX));
         }
         assert!(machine.borrow().written.is_empty());
         assert_eq!(read(&guest, &cpu, OWN, 8), None);
