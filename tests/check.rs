@@ -50,7 +50,12 @@ fn bad() -> Vec<PathBuf> {
 #[test]
 fn good_systems_are_good() {
     let shared = ["../configs/shared.toml", "plans/systems/modes.toml"];
-    let trees = ["bad/good-tree.toml", "bad/good-overlay.toml", "bad/good-tree-its.toml"];
+    let trees = [
+        "bad/good-tree.toml",
+        "bad/good-overlay.toml",
+        "bad/good-tree-its.toml",
+        "bad/good-hosts.toml",
+    ];
     let good = ["bad/good.toml", "../configs/demo.toml"].into_iter().chain(shared);
     for path in good.chain(trees) {
         let report = judge(Path::new(path));

@@ -9,6 +9,8 @@ mod bridges;
 mod bytes;
 #[path = "plan/generated.rs"]
 mod generated;
+#[path = "plan/hosts.rs"]
+mod hosts;
 #[path = "plan/payload.rs"]
 mod payload;
 #[path = "plan/rules.rs"]

@@ -11,6 +11,7 @@ mod channel;
 mod console;
 mod cpu;
 mod device;
+mod device_id;
 mod fault;
 mod feature;
 mod interrupt;
@@ -33,6 +34,7 @@ pub fn run(system: &System) -> Report {
     let families = [
         names::check,
         board::check,
+        device_id::check,
         pci::check,
         bridge::check,
         memory::check,

@@ -8,15 +8,16 @@
 
 mod board;
 mod payload;
+mod pci;
 mod schedule;
 mod vm;
 
 pub use board::{
-    Bar, Bdf, Board, Bridge, Conduit, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PciId,
-    Pcie, PlatformIrq, QemuDesc, Ram, RdBase, Redistributors, Reserved, Scratch, Timer, Trigger,
-    Uart, UartKind,
+    Board, Conduit, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PlatformIrq, QemuDesc, Ram,
+    RdBase, Redistributors, Reserved, Scratch, Timer, Trigger, Uart, UartKind,
 };
 pub use payload::{Format, Payload, PayloadKind};
+pub use pci::{Bar, Bdf, Bridge, PciId, Pcie};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
 pub use vm::{
     Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory, Restarts,

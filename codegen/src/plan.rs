@@ -8,6 +8,7 @@ mod arena;
 mod bridge;
 mod decided;
 mod gap;
+mod host;
 mod interrupts;
 mod its;
 mod loads;

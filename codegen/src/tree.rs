@@ -16,7 +16,7 @@ use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::fdt;
 use crate::image::Blob;
 use crate::model::{At, System};
-use crate::plan::{Decided, MmioKind, Vm};
+use crate::plan::{Decided, Vm};
 
 /// The device tree of VM number `vm`. None: there is something wrong with it, and that has been reported.
 pub fn blob(
@@ -79,7 +79,7 @@ fn completed(own: &[u8], parsed: &Fdt, vm: &Vm) -> Vec<u8> {
         chosen.push(("linux,initrd-start", initrd.base.0.to_be_bytes().to_vec()));
         chosen.push(("linux,initrd-end", end.to_be_bytes().to_vec()));
     }
-    if vm.mmio.iter().any(|region| region.kind == MmioKind::PciConfig) {
+    if !vm.hosts.is_empty() {
         chosen.push(("linux,pci-probe-only", 1u32.to_be_bytes().to_vec()));
     }
     if chosen.is_empty() {

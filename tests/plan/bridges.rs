@@ -23,7 +23,7 @@ fn each_vm_sees_the_bridges_on_its_way() {
     assert_eq!(port.bytes, 2 * part);
     assert_eq!(views, [(1, base, part), (2, base + part, part)]);
     let windows = |vm: usize| -> Vec<_> {
-        plan.vms[vm].windows.iter().map(|window| (window.base.0, window.bytes)).collect()
+        plan.vms[vm].windows().map(|window| (window.base.0, window.bytes)).collect()
     };
     assert_eq!(windows(1), [(base, part)]);
     assert_eq!(windows(2), [(base + part, part)]);

@@ -15,17 +15,39 @@ use crate::{rules, software, stand_in};
 struct Device {
     bars: Vec<(u32, bool)>,
     events: u32,
-    /// Behind which of the bridges, if any.
-    bridge: Option<usize>,
+    /// Behind which of the bridges, or else behind which host.
+    place: Place,
+    /// It has a DeviceID that does not follow from where it is.
+    odd: bool,
 }
 
-/// Two ports, one of them with a switch of two: name, address and buses behind.
-const BRIDGES: [(&str, &str, u8, u8); 5] = [
-    ("port1", "00:1e.0", 1, 1),
-    ("port2", "00:1f.1", 2, 5),
-    ("switch", "02:00.0", 3, 5),
-    ("down0", "03:00.0", 4, 4),
-    ("down1", "03:01.0", 5, 5),
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Host(usize),
+    Bridge(usize),
+}
+
+impl Place {
+    /// Its host and bus.
+    fn bus(self) -> (usize, u8) {
+        match self {
+            Place::Host(host) => (host, HOSTS[host]),
+            Place::Bridge(bridge) => (BRIDGES[bridge].1, BRIDGES[bridge].3),
+        }
+    }
+}
+
+/// Own bus of each host.
+const HOSTS: [u8; 2] = [0, 200];
+
+/// Two ports, one of them with a switch of two, and a port of the other host: name, host, address and buses behind.
+const BRIDGES: [(&str, usize, &str, u8, u8); 6] = [
+    ("port1", 0, "00:1e.0", 1, 1),
+    ("port2", 0, "00:1f.1", 2, 5),
+    ("switch", 0, "02:00.0", 3, 5),
+    ("down0", 0, "03:00.0", 4, 4),
+    ("down1", 0, "03:01.0", 5, 5),
+    ("port3", 1, "c8:1f.0", 201, 203),
 ];
 
 #[derive(Clone, Debug)]
@@ -48,10 +70,15 @@ struct Layout {
 
 fn device() -> impl Strategy<Value = Device> {
     let bars = prop::collection::vec((12u32..24, any::<bool>()), 0..3);
-    (bars, 0u32..9, prop::option::of(0..BRIDGES.len())).prop_map(|(bars, events, bridge)| Device {
+    let place = prop_oneof![
+        (0..HOSTS.len()).prop_map(Place::Host),
+        (0..BRIDGES.len()).prop_map(Place::Bridge)
+    ];
+    (bars, 0u32..9, place, any::<bool>()).prop_map(|(bars, events, place, odd)| Device {
         bars,
         events,
-        bridge,
+        place,
+        odd,
     })
 }
 
@@ -110,14 +137,26 @@ impl Layout {
         for cpu in 0..cpus {
             let _ = writeln!(text, "[[cpu]]\nname = \"cpu{cpu}\"\nmpidr = {cpu}");
         }
-        for (name, address, secondary, subordinate) in BRIDGES {
+        // The second host has the last of the first's buses, and half of its window.
+        for (all, half) in
+            [("last = 255", "last = 199"), ("256 MiB", "200 MiB"), ("752 MiB", "376 MiB")]
+        {
+            assert!(text.contains(all), "{text}");
+            text = text.replacen(all, half, 1);
+        }
+        text.push_str(
+            "[[pcie]]\nname = \"pcie1\"\necam = { base = 0x40_1c80_0000, size = \"56 MiB\" }\nbuses = { first = 200, last = 255 }\ndevice_id_base = 0xc900\nwindow32 = { base = 0x2780_0000, size = \"376 MiB\" }\n",
+        );
+        for (name, host, address, secondary, subordinate) in BRIDGES {
             let _ = writeln!(
                 text,
-                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie0\"\naddress = \"{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
+                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie{host}\"\naddress = \"{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
             );
         }
         for (slot, device) in self.vms.iter().flat_map(|vm| &vm.devices).enumerate() {
-            let bus = device.bridge.map_or(0, |bridge| BRIDGES[bridge].2);
+            let (host, bus) = device.place.bus();
+            let odd =
+                if device.odd { format!("device_id = {}\n", 0xf000 + slot) } else { String::new() };
             let mut index = 0;
             let mut bars = Vec::new();
             for &(bits, wide) in &device.bars {
@@ -129,7 +168,7 @@ impl Layout {
             }
             let _ = writeln!(
                 text,
-                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie0\"\naddress = \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\nevents = {}\nbars = [{}]",
+                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie{host}\"\naddress = \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\n{odd}events = {}\nbars = [{}]",
                 slot + 2,
                 device.events,
                 bars.join(", ")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use codegen::plan::{Decided, MmioKind};
+use codegen::plan::{Decided, Function, Host, MmioKind};
 use gicv4::command::{Command, Version};
 
 use crate::stage2::mapped;
@@ -15,6 +15,7 @@ pub fn hold(plan: &Decided) {
     guests_reach_their_own_only(plan);
     bars_lie_in_their_windows(plan);
     bridges_pass_on_what_is_behind(plan);
+    hosts_show_what_is_the_guests_own(plan);
     numbers_are_given_once(plan);
     the_script_is_in_order(plan);
     crate::schedule::hold(plan);
@@ -130,7 +131,7 @@ fn bars_lie_in_their_windows(plan: &Decided) {
         for bar in &function.bars {
             let (at, end) = (bar.base.0, bar.base.0 + bar.bytes);
             assert_eq!(at % bar.bytes.max(4096), 0, "{bar:?}");
-            let mut windows = plan.vms[function.vm].windows.iter();
+            let mut windows = plan.vms[function.vm].windows();
             assert!(
                 windows.any(|window| at >= window.base.0 && end <= window.base.0 + window.bytes),
                 "{bar:?}"
@@ -208,16 +209,52 @@ fn bridges_pass_on_what_is_behind(plan: &Decided) {
             bridge.host == function.host
                 && (bridge.secondary..=bridge.subordinate).contains(&((function.bdf >> 8) as u8))
         });
-        let mut bus = 0;
+        let host = host_of(plan, function);
+        let mut bus = u16::from(host.first_bus);
         for bridge in way {
             assert_eq!(bridge.bdf >> 8, bus, "{function:?} by {bridge:?}");
             assert!(bridge.views.iter().any(|view| view.vm == function.vm));
             bus = bridge.secondary.into();
         }
         assert_eq!(bus, function.bdf >> 8, "no way to {function:?}");
-        let ecam = plan.vms[function.vm].mmio.iter().find(|m| m.kind == MmioKind::PciConfig);
-        let last = plan.vm_bridges(function.vm).map(|(n, _)| plan.bridges[n].subordinate).max();
-        assert!(ecam.unwrap().bytes >> 20 > u64::from(last.unwrap_or(0)), "ECAM too short");
+        let seen = plan.vm_bridges(function.vm).map(|(n, _)| &plan.bridges[n]);
+        let mut seen = seen.filter(|bridge| bridge.host == function.host);
+        assert!(seen.all(|bridge| bridge.subordinate <= host.last_bus), "ECAM too short");
+    }
+}
+
+fn host_of<'a>(plan: &'a Decided, function: &Function) -> &'a Host {
+    let mut hosts = plan.vms[function.vm].hosts.iter();
+    hosts.find(|host| host.host == function.host).unwrap()
+}
+
+/// Each host that a VM sees has functions of the VM, all in its ECAM by their bus, each with its DeviceID.
+fn hosts_show_what_is_the_guests_own(plan: &Decided) {
+    let mut configs = BTreeSet::new();
+    for function in &plan.functions {
+        let host = host_of(plan, function);
+        let place = u64::from(function.bdf) - (u64::from(host.first_bus) << 8);
+        assert_eq!(function.config.0, host.ecam.base.0 + place * 4096);
+        assert!(configs.insert(function.config.0), "{function:?}: a place twice");
+        let own = host.msi_map.iter().filter_map(|range| {
+            let place = u32::from(function.bdf).checked_sub(range.requester)?;
+            (place < range.count).then(|| range.device_id + place)
+        });
+        assert_eq!(own.collect::<Vec<_>>(), [function.device_id], "{function:?}");
+    }
+    for vm in &plan.vms {
+        let ecams = vm.mmio.iter().filter(|region| region.kind == MmioKind::PciConfig);
+        let ecams: BTreeSet<_> = ecams.map(|region| (region.base.0, region.bytes)).collect();
+        let hosts: BTreeSet<_> =
+            vm.hosts.iter().map(|host| (host.ecam.base.0, host.ecam.bytes)).collect();
+        assert_eq!(ecams, hosts);
+        for host in &vm.hosts {
+            let buses = u64::from(host.last_bus - host.first_bus) + 1;
+            assert_eq!(host.ecam.bytes, buses << 20);
+            let mut own = plan.vm_functions(vm).iter();
+            assert!(own.any(|function| function.host == host.host), "nothing behind {host:?}");
+            assert!(host.windows.iter().all(|window| window.host == host.host));
+        }
     }
 }
 

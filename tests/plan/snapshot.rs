@@ -1,4 +1,5 @@
-//! Plans reviewed as code: the demo's whole, of those with shared CPUs the time map and the schedules.
+//! Plans reviewed as code: the demo's whole, of those with shared CPUs the time map and the schedules, of two PCIe hosts what
+//! is behind them.
 
 use std::{env, fs};
 
@@ -52,6 +53,12 @@ fn shared_cpus_are_planned_as_before() {
         let lines: Vec<&str> = cpus.lines().chain(modes.lines()).filter(address).collect();
         compare(&format!("{name}.rs"), &(lines.join("\n") + "\n"));
     }
+}
+
+#[test]
+fn two_hosts_are_planned_as_before() {
+    let text = report::text(&stand_in::at(stand_in::HOSTS));
+    compare("hosts.txt", between(&text, "PCI functions: ", "\nSPIs: "));
 }
 
 #[test]

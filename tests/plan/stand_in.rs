@@ -89,6 +89,9 @@ pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
 /// Every kind of CPU, and modes.
 pub const MODES: &str = "tests/plans/systems/modes.toml";
 
+/// Two PCIe hosts, and two VMs with functions behind both.
+pub const HOSTS: &str = "tests/qemu/systems/hosts.toml";
+
 /// A system of this tree.
 pub fn load(path: &str) -> System {
     codegen::load(&tests::root().join(path))

@@ -24,7 +24,8 @@ fn source(test: &str, plan: &Decided, vm: &str) -> (String, String) {
 #[test]
 fn dtc_finds_no_fault() {
     let names = ["demo", "smp", "shared", "linux"];
-    for plan in names.map(stand_in::of).iter().chain([&stand_in::at(stand_in::MODES)]) {
+    let others = [stand_in::MODES, stand_in::HOSTS].map(stand_in::at);
+    for plan in names.map(stand_in::of).iter().chain(&others) {
         for vm in &plan.vms {
             let (_, warnings) = source("faults", plan, &vm.name);
             assert!(warnings.is_empty(), "{} of {}: {warnings}", vm.name, plan.system);

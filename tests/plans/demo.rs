@@ -89,7 +89,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1efc0).1.split_at(1441).0,
+                    bytes: TABLES.split_at(0x1f040).1.split_at(1441).0,
                     to: plan::Pa::new(0x407ff000),
                     clear: 0u64,
                 },
@@ -150,7 +150,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e000).1.split_at(2057).0,
+                    bytes: TABLES.split_at(0x1e000).1.split_at(2178).0,
                     to: plan::Pa::new(0x40bff000),
                     clear: 0u64,
                 },
@@ -277,7 +277,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e840).1.split_at(1869).0,
+                    bytes: TABLES.split_at(0x1e8c0).1.split_at(1869).0,
                     to: plan::Pa::new(0x40fff000),
                     clear: 0u64,
                 },

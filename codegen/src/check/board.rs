@@ -17,7 +17,6 @@ pub fn check(system: &System, report: &mut Report) {
     affinities(board, report);
     frames(board, report);
     intids(board, report);
-    device_ids(board, report);
 }
 
 /// Every base and size is some multiple, and no size is zero.
@@ -272,85 +271,5 @@ fn intid_range(
                 .label(why, format!("the {kind}s of this GIC"))
                 .help(help),
         );
-    }
-}
-
-fn device_ids(board: &Board, report: &mut Report) {
-    let with_id: Vec<_> = board
-        .devices
-        .iter()
-        .filter_map(|device| Some((device, device.device_id.as_ref()?)))
-        .collect();
-    for (n, (device, id)) in with_id.iter().enumerate() {
-        if let Some((first, place)) = with_id[..n].iter().find(|(_, other)| other.value == id.value)
-        {
-            // Two functions at one address are told by the PCI rules.
-            if place.span != id.span && !same_function(device, first) {
-                report.push(
-                    rules::DEVICE_ID_TWICE
-                        .says(format!("devices `{}` and `{}` have the same DeviceID {}", first.name.value, device.name.value, id.value))
-                        .label(id, format!("of `{}`", device.name.value))
-                        .label(place, format!("of `{}`", first.name.value))
-                        .help("the ITS tells devices apart by it: correct `device_id` or the host's `device_id_base`"),
-                );
-            }
-        }
-        let Some(its) = &board.gic.its else { continue };
-        if u64::from(id.value) >= 1 << its.device_id_bits.value {
-            report.push(
-                rules::ITS_WIDTH
-                    .says(format!(
-                        "DeviceID {} of `{}` is more than the ITS knows",
-                        id.value, device.name.value
-                    ))
-                    .label(id, "its DeviceID follows from this")
-                    .label(
-                        &its.device_id_bits,
-                        format!("DeviceIDs are below {}", 1u64 << its.device_id_bits.value),
-                    )
-                    .help(
-                        "write `device_id_bits` as GITS_TYPER.Devbits + 1, or correct the DeviceID",
-                    ),
-            );
-        }
-    }
-    for device in &board.devices {
-        let events = &device.events;
-        let its = board.gic.its.as_ref();
-        if let Some(its) = its.filter(|its| u64::from(events.value) > 1 << its.event_id_bits.value)
-        {
-            report.push(
-                rules::ITS_WIDTH
-                    .says(format!(
-                        "device `{}` has more events than the ITS has EventIDs",
-                        device.name.value
-                    ))
-                    .label(events, format!("{} events", events.value))
-                    .label(
-                        &its.event_id_bits,
-                        format!("{} EventIDs", 1u64 << its.event_id_bits.value),
-                    )
-                    .help("write `event_id_bits` as GITS_TYPER.ID_bits + 1, or fewer events"),
-            );
-        }
-        if events.value > 0 && device.device_id.is_none() {
-            report.push(
-                rules::ITS_WIDTH
-                    .says(format!("device `{}` has events and no DeviceID", device.name.value))
-                    .label(events, "the ITS could not tell whose they are")
-                    .label(&device.name, "no `device_id` here")
-                    .help("add device_id = ..., or leave out `events`"),
-            );
-        }
-    }
-}
-
-fn same_function(a: &crate::model::Device, b: &crate::model::Device) -> bool {
-    match (&a.kind, &b.kind) {
-        (
-            DeviceKind::Pci { host, address, .. },
-            DeviceKind::Pci { host: other, address: place, .. },
-        ) => host.value == other.value && address.value == place.value,
-        _ => false,
     }
 }

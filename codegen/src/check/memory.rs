@@ -227,14 +227,15 @@ fn emulated(system: &System, vm: &Vm) -> Vec<Range> {
                         .map(|region| Range::of(format!("device `{}`", device.name.value), region)),
                 );
             }
-            DeviceKind::Pci { host, address, .. } => {
-                let Some(host) = board.pcie.get(host.value) else { continue };
-                let buses = u64::from(address.value.bus.saturating_sub(host.first_bus.value)) + 1;
-                frames.push(Range::new("PCIe configuration space", &host.ecam.base, buses << 20));
-                let windows = host.window32.iter().chain(&host.window64);
-                frames.extend(windows.map(|window| Range::of("the PCI window", window)));
-            }
+            DeviceKind::Pci { .. } => {}
         }
+    }
+    for (number, host) in board.pcie.iter().enumerate() {
+        let Some(buses) = board.buses_of(vm, number) else { continue };
+        let bytes = (buses.len() as u64) << 20;
+        frames.push(Range::new("PCIe configuration space", &host.ecam.base, bytes));
+        let windows = host.window32.iter().chain(&host.window64);
+        frames.extend(windows.map(|window| Range::of("the PCI window", window)));
     }
     frames
 }

@@ -109,7 +109,7 @@ fn addresses(board: &Board, report: &mut Report) {
     let all = functions(board);
     for (n, Function { what, name, host: position, address }) in all.iter().enumerate() {
         let Some(host) = board.pcie.get(*position) else { continue };
-        if !(host.first_bus.value..=host.last_bus.value).contains(&address.bus) {
+        if !host.buses().contains(&address.bus) {
             report.push(
                 rules::PCI_ADDRESS
                     .says(format!(

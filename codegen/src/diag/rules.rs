@@ -140,7 +140,7 @@ rules! {
     PCI_ADDRESS "E807 pci-address" "A PCI function is on a bus that its host does not have, or two are at one address."
     ECAM_SIZE "E808 ecam-size" "A host's ECAM is too small for its buses, or not aligned to them."
     BAR "E809 bar" "A BAR has a size that is no power of two of at least 4 KiB, overlaps another, or has a number that there is not."
-    DEVICE_ID_TWICE "E810 device-id-twice" "Two devices have the same DeviceID."
+    DEVICE_ID_TWICE "E810 device-id-twice" "Two devices, or two PCIe hosts, have the same DeviceIDs."
     RESERVED_OUTSIDE "E811 reserved-outside" "A reserved range is not in RAM."
     INTX "E812 intx" "A host has other than none or four INTx lines."
     WINDOW "E813 pci-window" "A host's window is on the wrong side of 4 GiB."

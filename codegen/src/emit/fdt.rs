@@ -6,7 +6,7 @@
 use vm_fdt::{Error, FdtWriter};
 
 use crate::model::{DeviceKind, System};
-use crate::plan::{Decided, MmioKind, Vm};
+use crate::plan::{Decided, MmioKind, Span, Vm};
 
 const PHANDLE_GIC: u32 = 1;
 const PHANDLE_CLOCK: u32 = 2;
@@ -77,7 +77,7 @@ impl Tree<'_> {
         if let Some(arguments) = &self.vm.arguments {
             self.fdt.property_string("bootargs", arguments)?;
         }
-        if self.mmio(MmioKind::PciConfig).is_some() {
+        if !self.vm.hosts.is_empty() {
             // BARs stay where the plan put them; Linux would place them anew.
             self.fdt.property_u32("linux,pci-probe-only", 1)?;
         }
@@ -224,24 +224,20 @@ impl Tree<'_> {
         self.fdt.end_node(node)
     }
 
+    /// A node for each host; which of them a function is behind, its domain tells.
     fn pcie(&mut self) -> Result {
-        for (host, pcie) in self.system.board.pcie.iter().enumerate() {
-            let base = pcie.ecam.start();
-            let region = self.vm.mmio.iter().find(|region| region.base.0 == base);
-            let Some(region) = region.filter(|region| region.kind == MmioKind::PciConfig) else {
-                continue;
-            };
-            let bytes = region.bytes;
-            let node = self.fdt.begin_node(&format!("pcie@{base:x}"))?;
+        for host in &self.vm.hosts {
+            let Span { base, bytes } = host.ecam;
+            let node = self.fdt.begin_node(&format!("pcie@{:x}", base.0))?;
             self.fdt.property_string("compatible", "pci-host-ecam-generic")?;
             self.fdt.property_string("device_type", "pci")?;
-            self.fdt.property_array_u64("reg", &[base, bytes])?;
-            let first = u32::from(pcie.first_bus.value);
-            let last = first + (bytes >> 20) as u32 - 1;
-            self.fdt.property_array_u32("bus-range", &[first, last])?;
+            self.fdt.property_array_u64("reg", &[base.0, bytes])?;
+            self.fdt.property_u32("linux,pci-domain", host.host as u32)?;
+            let buses = [host.first_bus, host.last_bus].map(u32::from);
+            self.fdt.property_array_u32("bus-range", &buses)?;
             self.cells(3, 2)?;
             let mut ranges = Vec::new();
-            for window in self.vm.windows.iter().filter(|window| window.host == host) {
+            for window in &host.windows {
                 // phys.hi: 32-bit or 64-bit memory space, not prefetchable.
                 let space: u32 = if window.wide { 0x0300_0000 } else { 0x0200_0000 };
                 let words = [window.base.0, window.base.0, window.bytes];
@@ -251,7 +247,10 @@ impl Tree<'_> {
             self.fdt.property_array_u32("ranges", &ranges)?;
             self.fdt.property_null("dma-coherent")?;
             if self.mmio(MmioKind::Its).is_some() {
-                let map = [0, PHANDLE_ITS, pcie.device_id_base, 0x1_0000];
+                let map = host.msi_map.iter();
+                let map: Vec<u32> = map
+                    .flat_map(|range| [range.requester, PHANDLE_ITS, range.device_id, range.count])
+                    .collect();
                 self.fdt.property_array_u32("msi-map", &map)?;
             }
             self.fdt.end_node(node)?;
@@ -339,6 +338,11 @@ impl Tree<'_> {
             self.fdt.property_u32("vintid", event.vintid)?;
             self.fdt.property_u32("vpe", (event.vpe - self.vm.first_vpe) as u32)?;
             self.fdt.property_string("device", &event.source)?;
+            let mut functions = self.plan.vm_functions(self.vm).iter();
+            if let Some(function) = functions.find(|function| function.name == event.source) {
+                self.fdt.property_u32("pci-domain", function.host as u32)?;
+                self.fdt.property_u32("requester-id", function.bdf.into())?;
+            }
             self.fdt.end_node(node)?;
         }
         self.fdt.end_node(events)

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::time;
-use crate::plan::{Decided, EventRoute, MmioKind, Vm};
+use crate::plan::{Decided, EventRoute, Host, MmioKind, Vm};
 
 /// The plan as JSON, every field by its name.
 pub fn json(plan: &Decided) -> String {
@@ -70,6 +70,25 @@ fn range(base: u64, bytes: u64) -> String {
     format!("{base:#012x}..{:#012x}", base + bytes)
 }
 
+/// Name of a host that the VM sees.
+fn host(vm: &Vm, number: usize) -> &str {
+    let host = vm.hosts.iter().find(|host| host.host == number);
+    host.map_or("", |host| host.name.as_str())
+}
+
+/// "00:02.0".
+fn address(bdf: u16) -> String {
+    format!("{:02x}:{:02x}.{}", bdf >> 8, bdf >> 3 & 31, bdf & 7)
+}
+
+/// "pcie0, bus 00" or "pcie1, buses 80..82".
+fn buses(host: &Host) -> String {
+    match (host.first_bus, host.last_bus) {
+        (first, last) if first == last => format!("{}, bus {first:02x}", host.name),
+        (first, last) => format!("{}, buses {first:02x}..{last:02x}", host.name),
+    }
+}
+
 struct Report<'a> {
     plan: &'a Decided,
 }
@@ -85,6 +104,7 @@ impl Report<'_> {
         for vm in &plan.vms {
             self.vm(vm, out)?;
         }
+        self.functions(out)?;
         self.bridges(out)?;
         self.routes(out)?;
         self.lines(out)?;
@@ -159,14 +179,18 @@ impl Report<'_> {
             rows.push((piece.ipa.0, piece.bytes, format!("memory at {}", piece.pa), "direct"));
         }
         for region in &vm.mmio {
-            let (what, how) = match region.kind {
-                MmioKind::Distributor => ("distributor", "emulated"),
-                MmioKind::Redistributors => ("redistributors", "emulated"),
-                MmioKind::Its => ("ITS", "emulated"),
-                MmioKind::Uart => ("UART", "emulated"),
-                MmioKind::PciConfig => ("PCIe configuration", "filtered"),
+            let what = match region.kind {
+                MmioKind::Distributor => "distributor",
+                MmioKind::Redistributors => "redistributors",
+                MmioKind::Its => "ITS",
+                MmioKind::Uart => "UART",
+                MmioKind::PciConfig => continue,
             };
-            rows.push((region.base.0, region.bytes, what.into(), how));
+            rows.push((region.base.0, region.bytes, what.into(), "emulated"));
+        }
+        for host in &vm.hosts {
+            let what = format!("configuration of {}", buses(host));
+            rows.push((host.ecam.base.0, host.ecam.bytes, what, "filtered"));
         }
         for region in &vm.registers {
             rows.push((
@@ -207,27 +231,45 @@ impl Report<'_> {
         table.write(out)
     }
 
+    fn functions(&self, out: &mut String) -> fmt::Result {
+        if self.plan.functions.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nPCI functions: seen where they are")?;
+        let mut table = Table::new(&["function", "host", "at", "DeviceID", "configuration", "VM"]);
+        for function in &self.plan.functions {
+            let vm = &self.plan.vms[function.vm];
+            let host = host(vm, function.host);
+            let at = address(function.bdf);
+            let (id, config) = (function.device_id, format!("{:#012x}", function.config.0));
+            table.row(&[&function.name, &host, &at, &id, &config, &vm.name]);
+        }
+        table.write(out)
+    }
+
     fn bridges(&self, out: &mut String) -> fmt::Result {
         if self.plan.bridges.is_empty() {
             return Ok(());
         }
         writeln!(out, "\nPCI bridges: opened at boot, read-only for guests")?;
-        let mut table = Table::new(&["bridge", "at", "buses", "passes on", "to", "as it sees it"]);
+        let head = ["bridge", "host", "at", "buses", "passes on", "to", "as it sees it"];
+        let mut table = Table::new(&head);
         let window = |base: u64, bytes: u64| match bytes {
             0 => "nothing".into(),
             _ => range(base, bytes),
         };
         for bridge in &self.plan.bridges {
-            let (bdf, first, last) = (bridge.bdf, bridge.secondary, bridge.subordinate);
-            let at = format!("{:02x}:{:02x}.{}", bdf >> 8, bdf >> 3 & 31, bdf & 7);
+            let (first, last) = (bridge.secondary, bridge.subordinate);
+            let at = address(bridge.bdf);
             let buses = format!("{first:02x}..{last:02x}");
             let passes = window(bridge.base.0, bridge.bytes);
             for (n, view) in bridge.views.iter().enumerate() {
-                let vm = &self.plan.vms[view.vm].name;
+                let vm = &self.plan.vms[view.vm];
+                let host = host(vm, bridge.host);
                 let seen = window(view.base.0, view.bytes);
                 match n {
-                    0 => table.row(&[&bridge.name, &at, &buses, &passes, vm, &seen]),
-                    _ => table.row(&[&"", &"", &"", &"", vm, &seen]),
+                    0 => table.row(&[&bridge.name, &host, &at, &buses, &passes, &vm.name, &seen]),
+                    _ => table.row(&[&"", &"", &"", &"", &"", &vm.name, &seen]),
                 }
             }
         }

@@ -175,7 +175,10 @@ fn host(pcie: &toml::Pcie, file: FileId) -> model::Pcie {
         window32: pcie.window32.as_ref().map(|window| frame(window, file)),
         window64: pcie.window64.as_ref().map(|window| frame(window, file)),
         intx: pcie.intx.iter().map(|intid| intid.at(file)).collect(),
-        device_id_base: pcie.device_id_base.as_ref().map_or(0, |base| **base),
+        device_id_base: match &pcie.device_id_base {
+            Some(base) => base.at(file),
+            None => pcie.buses.first.map(file, |bus| u32::from(*bus) << 8),
+        },
     }
 }
 
@@ -188,17 +191,16 @@ fn pci(
     let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
     let host = part(files, "PCIe host", &device.host.at(file), &names);
     let address = device.address.at(file);
-    let base = hosts.get(host.value).map_or(0, |host| host.device_id_base);
-    let device_id = match &device.device_id {
-        Some(id) => id.at(file),
-        None => address.with(base.saturating_add(u32::from(address.requester()))),
+    let device_id = match (&device.device_id, hosts.get(host.value)) {
+        (Some(id), _) => Some(id.at(file)),
+        (None, host) => host.map(|host| address.with(host.device_id(address.value))),
     };
     let bars = bars(&device.bars, file);
     model::Device {
         name: device.name.at(file),
         kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars },
         dma: device.dma,
-        device_id: Some(device_id),
+        device_id,
         events: events(&device.events, &device.name, file),
         qemu: device.qemu.clone(),
         scratch: scratch(&device.scratch),

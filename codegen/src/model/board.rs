@@ -2,11 +2,10 @@
 //!
 //! Everything here comes from the board TOML. Addresses are physical, sizes bytes, interrupts INTIDs.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{At, Region, Vm};
+use super::{At, Bar, Bdf, Bridge, PciId, Pcie, Region};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -30,46 +29,6 @@ pub struct Board {
     pub devices: Vec<Device>,
     /// None: the board is not one that `bulkhead run` can start.
     pub qemu: Option<QemuDesc>,
-}
-
-impl Board {
-    /// The bridges between a host and a bus, the host's first, as indices into `bridges`. None: none lead there.
-    pub fn way(&self, host: usize, bus: u8) -> Option<Vec<usize>> {
-        let first = self.pcie.get(host)?.first_bus.value;
-        let (mut way, mut bus) = (Vec::new(), bus);
-        while bus != first {
-            let leads =
-                |bridge: &Bridge| bridge.host.value == host && bridge.secondary.value == bus;
-            let index = self.bridges.iter().position(leads)?;
-            if way.contains(&index) {
-                return None;
-            }
-            way.insert(0, index);
-            bus = self.bridges[index].address.bus;
-        }
-        Some(way)
-    }
-
-    /// The bridges that `vm` needs to find its functions, as indices into `bridges`: those on the way, and function 0
-    /// beside each, without which nobody looks for the others of a device (PCI 3.0, 3.2.2.3.4).
-    pub fn bridges_of(&self, vm: &Vm) -> BTreeSet<usize> {
-        let mut out = BTreeSet::new();
-        for used in &vm.devices {
-            let Some(device) = self.devices.get(used.device.value) else { continue };
-            if let DeviceKind::Pci { host, address, .. } = &device.kind {
-                out.extend(self.way(host.value, address.bus).unwrap_or_default());
-            }
-        }
-        for (index, bridge) in self.bridges.iter().enumerate() {
-            let place =
-                |other: &Bridge| (other.host.value, other.address.bus, other.address.device);
-            let beside = |&other: &usize| place(&self.bridges[other]) == place(bridge);
-            if bridge.address.function == 0 && out.iter().any(beside) {
-                out.insert(index);
-            }
-        }
-        out
-    }
 }
 
 /// How firmware's PSCI is called.
@@ -213,43 +172,6 @@ pub enum UartKind {
     Pl011,
 }
 
-/// A PCIe host bridge with ECAM.
-#[derive(Clone, Debug)]
-pub struct Pcie {
-    pub name: At<String>,
-    pub ecam: Region,
-    /// First and last bus; the ECAM's first megabyte is the first bus.
-    pub first_bus: At<u8>,
-    pub last_bus: At<u8>,
-    /// Memory below 4 GiB for BARs; bus and CPU addresses are the same.
-    pub window32: Option<Region>,
-    /// Memory above 4 GiB for 64-bit BARs.
-    pub window64: Option<Region>,
-    /// INTIDs of INTA..INTD of device 0, rotated by the device number; four or none.
-    pub intx: Vec<At<u32>>,
-    /// DeviceID of requester 0; a function's DeviceID is this plus its requester ID.
-    pub device_id_base: u32,
-}
-
-/// A PCI bridge: a root port, a port of a switch.
-#[derive(Clone, Debug)]
-pub struct Bridge {
-    pub name: At<String>,
-    /// Index into `Board::pcie`.
-    pub host: At<usize>,
-    pub address: At<Bdf>,
-    /// What offset 0 of its configuration space must read.
-    pub id: At<PciId>,
-    /// The bus right behind it.
-    pub secondary: At<u8>,
-    /// The last bus behind it.
-    pub subordinate: At<u8>,
-    /// Its own BARs, 0 and 1.
-    pub bars: Vec<Bar>,
-    /// QEMU arguments that make it.
-    pub qemu: Vec<String>,
-}
-
 /// A thing that can be given to one VM.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -257,7 +179,7 @@ pub struct Device {
     pub kind: DeviceKind,
     /// It can reach memory by itself. Without an SMMU its VM's memory must be `identity`.
     pub dma: bool,
-    /// DeviceID that the ITS sees: the key, or for a PCI function the host's base plus the requester ID.
+    /// DeviceID that the ITS sees: the key, or for a PCI function what its host makes of its RequesterID.
     /// None: the device cannot signal an event.
     pub device_id: Option<At<u32>>,
     /// How many events it may be given: EventIDs 0..events.
@@ -284,41 +206,6 @@ pub enum DeviceKind {
         /// Its SPIs.
         intids: Vec<PlatformIrq>,
     },
-}
-
-/// Bus, device and function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bdf {
-    pub bus: u8,
-    /// 0..=31.
-    pub device: u8,
-    /// 0..=7.
-    pub function: u8,
-}
-
-impl Bdf {
-    /// Requester ID: bus 15:8, device 7:3, function 2:0.
-    pub const fn requester(self) -> u16 {
-        (self.bus as u16) << 8 | (self.device as u16) << 3 | self.function as u16
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PciId {
-    pub vendor: u16,
-    pub device: u16,
-}
-
-/// A memory BAR. The plan places it.
-#[derive(Clone, Debug)]
-pub struct Bar {
-    /// 0..=5; a wide one takes `index` and `index + 1`.
-    pub index: At<u8>,
-    /// Bytes, a power of two.
-    pub size: At<u64>,
-    /// 64-bit.
-    pub wide: bool,
-    pub prefetchable: bool,
 }
 
 #[derive(Clone, Debug)]

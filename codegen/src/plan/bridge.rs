@@ -39,7 +39,7 @@ pub fn needed(system: &System) -> Vec<Bridge> {
             name: bridge.name.value.clone(),
             host: bridge.host.value,
             bdf: bridge.address.requester(),
-            config: Hex(pci::config(&board.pcie[bridge.host.value], bridge.address.value)),
+            config: Hex(board.pcie[bridge.host.value].config(bridge.address.value)),
             id: Hex(pci::identity(bridge.id.value)),
             secondary: bridge.secondary.value,
             subordinate: bridge.subordinate.value,

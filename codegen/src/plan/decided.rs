@@ -162,8 +162,8 @@ pub struct Vm {
     pub mode_on_fault: Option<usize>,
     /// Registers of platform devices, mapped at their physical address.
     pub registers: Vec<NamedSpan>,
-    /// PCI memory that holds its BARs and nobody else's.
-    pub windows: Vec<PciWindow>,
+    /// The hosts that its PCI functions are behind, in the board's order.
+    pub hosts: Vec<Host>,
     /// `/chosen/bootargs`.
     pub arguments: Option<String>,
     /// Where the initial RAM disk is, as the guest sees it.
@@ -211,6 +211,31 @@ pub enum MmioKind {
     Its,
     Uart,
     PciConfig,
+}
+
+/// A host bridge as a VM sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Host {
+    /// Index of the host among the board's; its number as a PCI domain.
+    pub host: usize,
+    pub name: String,
+    /// Configuration space of the buses that the VM sees.
+    pub ecam: Span,
+    pub first_bus: u8,
+    pub last_bus: u8,
+    /// PCI memory that holds the VM's BARs and nobody else's.
+    pub windows: Vec<PciWindow>,
+    /// DeviceIDs of all requesters on these buses, by RequesterID.
+    pub msi_map: Vec<MsiRange>,
+}
+
+/// Requesters whose DeviceIDs follow as their RequesterIDs do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MsiRange {
+    /// The first one's RequesterID.
+    pub requester: u32,
+    pub device_id: u32,
+    pub count: u32,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -316,7 +341,9 @@ pub struct Function {
     pub vm: usize,
     /// Index of the host among the board's.
     pub host: usize,
+    /// RequesterID: bus 15:8, device 7:3, function 2:0.
     pub bdf: u16,
+    pub device_id: u32,
     pub config: Hex,
     pub id: Hex,
     pub bars: Vec<Bar>,
@@ -433,6 +460,13 @@ pub struct Area {
     pub bytes: u64,
     pub owner: String,
     pub what: String,
+}
+
+impl Vm {
+    /// Windows of all its hosts.
+    pub fn windows(&self) -> impl Iterator<Item = &PciWindow> {
+        self.hosts.iter().flat_map(|host| &host.windows)
+    }
 }
 
 impl Decided {

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::decided::*;
+use super::host;
 use super::interrupts::{self, Interrupts};
 use super::its;
 use super::loads::{self, Loads};
@@ -160,6 +161,8 @@ impl<'a> Maker<'a> {
         let (config, start, bits) =
             vlpis.unwrap_or((Span { base: Hex(0), bytes: 0 }, Vec::new(), 14));
         let console = if owner.console.value { self.console() } else { None };
+        let windows = &self.windows;
+        let hosts = host::seen(self.system, vm, &windows.of_vm[vm], &windows.functions);
         Vm {
             name: owner.name.value.clone(),
             vmid,
@@ -172,7 +175,7 @@ impl<'a> Maker<'a> {
             memory,
             main_memory,
             loads: Vec::new(),
-            mmio: self.mmio(vm),
+            mmio: self.mmio(vm, &hosts),
             uart_intid: console.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
             vlpi_config: config,
             vlpi_config_start: start,
@@ -196,7 +199,7 @@ impl<'a> Maker<'a> {
             restarts: self.restarts(owner),
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
-            windows: self.windows.of_vm[vm].clone(),
+            hosts,
             arguments: owner.arguments.as_ref().map(|text| text.value.clone()),
             initrd: loads::initrd(&self.placed.memory[vm], &self.payloads.blobs[vm]),
             stage2_bytes: own.stage2[vm].bytes,
@@ -217,7 +220,7 @@ impl<'a> Maker<'a> {
         })
     }
 
-    fn mmio(&self, vm: usize) -> Vec<Mmio> {
+    fn mmio(&self, vm: usize, hosts: &[Host]) -> Vec<Mmio> {
         let owner = &self.system.vms[vm];
         let gic = &self.system.board.gic;
         let mut out = vec![
@@ -234,17 +237,8 @@ impl<'a> Maker<'a> {
         if let (Some(its), true) = (&gic.its, owner.its.value != model::ItsPolicy::None) {
             out.push((its.region.start(), FRAME, MmioKind::Its));
         }
-        for (host, pcie) in self.system.board.pcie.iter().enumerate() {
-            let functions = self.windows.functions.iter();
-            let own = functions.filter(|function| function.vm == vm && function.host == host);
-            let bridges = self.windows.bridges.iter().filter(|bridge| bridge.host == host);
-            let seen = bridges.filter(|bridge| bridge.views.iter().any(|view| view.vm == vm));
-            let behind = seen.map(|bridge| u16::from(bridge.subordinate));
-            if let Some(last) = own.map(|function| function.bdf >> 8).chain(behind).max() {
-                let buses = u64::from(last) - u64::from(pcie.first_bus.value) + 1;
-                out.push((pcie.ecam.start(), buses << 20, MmioKind::PciConfig));
-            }
-        }
+        let ecams = hosts.iter().map(|host| &host.ecam);
+        out.extend(ecams.map(|ecam| (ecam.base.0, ecam.bytes, MmioKind::PciConfig)));
         out.sort_by_key(|region| region.0);
         let mmio = |(base, bytes, kind)| Mmio { base: Hex(base), bytes, kind };
         out.into_iter().map(mmio).collect()

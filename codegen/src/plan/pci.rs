@@ -150,22 +150,19 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Fu
     if host.value != on {
         return None;
     }
+    let pcie = &system.board.pcie[on];
+    let usual = pcie.device_id(address.value);
     Some(Function {
         name: device.name.value.clone(),
         vm,
         host: on,
         bdf: address.requester(),
-        config: Hex(config(&system.board.pcie[on], address.value)),
+        device_id: device.device_id.as_ref().map_or(usual, |id| id.value),
+        config: Hex(pcie.config(address.value)),
         id: Hex(identity(id.value)),
         bars: bars.iter().map(bar).collect(),
         setup: Vec::new(),
     })
-}
-
-/// Address of a function's configuration space.
-pub fn config(host: &model::Pcie, address: model::Bdf) -> u64 {
-    let within = u64::from(address.requester()) - (u64::from(host.first_bus.value) << 8);
-    host.ecam.start() + within * PAGE
 }
 
 /// What offset 0 must read.

@@ -222,26 +222,26 @@ pub enum UartKind {
 pub struct Pcie {
     /// Name, for a device's `host`.
     pub name: S<String>,
-    /// Configuration space (ECAM): 1 MiB for each bus.
+    /// Configuration space (ECAM): 1 MiB for each bus, beginning with the first bus's.
     pub ecam: S<Frame>,
     /// The buses it has.
     pub buses: S<Buses>,
-    /// Window for BARs below 4 GiB.
+    /// Window for BARs below 4 GiB; the bus and the CPUs have the same addresses for it.
     pub window32: Option<S<Frame>>,
-    /// Window for 64-bit BARs.
+    /// Window for 64-bit BARs above 4 GiB; the same goes for it.
     pub window64: Option<S<Frame>>,
     /// INTIDs of INTA, INTB, INTC and INTD of device 0; they rotate with the device number.
     #[serde(default)]
     pub intx: Vec<S<u32>>,
-    /// DeviceID of requester 0; a function's DeviceID is this plus its requester ID.
-    #[schemars(extend("x-default" = 0))]
+    /// DeviceID of device 0, function 0 on the first bus, as `msi-map` has it; other functions' follow as their RequesterIDs do.
+    #[schemars(extend("x-default" = "that function's RequesterID"))]
     pub device_id_base: Option<S<u32>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Buses {
-    /// First bus: the one at the start of the ECAM.
+    /// First bus: the host's own, at the start of the ECAM. Firmware or hardware gives it its number.
     pub first: S<u8>,
     /// Last bus.
     pub last: S<u8>,
@@ -302,7 +302,7 @@ pub struct PciDevice {
     #[serde(default)]
     pub bars: Vec<S<Bar>>,
     /// DeviceID that the ITS sees, when it does not follow from the host and the address.
-    #[schemars(extend("x-default" = "device_id_base + requester ID"))]
+    #[schemars(extend("x-default" = "by the host's device_id_base"))]
     pub device_id: Option<S<u32>>,
     /// QEMU arguments that make it; `{scratch}` stands for the directory of its scratch files.
     #[serde(default)]

@@ -4,6 +4,7 @@
 //! comes. What is in the VM and not in the tree is a warning: the guest will not use it. Each finding points at the
 //! file's name in the TOML, says which node it is, and points at the VM's or the board's side of it.
 
+mod hosts;
 mod parts;
 
 use std::path::PathBuf;

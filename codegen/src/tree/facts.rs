@@ -63,7 +63,9 @@ pub struct Its {
 pub struct Host {
     pub path: String,
     pub ecam: Option<Range>,
-    pub buses: Option<(u32, u32)>,
+    bus_range: Option<(u32, u32)>,
+    /// Number of the PCI domain.
+    pub domain: Option<u32>,
     /// phys.hi and the CPU's addresses.
     pub windows: Vec<(u32, Range)>,
     /// Requester ID, phandle of the ITS, DeviceID, how many.
@@ -72,6 +74,12 @@ pub struct Host {
 }
 
 impl Host {
+    /// First and last bus. Without `bus-range` they are as many as the ECAM holds, from 0.
+    pub fn buses(&self) -> (u32, u32) {
+        let held = self.ecam.map_or(0, |ecam| (ecam.1 >> 20) as u32);
+        self.bus_range.unwrap_or((0, held.saturating_sub(1)))
+    }
+
     /// DeviceID that it gives to a requester.
     pub fn device_id(&self, requester: u32) -> Option<u32> {
         let masked = requester & self.msi_map_mask;
@@ -233,10 +241,11 @@ fn host(node: &FdtNode, above: &Above, path: String) -> Host {
     let maps = maps.chunks_exact(4).map(|map| [map[0], map[1], map[2], map[3]]);
     Host {
         ecam: regions(node, above).first().copied(),
-        buses: match cells(node, "bus-range")[..] {
+        bus_range: match cells(node, "bus-range")[..] {
             [first, last] => Some((first, last)),
             _ => None,
         },
+        domain: cell(node, "linux,pci-domain"),
         windows: windows.collect(),
         msi_map: maps.collect(),
         msi_map_mask: cell(node, "msi-map-mask").unwrap_or(u32::MAX),
@@ -335,7 +344,8 @@ mod tests {
         let host = Host {
             path: String::new(),
             ecam: None,
-            buses: None,
+            bus_range: None,
+            domain: None,
             windows: Vec::new(),
             msi_map: vec![[0, 1, 0x100, 0x10], [0x10, 1, 0x800, 8]],
             msi_map_mask: 0xff,
