@@ -180,7 +180,7 @@ impl Bench {
     fn vlpi(&mut self) {
         let device = Function::find(self.machine, EDU);
         let event = device.as_ref().and_then(|device| {
-            self.machine.events().find(|event| event.device_id == u32::from(device.bdf()))
+            self.machine.events().find(|event| event.function == Some(device.address()))
         });
         let (Some(device), Some(event), Some(translater)) =
             (device, event, self.machine.its_translater())

@@ -205,7 +205,8 @@ fn expect(what: &'static str, got: u64, wanted: u64) -> Result<(), Failure> {
 impl Disk {
     fn new(machine: &'static Machine) -> Result<Self, Failure> {
         let mut arena = Arena::take(machine).ok_or(Error::NoMemory)?;
-        let mut controller = Controller::new(machine, &mut arena, QUEUES as u16)?;
+        let first = machine.events().next().ok_or(Error::NoDevice)?;
+        let mut controller = Controller::new(machine, &mut arena, &first, QUEUES as u16)?;
         let mut events = machine.events().filter(|event| event.vpe == SLEEPER);
         let mut next = |n| -> Result<Queue, Failure> {
             let event = events.next().ok_or(Failure::Never("two events of vPE 1 are needed"))?;

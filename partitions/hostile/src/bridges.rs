@@ -29,8 +29,8 @@ pub struct Bridges {
 impl Bridges {
     pub fn of(machine: &Machine) -> Self {
         let mut out = Self { found: [Bridge { at: 0, words: [0; WORDS] }; AT_MOST], count: 0 };
-        let Some(ecam) = machine.ecam() else { return out };
-        for at in (ecam.base..ecam.end()).step_by(BYTES as usize) {
+        let ecams = machine.hosts().map(|host| host.ecam.base..host.ecam.end());
+        for at in ecams.flat_map(|ecam| ecam.step_by(BYTES as usize)) {
             let bridge = Bridge { at, words: read(at) };
             if bridge.words[0] == u32::MAX || bridge.words[HEADER] & KIND != BRIDGE {
                 continue;

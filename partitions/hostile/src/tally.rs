@@ -59,8 +59,8 @@ impl Known {
         let mut known = Self { regions: [Region { base: 0, bytes: 0 }; KNOWN], count: 0 };
         let gic = machine.gic().into_iter().flat_map(|(one, two)| [one, two]);
         let channels = machine.channels().map(|end| end.memory);
-        let rest = machine.uart().into_iter().chain(machine.ecam());
-        let rest = rest.chain(machine.its()).chain(machine.pci_windows());
+        let hosts = machine.hosts().flat_map(|host| [host.ecam].into_iter().chain(host.windows()));
+        let rest = machine.uart().into_iter().chain(machine.its()).chain(hosts);
         for region in machine.memory().chain(gic).chain(channels).chain(rest) {
             if let Some(slot) = known.regions.get_mut(known.count) {
                 *slot = region;

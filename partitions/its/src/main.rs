@@ -379,7 +379,7 @@ struct Disk {
 
 impl Disk {
     fn new(machine: &'static Machine, arena: &mut Arena, driver: &Driver) -> Result<Self> {
-        let mut controller = Controller::new(machine, arena, 1)?;
+        let mut controller = Controller::new(machine, arena, &driver.events[IO], 1)?;
         let queue = controller.create_queue(arena, &driver.events[IO])?;
         let buffer = arena.allocate(4096).ok_or(nvme::Error::NoMemory)?;
         Ok(Self { controller, queue, buffer })

@@ -1,7 +1,7 @@
-//! Drives an NVMe disk by MSI-X and proves that no interrupt leaves the guest.
+//! Drives NVMe disks by MSI-X and proves that no interrupt leaves the guest.
 //!
 //! Blocks are written and read back, one command at a time in each of two queues, each queue with a vector of its own; between them the
-//! vPE waits by WFI. Every completion is taken because its interrupt came, exactly once, and checked: identifier, queue, phase, status,
+//! vPE waits by WFI. Both queues are one disk's, or those of two disks if there are two. Every completion is taken because its interrupt came, exactly once, and checked: identifier, queue, phase, status,
 //! and for a read every byte against what was written. (`nvme` says why it is this device.)
 //!
 //! The counters that the hypervisor keeps of this vPE are read before and after. The run passes when, the reading itself aside, they
@@ -14,14 +14,16 @@
 #![forbid(unsafe_code)]
 
 mod counters;
+mod disks;
 mod traffic;
 
-use nvme::{Controller, Error};
+use nvme::Error;
 use rt::dma::Arena;
 use rt::machine::Event;
 use rt::{Machine, Outcome, cpu, figure, println, timer};
 
 use counters::Counters;
+use disks::Disks;
 use traffic::{Fault, Traffic};
 
 rt::entry!(main);
@@ -49,12 +51,8 @@ fn main(machine: &'static Machine) -> Outcome {
 fn drive(machine: &'static Machine, count: u64) -> Result<Outcome, Fault> {
     let events = pick(machine)?;
     let mut arena = Arena::take(machine).ok_or(Error::NoMemory)?;
-    let mut controller = Controller::new(machine, &mut arena, QUEUES as u16)?;
-    println!(
-        "NVMe disk, {} blocks of {} bytes; INTIDs {} and {}",
-        controller.blocks, controller.block_bytes, events[0].vintid, events[1].vintid
-    );
-    let mut traffic = Traffic::new(&mut controller, &mut arena, events)?;
+    let mut disks = Disks::new(machine, &mut arena, &events)?;
+    let mut traffic = Traffic::new(&mut disks, &mut arena, events)?;
     cpu::enable_interrupts();
     // Interrupts of admin commands come in here; what follows starts from a quiet device.
     traffic.warm_up()?;
@@ -95,12 +93,20 @@ fn drive(machine: &'static Machine, count: u64) -> Result<Outcome, Fault> {
     }
 }
 
-/// The events of the two queues: vector 0 is the admin queue's too, so it is left out when there are three.
+/// The events of the two queues: vector 0 is the admin queue's too, so it is left out where a disk has one more.
 fn pick(machine: &Machine) -> Result<[Event; QUEUES], Error> {
-    let spare = usize::from(machine.events().count() > QUEUES);
-    let mut events = machine.events().skip(spare);
-    match (events.next(), events.next()) {
-        (Some(one), Some(two)) => Ok([one, two]),
+    let first = machine.events().next().ok_or(Error::NoDevice)?.device_id;
+    let other = machine.events().map(|event| event.device_id).find(|&device| device != first);
+    let of = |device: u32, queues: usize, n: usize| {
+        let own = || machine.events().filter(move |event| event.device_id == device);
+        own().nth(n + usize::from(own().count() > queues))
+    };
+    let picked = match other {
+        Some(other) => [of(first, 1, 0), of(other, 1, 0)],
+        None => [of(first, QUEUES, 0), of(first, QUEUES, 1)],
+    };
+    match picked {
+        [Some(one), Some(two)] => Ok([one, two]),
         _ => Err(Error::NoDevice),
     }
 }

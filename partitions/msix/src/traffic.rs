@@ -14,6 +14,7 @@ use rt::machine::Event;
 use rt::random::Random;
 
 use crate::QUEUES;
+use crate::disks::Disks;
 
 const PAGE: u64 = 4096;
 /// Blocks that one queue uses.
@@ -73,10 +74,9 @@ impl fmt::Display for DataError {
 
 /// One queue and the command in it.
 #[derive(Debug)]
-struct Lane {
+struct Lane<'a> {
+    disk: &'a Controller,
     queue: Queue,
-    /// Number of the queue as completions say it.
-    id: u16,
     out: Buffer,
     back: Buffer,
     first_block: u64,
@@ -86,27 +86,29 @@ struct Lane {
     seen: u64,
 }
 
-/// All lanes over one controller.
+/// All lanes.
 #[derive(Debug)]
 pub struct Traffic<'a> {
-    controller: &'a Controller,
-    lanes: [Lane; QUEUES],
+    lanes: [Lane<'a>; QUEUES],
     completions: u64,
 }
 
 impl<'a> Traffic<'a> {
     pub fn new(
-        controller: &'a mut Controller,
+        disks: &'a mut Disks,
         arena: &mut Arena,
         events: [Event; QUEUES],
     ) -> Result<Self, Error> {
-        let mut lane = |n: usize| -> Result<Lane, Error> {
+        let mut queue = |n: usize| disks.of_mut(&events, n)?.create_queue(arena, &events[n]);
+        let queues = [queue(0)?, queue(1)?];
+        let disks: &'a Disks = disks;
+        let mut lane = |n: usize, queue: Queue| -> Result<Lane<'a>, Error> {
             let event = &events[n];
             INTIDS[n].store(u64::from(event.vintid), Ordering::Relaxed);
             interrupts::set_handler(IntId::new(event.vintid), taken);
             Ok(Lane {
-                queue: controller.create_queue(arena, event)?,
-                id: n as u16 + 1,
+                disk: disks.of(&events, n)?,
+                queue,
                 out: arena.allocate(PAGE).ok_or(Error::NoMemory)?,
                 back: arena.allocate(PAGE).ok_or(Error::NoMemory)?,
                 first_block: n as u64 * BLOCKS,
@@ -115,8 +117,8 @@ impl<'a> Traffic<'a> {
                 seen: 0,
             })
         };
-        let lanes = [lane(0)?, lane(1)?];
-        Ok(Self { controller, lanes, completions: 0 })
+        let [one, two] = queues;
+        Ok(Self { lanes: [lane(0, one)?, lane(1, two)?], completions: 0 })
     }
 
     /// Interrupts taken so far since the last `warm_up`.
@@ -133,15 +135,15 @@ impl<'a> Traffic<'a> {
     pub fn warm_up(&mut self) -> Result<(), Fault> {
         for lane in &mut self.lanes {
             for _ in 0..2 {
-                lane.submit(self.controller)?;
+                lane.submit()?;
                 while !lane.queue.ready() {
                     cpu::relax();
                 }
-                lane.complete(self.controller)?;
+                lane.complete()?;
             }
         }
         // The interrupts of these, and of the admin commands before them, have all been sent then and are taken here.
-        self.controller.settle();
+        self.lanes.iter().for_each(|lane| lane.disk.settle());
         for _ in 0..SETTLING {
             cpu::relax();
         }
@@ -156,7 +158,7 @@ impl<'a> Traffic<'a> {
     pub fn run(&mut self, count: u64) -> Result<(), Fault> {
         for lane in &mut self.lanes {
             lane.seen = 0;
-            lane.submit(self.controller)?;
+            lane.submit()?;
         }
         let mut under_way = QUEUES as u64;
         while under_way != 0 {
@@ -170,10 +172,10 @@ impl<'a> Traffic<'a> {
                 if !lane.queue.ready() {
                     return Err(Fault::Data(DataError::Nothing { queue: n }));
                 }
-                lane.complete(self.controller)?;
+                lane.complete()?;
                 self.completions += 1;
                 if self.completions + under_way <= count {
-                    lane.submit(self.controller)?;
+                    lane.submit()?;
                 } else {
                     under_way -= 1;
                 }
@@ -183,7 +185,7 @@ impl<'a> Traffic<'a> {
     }
 }
 
-impl Lane {
+impl Lane<'_> {
     /// Whether an interrupt waits for an answer.
     fn rung(&self, n: usize) -> bool {
         TAKEN[n].load(Ordering::Acquire) > self.seen
@@ -194,36 +196,37 @@ impl Lane {
     }
 
     /// The next command: a write on even steps, a read of the same block on odd ones.
-    fn submit(&mut self, controller: &Controller) -> Result<(), Error> {
-        let words = controller.block_bytes / 8;
+    fn submit(&mut self) -> Result<(), Error> {
+        let disk = self.disk;
+        let words = disk.block_bytes / 8;
         let command = if self.step.is_multiple_of(2) {
             let mut random = self.content(self.step);
             for word in 0..words {
                 self.out.write64(word * 8, random.draw());
             }
-            controller.write(self.block(), &self.out)
+            disk.write(self.block(), &self.out)
         } else {
             for word in 0..words {
                 self.back.write64(word * 8, STALE);
             }
-            controller.read(self.block(), &self.back)
+            disk.read(self.block(), &self.back)
         };
-        self.command = controller.submit(&mut self.queue, command).ok_or(Error::Timeout)?;
+        self.command = disk.submit(&mut self.queue, command).ok_or(Error::Timeout)?;
         Ok(())
     }
 
     /// Takes the one completion that must be there, and checks it and the data.
-    fn complete(&mut self, controller: &Controller) -> Result<(), Fault> {
+    fn complete(&mut self) -> Result<(), Fault> {
         let wanted = self.command;
-        let got = controller.take(&mut self.queue).ok_or(Error::Timeout)?;
-        if got.command != wanted || got.queue != self.id || got.status != 0 {
+        let got = self.disk.take(&mut self.queue).ok_or(Error::Timeout)?;
+        if got.command != wanted || got.queue != self.queue.id() || got.status != 0 {
             return Err(Fault::Data(DataError::Wrong { got, wanted }));
         }
         if self.queue.ready() {
             return Err(Fault::Data(DataError::TooMany(got)));
         }
         if !self.step.is_multiple_of(2) {
-            self.compare(controller.block_bytes / 8)?;
+            self.compare(self.disk.block_bytes / 8)?;
         }
         self.step += 1;
         Ok(())
@@ -242,7 +245,7 @@ impl Lane {
     }
 
     fn content(&self, step: u64) -> Random {
-        Random::new(u64::from(self.id) << 48 | step)
+        Random::new((self.first_block + 1) << 40 | step)
     }
 }
 

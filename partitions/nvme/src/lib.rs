@@ -4,7 +4,7 @@
 //! travels by DMA in both directions, its completion names the command, carries a phase bit, and the data of a read proves that the
 //! write before it happened; several queues have vectors of their own; and both QEMU and real boards have one.
 //!
-//! 1. Find the function by its DeviceID, turn MSI-X on, each vector that has an event programmed with that event.
+//! 1. Find the function that an event belongs to, turn MSI-X on, each vector that has an event programmed with that event.
 //! 2. Disable, give it the admin queues, enable (NVMe Base 3.5.1); ask for the size of namespace 1.
 //! 3. For each I/O queue pair: completion queue with its vector, then submission queue.
 //! 4. `submit`, wait for the queue's interrupt in whatever way suits the payload, `take` completions until there is none.
@@ -93,10 +93,15 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Steps 1 and 2: the controller that the machine's events belong to. `queues`: I/O queue pairs that will be made.
-    pub fn new(machine: &Machine, arena: &mut Arena, queues: u16) -> Result<Self, Error> {
-        let first = machine.events().next().ok_or(Error::NoDevice)?;
-        let function = Function::at(machine, first.device_id as u16).ok_or(Error::NoDevice)?;
+    /// Steps 1 and 2: the controller that `event` belongs to. `queues`: I/O queue pairs that will be made.
+    pub fn new(
+        machine: &Machine,
+        arena: &mut Arena,
+        event: &Event,
+        queues: u16,
+    ) -> Result<Self, Error> {
+        let function = event.function.and_then(|address| Function::at(machine, address));
+        let function = function.ok_or(Error::NoDevice)?;
         let registers = function.bar(0, BAR_BYTES).ok_or(Error::NoDevice)?;
         let translater = machine.its_translater().ok_or(Error::NoDevice)?;
         function.enable();
@@ -104,9 +109,9 @@ impl Controller {
         wait_ready(&registers, 0)?;
         registers.write32(INTMS, u32::MAX);
         let msix = function.enable_msix().ok_or(Error::NoMsix)?;
-        for event in machine.events().filter(|event| event.device_id == first.device_id) {
-            if u64::from(event.event_id) < msix.entries() {
-                msix.set(u64::from(event.event_id), translater, event.event_id);
+        for own in machine.events().filter(|own| own.device_id == event.device_id) {
+            if u64::from(own.event_id) < msix.entries() {
+                msix.set(u64::from(own.event_id), translater, own.event_id);
             }
         }
 

@@ -16,6 +16,7 @@ const COMPLETION_BYTES: u64 = 16;
 
 #[derive(Debug)]
 pub struct Queue {
+    id: u16,
     submissions: Buffer,
     completions: Buffer,
     /// Offsets of the two doorbells.
@@ -36,6 +37,7 @@ impl Queue {
     pub(crate) fn new(id: u16, arena: &mut Arena, stride: u64) -> Option<Self> {
         let doorbell = |n: u64| DOORBELLS + (u64::from(id) * 2 + n) * stride;
         Some(Self {
+            id,
             submissions: arena.allocate(PAGE)?,
             completions: arena.allocate(PAGE)?,
             tail_doorbell: doorbell(0),
@@ -46,6 +48,11 @@ impl Queue {
             phase: true,
             next_id: 0,
         })
+    }
+
+    /// Its number on its controller, as completions say it.
+    pub fn id(&self) -> u16 {
+        self.id
     }
 
     /// Whether a completion waits.

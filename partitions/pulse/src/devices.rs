@@ -145,7 +145,8 @@ fn begin(machine: &Machine, event: Event) -> Result<(), &'static str> {
     if event.vpe == 0 {
         return Err("vPE 0 is the one that rings");
     }
-    let function = Function::at(machine, event.device_id as u16).ok_or("no such function")?;
+    let function = event.function.and_then(|address| Function::at(machine, address));
+    let function = function.ok_or("no such function")?;
     let registers = function.bar(0, EDU_BYTES).ok_or("no BAR")?;
     let translater = machine.its_translater().ok_or("no ITS")?;
     function.enable();

@@ -8,6 +8,8 @@ use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
 use spin::Once;
 
+use crate::host::Host;
+use crate::pci::Address;
 use crate::start;
 
 static MACHINE: Once<Machine> = Once::new();
@@ -29,7 +31,7 @@ pub struct Region {
 /// A device's event and the interrupt it becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// DeviceID; for a PCI function its bus << 8 | device << 3 | function.
+    /// DeviceID.
     pub device_id: u32,
     /// EventID: what the device writes as MSI data.
     pub event_id: u32,
@@ -38,6 +40,8 @@ pub struct Event {
     pub vpe: u32,
     /// The board's name of the device.
     pub device: &'static str,
+    /// Where the device is, if it is a PCI function.
+    pub function: Option<Address>,
 }
 
 /// Which end of a channel this VM holds.
@@ -139,21 +143,11 @@ impl Machine {
         regions(self.compatible("arm,pl011")?).next()
     }
 
-    /// The generic PCIe host's configuration space.
-    pub fn ecam(&self) -> Option<Region> {
-        regions(self.compatible("pci-host-ecam-generic")?).next()
-    }
-
-    /// Where that host's BARs lie.
-    pub fn pci_windows(&self) -> impl Iterator<Item = Region> + '_ {
-        let host = self.compatible("pci-host-ecam-generic");
-        let ranges =
-            host.and_then(|host| host.property("ranges")?.value_as::<&'static [u8]>().ok());
-        // Address on the bus (3 cells), here (2), size (2).
-        ranges
-            .unwrap_or(&[])
-            .chunks_exact(7 * 4)
-            .filter_map(|range| Some(Region { base: wide(range, 3)?, bytes: wide(range, 5)? }))
+    /// PCIe host bridges.
+    pub fn hosts(&self) -> impl Iterator<Item = Host> + '_ {
+        let nodes = self.root().children();
+        let hosts = nodes.filter(|node| node.is_compatible("pci-host-ecam-generic"));
+        hosts.zip(0..).filter_map(|(node, position)| Host::new(node, position))
     }
 
     /// Registers and first interrupt of a platform device.
@@ -162,24 +156,9 @@ impl Machine {
         Some((regions(node).next()?, interrupt(&node, 0)))
     }
 
-    /// INTID of a PCI function's INTx by the host's interrupt-map. `pin` counts from 1.
-    pub fn pci_interrupt(&self, device: u32, pin: u32) -> Option<u32> {
-        let host = self.compatible("pci-host-ecam-generic")?;
-        let map = host.property("interrupt-map")?.value_as::<&'static [u8]>().ok()?;
-        let mask = host
-            .property("interrupt-map-mask")
-            .and_then(|mask| mask.value_as::<[u32; 4]>().ok())
-            .unwrap_or([0x1800, 0, 0, 7]);
-        let gic = self.compatible("arm,gic-v3")?;
-        let parent_address = gic.address_cells().unwrap_or(0) as usize;
-        let entry = 4 + 1 + parent_address + 3;
-        map.chunks_exact(entry * 4).find_map(|entry| {
-            let matches = cell(entry, 0)? & mask[0] == (device << 11) & mask[0]
-                && cell(entry, 3)? & mask[3] == pin & mask[3];
-            let specifier = 5 + parent_address;
-            matches.then_some(())?;
-            intid(cell(entry, specifier)?, cell(entry, specifier + 1)?)
-        })
+    /// INTID of a PCI function's INTx. `pin` counts from 1.
+    pub fn pci_interrupt(&self, host: &Host, device: u32, pin: u32) -> Option<u32> {
+        host.interrupt(&self.compatible("arm,gic-v3")?, device, pin)
     }
 
     /// INTID of the virtual timer.
@@ -202,6 +181,7 @@ impl Machine {
                 vintid: number(&node, "vintid")? as u32,
                 vpe: number(&node, "vpe").unwrap_or(0) as u32,
                 device: text(&node, "device").unwrap_or(""),
+                function: function(&node),
             })
         })
     }
@@ -283,7 +263,7 @@ impl Machine {
     }
 }
 
-fn regions(node: FdtNode<'static>) -> impl Iterator<Item = Region> + 'static {
+pub(crate) fn regions(node: FdtNode<'static>) -> impl Iterator<Item = Region> + 'static {
     node.reg()
         .ok()
         .flatten()
@@ -296,8 +276,13 @@ fn text(node: &FdtNode<'static>, name: &str) -> Option<&'static str> {
     node.property(name)?.value_as::<&'static str>().ok()
 }
 
+fn function(event: &FdtNode<'static>) -> Option<Address> {
+    let domain = number(event, "pci-domain")? as u32;
+    Some(Address { domain, bdf: number(event, "requester-id")? as u16 })
+}
+
 /// A property of one cell or two.
-fn number(node: &FdtNode<'static>, name: &str) -> Option<u64> {
+pub(crate) fn number(node: &FdtNode<'static>, name: &str) -> Option<u64> {
     let value = node.property(name)?.value_as::<&'static [u8]>().ok()?;
     match value.len() {
         4 => cell(value, 0).map(u64::from),
@@ -306,12 +291,12 @@ fn number(node: &FdtNode<'static>, name: &str) -> Option<u64> {
     }
 }
 
-fn cell(value: &[u8], index: usize) -> Option<u32> {
+pub(crate) fn cell(value: &[u8], index: usize) -> Option<u32> {
     let bytes = value.get(index * 4..index * 4 + 4)?;
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
-fn wide(value: &[u8], index: usize) -> Option<u64> {
+pub(crate) fn wide(value: &[u8], index: usize) -> Option<u64> {
     Some(u64::from(cell(value, index)?) << 32 | u64::from(cell(value, index + 1)?))
 }
 
@@ -322,7 +307,7 @@ fn interrupt(node: &FdtNode<'static>, n: usize) -> Option<u32> {
 }
 
 /// INTID of a GICv3 interrupt specifier's first two cells.
-fn intid(kind: u32, number: u32) -> Option<u32> {
+pub(crate) fn intid(kind: u32, number: u32) -> Option<u32> {
     match kind {
         0 => Some(number + 32),
         1 => Some(number + 16),

@@ -1,16 +1,16 @@
 //! A PCI function of this VM: configuration, BARs, MSI and MSI-X (PCI Local Bus 3.0, 6.7 and 6.8).
 //!
 //! BARs are where the plan put them; nothing is assigned here. An event's MSI address is the ITS's translation register and
-//! its data the EventID: the device's own RequesterID is the DeviceID (IHI 0069 5.1).
+//! its data the EventID; the DeviceID follows from where the function is (IHI 0069 5.1).
 //!
-//! 1. Find the function, by its number or by vendor and device.
+//! 1. Find the function, by its address or by vendor and device.
 //! 2. `enable`: memory space and bus mastering on, INTx off.
 //! 3. `enable_msix` or `enable_msi` with the events of the device tree.
 
 use crate::Machine;
+use crate::host::Host;
 use crate::mmio::Registers;
 
-const CONFIG_BYTES: u64 = 4096;
 const ID: u64 = 0x00;
 const COMMAND: u64 = 0x04;
 const STATUS: u64 = 0x06;
@@ -35,9 +35,18 @@ const MSIX_MASK_ALL: u16 = 1 << 14;
 const MSIX_ENTRY: u64 = 16;
 const BAR_WIDE: u32 = 4;
 
+/// Where a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The host's.
+    pub domain: u32,
+    /// bus << 8 | device << 3 | function.
+    pub bdf: u16,
+}
+
 #[derive(Debug)]
 pub struct Function {
-    bdf: u16,
+    address: Address,
     config: Registers,
 }
 
@@ -49,36 +58,37 @@ pub struct Msix {
 }
 
 impl Function {
-    /// bus << 8 | device << 3 | function. None: no such function is visible, or no bridge that is leads to it.
-    pub fn at(machine: &Machine, bdf: u16) -> Option<Self> {
-        let wanted = (bdf >> 8) as u8;
-        let mut bus = 0;
+    /// None: no such function is visible, or no bridge that is leads to it.
+    pub fn at(machine: &Machine, address: Address) -> Option<Self> {
+        let host = machine.hosts().find(|host| host.domain == address.domain)?;
+        let wanted = (address.bdf >> 8) as u8;
+        let mut bus = *host.buses.start();
         while bus != wanted {
             let mut buses = (0..=u8::MAX).filter_map(|slot| {
-                Self::visible(machine, u16::from(bus) << 8 | u16::from(slot))?.buses_behind()
+                Self::visible(&host, u16::from(bus) << 8 | u16::from(slot))?.buses_behind()
             });
             // Buses behind a bridge have later numbers: this comes to an end.
             bus = buses.find(|&(first, last)| first > bus && (first..=last).contains(&wanted))?.0;
         }
-        Self::visible(machine, bdf)
+        Self::visible(&host, address.bdf)
     }
 
     /// It answers at its place in configuration space.
-    fn visible(machine: &Machine, bdf: u16) -> Option<Self> {
-        let ecam = machine.ecam()?;
-        let offset = u64::from(bdf) << 12;
-        if offset + CONFIG_BYTES > ecam.bytes {
-            return None;
-        }
+    fn visible(host: &Host, bdf: u16) -> Option<Self> {
+        let config = host.config(bdf)?;
         // SAFETY: the device tree says that configuration space is there.
-        let config = unsafe { Registers::new(ecam.base + offset, CONFIG_BYTES) };
-        let function = Self { bdf, config };
+        let config = unsafe { Registers::new(config.base, config.bytes) };
+        let function = Self { address: Address { domain: host.domain, bdf }, config };
         (function.config.read16(ID) != 0xffff).then_some(function)
     }
 
-    /// The first function on bus 0 with this vendor (15:0) and device (31:16).
+    /// The first function on a host's own bus with this vendor (15:0) and device (31:16).
     pub fn find(machine: &Machine, id: u32) -> Option<Self> {
-        (0..256).filter_map(|bdf| Self::at(machine, bdf)).find(|function| function.id() == id)
+        machine.hosts().find_map(|host| {
+            let first = u16::from(*host.buses.start()) << 8;
+            let mut slots = (0..=u8::MAX).map(|slot| first | u16::from(slot));
+            slots.find_map(|bdf| Self::visible(&host, bdf).filter(|function| function.id() == id))
+        })
     }
 
     /// First and last bus behind it, if it is a bridge.
@@ -87,8 +97,8 @@ impl Function {
         bridge.then(|| (self.config.read8(SECONDARY_BUS), self.config.read8(SUBORDINATE_BUS)))
     }
 
-    pub fn bdf(&self) -> u16 {
-        self.bdf
+    pub fn address(&self) -> Address {
+        self.address
     }
 
     /// Vendor 15:0, device 31:16.

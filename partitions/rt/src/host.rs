@@ -1,0 +1,78 @@
+//! A PCIe host bridge of the device tree: its configuration space, buses, windows and interrupt lines.
+//!
+//! The binding is that of `pci-host-ecam-generic`: configuration space begins with the first bus of `bus-range`. Hosts are
+//! told apart by their domains; where the tree gives none, they are counted.
+
+use core::ops::RangeInclusive;
+
+use dtoolkit::fdt::FdtNode;
+use dtoolkit::standard::NodeStandard;
+use dtoolkit::{Node, Property};
+
+use crate::machine::{Region, cell, intid, number, regions, wide};
+
+const BUS_BITS: u32 = 20;
+const FUNCTION_BITS: u32 = 12;
+
+#[derive(Debug)]
+pub struct Host {
+    node: FdtNode<'static>,
+    /// Number of its PCI domain.
+    pub domain: u32,
+    /// Configuration space of all its buses.
+    pub ecam: Region,
+    /// First and last bus.
+    pub buses: RangeInclusive<u8>,
+}
+
+impl Host {
+    /// `position`: its number among the tree's. None: it has no configuration space.
+    pub(crate) fn new(node: FdtNode<'static>, position: u32) -> Option<Self> {
+        let ecam = regions(node).next()?;
+        let range = node.property("bus-range");
+        let range = range.and_then(|range| range.value_as::<[u32; 2]>().ok());
+        let held = (ecam.bytes >> BUS_BITS).clamp(1, 256) as u32;
+        let [first, last] = range.unwrap_or([0, held - 1]);
+        let domain = number(&node, "linux,pci-domain");
+        let domain = domain.map_or(position, |domain| domain as u32);
+        Some(Self { node, domain, ecam, buses: first as u8..=last as u8 })
+    }
+
+    /// Configuration space of one function: bus << 8 | device << 3 | function. None: it is on none of the buses.
+    pub fn config(&self, bdf: u16) -> Option<Region> {
+        let first = u64::from(*self.buses.start()) << 8;
+        let place = u64::from(bdf).checked_sub(first)? << FUNCTION_BITS;
+        let config = Region { base: self.ecam.base + place, bytes: 1 << FUNCTION_BITS };
+        (config.end() <= self.ecam.end()).then_some(config)
+    }
+
+    /// Where BARs lie.
+    pub fn windows(&self) -> impl Iterator<Item = Region> + use<> {
+        let ranges = self.node.property("ranges");
+        let ranges = ranges.and_then(|ranges| ranges.value_as::<&'static [u8]>().ok());
+        // Address on the bus (3 cells), here (2), size (2).
+        ranges
+            .unwrap_or(&[])
+            .chunks_exact(7 * 4)
+            .filter_map(|range| Some(Region { base: wide(range, 3)?, bytes: wide(range, 5)? }))
+    }
+
+    /// INTID of a device's INTx by the host's interrupt-map, which leads to `gic`. `pin` counts from 1.
+    pub fn interrupt(&self, gic: &FdtNode<'static>, device: u32, pin: u32) -> Option<u32> {
+        let map = self.node.property("interrupt-map")?.value_as::<&'static [u8]>().ok()?;
+        let mask = self
+            .node
+            .property("interrupt-map-mask")
+            .and_then(|mask| mask.value_as::<[u32; 4]>().ok())
+            .unwrap_or([0x1800, 0, 0, 7]);
+        let parent_address = gic.address_cells().unwrap_or(0) as usize;
+        let entry = 4 + 1 + parent_address + 3;
+        map.chunks_exact(entry * 4).find_map(|entry| {
+            let matches = cell(entry, 0)? & mask[0] == (device << 11) & mask[0]
+                && cell(entry, 3)? & mask[3] == pin & mask[3];
+            let specifier = 5 + parent_address;
+            matches.then_some(())?;
+            intid(cell(entry, specifier)?, cell(entry, specifier + 1)?)
+        })
+    }
+}
