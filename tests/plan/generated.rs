@@ -28,26 +28,24 @@ enum Place {
 }
 
 impl Place {
-    /// Its host and bus.
+    /// Its host, and its bus counted from the host's first.
     fn bus(self) -> (usize, u8) {
         match self {
-            Place::Host(host) => (host, HOSTS[host]),
-            Place::Bridge(bridge) => (BRIDGES[bridge].1, BRIDGES[bridge].3),
+            Place::Host(host) => (host, 0),
+            Place::Bridge(bridge) => (BRIDGES[bridge].1, BRIDGES[bridge].4),
         }
     }
 }
 
-/// Own bus of each host.
-const HOSTS: [u8; 2] = [0, 200];
-
-/// Two ports, one of them with a switch of two, and a port of the other host: name, host, address and buses behind.
-const BRIDGES: [(&str, usize, &str, u8, u8); 6] = [
-    ("port1", 0, "00:1e.0", 1, 1),
-    ("port2", 0, "00:1f.1", 2, 5),
-    ("switch", 0, "02:00.0", 3, 5),
-    ("down0", 0, "03:00.0", 4, 4),
-    ("down1", 0, "03:01.0", 5, 5),
-    ("port3", 1, "c8:1f.0", 201, 203),
+/// Two ports, one of them with a switch of two, and a port of the other host: name, host, bus, device and function, buses
+/// behind. Buses are counted from the host's first.
+const BRIDGES: [(&str, usize, u8, &str, u8, u8); 6] = [
+    ("port1", 0, 0, "1e.0", 1, 1),
+    ("port2", 0, 0, "1f.1", 2, 5),
+    ("switch", 0, 2, "00.0", 3, 5),
+    ("down0", 0, 3, "00.0", 4, 4),
+    ("down1", 0, 3, "01.0", 5, 5),
+    ("port3", 1, 0, "1f.0", 1, 3),
 ];
 
 #[derive(Clone, Debug)]
@@ -63,6 +61,8 @@ struct Vm {
 
 #[derive(Clone, Debug)]
 struct Layout {
+    /// First bus of each host.
+    buses: [u8; 2],
     vms: Vec<Vm>,
     /// Pages, and the two VMs' positions.
     channels: Vec<(u64, usize, usize, bool)>,
@@ -70,10 +70,8 @@ struct Layout {
 
 fn device() -> impl Strategy<Value = Device> {
     let bars = prop::collection::vec((12u32..24, any::<bool>()), 0..3);
-    let place = prop_oneof![
-        (0..HOSTS.len()).prop_map(Place::Host),
-        (0..BRIDGES.len()).prop_map(Place::Bridge)
-    ];
+    let place =
+        prop_oneof![(0..2usize).prop_map(Place::Host), (0..BRIDGES.len()).prop_map(Place::Bridge)];
     (bars, 0u32..9, place, any::<bool>()).prop_map(|(bars, events, place, odd)| Device {
         bars,
         events,
@@ -108,7 +106,10 @@ fn layout() -> impl Strategy<Value = Layout> {
     prop::collection::vec(vm(), 1..6).prop_flat_map(|vms| {
         let count = vms.len();
         let channel = (1u64..40, 0..count, 0..count, any::<bool>());
-        prop::collection::vec(channel, 0..4).prop_map(move |channels| Layout {
+        // The last buses of the first host's ECAM, the same as the first host's, or any.
+        let far = prop_oneof![Just(200), Just(0), 0..200u8];
+        (prop::collection::vec(channel, 0..4), far).prop_map(move |(channels, far)| Layout {
+            buses: [0, far],
             vms: vms.clone(),
             channels: channels.into_iter().filter(|channel| channel.1 != channel.2).collect(),
         })
@@ -137,7 +138,7 @@ impl Layout {
         for cpu in 0..cpus {
             let _ = writeln!(text, "[[cpu]]\nname = \"cpu{cpu}\"\nmpidr = {cpu}");
         }
-        // The second host has the last of the first's buses, and half of its window.
+        // The second host has what is left of the first's ECAM, and half of its window.
         for (all, half) in
             [("last = 255", "last = 199"), ("256 MiB", "200 MiB"), ("752 MiB", "376 MiB")]
         {
@@ -145,16 +146,21 @@ impl Layout {
             text = text.replacen(all, half, 1);
         }
         text.push_str(
-            "[[pcie]]\nname = \"pcie1\"\necam = { base = 0x40_1c80_0000, size = \"56 MiB\" }\nbuses = { first = 200, last = 255 }\ndevice_id_base = 0xc900\nwindow32 = { base = 0x2780_0000, size = \"376 MiB\" }\n",
+            "[[pcie]]\nname = \"pcie1\"\necam = { base = 0x40_1c80_0000, size = \"56 MiB\" }\ndevice_id_base = 0xc900\nwindow32 = { base = 0x2780_0000, size = \"376 MiB\" }\n",
         );
-        for (name, host, address, secondary, subordinate) in BRIDGES {
+        let first = self.buses[1];
+        let _ = writeln!(text, "buses = {{ first = {first}, last = {} }}", first + 55);
+        for (name, host, bus, address, secondary, subordinate) in BRIDGES {
+            let [bus, secondary, subordinate] =
+                [bus, secondary, subordinate].map(|bus| self.buses[host] + bus);
             let _ = writeln!(
                 text,
-                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie{host}\"\naddress = \"{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
+                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie{host}\"\naddress = \"{bus:02x}:{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
             );
         }
         for (slot, device) in self.vms.iter().flat_map(|vm| &vm.devices).enumerate() {
             let (host, bus) = device.place.bus();
+            let bus = self.buses[host] + bus;
             let odd =
                 if device.odd { format!("device_id = {}\n", 0xf000 + slot) } else { String::new() };
             let mut index = 0;
