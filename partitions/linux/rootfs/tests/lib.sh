@@ -20,18 +20,20 @@ counted() {
         END { print sum + 0 }' /proc/interrupts
 }
 
-# The disk to test on, its name without /dev.
-disk() {
-    for name in nvme0n1 vda; do
-        if [ -e /dev/$name ]; then echo $name && return; fi
+# The disks, their names without /dev.
+disks() {
+    for name in /dev/nvme?n1 /dev/vda; do
+        if [ -e "$name" ]; then echo "${name#/dev/}"; fi
     done
-    return 1
 }
+
+# The disk to test on.
+disk() { disks | grep -m 1 .; }
 
 # What its interrupts are called.
 disk_interrupts() {
     case $1 in
-        nvme0n1) echo 'nvme0q' ;;
+        nvme*) echo "${1%n1}q" ;;
         vda) echo 'virtio.*-req' ;;
     esac
 }
