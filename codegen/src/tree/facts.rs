@@ -58,6 +58,17 @@ pub struct Its {
     pub frame: Option<Range>,
 }
 
+/// A window of a PCIe host.
+#[derive(Debug)]
+pub struct Window {
+    /// phys.hi.
+    pub space: u32,
+    /// Where it begins on the bus.
+    pub bus: u64,
+    /// The CPUs' addresses.
+    pub range: Range,
+}
+
 /// A PCIe host bridge.
 #[derive(Debug)]
 pub struct Host {
@@ -66,8 +77,7 @@ pub struct Host {
     bus_range: Option<(u32, u32)>,
     /// Number of the PCI domain.
     pub domain: Option<u32>,
-    /// phys.hi and the CPU's addresses.
-    pub windows: Vec<(u32, Range)>,
+    pub windows: Vec<Window>,
     /// Requester ID, phandle of the ITS, DeviceID, how many.
     pub msi_map: Vec<[u32; 4]>,
     pub msi_map_mask: u32,
@@ -235,7 +245,8 @@ fn host(node: &FdtNode, above: &Above, path: String) -> Host {
     let entry = 3 + above.address_cells as usize + 2;
     let windows = ranges.chunks_exact(entry).filter_map(|entry| {
         let (address, size) = entry[3..].split_at(above.address_cells as usize);
-        Some((entry[0], (translated(above, number(address))?, number(size))))
+        let range = (translated(above, number(address))?, number(size));
+        Some(Window { space: entry[0], bus: number(&entry[1..3]), range })
     });
     let maps = cells(node, "msi-map");
     let maps = maps.chunks_exact(4).map(|map| [map[0], map[1], map[2], map[3]]);

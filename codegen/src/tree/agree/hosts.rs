@@ -1,9 +1,10 @@
 //! PCIe hosts: which of the VM's each is, its buses, windows, DeviceIDs and domain.
 
 use super::{Judge, extent, extents, is_inside, reg};
+use crate::check::range::hex;
 use crate::diag::rules;
 use crate::plan::{self, MmioKind};
-use crate::tree::facts::{Host, Range};
+use crate::tree::facts::{Host, Range, Window};
 
 /// phys.hi of a PCI address: its space (IEEE 1275 PCI binding, 2.2.1).
 const SPACE: u32 = 0x0300_0000;
@@ -57,10 +58,15 @@ impl Judge<'_> {
         });
         let ranges = cells.collect::<Vec<_>>().join(" ");
         let pcie = &self.system.board.pcie[own.host];
-        for (space, range) in &host.windows {
+        for Window { space, bus, range } in &host.windows {
             let io = space & SPACE == SPACE_IO;
-            if io || !is_inside(*range, &windows) {
-                let kind = if io { "I/O, which there is not" } else { "memory" };
+            let moved = *bus != range.0;
+            if io || moved || !is_inside(*range, &windows) {
+                let kind = match (io, moved) {
+                    (true, _) => "I/O, which there is not".into(),
+                    (_, true) => format!("on the bus from {}", hex(*bus)),
+                    _ => "memory".into(),
+                };
                 let there = format!("{}: ranges has {}, {kind}", host.path, extent(*range));
                 let here = format!("the VM's BARs are in {}", extents(&windows));
                 let help = format!("write ranges = <{ranges}>");
