@@ -20,15 +20,19 @@ use crate::model::{self, ItsPolicy};
 
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
-/// Text, constants, data and bss: what the room for code holds besides stacks. The linker says when it is too little.
-const CODE: u64 = 96 << 10;
-/// The same for the virtual ITS of those systems that have one.
+/// Text, constants, data and bss, what the room for code holds besides stacks: for all systems, and for each thing that
+/// a system has. Measured in images and rounded up; the linker says when it is too little.
+const CODE: u64 = 86 << 10;
+const VM: u64 = 6 << 10;
+const VPE: u64 = 2 << 10;
+const EVENT: u64 = 128;
+const FUNCTION: u64 = 512;
+/// The virtual ITS of those systems that have one.
 const VIRTUAL_ITS: u64 = 16 << 10;
-/// The same for what only systems with shared CPUs have: code, and data of each CPU, VM and vPE.
+/// What only systems with shared CPUs have: code, and data of each CPU and vPE.
 const SHARING: u64 = 32 << 10;
 const SCHEDULER: u64 = 12 << 10;
-const VM: u64 = 4 << 10;
-const VPE: u64 = 2 << 10;
+const TURNS: u64 = 2 << 10;
 const WIDE: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 
@@ -83,9 +87,7 @@ impl Maker<'_> {
             .transpose();
         let asked = self.layout(asked, report)?;
         let stacks = self.homes().into_iter().flatten().max().unwrap_or(0) as u64 + 1;
-        let virtual_its = system.vms.iter().any(|vm| vm.its.value != ItsPolicy::None);
-        let code = CODE + if virtual_its { VIRTUAL_ITS } else { 0 };
-        let room = code + self.sharing(stacks).next_multiple_of(PAGE) + STACK * stacks;
+        let room = self.code(stacks).next_multiple_of(PAGE) + STACK * stacks;
         let image = base + room.next_multiple_of(WIDE) - room;
         tables.place(base, image..image + room);
         let made = desc.zip(asked.as_ref()).map(|(desc, asked)| {
@@ -124,17 +126,28 @@ impl Maker<'_> {
         (0..self.interrupts.reachable.len()).map(homes).collect()
     }
 
-    /// More room for code and data when `cpus` CPUs may be shared.
-    fn sharing(&self, cpus: u64) -> u64 {
+    /// Room for code and data of a system with `cpus` CPUs.
+    fn code(&self, cpus: u64) -> u64 {
+        let bytes = |each: u64, count: usize| each * count as u64;
+        let vms = &self.system.vms;
+        let vpes = self.interrupts.reachable.len();
+        let functions = self.windows.functions.len() + self.windows.bridges.len();
+        let mut code = CODE
+            + bytes(VM, vms.len())
+            + bytes(VPE, vpes)
+            + bytes(EVENT, self.interrupts.events.len())
+            + bytes(FUNCTION, functions);
+        if vms.iter().any(|vm| vm.its.value != ItsPolicy::None) {
+            code += VIRTUAL_ITS;
+        }
         let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
         let shared = |schedule: &Schedule| {
             matches!(schedule, Schedule::Priority { .. } | Schedule::Cyclic { .. })
         };
-        if !schedules.any(shared) && self.modes.is_none() {
-            return 0;
+        if schedules.any(shared) || self.modes.is_some() {
+            code += SHARING + SCHEDULER * cpus + bytes(TURNS, vpes);
         }
-        let (vms, vpes) = (self.system.vms.len() as u64, self.interrupts.reachable.len() as u64);
-        SHARING + SCHEDULER * cpus + VM * vms + VPE * vpes
+        code
     }
 
     fn layout<T>(&self, result: Result<T, LayoutError>, report: &mut Report) -> Option<T> {
