@@ -153,12 +153,23 @@ pub fn wait(this: &PerCpu) -> bool {
     let intid = gic::acknowledge();
     let taken = match this.guest.vpe.power.state() {
         power::State::On | power::State::Suspended => take(&this.guest, intid),
-        // A device's interrupt stays with the vPE that is off: ended here, a level would come again for ever.
-        _ if is_spi(intid) => take(&this.guest, intid),
+        // A device's interrupt waits while the vPE is off: ended here, a level would come again for ever.
+        _ if is_spi(intid) => hold(&this.guest, intid),
         // SGIs wait in the emulated redistributor until the vPE begins.
         _ => take_own(Some(this), intid),
     };
     taken == Taken::ForGuest
+}
+
+/// An SPI whose vPE is off.
+fn hold(guest: &Guest, intid: u32) -> Taken {
+    gic::drop_priority(intid);
+    if let Some(number) = vgic::hold_spi(&guest.vm.distributor, guest.vpes, intid)
+        && number != guest.number
+    {
+        vgic::notify(guest, &mut Hardware, number);
+    }
+    Taken::Done
 }
 
 /// For a CPU without a vPE: takes EL2's own interrupts for ever.

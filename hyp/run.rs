@@ -61,7 +61,6 @@ fn settle_exclusive(this: &PerCpu, frame: &mut Frame) {
 
 /// The vPE begins at `start`, everything of its own as after reset.
 fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
-    give_back();
     gic::reset_virtual();
     guest::assign(guest.config, guest.mpidr());
     guest::reset(start.entry);
@@ -86,37 +85,24 @@ fn leave(this: &PerCpu) -> bool {
     })
 }
 
-/// The vPE of a VM that stops, or that called CPU_OFF: nothing of it is left in this CPU, and then it is off. The last one of
-/// a VM that stops ends or restarts it, also one that was about to leave by itself.
+/// The vPE that runs on this CPU, of a VM that stops, or that called CPU_OFF: nothing of it is left in this CPU, and then it is
+/// off. The last one of a VM that stops ends or restarts it, also one that was about to leave by itself.
 pub fn stop(this: &PerCpu, guest: &Guest) {
+    vgic::surrender(guest, &mut Hardware);
     withdraw(this);
     guest.vpe.power.turn_off();
     collect(guest.config, this.vpe);
 }
 
 /// Takes a vPE out of this CPU. Its power state is the caller's.
-pub fn withdraw(this: &PerCpu) {
+fn withdraw(this: &PerCpu) {
     if let Some(here) = Here::of(this) {
         return turns::withdraw(here, this);
     }
     guest::stop_timer();
     Hardware.enable_timer(this.vpe, false);
-    give_back();
     gic::reset_virtual();
     let _ = leave(this);
-}
-
-/// Empties the list registers. A hardware interrupt in one goes back to where it came from.
-fn give_back() {
-    for index in 0..PLAN.board.list_registers {
-        let register = gicv4::list_regs::ListReg::from_bits(gic::read_list_register(index));
-        if !register.is_free()
-            && let Some(intid) = register.pintid()
-        {
-            gic::deactivate(intid.value());
-        }
-        gic::write_list_register(index, 0);
-    }
 }
 
 /// CPU_SUSPEND: sleeps until an interrupt is there for the vPE, then goes on at `resume`, its state lost, or where it was.

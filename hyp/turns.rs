@@ -183,18 +183,19 @@ fn spi(here: Here, intid: u32) -> Taken {
         gic::deactivate(intid);
         return Taken::Done;
     };
-    let number = state.distributor.route_of(intid);
-    let vpe = VpeIndex::new(vm.first_vpe.wrapping_add(number as u16));
+    let distributor = &state.distributor;
+    let vpe_of = |number| VpeIndex::new(vm.first_vpe.wrapping_add(number as u16));
     let mut state = here.cpu.state.lock();
     if let Some(current) = state.current
-        && current.vpe == vpe
+        && current.vpe == vpe_of(distributor.route_of(intid))
     {
         vgic::inject_spi(&current.guest, &mut Hardware, intid);
         return Taken::Done;
     }
-    if let Some(other) = VPES.get(vpe.index()) {
-        vgic::hold_spi(other, intid);
-        wake(here, &mut state, vpe, ticks());
+    let first = usize::from(vm.first_vpe);
+    let vpes = VPES.get(first..first + usize::from(vm.vpe_count)).unwrap_or(&[]);
+    if let Some(number) = vgic::hold_spi(distributor, vpes, intid) {
+        wake(here, &mut state, vpe_of(number), ticks());
     }
     Taken::Decide
 }

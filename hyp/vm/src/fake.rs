@@ -196,6 +196,20 @@ impl Cpu<'_> {
         Some(intid as u32)
     }
 
+    /// The same while the vPE is off: its timer is stopped, kicks find nothing, SPIs wait.
+    pub fn settle_off(&mut self, guest: &Guest) -> bool {
+        self.with(|cpu| cpu.timer.enabled = false);
+        let mut moved = self.with(|cpu| core::mem::take(&mut cpu.kicked));
+        while let Some(intid) = self.take_physical() {
+            let number = vgic::hold_spi(&guest.vm.distributor, guest.vpes, intid);
+            if let Some(number) = number.filter(|&number| number != guest.number) {
+                vgic::notify(guest, self, number);
+            }
+            moved = true;
+        }
+        moved
+    }
+
     /// Takes every exit that is due, as the image does. Panics when there is no end to them.
     pub fn settle(&mut self, guest: &Guest) -> bool {
         for round in 0.. {

@@ -4,11 +4,11 @@
 //! redistributors with affinity routing on), read as zero and ignore writes. Reserved registers, GICD_ITARGETSR and
 //! GICD_SGIR too. An access of a width that a register does not have is refused.
 
-use super::{IIDR, PIDR2, PRIORITY_BITS, inject, place, withdraw};
+use super::{IIDR, PIDR2, PRIORITY_BITS, inject, place, redistributor::RECHECK, withdraw};
 use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use plan::{ItsPolicy, Plan};
 
@@ -157,7 +157,23 @@ impl Distributor {
 
     /// Number of the vPE that interrupt `intid` goes to.
     pub fn route_of(&self, intid: u32) -> usize {
-        usize::from(self.route[intid as usize & 1023].load(Relaxed))
+        usize::from(self.route[intid as usize & 1023].load(SeqCst))
+    }
+
+    /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look at its next flush.
+    pub(super) fn queue(&self, vpes: &[VpeState], intid: u32) -> Option<usize> {
+        let (word, bit) = place(intid);
+        loop {
+            let number = self.route_of(intid);
+            let redistributor = &vpes.get(number)?.redistributor;
+            redistributor.waiting[word].fetch_or(bit, SeqCst);
+            // Whoever routed it elsewhere meanwhile may not have found it here: then it is ours to move.
+            if self.route_of(intid) == number
+                || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit == 0
+            {
+                return Some(number);
+            }
+        }
     }
 
     /// The emulated UART's interrupt line is now at `level`; `vpes` are the VM's. Answers the number of the vPE whose CPU
@@ -168,15 +184,13 @@ impl Distributor {
             return None;
         }
         self.line.store(level, Release);
-        let number = self.route_of(intid);
+        let number = if level { self.queue(vpes, intid)? } else { self.route_of(intid) };
         let redistributor = &vpes.get(number)?.redistributor;
-        let (word, bit) = place(intid);
-        if level {
-            redistributor.waiting[word].fetch_or(bit, AcqRel);
-        } else {
+        if !level {
+            let (word, bit) = place(intid);
             redistributor.waiting[word].fetch_and(!bit, AcqRel);
         }
-        redistributor.attention.fetch_or(super::redistributor::RECHECK, AcqRel);
+        redistributor.attention.fetch_or(RECHECK, AcqRel);
         Some(number)
     }
 
@@ -281,15 +295,12 @@ impl Distributor {
             0x04 if hardware != 0 => platform.set_pending(word, hardware),
             0x05 if hardware != 0 => {
                 platform.clear_pending(word, hardware);
-                withdraw::withdraw_pending(guest, platform, word, hardware);
+                withdraw::clear_pending(guest, platform, word, hardware);
             }
             0x06 if hardware != 0 => platform.set_active(word, hardware),
-            0x07 => withdraw::withdraw_active(
-                guest,
-                platform,
-                word,
-                bits & self.owned[word].load(Relaxed),
-            ),
+            0x07 => {
+                withdraw::clear_active(guest, platform, word, bits & self.owned[word].load(Relaxed))
+            }
             0x18 | 0x19 => {
                 let index = config_index(offset);
                 let mask = self.config_mask(index);
@@ -336,6 +347,7 @@ impl Distributor {
         let hardware = bits & self.hardware[word].load(Relaxed);
         if hardware != 0 {
             platform.disable(word, hardware);
+            Self::return_waiting(guest, platform, word, hardware);
         }
         // Those already handed to a vPE are taken back where they are.
         for number in 0..guest.vpes.len() {
@@ -344,6 +356,13 @@ impl Distributor {
             {
                 inject::notify(guest, platform, number);
             }
+        }
+    }
+
+    /// What waits for a list register anywhere goes back to the hardware: a vPE that is off does not look.
+    fn return_waiting<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+        for vpe in guest.vpes {
+            withdraw::return_waiting(platform, &vpe.redistributor, word, bits);
         }
     }
 
@@ -362,6 +381,7 @@ impl Distributor {
                 platform.enable(word, bits);
             } else {
                 platform.disable(word, bits);
+                Self::return_waiting(guest, platform, word, bits);
             }
         }
         for (number, vpe) in guest.vpes.iter().enumerate() {
@@ -412,28 +432,33 @@ impl Distributor {
         if offset & 4 != 0 { 0 } else { self.route_of((offset - 0x6000) >> 3) as u64 }
     }
 
-    /// An affinity that names none of the VM's vPEs changes nothing.
+    /// An affinity that names none of the VM's vPEs changes nothing. A pending interrupt goes along, an active one stays.
     fn write_route<P: Platform>(&self, guest: &Guest, platform: &mut P, intid: u32, value: u64) {
         let (word, bit) = place(intid);
         let Some(number) = guest.by_affinity(value & AFFINITY) else { return };
         if self.owned[word].load(Relaxed) & bit == 0 {
             return;
         }
-        let before = self.route[intid as usize & 1023].swap(number as u8, AcqRel);
-        if usize::from(before) == number {
+        let before = usize::from(self.route[intid as usize & 1023].swap(number as u8, SeqCst));
+        if before == number {
             return;
         }
-        if self.hardware[word].load(Relaxed) & bit != 0 {
+        let hardware = self.hardware[word].load(Relaxed) & bit != 0;
+        if hardware {
             platform.route(intid, guest.vpe_index(number));
         }
-        // What waits goes along.
-        let (Some(from), Some(to)) = (guest.vpes.get(usize::from(before)), guest.vpes.get(number))
-        else {
+        let (Some(from), Some(to)) = (guest.vpes.get(before), guest.vpes.get(number)) else {
             return;
         };
-        if from.redistributor.waiting[word].fetch_and(!bit, AcqRel) & bit != 0 {
-            to.redistributor.waiting[word].fetch_or(bit, AcqRel);
+        if hardware {
+            withdraw::return_waiting(platform, &from.redistributor, word, bit);
+        } else if from.redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0 {
+            to.redistributor.waiting[word].fetch_or(bit, SeqCst);
             inject::notify(guest, platform, number);
+        }
+        if if hardware { platform.active(word) & bit != 0 } else { self.emulated_line().1 } {
+            // It may be in a list register there.
+            inject::notify(guest, platform, before);
         }
     }
 

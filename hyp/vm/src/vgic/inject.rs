@@ -5,8 +5,8 @@
 //! inlined into the trap; everything else is [`flush`]:
 //!
 //! 1. Ends of parked interrupts (ICH_HCR_EL2.EOIcount) are taken in, highest priority first.
-//! 2. Every list register is reviewed: a pending interrupt that is no longer wanted (disabled, line low) is taken out; an
-//!    emulated interrupt that the guest ended is sampled again.
+//! 2. Every list register is reviewed: what another CPU cleared, and a pending interrupt that is no longer wanted (disabled,
+//!    line low, another vPE's by now) is taken out; an emulated interrupt that the guest ended is sampled again.
 //! 3. Waiting interrupts are placed, most urgent first. One that is more urgent than what a register holds replaces it: a
 //!    pending interrupt waits again, an active one is parked.
 //! 4. The underflow interrupt is wanted while something waits; the not-present interrupt while something is parked.
@@ -15,15 +15,16 @@
 //! given back, so that it cannot be in two places. IHI 0069H 4.8, 12.4; GICH_LR state machine in 4.1.2.
 
 use super::{
-    TIMER, place,
-    redistributor::{RECHECK, Redistributor, UNUSUAL},
+    Distributor, TIMER, place,
+    redistributor::{CLEARED, RECHECK, Redistributor, UNUSUAL},
+    withdraw,
 };
 use crate::{
     Guest, Platform, VpeState,
     counters::Counter,
     platform::{NOT_PRESENT, UNDERFLOW},
 };
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use gicv4::{
     IntId,
     list_regs::{ListReg, State},
@@ -47,12 +48,12 @@ pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     }
 }
 
-/// An SPI of the VM's arrived while the vPE that it goes to does not run: it is acknowledged and its priority dropped, and
-/// waits for that vPE's next [`flush`].
-pub fn hold_spi(vpe: &VpeState, intid: u32) {
-    let (word, bit) = place(intid);
-    vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
-    vpe.redistributor.attention.fetch_or(RECHECK, AcqRel);
+/// An SPI of the VM's arrived on a CPU that does not run the vPE it goes to: it is acknowledged and its priority dropped,
+/// and waits for that vPE's next [`flush`]. Answers that vPE's number among `vpes`, the VM's.
+pub fn hold_spi(distributor: &Distributor, vpes: &[VpeState], intid: u32) -> Option<usize> {
+    let number = distributor.queue(vpes, intid)?;
+    vpes.get(number)?.redistributor.attention.fetch_or(RECHECK, AcqRel);
+    Some(number)
 }
 
 /// The short path of [`inject_spi`], without a call; false: nothing was done.
@@ -141,8 +142,11 @@ fn list_sgi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
 #[inline(never)]
 pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
-    redistributor.attention.swap(0, AcqRel);
+    let attention = redistributor.attention.swap(0, AcqRel);
     end_parked(guest, platform);
+    if attention & CLEARED != 0 {
+        withdraw::take_cleared(guest, platform);
+    }
     let mut unusual = review(guest, platform);
     let mut bits = 0;
     let mut next = 0;
@@ -205,11 +209,9 @@ pub(super) fn sample<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     if !line || emulated != intid {
         return;
     }
-    let number = guest.vm.distributor.route_of(intid);
-    let Some(vpe) = guest.vpes.get(number) else { return };
-    let (word, bit) = place(intid);
-    vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
-    if number != guest.number {
+    if let Some(number) = guest.vm.distributor.queue(guest.vpes, intid)
+        && number != guest.number
+    {
         notify(guest, platform, number);
     }
 }
@@ -237,44 +239,27 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
         }
         let live =
             if word == 0 { redistributor.live.load(Acquire) } else { distributor.live(word) };
-        if live & bit != 0 && (intid != emulated || line) {
+        let ours = word == 0 || distributor.route_of(intid) == guest.number;
+        if live & bit != 0 && ours && (intid != emulated || line) {
             continue;
         }
         let active = entry.state() == State::PendingActive;
         platform
             .write(index, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
         if entry.is_hardware() {
-            give_back(platform, intid);
-        } else if intid != emulated || line {
+            withdraw::give_back(platform, intid);
+        } else if word == 0 {
             redistributor.waiting[word].fetch_or(bit, AcqRel);
+        } else {
+            sample(guest, platform, intid);
         }
     }
     // What waits for a list register goes back to the hardware when it is switched off.
     for word in 1..=distributor.last_word() {
-        let off = redistributor.waiting[word & 31].load(Acquire)
-            & !distributor.live(word)
-            & distributor.hardware_word(word);
-        let mut rest = redistributor.waiting[word & 31].fetch_and(!off, AcqRel) & off;
-        while rest != 0 {
-            give_back(platform, word as u32 * 32 + rest.trailing_zeros());
-            rest &= rest - 1;
-        }
+        let off = !distributor.live(word) & distributor.hardware_word(word);
+        withdraw::return_waiting(platform, redistributor, word, off);
     }
     unusual
-}
-
-/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
-fn give_back<P: Platform>(platform: &mut P, intid: u32) {
-    if intid < 32 {
-        platform.deactivate(intid);
-        return;
-    }
-    let (word, bit) = place(intid);
-    let edge = platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
-    if edge {
-        platform.set_pending(word, bit);
-    }
-    platform.clear_active(word, bit);
 }
 
 /// Order of urgency: priority (a lower value is higher), then INTID.
@@ -322,6 +307,8 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     } else {
         ListReg::pending(IntId::new(intid), priority)
     };
+    // Another CPU may take it away at any time, and then it is not ours to list.
+    let take = || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0;
     // Once listed or parked it is never listed a second time.
     let mut free = None;
     for index in 1..platform.count() {
@@ -329,8 +316,9 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
         if entry.is_free() {
             free = free.or(Some(index));
         } else if entry.vintid().value() == intid {
-            redistributor.waiting[word].fetch_and(!bit, AcqRel);
-            if let Some(entry) = merged(entry, fresh) {
+            if take()
+                && let Some(entry) = merged(entry, fresh)
+            {
                 platform.write(index, entry);
                 count(guest, hardware, emulated);
             }
@@ -340,8 +328,9 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     for cell in &redistributor.parked {
         let entry = ListReg::from_bits(cell.load(Relaxed));
         if !entry.is_free() && entry.vintid().value() == intid {
-            redistributor.waiting[word].fetch_and(!bit, AcqRel);
-            if let Some(entry) = merged(entry, fresh) {
+            if take()
+                && let Some(entry) = merged(entry, fresh)
+            {
                 cell.store(entry.bits(), Relaxed);
             }
             return true;
@@ -350,9 +339,12 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     let Some(index) = free.or_else(|| make_room(redistributor, platform, priority)) else {
         return false;
     };
-    redistributor.waiting[word].fetch_and(!bit, AcqRel);
-    platform.write(index, fresh);
-    count(guest, hardware, emulated);
+    if take() {
+        platform.write(index, fresh);
+        count(guest, hardware, emulated);
+    } else {
+        platform.write(index, ListReg::EMPTY);
+    }
     true
 }
 

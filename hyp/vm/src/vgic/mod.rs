@@ -28,6 +28,7 @@ pub use inject::{
 };
 pub use redistributor::Redistributor;
 pub use sgi1r::{send_sgi, targets, try_send_sgi};
+pub use withdraw::surrender;
 
 /// INTID of the virtual timer's PPI, virtual and physical.
 pub const TIMER: u32 = 27;

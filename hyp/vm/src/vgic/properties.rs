@@ -7,6 +7,7 @@ use crate::{
     Guest,
     fake::{Cpu, GICD, GICR, Machine, SPIS, UART_INTID, guests},
     mmio,
+    power::Start,
 };
 use core::cell::RefCell;
 use proptest::prelude::*;
@@ -34,6 +35,13 @@ enum Step {
     Level(u32, usize, bool),
     /// The guest enables or disables.
     Enable(u32, usize, bool),
+    /// vPE makes an SPI pending, or not pending: whoever has it.
+    SetPending(usize, u32),
+    ClearPending(usize, u32),
+    /// vPE routes an SPI to vPE.
+    Route(usize, u32, usize),
+    /// The second vPE goes off or comes back.
+    Power(bool),
     Group(bool),
     Acknowledge(usize),
     End(usize),
@@ -56,13 +64,17 @@ struct Model {
     group: bool,
     table: BTreeMap<(usize, u32), Expected>,
     active: [Vec<u32>; 2],
+    /// vPE that each SPI goes to.
+    route: BTreeMap<u32, usize>,
+    /// The second vPE is off.
+    off: bool,
 }
 
 fn is_level(intid: u32) -> bool {
     intid == TIMER || intid == UART_INTID || intid > 32 && intid % 2 == 1
 }
 
-/// SPIs all go to vPE 0 in this test.
+/// SPIs have one state, whatever vPE they go to.
 fn owner(intid: u32, vpe: usize) -> usize {
     if intid >= 32 { 0 } else { vpe }
 }
@@ -80,7 +92,8 @@ impl Model {
                 }
             }
         }
-        Self { group: true, table, active: [vec![], vec![]] }
+        let route = interrupts().into_iter().filter(|&intid| intid >= 32).map(|spi| (spi, 0));
+        Self { group: true, table, active: [vec![], vec![]], route: route.collect(), off: false }
     }
 
     fn at(&mut self, vpe: usize, intid: u32) -> &mut Expected {
@@ -90,9 +103,9 @@ impl Model {
     /// Levels become pending as soon as they may be delivered; a hardware level that was taken stays so until it is
     /// switched off, as EL2 acknowledged it. The UART's follows its line.
     fn settle(&mut self) {
-        let group = self.group;
-        for (&(_, intid), state) in &mut self.table {
-            let live = group && state.enabled;
+        let (group, off) = (self.group, self.off);
+        for (&(vpe, intid), state) in &mut self.table {
+            let live = group && state.enabled && !(intid == TIMER && vpe == 1 && off);
             // What is given back to the hardware is one edge there.
             state.again &= live;
             if !is_level(intid) || intid == UART_INTID {
@@ -109,11 +122,23 @@ impl Model {
         uart.pending = uart.level;
     }
 
+    /// A pending SPI went back to the hardware: of two edges one is left, and a level is what it is.
+    fn returned(&mut self, intid: u32) {
+        let state = self.at(0, intid);
+        if !state.active {
+            state.again = false;
+            state.pending &= !is_level(intid);
+        }
+    }
+
     /// Priority of the most urgent interrupt that vPE may take now.
     fn best(&self, vpe: usize) -> Option<u8> {
-        let running =
-            self.active[vpe].last().map_or(0xff, |intid| self.table[&(vpe, *intid)].priority);
-        let table = self.table.iter().filter(|((owner, _), _)| *owner == vpe);
+        let running = self.active[vpe]
+            .last()
+            .map_or(0xff, |&intid| self.table[&(owner(intid, vpe), intid)].priority);
+        let table = self.table.iter().filter(|((owner, intid), _)| {
+            self.route.get(intid).map_or(*owner == vpe, |&route| route == vpe)
+        });
         let ready = table
             .filter(|(_, state)| self.group && state.enabled && state.pending && !state.active);
         ready.map(|(_, state)| state.priority).filter(|&priority| priority < running).min()
@@ -143,7 +168,11 @@ impl World<'_> {
             assert!(round < 100, "exits without end");
             let mut moved = false;
             for index in 0..2 {
-                moved |= self.cpu(index).settle(&self.guests[index]);
+                moved |= if index == 1 && self.model.off {
+                    self.cpu(index).settle_off(&self.guests[index])
+                } else {
+                    self.cpu(index).settle(&self.guests[index])
+                };
             }
             if !moved {
                 break;
@@ -167,6 +196,7 @@ impl World<'_> {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Sgi { from, intid, list } => {
+                let from = self.other_if_off(from);
                 super::send_sgi(
                     &self.guests[from],
                     &mut self.cpu(from),
@@ -178,11 +208,19 @@ impl World<'_> {
             }
             Step::Edge(intid) => {
                 self.machine.borrow_mut().lines[intid as usize].pending = true;
-                let group = self.model.group;
-                let state = self.model.at(0, intid);
-                state.again |= group && state.enabled && state.pending && !state.active;
-                state.pending = true;
+                self.edge(intid);
             }
+            Step::SetPending(vpe, intid) => {
+                self.write(self.other_if_off(vpe), bank(0x200, intid), 4, 1 << (intid % 32));
+                self.edge(intid);
+            }
+            Step::ClearPending(vpe, intid) => {
+                self.write(self.other_if_off(vpe), bank(0x280, intid), 4, 1 << (intid % 32));
+                let state = self.model.at(0, intid);
+                (state.pending, state.again) = (false, false);
+            }
+            Step::Route(from, intid, to) => self.route(self.other_if_off(from), intid, to),
+            Step::Power(on) => self.power(on),
             Step::Level(intid, vpe, level) => {
                 match intid {
                     TIMER => self.machine.borrow_mut().cpus[vpe].timer.level = level,
@@ -198,7 +236,7 @@ impl World<'_> {
             }
             Step::Enable(intid, vpe, on) => self.enable(intid, vpe, on),
             Step::Group(on) => {
-                self.write(1, GICD, 4, if on { 2 } else { 0 });
+                self.write(self.other_if_off(1), GICD, 4, if on { 2 } else { 0 });
                 self.model.group = on;
             }
             Step::Acknowledge(vpe) => self.acknowledge(vpe),
@@ -207,7 +245,59 @@ impl World<'_> {
         self.settle();
     }
 
+    /// A vPE that is off accesses nothing.
+    fn other_if_off(&self, vpe: usize) -> usize {
+        if self.model.off { 0 } else { vpe }
+    }
+
+    fn edge(&mut self, intid: u32) {
+        let group = self.model.group;
+        let state = self.model.at(0, intid);
+        state.again |= group && state.enabled && state.pending && !state.active;
+        state.pending = true;
+    }
+
+    fn route(&mut self, from: usize, intid: u32, to: usize) {
+        // The emulated line does not know that another vPE still handles it.
+        if intid == UART_INTID && self.model.at(0, intid).active {
+            return;
+        }
+        self.write(from, GICD + 0x6000 + 8 * u64::from(intid), 8, to as u64);
+        if self.model.route.insert(intid, to) != Some(to) {
+            self.model.returned(intid);
+        }
+    }
+
+    /// CPU_OFF and CPU_ON of the second vPE, as the image does them. It goes off with nothing in its hands.
+    fn power(&mut self, on: bool) {
+        if on != self.model.off || !self.model.active[1].is_empty() {
+            return;
+        }
+        let (guest, mut cpu) = (self.guests[1], self.cpu(1));
+        if on {
+            start(&guest);
+            let enabled = guest.vpe.redistributor.timer_enabled();
+            self.machine.borrow_mut().cpus[1].timer.enabled = enabled;
+            super::flush(&guest, &mut cpu);
+        } else {
+            super::surrender(&guest, &mut cpu);
+            self.machine.borrow_mut().cpus[1].timer.enabled = false;
+            assert!(cpu.entries().iter().all(|entry| entry.is_free()));
+            guest.vpe.power.turn_off();
+            for intid in interrupts() {
+                if self.model.route.get(&intid) == Some(&1) {
+                    self.model.returned(intid);
+                }
+            }
+            self.model.at(1, TIMER).pending = false;
+        }
+        self.model.off = !on;
+    }
+
     fn acknowledge(&mut self, vpe: usize) {
+        if vpe == 1 && self.model.off {
+            return;
+        }
         let best = self.model.best(vpe);
         let taken = self.cpu(vpe).acknowledge();
         let Some(intid) = taken else {
@@ -233,8 +323,19 @@ impl World<'_> {
     }
 }
 
+/// Address of the GICD register of a bit for each interrupt.
+fn bank(first: u64, intid: u32) -> u64 {
+    GICD + first + 4 * u64::from(intid / 32)
+}
+
+fn start(guest: &Guest) {
+    let _ = guest.vpe.power.turn_on(Start { entry: 0, context: 0 });
+    guest.vpe.power.take_start();
+}
+
 fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8]) -> World<'a> {
     let world = World { guests: guests(), machine, model: Model::new(priorities) };
+    world.guests[..2].iter().for_each(start);
     world.write(0, GICD, 4, 2);
     for (n, intid) in interrupts().into_iter().enumerate() {
         let value = u64::from(priorities[n]);
@@ -252,12 +353,18 @@ fn steps() -> impl Strategy<Value = Step> {
     let every = prop::sample::select(interrupts());
     let spi = prop::sample::select(vec![40u32, 42, 70]);
     let level = prop::sample::select(vec![41u32, TIMER, UART_INTID]);
+    let shared = prop::sample::select(vec![40u32, 41, 42, 70, UART_INTID]);
+    let hardware = prop::sample::select(SPIS.to_vec());
     prop_oneof![
         6 => (0..2usize, 0..8u32, 0..4u32).prop_map(|(from, intid, list)| Step::Sgi { from, intid, list }),
-        3 => spi.prop_map(Step::Edge),
+        3 => spi.clone().prop_map(Step::Edge),
         3 => (level, 0..2usize, any::<bool>()).prop_map(|(intid, vpe, level)| Step::Level(intid, vpe, level)),
         2 => (every, 0..2usize, prop::bool::weighted(0.7)).prop_map(|(intid, vpe, on)| Step::Enable(intid, owner(intid, vpe), on)),
         1 => prop::bool::weighted(0.8).prop_map(Step::Group),
+        1 => (0..2usize, spi).prop_map(|(vpe, intid)| Step::SetPending(vpe, intid)),
+        2 => (0..2usize, hardware).prop_map(|(vpe, intid)| Step::ClearPending(vpe, intid)),
+        2 => (0..2usize, shared, 0..2usize).prop_map(|(from, intid, to)| Step::Route(from, intid, to)),
+        1 => any::<bool>().prop_map(Step::Power),
         8 => (0..2usize).prop_map(Step::Acknowledge),
         6 => (0..2usize).prop_map(Step::End),
     ]
@@ -299,6 +406,7 @@ proptest! {
                 world.step(&owned(Step::Level(intid, vpe, false)));
             }
         }
+        world.step(&Step::Power(true));
         world.step(&Step::Group(true));
         for (vpe, intid) in world.model.table.keys().copied().collect::<Vec<_>>() {
             world.step(&Step::Enable(intid, vpe, true));

@@ -1,8 +1,8 @@
 //! A vPE's redistributor: its SGIs and its timer, and what waits for a list register.
 //!
 //! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
-//! redistributor of the VM; only what lies in another CPU's list registers is out of reach, and that CPU is kicked to look
-//! again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
+//! redistributor of the VM; only SGIs and timers that lie in another CPU's list registers are out of reach, and that CPU is
+//! kicked to look again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
 
 use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject, withdraw};
 use crate::{Guest, Platform, vits};
@@ -22,6 +22,8 @@ pub(super) const PARKED: usize = 8;
 pub(super) const RECHECK: u32 = 1;
 /// Bit of `attention`: list registers or waiting interrupts need more than the short paths do.
 pub(super) const UNUSUAL: u32 = 2;
+/// Bit of `attention`: another CPU cleared pending or active state.
+pub(super) const CLEARED: u32 = 4;
 
 const ENABLE_LPIS: u32 = 1;
 const PROCESSOR_SLEEP: u32 = 1 << 1;
@@ -38,6 +40,9 @@ pub struct Redistributor {
     pub(super) priority: [AtomicU8; 32],
     /// Active interrupts taken out of list registers, as `ListReg` bits; 0 is a free place. Own CPU only.
     pub(super) parked: [AtomicU64; PARKED],
+    /// SPIs whose pending and whose active state another CPU cleared: to be taken out of list registers at the next flush.
+    pub(super) cleared_pending: [AtomicU32; 32],
+    pub(super) cleared_active: [AtomicU32; 32],
     /// Maintenance enables as last set. Own CPU only.
     pub(super) maintenance: AtomicU32,
     enabled: AtomicU32,
@@ -56,6 +61,8 @@ impl Redistributor {
             waiting: [const { AtomicU32::new(0) }; 32],
             priority: [const { AtomicU8::new(0) }; 32],
             parked: [const { AtomicU64::new(0) }; PARKED],
+            cleared_pending: [const { AtomicU32::new(0) }; 32],
+            cleared_active: [const { AtomicU32::new(0) }; 32],
             maintenance: AtomicU32::new(0),
             enabled: AtomicU32::new(0),
             ctlr: AtomicU32::new(0),
@@ -70,7 +77,7 @@ impl Redistributor {
         for cell in [&self.attention, &self.live, &self.maintenance, &self.enabled, &self.ctlr] {
             cell.store(0, Relaxed);
         }
-        for cell in &self.waiting {
+        for cell in self.waiting.iter().chain(&self.cleared_pending).chain(&self.cleared_active) {
             cell.store(0, Relaxed);
         }
         for cell in &self.priority {
@@ -196,11 +203,11 @@ impl Redistributor {
             0x1_0280 => {
                 this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
                 if number == guest.number {
-                    withdraw::withdraw_pending(guest, platform, 0, value & SGIS);
+                    withdraw::clear_pending(guest, platform, 0, value & SGIS);
                 }
             }
             0x1_0380 if number == guest.number => {
-                withdraw::withdraw_active(guest, platform, 0, value & PRIVATE)
+                withdraw::clear_active(guest, platform, 0, value & PRIVATE)
             }
             0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
                 let before = this.ctlr.swap(value & ENABLE_LPIS, Relaxed);

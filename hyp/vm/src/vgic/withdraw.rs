@@ -1,15 +1,20 @@
-//! Taking back what was handed out: the guest clears pending or active state of its interrupts.
+//! Taking back what was handed out: the guest clears pending or active state of its interrupts, or a vPE goes off.
 //!
-//! GICD_ICPENDR, GICD_ICACTIVER and their GICR forms reach this CPU's list registers and parked interrupts; those of another
-//! CPU keep what they hold, as an interrupt that was on its way. IHI 0069H 12.9.7, 12.9.5.
+//! GICD_ICPENDR and GICD_ICACTIVER reach this CPU's list registers and parked interrupts at once. Those of other CPUs are
+//! told by a kick and follow at their next [`flush`]; what their guest has acknowledged until then was on its way. The
+//! GICR forms reach SGIs and timers in this CPU's list registers alone. IHI 0069H 12.9.7, 12.9.5.
 
 use super::{
     TIMER,
-    inject::{ended, flush, sample},
+    inject::{flush, notify, sample},
     place,
+    redistributor::{CLEARED, RECHECK, Redistributor},
 };
-use crate::{Guest, Platform};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::{Guest, Platform, power::State as Power};
+use core::sync::atomic::{
+    AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+};
 use gicv4::list_regs::{ListReg, State};
 
 /// Pending and active bits of a word in this CPU's list registers.
@@ -32,13 +37,89 @@ pub(super) fn add_listed((pending, active): (u32, u32), bits: u64, word: usize) 
     }
 }
 
-/// The guest cleared the pending state of interrupts: takes them from this CPU's list registers and from what waits.
-pub(super) fn withdraw_pending<P: Platform>(
+/// The guest cleared the pending state of interrupts: takes them from list registers and from what waits.
+pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+    unlist_pending(guest, platform, word, bits);
+    let hardware = guest.vm.distributor.hardware_word(word) & bits;
+    if hardware != 0 {
+        for vpe in guest.vpes {
+            let waiting =
+                vpe.redistributor.waiting[word & 31].fetch_and(!hardware, AcqRel) & hardware;
+            if waiting != 0 {
+                platform.clear_active(word, waiting);
+            }
+        }
+        let (_, handled) = held(guest, platform, word);
+        let elsewhere = platform.active(word) & hardware & !handled;
+        tell(guest, platform, word, elsewhere, |redistributor| &redistributor.cleared_pending);
+    }
+    flush(guest, platform);
+}
+
+/// The guest cleared the active state of interrupts, those in list registers included.
+pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+    let hardware = guest.vm.distributor.hardware_word(word) & bits;
+    let (pending, active) = held(guest, platform, word);
+    unlist_active(guest, platform, word, bits);
+    // What is only pending for the guest stays active in the hardware.
+    let waiting = guest.vpes.iter().fold(pending & !active, |waiting, vpe| {
+        waiting | vpe.redistributor.waiting[word & 31].load(Acquire)
+    });
+    let physical = hardware & !waiting & platform.active(word);
+    if physical != 0 {
+        platform.clear_active(word, physical);
+    }
+    let emulated = if word == 0 { 0 } else { bits & !hardware };
+    let elsewhere = (physical | emulated) & !active;
+    tell(guest, platform, word, elsewhere, |redistributor| &redistributor.cleared_active);
+    flush(guest, platform);
+}
+
+/// Pending and active bits of a word in this CPU's list registers and among what is parked.
+fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
+    let (pending, active) = listed(platform, word);
+    let parked = guest.vpe.redistributor.parked_word(word);
+    (pending | parked.0, active | parked.1)
+}
+
+/// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off holds none.
+fn tell<P: Platform>(
     guest: &Guest,
     platform: &mut P,
     word: usize,
     bits: u32,
+    cells: impl Fn(&Redistributor) -> &[AtomicU32; 32],
 ) {
+    if bits == 0 {
+        return;
+    }
+    for (number, vpe) in guest.vpes.iter().enumerate() {
+        if number != guest.number && vpe.power.state() != Power::Off {
+            cells(&vpe.redistributor)[word & 31].fetch_or(bits, AcqRel);
+            vpe.redistributor.attention.fetch_or(CLEARED, AcqRel);
+            notify(guest, platform, number);
+        }
+    }
+}
+
+/// Follows what other CPUs cleared.
+pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
+    let redistributor = &guest.vpe.redistributor;
+    for word in 1..=guest.vm.distributor.last_word() {
+        let pending = redistributor.cleared_pending[word].swap(0, AcqRel);
+        if pending != 0 {
+            unlist_pending(guest, platform, word, pending);
+        }
+        // In the hardware they are inactive already, and may be active anew.
+        let active = redistributor.cleared_active[word].swap(0, AcqRel);
+        if active != 0 {
+            unlist_active(guest, platform, word, active);
+        }
+    }
+}
+
+/// Interrupts of a word in this CPU's list registers and among what is parked are not pending any more.
+fn unlist_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     for index in 0..platform.count() {
         let entry = platform.read(index);
         let intid = entry.vintid().value();
@@ -65,31 +146,11 @@ pub(super) fn withdraw_pending<P: Platform>(
             cell.store(entry.with_state(State::Active).bits(), Relaxed);
         }
     }
-    let hardware = guest.vm.distributor.hardware_word(word) & bits;
-    if hardware != 0 {
-        for vpe in guest.vpes {
-            let waiting =
-                vpe.redistributor.waiting[word & 31].fetch_and(!hardware, AcqRel) & hardware;
-            if waiting != 0 {
-                platform.clear_active(word, waiting);
-            }
-        }
-    }
-    flush(guest, platform);
 }
 
-/// The guest cleared the active state of interrupts, those in this CPU's list registers included.
-pub(super) fn withdraw_active<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    word: usize,
-    bits: u32,
-) {
-    let mut physical = guest.vm.distributor.hardware_word(word) & bits;
-    for vpe in guest.vpes {
-        // Waiting here means physically active, but not active for the guest.
-        physical &= !vpe.redistributor.waiting[word & 31].load(Acquire);
-    }
+/// Interrupts of a word in this CPU's list registers and among what is parked are not active any more. The physical state of
+/// SPIs is the caller's.
+fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     for index in 0..platform.count() {
         let entry = platform.read(index);
         let intid = entry.vintid().value();
@@ -98,7 +159,6 @@ pub(super) fn withdraw_active<P: Platform>(
             continue;
         }
         match entry.state() {
-            State::Pending => physical &= !bit,
             State::PendingActive => platform.write(index, entry.with_state(State::Pending)),
             State::Active => {
                 platform.write(index, ListReg::EMPTY);
@@ -108,54 +168,185 @@ pub(super) fn withdraw_active<P: Platform>(
                     sample(guest, platform, intid);
                 }
             }
-            State::Inactive => {}
+            State::Pending | State::Inactive => {}
         }
     }
     for cell in &guest.vpe.redistributor.parked {
         let entry = ListReg::from_bits(cell.load(Relaxed));
-        let (entry_word, bit) = place(entry.vintid().value());
-        if !entry.is_free() && entry_word == word && bits & bit != 0 {
-            cell.store(0, Relaxed);
-            physical &= !bit;
-            ended(guest, platform, entry);
+        let intid = entry.vintid().value();
+        let (entry_word, bit) = place(intid);
+        if entry.is_free() || entry_word != word || bits & bit == 0 {
+            continue;
+        }
+        cell.store(0, Relaxed);
+        if entry.has_end_notice() {
+            sample(guest, platform, intid);
+        } else if entry.state() == State::PendingActive {
+            guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
         }
     }
-    if physical != 0 {
-        platform.clear_active(word, physical);
+}
+
+/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
+pub(super) fn give_back<P: Platform>(platform: &mut P, intid: u32) {
+    if intid < 32 {
+        platform.deactivate(intid);
+        return;
     }
-    flush(guest, platform);
+    let (word, bit) = place(intid);
+    let edge = platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
+    if edge {
+        platform.set_pending(word, bit);
+    }
+    platform.clear_active(word, bit);
+}
+
+/// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
+pub(super) fn return_waiting<P: Platform>(
+    platform: &mut P,
+    redistributor: &Redistributor,
+    word: usize,
+    bits: u32,
+) {
+    if redistributor.waiting[word & 31].load(Acquire) & bits == 0 {
+        return;
+    }
+    let mut rest = redistributor.waiting[word & 31].fetch_and(!bits, SeqCst) & bits;
+    while rest != 0 {
+        give_back(platform, word as u32 * 32 + rest.trailing_zeros());
+        rest &= rest - 1;
+    }
+}
+
+/// The vPE goes off: its list registers, what is parked and SPIs that wait are emptied. Pending interrupts stay so: an SGI waits here, an
+/// SPI goes back to where it came from, and from there to wherever the guest routes it.
+pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
+    let redistributor = &guest.vpe.redistributor;
+    for index in 0..platform.count() {
+        let entry = platform.read(index);
+        platform.write(index, ListReg::EMPTY);
+        put_back(guest, platform, entry);
+    }
+    for cell in &redistributor.parked {
+        put_back(guest, platform, ListReg::from_bits(cell.swap(0, Relaxed)));
+    }
+    for word in 1..=guest.vm.distributor.last_word() {
+        let hardware = guest.vm.distributor.hardware_word(word);
+        return_waiting(platform, redistributor, word, hardware);
+    }
+    redistributor.maintenance.store(0, Relaxed);
+    platform.maintenance(0);
+    redistributor.attention.fetch_or(RECHECK, AcqRel);
+}
+
+fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
+    let intid = entry.vintid().value();
+    let (word, bit) = place(intid);
+    if entry.has_end_notice() {
+        sample(guest, platform, intid);
+        return;
+    }
+    match (entry.state(), entry.is_hardware()) {
+        (State::Inactive, _) | (State::Active, false) => {}
+        (State::Pending, true) => give_back(platform, intid),
+        (_, true) if word == 0 => platform.deactivate(intid),
+        (_, true) => platform.clear_active(word, bit),
+        (_, false) => {
+            guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
+        Guest,
         fake::{Cpu, GICD, GICR, Machine, guests},
         mmio,
+        power::Start,
     };
+    use core::cell::RefCell;
+
+    fn write(guest: &Guest, cpu: &mut Cpu, ipa: u64, bytes: u32, value: u64) {
+        assert_eq!(mmio::write(guest, cpu, ipa, bytes, value), mmio::Written::Done);
+    }
+
+    /// Both vPEs on, SGIs and word 1 enabled.
+    fn pair(machine: &RefCell<Machine>) -> [(Guest, Cpu<'_>); 2] {
+        let [first, second, _] = guests();
+        let mut cpu = Cpu { machine, index: 0 };
+        for guest in [first, second] {
+            let _ = guest.vpe.power.turn_on(Start { entry: 0, context: 0 });
+            guest.vpe.power.take_start();
+        }
+        for (ipa, value) in [(GICD, 2), (GICR + 0x1_0100, 0xffff_ffff), (GICD + 0x104, 0xffff_ffff)]
+        {
+            write(&first, &mut cpu, ipa, 4, value);
+        }
+        [(first, cpu), (second, Cpu { machine, index: 1 })]
+    }
 
     /// Clearing pending and active state finds interrupts in list registers.
     #[test]
     fn cleared_by_the_guest() {
         let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, ..] = guests();
-        for (ipa, value) in [(GICD, 2), (GICR + 0x1_0100, 0xffff_ffff), (GICD + 0x104, 0xffff_ffff)]
-        {
-            assert_eq!(mmio::write(&guest, &mut cpu, ipa, 4, value), mmio::Written::Done);
-        }
+        let [(guest, mut cpu), _] = pair(&machine);
         machine.borrow_mut().lines[40].pending = true;
         crate::vgic::send_sgi(&guest, &mut cpu, 3 << 24 | 1);
         cpu.settle(&guest);
-        assert_eq!(mmio::write(&guest, &mut cpu, GICD + 0x284, 4, 1 << 8), mmio::Written::Done);
-        assert_eq!(mmio::write(&guest, &mut cpu, GICR + 0x1_0280, 4, 1 << 3), mmio::Written::Done);
+        write(&guest, &mut cpu, GICD + 0x284, 4, 1 << 8);
+        write(&guest, &mut cpu, GICR + 0x1_0280, 4, 1 << 3);
         assert!(!machine.borrow().lines[40].active, "given back to the hardware");
         assert_eq!(cpu.acknowledge(), None);
         machine.borrow_mut().lines[40].pending = true;
         cpu.settle(&guest);
         assert_eq!(cpu.acknowledge(), Some(40));
         assert_eq!(mmio::read(&guest, &mut cpu, GICD + 0x304, 4), Some(1 << 8));
-        assert_eq!(mmio::write(&guest, &mut cpu, GICD + 0x384, 4, 1 << 8), mmio::Written::Done);
+        write(&guest, &mut cpu, GICD + 0x384, 4, 1 << 8);
         assert!(!machine.borrow().lines[40].active);
         assert_eq!(mmio::read(&guest, &mut cpu, GICD + 0x304, 4), Some(0));
+    }
+
+    /// The same where another vPE of the VM clears: after that vPE's next exit it comes anew, once.
+    #[test]
+    fn cleared_by_another_vpe() {
+        let machine = Machine::new(3);
+        let [(first, mut one), (second, mut two)] = pair(&machine);
+        write(&first, &mut one, GICD + 0x6000 + 8 * 40, 8, 1);
+        machine.borrow_mut().lines[40].pending = true;
+        two.settle(&second);
+        write(&first, &mut one, GICD + 0x284, 4, 1 << 8);
+        assert!(machine.borrow().cpus[1].kicked);
+        two.settle(&second);
+        assert_eq!((two.acknowledge(), machine.borrow().lines[40].active), (None, false));
+        machine.borrow_mut().lines[40].pending = true;
+        two.settle(&second);
+        assert_eq!(two.acknowledge(), Some(40));
+        write(&first, &mut one, GICD + 0x384, 4, 1 << 8);
+        assert!(!machine.borrow().lines[40].active);
+        two.settle(&second);
+        assert!(two.entries().iter().all(|entry| entry.is_free()));
+        machine.borrow_mut().lines[40].pending = true;
+        two.settle(&second);
+        assert_eq!(two.entries()[1].vintid().value(), 40);
+    }
+
+    /// A level that fell while its interrupt was switched off does not come when both are back, vPE and interrupt.
+    #[test]
+    fn switched_off_while_its_vpe_is_off() {
+        let machine = Machine::new(3);
+        let [(first, mut one), (second, mut two)] = pair(&machine);
+        write(&first, &mut one, GICD + 0x6000 + 8 * 41, 8, 1);
+        super::surrender(&second, &mut two);
+        second.vpe.power.turn_off();
+        machine.borrow_mut().lines[41].level = true;
+        two.settle_off(&second);
+        assert!(machine.borrow().lines[41].active, "it waits");
+        write(&first, &mut one, GICD + 0x184, 4, 1 << 9);
+        machine.borrow_mut().lines[41].level = false;
+        write(&first, &mut one, GICD + 0x104, 4, 1 << 9);
+        two.settle_off(&second);
+        super::flush(&second, &mut two);
+        assert_eq!((two.acknowledge(), machine.borrow().lines[41].active), (None, false));
     }
 }
