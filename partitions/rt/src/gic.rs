@@ -21,6 +21,7 @@ const GICD_TYPER: u64 = 0x4;
 const GICD_IGROUPR: u64 = 0x80;
 const GICD_ISENABLER: u64 = 0x100;
 const GICD_ICENABLER: u64 = 0x180;
+const GICD_ICPENDR: u64 = 0x280;
 const GICD_IROUTER: u64 = 0x6000;
 const ARE_GROUP1: u32 = 0x12;
 
@@ -125,12 +126,30 @@ pub(crate) fn set_enabled(intid: u32, on: bool) {
                 if on {
                     let group = registers.read32(GICD_IGROUPR + word);
                     registers.write32(GICD_IGROUPR + word, group | bit);
-                    registers.write64(GICD_IROUTER + u64::from(intid) * 8, cpu::affinity());
+                    route(intid, cpu::affinity());
                 }
                 registers.write32(register + word, bit);
             }
         }
         _ => {}
+    }
+}
+
+/// GICD_IROUTER<intid> of an SPI.
+pub(crate) fn route(intid: u32, affinity: u64) {
+    if (32..1020).contains(&intid)
+        && let Some(registers) = distributor()
+    {
+        registers.write64(GICD_IROUTER + u64::from(intid) * 8, affinity);
+    }
+}
+
+/// GICD_ICPENDR of an SPI.
+pub(crate) fn clear_pending(intid: u32) {
+    if (32..1020).contains(&intid)
+        && let Some(registers) = distributor()
+    {
+        registers.write32(GICD_ICPENDR + u64::from(intid / 32) * 4, 1 << (intid % 32));
     }
 }
 

@@ -91,6 +91,16 @@ pub fn disable(intid: IntId) {
     gic::set_enabled(intid.0, false);
 }
 
+/// Routes an SPI to a vPE of this VM. Where it is pending it goes along; where it is active it ends first.
+pub fn route(intid: IntId, vpe: u32) {
+    gic::route(intid.0, u64::from(vpe));
+}
+
+/// An SPI is not pending any more, whichever vPE it waits for. A level that is high makes it pending again.
+pub fn clear_pending(intid: IntId) {
+    gic::clear_pending(intid.0);
+}
+
 /// Sends an SGI (0 to 15) to a vPE of this VM, this one included.
 pub fn send(sgi: u32, vpe: u32) {
     let (range, bit) = (u64::from(vpe / 16), 1u64 << (vpe % 16));

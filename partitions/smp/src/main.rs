@@ -6,9 +6,12 @@
 //! 4. SGIs to all others, and one to a vPE that is not there: nobody gets it.
 //! 5. vPE 1 switches itself off, AFFINITY_INFO says so, and it is started again.
 //! 6. CPU_SUSPEND to standby lasts until the timer's interrupt, which then is taken.
+//! 7. vPE 1 switches itself off again. With an RTC: what becomes of its SPI (spi.rs).
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
+
+mod spi;
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -42,6 +45,7 @@ enum Failure {
     Lost { sgi: u32, vpe: u32, taken: u32, wanted: u32 },
     Unexpected(u32),
     Awake { slept: u64 },
+    Spi(spi::Failure),
 }
 
 impl fmt::Display for Failure {
@@ -55,6 +59,7 @@ impl fmt::Display for Failure {
             }
             Failure::Unexpected(count) => write!(f, "{count} interrupts without a handler"),
             Failure::Awake { slept } => write!(f, "standby ended after {slept} us"),
+            Failure::Spi(failure) => write!(f, "SPI: {failure}"),
         }
     }
 }
@@ -102,9 +107,7 @@ fn run(machine: &'static Machine) -> Result<(), Failure> {
     check_taken(0, 3, 2)?;
     check_taken(1, 3, 1)?;
 
-    STOP.store(true, Ordering::Release);
-    interrupts::send(0, 1);
-    wait_power(1, Power::Off)?;
+    stop_second()?;
     println!("vPE 1 switched itself off");
     STOP.store(false, Ordering::Release);
     ECHO.store(true, Ordering::Release);
@@ -115,11 +118,19 @@ fn run(machine: &'static Machine) -> Result<(), Failure> {
     println!("vPE 1 runs again, start {}", STARTS.load(Ordering::Relaxed));
 
     stand_by()?;
+    stop_second()?;
+    spi::check(machine).map_err(Failure::Spi)?;
 
     match interrupts::unexpected() {
         0 => Ok(()),
         count => Err(Failure::Unexpected(count)),
     }
+}
+
+fn stop_second() -> Result<(), Failure> {
+    STOP.store(true, Ordering::Release);
+    interrupts::send(0, 1);
+    wait_power(1, Power::Off)
 }
 
 fn stand_by() -> Result<(), Failure> {
