@@ -1,10 +1,12 @@
 //! From one TOML to one image: description, checks, plan and everything emitted from it.
 //!
-//! `load` reads a system and resolves its names, `check` judges it; both report with [`diag`].
+//! `load` reads a system and resolves its names, `check` judges it; both report with [`diag`]. The command line and running under
+//! QEMU are feature `cli`, on by default.
 #![forbid(unsafe_code)]
 
 pub mod build;
 pub mod check;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod diag;
 pub mod emit;
@@ -12,6 +14,7 @@ pub mod image;
 mod load;
 pub mod model;
 pub mod plan;
+#[cfg(feature = "cli")]
 pub mod run;
 pub mod schema;
 mod tree;
