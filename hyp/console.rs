@@ -2,15 +2,16 @@
 //!
 //! Any CPU pumps what waits into the UART when its guest has printed, but only if nobody else does: `pump` tries the lock
 //! and, failing that, leaves word for the holder. It sends `BUDGET` bytes at most and never waits for the FIFO; what is
-//! left goes out by the transmit interrupt on the console CPU, which also takes the input. EL2's own lines wait for room,
+//! left goes out by the transmit interrupt on the console CPU, which also takes the input. A line that does not end is
+//! looked at again by a CPU of the VM that prints it, so that nobody else pays for it. EL2's own lines wait for room,
 //! within bounds.
 
 use crate::devices::pl011::Pl011;
-use crate::percpu::{VMS, VPES};
+use crate::percpu::{self, VMS, VPES};
 use crate::plan_data::PLAN;
-use crate::platform::{Hardware, attention_cpu};
+use crate::platform::{Hardware, attention, attention_cpu};
 use crate::{report, shared};
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use plan::{VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
 use spin::mutex::ticket::TicketMutexGuard;
@@ -30,6 +31,10 @@ static SENDING: AtomicBool = AtomicBool::new(false);
 
 /// The UART's interrupt is off because its CPU found `MUX` in use.
 static DEAF: AtomicBool = AtomicBool::new(false);
+
+/// VM whose CPU comes back for the rest of its line. Written under `MUX`, or by that CPU, which takes it back.
+static AWAITED: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 
 type Held = TicketMutexGuard<'static, Mux, Pause>;
 
@@ -68,7 +73,7 @@ pub fn quiet() {
 fn pump_lines(patient: bool) {
     WAITS.store(true, SeqCst);
     for _ in 0..ROUNDS {
-        let Some(mut mux) = MUX.try_lock() else { return };
+        let Some(mut mux) = MUX.try_lock() else { return stop_waiting() };
         WAITS.store(false, SeqCst);
         mux.patient(patient);
         let mut left = BUDGET;
@@ -82,11 +87,7 @@ fn pump_lines(patient: bool) {
         if SENDING.swap(!pumped.idle, SeqCst) == pumped.idle {
             UART.interrupts(!pumped.idle);
         }
-        if mux.defers(&VMS) {
-            shared::call_console(Some(ticks_per_second() / QUIET));
-        } else {
-            shared::call_console(None);
-        }
+        wait_for_rest(mux.defers(&VMS));
         drop(mux);
         listen();
         tell_room(pumped.unblocked);
@@ -95,6 +96,40 @@ fn pump_lines(patient: bool) {
         }
     }
     attention_cpu(PLAN.console_cpu);
+}
+
+/// Somebody comes back after `QUIET` for the line of `vm` that is not at its end: its own CPU, so that no other is
+/// interrupted for it. Under `MUX`.
+fn wait_for_rest(vm: Option<VmIndex>) {
+    let Some(vm) = vm else {
+        AWAITED.store(NOBODY, SeqCst);
+        return shared::call_console(None);
+    };
+    if shared::ANY || is_here(vm.index()) {
+        AWAITED.store(vm.index(), SeqCst);
+        return shared::call_console(Some(ticks_per_second() / QUIET));
+    }
+    shared::call_console(None);
+    if AWAITED.swap(vm.index(), SeqCst) != vm.index()
+        && let Some(vm) = PLAN.vms.get(vm.index())
+    {
+        attention(VpeIndex::new(vm.first_vpe));
+    }
+}
+
+/// Whoever has the mux sees to everything that waits, and tells this CPU if it is to come back.
+fn stop_waiting() {
+    let vm = AWAITED.load(SeqCst);
+    if !shared::ANY && is_here(vm) {
+        shared::call_console(None);
+        let _ = AWAITED.compare_exchange(vm, NOBODY, SeqCst, SeqCst);
+    }
+}
+
+/// This CPU is one of the VM's.
+fn is_here(vm: usize) -> bool {
+    let here = percpu::calling();
+    PLAN.vpes.iter().any(|vpe| vpe.vm.index() == vm && Some(vpe.cpu) == here)
 }
 
 /// VMs whose output has room again hear of it.

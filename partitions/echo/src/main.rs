@@ -1,12 +1,12 @@
 //! Repeats each line that is typed, until it is told to quit.
 //!
-//! Between bytes the vPE waits by WFI for the UART's interrupt. `quit` powers the VM off as passed; `reset` resets it, and
+//! With `prompt=`, that text stands in front of what is typed. Between bytes the vPE waits by WFI for the UART's interrupt. `quit` powers the VM off as passed; `reset` resets it, and
 //! `fail` ends it with a failure, for those who want to see what becomes of that.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
-use rt::{Machine, Outcome, console, cpu, println, psci};
+use rt::{Machine, Outcome, console, cpu, print, println, psci};
 
 rt::entry!(main);
 
@@ -23,6 +23,7 @@ fn main(machine: &'static Machine) -> Outcome {
     println!("{} listens", machine.name());
     let mut buffer = [0; LONGEST];
     loop {
+        print!("{}", machine.argument("prompt").unwrap_or_default());
         match line(&mut buffer) {
             b"quit" => return Outcome::Passed,
             b"fail" => return Outcome::Failed(TOLD_TO),

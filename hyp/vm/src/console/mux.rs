@@ -108,12 +108,15 @@ impl Mux {
         self.patient = patient;
     }
 
-    /// Something waits only because the mux is patient: pump impatiently after a while.
-    pub fn defers(&self, vms: &[VmState]) -> bool {
-        match self.open {
-            Some(source) => self.other_waits(vms, source),
-            None => self.partial(vms),
-        }
+    /// The VM whose line is not at its end, if something waits for that only because the mux is patient: pump impatiently
+    /// after a while.
+    pub fn defers(&self, vms: &[VmState]) -> Option<VmIndex> {
+        let index = match self.open {
+            Some(Source::Own) => return None,
+            Some(source @ Source::Vm(index)) => self.other_waits(vms, source).then_some(index),
+            None => self.partial(vms).then_some(self.focus),
+        };
+        index.map(|index| VmIndex::new(index as u16))
     }
 
     /// VM that has the input.
@@ -521,18 +524,18 @@ mod tests {
         bench.mux.patient(true);
         bench.print(0, "half ");
         assert_eq!(bench.shown(), "");
-        assert!(bench.mux.defers(&bench.vms));
+        assert_eq!(bench.mux.defers(&bench.vms), Some(VmIndex::new(0)));
         bench.print(1, "whole\n");
         assert_eq!(bench.shown(), format!("[{}] whole\r\n", bench.plan.vms[1].name));
         bench.print(0, "a line\n");
         assert_eq!(bench.shown(), format!("[{}] half a line\r\n", bench.plan.vms[0].name));
-        assert!(!bench.mux.defers(&bench.vms));
+        assert_eq!(bench.mux.defers(&bench.vms), None);
         bench.print(0, "prompt");
         bench.mux.patient(false);
         assert_eq!(bench.shown(), format!("[{}] prompt", bench.plan.vms[0].name));
         bench.mux.patient(true);
         bench.print(1, "other\n");
         assert_eq!(bench.shown(), "");
-        assert!(bench.mux.defers(&bench.vms));
+        assert_eq!(bench.mux.defers(&bench.vms), Some(VmIndex::new(0)));
     }
 }
