@@ -121,15 +121,12 @@ fn carry_out(switch: &ModeSwitch) {
             shared::place(vpe, placement, switch.cpus);
         }
     });
-    for (intid, spi) in (32..).zip(PLAN.spis) {
-        let Some(spi) = spi else { continue };
-        let (Some(vm), Some(state)) = (PLAN.vms.get(spi.vm.index()), VMS.get(spi.vm.index()))
-        else {
-            continue;
-        };
-        let number = state.distributor.route_of(intid) as u16;
-        if let Some(cpu) = percpu::cpu_of(VpeIndex::new(vm.first_vpe.wrapping_add(number))) {
-            distributor.route(IntId::new(intid), cpu.mpidr);
+    for (vm, state) in PLAN.vms.iter().zip(&VMS) {
+        for intid in state.distributor.spis() {
+            let number = state.distributor.route_of(intid) as u16;
+            if let Some(cpu) = percpu::cpu_of(VpeIndex::new(vm.first_vpe.wrapping_add(number))) {
+                distributor.route(IntId::new(intid), cpu.mpidr);
+            }
         }
     }
 }

@@ -150,6 +150,17 @@ impl Distributor {
         self.hardware[word & 31].load(Relaxed)
     }
 
+    /// INTIDs of the VM's physical SPIs.
+    pub fn spis(&self) -> impl Iterator<Item = u32> {
+        let words = 1..=self.last_word() as u32;
+        words.flat_map(|word| {
+            let bits = self.hardware_word(word as usize);
+            // Without any, the bits need not be looked at.
+            let count = if bits == 0 { 0 } else { 32 };
+            (0..count).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| word * 32 + bit)
+        })
+    }
+
     /// The emulated interrupt's INTID, and whether its line is high.
     pub(super) fn emulated_line(&self) -> (u32, bool) {
         (self.emulated.load(Relaxed), self.line.load(Acquire))
@@ -489,7 +500,7 @@ const fn config_index(offset: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, FOREIGN, Machine, UART_INTID, guests};
+    use crate::fake::{Cpu, FOREIGN, Machine, SPIS, UART_INTID, guests};
 
     fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
         Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
@@ -510,6 +521,7 @@ mod tests {
             1 << 25 | 1 << 24 | 13 << 19 | 1 << 17 | 1,
             "LPIs with a virtual ITS"
         );
+        assert!(guest.vm.distributor.spis().eq(SPIS));
         assert_eq!(read(&guest, &cpu, 0), 0x50);
         assert_eq!(read(&guest, &cpu, 0xc), 0, "no TYPER2");
         assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3, "GICv3");
