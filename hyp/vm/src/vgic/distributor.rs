@@ -4,7 +4,9 @@
 //! redistributors with affinity routing on), read as zero and ignore writes. Reserved registers, GICD_ITARGETSR and
 //! GICD_SGIR too. An access of a width that a register does not have is refused.
 
-use super::{IIDR, PIDR2, PRIORITY_BITS, inject, place, redistributor::RECHECK, withdraw};
+use super::{
+    IIDR, PIDR2, PRIORITY_BITS, inject, place, redistributor::RECHECK, surrender, withdraw,
+};
 use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
@@ -373,7 +375,7 @@ impl Distributor {
     /// What waits for a list register anywhere goes back to the hardware: a vPE that is off does not look.
     fn return_waiting<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
         for vpe in guest.vpes {
-            withdraw::return_waiting(platform, &vpe.redistributor, word, bits);
+            surrender::return_waiting(platform, &vpe.redistributor, word, bits);
         }
     }
 
@@ -462,7 +464,7 @@ impl Distributor {
             return;
         };
         if hardware {
-            withdraw::return_waiting(platform, &from.redistributor, word, bit);
+            surrender::return_waiting(platform, &from.redistributor, word, bit);
         } else if from.redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0 {
             to.redistributor.waiting[word].fetch_or(bit, SeqCst);
             inject::notify(guest, platform, number);

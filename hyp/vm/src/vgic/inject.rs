@@ -17,7 +17,7 @@
 use super::{
     Distributor, TIMER, place,
     redistributor::{CLEARED, RECHECK, Redistributor, UNUSUAL},
-    withdraw,
+    surrender, withdraw,
 };
 use crate::{
     Guest, Platform, VpeState,
@@ -247,7 +247,7 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
         platform
             .write(index, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
         if entry.is_hardware() {
-            withdraw::give_back(platform, intid);
+            surrender::give_back(platform, intid);
         } else if word == 0 {
             redistributor.waiting[word].fetch_or(bit, AcqRel);
         } else {
@@ -257,7 +257,7 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     // What waits for a list register goes back to the hardware when it is switched off.
     for word in 1..=distributor.last_word() {
         let off = !distributor.live(word) & distributor.hardware_word(word);
-        withdraw::return_waiting(platform, redistributor, word, off);
+        surrender::return_waiting(platform, redistributor, word, off);
     }
     unusual
 }

@@ -17,6 +17,7 @@ mod distributor;
 mod inject;
 mod redistributor;
 mod sgi1r;
+mod surrender;
 mod withdraw;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ pub use inject::{
 };
 pub use redistributor::Redistributor;
 pub use sgi1r::{send_sgi, targets, try_send_sgi};
-pub use withdraw::surrender;
+pub use surrender::surrender;
 
 /// INTID of the virtual timer's PPI, virtual and physical.
 pub const TIMER: u32 = 27;

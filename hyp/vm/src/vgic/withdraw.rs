@@ -1,4 +1,4 @@
-//! Taking back what was handed out: the guest clears pending or active state of its interrupts, or a vPE goes off.
+//! Taking back what was handed out: the guest clears pending or active state of its interrupts.
 //!
 //! GICD_ICPENDR and GICD_ICACTIVER reach this CPU's list registers and parked interrupts at once. Those of other CPUs are
 //! told by a kick and follow at their next [`flush`]; what their guest has acknowledged until then was on its way. The
@@ -8,12 +8,12 @@ use super::{
     TIMER,
     inject::{flush, notify, sample},
     place,
-    redistributor::{CLEARED, RECHECK, Redistributor},
+    redistributor::{CLEARED, Redistributor},
 };
 use crate::{Guest, Platform, power::State as Power};
 use core::sync::atomic::{
     AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 use gicv4::list_regs::{ListReg, State};
 
@@ -187,78 +187,8 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
     }
 }
 
-/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
-pub(super) fn give_back<P: Platform>(platform: &mut P, intid: u32) {
-    if intid < 32 {
-        platform.deactivate(intid);
-        return;
-    }
-    let (word, bit) = place(intid);
-    let edge = platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
-    if edge {
-        platform.set_pending(word, bit);
-    }
-    platform.clear_active(word, bit);
-}
-
-/// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
-pub(super) fn return_waiting<P: Platform>(
-    platform: &mut P,
-    redistributor: &Redistributor,
-    word: usize,
-    bits: u32,
-) {
-    if redistributor.waiting[word & 31].load(Acquire) & bits == 0 {
-        return;
-    }
-    let mut rest = redistributor.waiting[word & 31].fetch_and(!bits, SeqCst) & bits;
-    while rest != 0 {
-        give_back(platform, word as u32 * 32 + rest.trailing_zeros());
-        rest &= rest - 1;
-    }
-}
-
-/// The vPE goes off: its list registers, what is parked and SPIs that wait are emptied. Pending interrupts stay so: an SGI waits here, an
-/// SPI goes back to where it came from, and from there to wherever the guest routes it.
-pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
-    let redistributor = &guest.vpe.redistributor;
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        platform.write(index, ListReg::EMPTY);
-        put_back(guest, platform, entry);
-    }
-    for cell in &redistributor.parked {
-        put_back(guest, platform, ListReg::from_bits(cell.swap(0, Relaxed)));
-    }
-    for word in 1..=guest.vm.distributor.last_word() {
-        let hardware = guest.vm.distributor.hardware_word(word);
-        return_waiting(platform, redistributor, word, hardware);
-    }
-    redistributor.maintenance.store(0, Relaxed);
-    platform.maintenance(0);
-    redistributor.attention.fetch_or(RECHECK, AcqRel);
-}
-
-fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
-    let intid = entry.vintid().value();
-    let (word, bit) = place(intid);
-    if entry.has_end_notice() {
-        sample(guest, platform, intid);
-        return;
-    }
-    match (entry.state(), entry.is_hardware()) {
-        (State::Inactive, _) | (State::Active, false) => {}
-        (State::Pending, true) => give_back(platform, intid),
-        (_, true) if word == 0 => platform.deactivate(intid),
-        (_, true) => platform.clear_active(word, bit),
-        (_, false) => {
-            guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::{
         Guest,
         fake::{Cpu, GICD, GICR, Machine, guests},
@@ -267,12 +197,12 @@ mod tests {
     };
     use core::cell::RefCell;
 
-    fn write(guest: &Guest, cpu: &mut Cpu, ipa: u64, bytes: u32, value: u64) {
+    pub fn write(guest: &Guest, cpu: &mut Cpu, ipa: u64, bytes: u32, value: u64) {
         assert_eq!(mmio::write(guest, cpu, ipa, bytes, value), mmio::Written::Done);
     }
 
     /// Both vPEs on, SGIs and word 1 enabled.
-    fn pair(machine: &RefCell<Machine>) -> [(Guest, Cpu<'_>); 2] {
+    pub fn pair(machine: &RefCell<Machine>) -> [(Guest, Cpu<'_>); 2] {
         let [first, second, _] = guests();
         let mut cpu = Cpu { machine, index: 0 };
         for guest in [first, second] {
@@ -329,24 +259,5 @@ mod tests {
         machine.borrow_mut().lines[40].pending = true;
         two.settle(&second);
         assert_eq!(two.entries()[1].vintid().value(), 40);
-    }
-
-    /// A level that fell while its interrupt was switched off does not come when both are back, vPE and interrupt.
-    #[test]
-    fn switched_off_while_its_vpe_is_off() {
-        let machine = Machine::new(3);
-        let [(first, mut one), (second, mut two)] = pair(&machine);
-        write(&first, &mut one, GICD + 0x6000 + 8 * 41, 8, 1);
-        super::surrender(&second, &mut two);
-        second.vpe.power.turn_off();
-        machine.borrow_mut().lines[41].level = true;
-        two.settle_off(&second);
-        assert!(machine.borrow().lines[41].active, "it waits");
-        write(&first, &mut one, GICD + 0x184, 4, 1 << 9);
-        machine.borrow_mut().lines[41].level = false;
-        write(&first, &mut one, GICD + 0x104, 4, 1 << 9);
-        two.settle_off(&second);
-        super::flush(&second, &mut two);
-        assert_eq!((two.acknowledge(), machine.borrow().lines[41].active), (None, false));
     }
 }

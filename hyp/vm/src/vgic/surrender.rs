@@ -1,0 +1,107 @@
+//! Giving back what a vPE cannot take: a pending interrupt returns to the hardware, or to what waits.
+//!
+//! An SPI that was routed elsewhere or switched off, and everything of a vPE that goes off. IHI 0069H 4.1.2, 4.8.
+
+use super::{
+    inject::sample,
+    place,
+    redistributor::{RECHECK, Redistributor},
+};
+use crate::{Guest, Platform};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use gicv4::list_regs::{ListReg, State};
+
+/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
+pub(super) fn give_back<P: Platform>(platform: &mut P, intid: u32) {
+    if intid < 32 {
+        platform.deactivate(intid);
+        return;
+    }
+    let (word, bit) = place(intid);
+    let edge = platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
+    if edge {
+        platform.set_pending(word, bit);
+    }
+    platform.clear_active(word, bit);
+}
+
+/// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
+pub(super) fn return_waiting<P: Platform>(
+    platform: &mut P,
+    redistributor: &Redistributor,
+    word: usize,
+    bits: u32,
+) {
+    if redistributor.waiting[word & 31].load(Acquire) & bits == 0 {
+        return;
+    }
+    let mut rest = redistributor.waiting[word & 31].fetch_and(!bits, SeqCst) & bits;
+    while rest != 0 {
+        give_back(platform, word as u32 * 32 + rest.trailing_zeros());
+        rest &= rest - 1;
+    }
+}
+
+/// The vPE goes off: its list registers, what is parked and SPIs that wait are emptied. Pending interrupts stay so: an SGI waits here, an
+/// SPI goes back to where it came from, and from there to wherever the guest routes it.
+pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
+    let redistributor = &guest.vpe.redistributor;
+    for index in 0..platform.count() {
+        let entry = platform.read(index);
+        platform.write(index, ListReg::EMPTY);
+        put_back(guest, platform, entry);
+    }
+    for cell in &redistributor.parked {
+        put_back(guest, platform, ListReg::from_bits(cell.swap(0, Relaxed)));
+    }
+    for word in 1..=guest.vm.distributor.last_word() {
+        let hardware = guest.vm.distributor.hardware_word(word);
+        return_waiting(platform, redistributor, word, hardware);
+    }
+    redistributor.maintenance.store(0, Relaxed);
+    platform.maintenance(0);
+    redistributor.attention.fetch_or(RECHECK, AcqRel);
+}
+
+fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
+    let intid = entry.vintid().value();
+    let (word, bit) = place(intid);
+    if entry.has_end_notice() {
+        sample(guest, platform, intid);
+        return;
+    }
+    match (entry.state(), entry.is_hardware()) {
+        (State::Inactive, _) | (State::Active, false) => {}
+        (State::Pending, true) => give_back(platform, intid),
+        (_, true) if word == 0 => platform.deactivate(intid),
+        (_, true) => platform.clear_active(word, bit),
+        (_, false) => {
+            guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fake::{GICD, Machine};
+    use crate::vgic::withdraw::tests::{pair, write};
+
+    /// A level that fell while its interrupt was switched off does not come when both are back, vPE and interrupt.
+    #[test]
+    fn switched_off_while_its_vpe_is_off() {
+        let machine = Machine::new(3);
+        let [(first, mut one), (second, mut two)] = pair(&machine);
+        write(&first, &mut one, GICD + 0x6000 + 8 * 41, 8, 1);
+        super::surrender(&second, &mut two);
+        second.vpe.power.turn_off();
+        machine.borrow_mut().lines[41].level = true;
+        two.settle_off(&second);
+        assert!(machine.borrow().lines[41].active, "it waits");
+        write(&first, &mut one, GICD + 0x184, 4, 1 << 9);
+        machine.borrow_mut().lines[41].level = false;
+        write(&first, &mut one, GICD + 0x104, 4, 1 << 9);
+        two.settle_off(&second);
+        crate::vgic::flush(&second, &mut two);
+        assert_eq!((two.acknowledge(), machine.borrow().lines[41].active), (None, false));
+    }
+}
