@@ -23,13 +23,14 @@ pub trait Text {
     }
 
     fn decimal(&mut self, value: u64) {
-        let mut power = 1u64;
-        while value / power >= 10 {
-            power *= 10;
+        let mut digits = [0; DIGITS];
+        let mut rest = value;
+        for digit in digits.iter_mut().rev() {
+            *digit = (rest % 10) as u8;
+            rest /= 10;
         }
-        while power > 0 {
-            self.byte(b'0' + (value / power % 10) as u8);
-            power /= 10;
+        for digit in digits.iter().skip(DIGITS.saturating_sub(decimal_width(value))) {
+            self.byte(b'0' + digit);
         }
     }
 
@@ -39,6 +40,9 @@ pub trait Text {
         }
     }
 }
+
+/// Decimal digits of `u64::MAX`.
+const DIGITS: usize = 20;
 
 /// Characters that [`Text::decimal`] writes.
 pub const fn decimal_width(value: u64) -> usize {

@@ -1,8 +1,10 @@
-//! What no console can show: that the same sources give the same bytes, and wrong ones none.
+//! What no console can show: that the same sources give the same bytes, and wrong ones none; what is not in an image.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use object::{Object, ObjectSymbol};
 
 /// A test's name, and the test.
 type Test = (&'static str, fn() -> Result<(), String>);
@@ -10,6 +12,7 @@ type Test = (&'static str, fn() -> Result<(), String>);
 pub const ALL: &[Test] = &[
     ("build::the_same_bytes_from_another_place", same_bytes),
     ("build::a_build_that_fails_leaves_no_image", no_image),
+    ("build::no_index_and_no_unwrap_can_fail", no_panics),
 ];
 
 /// Files that must not depend on where or when they are built.
@@ -61,6 +64,46 @@ fn no_image() -> Result<(), String> {
         Some(path) => Err(format!("{} is still there", path.display())),
         None => Ok(()),
     }
+}
+
+/// What the compiler calls for an index out of bounds, an `unwrap` of nothing and a division by zero. Where it can prove that
+/// this does not happen, there is no call; code for which it cannot is to be written otherwise.
+const PANICS: [&str; 6] = [
+    "panic_bounds_check",
+    "slice_index",
+    "slice_end_index",
+    "unwrap_failed",
+    "expect_failed",
+    "panic_const",
+];
+
+/// Systems that have all of EL2 between them: exclusive and shared CPUs, modes, a virtual ITS, PCIe.
+const WHOLE: [&str; 4] = [
+    "demo",
+    "shared",
+    "tests/qemu/systems/events-modes.toml",
+    "tests/qemu/systems/its-cyclic.toml",
+];
+
+fn no_panics() -> Result<(), String> {
+    for system in WHOLE {
+        run(tests::bulkhead().args(["image", system]))?;
+        let name = Path::new(system).file_stem().unwrap_or_default();
+        let path = tests::root().join("target/bulkhead").join(name).join("bulkhead.elf");
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let data = fs::read(&path).map_err(|error| failed(&error))?;
+        let elf = object::File::parse(&*data).map_err(|error| failed(&error))?;
+        let names: Vec<&str> = elf.symbols().filter_map(|symbol| symbol.name().ok()).collect();
+        if names.is_empty() {
+            return Err(failed(&"it has no symbols to look at"));
+        }
+        if let Some(name) =
+            names.iter().find(|name| PANICS.iter().any(|panic| name.contains(panic)))
+        {
+            return Err(failed(&format_args!("EL2 could panic: it has {name}")));
+        }
+    }
+    Ok(())
 }
 
 /// A directory of our own that goes with us.

@@ -106,12 +106,12 @@ fn tell<P: Platform>(
 pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     for word in 1..=guest.vm.distributor.last_word() {
-        let pending = redistributor.cleared_pending[word].swap(0, AcqRel);
+        let pending = redistributor.cleared_pending[word & 31].swap(0, AcqRel);
         if pending != 0 {
             unlist_pending(guest, platform, word, pending);
         }
         // In the hardware they are inactive already, and may be active anew.
-        let active = redistributor.cleared_active[word].swap(0, AcqRel);
+        let active = redistributor.cleared_active[word & 31].swap(0, AcqRel);
         if active != 0 {
             unlist_active(guest, platform, word, active);
         }
