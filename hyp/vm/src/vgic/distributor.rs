@@ -10,7 +10,7 @@ use super::{
 use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use plan::{ItsPolicy, Plan};
 
@@ -22,8 +22,6 @@ const FIXED: u32 = 1 << 6 | 1 << 4;
 /// GICD_TYPER: No1N and A3V.
 const TYPER_FIXED: u32 = 1 << 25 | 1 << 24;
 const TYPER_LPIS: u32 = 1 << 17;
-/// Aff3, Aff2, Aff1, Aff0 of GICD_IROUTER.
-const AFFINITY: u64 = 0xff_00ff_ffff;
 
 /// SPI state of one VM.
 #[derive(Debug)]
@@ -35,13 +33,13 @@ pub struct Distributor {
     /// Level of the emulated UART's interrupt line.
     line: AtomicBool,
     /// The VM's interrupts, by word; word 0 is always 0.
-    owned: [AtomicU32; 32],
+    pub(super) owned: [AtomicU32; 32],
     /// Those of them that the hardware has.
     hardware: [AtomicU32; 32],
     enabled: [AtomicU32; 32],
     pub(super) priority: [AtomicU8; 1024],
     /// Number of the vPE each goes to.
-    route: [AtomicU8; 1024],
+    pub(super) route: [AtomicU8; 1024],
 }
 
 impl Distributor {
@@ -166,27 +164,6 @@ impl Distributor {
     /// The emulated interrupt's INTID, and whether its line is high.
     pub(super) fn emulated_line(&self) -> (u32, bool) {
         (self.emulated.load(Relaxed), self.line.load(Acquire))
-    }
-
-    /// Number of the vPE that interrupt `intid` goes to.
-    pub fn route_of(&self, intid: u32) -> usize {
-        usize::from(self.route[intid as usize & 1023].load(SeqCst))
-    }
-
-    /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look at its next flush.
-    pub(super) fn queue(&self, vpes: &[VpeState], intid: u32) -> Option<usize> {
-        let (word, bit) = place(intid);
-        loop {
-            let number = self.route_of(intid);
-            let redistributor = &vpes.get(number)?.redistributor;
-            redistributor.waiting[word].fetch_or(bit, SeqCst);
-            // Whoever routed it elsewhere meanwhile may not have found it here: then it is ours to move.
-            if self.route_of(intid) == number
-                || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit == 0
-            {
-                return Some(number);
-            }
-        }
     }
 
     /// The emulated UART's interrupt line is now at `level`; `vpes` are the VM's. Answers the number of the vPE whose CPU
@@ -440,41 +417,6 @@ impl Distributor {
         }
     }
 
-    fn read_route(&self, offset: u32) -> u64 {
-        // The upper half is Aff3, always 0; numbers of vPEs fit Aff0.
-        if offset & 4 != 0 { 0 } else { self.route_of((offset - 0x6000) >> 3) as u64 }
-    }
-
-    /// An affinity that names none of the VM's vPEs changes nothing. A pending interrupt goes along, an active one stays.
-    fn write_route<P: Platform>(&self, guest: &Guest, platform: &mut P, intid: u32, value: u64) {
-        let (word, bit) = place(intid);
-        let Some(number) = guest.by_affinity(value & AFFINITY) else { return };
-        if self.owned[word].load(Relaxed) & bit == 0 {
-            return;
-        }
-        let before = usize::from(self.route[intid as usize & 1023].swap(number as u8, SeqCst));
-        if before == number {
-            return;
-        }
-        let hardware = self.hardware[word].load(Relaxed) & bit != 0;
-        if hardware {
-            platform.route(intid, guest.vpe_index(number));
-        }
-        let (Some(from), Some(to)) = (guest.vpes.get(before), guest.vpes.get(number)) else {
-            return;
-        };
-        if hardware {
-            surrender::return_waiting(platform, &from.redistributor, word, bit);
-        } else if from.redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0 {
-            to.redistributor.waiting[word].fetch_or(bit, SeqCst);
-            inject::notify(guest, platform, number);
-        }
-        if if hardware { platform.active(word) & bit != 0 } else { self.emulated_line().1 } {
-            // It may be in a list register there.
-            inject::notify(guest, platform, before);
-        }
-    }
-
     /// Fields of GICD_ICFGR<index> that are the hardware's and the VM's: the upper bit of each pair.
     fn config_mask(&self, index: usize) -> u32 {
         let bits = self.hardware[index >> 1 & 31].load(Relaxed) >> ((index & 1) * 16);
@@ -502,7 +444,7 @@ const fn config_index(offset: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, FOREIGN, Machine, SPIS, UART_INTID, guests};
+    use crate::fake::{Cpu, FOREIGN, Machine, SPIS, guests};
 
     fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
         Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
@@ -598,27 +540,5 @@ mod tests {
         Distributor::write(&guest, &mut cpu, 0x42a, 1, 0xa7);
         assert_eq!(Distributor::read(&guest, &cpu, 0x42a, 1), Some(0xa0));
         assert_eq!(read(&guest, &cpu, 0x428), 0x00a0_0000);
-    }
-
-    #[test]
-    fn routes_to_its_own_vpes_only() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, ..] = guests();
-        let route = |cpu: &mut Cpu, bytes, value| {
-            Distributor::write(&guest, cpu, 0x6000 + 8 * 40, bytes, value);
-            (Distributor::read(&guest, cpu, 0x6000 + 8 * 40, 8), machine.borrow().lines[40].cpu)
-        };
-        assert_eq!(route(&mut cpu, 8, 1), (Some(1), 1));
-        assert_eq!(route(&mut cpu, 8, 2), (Some(1), 1), "there is no vPE 2");
-        assert_eq!(route(&mut cpu, 8, 1 << 32), (Some(1), 1), "nor an Aff3 1");
-        assert_eq!(route(&mut cpu, 4, 0), (Some(0), 0));
-        assert_eq!(route(&mut cpu, 8, 1 << 31 | 1), (Some(1), 1), "No1N: IRM is nothing");
-        // A waiting UART interrupt moves along.
-        assert_eq!(guest.vm.distributor.set_line(guest.vpes, true), Some(0));
-        Distributor::write(&guest, &mut cpu, 0x6000 + 8 * UART_INTID, 8, 1);
-        assert_eq!(guest.vpes[0].redistributor.waiting[1].load(Relaxed), 0);
-        assert_eq!(guest.vpes[1].redistributor.waiting[1].load(Relaxed), 2);
-        assert!(machine.borrow().cpus[1].kicked);
     }
 }

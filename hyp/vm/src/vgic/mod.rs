@@ -16,6 +16,7 @@
 mod distributor;
 mod inject;
 mod redistributor;
+mod route;
 mod sgi1r;
 mod surrender;
 mod withdraw;

@@ -2,7 +2,8 @@
 //!
 //! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
 //! redistributor of the VM; only SGIs and timers that lie in another CPU's list registers are out of reach, and that CPU is
-//! kicked to look again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
+//! kicked to look again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are
+//! 0) and are ignored.
 
 use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject, withdraw};
 use crate::{Guest, Platform, vits};

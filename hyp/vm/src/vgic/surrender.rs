@@ -42,8 +42,8 @@ pub(super) fn return_waiting<P: Platform>(
     }
 }
 
-/// The vPE goes off: its list registers, what is parked and SPIs that wait are emptied. Pending interrupts stay so: an SGI waits here, an
-/// SPI goes back to where it came from, and from there to wherever the guest routes it.
+/// The vPE goes off: its list registers are emptied, and what is parked, and SPIs that wait. Pending interrupts stay so: an
+/// SGI waits here, an SPI goes back to where it came from, and from there to wherever the guest routes it.
 pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     for index in 0..platform.count() {
