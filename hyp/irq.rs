@@ -84,6 +84,11 @@ pub fn is_spi(intid: u32) -> bool {
     intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
 }
 
+/// A PPI of the VM's.
+fn is_ppi_of(guest: &Guest, intid: u32) -> bool {
+    intid < 32 && guest.config.ppis & 1 << intid != 0
+}
+
 /// Ends an interrupt of EL2's own.
 #[inline(always)]
 pub fn end(intid: u32) {
@@ -106,6 +111,11 @@ fn take(guest: &Guest, intid: u32) -> Taken {
     if is_spi(intid) {
         gic::drop_priority(intid);
         vgic::inject_spi(guest, &mut Hardware, intid);
+        return Taken::ForGuest;
+    }
+    if is_ppi_of(guest, intid) {
+        gic::drop_priority(intid);
+        vgic::inject_ppi(guest, &mut Hardware, intid);
         return Taken::ForGuest;
     }
     if intid == u32::from(KICK) {

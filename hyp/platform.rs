@@ -133,9 +133,10 @@ impl PhysicalGic for Hardware {
             mmu::distributor().write64(gicd::IROUTER + 8 * intid as usize, cpu.mpidr);
         }
     }
-    fn enable_timer(&mut self, vpe: VpeIndex, on: bool) {
+    fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
         if let Some(cpu) = shared::of(vpe) {
-            // Only the vPE that has the CPU counts there; any other is looked after when it gets it.
+            // It is the timer's, since features are for vPEs alone on their CPUs. Only the vPE that has the CPU counts there;
+            // any other is looked after when it gets it.
             if this().vpe == vpe {
                 cpu.enable_timer(on);
             } else {
@@ -145,7 +146,7 @@ impl PhysicalGic for Hardware {
         }
         let Some(cpu) = cpu_of(vpe) else { return };
         let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
-        mmu::redistributor(cpu).write32(register, 1 << PLAN.board.timer.virtual_ppi);
+        mmu::redistributor(cpu).write32(register, bits);
     }
     #[inline]
     fn deactivate(&mut self, intid: u32) {

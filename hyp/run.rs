@@ -67,8 +67,9 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     guest::forget();
     frame.start(start.context);
     enter(this);
-    // The enable of the timer's interrupt outlived the vPE in the emulated redistributor, but not in the physical one.
-    Hardware.enable_timer(this.vpe, guest.vpe.redistributor.timer_enabled());
+    // Enables of PPIs outlived the vPE in the emulated redistributor, but not in the physical one.
+    let ppis = guest.vpe.redistributor.enabled_ppis(guest.config.ppis);
+    Hardware.enable_ppis(this.vpe, ppis, true);
     vgic::flush(guest, &mut Hardware);
 }
 
@@ -100,7 +101,7 @@ fn withdraw(this: &PerCpu) {
         return turns::withdraw(here, this);
     }
     guest::stop_timer();
-    Hardware.enable_timer(this.vpe, false);
+    Hardware.enable_ppis(this.vpe, this.guest.config.ppis, false);
     gic::reset_virtual();
     let _ = leave(this);
 }

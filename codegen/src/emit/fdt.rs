@@ -188,13 +188,16 @@ impl Tree<'_> {
         self.fdt.end_node(node)
     }
 
-    /// Counters without an interrupt, if the VM has them.
+    /// Counters, if the VM has them, with their interrupt if the board has it.
     fn pmu(&mut self) -> Result {
         if !self.vm.features.contains(&"pmu") {
             return Ok(());
         }
         let node = self.fdt.begin_node("pmu")?;
         self.fdt.property_string("compatible", "arm,armv8-pmuv3")?;
+        if let Some(intid) = self.vm.pmu_ppi {
+            self.fdt.property_array_u32("interrupts", &[PPI, intid - 16, LEVEL_HIGH])?;
+        }
         self.fdt.end_node(node)
     }
 

@@ -63,7 +63,11 @@ fn tokens(plan: &Decided) -> TokenStream {
     let board = board(&plan.board);
     let cpus = plan.cpus.iter().map(cpu);
     let tables = plan.hypervisor.tables.0;
-    let vms = plan.vms.iter().enumerate().map(|(n, owner)| vm(owner, views(plan, n), tables));
+    let vms = plan
+        .vms
+        .iter()
+        .enumerate()
+        .map(|(n, owner)| vm(owner, plan.board.virtual_ppi, views(plan, n), tables));
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
@@ -150,7 +154,7 @@ fn cpu(cpu: &Cpu) -> TokenStream {
     })
 }
 
-fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
+fn vm(vm: &Vm, virtual_ppi: u32, bridges: TokenStream, tables: u64) -> TokenStream {
     let Vm { name, vmid, vintid_bits, .. } = vm;
     let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
     let (first_vpe, vpe_count) = (vm.first_vpe as u16, vm.vpe_count as u16);
@@ -187,6 +191,7 @@ fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
         "pmu" => quote!(PMU),
         _ => quote!(SVE),
     });
+    let ppis = hex(Hex(vm.pmu_ppi.iter().fold(1 << virtual_ppi, |bits, ppi| bits | 1 << ppi)));
     let on_fault = match vm.on_fault {
         "restart" => {
             let (most, ticks) =
@@ -224,6 +229,7 @@ fn vm(vm: &Vm, bridges: TokenStream, tables: u64) -> TokenStream {
         its: plan::ItsPolicy::#its,
         vlpi_priority: #vlpi_priority,
         features: plan::Features::NONE #(.with(plan::Features::#features))*,
+        ppis: #ppis,
         on_fault: plan::Fault::#on_fault,
         mode_on_fault: #mode_on_fault,
     })

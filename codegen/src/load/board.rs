@@ -98,6 +98,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             hypervisor_ppi: board.timer.hypervisor.at(file),
             maintenance_ppi: board.timer.maintenance.at(file),
         },
+        pmu_ppi: board.pmu.as_ref().map(|pmu| pmu.intid.at(file)),
         uarts,
         pcie,
         bridges,

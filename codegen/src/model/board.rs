@@ -23,6 +23,8 @@ pub struct Board {
     pub reserved: Vec<Reserved>,
     pub gic: Gic,
     pub timer: Timer,
+    /// PPI of the performance monitors; None: not connected.
+    pub pmu_ppi: Option<At<u32>>,
     pub uarts: Vec<Uart>,
     pub pcie: Vec<Pcie>,
     pub bridges: Vec<Bridge>,

@@ -153,6 +153,8 @@ pub struct Vm {
     pub event_priority: u8,
     /// "debug", "pmu", "sve".
     pub features: Vec<&'static str>,
+    /// INTID of the PMU's PPI, if the VM has it.
+    pub pmu_ppi: Option<u32>,
     /// "halt", "restart" or "reset-board".
     pub on_fault: &'static str,
     /// With "restart": how often.

@@ -186,6 +186,7 @@ impl<'a> Maker<'a> {
             channel_end_count: ends(vm),
             event_priority: its::priority(owner),
             features: owner.features.iter().map(|feature| feature.value.name()).collect(),
+            pmu_ppi: self.pmu_ppi(owner),
             its: match owner.its.value {
                 model::ItsPolicy::None => "none",
                 model::ItsPolicy::Fixed => "fixed",
@@ -309,6 +310,13 @@ impl<'a> Maker<'a> {
             uart_intid: uart.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
             psci_smc: board.psci == model::Conduit::Smc,
         }
+    }
+
+    /// The PMU's PPI, if the VM has the PMU and the board its interrupt.
+    fn pmu_ppi(&self, vm: &model::Vm) -> Option<u32> {
+        let has = vm.features.iter().any(|feature| feature.value == model::Feature::Pmu);
+        let ppi = self.system.board.pmu_ppi.as_ref().filter(|_| has)?;
+        Some(ppi.value)
     }
 
     /// The CPUs, and the one that takes the console's interrupt: of those in use the first that is not cyclic and has

@@ -28,6 +28,8 @@ pub struct BoardFile {
     pub gic: S<Gic>,
     /// The generic timer, with its interrupts and those of the GIC itself.
     pub timer: S<Timer>,
+    /// The performance monitors, if their interrupt is connected.
+    pub pmu: Option<S<Pmu>>,
     /// Serial ports.
     #[serde(default)]
     pub uart: Vec<S<Uart>>,
@@ -187,13 +189,20 @@ pub struct Timer {
     /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it: what the plan's times are made of.
     #[schemars(range(min = 1))]
     pub frequency: S<u32>,
-    /// INTID of the EL1 virtual timer's PPI, usually 27.
+    /// INTID of the EL1 virtual timer's PPI: 27.
     #[serde(rename = "virtual")]
     pub virtual_ppi: S<u32>,
     /// INTID of the EL2 physical timer's PPI, usually 26.
     pub hypervisor: S<u32>,
     /// INTID of the GIC's maintenance PPI, usually 25.
     pub maintenance: S<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pmu {
+    /// INTID of the PPI by which every CPU says that a counter overflowed, usually 23. A VM with `features = ["pmu"]` gets it.
+    pub intid: S<u32>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

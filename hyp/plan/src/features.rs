@@ -8,7 +8,7 @@ impl Features {
     pub const NONE: Self = Self(0);
     /// Breakpoints and watchpoints (DDI 0487 D2).
     pub const DEBUG: Self = Self(1 << 0);
-    /// The performance monitors' counters, without their interrupt (DDI 0487 D13).
+    /// The performance monitors' counters (DDI 0487 D13).
     pub const PMU: Self = Self(1 << 1);
     /// Scalable vectors (DDI 0487 A1.4.5).
     pub const SVE: Self = Self(1 << 2);

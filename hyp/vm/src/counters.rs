@@ -67,6 +67,7 @@ counters! {
     ItsConfigured = 27, "physical ITS: events configured";
     /// INT or CLEAR.
     ItsSet = 28, "physical ITS: events set or cleared";
+    InjectedPmu = 29, "injections by list register: PMU";
 }
 
 /// How many counters there are.

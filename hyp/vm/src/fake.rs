@@ -33,6 +33,8 @@ pub const UART_INTID: u32 = 33;
 /// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
 pub const SPIS: [u32; 4] = [40, 41, 42, 70];
 pub const FOREIGN: u32 = 43;
+/// A PPI of the VMs' besides the timer's.
+pub const PMU: u32 = 23;
 
 /// A physical interrupt.
 #[derive(Clone, Copy, Default, Debug)]
@@ -55,6 +57,7 @@ pub struct Interface {
     pub running: Vec<u8>,
     pub kicked: bool,
     pub timer: Line,
+    pub pmu: Line,
 }
 
 #[derive(Debug)]
@@ -147,10 +150,10 @@ impl Cpu<'_> {
             let pending = entry.state() == State::PendingActive;
             *bits = entry.with_state(if pending { State::Pending } else { State::Inactive }).bits();
             if let Some(physical) = entry.pintid() {
-                let line = if physical.value() == TIMER {
-                    &mut cpu.timer
-                } else {
-                    &mut lines[physical.value() as usize]
+                let line = match physical.value() {
+                    TIMER => &mut cpu.timer,
+                    PMU => &mut cpu.pmu,
+                    spi => &mut lines[spi as usize],
                 };
                 line.active = false;
             }
@@ -179,10 +182,12 @@ impl Cpu<'_> {
     fn take_physical(&self) -> Option<u32> {
         let mut machine = self.machine.borrow_mut();
         let index = self.index;
-        let timer = &mut machine.cpus[index].timer;
-        if timer.enabled && timer.level && !timer.active {
-            timer.active = true;
-            return Some(TIMER);
+        let cpu = &mut machine.cpus[index];
+        for (intid, line) in [(TIMER, &mut cpu.timer), (PMU, &mut cpu.pmu)] {
+            if line.enabled && line.level && !line.active {
+                line.active = true;
+                return Some(intid);
+            }
         }
         let ready = |line: &Line| {
             line.enabled
@@ -196,9 +201,9 @@ impl Cpu<'_> {
         Some(intid as u32)
     }
 
-    /// The same while the vPE is off: its timer is stopped, kicks find nothing, SPIs wait.
+    /// The same while the vPE is off: its PPIs are off, kicks find nothing, SPIs wait.
     pub fn settle_off(&mut self, guest: &Guest) -> bool {
-        self.with(|cpu| cpu.timer.enabled = false);
+        self.with(|cpu| (cpu.timer.enabled, cpu.pmu.enabled) = (false, false));
         let mut moved = self.with(|cpu| core::mem::take(&mut cpu.kicked));
         while let Some(intid) = self.take_physical() {
             let number = vgic::hold_spi(&guest.vm.distributor, guest.vpes, intid);
@@ -221,6 +226,7 @@ impl Cpu<'_> {
             } else if let Some(intid) = self.take_physical() {
                 match intid {
                     TIMER => vgic::inject_timer(guest, self),
+                    PMU => vgic::inject_ppi(guest, self, intid),
                     _ => vgic::inject_spi(guest, self, intid),
                 }
             } else {
@@ -315,12 +321,19 @@ impl PhysicalGic for Cpu<'_> {
         assert_ne!(intid, FOREIGN);
         self.machine.borrow_mut().lines[intid as usize].cpu = vpe.index();
     }
-    fn enable_timer(&mut self, vpe: VpeIndex, on: bool) {
-        self.machine.borrow_mut().cpus[vpe.index()].timer.enabled = on;
+    fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
+        let cpu = &mut self.machine.borrow_mut().cpus[vpe.index()];
+        for (intid, line) in [(TIMER, &mut cpu.timer), (PMU, &mut cpu.pmu)] {
+            if bits & 1 << intid != 0 {
+                line.enabled = on;
+            }
+        }
+        assert_eq!(bits & !(1 << TIMER | 1 << PMU), 0, "the VM has no such PPI");
     }
     fn deactivate(&mut self, intid: u32) {
         match intid {
             TIMER => self.with(|cpu| cpu.timer.active = false),
+            PMU => self.with(|cpu| cpu.pmu.active = false),
             _ => self.machine.borrow_mut().lines[intid as usize].active = false,
         }
     }
@@ -434,6 +447,7 @@ pub fn vm(
         its,
         vlpi_priority: 0xa0,
         features: plan::Features::NONE,
+        ppis: 1 << TIMER | 1 << PMU,
         on_fault: Fault::Halt,
         mode_on_fault: None,
     }

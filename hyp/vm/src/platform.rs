@@ -57,8 +57,8 @@ pub trait PhysicalGic {
     fn set_config(&mut self, index: usize, mask: u32, value: u32);
     /// `GICD_IROUTER<intid>`: to the CPU of `vpe`.
     fn route(&mut self, intid: u32, vpe: VpeIndex);
-    /// Enables or disables the virtual timer's PPI at the redistributor of `vpe`'s CPU.
-    fn enable_timer(&mut self, vpe: VpeIndex, on: bool);
+    /// Enables or disables PPIs, bits of `plan::Vm::ppis`, at the redistributor of `vpe`'s CPU.
+    fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool);
     /// ICC_DIR_EL1 on this CPU: the physical interrupt is no longer active.
     fn deactivate(&mut self, intid: u32);
 }

@@ -167,6 +167,11 @@ impl Machine {
         timer.and_then(|node| interrupt(&node, 2)).unwrap_or(27)
     }
 
+    /// INTID of the performance monitors' interrupt, if the VM has it.
+    pub fn pmu_intid(&self) -> Option<u32> {
+        interrupt(&self.compatible("arm,armv8-pmuv3")?, 0)
+    }
+
     /// Where a device writes its MSIs.
     pub fn its_translater(&self) -> Option<u64> {
         number(&self.bulkhead()?, "its-translater")

@@ -48,6 +48,12 @@ pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     }
 }
 
+/// Another PPI of the VM's arrived: it is acknowledged and its priority dropped.
+pub fn inject_ppi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    guest.vpe.redistributor.waiting[0].fetch_or(place(intid).1, AcqRel);
+    flush(guest, platform);
+}
+
 /// An SPI of the VM's arrived on a CPU that does not run the vPE it goes to: it is acknowledged and its priority dropped,
 /// and waits for that vPE's next [`flush`]. Answers that vPE's number among `vpes`, the VM's.
 pub fn hold_spi(distributor: &Distributor, vpes: &[VpeState], intid: u32) -> Option<usize> {
@@ -195,7 +201,7 @@ pub(super) fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg
     let intid = entry.vintid().value();
     let (word, bit) = place(intid);
     if entry.is_hardware() {
-        platform.clear_active(word, bit);
+        surrender::deactivate(platform, intid);
     } else if entry.has_end_notice() {
         sample(guest, platform, intid);
     } else if entry.state() == State::PendingActive {
@@ -213,6 +219,15 @@ pub(super) fn sample<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
         && number != guest.number
     {
         notify(guest, platform, number);
+    }
+}
+
+/// Interrupts of a word that are enabled, while their group is on.
+fn live(guest: &Guest, word: usize) -> u32 {
+    if word == 0 {
+        guest.vpe.redistributor.live.load(Acquire)
+    } else {
+        guest.vm.distributor.live(word)
     }
 }
 
@@ -237,10 +252,8 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
         if entry.state() == State::Active {
             continue;
         }
-        let live =
-            if word == 0 { redistributor.live.load(Acquire) } else { distributor.live(word) };
         let ours = word == 0 || distributor.route_of(intid) == guest.number;
-        if live & bit != 0 && ours && (intid != emulated || line) {
+        if live(guest, word) & bit != 0 && ours && (intid != emulated || line) {
             continue;
         }
         let active = entry.state() == State::PendingActive;
@@ -255,8 +268,8 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
         }
     }
     // What waits for a list register goes back to the hardware when it is switched off.
-    for word in 1..=distributor.last_word() {
-        let off = !distributor.live(word) & distributor.hardware_word(word);
+    for word in 0..=distributor.last_word() {
+        let off = !live(guest, word) & surrender::hardware(guest, word);
         surrender::return_waiting(platform, redistributor, word, off);
     }
     unusual
@@ -273,9 +286,7 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
     let distributor = &guest.vm.distributor;
     let mut best: Option<(u32, u8)> = None;
     for word in 0..=distributor.last_word() {
-        let live =
-            if word == 0 { redistributor.live.load(Acquire) } else { distributor.live(word) };
-        let mut bits = redistributor.waiting[word & 31].load(Acquire) & live;
+        let mut bits = redistributor.waiting[word & 31].load(Acquire) & live(guest, word);
         while bits != 0 {
             let intid = word as u32 * 32 + bits.trailing_zeros();
             bits &= bits - 1;
@@ -299,7 +310,7 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     let redistributor = &guest.vpe.redistributor;
     let (word, bit) = place(intid);
     let emulated = intid == guest.vm.distributor.emulated_line().0;
-    let hardware = !emulated && guest.vm.distributor.is_hardware(intid);
+    let hardware = !emulated && surrender::hardware(guest, word) & bit != 0;
     let fresh = if hardware {
         ListReg::hardware(IntId::new(intid), IntId::new(intid), priority)
     } else if emulated {
@@ -320,7 +331,7 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
                 && let Some(entry) = merged(entry, fresh)
             {
                 platform.write(index, entry);
-                count(guest, hardware, emulated);
+                count(guest, word, hardware, emulated);
             }
             return true;
         }
@@ -341,15 +352,16 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     };
     if take() {
         platform.write(index, fresh);
-        count(guest, hardware, emulated);
+        count(guest, word, hardware, emulated);
     } else {
         platform.write(index, ListReg::EMPTY);
     }
     true
 }
 
-fn count(guest: &Guest, hardware: bool, emulated: bool) {
+fn count(guest: &Guest, word: usize, hardware: bool, emulated: bool) {
     guest.vpe.counters.count(match (hardware, emulated) {
+        (true, _) if word == 0 => Counter::InjectedPmu,
         (true, _) => Counter::InjectedSpi,
         (_, true) => Counter::InjectedEmulated,
         _ => Counter::InjectedSgi,

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | SGI 0..15 | here | here until it is in a list register, then there |
 //! | PPI 27, virtual timer | here, mirrored into the physical redistributor | physical, and list register 0 |
+//! | PPI 23, the PMU's, if the VM has it | the same | physical; in a list register or waiting here it is physically active |
 //! | SPI of the VM's | here (enable), mirrored into the physical distributor | physical; in a list register or waiting here it is physically active |
 //! | UART's SPI | here | level of the line; sampled again when the guest ends it |
 //!
@@ -26,7 +27,8 @@ mod properties;
 
 pub use distributor::Distributor;
 pub use inject::{
-    deliver, flush, hold_spi, inject_spi, inject_timer, notify, try_deliver, try_inject_spi,
+    deliver, flush, hold_spi, inject_ppi, inject_spi, inject_timer, notify, try_deliver,
+    try_inject_spi,
 };
 pub use redistributor::Redistributor;
 pub use sgi1r::{send_sgi, targets, try_send_sgi};

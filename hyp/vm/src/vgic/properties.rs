@@ -5,18 +5,23 @@ extern crate std;
 use super::{Distributor, TIMER};
 use crate::{
     Guest,
-    fake::{Cpu, GICD, GICR, Machine, SPIS, UART_INTID, guests},
+    fake::{Cpu, GICD, GICR, Machine, PMU, SPIS, UART_INTID, guests},
     mmio,
+    platform::PhysicalGic,
     power::Start,
 };
 use core::cell::RefCell;
 use proptest::prelude::*;
 use std::{collections::BTreeMap, vec, vec::Vec};
 
-/// Interrupts that the test uses: SGIs 0..8, the timer, SPIs and the UART.
+/// PPIs.
+const PPIS: [u32; 2] = [TIMER, PMU];
+
+/// Interrupts that the test uses: SGIs 0..8, PPIs, SPIs and the UART.
 fn interrupts() -> Vec<u32> {
     let mut all: Vec<u32> = (0..8).collect();
-    all.extend([TIMER, UART_INTID]);
+    all.extend(PPIS);
+    all.push(UART_INTID);
     all.extend(SPIS);
     all
 }
@@ -31,13 +36,15 @@ enum Step {
     },
     /// An edge on an SPI.
     Edge(u32),
-    /// A level-sensitive SPI's, the UART's or the timer's line.
+    /// A level-sensitive SPI's, the UART's or a PPI's line.
     Level(u32, usize, bool),
     /// The guest enables or disables.
     Enable(u32, usize, bool),
     /// vPE makes an SPI pending, or not pending: whoever has it.
     SetPending(usize, u32),
     ClearPending(usize, u32),
+    /// vPE makes an SGI of vPE not pending.
+    ClearSgi(usize, usize, u32),
     /// vPE routes an SPI to vPE.
     Route(usize, u32, usize),
     /// The second vPE goes off or comes back.
@@ -71,7 +78,7 @@ struct Model {
 }
 
 fn is_level(intid: u32) -> bool {
-    intid == TIMER || intid == UART_INTID || intid > 32 && intid % 2 == 1
+    PPIS.contains(&intid) || intid == UART_INTID || intid > 32 && intid % 2 == 1
 }
 
 /// SPIs have one state, whatever vPE they go to.
@@ -105,7 +112,7 @@ impl Model {
     fn settle(&mut self) {
         let (group, off) = (self.group, self.off);
         for (&(vpe, intid), state) in &mut self.table {
-            let live = group && state.enabled && !(intid == TIMER && vpe == 1 && off);
+            let live = group && state.enabled && !(PPIS.contains(&intid) && vpe == 1 && off);
             // What is given back to the hardware is one edge there.
             state.again &= live;
             if !is_level(intid) || intid == UART_INTID {
@@ -219,11 +226,17 @@ impl World<'_> {
                 let state = self.model.at(0, intid);
                 (state.pending, state.again) = (false, false);
             }
+            Step::ClearSgi(from, vpe, intid) => {
+                let ipa = GICR + (vpe as u64) * 0x2_0000 + 0x1_0280;
+                self.write(self.other_if_off(from), ipa, 4, 1 << intid);
+                self.model.at(vpe, intid).pending = false;
+            }
             Step::Route(from, intid, to) => self.route(self.other_if_off(from), intid, to),
             Step::Power(on) => self.power(on),
             Step::Level(intid, vpe, level) => {
                 match intid {
                     TIMER => self.machine.borrow_mut().cpus[vpe].timer.level = level,
+                    PMU => self.machine.borrow_mut().cpus[vpe].pmu.level = level,
                     UART_INTID => {
                         let guest = &self.guests[vpe];
                         if let Some(number) = guest.vm.distributor.set_line(guest.vpes, level) {
@@ -276,12 +289,12 @@ impl World<'_> {
         let (guest, mut cpu) = (self.guests[1], self.cpu(1));
         if on {
             start(&guest);
-            let enabled = guest.vpe.redistributor.timer_enabled();
-            self.machine.borrow_mut().cpus[1].timer.enabled = enabled;
+            let ppis = guest.vpe.redistributor.enabled_ppis(guest.config.ppis);
+            cpu.enable_ppis(guest.vpe_index(1), ppis, true);
             super::flush(&guest, &mut cpu);
         } else {
             super::surrender(&guest, &mut cpu);
-            self.machine.borrow_mut().cpus[1].timer.enabled = false;
+            cpu.enable_ppis(guest.vpe_index(1), guest.config.ppis, false);
             assert!(cpu.entries().iter().all(|entry| entry.is_free()));
             guest.vpe.power.turn_off();
             for intid in interrupts() {
@@ -289,7 +302,9 @@ impl World<'_> {
                     self.model.returned(intid);
                 }
             }
-            self.model.at(1, TIMER).pending = false;
+            for intid in PPIS {
+                self.model.at(1, intid).pending = false;
+            }
         }
         self.model.off = !on;
     }
@@ -352,7 +367,7 @@ fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8]) -> World<'a> {
 fn steps() -> impl Strategy<Value = Step> {
     let every = prop::sample::select(interrupts());
     let spi = prop::sample::select(vec![40u32, 42, 70]);
-    let level = prop::sample::select(vec![41u32, TIMER, UART_INTID]);
+    let level = prop::sample::select(vec![41u32, TIMER, PMU, UART_INTID]);
     let shared = prop::sample::select(vec![40u32, 41, 42, 70, UART_INTID]);
     let hardware = prop::sample::select(SPIS.to_vec());
     prop_oneof![
@@ -363,6 +378,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => prop::bool::weighted(0.8).prop_map(Step::Group),
         1 => (0..2usize, spi).prop_map(|(vpe, intid)| Step::SetPending(vpe, intid)),
         2 => (0..2usize, hardware).prop_map(|(vpe, intid)| Step::ClearPending(vpe, intid)),
+        1 => (0..2usize, 0..2usize, 0..8u32).prop_map(|(from, vpe, intid)| Step::ClearSgi(from, vpe, intid)),
         2 => (0..2usize, shared, 0..2usize).prop_map(|(from, intid, to)| Step::Route(from, intid, to)),
         1 => any::<bool>().prop_map(Step::Power),
         8 => (0..2usize).prop_map(Step::Acknowledge),
@@ -374,7 +390,7 @@ fn priorities() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec((0..31u8).prop_map(|priority| priority << 3), interrupts().len())
 }
 
-/// The timer's and the UART's lines belong to one vPE each; a level step names its owner.
+/// Lines of PPIs and of the UART belong to one vPE each; a level step names its owner.
 fn owned(step: Step) -> Step {
     match step {
         Step::Level(intid, vpe, level) => Step::Level(intid, owner(intid, vpe), level),
@@ -402,7 +418,7 @@ proptest! {
         }
         // Quiet, everything on, and taken until nothing is left.
         for vpe in 0..2 {
-            for intid in [41, TIMER, UART_INTID] {
+            for intid in [41, TIMER, PMU, UART_INTID] {
                 world.step(&owned(Step::Level(intid, vpe, false)));
             }
         }

@@ -1,8 +1,8 @@
-//! A vPE's redistributor: its SGIs and its timer, and what waits for a list register.
+//! A vPE's redistributor: its SGIs and PPIs, and what waits for a list register.
 //!
 //! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
-//! redistributor of the VM; only SGIs and timers that lie in another CPU's list registers are out of reach, and that CPU is
-//! kicked to look again. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are
+//! redistributor of the VM; what lies in another CPU's list registers is not read, and follows a write after a kick.
+//! GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are
 //! 0) and are ignored.
 
 use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject, withdraw};
@@ -12,8 +12,6 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// Interrupts of the word 0 that a vPE has: all SGIs and the timer.
-pub(super) const PRIVATE: u32 = 0xffff | 1 << TIMER;
 /// SGIs.
 const SGIS: u32 = 0xffff;
 /// Active interrupts that found no list register.
@@ -92,9 +90,14 @@ impl Redistributor {
         self.pendbaser.store(0, Release);
     }
 
-    /// The guest wants the virtual timer's interrupt: what the physical enable must be while the vPE runs.
+    /// Which of `ppis` the guest wants: what the physical enables must be while the vPE runs.
+    pub fn enabled_ppis(&self, ppis: u32) -> u32 {
+        self.live.load(Relaxed) & ppis
+    }
+
+    /// The same for the virtual timer's.
     pub fn timer_enabled(&self) -> bool {
-        self.live.load(Relaxed) & 1 << TIMER != 0
+        self.enabled_ppis(1 << TIMER) != 0
     }
 
     /// GICR_PROPBASER, GICR_PENDBASER and GICR_CTLR.EnableLPIs as the guest wrote them.
@@ -147,7 +150,7 @@ impl Redistributor {
             0x78 => this.pendbaser.load(Relaxed) as u32,
             0x7c => (this.pendbaser.load(Relaxed) >> 32) as u32,
             0xffe8 => PIDR2,
-            0x1_0080 => PRIVATE,
+            0x1_0080 => private(guest),
             0x1_0100 | 0x1_0180 => this.enabled.load(Relaxed),
             0x1_0200 | 0x1_0280 => {
                 let listed = if own { withdraw::listed(platform, 0).0 } else { 0 };
@@ -157,7 +160,7 @@ impl Redistributor {
                 let listed = if own { withdraw::listed(platform, 0).1 } else { 0 };
                 listed | this.parked_word(0).1
             }
-            // SGIs are edge-triggered, which reads as 0b10 in each field; the timer is level-sensitive.
+            // SGIs are edge-triggered, which reads as 0b10 in each field; PPIs are level-sensitive.
             0x1_0c00 => 0xaaaa_aaaa,
             _ => 0,
         };
@@ -187,7 +190,12 @@ impl Redistributor {
             return true;
         }
         if offset & !0x1f == 0x1_0400 {
-            return this.write_priority(offset as usize & 0x1f, bytes, value as u32);
+            return this.write_priority(
+                private(guest),
+                offset as usize & 0x1f,
+                bytes,
+                value as u32,
+            );
         }
         if bytes != 4 {
             return false;
@@ -195,20 +203,19 @@ impl Redistributor {
         let value = value as u32;
         let low = u64::from(value);
         match offset {
-            0x1_0100 => this.enable(guest, platform, number, value & PRIVATE),
-            0x1_0180 => this.disable(guest, platform, number, value & PRIVATE),
+            0x1_0100 => this.enable(guest, platform, number, value & private(guest)),
+            0x1_0180 => this.disable(guest, platform, number, value & private(guest)),
             0x1_0200 => {
                 this.waiting[0].fetch_or(value & SGIS, AcqRel);
                 inject::notify(guest, platform, number);
             }
             0x1_0280 => {
+                // A PPI's pending state is its line's.
                 this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
-                if number == guest.number {
-                    withdraw::clear_pending(guest, platform, 0, value & SGIS);
-                }
+                withdraw::clear_private_pending(guest, platform, number, value & SGIS);
             }
-            0x1_0380 if number == guest.number => {
-                withdraw::clear_active(guest, platform, 0, value & PRIVATE)
+            0x1_0380 => {
+                withdraw::clear_private_active(guest, platform, number, value & private(guest))
             }
             0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
                 let before = this.ctlr.swap(value & ENABLE_LPIS, Relaxed);
@@ -240,8 +247,9 @@ impl Redistributor {
         } else {
             self.live.store(0, Release);
         }
-        if enabled & 1 << TIMER != 0 {
-            platform.enable_timer(guest.vpe_index(number), on);
+        let ppis = enabled & guest.config.ppis;
+        if ppis != 0 {
+            platform.enable_ppis(guest.vpe_index(number), ppis, on);
         }
     }
 
@@ -258,8 +266,9 @@ impl Redistributor {
             return;
         }
         let before = self.live.fetch_or(bits, AcqRel);
-        if bits & !before & 1 << TIMER != 0 {
-            platform.enable_timer(guest.vpe_index(number), true);
+        let ppis = bits & !before & guest.config.ppis;
+        if ppis != 0 {
+            platform.enable_ppis(guest.vpe_index(number), ppis, true);
         }
         if self.waiting[0].load(Acquire) & bits != 0 {
             inject::notify(guest, platform, number);
@@ -269,8 +278,9 @@ impl Redistributor {
     fn disable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
         self.enabled.fetch_and(!bits, AcqRel);
         let before = self.live.fetch_and(!bits, AcqRel);
-        if before & bits & 1 << TIMER != 0 {
-            platform.enable_timer(guest.vpe_index(number), false);
+        let ppis = before & bits & guest.config.ppis;
+        if ppis != 0 {
+            platform.enable_ppis(guest.vpe_index(number), ppis, false);
         }
         if before & bits != 0 {
             inject::notify(guest, platform, number);
@@ -289,13 +299,13 @@ impl Redistributor {
         }
     }
 
-    fn write_priority(&self, first: usize, bytes: u32, value: u32) -> bool {
+    fn write_priority(&self, private: u32, first: usize, bytes: u32, value: u32) -> bool {
         if bytes != 1 && bytes != 4 {
             return false;
         }
         for n in 0..bytes as usize {
             let intid = (first + n) & 31;
-            if PRIVATE & 1 << intid != 0 {
+            if private & 1 << intid != 0 {
                 self.priority[intid].store((value >> (8 * n)) as u8 & PRIORITY_BITS, Relaxed);
             }
         }
@@ -307,6 +317,11 @@ impl Default for Redistributor {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Interrupts of the word 0 that a vPE has: all SGIs, and the VM's PPIs.
+fn private(guest: &Guest) -> u32 {
+    SGIS | guest.config.ppis
 }
 
 /// GICR_TYPER: affinity 63:32, processor number 23:8, Last 4, PLPIS 0; no VLPIS, so that a guest sees a GICv3.
@@ -379,7 +394,7 @@ mod tests {
         for bank in [0x80, 0x100, 0x180, 0x280, 0x380, 0xc00, 0xc04, 0xd00] {
             assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + bank, 4, u64::MAX));
         }
-        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x80), PRIVATE);
+        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x80), 0x0880_ffff);
         assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x100), 0);
         assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x41b, 1, 0xff));
         assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x418), 0xf800_0000);

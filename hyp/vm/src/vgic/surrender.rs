@@ -13,16 +13,23 @@ use gicv4::list_regs::{ListReg, State};
 
 /// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
 pub(super) fn give_back<P: Platform>(platform: &mut P, intid: u32) {
-    if intid < 32 {
-        platform.deactivate(intid);
-        return;
-    }
     let (word, bit) = place(intid);
-    let edge = platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
+    let edge =
+        word != 0 && platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
     if edge {
         platform.set_pending(word, bit);
     }
-    platform.clear_active(word, bit);
+    deactivate(platform, intid);
+}
+
+/// An interrupt of the hardware's that this CPU holds is inactive there. A PPI is this CPU's own.
+pub(super) fn deactivate<P: Platform>(platform: &mut P, intid: u32) {
+    let (word, bit) = place(intid);
+    if word == 0 {
+        platform.deactivate(intid);
+    } else {
+        platform.clear_active(word, bit);
+    }
 }
 
 /// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
@@ -54,8 +61,8 @@ pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
     for cell in &redistributor.parked {
         put_back(guest, platform, ListReg::from_bits(cell.swap(0, Relaxed)));
     }
-    for word in 1..=guest.vm.distributor.last_word() {
-        let hardware = guest.vm.distributor.hardware_word(word);
+    for word in 0..=guest.vm.distributor.last_word() {
+        let hardware = hardware(guest, word);
         return_waiting(platform, redistributor, word, hardware);
     }
     redistributor.maintenance.store(0, Relaxed);
@@ -73,12 +80,16 @@ fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
     match (entry.state(), entry.is_hardware()) {
         (State::Inactive, _) | (State::Active, false) => {}
         (State::Pending, true) => give_back(platform, intid),
-        (_, true) if word == 0 => platform.deactivate(intid),
-        (_, true) => platform.clear_active(word, bit),
+        (_, true) => deactivate(platform, intid),
         (_, false) => {
             guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
         }
     }
+}
+
+/// Those of a word's interrupts that are the hardware's: PPIs and SPIs of the VM's.
+pub(super) fn hardware(guest: &Guest, word: usize) -> u32 {
+    if word == 0 { guest.config.ppis } else { guest.vm.distributor.hardware_word(word) }
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 //!
 //! GICD_ICPENDR and GICD_ICACTIVER reach this CPU's list registers and parked interrupts at once. Those of other CPUs are
 //! told by a kick and follow at their next [`flush`]; what their guest has acknowledged until then was on its way. The
-//! GICR forms reach SGIs and timers in this CPU's list registers alone. IHI 0069H 12.9.7, 12.9.5.
+//! GICR forms do the same for the SGIs and PPIs of one vPE. IHI 0069H 12.9.7, 12.9.5, 12.11.
 
 use super::{
-    TIMER,
     inject::{flush, notify, sample},
     place,
     redistributor::{CLEARED, Redistributor},
@@ -75,6 +74,36 @@ pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: u
     flush(guest, platform);
 }
 
+/// The same for SGIs of vPE `number`, which do not wait any more.
+pub(super) fn clear_private_pending<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    number: usize,
+    bits: u32,
+) {
+    if number == guest.number {
+        unlist_pending(guest, platform, 0, bits);
+        flush(guest, platform);
+    } else {
+        tell_one(guest, platform, number, 0, bits, |redistributor| &redistributor.cleared_pending);
+    }
+}
+
+/// The same for the active state of SGIs and PPIs.
+pub(super) fn clear_private_active<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    number: usize,
+    bits: u32,
+) {
+    if number == guest.number {
+        unlist_active(guest, platform, 0, bits);
+        flush(guest, platform);
+    } else {
+        tell_one(guest, platform, number, 0, bits, |redistributor| &redistributor.cleared_active);
+    }
+}
+
 /// Pending and active bits of a word in this CPU's list registers and among what is parked.
 fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
     let (pending, active) = listed(platform, word);
@@ -90,27 +119,38 @@ fn tell<P: Platform>(
     bits: u32,
     cells: impl Fn(&Redistributor) -> &[AtomicU32; 32],
 ) {
-    if bits == 0 {
-        return;
+    for number in (0..guest.vpes.len()).filter(|&number| number != guest.number) {
+        tell_one(guest, platform, number, word, bits, &cells);
     }
-    for (number, vpe) in guest.vpes.iter().enumerate() {
-        if number != guest.number && vpe.power.state() != Power::Off {
-            cells(&vpe.redistributor)[word & 31].fetch_or(bits, AcqRel);
-            vpe.redistributor.attention.fetch_or(CLEARED, AcqRel);
-            notify(guest, platform, number);
-        }
+}
+
+fn tell_one<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    number: usize,
+    word: usize,
+    bits: u32,
+    cells: impl Fn(&Redistributor) -> &[AtomicU32; 32],
+) {
+    if let Some(vpe) = guest.vpes.get(number)
+        && bits != 0
+        && vpe.power.state() != Power::Off
+    {
+        cells(&vpe.redistributor)[word & 31].fetch_or(bits, AcqRel);
+        vpe.redistributor.attention.fetch_or(CLEARED, AcqRel);
+        notify(guest, platform, number);
     }
 }
 
 /// Follows what other CPUs cleared.
 pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
-    for word in 1..=guest.vm.distributor.last_word() {
+    for word in 0..=guest.vm.distributor.last_word() {
         let pending = redistributor.cleared_pending[word & 31].swap(0, AcqRel);
         if pending != 0 {
             unlist_pending(guest, platform, word, pending);
         }
-        // In the hardware they are inactive already, and may be active anew.
+        // SPIs are inactive in the hardware already, and may be active anew.
         let active = redistributor.cleared_active[word & 31].swap(0, AcqRel);
         if active != 0 {
             unlist_active(guest, platform, word, active);
@@ -129,8 +169,8 @@ fn unlist_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bit
         }
         match entry.state() {
             State::PendingActive => platform.write(index, entry.with_state(State::Active)),
-            // The timer's pending state is the timer's own.
-            State::Pending if intid != TIMER => {
+            // The pending state of a PPI is its line's.
+            State::Pending if word != 0 || !entry.is_hardware() => {
                 platform.write(index, ListReg::EMPTY);
                 if entry.is_hardware() {
                     platform.clear_active(word, bit);
@@ -162,7 +202,7 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
             State::PendingActive => platform.write(index, entry.with_state(State::Pending)),
             State::Active => {
                 platform.write(index, ListReg::EMPTY);
-                if intid == TIMER {
+                if word == 0 && entry.is_hardware() {
                     platform.deactivate(intid);
                 } else if entry.has_end_notice() {
                     sample(guest, platform, intid);
@@ -179,7 +219,9 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
             continue;
         }
         cell.store(0, Relaxed);
-        if entry.has_end_notice() {
+        if word == 0 && entry.is_hardware() {
+            platform.deactivate(intid);
+        } else if entry.has_end_notice() {
             sample(guest, platform, intid);
         } else if entry.state() == State::PendingActive {
             guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
@@ -191,7 +233,7 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
 pub(super) mod tests {
     use crate::{
         Guest,
-        fake::{Cpu, GICD, GICR, Machine, guests},
+        fake::{Cpu, GICD, GICR, Machine, PMU, guests},
         mmio,
         power::Start,
     };
@@ -259,5 +301,35 @@ pub(super) mod tests {
         machine.borrow_mut().lines[40].pending = true;
         two.settle(&second);
         assert_eq!(two.entries()[1].vintid().value(), 40);
+    }
+
+    /// SGIs and PPIs of one vPE, cleared by itself and by another.
+    #[test]
+    fn private_ones() {
+        for by in 0..2 {
+            let machine = Machine::new(3);
+            let mut cpus = pair(&machine);
+            let (second, mut two) = cpus[1];
+            let frame = GICR + 0x3_0000;
+            let (guest, cpu) = &mut cpus[by];
+            write(guest, cpu, frame + 0x100, 4, 0xffff_ffff);
+            crate::vgic::send_sgi(guest, cpu, 3 << 24 | 2);
+            two.settle(&second);
+            assert_eq!(two.entries()[1].vintid().value(), 3);
+            write(guest, cpu, frame + 0x280, 4, 1 << 3);
+            two.settle(&second);
+            assert_eq!(two.acknowledge(), None, "SGI 3 was taken back by vPE {by}");
+
+            machine.borrow_mut().cpus[1].pmu.level = true;
+            two.settle(&second);
+            write(guest, cpu, frame + 0x280, 4, u64::from(u32::MAX));
+            two.settle(&second);
+            assert_eq!(two.acknowledge(), Some(PMU), "a level stays");
+            machine.borrow_mut().cpus[1].pmu.level = false;
+            write(guest, cpu, frame + 0x380, 4, u64::from(u32::MAX));
+            two.settle(&second);
+            assert!(two.entries().iter().all(|entry| entry.is_free()));
+            assert!(!machine.borrow().cpus[1].pmu.active, "by vPE {by}");
+        }
     }
 }

@@ -393,7 +393,7 @@ impl PhysicalGic for Chip<'_> {
     }
     fn set_config(&mut self, _: usize, _: u32, _: u32) {}
     fn route(&mut self, _: u32, _: VpeIndex) {}
-    fn enable_timer(&mut self, _: VpeIndex, _: bool) {}
+    fn enable_ppis(&mut self, _: VpeIndex, _: u32, _: bool) {}
     fn deactivate(&mut self, _: u32) {}
 }
 
