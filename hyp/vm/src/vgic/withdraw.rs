@@ -16,6 +16,9 @@ use core::sync::atomic::{
 };
 use gicv4::list_regs::{ListReg, State};
 
+/// Which of a redistributor's notes of what was cleared.
+type Cells = fn(&Redistributor) -> &[AtomicU32; 32];
+
 /// Pending and active bits of a word in this CPU's list registers.
 pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
     (0..platform.count())
@@ -36,7 +39,7 @@ pub(super) fn add_listed((pending, active): (u32, u32), bits: u64, word: usize) 
     }
 }
 
-/// The guest cleared the pending state of interrupts: takes them from list registers and from what waits.
+/// The guest cleared the pending state of SPIs: takes them from list registers and from what waits.
 pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     unlist_pending(guest, platform, word, bits);
     let hardware = guest.vm.distributor.hardware_word(word) & bits;
@@ -55,7 +58,7 @@ pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: 
     flush(guest, platform);
 }
 
-/// The guest cleared the active state of interrupts, those in list registers included.
+/// The guest cleared the active state of SPIs, those in list registers included.
 pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     let hardware = guest.vm.distributor.hardware_word(word) & bits;
     let (pending, active) = held(guest, platform, word);
@@ -68,7 +71,7 @@ pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: u
     if physical != 0 {
         platform.clear_active(word, physical);
     }
-    let emulated = if word == 0 { 0 } else { bits & !hardware };
+    let emulated = bits & !hardware;
     let elsewhere = (physical | emulated) & !active;
     tell(guest, platform, word, elsewhere, |redistributor| &redistributor.cleared_active);
     flush(guest, platform);
@@ -112,25 +115,20 @@ fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
 }
 
 /// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off holds none.
-fn tell<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    word: usize,
-    bits: u32,
-    cells: impl Fn(&Redistributor) -> &[AtomicU32; 32],
-) {
+fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, cells: Cells) {
     for number in (0..guest.vpes.len()).filter(|&number| number != guest.number) {
-        tell_one(guest, platform, number, word, bits, &cells);
+        tell_one(guest, platform, number, word, bits, cells);
     }
 }
 
+#[inline(never)]
 fn tell_one<P: Platform>(
     guest: &Guest,
     platform: &mut P,
     number: usize,
     word: usize,
     bits: u32,
-    cells: impl Fn(&Redistributor) -> &[AtomicU32; 32],
+    cells: Cells,
 ) {
     if let Some(vpe) = guest.vpes.get(number)
         && bits != 0
