@@ -85,7 +85,7 @@ pub fn is_spi(intid: u32) -> bool {
 }
 
 /// A PPI of the VM's.
-fn is_ppi_of(guest: &Guest, intid: u32) -> bool {
+pub fn is_ppi_of(guest: &Guest, intid: u32) -> bool {
     intid < 32 && guest.config.ppis & 1 << intid != 0
 }
 

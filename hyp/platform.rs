@@ -135,10 +135,9 @@ impl PhysicalGic for Hardware {
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
         if let Some(cpu) = shared::of(vpe) {
-            // It is the timer's, since features are for vPEs alone on their CPUs. Only the vPE that has the CPU counts there;
-            // any other is looked after when it gets it.
+            // Only the vPE that has the CPU counts there; any other is looked after when it gets it.
             if this().vpe == vpe {
-                cpu.enable_timer(on);
+                cpu.enable_ppis(this().guest.enabled_ppis());
             } else {
                 shared::kick(vpe);
             }

@@ -68,8 +68,7 @@ fn begin(this: &PerCpu, guest: &Guest, start: Start, frame: &mut Frame) {
     frame.start(start.context);
     enter(this);
     // Enables of PPIs outlived the vPE in the emulated redistributor, but not in the physical one.
-    let ppis = guest.vpe.redistributor.enabled_ppis(guest.config.ppis);
-    Hardware.enable_ppis(this.vpe, ppis, true);
+    Hardware.enable_ppis(this.vpe, guest.enabled_ppis(), true);
     vgic::flush(guest, &mut Hardware);
 }
 

@@ -13,10 +13,10 @@ use crate::percpu::{self, PerCpu, Physical};
 use crate::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use crate::switch::State;
 use core::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use plan::{CpuIndex, Placement, Schedule, VpeIndex};
+use plan::{CpuIndex, Features, Placement, Schedule, VpeIndex};
 use sched::Slot;
 use spin::Once;
 use spin::mutex::TicketMutex;
@@ -30,6 +30,18 @@ const COUNT: usize = count();
 pub const ANY: bool = COUNT != 0;
 /// vPEs, if there are shared CPUs.
 pub const VPES: usize = if ANY { VPE_COUNT } else { 0 };
+
+/// What vPEs on shared CPUs have besides what every guest has.
+pub const FEATURES: Features = {
+    let (mut features, mut vpe) = (Features::NONE, 0);
+    while vpe < PLAN.vpes.len() {
+        if is_shared(PLAN.vpes[vpe].cpu.value() as usize) {
+            features = features.with(PLAN.vms[PLAN.vpes[vpe].vm.value() as usize].features);
+        }
+        vpe += 1;
+    }
+    features
+};
 
 const fn is_shared(cpu: usize) -> bool {
     if let Some(modes) = &PLAN.modes {
@@ -135,8 +147,8 @@ pub struct SharedCpu {
     knocks: Letters,
     /// vPEs whose power state or VM may have changed.
     attentions: Letters,
-    /// The virtual timer's PPI is enabled at the redistributor.
-    timer_on: AtomicBool,
+    /// Which PPIs are enabled at the redistributor, of those that vPEs here have.
+    ppis_on: AtomicU32,
     /// When the scheduler wants to decide again, and when the console wants to be called; one timer serves both.
     decide_at: AtomicU64,
     quiet_at: AtomicU64,
@@ -151,27 +163,26 @@ impl SharedCpu {
             state: TicketMutex::new(State::new()),
             knocks: Letters::new(),
             attentions: Letters::new(),
-            timer_on: AtomicBool::new(false),
+            ppis_on: AtomicU32::new(0),
             decide_at: AtomicU64::new(sched::NEVER),
             quiet_at: AtomicU64::new(sched::NEVER),
             leave_at: AtomicU64::new(sched::NEVER),
         }
     }
 
-    /// The virtual timer's PPI becomes enabled or disabled for the vPE that has this CPU, the calling one.
+    /// These PPIs become enabled, and no others of vPEs: for the one that has this CPU, the calling one.
     #[inline]
-    pub fn enable_timer(&self, on: bool) {
-        if self.timer_on.load(Relaxed) == on {
+    pub fn enable_ppis(&self, on: u32) {
+        let before = self.ppis_on.load(Relaxed);
+        if before == on {
             return;
         }
-        self.timer_on.store(on, Relaxed);
+        self.ppis_on.store(on, Relaxed);
         if let Some(physical) = self.physical.get() {
-            let intid = gicv4::IntId::new(PLAN.board.timer.virtual_ppi.into());
-            if on {
-                physical.redistributor.enable(intid);
-            } else {
-                physical.redistributor.disable(intid);
-                // One that still comes finds its vPE's interrupt disabled, or another vPE whose timer is off.
+            physical.redistributor.enable_private(on & !before);
+            if before & !on != 0 {
+                physical.redistributor.disable_private(before & !on);
+                // One that still comes finds its vPE's interrupt disabled, or another vPE that does not have it.
                 let _ = physical.redistributor.wait_for_writes(crate::its::POLLS);
             }
         }

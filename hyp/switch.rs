@@ -2,8 +2,8 @@
 //!
 //! Two steps, because a vPE that waits often goes on before anybody else runs:
 //!
-//! 1. `pause`, `resume`: its virtual timer stops being in the CPU, with its PPI, and its residency ends. The PPI is active
-//!    exactly while list register 0 holds it; the next vPE's timer could not interrupt if it stayed so.
+//! 1. `pause`, `resume`: its virtual timer and its PMU stop being in the CPU, with their PPIs, and its residency ends. A PPI
+//!    is active exactly while its vPE has the CPU and has it in hand; the next vPE's could not interrupt if it stayed so.
 //! 2. `load`: the registers of one are saved, those of the other loaded ([`Context`]), only when another vPE runs.
 //!
 //! Nothing here loops over vPEs, VMs or events.
@@ -12,9 +12,11 @@
 //! them first. The alternative, a VMID for each vPE, would make the VM's broadcast TLB maintenance miss its other vPEs.
 
 use crate::arch::context::Context;
+use crate::arch::debug::{self, Points};
+use crate::arch::pmu::{self, Counters};
 use crate::arch::timer::VirtualTimer;
 use crate::arch::vectors::Frame;
-use crate::arch::{gic, guest, sysreg, this};
+use crate::arch::{cpu, gic, guest, sysreg, this};
 use crate::percpu::PerCpu;
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::Hardware;
@@ -22,21 +24,43 @@ use crate::residency::{self, Why};
 use crate::shared::{self, Here};
 use gicv4::IntId;
 use gicv4::list_regs::ListReg;
-use plan::{Schedule, VpeIndex};
+use plan::{Features, Schedule, VpeIndex};
 use sched::CpuScheduler;
 use spin::Mutex;
 use vm::counters::Counter;
-use vm::vgic;
+use vm::{Guest, vgic};
 
 /// What a vPE on a shared CPU leaves behind when it does not run.
 pub struct Away {
     pub context: Context,
     pub timer: VirtualTimer,
+    /// None where no vPE has them.
+    counters: [Counters; shared::FEATURES.has(Features::PMU) as usize],
+    points: [Points; shared::FEATURES.has(Features::DEBUG) as usize],
 }
 
-static AWAY: [Mutex<Away>; shared::VPES] =
-    [const { Mutex::new(Away { context: Context::new(), timer: VirtualTimer::OFF }) };
-        shared::VPES];
+impl Away {
+    const fn new() -> Self {
+        Self {
+            context: Context::new(),
+            timer: VirtualTimer::OFF,
+            counters: [Counters::OFF; _],
+            points: [Points::OFF; _],
+        }
+    }
+
+    /// Its counters, if the guest has some.
+    fn counters(&mut self, guest: &Guest) -> Option<&mut Counters> {
+        self.counters.first_mut().filter(|_| guest.config.features.has(Features::PMU))
+    }
+
+    /// Its breakpoints and watchpoints, likewise.
+    fn points(&mut self, guest: &Guest) -> Option<&mut Points> {
+        self.points.first_mut().filter(|_| guest.config.features.has(Features::DEBUG))
+    }
+}
+
+static AWAY: [Mutex<Away>; shared::VPES] = [const { Mutex::new(Away::new()) }; shared::VPES];
 
 /// What `vpe` left behind; the calling CPU is its own.
 pub fn away<R>(vpe: VpeIndex, change: impl FnOnce(&mut Away) -> R) -> Option<R> {
@@ -83,7 +107,7 @@ impl State {
         self.take_away(here);
         if self.loaded.is_none_or(|loaded| loaded.vpe != next.vpe) {
             if let Some(old) = self.loaded {
-                away(old.vpe, |away| away.context.save(frame));
+                save(old, frame);
             }
             self.load(next, frame);
         }
@@ -112,19 +136,24 @@ impl State {
         away(vpe, |away| {
             if loaded {
                 away.context.interface.save();
+                if !away.points.is_empty() {
+                    debug::disarm();
+                }
             }
-            // The timer's PPI is inactive since `pause`; an SPI goes back to where it came from.
+            // PPIs are inactive since `pause`; an SPI goes back to where it came from.
             for &bits in away.context.interface.listed() {
                 let register = ListReg::from_bits(bits);
                 if let Some(intid) = register.pintid()
                     && !register.is_free()
-                    && intid != TIMER
+                    && intid.value() >= 32
                 {
                     gic::deactivate(intid.value());
                 }
             }
             away.context.interface = gic::Interface::new();
             away.timer = VirtualTimer::OFF;
+            away.counters = [Counters::OFF; _];
+            away.points = [Points::OFF; _];
         });
         if loaded {
             self.loaded = None;
@@ -134,7 +163,7 @@ impl State {
     /// The registers that the CPU holds are saved: its vPE may go on elsewhere.
     pub fn unload(&mut self, frame: &Frame) {
         if let Some(old) = self.loaded.take() {
-            away(old.vpe, |away| away.context.save(frame));
+            save(old, frame);
         }
     }
 
@@ -154,6 +183,9 @@ impl State {
         let guest = &next.guest;
         let waits_here = !matches!(self.schedule, Schedule::Exclusive(_));
         guest::assign_shared(guest.config, guest.mpidr(), waits_here);
+        if shared::FEATURES != Features::NONE {
+            cpu::permit(guest.config.features);
+        }
         let vm = PLAN.vpes.get(next.vpe.index()).map_or(0, |vpe| vpe.vm.index());
         if let Some(last) = self.translated.get_mut(vm)
             && *last != next.vpe.value()
@@ -162,47 +194,98 @@ impl State {
             sysreg::isb();
             guest::forget();
         }
-        away(next.vpe, |away| away.context.load(frame));
+        away(next.vpe, |away| {
+            away.context.load(frame);
+            if let Some(points) = away.points(guest) {
+                points.load();
+            }
+        });
         self.loaded = Some(next);
         this::set(next);
         guest.vpe.counters.count(Counter::Switches);
     }
 }
 
-/// The vPE's timer and its PPI leave the CPU.
+/// The registers of the vPE that this CPU holds.
+fn save(old: &PerCpu, frame: &Frame) {
+    away(old.vpe, |away| {
+        away.context.save(frame);
+        if let Some(points) = away.points(&old.guest) {
+            points.save();
+        }
+    });
+}
+
+/// The vPE's timer and counters and their PPIs leave the CPU.
 fn pause(current: &PerCpu) -> VirtualTimer {
     let timer = VirtualTimer::take();
     if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
         gic::deactivate(TIMER.value());
     }
-    away(current.vpe, |away| away.timer = timer);
+    away(current.vpe, |away| {
+        away.timer = timer;
+        if let Some(counters) = away.counters(&current.guest) {
+            counters.take();
+            if let Some(intid) = pmu_in_hand(&current.guest) {
+                gic::deactivate(intid.value());
+            }
+        }
+    });
     timer
+}
+
+/// The PMU's PPI, if the vPE, which this CPU holds, has it in hand.
+fn pmu_in_hand(guest: &Guest) -> Option<IntId> {
+    pmu_ppi(guest).filter(|intid| vgic::holds(guest, &Hardware, intid.value()))
+}
+
+/// The guest's PPI besides the timer's.
+fn pmu_ppi(guest: &Guest) -> Option<IntId> {
+    let ppis = guest.config.ppis & !(1 << TIMER.value());
+    (ppis != 0).then(|| IntId::new(ppis.trailing_zeros()))
 }
 
 fn leave(current: &PerCpu, here: Here, why: Why) -> bool {
     residency::leave(current, here.physical, why).unwrap_or_else(|error| crate::broken(error))
 }
 
-/// The vPE is resident, its timer and its PPI are as it left them.
+/// The vPE is resident; its timer, its counters and their PPIs are as it left them.
 fn resume(next: &PerCpu, here: Here) {
     residency::enter(next, here.physical).unwrap_or_else(|error| crate::broken(error));
     let guest = &next.guest;
-    here.cpu.enable_timer(guest.vpe.redistributor.timer_enabled());
+    here.cpu.enable_ppis(guest.enabled_ppis());
     if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
         here.physical.redistributor.set_active(TIMER);
         // Active before the timer can ask again.
         sysreg::dsb_sy();
     }
-    away(next.vpe, |away| away.timer.put());
+    away(next.vpe, |away| {
+        if let Some(counters) = away.counters(guest) {
+            if let Some(intid) = pmu_in_hand(guest) {
+                here.physical.redistributor.set_active(intid);
+                sysreg::dsb_sy();
+            }
+            counters.put();
+        }
+        away.timer.put();
+    });
     if guest.vpe.redistributor.has_waiting() {
         vgic::flush(guest, &mut Hardware);
     }
 }
 
+/// The counters of the vPE, which this CPU holds, will interrupt it: they would not while it waits.
+fn pmu_asks(guest: &Guest) -> bool {
+    shared::FEATURES.has(Features::PMU)
+        && pmu_ppi(guest).is_some_and(|intid| guest.enabled_ppis() & 1 << intid.value() != 0)
+        && pmu::asks()
+        && pmu_in_hand(guest).is_none()
+}
+
 /// An interrupt that the vPE would take is listed or waits for a list register.
 pub fn has_interrupt(current: &PerCpu) -> bool {
     let starved = gic::read_ich_hcr() & u64::from(vm::platform::UNDERFLOW) != 0;
-    if starved || current.guest.vpe.redistributor.has_waiting() {
+    if starved || current.guest.vpe.redistributor.has_waiting() || pmu_asks(&current.guest) {
         return true;
     }
     if !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1) == 0 {

@@ -205,6 +205,16 @@ impl<F: Frame> Redist<F> {
     pub fn clear_active(&self, intid: IntId) {
         self.set_bit(gicr::ICACTIVER0, intid);
     }
+    /// Enables SGIs and PPIs by bits of word 0.
+    #[inline]
+    pub fn enable_private(&self, bits: u32) {
+        self.frame.write32(gicr::ISENABLER0, bits);
+    }
+    /// The same, disabled: complete after `wait_for_writes`.
+    #[inline]
+    pub fn disable_private(&self, bits: u32) {
+        self.frame.write32(gicr::ICENABLER0, bits);
+    }
     pub fn is_enabled(&self, intid: IntId) -> bool {
         self.bit(gicr::ISENABLER0, intid)
     }

@@ -7,8 +7,9 @@
 //! 3. q0 to q31, FPCR, FPSR: EL2 is built without floating point, so that they are still the guest's;
 //! 4. the virtual CPU interface, list registers and all ([`super::gic::Interface`]).
 //!
-//! Not kept, since no guest can change it: debug, PMU, auxiliary control (MDCR_EL2, HCR_EL2.TACR trap them). The virtual
-//! timer is [`super::timer`]'s, because it stops when the vPE waits, too, not only when another one runs.
+//! Debug registers are [`super::debug`]'s, for those guests that have them. The virtual timer and the PMU are
+//! [`super::timer`]'s and [`super::pmu`]'s, because they stop when the vPE waits, too, not only when another one runs. Not
+//! kept, since no guest can change it: auxiliary control, and SVE (HCR_EL2.TACR, CPTR_EL2.TZ trap them).
 
 use super::gic::Interface;
 use super::guest;

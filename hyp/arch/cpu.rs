@@ -4,9 +4,9 @@
 //! every register that EL2 owns is written once, on every CPU, before its first guest. References are to DDI 0487 D24.
 //!
 //! A guest keeps: FP and SIMD, pointer authentication, the virtual timer and the physical counter, its own caches by
-//! address. SVE, PMU and debug registers it keeps if the plan gives them to it ([`grant`]). It loses, and meets as UNDEFINED: SME, trace registers, RAS error records, LORegions,
-//! auxiliary and implementation defined registers, the physical timer, activity monitors. Its feature registers are
-//! read through EL2, which hides what it lost.
+//! address. SVE, PMU and debug registers it keeps if the plan gives them to it ([`grant`], [`permit`]). It loses, and
+//! meets as UNDEFINED: SME, trace registers, RAS error records, LORegions, auxiliary and implementation defined registers,
+//! the physical timer, activity monitors. Its feature registers are read through EL2, which hides what it lost.
 
 use super::sysreg::{isb, read, write};
 use aarch64_cpu::registers::HCR_EL2;
@@ -65,11 +65,7 @@ pub fn grant(features: Features) {
     }
     if features.has(Features::PMU) {
         write!("mdcr_el2", read!("mdcr_el2") & !MDCR_PMU);
-        write!("pmcr_el0", 0);
-        write!("pmcntenclr_el0", u64::from(u32::MAX));
-        write!("pmintenclr_el1", u64::from(u32::MAX));
-        write!("pmovsclr_el0", u64::from(u32::MAX));
-        write!("pmuserenr_el0", 0);
+        reset_pmu();
     }
     if features.has(Features::SVE) {
         write!("cptr_el2", read!("cptr_el2") & !CPTR_SVE);
@@ -80,11 +76,25 @@ pub fn grant(features: Features) {
     isb();
 }
 
+/// The same on a CPU that vPEs share, where PMU and debug registers are kept for each that has them: only the traps.
+pub fn permit(features: Features) {
+    let mut traps = MDCR_PMU | MDCR_DEBUG;
+    if features.has(Features::DEBUG) {
+        traps &= !MDCR_DEBUG;
+    }
+    if features.has(Features::PMU) {
+        traps &= !MDCR_PMU;
+    }
+    write!("mdcr_el2", read!("mdcr_el2") & !(MDCR_PMU | MDCR_DEBUG) | traps);
+}
+
 /// Writes every register of EL2 that does not belong to one VM or to the interrupt controller.
 pub fn initialise() {
     // The number of event counters that EL1 may have is all of them; fewer would be another trap to explain.
-    let counters =
-        if read!("id_aa64dfr0_el1") >> 8 & 0xf == 0 { 0 } else { read!("pmcr_el0") >> 11 & 0x1f };
+    let counters = if has_pmu() { read!("pmcr_el0") >> 11 & 0x1f } else { 0 };
+    if has_pmu() {
+        reset_pmu();
+    }
     write!("cptr_el2", CPTR);
     write!("mdcr_el2", MDCR | counters);
     write!("hstr_el2", 0);
@@ -92,6 +102,7 @@ pub fn initialise() {
     write!("cnthctl_el2", CNTHCTL);
     write!("cntvoff_el2", 0);
     write!("cnthp_ctl_el2", 0);
+    write!("mdscr_el1", 0);
     write!("vpidr_el2", read!("midr_el1"));
     write!("tpidr_el2", 0);
     if read!("id_aa64mmfr0_el1") >> 56 & 0xf != 0 {
@@ -99,6 +110,20 @@ pub fn initialise() {
     }
     initialise_extensions();
     isb();
+}
+
+/// ID_AA64DFR0_EL1.PMUVer: the architecture's performance monitors.
+fn has_pmu() -> bool {
+    !matches!(read!("id_aa64dfr0_el1") >> 8 & 0xf, 0 | 0xf)
+}
+
+/// Nothing counts and nothing interrupts.
+fn reset_pmu() {
+    write!("pmcr_el0", 0);
+    write!("pmcntenclr_el0", u64::from(u32::MAX));
+    write!("pmintenclr_el1", u64::from(u32::MAX));
+    write!("pmovsclr_el0", u64::from(u32::MAX));
+    write!("pmuserenr_el0", 0);
 }
 
 /// Registers that only some CPUs have: nothing that a reset or firmware left behind stays.

@@ -4,12 +4,14 @@
 
 pub mod context;
 pub mod cpu;
+pub mod debug;
 pub mod gic;
 pub mod guest;
 pub mod head;
 pub mod id;
 pub mod mmio;
 pub mod mmu;
+pub mod pmu;
 pub mod probe;
 pub mod smc;
 pub mod sysreg;

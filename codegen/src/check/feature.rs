@@ -1,11 +1,13 @@
-//! Features: only for vPEs that are alone on their CPUs, whatever the mode.
+//! Features that EL2 does not switch: only for vPEs that are alone on their CPUs, whatever the mode.
 
 use crate::diag::{Report, rules};
 use crate::model::{At, CpuUse, Feature, Sharing, System, Vm};
 
 pub fn check(system: &System, report: &mut Report) {
     for (number, vm) in system.vms.iter().enumerate() {
-        let Some(feature) = vm.features.first() else { continue };
+        let Some(feature) = vm.features.iter().find(|one| one.value == Feature::Sve) else {
+            continue;
+        };
         let of_modes = system.modes.iter().flat_map(|mode| &mode.cpus);
         let shared = system.cpus.iter().chain(of_modes).find(|cpu| shares(cpu, number, vm));
         if let Some(cpu) = shared {

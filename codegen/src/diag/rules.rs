@@ -90,7 +90,7 @@ rules! {
     MODE_UNREACHED "E314 mode-unreached" "There are modes and nobody may switch to them, or somebody may and there are none."
     MODE_BOUNDARY "E315 mode-boundary" "The frames of a mode's CPUs come together so rarely that a switch away would take more than a minute."
     RESTARTS_UNUSED "E316 restarts-unused" "`restarts` says how often a VM may be restarted that no fault restarts."
-    FEATURE_SHARED "E317 feature-shared" "A VM has a part of its CPUs to itself, but a vPE of it shares its CPU or may have to."
+    FEATURE_SHARED "E317 feature-shared" "A VM has a feature that EL2 does not switch, but a vPE of it shares its CPU or may have to."
 
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."

@@ -114,7 +114,7 @@ pub struct Vm {
     /// Priority of its events at the start, lower is more urgent; a multiple of 4. A guest with a virtual ITS that wants another one costs a command for each event: Linux from 6.10 on wants 0xc0.
     #[schemars(extend("x-default" = "0xa0"))]
     pub event_priority: Option<S<u8>>,
-    /// Parts of the CPU that are the VM's own: "debug", breakpoints and watchpoints; "pmu", performance counters, with their interrupt if the board has it; "sve", scalable vectors. Only for vPEs that have their CPUs to themselves.
+    /// Parts of the CPU that are the VM's own: "debug", breakpoints and watchpoints; "pmu", performance counters, with their interrupt if the board has it; "sve", scalable vectors, only for vPEs that have their CPUs to themselves.
     #[serde(default)]
     pub features: Vec<S<Feature>>,
     /// Arguments of the payload: /chosen/bootargs in its device tree.

@@ -1,6 +1,6 @@
-//! Parts of a CPU that a VM is given whole.
+//! Parts of a CPU that a VM has only if the system's description gives them to it.
 
-/// A set of them. Each has state that EL2 does not switch, so that the vPEs of a VM that has one are alone on their CPUs.
+/// A set of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Features(u8);
 
@@ -10,7 +10,7 @@ impl Features {
     pub const DEBUG: Self = Self(1 << 0);
     /// The performance monitors' counters (DDI 0487 D13).
     pub const PMU: Self = Self(1 << 1);
-    /// Scalable vectors (DDI 0487 A1.4.5).
+    /// Scalable vectors (DDI 0487 A1.4.5). EL2 does not switch them: only for vPEs that are alone on their CPUs.
     pub const SVE: Self = Self(1 << 2);
 
     pub const fn with(self, other: Self) -> Self {

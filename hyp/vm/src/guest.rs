@@ -166,6 +166,12 @@ impl Guest {
         VpeIndex::new(self.config.first_vpe.wrapping_add(number as u16))
     }
 
+    /// PPIs that the guest wants, as bits of word 0: what the physical enables must be while the vPE runs.
+    #[inline]
+    pub fn enabled_ppis(&self) -> u32 {
+        self.vpe.redistributor.enabled_ppis(self.config.ppis)
+    }
+
     /// MPIDR_EL1 as the vPE reads it (VMPIDR_EL2): bit 31 is RES1, Aff0 is the number.
     pub const fn mpidr(&self) -> u64 {
         1 << 31 | self.number as u64

@@ -1,10 +1,12 @@
 //! Cycle counters that overflow: each overflow is one interrupt.
 //!
-//! Each vPE, one after the other:
+//! Each vPE, of one or two, one after the other:
 //!
 //! 1. The PMU is as after reset.
 //! 2. `count=` (1000) overflows, `cycles=` (100000) apart: each interrupts once, and none without an overflow.
 //! 3. One that comes while its interrupt is disabled is taken when that is enabled; one that was cleared before is not.
+//! 4. Over `ms=` (20) milliseconds, cycles are compared with the system counter: `share` is so many for a thousand ticks. Where
+//!    both have the same frequency, that is the vPE's part of its CPU.
 //!
 //! vPE 1 then switches itself off with a counter about to overflow, and finds its PMU as after reset when it is on again.
 #![no_std]
@@ -31,6 +33,8 @@ static EMPTY: [AtomicU64; VPES] = [const { AtomicU64::new(0) }; VPES];
 /// Overflows still to come, and cycles from one to the next.
 static LEFT: AtomicU64 = AtomicU64::new(0);
 static CYCLES: AtomicU64 = AtomicU64::new(0);
+/// Of vPE 0.
+static SHARE: AtomicU64 = AtomicU64::new(0);
 /// vPE 1 is to leave at once, and did all that is above.
 static LEAVE: AtomicBool = AtomicBool::new(false);
 static PASSED: AtomicBool = AtomicBool::new(false);
@@ -61,6 +65,7 @@ fn main(machine: &'static Machine) -> Outcome {
         Ok(()) => {
             let [first, second] = [0, 1].map(taken);
             figure!("overflows", first + second, "times");
+            figure!("share", SHARE.load(Relaxed), "thousandths");
             Outcome::Passed
         }
         Err(failure) => {
@@ -72,6 +77,10 @@ fn main(machine: &'static Machine) -> Outcome {
 
 fn run(machine: &'static Machine) -> Result<(), Failure> {
     check(machine)?;
+    SHARE.store(share(machine.number("ms").unwrap_or(20) * 1000), Relaxed);
+    if machine.vpes() == 1 {
+        return Ok(());
+    }
     for leave in [false, true, false] {
         PASSED.store(false, Relaxed);
         LEAVE.store(leave, Relaxed);
@@ -139,6 +148,21 @@ fn check(machine: &'static Machine) -> Result<(), Failure> {
         0 => Ok(()),
         count => Err(Failure::Empty(count)),
     }
+}
+
+/// Cycles for each thousand ticks, over a number of microseconds.
+fn share(microseconds: u64) -> u64 {
+    let length = timer::microseconds(microseconds);
+    let began = timer::now();
+    pmu::overflow_after(u64::MAX >> 1);
+    let before = pmu::cycles();
+    let mut now = began;
+    while now - began < length {
+        now = timer::now();
+    }
+    let cycles = pmu::cycles() - before;
+    pmu::stop();
+    cycles * 1000 / (now - began)
 }
 
 fn overflow(_: IntId) {

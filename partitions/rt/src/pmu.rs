@@ -48,6 +48,11 @@ pub fn overflow_after(cycles: u64) {
     write!("pmcr_el0", ENABLE);
 }
 
+/// The counter.
+pub fn cycles() -> u64 {
+    read!("pmccntr_el0")
+}
+
 /// The counter overflowed since that was last cleared.
 pub fn overflowed() -> bool {
     read!("pmovsclr_el0") & CYCLES != 0

@@ -33,6 +33,7 @@ pub use inject::{
 pub use redistributor::Redistributor;
 pub use sgi1r::{send_sgi, targets, try_send_sgi};
 pub use surrender::surrender;
+pub use withdraw::holds;
 
 /// INTID of the virtual timer's PPI, virtual and physical.
 pub const TIMER: u32 = 27;

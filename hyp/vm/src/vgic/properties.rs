@@ -289,8 +289,7 @@ impl World<'_> {
         let (guest, mut cpu) = (self.guests[1], self.cpu(1));
         if on {
             start(&guest);
-            let ppis = guest.vpe.redistributor.enabled_ppis(guest.config.ppis);
-            cpu.enable_ppis(guest.vpe_index(1), ppis, true);
+            cpu.enable_ppis(guest.vpe_index(1), guest.enabled_ppis(), true);
             super::flush(&guest, &mut cpu);
         } else {
             super::surrender(&guest, &mut cpu);

@@ -90,7 +90,7 @@ impl Redistributor {
         self.pendbaser.store(0, Release);
     }
 
-    /// Which of `ppis` the guest wants: what the physical enables must be while the vPE runs.
+    /// Which of `ppis` the guest wants.
     pub fn enabled_ppis(&self, ppis: u32) -> u32 {
         self.live.load(Relaxed) & ppis
     }

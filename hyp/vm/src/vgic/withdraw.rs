@@ -107,6 +107,14 @@ pub(super) fn clear_private_active<P: Platform>(
     }
 }
 
+/// The vPE of this CPU has the interrupt: it is listed or parked, or waits for a list register.
+pub fn holds<P: Platform>(guest: &Guest, platform: &P, intid: u32) -> bool {
+    let (word, bit) = place(intid);
+    let (pending, active) = held(guest, platform, word);
+    let waiting = guest.vpe.redistributor.waiting[word].load(Acquire);
+    (pending | active | waiting) & bit != 0
+}
+
 /// Pending and active bits of a word in this CPU's list registers and among what is parked.
 fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
     let (pending, active) = listed(platform, word);
