@@ -37,6 +37,8 @@ pub mod console;
 #[cfg(target_os = "none")]
 pub mod cpu;
 #[cfg(target_os = "none")]
+pub mod debug;
+#[cfg(target_os = "none")]
 pub mod dma;
 #[cfg(target_os = "none")]
 pub mod gic;
