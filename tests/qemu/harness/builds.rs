@@ -67,10 +67,11 @@ fn no_image() -> Result<(), String> {
 }
 
 /// Systems that have all of EL2 between them: exclusive and shared CPUs, modes, a virtual ITS, PCIe, features.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "demo",
     "shared",
     "tests/qemu/systems/events-modes.toml",
+    "tests/qemu/systems/features-modes.toml",
     "tests/qemu/systems/its-cyclic.toml",
     "tests/qemu/systems/linux-features.toml",
 ];
