@@ -32,6 +32,8 @@ pub struct Distributor {
     emulated: AtomicU32,
     /// Level of the emulated UART's interrupt line.
     line: AtomicBool,
+    /// vPE that has its interrupt in a list register or parked, plus 1; 0: none.
+    holder: AtomicU32,
     /// The VM's interrupts, by word; word 0 is always 0.
     pub(super) owned: [AtomicU32; 32],
     /// Those of them that the hardware has.
@@ -49,6 +51,7 @@ impl Distributor {
             ctlr: AtomicU32::new(0),
             emulated: AtomicU32::new(0),
             line: AtomicBool::new(false),
+            holder: AtomicU32::new(0),
             owned: [const { AtomicU32::new(0) }; 32],
             hardware: [const { AtomicU32::new(0) }; 32],
             enabled: [const { AtomicU32::new(0) }; 32],
@@ -61,6 +64,7 @@ impl Distributor {
     pub fn reset(&self, plan: &Plan, config: &plan::Vm) {
         self.ctlr.store(0, Relaxed);
         self.line.store(false, Relaxed);
+        self.holder.store(0, Relaxed);
         for word in 0..32 {
             self.owned[word].store(0, Relaxed);
             self.hardware[word].store(0, Relaxed);
@@ -164,6 +168,18 @@ impl Distributor {
     /// The emulated interrupt's INTID, and whether its line is high.
     pub(super) fn emulated_line(&self) -> (u32, bool) {
         (self.emulated.load(Relaxed), self.line.load(Acquire))
+    }
+
+    /// vPE `number` is about to list the emulated interrupt. False: another one still has it, and looks at the line when it ends.
+    pub(super) fn claim(&self, number: usize) -> bool {
+        let own = number as u32 + 1;
+        let before = self.holder.compare_exchange(0, own, AcqRel, Acquire);
+        before.is_ok() || before == Err(own)
+    }
+
+    /// Nobody has it any more.
+    pub(super) fn release(&self) {
+        self.holder.store(0, Release);
     }
 
     /// The emulated UART's interrupt line is now at `level`; `vpes` are the VM's. Answers the number of the vPE whose CPU

@@ -16,7 +16,7 @@
 
 use super::{
     Distributor, TIMER, place,
-    redistributor::{CLEARED, RECHECK, Redistributor, UNUSUAL},
+    redistributor::{CLEARED, RECHECK, UNUSUAL},
     surrender, withdraw,
 };
 use crate::{
@@ -211,6 +211,7 @@ pub(super) fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg
 
 /// An emulated interrupt is in no list register any more: while its line is high it is pending.
 pub(super) fn sample<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    guest.vm.distributor.release();
     let (emulated, line) = guest.vm.distributor.emulated_line();
     if !line || emulated != intid {
         return;
@@ -347,14 +348,18 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
             return true;
         }
     }
-    let Some(index) = free.or_else(|| make_room(redistributor, platform, priority)) else {
+    let Some(index) = free.or_else(|| make_room(guest, platform, priority)) else {
         return false;
     };
-    if take() {
+    let claimed = !emulated || guest.vm.distributor.claim(guest.number);
+    if take() && claimed {
         platform.write(index, fresh);
         count(guest, word, hardware, emulated);
-    } else {
-        platform.write(index, ListReg::EMPTY);
+        return true;
+    }
+    platform.write(index, ListReg::EMPTY);
+    if emulated && claimed {
+        sample(guest, platform, intid);
     }
     true
 }
@@ -381,11 +386,8 @@ fn merged(entry: ListReg, fresh: ListReg) -> Option<ListReg> {
 }
 
 /// Empties the shared register with the least urgent entry, if `priority` is higher than its.
-fn make_room<P: Platform>(
-    redistributor: &Redistributor,
-    platform: &mut P,
-    priority: u8,
-) -> Option<usize> {
+fn make_room<P: Platform>(guest: &Guest, platform: &mut P, priority: u8) -> Option<usize> {
+    let redistributor = &guest.vpe.redistributor;
     let place_to_park = redistributor.parked.iter().find(|cell| cell.load(Relaxed) == 0);
     let mut worst: Option<(u8, bool, usize)> = None;
     for index in 1..platform.count() {
@@ -405,6 +407,9 @@ fn make_room<P: Platform>(
     if only_pending {
         let (word, bit) = place(entry.vintid().value());
         redistributor.waiting[word].fetch_or(bit, AcqRel);
+        if entry.has_end_notice() {
+            guest.vm.distributor.release();
+        }
     } else {
         if redistributor.parked.iter().all(|cell| cell.load(Relaxed) == 0) {
             // Ends counted before anything was parked belong to nobody.

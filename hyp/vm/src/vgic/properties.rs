@@ -271,10 +271,6 @@ impl World<'_> {
     }
 
     fn route(&mut self, from: usize, intid: u32, to: usize) {
-        // The emulated line does not know that another vPE still handles it.
-        if intid == UART_INTID && self.model.at(0, intid).active {
-            return;
-        }
         self.write(from, GICD + 0x6000 + 8 * u64::from(intid), 8, to as u64);
         if self.model.route.insert(intid, to) != Some(to) {
             self.model.returned(intid);

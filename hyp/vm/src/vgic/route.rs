@@ -86,7 +86,8 @@ impl Distributor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, Machine, UART_INTID, guests};
+    use crate::fake::{Cpu, GICD, Machine, UART_INTID, guests};
+    use crate::vgic::withdraw::tests::{pair, write};
 
     #[test]
     fn routes_to_its_own_vpes_only() {
@@ -108,5 +109,30 @@ mod tests {
         assert_eq!(guest.vpes[0].redistributor.waiting[1].load(Relaxed), 0);
         assert_eq!(guest.vpes[1].redistributor.waiting[1].load(Relaxed), 2);
         assert!(machine.borrow().cpus[1].kicked);
+    }
+
+    /// The UART's interrupt comes to the vPE that it is routed to once the one that handles it has ended it.
+    #[test]
+    fn handled_by_one_at_a_time() {
+        let machine = Machine::new(3);
+        let [(first, mut one), (second, mut two)] = pair(&machine);
+        let level = |level| {
+            if let Some(number) = first.vm.distributor.set_line(first.vpes, level) {
+                machine.borrow_mut().cpus[number].kicked = true;
+            }
+        };
+        level(true);
+        one.settle(&first);
+        assert_eq!(one.acknowledge(), Some(UART_INTID));
+        level(false);
+        one.settle(&first);
+        write(&first, &mut one, GICD + 0x6000 + 8 * u64::from(UART_INTID), 8, 1);
+        level(true);
+        two.settle(&second);
+        assert_eq!(two.acknowledge(), None, "vPE 0 has it");
+        one.end(UART_INTID);
+        one.settle(&first);
+        two.settle(&second);
+        assert_eq!((one.acknowledge(), two.acknowledge()), (None, Some(UART_INTID)));
     }
 }
