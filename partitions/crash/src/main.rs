@@ -1,7 +1,7 @@
 //! Works for a while, then jumps where there is no memory.
 //!
 //! With its MMU off nothing but EL2 is left to take the abort: the VM fails. Argument: `after-ms=` (100), how long it works. Its
-//! last exits before that are a hypercall and the abort.
+//! last exits before that are a hypercall and the abort. With `mode=` it asks for that mode of the system first.
 #![no_std]
 #![no_main]
 
@@ -16,6 +16,9 @@ fn main(machine: &'static Machine) -> Outcome {
     cpu::enable_interrupts();
     for _ in 0..machine.number("after-ms").unwrap_or(100) {
         timer::sleep(1000);
+    }
+    if let Some(mode) = machine.number("mode") {
+        println!("mode {mode}: {:?}", hypercall::switch_mode(mode));
     }
     println!("jumping to nowhere");
     // Only for the exit.
