@@ -8,8 +8,10 @@
 
 #[allow(unsafe_code)]
 mod arch;
+mod away;
 mod boot;
 mod console;
+mod counters;
 mod devices;
 mod irq;
 mod its;

@@ -4,19 +4,18 @@
 //!
 //! 1. `pause`, `resume`: its virtual timer and its PMU stop being in the CPU, with their PPIs, and its residency ends. A PPI
 //!    is active exactly while its vPE has the CPU and has it in hand; the next vPE's could not interrupt if it stayed so.
-//! 2. `load`: the registers of one are saved, those of the other loaded ([`Context`]), only when another vPE runs.
+//! 2. `load`: the registers of one are saved, those of the other loaded (`away`), only when another vPE runs.
 //!
 //! Nothing here loops over vPEs, VMs or events.
 //!
 //! **Translations.** They are tagged by VMID. A vPE that runs where another one of its VM ran last makes the CPU forget
 //! them first. The alternative, a VMID for each vPE, would make the VM's broadcast TLB maintenance miss its other vPEs.
 
-use crate::arch::context::Context;
-use crate::arch::debug::{self, Points};
-use crate::arch::pmu::{self, Counters};
 use crate::arch::timer::VirtualTimer;
 use crate::arch::vectors::Frame;
 use crate::arch::{cpu, gic, guest, sysreg, this};
+use crate::away::away;
+use crate::counters;
 use crate::percpu::PerCpu;
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::Hardware;
@@ -26,46 +25,8 @@ use gicv4::IntId;
 use gicv4::list_regs::ListReg;
 use plan::{Features, Schedule, VpeIndex};
 use sched::CpuScheduler;
-use spin::Mutex;
 use vm::counters::Counter;
-use vm::{Guest, vgic};
-
-/// What a vPE on a shared CPU leaves behind when it does not run.
-pub struct Away {
-    pub context: Context,
-    pub timer: VirtualTimer,
-    /// None where no vPE has them.
-    counters: [Counters; shared::FEATURES.has(Features::PMU) as usize],
-    points: [Points; shared::FEATURES.has(Features::DEBUG) as usize],
-}
-
-impl Away {
-    const fn new() -> Self {
-        Self {
-            context: Context::new(),
-            timer: VirtualTimer::OFF,
-            counters: [Counters::OFF; _],
-            points: [Points::OFF; _],
-        }
-    }
-
-    /// Its counters, if the guest has some.
-    fn counters(&mut self, guest: &Guest) -> Option<&mut Counters> {
-        self.counters.first_mut().filter(|_| guest.config.features.has(Features::PMU))
-    }
-
-    /// Its breakpoints and watchpoints, likewise.
-    fn points(&mut self, guest: &Guest) -> Option<&mut Points> {
-        self.points.first_mut().filter(|_| guest.config.features.has(Features::DEBUG))
-    }
-}
-
-static AWAY: [Mutex<Away>; shared::VPES] = [const { Mutex::new(Away::new()) }; shared::VPES];
-
-/// What `vpe` left behind; the calling CPU is its own.
-pub fn away<R>(vpe: VpeIndex, change: impl FnOnce(&mut Away) -> R) -> Option<R> {
-    Some(change(&mut AWAY.get(vpe.index())?.lock()))
-}
+use vm::vgic;
 
 const TIMER: IntId = IntId::new(PLAN.board.timer.virtual_ppi as u32);
 /// No vPE.
@@ -107,7 +68,7 @@ impl State {
         self.take_away(here);
         if self.loaded.is_none_or(|loaded| loaded.vpe != next.vpe) {
             if let Some(old) = self.loaded {
-                save(old, frame);
+                away(old.vpe, |away| away.save(&old.guest, frame));
             }
             self.load(next, frame);
         }
@@ -136,9 +97,6 @@ impl State {
         away(vpe, |away| {
             if loaded {
                 away.context.interface.save();
-                if !away.points.is_empty() {
-                    debug::disarm();
-                }
             }
             // PPIs are inactive since `pause`; an SPI goes back to where it came from.
             for &bits in away.context.interface.listed() {
@@ -151,9 +109,7 @@ impl State {
                 }
             }
             away.context.interface = gic::Interface::new();
-            away.timer = VirtualTimer::OFF;
-            away.counters = [Counters::OFF; _];
-            away.points = [Points::OFF; _];
+            away.forget(loaded);
         });
         if loaded {
             self.loaded = None;
@@ -163,7 +119,7 @@ impl State {
     /// The registers that the CPU holds are saved: its vPE may go on elsewhere.
     pub fn unload(&mut self, frame: &Frame) {
         if let Some(old) = self.loaded.take() {
-            save(old, frame);
+            away(old.vpe, |away| away.save(&old.guest, frame));
         }
     }
 
@@ -194,26 +150,11 @@ impl State {
             sysreg::isb();
             guest::forget();
         }
-        away(next.vpe, |away| {
-            away.context.load(frame);
-            if let Some(points) = away.points(guest) {
-                points.load();
-            }
-        });
+        away(next.vpe, |away| away.load(guest, frame));
         self.loaded = Some(next);
         this::set(next);
         guest.vpe.counters.count(Counter::Switches);
     }
-}
-
-/// The registers of the vPE that this CPU holds.
-fn save(old: &PerCpu, frame: &Frame) {
-    away(old.vpe, |away| {
-        away.context.save(frame);
-        if let Some(points) = away.points(&old.guest) {
-            points.save();
-        }
-    });
 }
 
 /// The vPE's timer and counters and their PPIs leave the CPU.
@@ -225,24 +166,10 @@ fn pause(current: &PerCpu) -> VirtualTimer {
     away(current.vpe, |away| {
         away.timer = timer;
         if let Some(counters) = away.counters(&current.guest) {
-            counters.take();
-            if let Some(intid) = pmu_in_hand(&current.guest) {
-                gic::deactivate(intid.value());
-            }
+            counters::leave(counters, &current.guest);
         }
     });
     timer
-}
-
-/// The PMU's PPI, if the vPE, which this CPU holds, has it in hand.
-fn pmu_in_hand(guest: &Guest) -> Option<IntId> {
-    pmu_ppi(guest).filter(|intid| vgic::holds(guest, &Hardware, intid.value()))
-}
-
-/// The guest's PPI besides the timer's.
-fn pmu_ppi(guest: &Guest) -> Option<IntId> {
-    let ppis = guest.config.ppis & !(1 << TIMER.value());
-    (ppis != 0).then(|| IntId::new(ppis.trailing_zeros()))
 }
 
 fn leave(current: &PerCpu, here: Here, why: Why) -> bool {
@@ -261,11 +188,7 @@ fn resume(next: &PerCpu, here: Here) {
     }
     away(next.vpe, |away| {
         if let Some(counters) = away.counters(guest) {
-            if let Some(intid) = pmu_in_hand(guest) {
-                here.physical.redistributor.set_active(intid);
-                sysreg::dsb_sy();
-            }
-            counters.put();
+            counters::enter(counters, guest, here);
         }
         away.timer.put();
     });
@@ -274,18 +197,10 @@ fn resume(next: &PerCpu, here: Here) {
     }
 }
 
-/// The counters of the vPE, which this CPU holds, will interrupt it: they would not while it waits.
-fn pmu_asks(guest: &Guest) -> bool {
-    shared::FEATURES.has(Features::PMU)
-        && pmu_ppi(guest).is_some_and(|intid| guest.enabled_ppis() & 1 << intid.value() != 0)
-        && pmu::asks()
-        && pmu_in_hand(guest).is_none()
-}
-
 /// An interrupt that the vPE would take is listed or waits for a list register.
 pub fn has_interrupt(current: &PerCpu) -> bool {
     let starved = gic::read_ich_hcr() & u64::from(vm::platform::UNDERFLOW) != 0;
-    if starved || current.guest.vpe.redistributor.has_waiting() || pmu_asks(&current.guest) {
+    if starved || current.guest.vpe.redistributor.has_waiting() || counters::ask(&current.guest) {
         return true;
     }
     if !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1) == 0 {
