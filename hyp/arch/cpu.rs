@@ -91,12 +91,15 @@ pub fn permit(features: Features) {
 /// Writes every register of EL2 that does not belong to one VM or to the interrupt controller.
 pub fn initialise() {
     // The number of event counters that EL1 may have is all of them; fewer would be another trap to explain.
-    let counters = if has_pmu() { read!("pmcr_el0") >> 11 & 0x1f } else { 0 };
-    if has_pmu() {
+    let pmu = pmu_version();
+    let counters = if pmu != 0 { read!("pmcr_el0") >> 11 & 0x1f } else { 0 };
+    if pmu != 0 {
         reset_pmu();
     }
     write!("cptr_el2", CPTR);
-    write!("mdcr_el2", MDCR | counters);
+    // FEAT_PMUv3p5: HCCD, so that EL2's cycles are not a guest's.
+    let cycles = if pmu >= 6 { 1 << 23 } else { 0 };
+    write!("mdcr_el2", MDCR | counters | cycles);
     write!("hstr_el2", 0);
     write!("hacr_el2", 0);
     write!("cnthctl_el2", CNTHCTL);
@@ -112,9 +115,12 @@ pub fn initialise() {
     isb();
 }
 
-/// ID_AA64DFR0_EL1.PMUVer: the architecture's performance monitors.
-fn has_pmu() -> bool {
-    !matches!(read!("id_aa64dfr0_el1") >> 8 & 0xf, 0 | 0xf)
+/// ID_AA64DFR0_EL1.PMUVer; 0: there are no performance monitors, or not the architecture's.
+fn pmu_version() -> u64 {
+    match read!("id_aa64dfr0_el1") >> 8 & 0xf {
+        0xf => 0,
+        version => version,
+    }
 }
 
 /// Nothing counts and nothing interrupts.
