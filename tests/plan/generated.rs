@@ -63,6 +63,8 @@ struct Vm {
 struct Layout {
     /// First bus of each host.
     buses: [u8; 2],
+    /// Where the bus has the first host's high window, and the second host's low one.
+    windows: [u64; 2],
     vms: Vec<Vm>,
     /// Pages, and the two VMs' positions.
     channels: Vec<(u64, usize, usize, bool)>,
@@ -108,8 +110,13 @@ fn layout() -> impl Strategy<Value = Layout> {
         let channel = (1u64..40, 0..count, 0..count, any::<bool>());
         // The last buses of the first host's ECAM, the same as the first host's, or any.
         let far = prop_oneof![Just(200), Just(0), 0..200u8];
-        (prop::collection::vec(channel, 0..4), far).prop_map(move |(channels, far)| Layout {
+        let high = prop::sample::select(vec![0x80_0000_0000u64, 0x10_0000_0000]);
+        // As for the CPUs, elsewhere, or up to the end of 4 GiB.
+        let low = prop::sample::select(vec![0x2780_0000u64, 0x9000_0000, 0xe880_0000]);
+        let channels = prop::collection::vec(channel, 0..4);
+        (channels, far, high, low).prop_map(move |(channels, far, high, low)| Layout {
             buses: [0, far],
+            windows: [high, low],
             vms: vms.clone(),
             channels: channels.into_iter().filter(|channel| channel.1 != channel.2).collect(),
         })
@@ -145,8 +152,11 @@ impl Layout {
             assert!(text.contains(all), "{text}");
             text = text.replacen(all, half, 1);
         }
-        text.push_str(
-            "[[pcie]]\nname = \"pcie1\"\necam = { base = 0x40_1c80_0000, size = \"56 MiB\" }\ndevice_id_base = 0xc900\nwindow32 = { base = 0x2780_0000, size = \"376 MiB\" }\n",
+        let [high, low] = self.windows;
+        text = text.replacen("\"512 GiB\" }", &format!("\"512 GiB\", bus = {high:#x} }}"), 1);
+        let _ = writeln!(
+            text,
+            "[[pcie]]\nname = \"pcie1\"\necam = {{ base = 0x40_1c80_0000, size = \"56 MiB\" }}\ndevice_id_base = 0xc900\nwindow32 = {{ base = 0x2780_0000, size = \"376 MiB\", bus = {low:#x} }}",
         );
         let first = self.buses[1];
         let _ = writeln!(text, "buses = {{ first = {first}, last = {} }}", first + 55);

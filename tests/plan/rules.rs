@@ -129,24 +129,35 @@ fn bars_lie_in_their_windows(plan: &Decided) {
     let mut bars = Vec::new();
     for function in &plan.functions {
         for bar in &function.bars {
-            let (at, end) = (bar.base.0, bar.base.0 + bar.bytes);
-            assert_eq!(at % bar.bytes.max(4096), 0, "{bar:?}");
+            let (at, end, bus) = (bar.base.0, bar.base.0 + bar.bytes, bar.bus.0);
+            assert_eq!(bus % bar.bytes.max(4096), 0, "{bar:?}");
+            assert_ne!(bus, 0, "a BAR that nobody has placed");
             let mut windows = plan.vms[function.vm].windows();
-            assert!(
-                windows.any(|window| at >= window.base.0 && end <= window.base.0 + window.bytes),
-                "{bar:?}"
-            );
+            let window =
+                windows.find(|own| at >= own.base.0 && end <= own.base.0 + own.bytes).unwrap();
+            assert_eq!((window.host, at - window.base.0), (function.host, bus - window.bus.0));
             bars.push((function.name.clone(), at..end));
-            let low = (0x10 + 4 * u16::from(bar.index), at & 0xffff_ffff);
-            assert!(
-                function.setup.iter().any(|(offset, value)| (*offset, value.0) == low),
-                "{bar:?}"
-            );
+            let offset = 0x10 + 4 * u16::from(bar.index);
+            let held = |at: u16, word: u64| {
+                function.setup.iter().any(|write| (write.0, write.1.0) == (at, word))
+            };
+            assert!(held(offset, bus & 0xffff_ffff), "{bar:?}");
+            assert!(!bar.wide || held(offset + 4, bus >> 32), "{bar:?}");
         }
         // Decoding is switched on only when every BAR has its place.
         assert_eq!(function.setup.last().map(|write| write.0), Some(4));
     }
     apart("BARs", bars);
+    for vm in &plan.vms {
+        let Some(tree) = vm.loads.iter().find(|load| load.what == "device tree") else { continue };
+        for window in vm.windows() {
+            let space = if window.wide { 0x0300_0000u32 } else { 0x0200_0000 };
+            let words = [window.bus.0, window.base.0, window.bytes];
+            let words = words.iter().flat_map(|word| word.to_be_bytes());
+            let range: Vec<u8> = space.to_be_bytes().into_iter().chain(words).collect();
+            assert!(tree.data.windows(28).any(|part| part == range), "{window:x?} of {}", vm.name);
+        }
+    }
 }
 
 /// Buses, windows and views; what is behind a bridge and what is not.
@@ -168,10 +179,11 @@ fn bridges_pass_on_what_is_behind(plan: &Decided) {
         let bridges = plan.bridges.iter().map(|b| (b.host, b.bdf, &b.bars));
         for (host, bdf, bars) in functions.chain(bridges) {
             for bar in bars {
-                let apart = bar.base.0 + bar.bytes <= window.start || bar.base.0 >= window.end;
+                let apart = bar.bus.0 + bar.bytes <= window.start || bar.bus.0 >= window.end;
                 let right = match behind(host, bdf) {
-                    true => within(bar.base.0, bar.bytes, &window),
-                    false => apart,
+                    true => within(bar.bus.0, bar.bytes, &window),
+                    // Another host's buses have addresses of their own.
+                    false => apart || host != bridge.host,
                 };
                 assert!(right, "{bar:?} of {bdf:#x} and {bridge:x?}");
             }
@@ -200,7 +212,7 @@ fn bridges_pass_on_what_is_behind(plan: &Decided) {
             let own = plan.functions.iter().filter(|f| f.vm == view.vm && behind(f.host, f.bdf));
             let seen = view.base.0..view.base.0 + view.bytes;
             for bar in own.flat_map(|function| &function.bars) {
-                assert!(within(bar.base.0, bar.bytes, &seen), "{bar:?} and {view:?}");
+                assert!(within(bar.bus.0, bar.bytes, &seen), "{bar:?} and {view:?}");
             }
         }
     }

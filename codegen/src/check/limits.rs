@@ -3,7 +3,7 @@
 use super::memory::{IPA_END, hypervisor, hypervisor_fits};
 use super::range::{self, BLOCK, Range};
 use crate::diag::{Report, rules};
-use crate::model::{At, DeviceKind, Pcie, System};
+use crate::model::{At, DeviceKind, PciWindow, Pcie, System};
 use crate::units::Size;
 
 pub fn check(system: &System, report: &mut Report) {
@@ -88,13 +88,12 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         .flatten()
         .collect();
     // A wide BAR may also lie low, behind a bridge it does; above what stage 2 maps no guest would see it.
-    let low = host.window32.as_ref().map_or(0, |window| window.size.value);
-    let high = host
-        .window64
-        .as_ref()
-        .map_or(0, |window| window.end().min(IPA_END).saturating_sub(window.start()));
-    let window = host.window32.as_ref().or(host.window64.as_ref());
-    let place = window.map_or_else(|| host.name.with(()), |window| window.size.with(()));
+    let low = host.window32.as_ref().map_or(0, |window| window.region.size.value);
+    let high = host.window64.as_ref().map_or(0, |PciWindow { region, .. }| {
+        region.end().min(IPA_END).saturating_sub(region.start())
+    });
+    let place = host.windows().next();
+    let place = place.map_or_else(|| host.name.with(()), |window| window.region.size.with(()));
     let mut wanted = (0u64, 0u64);
     for (bar, behind) in bars {
         let narrow = if bar.wide && !behind { 0 } else { bar.size.value };

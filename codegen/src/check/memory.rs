@@ -234,7 +234,7 @@ fn emulated(system: &System, vm: &Vm) -> Vec<Range> {
         let Some(buses) = board.buses_of(vm, number) else { continue };
         let bytes = (buses.len() as u64) << 20;
         frames.push(Range::new("PCIe configuration space", &host.ecam.base, bytes));
-        let windows = host.window32.iter().chain(&host.window64);
+        let windows = host.windows().map(|window| &window.region);
         frames.extend(windows.map(|window| Range::of("the PCI window", window)));
     }
     frames

@@ -7,6 +7,7 @@ use crate::units::Size;
 
 const MEGABYTE: u64 = 1 << 20;
 const FOUR_GIB: u64 = 1 << 32;
+const MIB2: u64 = 2 << 20;
 /// A smaller BAR would share its page with another's, or with nobody's.
 const SMALLEST_BAR: u64 = 4 << 10;
 
@@ -14,6 +15,8 @@ pub fn check(system: &System, report: &mut Report) {
     for host in &system.board.pcie {
         ecam(host, report);
         windows(host, report);
+        hidden(&system.board, host, report);
+        skewed(host, report);
         lines(host, report);
     }
     addresses(&system.board, report);
@@ -51,21 +54,63 @@ fn ecam(host: &Pcie, report: &mut Report) {
 
 fn windows(host: &Pcie, report: &mut Report) {
     let name = &host.name.value;
-    if let Some(window) = host.window32.as_ref().filter(|window| window.end() > FOUR_GIB) {
+    if let Some(window) = host.window32.as_ref().filter(|window| window.on_bus().end > FOUR_GIB) {
         report.push(
             rules::WINDOW
                 .says(format!("`window32` of `{name}` reaches beyond 4 GiB"))
-                .label(&window.base, format!("it ends at {}", hex(window.end())))
-                .help("a 32-bit BAR cannot be there: write it as `window64`"),
+                .label(&window.bus, format!("it ends at {}", hex(window.on_bus().end)))
+                .help(
+                    "a 32-bit BAR cannot be there: write it as `window64`, or where the bus has it \
+                     as `bus`",
+                ),
         );
     }
-    if let Some(window) = host.window64.as_ref().filter(|window| window.start() < FOUR_GIB) {
+    if let Some(window) = host.window64.as_ref().filter(|window| window.bus.value < FOUR_GIB) {
         report.push(
             rules::WINDOW
                 .says(format!("`window64` of `{name}` is below 4 GiB"))
-                .label(&window.base, format!("it starts at {}", hex(window.start())))
+                .label(&window.bus, format!("it starts at {}", hex(window.bus.value)))
                 .help("write it as `window32`"),
         );
+    }
+}
+
+/// What a device writes to, and finds a BAR there instead, if the bus has a window where CPUs have this.
+fn hidden(board: &Board, host: &Pcie, report: &mut Report) {
+    let ram = board.ram.iter().map(|ram| (format!("RAM `{}`", ram.name.value), &ram.region));
+    let its = board.gic.its.iter().map(|its| ("the ITS".into(), &its.region));
+    for (what, region) in ram.chain(its) {
+        for window in host.windows() {
+            let bus = window.on_bus();
+            if bus.start < region.end() && region.start() < bus.end {
+                report.push(
+                    rules::WINDOW
+                        .says(format!("devices of `{}` cannot reach {what}", host.name.value))
+                        .label(
+                            &window.bus,
+                            format!("the bus has a window here, to {}", hex(bus.end)),
+                        )
+                        .label(&region.base, format!("{what}, to {}", hex(region.end())))
+                        .help("write the window's address on the bus as the board's manual has it"),
+                );
+            }
+        }
+    }
+}
+
+/// Stage 2 maps in units of 2 MiB, which both sides must agree about.
+fn skewed(host: &Pcie, report: &mut Report) {
+    for window in host.windows() {
+        let (cpu, bus) = (&window.region.base, &window.bus);
+        if cpu.value % MIB2 != bus.value % MIB2 {
+            report.push(
+                rules::WINDOW
+                    .says(format!("a window of `{}` is moved by no multiple of 2 MiB", host.name.value))
+                    .label(bus, "the bus has it here")
+                    .label(cpu, "CPUs have it here")
+                    .help("write both as the board's manual has them, or begin the window at a multiple of 2 MiB"),
+            );
+        }
     }
 }
 

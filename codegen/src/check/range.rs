@@ -77,7 +77,7 @@ pub fn registers(board: &Board) -> Vec<Range> {
     for host in &board.pcie {
         let name = &host.name.value;
         all.push(Range::of(format!("ECAM of `{name}`"), &host.ecam));
-        let windows = host.window32.iter().chain(&host.window64);
+        let windows = host.windows().map(|window| &window.region);
         all.extend(windows.map(|window| Range::of(format!("PCI window of `{name}`"), window)));
     }
     all.extend(devices(board));

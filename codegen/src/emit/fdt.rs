@@ -243,7 +243,7 @@ impl Tree<'_> {
             for window in &host.windows {
                 // phys.hi: 32-bit or 64-bit memory space, not prefetchable.
                 let space: u32 = if window.wide { 0x0300_0000 } else { 0x0200_0000 };
-                let words = [window.base.0, window.base.0, window.bytes];
+                let words = [window.bus.0, window.base.0, window.bytes];
                 ranges.push(space);
                 ranges.extend(words.iter().flat_map(|word| [(word >> 32) as u32, *word as u32]));
             }

@@ -202,12 +202,11 @@ impl Report<'_> {
         }
         for function in self.plan.vm_functions(vm) {
             for bar in &function.bars {
-                rows.push((
-                    bar.base.0,
-                    bar.bytes,
-                    format!("BAR {} of {}", bar.index, function.name),
-                    "direct",
-                ));
+                let mut what = format!("BAR {} of {}", bar.index, function.name);
+                if bar.bus != bar.base {
+                    what += &format!(", {} on the bus", bar.bus);
+                }
+                rows.push((bar.base.0, bar.bytes, what, "direct"));
             }
         }
         for end in self.plan.vm_channel_ends(vm) {

@@ -273,7 +273,7 @@ fn function(function: &Function) -> TokenStream {
     let (config, id) = (pa(function.config), hex(function.id));
     let bars = function.bars.iter().map(|bar| {
         let (index, wide, prefetchable, bytes) = (bar.index, bar.wide, bar.prefetchable, bar.bytes);
-        let base = hex(bar.base);
+        let base = hex(bar.bus);
         quote!(plan::Bar {
             index: #index,
             wide: #wide,

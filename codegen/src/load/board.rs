@@ -167,14 +167,22 @@ fn cpu_at(cpu: &S<toml::Cpu>, position: usize, gic: &model::Gic, file: FileId) -
     }
 }
 
+fn window(window: &toml::Window, file: FileId) -> model::PciWindow {
+    let bus = window.bus.as_ref().unwrap_or(&window.base);
+    model::PciWindow {
+        region: region(&window.base, &window.size, file),
+        bus: bus.map(file, |address| address.0),
+    }
+}
+
 fn host(pcie: &toml::Pcie, file: FileId) -> model::Pcie {
     model::Pcie {
         name: pcie.name.at(file),
         ecam: frame(&pcie.ecam, file),
         first_bus: pcie.buses.first.at(file),
         last_bus: pcie.buses.last.at(file),
-        window32: pcie.window32.as_ref().map(|window| frame(window, file)),
-        window64: pcie.window64.as_ref().map(|window| frame(window, file)),
+        window32: pcie.window32.as_ref().map(|one| window(one, file)),
+        window64: pcie.window64.as_ref().map(|one| window(one, file)),
         intx: pcie.intx.iter().map(|intid| intid.at(file)).collect(),
         device_id_base: match &pcie.device_id_base {
             Some(base) => base.at(file),

@@ -16,17 +16,48 @@ pub struct Pcie {
     pub ecam: Region,
     pub first_bus: At<u8>,
     pub last_bus: At<u8>,
-    /// Memory below 4 GiB for BARs; bus and CPU addresses are the same.
-    pub window32: Option<Region>,
-    /// Memory above 4 GiB for 64-bit BARs.
-    pub window64: Option<Region>,
+    /// Memory below 4 GiB on the bus, for BARs.
+    pub window32: Option<Window>,
+    /// Memory above 4 GiB on the bus, for 64-bit BARs.
+    pub window64: Option<Window>,
     /// INTIDs of INTA..INTD of device 0, rotated by the device number; four or none.
     pub intx: Vec<At<u32>>,
     /// DeviceID of device 0, function 0 on the first bus; those of other functions follow as their RequesterIDs do.
     pub device_id_base: At<u32>,
 }
 
+/// Memory that a host passes on to its buses.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Where CPUs have it.
+    pub region: Region,
+    /// First address on the bus.
+    pub bus: At<u64>,
+}
+
+impl Window {
+    /// Addresses on the bus.
+    pub fn on_bus(&self) -> Range<u64> {
+        self.bus.value..self.bus.value.saturating_add(self.region.size.value)
+    }
+
+    /// Where CPUs have an address of the bus.
+    pub fn cpu(&self, bus: u64) -> u64 {
+        self.region.start().wrapping_add(bus.wrapping_sub(self.bus.value))
+    }
+}
+
 impl Pcie {
+    pub fn windows(&self) -> impl Iterator<Item = &Window> {
+        self.window32.iter().chain(&self.window64)
+    }
+
+    /// Where CPUs have an address of the bus that is in a window.
+    pub fn cpu(&self, bus: u64) -> u64 {
+        let mut windows = self.windows();
+        windows.find(|window| window.on_bus().contains(&bus)).map_or(bus, |window| window.cpu(bus))
+    }
+
     pub fn buses(&self) -> RangeInclusive<u8> {
         self.first_bus.value..=self.last_bus.value
     }

@@ -132,12 +132,12 @@ impl Layout<'_> {
         let here = |on: usize, bdf: u16| on == host && behind.contains(&(bdf >> 8));
         for function in self.functions.iter_mut() {
             if here(function.host, function.bdf) {
-                function.bars.iter_mut().for_each(|bar| bar.base.0 += base);
+                function.bars.iter_mut().for_each(|bar| bar.bus.0 += base);
             }
         }
         for bridge in self.bridges.iter_mut() {
             if here(bridge.host, bridge.bdf) || (bridge.host, bridge.bdf) == (host, own) {
-                bridge.bars.iter_mut().for_each(|bar| bar.base.0 += base);
+                bridge.bars.iter_mut().for_each(|bar| bar.bus.0 += base);
                 if bridge.bytes != 0 {
                     bridge.base.0 += base;
                 }

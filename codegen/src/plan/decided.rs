@@ -244,9 +244,11 @@ pub struct MsiRange {
 pub struct PciWindow {
     /// Index of the host among the board's.
     pub host: usize,
-    /// Above 4 GiB.
+    /// Above 4 GiB on the bus.
     pub wide: bool,
     pub base: Hex,
+    /// Where the bus has it.
+    pub bus: Hex,
     pub bytes: u64,
 }
 
@@ -365,7 +367,7 @@ pub struct Bridge {
     pub subordinate: u8,
     /// Its own, which no VM sees.
     pub bars: Vec<Bar>,
-    /// What it passes on: everything that is behind it. No bytes: nothing.
+    /// What it passes on, by addresses of the bus: everything that is behind it. No bytes: nothing.
     pub base: Hex,
     pub bytes: u64,
     /// VMs that see it, by VM.
@@ -374,7 +376,7 @@ pub struct Bridge {
     pub setup: Vec<(u16, Hex)>,
 }
 
-/// A bridge as a VM sees it: with a window around what is the VM's own behind it.
+/// A bridge as a VM sees it: with a window around what is the VM's own behind it, by addresses of the bus.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct View {
     pub vm: usize,
@@ -388,6 +390,8 @@ pub struct Bar {
     pub wide: bool,
     pub prefetchable: bool,
     pub base: Hex,
+    /// What it holds: where the bus has it.
+    pub bus: Hex,
     pub bytes: u64,
 }
 

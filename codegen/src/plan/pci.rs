@@ -4,6 +4,8 @@
 //! its device tree can describe a host bridge of its own; what is behind bridges follows (`bridge`). BARs lie in the
 //! 32-bit window; a wide one may go above 4 GiB when that is full, unless it is behind a bridge.
 //! A BAR has pages of its own, because a page is the smallest thing that stage 2 can give.
+//!
+//! All of this is done in addresses of the bus, which is what must be aligned. Where CPUs have them comes last.
 
 use super::Arena;
 use super::bridge;
@@ -68,8 +70,24 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
         }
     }
     out.of_vm.iter_mut().for_each(join);
-    out.functions.iter_mut().for_each(setup);
+    for function in &mut out.functions {
+        seen_by_cpus(&system.board.pcie[function.host], &mut function.bars);
+        setup(function);
+    }
+    for bridge in &mut out.bridges {
+        seen_by_cpus(&system.board.pcie[bridge.host], &mut bridge.bars);
+    }
+    for window in out.of_vm.iter_mut().flatten() {
+        window.base.0 = system.board.pcie[window.host].cpu(window.bus.0);
+    }
     (!report.has_errors()).then_some(out)
+}
+
+/// BARs lie where the bus has them; CPUs may have them elsewhere.
+fn seen_by_cpus(host: &model::Pcie, bars: &mut [Bar]) {
+    for bar in bars {
+        bar.base.0 = host.cpu(bar.bus.0);
+    }
 }
 
 /// What is behind those bridges on the host's own bus of which `vm` is the first to see one.
@@ -112,10 +130,10 @@ fn behind(
 
 /// Windows that touch become one.
 fn join(windows: &mut Vec<PciWindow>) {
-    windows.sort_by_key(|window| (window.host, window.wide, window.base));
+    windows.sort_by_key(|window| (window.host, window.wide, window.bus));
     windows.dedup_by(|next, kept| {
         let touch = (kept.host, kept.wide) == (next.host, next.wide)
-            && kept.base.0 + kept.bytes == next.base.0;
+            && kept.bus.0 + kept.bytes == next.bus.0;
         if touch {
             kept.bytes += next.bytes;
         }
@@ -136,8 +154,13 @@ fn functions(system: &System) -> Vec<Function> {
 }
 
 fn free(host: &model::Pcie) -> Free {
-    let arena = |region: &Option<model::Region>| match region {
-        Some(region) => Arena::new(region.start()..region.end().min(LIMIT)),
+    let arena = |window: &Option<model::PciWindow>| match window {
+        Some(window) => {
+            let mapped = LIMIT.saturating_sub(window.region.start());
+            let bus = window.bus.value;
+            // A BAR that holds 0 is one that nobody has placed.
+            Arena::new(bus.max(MIB2)..bus.saturating_add(window.region.size.value.min(mapped)))
+        }
         None => Arena::default(),
     };
     Free { low: arena(&host.window32), high: arena(&host.window64) }
@@ -177,11 +200,12 @@ pub fn bar(bar: &model::Bar) -> Bar {
         wide: bar.wide,
         prefetchable: bar.prefetchable,
         base: Hex(0),
+        bus: Hex(0),
         bytes: bar.size.value,
     }
 }
 
-/// Gives every BAR its address; the windows that hold them. None: they do not fit.
+/// Gives every BAR its address on the bus; the windows that hold them. None: they do not fit.
 fn window(bars: &mut [&mut Bar], host: usize, free: &mut Free) -> Option<Vec<PciWindow>> {
     if let Some(low) = fill(bars, &mut free.low, |_| true) {
         return Some(low.map(|span| piece(host, false, span)).into_iter().collect());
@@ -194,7 +218,7 @@ fn window(bars: &mut [&mut Bar], host: usize, free: &mut Free) -> Option<Vec<Pci
 }
 
 fn piece(host: usize, wide: bool, (base, bytes): (u64, u64)) -> PciWindow {
-    PciWindow { host, wide, base: Hex(base), bytes }
+    PciWindow { host, wide, base: Hex(0), bus: Hex(base), bytes }
 }
 
 /// One window for the BARs that `wanted` picks. None: no room. Some(None): there is no such BAR.
@@ -216,13 +240,13 @@ fn fill(
     Some(Some((base, bytes)))
 }
 
-/// Gives `bars` their addresses from `base` on, a multiple of the largest one's size; where they end.
+/// Gives `bars` their addresses on the bus from `base` on, a multiple of the largest one's size; where they end.
 pub fn stack(bars: &mut [&mut Bar], base: u64) -> u64 {
     // Largest first, so that each lies at a multiple of its size without gaps.
     bars.sort_by_key(|bar| std::cmp::Reverse(bar.bytes.max(PAGE)));
     let mut next = base;
     for bar in bars {
-        bar.base = Hex(next);
+        bar.bus = Hex(next);
         next += bar.bytes.max(PAGE);
     }
     next
@@ -239,9 +263,9 @@ pub fn bar_setup(bars: &[Bar]) -> Vec<(u16, Hex)> {
     let mut out = Vec::new();
     for bar in bars {
         let offset = OFFSET_BAR0 + 4 * u16::from(bar.index);
-        out.push((offset, Hex(bar.base.0 & 0xffff_ffff)));
+        out.push((offset, Hex(bar.bus.0 & 0xffff_ffff)));
         if bar.wide {
-            out.push((offset + 4, Hex(bar.base.0 >> 32)));
+            out.push((offset + 4, Hex(bar.bus.0 >> 32)));
         }
     }
     out

@@ -235,16 +235,28 @@ pub struct Pcie {
     pub ecam: S<Frame>,
     /// The buses it has.
     pub buses: S<Buses>,
-    /// Window for BARs below 4 GiB; the bus and the CPUs have the same addresses for it.
-    pub window32: Option<S<Frame>>,
-    /// Window for 64-bit BARs above 4 GiB; the same goes for it.
-    pub window64: Option<S<Frame>>,
+    /// Window for BARs below 4 GiB on the bus.
+    pub window32: Option<S<Window>>,
+    /// Window for 64-bit BARs, above 4 GiB on the bus.
+    pub window64: Option<S<Window>>,
     /// INTIDs of INTA, INTB, INTC and INTD of device 0; they rotate with the device number.
     #[serde(default)]
     pub intx: Vec<S<u32>>,
     /// DeviceID of device 0, function 0 on the first bus, as `msi-map` has it; other functions' follow as their RequesterIDs do.
     #[schemars(extend("x-default" = "that function's RequesterID"))]
     pub device_id_base: Option<S<u32>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// First address, as CPUs have it.
+    pub base: S<Address>,
+    /// Size.
+    pub size: S<Size>,
+    /// First address on the bus: what BARs hold.
+    #[schemars(extend("x-default" = "base"))]
+    pub bus: Option<S<Address>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

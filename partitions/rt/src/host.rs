@@ -48,13 +48,25 @@ impl Host {
 
     /// Where BARs lie.
     pub fn windows(&self) -> impl Iterator<Item = Region> + use<> {
+        self.ranges().map(|(_, window)| window)
+    }
+
+    /// Where an address of the bus is here. None: it is in no window.
+    pub fn translate(&self, bus: u64) -> Option<u64> {
+        self.ranges().find_map(|(first, window)| {
+            let offset = bus.checked_sub(first).filter(|&offset| offset < window.bytes)?;
+            Some(window.base + offset)
+        })
+    }
+
+    /// First address on the bus of each window, and the window.
+    fn ranges(&self) -> impl Iterator<Item = (u64, Region)> + use<> {
         let ranges = self.node.property("ranges");
         let ranges = ranges.and_then(|ranges| ranges.value_as::<&'static [u8]>().ok());
-        // Address on the bus (3 cells), here (2), size (2).
-        ranges
-            .unwrap_or(&[])
-            .chunks_exact(7 * 4)
-            .filter_map(|range| Some(Region { base: wide(range, 3)?, bytes: wide(range, 5)? }))
+        // Address on the bus (3 cells, of which the first tells the kind), here (2), size (2).
+        ranges.unwrap_or(&[]).chunks_exact(7 * 4).filter_map(|range| {
+            Some((wide(range, 1)?, Region { base: wide(range, 3)?, bytes: wide(range, 5)? }))
+        })
     }
 
     /// INTID of a device's INTx by the host's interrupt-map, which leads to `gic`. `pin` counts from 1.

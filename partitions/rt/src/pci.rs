@@ -131,9 +131,12 @@ impl Function {
             BAR_WIDE.. => self.config.read32(BAR0 + index * 4 + 4),
             _ => 0,
         };
-        let base = u64::from(high) << 32 | u64::from(low & !0xf);
+        let bus = u64::from(high) << 32 | u64::from(low & !0xf);
+        let mut hosts = Machine::get()?.hosts();
+        let host = hosts.find(|host| host.domain == self.address.domain)?;
+        let base = host.translate(bus).filter(|_| bus != 0)?;
         // SAFETY: BARs hold the function's own registers, at an address that the plan gave to it alone.
-        (base != 0).then(|| unsafe { Registers::new(base, bytes) })
+        Some(unsafe { Registers::new(base, bytes) })
     }
 
     /// Turns MSI-X on with every vector masked. None: the function has none.

@@ -52,15 +52,21 @@ impl Judge<'_> {
             own.windows.iter().map(|window| (window.base.0, window.bytes)).collect();
         let cells = own.windows.iter().flat_map(|window| {
             let space = if window.wide { SPACE_WIDE } else { SPACE_NARROW };
-            let words = [window.base.0, window.base.0, window.bytes];
+            let words = [window.bus.0, window.base.0, window.bytes];
             let words = words.map(|word| format!("{:#x} {:#x}", word >> 32, word & 0xffff_ffff));
             std::iter::once(format!("{space:#x}")).chain(words)
         });
         let ranges = cells.collect::<Vec<_>>().join(" ");
         let pcie = &self.system.board.pcie[own.host];
+        // How far the bus has an address from where CPUs have it.
+        let moved_by = |base: u64| {
+            let mut windows = own.windows.iter();
+            let window = windows.find(|own| is_inside((base, 1), &[(own.base.0, own.bytes)]));
+            window.map_or(0, |window| window.bus.0.wrapping_sub(window.base.0))
+        };
         for Window { space, bus, range } in &host.windows {
             let io = space & SPACE == SPACE_IO;
-            let moved = *bus != range.0;
+            let moved = *bus != range.0.wrapping_add(moved_by(range.0));
             if io || moved || !is_inside(*range, &windows) {
                 let kind = match (io, moved) {
                     (true, _) => "I/O, which there is not".into(),
