@@ -14,7 +14,7 @@ use crate::machine::{Region, cell, intid, number, regions, wide};
 const BUS_BITS: u32 = 20;
 const FUNCTION_BITS: u32 = 12;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Host {
     node: FdtNode<'static>,
     /// Number of its PCI domain.

@@ -46,6 +46,7 @@ pub struct Address {
 
 #[derive(Debug)]
 pub struct Function {
+    host: Host,
     address: Address,
     config: Registers,
 }
@@ -78,7 +79,8 @@ impl Function {
         let config = host.config(bdf)?;
         // SAFETY: the device tree says that configuration space is there.
         let config = unsafe { Registers::new(config.base, config.bytes) };
-        let function = Self { address: Address { domain: host.domain, bdf }, config };
+        let address = Address { domain: host.domain, bdf };
+        let function = Self { host: host.clone(), address, config };
         (function.config.read16(ID) != 0xffff).then_some(function)
     }
 
@@ -132,9 +134,7 @@ impl Function {
             _ => 0,
         };
         let bus = u64::from(high) << 32 | u64::from(low & !0xf);
-        let mut hosts = Machine::get()?.hosts();
-        let host = hosts.find(|host| host.domain == self.address.domain)?;
-        let base = host.translate(bus).filter(|_| bus != 0)?;
+        let base = self.host.translate(bus).filter(|_| bus != 0)?;
         // SAFETY: BARs hold the function's own registers, at an address that the plan gave to it alone.
         Some(unsafe { Registers::new(base, bytes) })
     }
