@@ -79,9 +79,7 @@ impl Sender {
             if let Some(done) = self.ring.send(message)? {
                 return ring_if(done, self.index, &mut self.rings);
             }
-            self.ring.announce_waiting();
-            // A corrupt count ends the wait as well; the next `send` says so.
-            cpu::wait_until(|| self.ring.room() != Ok(0));
+            cpu::wait_until(|| self.ring.ready());
         }
     }
 
@@ -94,9 +92,8 @@ impl Sender {
 impl Receiver {
     /// Takes a message, waiting by WFI while there is none.
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8; LONGEST]) -> Result<&'a [u8], Error> {
-        while self.ring.waiting()? == 0 {
-            self.ring.announce_waiting();
-            cpu::wait_until(|| self.ring.waiting() != Ok(0));
+        if !self.ring.ready() {
+            cpu::wait_until(|| self.ring.ready());
         }
         match self.ring.receive(buffer)? {
             Some((message, done)) => {

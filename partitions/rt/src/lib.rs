@@ -4,7 +4,7 @@
 //! it from the first instruction to `main` and gives it a console, interrupts, the virtual timer, other vPEs, channels, PCI functions
 //! and DMA memory by safe functions, so that a payload can forbid unsafe code:
 //!
-//! ```ignore
+//! ```text
 //! #![no_std]
 //! #![no_main]
 //! #![forbid(unsafe_code)]

@@ -14,6 +14,8 @@
 //! 1. Who sends writes the slot, then word 0 with release; who takes reads word 0 with acquire, copies the slot out, then writes word 8.
 //! 2. Who finds nothing (or no room) sets its waiting word, a full barrier, looks again, and only then sleeps; the peer moves
 //!    its index, a full barrier, looks at the waiting word. So one of the two sees the other's write (DDI 0487 B2.3).
+//! 3. Who wakes up and finds nothing still does the same again: the peer may have answered an earlier wait, and cleared the
+//!    waiting word of this one.
 //!
 //! The peer is another VM and is not trusted: counts that cannot be are `Error::Corrupt`, lengths are checked after they were
 //! copied, and no reference to message bytes in shared memory exists.
@@ -110,9 +112,14 @@ impl Sender<'_> {
         Ok(Some(Done { ring: cleared(&self.words[RECEIVER_WAITS]) }))
     }
 
-    /// Says that this end waits for room. Look again after it, then sleep.
-    pub fn announce_waiting(&self) {
-        announce(&self.words[SENDER_WAITS]);
+    /// There is room, or something is wrong, which `send` says. False: the peer will ring, so that this end may sleep; after
+    /// each wake-up ask again.
+    pub fn ready(&self) -> bool {
+        let ready = || self.room() != Ok(0);
+        ready() || {
+            announce(&self.words[SENDER_WAITS]);
+            ready()
+        }
     }
 
     /// Free slots.
@@ -143,9 +150,14 @@ impl Receiver<'_> {
         Ok(Some((message, Done { ring: cleared(&self.words[SENDER_WAITS]) })))
     }
 
-    /// Says that this end waits for a message. Look again after it, then sleep.
-    pub fn announce_waiting(&self) {
-        announce(&self.words[RECEIVER_WAITS]);
+    /// There is a message, or something is wrong, which `receive` says. False: the peer will ring, so that this end may sleep;
+    /// after each wake-up ask again.
+    pub fn ready(&self) -> bool {
+        let ready = || self.waiting() != Ok(0);
+        ready() || {
+            announce(&self.words[RECEIVER_WAITS]);
+            ready()
+        }
     }
 
     /// Messages that wait.
@@ -179,6 +191,8 @@ fn cleared(flag: &AtomicU64) -> bool {
 mod tests {
     use super::*;
     use std::collections::VecDeque;
+    use std::sync::{Condvar, Mutex};
+    use std::time::Duration;
 
     fn memory(words: usize) -> Vec<AtomicU64> {
         (0..words).map(|_| AtomicU64::new(0)).collect()
@@ -230,12 +244,76 @@ mod tests {
         let (_, mut receiver) = split(&memory, false).unwrap();
         let mut buffer = [0; LONGEST];
         assert_eq!(sender.send(b"a").unwrap(), Some(Done { ring: false }));
-        receiver.announce_waiting();
+        assert!(receiver.receive(&mut buffer).unwrap().is_some() && !receiver.ready());
         assert_eq!(sender.send(b"b").unwrap(), Some(Done { ring: true }));
         assert_eq!(sender.send(b"c").unwrap(), Some(Done { ring: false }));
-        sender.announce_waiting();
+        while sender.ready() {
+            assert_eq!(sender.send(b"d").unwrap(), Some(Done { ring: false }));
+        }
         assert_eq!(receiver.receive(&mut buffer).unwrap().unwrap().1, Done { ring: true });
         assert_eq!(receiver.receive(&mut buffer).unwrap().unwrap().1, Done { ring: false });
+    }
+
+    /// The peer saw an earlier wait, and clears and rings late: the next wait is announced anew.
+    #[test]
+    fn a_late_ring_ends_no_later_wait() {
+        let memory = memory(512);
+        let (mut sender, _) = split(&memory, true).unwrap();
+        let (_, mut receiver) = split(&memory, false).unwrap();
+        let mut buffer = [0; LONGEST];
+        assert!(!receiver.ready());
+        assert_eq!(sender.send(b"a").unwrap(), Some(Done { ring: true }));
+        assert!(receiver.ready() && receiver.receive(&mut buffer).unwrap().is_some());
+        assert!(!receiver.ready(), "and now the peer's store arrives, and its ring");
+        memory[RECEIVER_WAITS].store(0, Ordering::Relaxed);
+        assert!(!receiver.ready());
+        assert_eq!(sender.send(b"b").unwrap(), Some(Done { ring: true }));
+    }
+
+    /// Two threads that sleep whenever they can, and are woken by rings only.
+    #[test]
+    fn nobody_sleeps_for_ever() {
+        const MESSAGES: u32 = 50_000;
+        let memory = memory(256);
+        let rings: [(Mutex<bool>, Condvar); 2] = Default::default();
+        // An interrupt: pending until it is taken.
+        let ring = |who: usize| {
+            *rings[who].0.lock().unwrap() = true;
+            rings[who].1.notify_one();
+        };
+        let sleep = |who: usize| {
+            let pending = rings[who].0.lock().unwrap();
+            let patience = Duration::from_secs(20);
+            let (mut pending, late) =
+                rings[who].1.wait_timeout_while(pending, patience, |pending| !*pending).unwrap();
+            assert!(!late.timed_out(), "end {who} was never rung");
+            *pending = false;
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut sender, _) = split(&memory, true).unwrap();
+                for n in 0..MESSAGES {
+                    while !sender.ready() {
+                        sleep(0);
+                    }
+                    if sender.send(&n.to_le_bytes()).unwrap().unwrap().ring {
+                        ring(1);
+                    }
+                }
+            });
+            let (_, mut receiver) = split(&memory, false).unwrap();
+            let mut buffer = [0; LONGEST];
+            for n in 0..MESSAGES {
+                while !receiver.ready() {
+                    sleep(1);
+                }
+                let (message, done) = receiver.receive(&mut buffer).unwrap().unwrap();
+                assert_eq!(message, n.to_le_bytes());
+                if done.ring {
+                    ring(0);
+                }
+            }
+        });
     }
 
     #[test]
