@@ -5,25 +5,28 @@
 
 use crate::arch::pmu::{self, Counters};
 use crate::arch::{gic, sysreg};
-use crate::irq;
+use crate::irq::{NOBODYS, PMU};
 use crate::platform::Hardware;
 use crate::shared::{FEATURES, Here};
 use gicv4::IntId;
 use plan::Features;
 use vm::{Guest, vgic};
 
+/// vPEs on shared CPUs have counters with an interrupt.
+pub const ANY: bool = FEATURES.has(Features::PMU) && PMU != NOBODYS;
+
 /// They leave the CPU.
 pub fn leave(counters: &mut Counters, guest: &Guest) {
     counters.take();
-    if let Some(intid) = in_hand(guest) {
-        gic::deactivate(intid.value());
+    if in_hand(guest) {
+        gic::deactivate(PMU);
     }
 }
 
 /// They are in the CPU again.
 pub fn enter(counters: &mut Counters, guest: &Guest, here: Here) {
-    if let Some(intid) = in_hand(guest) {
-        here.physical.redistributor.set_active(intid);
+    if in_hand(guest) {
+        here.physical.redistributor.set_active(IntId::new(PMU));
         // Active before they can ask again.
         sysreg::dsb_sy();
     }
@@ -32,19 +35,20 @@ pub fn enter(counters: &mut Counters, guest: &Guest, here: Here) {
 
 /// Those in the CPU are about to interrupt the guest: they would not while it waits.
 pub fn ask(guest: &Guest) -> bool {
-    FEATURES.has(Features::PMU)
-        && ppi(guest).is_some_and(|intid| guest.enabled_ppis() & 1 << intid.value() != 0)
-        && pmu::asks()
-        && in_hand(guest).is_none()
+    is_among(guest.enabled_ppis()) && pmu::asks() && !in_hand(guest)
 }
 
-/// Their PPI, if the vPE, whose registers the CPU holds, has it in hand.
-fn in_hand(guest: &Guest) -> Option<IntId> {
-    ppi(guest).filter(|intid| vgic::holds(guest, &Hardware, intid.value()))
+/// The guest has their interrupt.
+pub fn has(guest: &Guest) -> bool {
+    is_among(guest.config.ppis)
 }
 
-/// The guest's PPI besides the timer's.
-fn ppi(guest: &Guest) -> Option<IntId> {
-    let ppis = guest.config.ppis & !(1 << irq::TIMER);
-    (ppis != 0).then(|| IntId::new(ppis.trailing_zeros()))
+/// It is one of these PPIs, bits of word 0.
+fn is_among(ppis: u32) -> bool {
+    ANY && ppis >> (PMU & 31) & 1 != 0
+}
+
+/// The vPE, whose registers the CPU holds, has it in hand.
+fn in_hand(guest: &Guest) -> bool {
+    has(guest) && vgic::holds(guest, &Hardware, PMU)
 }

@@ -18,6 +18,16 @@ use vm::{Guest, power, vgic};
 pub const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
 pub const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
 pub const HYPERVISOR_TIMER: u32 = PLAN.board.timer.hypervisor_ppi as u32;
+/// The PMU's PPI; `NOBODYS`: no VM has it.
+pub const PMU: u32 = {
+    let (mut ppis, mut vm) = (0, 0);
+    while vm < PLAN.vms.len() {
+        ppis |= PLAN.vms[vm].ppis & !(1 << TIMER);
+        vm += 1;
+    }
+    if ppis == 0 { NOBODYS } else { ppis.trailing_zeros() }
+};
+pub const NOBODYS: u32 = u32::MAX;
 pub const FIRST_LPI: u32 = 8192;
 
 /// What an interrupt means for the CPU that took it.
@@ -84,11 +94,6 @@ pub fn is_spi(intid: u32) -> bool {
     intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
 }
 
-/// A PPI of the VM's.
-pub fn is_ppi_of(guest: &Guest, intid: u32) -> bool {
-    intid < 32 && guest.config.ppis & 1 << intid != 0
-}
-
 /// Ends an interrupt of EL2's own.
 #[inline(always)]
 pub fn end(intid: u32) {
@@ -113,9 +118,9 @@ fn take(guest: &Guest, intid: u32) -> Taken {
         vgic::inject_spi(guest, &mut Hardware, intid);
         return Taken::ForGuest;
     }
-    if is_ppi_of(guest, intid) {
+    if PMU != NOBODYS && intid == PMU {
         gic::drop_priority(intid);
-        vgic::inject_ppi(guest, &mut Hardware, intid);
+        vgic::inject_pmu(guest, &mut Hardware, intid);
         return Taken::ForGuest;
     }
     if intid == u32::from(KICK) {

@@ -17,21 +17,18 @@ use crate::arch::this::this;
 use crate::arch::vectors::Frame;
 use crate::arch::{gic, guest, timer};
 use crate::away::away;
-use crate::irq::{FIRST_LPI, HYPERVISOR_TIMER, MAINTENANCE, TIMER, end, is_ppi_of, is_spi};
+use crate::irq::{FIRST_LPI, HYPERVISOR_TIMER, MAINTENANCE, PMU, TIMER, end, is_spi};
 use crate::percpu::{self, PerCpu, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, State};
-use crate::{console, modes, residency, run, shared};
-use plan::{CpuIndex, Features, Schedule, VpeIndex};
+use crate::{console, counters, modes, residency, run, shared};
+use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
 use vm::power::{self, Start};
 use vm::{Platform, vgic};
-
-/// vPEs on shared CPUs have PPIs besides the timer's.
-const OTHER_PPIS: bool = shared::FEATURES.has(Features::PMU);
 
 /// What an interrupt means for whoever runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,14 +111,11 @@ pub fn take(here: Here, intid: u32) -> Taken {
         }
         return Taken::Done;
     }
-    if OTHER_PPIS && (16..32).contains(&intid) && intid != HYPERVISOR_TIMER && intid != MAINTENANCE
-    {
+    if counters::ANY && intid == PMU {
         gic::drop_priority(intid);
-        match here.cpu.state.lock().current {
-            Some(current) if is_ppi_of(&current.guest, intid) => {
-                vgic::inject_ppi(&current.guest, &mut Hardware, intid);
-            }
-            _ => gic::deactivate(intid),
+        match here.cpu.state.lock().current.filter(|current| counters::has(&current.guest)) {
+            Some(current) => vgic::inject_pmu(&current.guest, &mut Hardware, intid),
+            None => gic::deactivate(intid),
         }
         return Taken::Done;
     }

@@ -19,7 +19,7 @@ use crate::plan_data::PLAN;
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
 use gicv4::regs::gits::{self, GITS_TYPER};
-use plan::{Cpu, Features, Its, Pa, PciBridge, Schedule};
+use plan::{Cpu, CpuIndex, Features, Its, Pa, PciBridge, Schedule};
 use tock_registers::LocalRegisterCopy;
 use vm::exit::SysReg;
 use vm::text::Text;
@@ -175,9 +175,14 @@ fn features(cpu: &Cpu) -> Verdict {
         (Features::PMU, "ID_AA64DFR0_EL1.PMUVer for VM", 5, 0, 8),
         (Features::SVE, "ID_AA64PFR0_EL1.SVE for VM", 4, 0, 32),
     ];
-    let here =
-        |vpe: &&plan::Vpe| PLAN.cpus.get(vpe.cpu.index()).is_some_and(|c| c.mpidr == cpu.mpidr);
-    for vpe in PLAN.vpes.iter().filter(here) {
+    let is_here =
+        |index: CpuIndex| PLAN.cpus.get(index.index()).map(|cpu| cpu.mpidr) == Some(cpu.mpidr);
+    let modes = PLAN.modes.as_ref().map_or(&[][..], |modes| modes.modes);
+    for (number, vpe) in PLAN.vpes.iter().enumerate() {
+        let placed = |mode: &plan::Mode| mode.placements.get(number).copied().flatten();
+        if !is_here(vpe.cpu) && !modes.iter().filter_map(placed).any(|place| is_here(place.cpu)) {
+            continue;
+        }
         let Some(vm) = PLAN.vms.get(vpe.vm.index()) else { continue };
         for (feature, what, crm, op2, lowest) in known {
             if vm.features.has(feature) {

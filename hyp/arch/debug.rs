@@ -20,12 +20,15 @@ struct Point {
     control: u64,
 }
 
-/// Functions that read and write the pair of registers with a number.
+/// Functions that read and write the pair of registers with a number, "b" or "w".
 macro_rules! points {
-    ($read:ident, $write:ident: $($number:literal $value:literal $control:literal,)*) => {
+    ($read:ident, $write:ident, $kind:literal: $($number:literal)*) => {
         fn $read(number: usize) -> Point {
             match number {
-                $($number => Point { value: read!($value), control: read!($control) },)*
+                $($number => Point {
+                    value: read!(concat!("dbg", $kind, "vr", $number, "_el1")),
+                    control: read!(concat!("dbg", $kind, "cr", $number, "_el1")),
+                },)*
                 _ => NONE,
             }
         }
@@ -33,8 +36,8 @@ macro_rules! points {
         fn $write(number: usize, point: Point) {
             match number {
                 $($number => {
-                    write!($value, point.value);
-                    write!($control, point.control);
+                    write!(concat!("dbg", $kind, "vr", $number, "_el1"), point.value);
+                    write!(concat!("dbg", $kind, "cr", $number, "_el1"), point.control);
                 })*
                 _ => {}
             }
@@ -42,43 +45,8 @@ macro_rules! points {
     };
 }
 
-points! { read_breakpoint, write_breakpoint:
-    0 "dbgbvr0_el1" "dbgbcr0_el1",
-    1 "dbgbvr1_el1" "dbgbcr1_el1",
-    2 "dbgbvr2_el1" "dbgbcr2_el1",
-    3 "dbgbvr3_el1" "dbgbcr3_el1",
-    4 "dbgbvr4_el1" "dbgbcr4_el1",
-    5 "dbgbvr5_el1" "dbgbcr5_el1",
-    6 "dbgbvr6_el1" "dbgbcr6_el1",
-    7 "dbgbvr7_el1" "dbgbcr7_el1",
-    8 "dbgbvr8_el1" "dbgbcr8_el1",
-    9 "dbgbvr9_el1" "dbgbcr9_el1",
-    10 "dbgbvr10_el1" "dbgbcr10_el1",
-    11 "dbgbvr11_el1" "dbgbcr11_el1",
-    12 "dbgbvr12_el1" "dbgbcr12_el1",
-    13 "dbgbvr13_el1" "dbgbcr13_el1",
-    14 "dbgbvr14_el1" "dbgbcr14_el1",
-    15 "dbgbvr15_el1" "dbgbcr15_el1",
-}
-
-points! { read_watchpoint, write_watchpoint:
-    0 "dbgwvr0_el1" "dbgwcr0_el1",
-    1 "dbgwvr1_el1" "dbgwcr1_el1",
-    2 "dbgwvr2_el1" "dbgwcr2_el1",
-    3 "dbgwvr3_el1" "dbgwcr3_el1",
-    4 "dbgwvr4_el1" "dbgwcr4_el1",
-    5 "dbgwvr5_el1" "dbgwcr5_el1",
-    6 "dbgwvr6_el1" "dbgwcr6_el1",
-    7 "dbgwvr7_el1" "dbgwcr7_el1",
-    8 "dbgwvr8_el1" "dbgwcr8_el1",
-    9 "dbgwvr9_el1" "dbgwcr9_el1",
-    10 "dbgwvr10_el1" "dbgwcr10_el1",
-    11 "dbgwvr11_el1" "dbgwcr11_el1",
-    12 "dbgwvr12_el1" "dbgwcr12_el1",
-    13 "dbgwvr13_el1" "dbgwcr13_el1",
-    14 "dbgwvr14_el1" "dbgwcr14_el1",
-    15 "dbgwvr15_el1" "dbgwcr15_el1",
-}
+points! { read_breakpoint, write_breakpoint, "b": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 }
+points! { read_watchpoint, write_watchpoint, "w": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 }
 
 const NONE: Point = Point { value: 0, control: 0 };
 

@@ -18,7 +18,7 @@ macro_rules! read {
 
 /// Writes a system register. The compiler keeps memory accesses on their side of it.
 macro_rules! write {
-    ($name:literal, $value:expr) => {{
+    ($name:expr, $value:expr) => {{
         let value: u64 = $value;
         // SAFETY: the function that holds this write says why the new value is right, and follows it with the barrier
         // it needs.

@@ -1,13 +1,12 @@
 //! PCIe hosts and functions: buses, addresses, BARs and windows. Bridges' own rules are in `bridge`.
 
-use super::range::{self, hex};
+use super::range::{self, BLOCK, hex};
 use crate::diag::{Report, rules};
 use crate::model::{At, Bar, Bdf, Board, Bridge, DeviceKind, Pcie, System};
 use crate::units::Size;
 
 const MEGABYTE: u64 = 1 << 20;
 const FOUR_GIB: u64 = 1 << 32;
-const MIB2: u64 = 2 << 20;
 /// A smaller BAR would share its page with another's, or with nobody's.
 const SMALLEST_BAR: u64 = 4 << 10;
 
@@ -102,7 +101,7 @@ fn hidden(board: &Board, host: &Pcie, report: &mut Report) {
 fn skewed(host: &Pcie, report: &mut Report) {
     for window in host.windows() {
         let (cpu, bus) = (&window.region.base, &window.bus);
-        if cpu.value % MIB2 != bus.value % MIB2 {
+        if cpu.value % BLOCK != bus.value % BLOCK {
             report.push(
                 rules::WINDOW
                     .says(format!("a window of `{}` is moved by no multiple of 2 MiB", host.name.value))

@@ -226,7 +226,7 @@ impl Cpu<'_> {
             } else if let Some(intid) = self.take_physical() {
                 match intid {
                     TIMER => vgic::inject_timer(guest, self),
-                    PMU => vgic::inject_ppi(guest, self, intid),
+                    PMU => vgic::inject_pmu(guest, self, intid),
                     _ => vgic::inject_spi(guest, self, intid),
                 }
             } else {

@@ -42,15 +42,19 @@ pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
 #[inline(always)]
 pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     if !try_inject_spi(guest, platform, intid) {
-        let (word, bit) = place(intid);
-        guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
-        flush(guest, platform);
+        inject_any(guest, platform, intid);
     }
 }
 
-/// Another PPI of the VM's arrived: it is acknowledged and its priority dropped.
-pub fn inject_ppi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
-    guest.vpe.redistributor.waiting[0].fetch_or(place(intid).1, AcqRel);
+/// The PMU's PPI arrived: it is acknowledged and its priority dropped.
+pub fn inject_pmu<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    inject_any(guest, platform, intid);
+}
+
+/// Any interrupt that shares list registers: it waits for one, and gets one if it can.
+fn inject_any<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    let (word, bit) = place(intid);
+    guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
     flush(guest, platform);
 }
 
@@ -89,8 +93,7 @@ pub(super) fn try_sgi_to_self<P: Platform>(guest: &Guest, platform: &mut P, inti
 #[inline(always)]
 pub(super) fn sgi_to_self<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     if !try_sgi_to_self(guest, platform, intid) {
-        guest.vpe.redistributor.waiting[0].fetch_or(1 << intid, AcqRel);
-        flush(guest, platform);
+        inject_any(guest, platform, intid);
     }
 }
 

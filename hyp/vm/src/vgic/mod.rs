@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | SGI 0..15 | here | here until it is in a list register, then there |
 //! | PPI 27, virtual timer | here, mirrored into the physical redistributor | physical, and list register 0 |
-//! | PPI 23, the PMU's, if the VM has it | the same | physical; in a list register or waiting here it is physically active |
+//! | the PMU's PPI, if the VM has it | the same | physical; in a list register or waiting here it is physically active |
 //! | SPI of the VM's | here (enable), mirrored into the physical distributor | physical; in a list register or waiting here it is physically active |
 //! | UART's SPI | here | level of the line; sampled again when the guest ends it |
 //!
@@ -27,7 +27,7 @@ mod properties;
 
 pub use distributor::Distributor;
 pub use inject::{
-    deliver, flush, hold_spi, inject_ppi, inject_spi, inject_timer, notify, try_deliver,
+    deliver, flush, hold_spi, inject_pmu, inject_spi, inject_timer, notify, try_deliver,
     try_inject_spi,
 };
 pub use redistributor::Redistributor;

@@ -2,10 +2,12 @@
 //!
 //! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
 //! redistributor of the VM; what lies in another CPU's list registers is not read, and follows a write after a kick.
-//! GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are
-//! 0) and are ignored.
+//! GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
 
-use super::{IIDR, PIDR2, PRIORITY_BITS, TIMER, inject, withdraw};
+use super::{
+    IIDR, PIDR2, PRIORITY_BITS, TIMER, inject,
+    withdraw::{self, Clear},
+};
 use crate::{Guest, Platform, vits};
 use core::sync::atomic::{
     AtomicU8, AtomicU32, AtomicU64,
@@ -212,10 +214,11 @@ impl Redistributor {
             0x1_0280 => {
                 // A PPI's pending state is its line's.
                 this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
-                withdraw::clear_private_pending(guest, platform, number, value & SGIS);
+                withdraw::clear_private(guest, platform, number, value & SGIS, Clear::Pending);
             }
             0x1_0380 => {
-                withdraw::clear_private_active(guest, platform, number, value & private(guest))
+                let bits = value & private(guest);
+                withdraw::clear_private(guest, platform, number, bits, Clear::Active);
             }
             0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
                 let before = this.ctlr.swap(value & ENABLE_LPIS, Relaxed);

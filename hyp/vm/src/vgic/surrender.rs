@@ -22,16 +22,6 @@ pub(super) fn give_back<P: Platform>(platform: &mut P, intid: u32) {
     deactivate(platform, intid);
 }
 
-/// An interrupt of the hardware's that this CPU holds is inactive there. A PPI is this CPU's own.
-pub(super) fn deactivate<P: Platform>(platform: &mut P, intid: u32) {
-    let (word, bit) = place(intid);
-    if word == 0 {
-        platform.deactivate(intid);
-    } else {
-        platform.clear_active(word, bit);
-    }
-}
-
 /// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
 pub(super) fn return_waiting<P: Platform>(
     platform: &mut P,
@@ -46,6 +36,16 @@ pub(super) fn return_waiting<P: Platform>(
     while rest != 0 {
         give_back(platform, word as u32 * 32 + rest.trailing_zeros());
         rest &= rest - 1;
+    }
+}
+
+/// An interrupt of the hardware's that this CPU holds is inactive there. A PPI is this CPU's own.
+pub(super) fn deactivate<P: Platform>(platform: &mut P, intid: u32) {
+    let (word, bit) = place(intid);
+    if word == 0 {
+        platform.deactivate(intid);
+    } else {
+        platform.clear_active(word, bit);
     }
 }
 

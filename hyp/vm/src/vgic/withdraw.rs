@@ -16,8 +16,30 @@ use core::sync::atomic::{
 };
 use gicv4::list_regs::{ListReg, State};
 
-/// Which of a redistributor's notes of what was cleared.
-type Cells = fn(&Redistributor) -> &[AtomicU32; 32];
+/// State that a guest can clear.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clear {
+    Pending,
+    Active,
+}
+
+impl Clear {
+    /// Where a redistributor notes what another CPU cleared.
+    fn cells(self, redistributor: &Redistributor) -> &[AtomicU32; 32] {
+        match self {
+            Clear::Pending => &redistributor.cleared_pending,
+            Clear::Active => &redistributor.cleared_active,
+        }
+    }
+
+    /// This CPU's list registers and parked interrupts follow. The physical state of SPIs is the caller's.
+    fn unlist<P: Platform>(self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+        match self {
+            Clear::Pending => unlist_pending(guest, platform, word, bits),
+            Clear::Active => unlist_active(guest, platform, word, bits),
+        }
+    }
+}
 
 /// Pending and active bits of a word in this CPU's list registers.
 pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
@@ -53,7 +75,7 @@ pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: 
         }
         let (_, handled) = held(guest, platform, word);
         let elsewhere = platform.active(word) & hardware & !handled;
-        tell(guest, platform, word, elsewhere, |redistributor| &redistributor.cleared_pending);
+        tell(guest, platform, word, elsewhere, Clear::Pending);
     }
     flush(guest, platform);
 }
@@ -73,37 +95,23 @@ pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: u
     }
     let emulated = bits & !hardware;
     let elsewhere = (physical | emulated) & !active;
-    tell(guest, platform, word, elsewhere, |redistributor| &redistributor.cleared_active);
+    tell(guest, platform, word, elsewhere, Clear::Active);
     flush(guest, platform);
 }
 
-/// The same for SGIs of vPE `number`, which do not wait any more.
-pub(super) fn clear_private_pending<P: Platform>(
+/// The guest cleared state of SGIs and PPIs of its vPE `number`.
+pub(super) fn clear_private<P: Platform>(
     guest: &Guest,
     platform: &mut P,
     number: usize,
     bits: u32,
+    what: Clear,
 ) {
     if number == guest.number {
-        unlist_pending(guest, platform, 0, bits);
+        what.unlist(guest, platform, 0, bits);
         flush(guest, platform);
     } else {
-        tell_one(guest, platform, number, 0, bits, |redistributor| &redistributor.cleared_pending);
-    }
-}
-
-/// The same for the active state of SGIs and PPIs.
-pub(super) fn clear_private_active<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    number: usize,
-    bits: u32,
-) {
-    if number == guest.number {
-        unlist_active(guest, platform, 0, bits);
-        flush(guest, platform);
-    } else {
-        tell_one(guest, platform, number, 0, bits, |redistributor| &redistributor.cleared_active);
+        tell_one(guest, platform, number, 0, bits, what);
     }
 }
 
@@ -123,9 +131,9 @@ fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
 }
 
 /// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off holds none.
-fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, cells: Cells) {
+fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, what: Clear) {
     for number in (0..guest.vpes.len()).filter(|&number| number != guest.number) {
-        tell_one(guest, platform, number, word, bits, cells);
+        tell_one(guest, platform, number, word, bits, what);
     }
 }
 
@@ -136,13 +144,13 @@ fn tell_one<P: Platform>(
     number: usize,
     word: usize,
     bits: u32,
-    cells: Cells,
+    what: Clear,
 ) {
     if let Some(vpe) = guest.vpes.get(number)
         && bits != 0
         && vpe.power.state() != Power::Off
     {
-        cells(&vpe.redistributor)[word & 31].fetch_or(bits, AcqRel);
+        what.cells(&vpe.redistributor)[word & 31].fetch_or(bits, AcqRel);
         vpe.redistributor.attention.fetch_or(CLEARED, AcqRel);
         notify(guest, platform, number);
     }
@@ -150,16 +158,13 @@ fn tell_one<P: Platform>(
 
 /// Follows what other CPUs cleared.
 pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
-    let redistributor = &guest.vpe.redistributor;
     for word in 0..=guest.vm.distributor.last_word() {
-        let pending = redistributor.cleared_pending[word & 31].swap(0, AcqRel);
-        if pending != 0 {
-            unlist_pending(guest, platform, word, pending);
-        }
-        // SPIs are inactive in the hardware already, and may be active anew.
-        let active = redistributor.cleared_active[word & 31].swap(0, AcqRel);
-        if active != 0 {
-            unlist_active(guest, platform, word, active);
+        // Active SPIs are inactive in the hardware already, and may be active anew.
+        for what in [Clear::Pending, Clear::Active] {
+            let bits = what.cells(&guest.vpe.redistributor)[word & 31].swap(0, AcqRel);
+            if bits != 0 {
+                what.unlist(guest, platform, word, bits);
+            }
         }
     }
 }
@@ -194,8 +199,7 @@ fn unlist_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bit
     }
 }
 
-/// Interrupts of a word in this CPU's list registers and among what is parked are not active any more. The physical state of
-/// SPIs is the caller's.
+/// Interrupts of a word in this CPU's list registers and among what is parked are not active any more.
 fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     for index in 0..platform.count() {
         let entry = platform.read(index);
