@@ -35,7 +35,7 @@ pub fn enter(counters: &mut Counters, guest: &Guest, here: Here) {
 
 /// Those in the CPU are about to interrupt the guest: they would not while it waits.
 pub fn ask(guest: &Guest) -> bool {
-    is_among(guest.enabled_ppis()) && pmu::asks() && !in_hand(guest)
+    has(guest) && is_among(guest.enabled_ppis()) && pmu::asks() && !in_hand(guest)
 }
 
 /// The guest has their interrupt.
