@@ -20,8 +20,8 @@ pub use payload::{Format, Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
 pub use vm::{
-    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory, Restarts,
-    Vm, Vpe,
+    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory,
+    MemoryRole, Restarts, Vm, Vpe,
 };
 
 use std::ops::{Deref, Range};

@@ -2,7 +2,7 @@
 
 use super::range::{self, PAGE, Range, hex};
 use crate::diag::{Report, Rule, rules};
-use crate::model::{At, DeviceKind, ItsPolicy, Memory, System, Vm};
+use crate::model::{At, DeviceKind, ItsPolicy, Memory, MemoryRole, System, Vm};
 
 /// Stage 2 maps 39-bit IPAs: one root page, starting at level 1.
 pub const IPA_END: u64 = 1 << 39;
@@ -14,6 +14,7 @@ pub fn check(system: &System, report: &mut Report) {
         for memory in &vm.memory {
             piece(vm, memory, report);
         }
+        no_ram(vm, report);
         guest_view(system, vm, report);
         dma(system, vm, report);
     }
@@ -54,6 +55,18 @@ fn piece(vm: &Vm, memory: &Memory, report: &mut Report) {
                 .label(ipa, format!("the guest sees it at {}", hex(ipa.value)))
                 .label(pa, format!("it is at {}", hex(pa.value)))
                 .help("leave out `ipa`: identity memory is seen where it is"),
+        );
+    }
+}
+
+/// A device tree has to lie somewhere, and a guest to live.
+fn no_ram(vm: &Vm, report: &mut Report) {
+    if let (None, Some(first)) = (vm.first_ram(), vm.memory.first()) {
+        report.push(
+            rules::NO_RAM
+                .says(format!("VM `{}` has memory, but no RAM", vm.name.value))
+                .label(&first.at, format!("role = \"{}\"", first.role.name()))
+                .help("add a piece without `role`, as { size = \"64 MiB\" }"),
         );
     }
 }
@@ -247,7 +260,8 @@ fn dma(system: &System, vm: &Vm, report: &mut Report) {
         device.dma.then_some((&given.device, device))
     });
     let Some((place, device)) = master else { return };
-    for memory in vm.memory.iter().filter(|memory| !memory.identity) {
+    let ram = vm.memory.iter().filter(|memory| memory.role == MemoryRole::Ram);
+    for memory in ram.filter(|memory| !memory.identity) {
         report.push(
             rules::DMA_IDENTITY
                 .says(format!(

@@ -73,6 +73,7 @@ rules! {
     IDENTITY "E211 identity" "Identity memory is given an IPA that is not its PA."
     DMA_IDENTITY "E212 dma-identity" "A VM has a DMA device, the board has no SMMU, and the VM's memory is not identity memory."
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
+    NO_RAM "E214 no-ram" "A VM has memory, but none with the role of RAM."
 
     CPU_TWICE "E301 cpu-twice" "Two vPEs claim one CPU, which is exclusive."
     VPE_RANGE "E302 vpe-range" "An event, a channel or a CPU's table goes to a vPE that the VM does not have."

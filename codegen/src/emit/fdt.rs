@@ -5,7 +5,7 @@
 
 use vm_fdt::{Error, FdtWriter};
 
-use crate::model::{DeviceKind, System};
+use crate::model::{DeviceKind, MemoryRole, System};
 use crate::plan::{Decided, MmioKind, Span, Vm};
 
 const PHANDLE_GIC: u32 = 1;
@@ -91,11 +91,11 @@ impl Tree<'_> {
         self.fdt.end_node(node)
     }
 
-    /// The TOML's first piece first: some guests (U-Boot) live in that one and add the others later.
+    /// RAM alone. The TOML's first piece first: some guests (U-Boot) live in that one and add the others later.
     fn memory(&mut self) -> Result {
         let mut pieces = self.vm.memory.clone();
         pieces[..=self.vm.main_memory].rotate_right(1);
-        for piece in pieces {
+        for piece in pieces.iter().filter(|piece| piece.role == MemoryRole::Ram) {
             let node = self.fdt.begin_node(&format!("memory@{:x}", piece.ipa.0))?;
             self.fdt.property_string("device_type", "memory")?;
             self.fdt.property_array_u64("reg", &[piece.ipa.0, piece.bytes])?;

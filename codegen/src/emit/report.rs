@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::time;
+use crate::model::MemoryRole;
 use crate::plan::{Decided, EventRoute, Host, MmioKind, Vm};
 
 /// The plan as JSON, every field by its name.
@@ -176,7 +177,12 @@ impl Report<'_> {
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
         let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
         for piece in &vm.memory {
-            rows.push((piece.ipa.0, piece.bytes, format!("memory at {}", piece.pa), "direct"));
+            let (what, how) = match piece.role {
+                MemoryRole::Ram => ("memory", "direct"),
+                MemoryRole::Rom => ("ROM", "direct, read-only"),
+                MemoryRole::Hidden => ("memory not in the device tree", "direct"),
+            };
+            rows.push((piece.ipa.0, piece.bytes, format!("{what} at {}", piece.pa), how));
         }
         for region in &vm.mmio {
             let what = match region.kind {

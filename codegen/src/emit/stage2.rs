@@ -1,6 +1,6 @@
 //! Stage-2 tables of a VM.
 //!
-//! RAM is Normal write-back, inner shareable, read, write and execute; device registers are Device-nGnRE and never
+//! RAM is Normal write-back, inner shareable, read, write and execute; ROM is the same without write; device registers are Device-nGnRE and never
 //! executable; a read-only channel is what RAM is, without write (DDI 0487, D8.6 stage 2 attributes). Nothing else is
 //! mapped: an emulated region faults on purpose.
 
@@ -23,6 +23,7 @@ const XN: u64 = 1 << 54;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Ram,
+    Rom,
     SharedReadWrite,
     SharedReadOnly,
     Device,
@@ -32,6 +33,7 @@ impl Access {
     const fn attributes(self) -> u64 {
         match self {
             Self::Ram => MEMATTR_NORMAL_WB | S2AP_READ_WRITE | SH_INNER | ACCESSED,
+            Self::Rom => MEMATTR_NORMAL_WB | S2AP_READ | SH_INNER | ACCESSED,
             Self::SharedReadWrite => MEMATTR_NORMAL_WB | S2AP_READ_WRITE | SH_INNER | ACCESSED | XN,
             Self::SharedReadOnly => MEMATTR_NORMAL_WB | S2AP_READ | SH_INNER | ACCESSED | XN,
             Self::Device => MEMATTR_DEVICE_NGNRE | S2AP_READ_WRITE | ACCESSED | XN,
@@ -78,6 +80,7 @@ mod tests {
             (0x4000_0000, Access::Ram),
             (0x4020_0000, Access::SharedReadOnly),
             (0x4040_0000, Access::Device),
+            (0x4060_0000, Access::Rom),
         ] {
             space.map(ipa, ipa, 0x20_0000, access).unwrap();
         }
@@ -85,6 +88,7 @@ mod tests {
         assert_eq!(leaf(0x4000_0000), 0x0000_0000_4000_07fd);
         assert_eq!(leaf(0x4020_0000), 0x0040_0000_4020_077d);
         assert_eq!(leaf(0x4040_0000), 0x0040_0000_4040_04c5);
+        assert_eq!(leaf(0x4060_0000), 0x0000_0000_4060_077d);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Blob {
     pub dtb: Option<Vec<u8>>,
     /// The user's overlay on the device tree.
     pub overlay: Option<Vec<u8>>,
+    /// What goes to the beginning of the VM's pieces of memory: number of the piece, and bytes.
+    pub files: Vec<(usize, Vec<u8>)>,
 }
 
 /// The payloads of a system's VMs, in their order.
@@ -63,7 +65,7 @@ impl Payloads {
     pub fn read_or_stand_in(system: &System, built: &Path) -> Result<Self, Report> {
         Self::each(system, |vm, files| match &vm.payload.kind {
             PayloadKind::Rust { package, .. } if !elf_path(built, &package.value).is_file() => {
-                Ok(Blob::stand_in())
+                Ok(Blob { files: memory_files(vm, files)?, ..Blob::stand_in() })
             }
             _ => blob(vm, built, files),
         })
@@ -98,6 +100,7 @@ impl Blob {
             initrd: None,
             dtb: None,
             overlay: None,
+            files: Vec::new(),
         }
     }
 }
@@ -131,7 +134,17 @@ fn blob(vm: &Vm, built: &Path, files: &mut Vec<PathBuf>) -> Judged<Blob> {
         None => Ok(None),
     };
     let (initrd, dtb) = (extra(&vm.payload.initrd)?, extra(&vm.payload.dtb)?);
-    Ok(Blob { segments, entry, initrd, dtb, overlay: extra(&vm.payload.overlay)? })
+    let overlay = extra(&vm.payload.overlay)?;
+    Ok(Blob { segments, entry, initrd, dtb, overlay, files: memory_files(vm, files)? })
+}
+
+/// Files of the VM's pieces of memory.
+fn memory_files(vm: &Vm, files: &mut Vec<PathBuf>) -> Judged<Vec<(usize, Vec<u8>)>> {
+    let pieces = vm.memory.iter().enumerate();
+    let named = pieces.filter_map(|(n, piece)| Some((n, piece.file.as_ref()?)));
+    named
+        .map(|(n, path)| Ok((n, File::read(vm, path.clone(), Format::Raw, files)?.bytes)))
+        .collect()
 }
 
 /// A file that was read for a VM.

@@ -121,6 +121,7 @@ fn in_place(payload: &S<InlinePayload>, file: FileId, directory: &Path) -> Paylo
     }
 }
 
-fn relative(path: &S<String>, file: FileId, directory: &Path) -> At<PathBuf> {
+/// A path in a TOML in `directory`.
+pub fn relative(path: &S<String>, file: FileId, directory: &Path) -> At<PathBuf> {
     path.map(file, |path| shown(&directory.join(path)))
 }

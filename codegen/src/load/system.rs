@@ -1,9 +1,11 @@
 //! The system, resolved.
 
+use std::path::Path;
+
 use super::files::{Files, shown};
 use super::{board, payload};
 use crate::diag::{FileId, Rule, Sources, rules};
-use crate::model::{self, At, Board, Hypervisor, Memory, System, UNRESOLVED};
+use crate::model::{self, At, Board, Hypervisor, Memory, MemoryRole, System, UNRESOLVED};
 use crate::schema::json::Kind;
 use crate::schema::verify::{list, near};
 use crate::schema::{S, system as toml};
@@ -234,16 +236,35 @@ pub fn vpe_number(vpe: Option<&S<u32>>, name: &S<String>, file: FileId) -> At<us
     vpe.map_or_else(|| name.map(file, |_| 0), |vpe| vpe.map(file, |n| *n as usize))
 }
 
+fn role(role: &toml::MemoryRole) -> MemoryRole {
+    match role {
+        toml::MemoryRole::Ram => MemoryRole::Ram,
+        toml::MemoryRole::Rom => MemoryRole::Rom,
+        toml::MemoryRole::Hidden => MemoryRole::Hidden,
+    }
+}
+
 /// Pieces of memory, with the IPAs that follow from what is written.
 fn memory(files: &mut Files, pieces: &[S<toml::Memory>], file: FileId) -> Vec<Memory> {
     let mut next = Some(FIRST_IPA);
+    let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
     let mut memory = Vec::new();
     for piece in pieces {
+        let role = piece.role.as_ref().map_or(MemoryRole::Ram, |given| role(given));
         let at = piece.place(file);
         let size = piece.size.map(file, |s| s.0);
         let pa = piece.pa.as_ref().map(|pa| pa.map(file, |a| a.0));
         let identity = piece.identity.as_ref().is_some_and(|identity| **identity);
-        if piece.ipa.is_none() && !identity && next.is_none() {
+        if let (None, false, Some(given)) = (&piece.ipa, identity, &piece.role)
+            && role != MemoryRole::Ram
+        {
+            files.push(
+                rules::MISSING_KEY
+                    .says("memory that is no RAM has no place")
+                    .label(&given.place(file), "nothing in the device tree tells the guest of it")
+                    .help("add ipa = ...: where the payload expects it"),
+            );
+        } else if piece.ipa.is_none() && !identity && next.is_none() {
             let unknown =
                 rules::MISSING_KEY.says("this memory follows a piece that the plan places");
             files.push(
@@ -259,8 +280,12 @@ fn memory(files: &mut Files, pieces: &[S<toml::Memory>], file: FileId) -> Vec<Me
         };
         // Identity memory that is nowhere yet may be given an IPA, and that is its PA.
         let pa = if identity { pa.or_else(|| ipa.clone()) } else { pa };
-        next = ipa.as_ref().map(|ipa| ipa.value.saturating_add(size.value));
-        memory.push(Memory { ipa, pa, size, identity, at });
+        // Other RAM follows RAM; what is none stands for itself.
+        if role == MemoryRole::Ram {
+            next = ipa.as_ref().map(|ipa| ipa.value.saturating_add(size.value));
+        }
+        let file = piece.file.as_ref().map(|path| payload::relative(path, file, &directory));
+        memory.push(Memory { ipa, pa, size, identity, role, file, at });
     }
     memory
 }

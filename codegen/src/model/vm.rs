@@ -1,5 +1,6 @@
 //! Virtual machines, and the channels between them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{At, Payload};
@@ -12,7 +13,7 @@ pub struct Vm {
     pub payload: Payload,
     /// At least one; a vPE's number is its position.
     pub vpes: Vec<Vpe>,
-    /// At least one; the first holds the payload and the device tree unless their addresses say otherwise.
+    /// At least one; the first holds the payload and the first RAM the device tree, unless their addresses say otherwise.
     pub memory: Vec<Memory>,
     pub devices: Vec<DeviceUse>,
     /// Devices among `devices` that have events and get none, on purpose. Indices into `Board::devices`.
@@ -42,11 +43,11 @@ pub struct Vpe {
     pub cpu: At<usize>,
 }
 
-/// A piece of RAM. What is `None` the plan chooses.
+/// A piece of memory. What is `None` the plan chooses.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// Where the guest sees it: the key; or for identity memory `pa`; or else 0x4000_0000 for the first piece and the end of the former
-    /// one for others. None: identity memory that the plan places.
+    /// Where the guest sees it: the key; or for identity memory `pa`; or else 0x4000_0000 for the first RAM and the end of the former
+    /// one for other RAM. None: identity memory that the plan places.
     pub ipa: Option<At<u64>>,
     /// Where it is. None: the plan chooses.
     pub pa: Option<At<u64>>,
@@ -54,8 +55,40 @@ pub struct Memory {
     pub size: At<u64>,
     /// IPA = PA.
     pub identity: bool,
+    pub role: MemoryRole,
+    /// File that is loaded at its beginning.
+    pub file: Option<At<PathBuf>>,
     /// Where this piece is described.
     pub at: At<()>,
+}
+
+impl Vm {
+    /// The piece that holds what the plan places: device tree and initial RAM disk.
+    pub fn first_ram(&self) -> Option<&Memory> {
+        self.memory.iter().find(|piece| piece.role == MemoryRole::Ram)
+    }
+}
+
+/// What a piece of memory is to the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryRole {
+    /// In the device tree's /memory.
+    Ram,
+    /// Read and executed, not written; a guest that writes gets an abort. Nowhere in the device tree.
+    Rom,
+    /// As RAM, but nowhere in the device tree.
+    Hidden,
+}
+
+impl MemoryRole {
+    /// As in the TOML.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MemoryRole::Ram => "ram",
+            MemoryRole::Rom => "rom",
+            MemoryRole::Hidden => "hidden",
+        }
+    }
 }
 
 /// A device given to the VM.

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::modes::Modes;
 use super::schedule::Schedule;
 use crate::diag::Diagnostic;
+use crate::model::MemoryRole;
 
 /// An address or a register value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,7 +134,7 @@ pub struct Vm {
     pub x0: Hex,
     /// By guest address.
     pub memory: Vec<Mapping>,
-    /// Position in `memory` of the TOML's first piece, which holds the payload.
+    /// Position in `memory` of the TOML's first RAM, which comes first in the device tree.
     pub main_memory: usize,
     pub loads: Vec<Load>,
     pub mmio: Vec<Mmio>,
@@ -180,11 +181,22 @@ pub struct Mapping {
     pub ipa: Hex,
     pub pa: Hex,
     pub bytes: u64,
+    /// What it is to the guest, when that is not RAM.
+    #[serde(skip_serializing_if = "is_ram", serialize_with = "role")]
+    pub role: MemoryRole,
+}
+
+fn is_ram(role: &MemoryRole) -> bool {
+    *role == MemoryRole::Ram
+}
+
+fn role<S: Serializer>(role: &MemoryRole, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(role.name())
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Load {
-    /// What it is: "payload", "device tree", "initrd".
+    /// What it is: "payload", "device tree", "initrd", "file" of a piece of memory.
     pub what: &'static str,
     pub ipa: Hex,
     pub to: Hex,

@@ -1,6 +1,6 @@
 //! Payloads in guest memory: segments, initial RAM disk and device tree.
 //!
-//! Unless the TOML says where (`dtb_at`), the device tree lies at the start of the VM's first memory when the payload
+//! Unless the TOML says where (`dtb_at`), the device tree lies at the start of the VM's first RAM when the payload
 //! leaves room there, and at its end otherwise; an initial RAM disk lies below the last 64 KiB, or below as much as the
 //! user's own device tree needs. Everything must lie in the VM's memory and apart.
 
@@ -28,10 +28,14 @@ fn ipa(memory: &[Mapping], place: Place) -> u64 {
     }
 }
 
+fn first_ram(memory: &[Mapping]) -> Option<&Mapping> {
+    memory.iter().find(|piece| piece.role == model::MemoryRole::Ram)
+}
+
 /// Where the initial RAM disk goes.
 pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<Span> {
     let bytes = blob.initrd.as_ref()?.len() as u64;
-    let first = memory.first()?;
+    let first = first_ram(memory)?;
     let end = first.ipa.0 + first.bytes;
     let own_tree = blob.dtb.iter().chain(&blob.overlay).map(|tree| tree.len() as u64).sum::<u64>();
     let room = TREE_ROOM.max(own_tree.next_multiple_of(PAGE));
@@ -57,9 +61,14 @@ pub fn place(
     if let (Some(data), Some(span)) = (&blob.initrd, initrd(memory, blob)) {
         pieces.push(("initrd", span.base.0, data.clone(), 0));
     }
+    for (number, data) in &blob.files {
+        let base = memory.get(*number)?.ipa.0;
+        pieces.push(("file", base, data.clone(), 0));
+    }
     let tree_bytes = (tree.len() as u64).next_multiple_of(PAGE);
-    let first = memory.first()?;
-    let lowest = pieces.iter().map(|piece| piece.1).min().unwrap_or(u64::MAX);
+    let first = first_ram(memory)?;
+    let inside = |at: &u64| (first.ipa.0..first.ipa.0 + first.bytes).contains(at);
+    let lowest = pieces.iter().map(|piece| piece.1).filter(inside).min().unwrap_or(u64::MAX);
     let tree_at = match &vm.payload.dtb_at {
         Some(at) => at.value,
         None if lowest >= first.ipa.0 + tree_bytes => first.ipa.0,

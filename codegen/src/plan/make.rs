@@ -150,7 +150,8 @@ impl<'a> Maker<'a> {
         let owner = &self.system.vms[vm];
         let vmid = vm as u16 + 1;
         let mut memory = self.placed.memory[vm].clone();
-        let main = memory.first().map(|piece| piece.ipa);
+        let ram = memory.iter().find(|piece| piece.role == model::MemoryRole::Ram);
+        let main = ram.map(|piece| piece.ipa);
         memory.sort_by_key(|piece| piece.ipa);
         let main_memory = memory.iter().position(|piece| Some(piece.ipa) == main).unwrap_or(0);
         let before = |count: &dyn Fn(usize) -> usize| (0..vm).map(count).sum::<usize>();
@@ -432,7 +433,11 @@ impl<'a> Maker<'a> {
         }
         for vm in &decided.vms {
             out.extend(vm.memory.iter().map(|piece| {
-                area(piece.pa.0, piece.bytes, &vm.name, format!("memory, seen at {}", piece.ipa))
+                let what = match piece.role {
+                    model::MemoryRole::Ram => "memory",
+                    role => role.name(),
+                };
+                area(piece.pa.0, piece.bytes, &vm.name, format!("{what}, seen at {}", piece.ipa))
             }));
         }
         for (channel, &pa) in self.system.channels.iter().zip(&self.placed.channels) {
@@ -463,6 +468,7 @@ impl<'a> Maker<'a> {
         for blob in &self.payloads.blobs {
             blob.segments.iter().for_each(|segment| add(&segment.bytes));
             blob.initrd.iter().chain(&blob.dtb).chain(&blob.overlay).for_each(|bytes| add(bytes));
+            blob.files.iter().for_each(|(_, bytes)| add(bytes));
         }
         let hash = hash.finalize();
         hash.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))

@@ -46,7 +46,12 @@ pub fn place(system: &System, report: &mut Report) -> Option<Placed> {
                 },
             };
             let ipa = piece.ipa.as_ref().map_or(pa, |ipa| ipa.value);
-            pieces.push(Mapping { ipa: Hex(ipa), pa: Hex(pa), bytes: piece.size.value });
+            pieces.push(Mapping {
+                ipa: Hex(ipa),
+                pa: Hex(pa),
+                bytes: piece.size.value,
+                role: piece.role,
+            });
         }
         memory.push(pieces);
     }

@@ -16,7 +16,7 @@ use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
 use crate::emit::stage2::{Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
-use crate::model::{self, ItsPolicy};
+use crate::model::{self, ItsPolicy, MemoryRole};
 
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
@@ -195,7 +195,11 @@ impl Maker<'_> {
     fn stage2(&self, vm: usize) -> Result<Tree, Refused> {
         let mut space = Stage2::default();
         for piece in &self.placed.memory[vm] {
-            space.map(piece.ipa.0, piece.pa.0, piece.bytes, Access::Ram)?;
+            let access = match piece.role {
+                MemoryRole::Ram | MemoryRole::Hidden => Access::Ram,
+                MemoryRole::Rom => Access::Rom,
+            };
+            space.map(piece.ipa.0, piece.pa.0, piece.bytes, access)?;
         }
         for end in self.channel_ends().filter(|end| end.vm == vm) {
             let access = match end.writable {

@@ -86,7 +86,7 @@ pub struct Vm {
     /// Its virtual CPUs, numbered from 0.
     #[schemars(length(min = 1))]
     pub vpes: Vec<S<Vpe>>,
-    /// Its RAM. The first piece holds payload and device tree.
+    /// Its memory. The first piece holds the payload, the first that is RAM the device tree.
     #[schemars(length(min = 1))]
     pub memory: Vec<S<Memory>>,
     /// The board's devices that are its own.
@@ -144,7 +144,7 @@ pub struct Memory {
     /// Size, a multiple of 4 KiB; best of 2 MiB.
     pub size: S<Size>,
     /// Where the guest sees it.
-    #[schemars(extend("x-default" = "identity: where it is; the first piece: 0x4000_0000; others: after the piece before"))]
+    #[schemars(extend("x-default" = "identity: where it is; the first RAM: 0x4000_0000; other RAM: after the RAM before"))]
     pub ipa: Option<S<Address>>,
     /// Where it is.
     #[schemars(extend("x-default" = "the plan chooses"))]
@@ -152,6 +152,19 @@ pub struct Memory {
     /// The guest sees it where it is: IPA = PA.
     #[schemars(extend("x-default" = false))]
     pub identity: Option<S<bool>>,
+    /// What it is to the guest: "ram" is in the device tree's /memory; "rom", which the guest can read and execute but not write, and "hidden", which it can write, are not, and stand at an `ipa` that the payload knows.
+    #[schemars(extend("x-default" = "ram"))]
+    pub role: Option<S<MemoryRole>>,
+    /// File that start and restart load at the beginning of it, as it is: a flash image, a table that the payload looks for.
+    pub file: Option<S<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryRole {
+    Ram,
+    Rom,
+    Hidden,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::facts::{Facts, Range};
 use crate::check::range::hex;
 use crate::diag::{Report, Rule, rules};
-use crate::model::{self, At, System};
+use crate::model::{self, At, MemoryRole, System};
 use crate::plan::{Decided, MmioKind, Vm};
 
 /// Compares `facts`, which the file at `path` led to, with VM number `vm`.
@@ -75,10 +75,10 @@ impl Judge<'_> {
     }
 
     fn memory(&mut self) {
-        let own: Vec<Range> =
-            self.vm.memory.iter().map(|piece| (piece.ipa.0, piece.bytes)).collect();
+        let ram = self.vm.memory.iter().filter(|piece| piece.role == MemoryRole::Ram);
+        let own: Vec<Range> = ram.map(|piece| (piece.ipa.0, piece.bytes)).collect();
         let (owner, facts) = (self.owner, self.facts);
-        let at = &owner.memory[0].at;
+        let at = owner.first_ram().map_or(&owner.memory[0].at, |ram| &ram.at);
         let here = || format!("VM `{}`: {}", owner.name.value, extents(&own));
         let help = format!("write {}", reg(&own));
         for (path, range) in facts.memory.iter().filter(|(_, range)| range.1 > 0) {

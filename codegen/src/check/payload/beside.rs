@@ -7,7 +7,7 @@ use super::{enough, header, missing};
 use crate::check::memory::holding;
 use crate::check::range::{PAGE, hex};
 use crate::diag::{Report, rules};
-use crate::model::{At, Vm};
+use crate::model::{At, MemoryRole, Vm};
 use crate::plan::TREE_ROOM;
 use crate::units::Size;
 
@@ -35,6 +35,28 @@ pub fn check(vm: &Vm, used: u64, report: &mut Report) {
         );
     }
     tree_address(vm, report);
+    memory_files(vm, report);
+}
+
+/// Files of pieces of memory.
+fn memory_files(vm: &Vm, report: &mut Report) {
+    for piece in &vm.memory {
+        let Some(path) = &piece.file else { continue };
+        let Some(bytes) = length(vm, path, report) else { continue };
+        if bytes > piece.size.value {
+            report.push(
+                rules::PAYLOAD_BIG
+                    .says(format!(
+                        "`{}` is bigger than the memory of VM `{}` that it is for",
+                        path.value.display(),
+                        vm.name.value
+                    ))
+                    .label(path, format!("{} in the file", Size(bytes)))
+                    .label(&piece.size, format!("{} in all", Size(piece.size.value)))
+                    .help(format!("write size = \"{}\" or more", enough(bytes))),
+            );
+        }
+    }
 }
 
 /// Bytes of a file; None, and a report, when there is none.
@@ -53,10 +75,13 @@ fn fits(vm: &Vm, used: u64, initrd: u64, tree: u64, report: &mut Report) {
         .as_ref()
         .or(payload.dtb.as_ref())
         .or(payload.overlay.as_ref())
-        .zip(vm.memory.first())
+        .zip(vm.first_ram())
     else {
         return;
     };
+    // The payload lies in the first piece, whatever that is.
+    let together = vm.memory.first().is_some_and(|first| first.role == MemoryRole::Ram);
+    let used = if together { used } else { 0 };
     let pages = |bytes: u64| bytes.checked_next_multiple_of(PAGE).unwrap_or(bytes);
     let tree = match (&payload.dtb_at, &payload.initrd) {
         (Some(_), _) => 0,
