@@ -213,6 +213,46 @@ mod payload {
     }
 }
 
+/// The short form says what the long one says.
+#[test]
+fn a_run_of_events_is_each_of_them() {
+    let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runs");
+    fs::create_dir_all(room.join("boards")).unwrap();
+    fs::create_dir_all(room.join("partitions/one")).unwrap();
+    for file in ["boards/base.toml", "partitions/one/partition.toml", "payload.txt"] {
+        fs::copy(Path::new("bad").join(file), room.join(file)).unwrap();
+    }
+    let with = |events: &str| {
+        let good = fs::read_to_string("bad/good.toml").unwrap();
+        let good = good.replace(
+            "vpes = [{ cpu = \"cpu1\" }]",
+            "vpes = [{ cpu = \"cpu1\" }, { cpu = \"cpu0\" }]",
+        );
+        let long = "[[vm.event]]\ndevice = \"disk\"\nevent = 0\nvintid = 8192\n";
+        assert!(good.contains(long));
+        fs::write(room.join("system.toml"), good.replace(long, events)).unwrap();
+        let system = codegen::load(&room.join("system.toml")).unwrap();
+        let events = system.vms[1].events.iter();
+        let numbers = events.map(|event| {
+            (event.event.value, event.vintid.as_ref().map(|vintid| vintid.value), event.vpe.value)
+        });
+        numbers.collect::<Vec<_>>()
+    };
+    let run =
+        |keys: &str| with(&format!("[[vm.event]]\ndevice = \"disk\"\nevents = \"0..3\"\n{keys}\n"));
+    let each = |vpes: [usize; 4], vintid: bool| {
+        let one = |n: usize| {
+            let vintid = if vintid { format!("vintid = {}\n", 8192 + n) } else { String::new() };
+            format!("[[vm.event]]\ndevice = \"disk\"\nevent = {n}\nvpe = {}\n{vintid}", vpes[n])
+        };
+        with(&(0..4).map(one).collect::<String>())
+    };
+    assert_eq!(run(""), each([0; 4], false));
+    assert_eq!(run("vintid = 8192\nvpe = 1"), each([1; 4], true));
+    assert_eq!(run("vpe = \"spread\""), each([0, 1, 0, 1], false));
+    assert_eq!(run("vpe = [1, 1, 0]"), each([1, 1, 0, 1], false));
+}
+
 /// Each TOML of ours begins with the path of its schema, so that an editor finds it.
 #[test]
 fn every_toml_names_its_schema() {

@@ -6,6 +6,7 @@
 //! Flattened and untagged forms would lose spans and are not used; tagged alternatives are resolved by `verify`.
 
 pub mod board;
+pub mod event;
 pub mod json;
 pub mod manual;
 pub mod partition;

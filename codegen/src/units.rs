@@ -141,6 +141,38 @@ fn hex(text: &str) -> Option<u16> {
     digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
 }
 
+/// A run of EventIDs, the last one included: "0..9".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRun {
+    pub first: u32,
+    pub last: u32,
+}
+
+impl EventRun {
+    /// More than there are vLPIs can never be meant.
+    const MOST: u32 = 65_536;
+}
+
+impl FromStr for EventRun {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = "a run of events is the first and the last of them, as in \"0..9\"";
+        let (first, last) = text.split_once("..").ok_or(form)?;
+        let number = |digits: &str| {
+            let digits = Some(digits).filter(|d| d.bytes().all(|byte| byte.is_ascii_digit()))?;
+            digits.parse().ok()
+        };
+        let (first, last): (u32, u32) = number(first).zip(number(last)).ok_or(form)?;
+        if first > last {
+            return Err(format!("the last is before the first; write \"{last}..{first}\""));
+        }
+        if last - first >= Self::MOST {
+            return Err(format!("a run has at most {} events", Self::MOST));
+        }
+        Ok(Self { first, last })
+    }
+}
+
 /// A control character by the key that types it: "ctrl-]" is 0x1d.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlKey(pub u8);
@@ -209,6 +241,19 @@ mod tests {
         }
         assert_eq!("1b36:0010".parse(), Ok(PciId { vendor: 0x1b36, device: 0x10 }));
         assert!("1b36-0010".parse::<PciId>().is_err());
+    }
+
+    #[test]
+    fn event_runs() {
+        assert_eq!("0..9".parse(), Ok(EventRun { first: 0, last: 9 }));
+        assert_eq!("7..7".parse(), Ok(EventRun { first: 7, last: 7 }));
+        assert_eq!(
+            "9..0".parse::<EventRun>().unwrap_err(),
+            "the last is before the first; write \"0..9\""
+        );
+        for bad in ["", "9", "0..", "..9", "0...9", "0..=9", "+0..9", "0..65536", "0..4294967296"] {
+            assert!(bad.parse::<EventRun>().is_err(), "{bad}");
+        }
     }
 
     #[test]

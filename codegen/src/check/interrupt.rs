@@ -1,7 +1,9 @@
 //! Interrupts: every event one vLPI, every vLPI one event, all within the ITS's widths.
 
-use crate::diag::{Report, rules};
-use crate::model::{At, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
+use std::collections::{HashMap, HashSet};
+
+use crate::diag::{FileId, Report, rules};
+use crate::model::{At, EventUse, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
 
 /// First and last INTID that a vLPI may have: 16 INTID bits.
 const LPI_FIRST: u32 = 8192;
@@ -17,18 +19,25 @@ pub fn check(system: &System, report: &mut Report) {
     translated(system, report);
 }
 
+/// Where a value is written. The events of a run are written in one place, of which a mistake is told once.
+fn place<T>(at: &At<T>) -> (FileId, usize) {
+    (at.file, at.span.start)
+}
+
 fn events_twice(system: &System, report: &mut Report) {
-    let all: Vec<_> =
-        system.vms.iter().flat_map(|vm| vm.events.iter().map(move |event| (vm, event))).collect();
-    for (n, (vm, event)) in all.iter().enumerate() {
-        let same = |other: &&(&Vm, &crate::model::EventUse)| {
-            other.1.device.value == event.device.value && other.1.event.value == event.event.value
-        };
-        let (Some(device), Some((first, other))) =
-            (system.board.devices.get(event.device.value), all[..n].iter().find(same))
-        else {
+    let all = system.vms.iter().flat_map(|vm| vm.events.iter().map(move |event| (vm, event)));
+    let mut seen: HashMap<(usize, u32), (&Vm, &EventUse)> = HashMap::new();
+    let mut told = HashSet::new();
+    for (vm, event) in all {
+        let Some(device) = system.board.devices.get(event.device.value) else { continue };
+        let key = (event.device.value, event.event.value);
+        let Some((first, other)) = seen.get(&key) else {
+            seen.insert(key, (vm, event));
             continue;
         };
+        if !told.insert((place(&event.event), place(&other.event))) {
+            continue;
+        }
         report.push(
             rules::EVENT_TWICE
                 .says(format!(
@@ -66,8 +75,11 @@ fn vintids(system: &System, vm: &Vm, position: usize, report: &mut Report) {
         .flat_map(|channel| &channel.ends)
         .filter(|end| end.vm.value == position);
     let all: Vec<&At<u32>> = own.chain(ends.filter_map(|end| end.vintid.as_ref())).collect();
-    for (n, vintid) in all.iter().enumerate() {
-        if !(LPI_FIRST..=LPI_LAST).contains(&vintid.value) {
+    let used: HashSet<u32> = all.iter().map(|vintid| vintid.value).collect();
+    let mut seen: HashMap<u32, &At<u32>> = HashMap::new();
+    let mut told = HashSet::new();
+    for vintid in all {
+        if !(LPI_FIRST..=LPI_LAST).contains(&vintid.value) && told.insert((place(vintid), None)) {
             report.push(
                 rules::VINTID_RANGE
                     .says(format!("no vLPI can be {}", vintid.value))
@@ -77,10 +89,13 @@ fn vintids(system: &System, vm: &Vm, position: usize, report: &mut Report) {
                     )),
             );
         }
-        if let Some(first) = all[..n].iter().find(|other| other.value == vintid.value) {
-            let free = (LPI_FIRST..)
-                .find(|free| all.iter().all(|v| v.value != *free))
-                .unwrap_or(LPI_FIRST);
+        let Some(first) = seen.get(&vintid.value) else {
+            seen.insert(vintid.value, vintid);
+            continue;
+        };
+        if told.insert((place(vintid), Some(place(first)))) {
+            let free =
+                (LPI_FIRST..=LPI_LAST).find(|free| !used.contains(free)).unwrap_or(LPI_FIRST);
             report.push(
                 rules::VINTID_TWICE
                     .says(format!(
@@ -96,10 +111,12 @@ fn vintids(system: &System, vm: &Vm, position: usize, report: &mut Report) {
 }
 
 fn events_exist(system: &System, report: &mut Report) {
+    let mut told = HashSet::new();
     for event in system.vms.iter().flat_map(|vm| &vm.events) {
         let Some(device) = system.board.devices.get(event.device.value) else { continue };
         let events = device.events.value;
-        if events > 0 && event.event.value >= events {
+        let beyond = events > 0 && event.event.value >= events;
+        if beyond && told.insert(place(&event.event)) {
             report.push(
                 rules::EVENT_RANGE
                     .says(format!(

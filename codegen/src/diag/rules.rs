@@ -108,6 +108,7 @@ rules! {
     TOO_MANY_EVENTS "E507 too-many-events" "More events than there are interrupt numbers for them."
     NO_DIRECT_INJECTION "E508 no-direct-injection" "Events or channels on a board whose GIC is not a GICv4.0: EL2 knows no other way for them yet."
     EVENT_PRIORITY "E510 event-priority" "A priority that no vLPI can have."
+    EVENT_CHOICE "E511 event-choice" "An `[[vm.event]]` has both `event` and `events`, or neither."
 
     PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
     PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."

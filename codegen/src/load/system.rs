@@ -104,13 +104,8 @@ pub struct Names<'a> {
 impl Names<'_> {
     fn vm(&self, files: &mut Files, vm: &toml::Vm, payload: Option<model::Payload>) -> model::Vm {
         let file = self.file;
-        let events = vm.event.iter().map(|event| model::EventUse {
-            device: self.device(files, &event.device),
-            event: event.event.at(file),
-            vintid: event.vintid.as_ref().map(|vintid| vintid.at(file)),
-            vpe: vpe_number(event.vpe.as_ref(), &event.device, file),
-        });
-        let events = events.collect();
+        let events = vm.event.iter();
+        let events = events.flat_map(|event| self.events(files, event, vm.vpes.len())).collect();
         // No rule looks into a payload that could not be found, and the system never leaves `load`.
         let payload = payload.unwrap_or_else(|| model::Payload::nothing(vm.name.place(file)));
         let arguments = vm.arguments.as_ref().map(|arguments| arguments.at(file));
@@ -159,6 +154,53 @@ impl Names<'_> {
             arguments,
             entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         }
+    }
+
+    /// One event, or each of a run.
+    fn events(&self, files: &mut Files, event: &toml::Event, vpes: usize) -> Vec<model::EventUse> {
+        let file = self.file;
+        let device = self.device(files, &event.device);
+        let (numbers, at) = match (&event.event, &event.events) {
+            (Some(event), None) => (**event..=**event, event.place(file)),
+            (None, Some(run)) => (run.first..=run.last, run.place(file)),
+            (Some(one), Some(run)) => {
+                files.push(
+                    rules::EVENT_CHOICE
+                        .says(format!("an event of `{}` and a run of them in one", *event.device))
+                        .label(&one.place(file), "one event")
+                        .label(&run.place(file), "and several")
+                        .help("leave out `event` or `events`"),
+                );
+                (**one..=**one, one.place(file))
+            }
+            (None, None) => {
+                files.push(
+                    rules::EVENT_CHOICE
+                        .says(format!("no event of `{}` is named", *event.device))
+                        .label(&device, "neither `event` nor `events`")
+                        .help("add event = 0, or events = \"0..9\""),
+                );
+                (0..=0, device.with(()))
+            }
+        };
+        let taker = |n: usize| match &event.vpe {
+            Some(choice) => choice.map(file, |choice| choice.of(n, vpes)),
+            None => device.with(0),
+        };
+        // A run may leave the numbers that there are: `check` says so of the first that does.
+        let vintid = |n: usize| {
+            let first = event.vintid.as_ref()?;
+            Some(first.map(file, |vintid| vintid.saturating_add(n as u32)))
+        };
+        numbers
+            .enumerate()
+            .map(|(n, number)| model::EventUse {
+                device: device.clone(),
+                event: at.with(number),
+                vintid: vintid(n),
+                vpe: taker(n),
+            })
+            .collect()
     }
 
     fn channel(&self, files: &mut Files, channel: &toml::Channel) -> model::Channel {

@@ -171,6 +171,8 @@ fn text_kind(value: &Value) -> &'static str {
         (_, "pci-address") => "PCI address",
         (_, "pci-id") => "PCI identity",
         (_, "control-key") => "key",
+        (_, "event-run") => "\"FIRST..LAST\"",
+        (_, "vpe-choice") => "number, \"spread\", list of numbers",
         ("integer", _) => "number",
         ("boolean", _) => "true, false",
         ("object", _) => "table",

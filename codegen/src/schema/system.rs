@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::event::VpeChoice;
 use super::partition::InlinePayload;
 use super::schedule::{Cpu, Mode};
 use super::{Address, S};
-use crate::units::{ControlKey, Size, Time};
+use crate::units::{ControlKey, EventRun, Size, Time};
 
 /// A system: a board and the VMs that share it.
 ///
@@ -172,14 +173,16 @@ pub enum MemoryRole {
 pub struct Event {
     /// One of the VM's devices.
     pub device: S<String>,
-    /// EventID: number of the device's MSI or MSI-X vector.
-    pub event: S<u32>,
-    /// INTID of the vLPI that the guest takes, from 8192 on.
+    /// EventID: number of the device's MSI or MSI-X vector. Either this or `events`.
+    pub event: Option<S<u32>>,
+    /// First and last of a run of EventIDs, as in "0..9" for ten of them.
+    pub events: Option<S<EventRun>>,
+    /// INTID of the vLPI that the guest takes, from 8192 on; with `events` that of the first, the others' follow.
     #[schemars(extend("x-default" = "the plan chooses"))]
     pub vintid: Option<S<u32>>,
-    /// Number of the vPE that takes it.
+    /// Number of the vPE that takes it. With `events` also "spread", over all vPEs in turn, or a list of numbers to take in turn.
     #[schemars(extend("x-default" = 0))]
-    pub vpe: Option<S<u32>>,
+    pub vpe: Option<S<VpeChoice>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

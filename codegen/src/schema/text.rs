@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::diag::FileId;
 use crate::model::{At, Bdf, PciId};
-use crate::units::{ControlKey, Size, Time};
+use crate::units::{ControlKey, EventRun, Size, Time};
 
 /// A value and the bytes it was read from.
 #[derive(Clone, Debug, Deserialize)]
@@ -84,6 +84,7 @@ pub fn verify(format: &str, text: &str) -> Result<(), String> {
         "time" => text.parse::<Time>().map(drop),
         "pci-address" => text.parse::<Bdf>().map(drop),
         "pci-id" => text.parse::<PciId>().map(drop),
+        "event-run" => text.parse::<EventRun>().map(drop),
         "control-key" => text.parse::<ControlKey>().map(drop),
         _ => Ok(()),
     }
@@ -113,4 +114,5 @@ text!(Size, "size", "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$");
 text!(Time, "time", "^[0-9]+ ?(ns|us|ms|s)$");
 text!(Bdf, "pci-address", "^[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]$");
 text!(PciId, "pci-id", "^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$");
+text!(EventRun, "event-run", "^[0-9]+\\.\\.[0-9]+$");
 text!(ControlKey, "control-key", "^ctrl-[a-z\\[\\\\\\]^_]$");

@@ -26,6 +26,9 @@ impl Verify<'_> {
         if let Some(alternatives) = schema.get("oneOf").and_then(Value::as_array) {
             return self.alternatives(node, alternatives, name);
         }
+        if let Some(forms) = schema.get("anyOf").and_then(Value::as_array) {
+            return self.forms(node, forms, schema, name);
+        }
         let wanted = schema.get("type").and_then(Value::as_str).unwrap_or_default();
         let span = node.span();
         match (wanted, node.get_mut()) {
@@ -59,6 +62,21 @@ impl Verify<'_> {
                 let found = found.type_str();
                 self.wrong_type(schema, found, span, name);
             }
+        }
+    }
+
+    /// Values of several types, told apart by the type.
+    fn forms(
+        &mut self,
+        node: &mut Spanned<DeValue<'_>>,
+        forms: &[Value],
+        schema: &Value,
+        name: &str,
+    ) {
+        let found = node.get_ref().type_str();
+        match forms.iter().find(|form| form.get("type").and_then(Value::as_str) == Some(found)) {
+            Some(form) => self.node(node, form, name),
+            None => self.wrong_type(schema, found, node.span(), name),
         }
     }
 
@@ -298,6 +316,8 @@ impl Verify<'_> {
                 (_, Some("pci-address")) => "\"00:02.0\"",
                 (_, Some("pci-id")) => "\"1b36:0010\"",
                 (_, Some("control-key")) => "\"ctrl-]\"",
+                (_, Some("event-run")) => "\"0..9\"",
+                (_, Some("vpe-choice")) => "0",
                 (_, Some("address")) => "0x4000_0000",
                 (Some("string"), _) => "\"...\"",
                 (Some("integer"), _) => "0",
@@ -342,6 +362,8 @@ fn human(schema: &Value) -> &'static str {
         (_, Some("pci-address")) => "a PCI address",
         (_, Some("pci-id")) => "a PCI identity",
         (_, Some("control-key")) => "a control key",
+        (_, Some("event-run")) => "a run of events",
+        (_, Some("vpe-choice")) => "a number, \"spread\" or a list of numbers",
         (_, Some("address")) => "an address",
         (Some("string"), _) => "a string",
         (Some("integer"), _) => "a number",
