@@ -80,7 +80,7 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
     let Some(number) = guest.by_affinity(target) else {
         return Outcome::Return(INVALID_PARAMETERS);
     };
-    if !guest.has_memory(start.entry) {
+    if !can_begin(guest, start.entry) {
         return Outcome::Return(INVALID_ADDRESS);
     }
     let Some(vpe) = guest.vpes.get(number) else { return Outcome::Return(INVALID_PARAMETERS) };
@@ -89,6 +89,11 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
         Err(State::On | State::Suspended | State::Leaving) => Outcome::Return(ALREADY_ON),
         Err(State::Off | State::Claimed | State::OnPending) => Outcome::Return(ON_PENDING),
     }
+}
+
+/// A vPE can begin there: an instruction of the guest's memory. With its MMU off, as it begins, the address is an IPA.
+fn can_begin(guest: &Guest, entry: u64) -> bool {
+    entry & 3 == 0 && guest.has_memory(entry)
 }
 
 /// The last vPE that leaves ends the VM, as nobody is there to turn one on. It stays on, for the image to stop it with
@@ -110,7 +115,7 @@ fn suspend(guest: &Guest, power_state: u64, start: Start) -> Outcome {
     if power_state & POWER_DOWN == 0 {
         return Outcome::Suspend(Suspend { resume: None });
     }
-    if !guest.has_memory(start.entry) {
+    if !can_begin(guest, start.entry) {
         return Outcome::Return(INVALID_ADDRESS);
     }
     Outcome::Suspend(Suspend { resume: Some(start) })
@@ -181,6 +186,11 @@ mod tests {
             assert_eq!(call(&first, INFO_64, [target, 0, 0]), Return(INVALID_PARAMETERS));
         }
         assert_eq!(call(&first, ON_64, [1, 0x0800_0000, 0]), Return(INVALID_ADDRESS));
+        for misaligned in 1..4 {
+            let entry = RAM + 0x1000 + misaligned;
+            assert_eq!(call(&first, ON_64, [1, entry, 0]), Return(INVALID_ADDRESS), "{entry:#x}");
+        }
+        assert_eq!(call(&first, INFO_64, [1, 0, 0]), Return(INFO_OFF), "nothing was started");
         assert_eq!(call(&first, INFO_64, [1, 1, 0]), Return(INVALID_PARAMETERS));
         // The 32-bit form ignores the upper halves.
         assert_eq!(call(&first, AFFINITY_INFO, [0xff << 32 | 1, 0, 0]), Return(INFO_OFF));
@@ -246,7 +256,10 @@ mod tests {
             call(&first, CPU_SUSPEND | SMC64, [POWER_DOWN, RAM, 5]),
             Outcome::Suspend(Suspend { resume })
         );
-        assert_eq!(call(&first, CPU_SUSPEND | SMC64, [POWER_DOWN, 0, 5]), Return(INVALID_ADDRESS));
+        for entry in [0, RAM + 1, RAM + 2] {
+            let answer = call(&first, CPU_SUSPEND | SMC64, [POWER_DOWN, entry, 5]);
+            assert_eq!(answer, Return(INVALID_ADDRESS), "{entry:#x}");
+        }
         assert_eq!(call(&first, CPU_SUSPEND | SMC64, [1 << 31, 0, 5]), Return(INVALID_PARAMETERS));
     }
 
