@@ -117,6 +117,7 @@ pub fn fault(guest: &Guest, fault: &Fault, action: Action) {
         out.hex(fault.esr);
         out.text(", far ");
         out.hex(fault.far);
+        vm::report::ipa(fault.ipa, out);
         out.text(match action {
             Action::Restart => "; it restarts",
             Action::ResetBoard => "; the board is reset",

@@ -1,8 +1,9 @@
 //! Synchronous exceptions of a guest: what it asked for, and who answers.
 //!
 //! The answers are `vm`'s; this module moves registers and does what an answer says. Nothing that a guest can do here
-//! fails: unknown registers are UNDEFINED to it, unknown addresses external aborts, unknown calls NOT_SUPPORTED. Only
-//! what it could not survive anyway (code outside its memory, an abort without a vector) ends its VM.
+//! fails: unknown registers and exceptions of any other class are UNDEFINED to it, unknown addresses external aborts, on
+//! fetches and walks of its tables as well, unknown calls NOT_SUPPORTED. Only an abort that it cannot take ends its VM:
+//! its vector is what aborts ([`deny_abort`]).
 
 use crate::arch::sysreg::ticks;
 use crate::arch::this::this;
@@ -22,7 +23,7 @@ use vm::history::Past;
 use vm::hypercall::{self, Outcome};
 use vm::mmio::{self, Written};
 use vm::sysreg::{self, Access};
-use vm::{Guest, psci, smccc, vgic};
+use vm::{Guest, aarch32, psci, smccc, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +143,8 @@ pub extern "C" fn error(esr: u64, frame: &mut Frame) {
 /// For the report, should it be one of the guest's last.
 #[inline(always)]
 fn keep(guest: &Guest, esr: u64) {
-    guest.vpe.history.keep(Past { esr, elr: guest::elr(), far: guest::far() });
+    let (far, hpfar) = (guest::far(), guest::hpfar());
+    guest.vpe.history.keep(Past { esr, elr: guest::elr(), far, hpfar });
 }
 
 #[inline(always)]
@@ -178,7 +180,7 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
         return deny_abort(guest, Reason::DataAbort, esr);
     }
     guest.vpe.counters.count(Counter::ExitMmio);
-    guest::skip();
+    guest::skip_any(esr);
     after
 }
 
@@ -196,13 +198,51 @@ fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64)
 
 #[inline(never)]
 fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
-    match sysreg::access(register, guest.config.features, id::read) {
+    match serve(guest, register, frame.get(register.rt())) {
         Access::Value(value) => frame.set(register.rt(), value),
-        Access::Ignored => {}
         Access::Undefined => return deny_instruction(guest, esr),
+        Access::Ignored | Access::DebugControl => {}
     }
     guest.vpe.counters.count(Counter::ExitSysReg);
     guest::skip();
+    After::All
+}
+
+/// What a register is for the guest, which writes `value` if it writes.
+fn serve(guest: &Guest, register: SysReg, value: u64) -> Access {
+    match sysreg::access(register, guest.config.features, id::read) {
+        Access::DebugControl if register.write() => {
+            guest::set_debug_control(value);
+            Access::Ignored
+        }
+        Access::DebugControl => Access::Value(guest::debug_control()),
+        answer => answer,
+    }
+}
+
+/// The same for a program in AArch32.
+fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
+    if aarch32::condition_holds(esr, guest::state()) {
+        let Some(access) = aarch32::access(esr) else { return deny_instruction(guest, esr) };
+        let (lower, upper) = (access.register.rt(), access.upper);
+        let low = |register| frame.get(register) & u64::from(u32::MAX);
+        let value = low(lower) | upper.map_or(0, |upper| low(upper) << 32);
+        match serve(guest, access.register, value) {
+            Access::Value(value) if upper.is_none() && aarch32::is_flags(lower) => {
+                guest::set_flags(value);
+            }
+            Access::Value(value) => {
+                frame.set(lower, value & u64::from(u32::MAX));
+                if let Some(upper) = upper {
+                    frame.set(upper, value >> 32);
+                }
+            }
+            Access::Undefined => return deny_instruction(guest, esr),
+            Access::Ignored | Access::DebugControl => {}
+        }
+    }
+    guest.vpe.counters.count(Counter::ExitSysReg);
+    guest::skip_any(esr);
     After::All
 }
 
@@ -222,23 +262,18 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
         }
         Exit::Wfx { wait } => {
             counters.count(Counter::ExitWfx);
-            guest::skip();
+            let state = guest::state();
+            let wait =
+                wait && (!aarch32::is_aarch32(state) || aarch32::condition_holds(esr, state));
+            guest::skip_any(esr);
             match Here::of(this) {
                 Some(here) if wait && turns::wait(here, this) => After::Settle,
                 _ => After::Guest,
             }
         }
-        Exit::InstructionAbort => {
-            counters.count(Counter::ExitOther);
-            fail(guest, Reason::InstructionAbort, esr);
-            After::Settle
-        }
-        Exit::FpTrap => deny_instruction(guest, esr),
-        _ => {
-            counters.count(Counter::ExitOther);
-            fail(guest, Reason::Exception, esr);
-            After::Settle
-        }
+        Exit::InstructionAbort => deny_abort(guest, Reason::InstructionAbort, esr),
+        Exit::Coprocessor => coprocessor(guest, frame, esr),
+        _ => deny_instruction(guest, esr),
     }
 }
 
@@ -309,10 +344,14 @@ fn runs(vpe: VpeIndex) -> bool {
 }
 
 /// Nothing answers at this address: an external abort to the guest, if it can take one.
+///
+/// It cannot when there is no memory at its vector, or when the first instruction there is what aborts: then nothing of
+/// the guest's would ever run again, and its VM fails instead. Any other endless chain of aborts is the guest's own time.
 #[inline(never)]
 fn deny_abort(guest: &Guest, reason: Reason, esr: u64) -> After {
-    let vector = guest::vector();
-    if guest::mmu_off() && !guest.has_memory(vector) {
+    let vector = guest::vector(guest::state());
+    let again = reason == Reason::InstructionAbort && guest::elr() == vector;
+    if again || guest::mmu_off() && !guest.has_memory(vector) {
         guest.vpe.counters.count(Counter::ExitOther);
         fail(guest, reason, esr);
         return After::Settle;
@@ -331,7 +370,9 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
 
 /// Ends the VM by its policy, and says and records why.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
-    let fault = Fault { reason, esr, far: guest::far(), elr: guest::elr() };
+    let (far, elr) = (guest::far(), guest::elr());
+    let ipa = exit::abort_ipa(esr, guest::hpfar(), far);
+    let fault = Fault { reason, esr, far, elr, ipa };
     let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
     if action != Action::Nothing {
         report::fault(guest, &fault, action);

@@ -7,7 +7,7 @@
 //! 3. q0 to q31, FPCR, FPSR: EL2 is built without floating point, so that they are still the guest's;
 //! 4. the virtual CPU interface, list registers and all ([`super::gic::Interface`]).
 //!
-//! Debug registers are [`super::debug`]'s, for those guests that have them. The virtual timer and the PMU are
+//! Breakpoints and watchpoints are [`super::debug`]'s, for those guests that have them. The virtual timer and the PMU are
 //! [`super::timer`]'s and [`super::pmu`]'s, because they stop when the vPE waits, too, not only when another one runs. Not
 //! kept, since no guest can change it: auxiliary control, and SVE (HCR_EL2.TACR, CPTR_EL2.TZ trap them).
 
@@ -77,6 +77,7 @@ registers! { SYSTEM, save_system, load_system:
     22 "cntkctl_el1",
     23 "elr_el2",
     24 "spsr_el2",
+    25 "mdscr_el1",
 }
 
 // APIA, APIB, APDA, APDB, APGA: low and high half of each (DDI 0487 D24, FEAT_PAuth).

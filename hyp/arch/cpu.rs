@@ -8,6 +8,7 @@
 //! meets as UNDEFINED: SME, trace registers, RAS error records, LORegions, auxiliary and implementation defined registers,
 //! the physical timer, activity monitors. Its feature registers are read through EL2, which hides what it lost.
 
+use super::debug;
 use super::sysreg::{isb, read, write};
 use aarch64_cpu::registers::HCR_EL2;
 use plan::Features;
@@ -61,7 +62,6 @@ const CPTR_SVE: u64 = 1 << 8;
 pub fn grant(features: Features) {
     if features.has(Features::DEBUG) {
         write!("mdcr_el2", read!("mdcr_el2") & !MDCR_DEBUG);
-        write!("oslar_el1", 0);
     }
     if features.has(Features::PMU) {
         write!("mdcr_el2", read!("mdcr_el2") & !MDCR_PMU);
@@ -105,7 +105,7 @@ pub fn initialise() {
     write!("cnthctl_el2", CNTHCTL);
     write!("cntvoff_el2", 0);
     write!("cnthp_ctl_el2", 0);
-    write!("mdscr_el1", 0);
+    debug::disarm();
     write!("vpidr_el2", read!("midr_el1"));
     write!("tpidr_el2", 0);
     if read!("id_aa64mmfr0_el1") >> 56 & 0xf != 0 {

@@ -9,11 +9,15 @@ use super::cpu::{HCR, TWI, grant};
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
 use plan::Vm;
+use vm::aarch32;
 
 /// SCTLR_EL1 after reset: RES1 bits, MMU and caches off.
 pub const SCTLR_EL1: u64 = 0x30d0_0800;
 /// EL1h, DAIF masked.
 pub const SPSR: u64 = 0x3c5;
+
+/// MDSCR_EL1: SS, TDCC, KDE, MDE.
+const DEBUG_CONTROL: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
 
 /// Stage 2 of `vm` and the affinity that its vPE reads, on this CPU.
 pub fn assign(vm: &Vm, mpidr: u64) {
@@ -83,6 +87,45 @@ pub fn skip() {
     write!("elr_el2", read!("elr_el2").wrapping_add(4));
 }
 
+/// The same behind an instruction of any length, and of an IT block, by its syndrome.
+#[inline]
+pub fn skip_any(esr: u64) {
+    let spsr = read!("spsr_el2");
+    if aarch32::is_aarch32(spsr) {
+        skip_aarch32(esr, spsr);
+    } else {
+        skip();
+    }
+}
+
+#[cold]
+fn skip_aarch32(esr: u64, spsr: u64) {
+    let (elr, spsr) = aarch32::skip(esr, read!("elr_el2"), spsr);
+    write!("elr_el2", elr);
+    write!("spsr_el2", spsr);
+}
+
+/// SPSR_EL2: PSTATE of the guest.
+pub fn state() -> u64 {
+    read!("spsr_el2")
+}
+
+/// The same after MRC to the flags.
+pub fn set_flags(value: u64) {
+    write!("spsr_el2", aarch32::with_flags(read!("spsr_el2"), value));
+}
+
+/// MDSCR_EL1 of the guest.
+pub fn debug_control() -> u64 {
+    read!("mdscr_el1") & DEBUG_CONTROL
+}
+
+/// The guest writes it. EL2 takes no debug exception, and what MDE enables was cleared at boot or is the guest's own.
+pub fn set_debug_control(value: u64) {
+    write!("mdscr_el1", value & DEBUG_CONTROL);
+    isb();
+}
+
 pub fn elr() -> u64 {
     read!("elr_el2")
 }
@@ -99,20 +142,13 @@ pub fn hpfar() -> u64 {
 /// (DDI 0487 J1.1, AArch64.TakeException).
 pub fn raise(esr: u64, far: Option<u64>) {
     let spsr = read!("spsr_el2");
-    // Same EL with SP_EL0, same EL with SP_EL1, from EL0 in AArch64, from EL0 in AArch32.
-    let offset = match spsr & 0x1f {
-        0b0_0100 => 0x000,
-        0b0_0101 => 0x200,
-        0b0_0000 => 0x400,
-        _ => 0x600,
-    };
     write!("esr_el1", esr);
     if let Some(far) = far {
         write!("far_el1", far);
     }
     write!("elr_el1", read!("elr_el2"));
     write!("spsr_el1", spsr);
-    write!("elr_el2", read!("vbar_el1").wrapping_add(offset));
+    write!("elr_el2", vector(spsr));
     // EL1h, DAIF set; NZCV and DIT stay; SS, IL, UAO and BTYPE clear; PAN is set unless SCTLR_EL1.SPAN says otherwise;
     // SSBS is SCTLR_EL1.DSSBS.
     let sctlr = read!("sctlr_el1");
@@ -124,7 +160,9 @@ pub fn raise(esr: u64, far: Option<u64>) {
         spsr & 1 << 22
     };
     let ssbs = (sctlr >> 44 & 1) << 12;
-    write!("spsr_el2", spsr & 0xf100_0000 | pan | ssbs | SPSR);
+    // AArch32 has DIT elsewhere.
+    let dit = if aarch32::is_aarch32(spsr) { (spsr >> 21 & 1) << 24 } else { spsr & 1 << 24 };
+    write!("spsr_el2", spsr & 0xf000_0000 | dit | pan | ssbs | SPSR);
 }
 
 /// The exception was taken from EL0.
@@ -138,9 +176,16 @@ pub fn stop_timer() {
     isb();
 }
 
-/// Where the guest would take a synchronous exception from EL1.
-pub fn vector() -> u64 {
-    read!("vbar_el1").wrapping_add(0x200)
+/// Where the guest takes a synchronous exception when this is its PSTATE.
+pub fn vector(spsr: u64) -> u64 {
+    // Same EL with SP_EL0, same EL with SP_EL1, from EL0 in AArch64, from EL0 in AArch32.
+    let offset = match spsr & 0x1f {
+        0b0_0100 => 0x000,
+        0b0_0101 => 0x200,
+        0b0_0000 => 0x400,
+        _ => 0x600,
+    };
+    read!("vbar_el1").wrapping_add(offset)
 }
 
 /// The guest's addresses are IPAs.

@@ -22,7 +22,9 @@ pub enum Exit {
     },
     /// FP, SIMD, SVE or SME use with a trap set.
     FpTrap,
-    /// Exception class that no trap of ours asks for.
+    /// A coprocessor instruction of a program in AArch32, most likely MRC, MCR, MRRC or MCRR: [`crate::aarch32::access`].
+    Coprocessor,
+    /// Exception class that no trap of ours asks for: UNDEFINED to the guest.
     Other {
         class: u8,
     },
@@ -46,6 +48,7 @@ pub const fn name(esr: u64) -> &'static str {
         Exit::InstructionAbort => "instruction abort",
         Exit::Wfx { .. } => "WFI or WFE",
         Exit::FpTrap => "FP or SIMD",
+        Exit::Coprocessor => "coprocessor",
         Exit::Other { .. } => "exception",
     }
 }
@@ -58,7 +61,13 @@ pub const fn is_abort(esr: u64) -> bool {
 /// ESR_EL2.EC values.
 pub mod class {
     pub const WFX: u32 = 0x01;
+    pub const CP15: u32 = 0x03;
+    pub const CP15_WIDE: u32 = 0x04;
+    pub const CP14: u32 = 0x05;
+    pub const CP14_MEMORY: u32 = 0x06;
     pub const FP: u32 = 0x07;
+    pub const CP10: u32 = 0x08;
+    pub const CP14_WIDE: u32 = 0x0c;
     pub const HVC: u32 = 0x16;
     pub const SMC: u32 = 0x17;
     pub const SYSREG: u32 = 0x18;
@@ -80,6 +89,8 @@ impl Exit {
             class::INSTRUCTION_ABORT => Self::InstructionAbort,
             class::WFX => Self::Wfx { wait: esr & 3 == 0 },
             class::FP | class::SVE | class::SME => Self::FpTrap,
+            class::CP15 | class::CP15_WIDE | class::CP14 | class::CP14_WIDE => Self::Coprocessor,
+            class::CP14_MEMORY | class::CP10 => Self::Coprocessor,
             other => Self::Other { class: other as u8 },
         }
     }
@@ -200,15 +211,33 @@ pub const fn fault_ipa(hpfar: u64, far: u64) -> u64 {
     (hpfar & 0xfff_ffff_fff0) << 8 | far & 0xfff
 }
 
+/// IPA that an abort is about, with this ESR_EL2; None: HPFAR_EL2 does not tell (DDI 0487 D24.2.63), or it is no abort.
+///
+/// Of an abort on a walk of the guest's own tables it is the table's page.
+pub const fn abort_ipa(esr: u64, hpfar: u64, far: u64) -> Option<u64> {
+    const WALK: u64 = 1 << 7;
+    if !is_abort(esr) {
+        return None;
+    }
+    let page = fault_ipa(hpfar, 0);
+    match esr >> 2 & 0xf {
+        // Address size, translation, access flag; permission only of a walk.
+        0..=3 if esr & WALK != 0 => Some(page),
+        0..=2 => Some(page | far & 0xfff),
+        _ => None,
+    }
+}
+
 /// ESR_EL1 for a synchronous external abort given to the guest, in place of the abort EL2 took.
 ///
-/// EC keeps data or instruction, and says whether it came from EL0 (`lower`) or EL1; DFSC 0x10, IL as it was.
+/// EC keeps data or instruction, and says whether it came from EL0 (`lower`) or EL1; DFSC 0x10, IL as it was. An abort
+/// on a walk of the guest's tables looks the same: ESR_EL2 tells the level in stage 2, not the guest's.
 pub const fn external_abort(esr: u64, lower: bool) -> u64 {
     let instruction = esr >> 26 & 0x3f == class::INSTRUCTION_ABORT as u64;
     let class = (if instruction { 0x20 } else { 0x24 }) + (if lower { 0 } else { 1 });
-    // WnR is kept for data aborts.
-    let write = if instruction { 0 } else { esr & 1 << 6 };
-    class << 26 | esr & 1 << 25 | write | 0x10
+    // WnR and CM are kept for data aborts, FnV for all.
+    let data = if instruction { 0 } else { esr & (1 << 6 | 1 << 8) };
+    class << 26 | esr & (1 << 25 | 1 << 10) | data | 0x10
 }
 
 /// ESR_EL1 for an UNDEFINED exception: EC 0, IL as it was.
@@ -228,7 +257,13 @@ mod tests {
         assert_eq!(Exit::decode(0x0600_0001), Exit::Wfx { wait: false });
         assert_eq!(Exit::decode(0x8200_0007), Exit::InstructionAbort);
         assert_eq!(Exit::decode(0x1e00_0000), Exit::FpTrap);
-        assert_eq!(Exit::decode(0), Exit::Other { class: 0 });
+        for class in [0x03, 0x04, 0x05, 0x06, 0x08, 0x0c] {
+            assert_eq!(Exit::decode(class << 26), Exit::Coprocessor, "{class:#x}");
+        }
+        // Pointer authentication, ERET and the like: nothing that is served.
+        for class in [0x00, 0x09, 0x0a, 0x0d, 0x0e, 0x14, 0x1a, 0x1c, 0x22, 0x2d, 0x3f] {
+            assert_eq!(Exit::decode(class << 26), Exit::Other { class: class as u8 }, "{class:#x}");
+        }
     }
 
     #[test]
@@ -286,11 +321,27 @@ mod tests {
     }
 
     #[test]
+    fn what_an_abort_is_about() {
+        let ipa = |esr| abort_ipa(esr, 0x8_0000, 0xffff_0000_1234_5008);
+        // Translation, access flag, permission; the same on a walk.
+        assert_eq!(ipa(0x9200_0007), Some(0x800_0008));
+        assert_eq!(ipa(0x8200_0009), Some(0x800_0008));
+        assert_eq!(ipa(0x9200_000f), None, "HPFAR_EL2 is UNKNOWN");
+        assert_eq!(ipa(0x8200_0087), Some(0x800_0000));
+        assert_eq!(ipa(0x9200_008f), Some(0x800_0000));
+        assert_eq!(ipa(0x9200_0010), None, "an external abort");
+        assert_eq!(ipa(0x5a00_0007), None, "an HVC");
+    }
+
+    #[test]
     fn exceptions_for_the_guest() {
         let write = 0x9300_0047;
         assert_eq!(external_abort(write, false), 0x25 << 26 | 1 << 25 | 1 << 6 | 0x10);
         assert_eq!(external_abort(write, true) >> 26, 0x24);
         assert_eq!(external_abort(0x8200_0007, false) >> 26, 0x21);
+        assert_eq!(external_abort(0x8200_0085, true), 0x20 << 26 | 1 << 25 | 0x10, "on a walk");
+        let cache = 0x9200_0147;
+        assert_eq!(external_abort(cache, false) & 0xffff, 0x150, "cache maintenance stays that");
         assert_eq!(undefined(0x6232_0000), 1 << 25);
     }
 }

@@ -13,11 +13,10 @@ use plan::{Fault as Policy, Restarts};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Reason {
-    /// An abort of EL2's stage 2 that nothing emulates and that the guest cannot handle (no vector yet).
+    /// An abort of EL2's stage 2 that nothing emulates and that the guest cannot take: no vector yet, or its first
+    /// instruction is what aborts.
     InstructionAbort = 1,
     DataAbort = 2,
-    /// Exception class that no guest may cause.
-    Exception = 3,
     /// SError taken on its account.
     SystemError = 4,
     /// Stopped from the console or by a rule of the plan.
@@ -29,7 +28,6 @@ impl Reason {
         match self {
             Self::InstructionAbort => "instruction abort",
             Self::DataAbort => "data abort",
-            Self::Exception => "exception",
             Self::SystemError => "system error",
             Self::Stopped => "stopped",
         }
@@ -40,8 +38,7 @@ impl Reason {
             1 => Self::InstructionAbort,
             2 => Self::DataAbort,
             4 => Self::SystemError,
-            5 => Self::Stopped,
-            _ => Self::Exception,
+            _ => Self::Stopped,
         }
     }
 }
@@ -53,6 +50,8 @@ pub struct Fault {
     pub esr: u64,
     pub far: u64,
     pub elr: u64,
+    /// Of an abort, where HPFAR_EL2 tells: the guest physical address.
+    pub ipa: Option<u64>,
 }
 
 /// Life of a VM.
@@ -85,6 +84,9 @@ const RESTARTING: u32 = 2;
 const FAILING: u32 = 3;
 const FAILED: u32 = 4;
 
+/// No IPA has more bits than 52.
+const NO_IPA: u64 = u64::MAX;
+
 /// Not reported yet. Codes are kept plus one, so that a VM in its first state is all zero and takes no room in the image.
 const SILENT: u64 = 0;
 
@@ -95,6 +97,8 @@ pub struct Health {
     esr: AtomicU64,
     far: AtomicU64,
     elr: AtomicU64,
+    /// `NO_IPA`: none.
+    ipa: AtomicU64,
     reported: AtomicU64,
     /// When restarts were counted from, in ticks, and how many there were. Written by whoever makes the VM fail.
     counted_from: AtomicU64,
@@ -109,6 +113,7 @@ impl Health {
             esr: AtomicU64::new(0),
             far: AtomicU64::new(0),
             elr: AtomicU64::new(0),
+            ipa: AtomicU64::new(0),
             reported: AtomicU64::new(SILENT),
             counted_from: AtomicU64::new(0),
             restarts: AtomicU32::new(0),
@@ -125,6 +130,7 @@ impl Health {
                 esr: self.esr.load(Relaxed),
                 far: self.far.load(Relaxed),
                 elr: self.elr.load(Relaxed),
+                ipa: Some(self.ipa.load(Relaxed)).filter(|&ipa| ipa != NO_IPA),
             }),
         }
     }
@@ -160,6 +166,7 @@ impl Health {
         self.esr.store(fault.esr, Relaxed);
         self.far.store(fault.far, Relaxed);
         self.elr.store(fault.elr, Relaxed);
+        self.ipa.store(fault.ipa.unwrap_or(NO_IPA), Relaxed);
         let (next, action) = match policy {
             Policy::Halt => (FAILED, Action::Stop),
             Policy::Restart(limit) if self.again(limit, now) => (RESTARTING, Action::Restart),
@@ -240,7 +247,7 @@ mod tests {
 
     const LIMIT: Restarts = Restarts { most: 2, ticks: 100 };
 
-    const FAULT: Fault = Fault { reason: Reason::DataAbort, esr: 1, far: 2, elr: 3 };
+    const FAULT: Fault = Fault { reason: Reason::DataAbort, esr: 1, far: 2, elr: 3, ipa: Some(0) };
 
     #[test]
     fn first_fault_wins() {

@@ -9,7 +9,7 @@ use core::sync::atomic::{
 };
 
 /// Exits that are kept.
-pub const LAST: usize = 8;
+pub const LAST: usize = 6;
 
 /// One exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Past {
     pub elr: u64,
     /// Of an abort: the guest's address. Of others: whatever was there.
     pub far: u64,
+    /// Of an abort: HPFAR_EL2 ([`crate::exit::abort_ipa`]).
+    pub hpfar: u64,
 }
 
 #[derive(Debug)]
@@ -25,6 +27,7 @@ struct Entry {
     esr: AtomicU64,
     elr: AtomicU64,
     far: AtomicU64,
+    hpfar: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -36,7 +39,12 @@ pub struct History {
 
 impl Entry {
     const fn new() -> Self {
-        Self { esr: AtomicU64::new(0), elr: AtomicU64::new(0), far: AtomicU64::new(0) }
+        Self {
+            esr: AtomicU64::new(0),
+            elr: AtomicU64::new(0),
+            far: AtomicU64::new(0),
+            hpfar: AtomicU64::new(0),
+        }
     }
 }
 
@@ -53,6 +61,7 @@ impl History {
             entry.esr.store(past.esr, Relaxed);
             entry.elr.store(past.elr, Relaxed);
             entry.far.store(past.far, Relaxed);
+            entry.hpfar.store(past.hpfar, Relaxed);
         }
         self.count.store(count.wrapping_add(1), Release);
     }
@@ -67,6 +76,7 @@ impl History {
                 esr: entry.esr.load(Relaxed),
                 elr: entry.elr.load(Relaxed),
                 far: entry.far.load(Relaxed),
+                hpfar: entry.hpfar.load(Relaxed),
             })
         })
     }
@@ -92,13 +102,13 @@ mod tests {
     #[test]
     fn the_last_ones_oldest_first() {
         let history = History::new();
-        let past = |n: u64| Past { esr: n, elr: n + 100, far: n + 200 };
+        let past = |n: u64| Past { esr: n, elr: n + 100, far: n + 200, hpfar: n + 300 };
         let kept = || history.all().collect::<Vec<_>>();
         assert_eq!(kept(), []);
         (0..3).for_each(|n| history.keep(past(n)));
         assert_eq!(kept(), (0..3).map(past).collect::<Vec<_>>());
         (3..21).for_each(|n| history.keep(past(n)));
-        assert_eq!(kept(), (13..21).map(past).collect::<Vec<_>>());
+        assert_eq!(kept(), (21 - LAST as u64..21).map(past).collect::<Vec<_>>());
         history.clear();
         assert_eq!(kept(), []);
     }

@@ -19,10 +19,11 @@
 //! plain statics and any CPU may hold a reference. A list register is touched only by the CPU that owns it.
 //!
 //! Not supported, on purpose: Group 0 interrupts, the priority drop of one interrupt with the deactivation of another out
-//! of order while more interrupts are active than there are list registers, GICv2 compatibility, AArch32.
+//! of order while more interrupts are active than there are list registers, GICv2 compatibility, AArch32 at EL1.
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod aarch32;
 pub mod console;
 pub mod counters;
 pub mod exit;

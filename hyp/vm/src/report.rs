@@ -67,6 +67,7 @@ pub fn vms(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
                 out.hex(fault.esr);
                 out.text(", far ");
                 out.hex(fault.far);
+                ipa(fault.ipa, out);
             }
         }
         match vm.health.reported() {
@@ -102,7 +103,16 @@ pub fn last_exits(vm: &str, number: u64, history: &History, out: &mut impl Text)
             out.text(", far ");
             out.hex(past.far);
         }
+        ipa(exit::abort_ipa(past.esr, past.hpfar, past.far), out);
         out.text("\n");
+    }
+}
+
+/// The guest physical address of an abort, if it is known.
+pub fn ipa(ipa: Option<u64>, out: &mut impl Text) {
+    if let Some(ipa) = ipa {
+        out.text(", ipa ");
+        out.hex(ipa);
     }
 }
 
@@ -200,17 +210,17 @@ mod tests {
     #[test]
     fn last_exits_are_told_in_order() {
         let history = History::new();
-        let past = |esr, far| Past { esr, elr: 0x4000_0010, far };
+        let past = |esr, far| Past { esr, elr: 0x4000_0010, far, hpfar: 0x9_0000 };
         history.keep(past(0x5a00_0000, 0x1234));
         history.keep(past(0x9380_0007, 0x900_0000));
-        history.keep(past(0x8200_0005, 0));
+        history.keep(past(0x8200_0085, 0x123));
         let mut text = String::new();
         last_exits("one", 1, &history, &mut text);
         assert_eq!(
             text,
             "bulkhead: exit of one/1: HVC at 0x40000010, esr 0x5a000000\n\
-             bulkhead: exit of one/1: data abort at 0x40000010, esr 0x93800007, far 0x9000000\n\
-             bulkhead: exit of one/1: instruction abort at 0x40000010, esr 0x82000005, far 0x0\n"
+             bulkhead: exit of one/1: data abort at 0x40000010, esr 0x93800007, far 0x9000000, ipa 0x9000000\n\
+             bulkhead: exit of one/1: instruction abort at 0x40000010, esr 0x82000085, far 0x123, ipa 0x9000000\n"
         );
     }
 
@@ -228,13 +238,18 @@ mod tests {
         assert_eq!(show(), "bulkhead: vm one: running\nbulkhead: vm two: running\n");
         states[0].health.report(3);
         states[0].health.power_off();
-        let fault =
-            Fault { reason: Reason::InstructionAbort, esr: 0x8200_0007, far: 0, elr: 0x4000_0000 };
+        let fault = Fault {
+            reason: Reason::InstructionAbort,
+            esr: 0x8200_0007,
+            far: 0,
+            elr: 0x4000_0000,
+            ipa: Some(0x1000),
+        };
         states[1].health.fail(fault, plan::Fault::Halt, 0);
         assert_eq!(
             show(),
             "bulkhead: vm one: off, reported 3\n\
-             bulkhead: vm two: failed, instruction abort at 0x40000000, esr 0x82000007, far 0x0\n\
+             bulkhead: vm two: failed, instruction abort at 0x40000000, esr 0x82000007, far 0x0, ipa 0x1000\n\
              bulkhead: result: fail\n"
         );
         states[0].health.start();

@@ -14,6 +14,8 @@ pub enum Access {
     Value(u64),
     /// MSR: nothing happens.
     Ignored,
+    /// MDSCR_EL1: the CPU's own is read or written, for the guest's single steps and its traps of EL0 are its own.
+    DebugControl,
     /// The guest gets an UNDEFINED exception.
     Undefined,
 }
@@ -31,7 +33,11 @@ pub const fn is_sgi1r(register: SysReg) -> bool {
 /// Any access but ICC_SGI1R_EL1's, by a guest that has `features`. `hardware` reads the CPU's own register of an encoding,
 /// for ID registers.
 pub fn access(register: SysReg, features: Features, hardware: impl Fn(u32) -> u64) -> Access {
+    const MDSCR: u32 = SysReg::encode(2, 0, 0, 2, 2);
     let encoding = register.encoding();
+    if encoding == MDSCR {
+        return Access::DebugControl;
+    }
     if register.write() {
         return match encoding {
             // Group 0 and the other security state: a guest has no such interrupts.
@@ -41,7 +47,10 @@ pub fn access(register: SysReg, features: Features, hardware: impl Fn(u32) -> u6
         };
     }
     const OSLSR: u32 = SysReg::encode(2, 0, 1, 1, 4);
+    const MDRAR: u32 = SysReg::encode(2, 0, 1, 0, 0);
     match encoding {
+        // No table of debug components.
+        MDRAR => Access::Value(0),
         // OS lock implemented (OSLM), not locked.
         OSLSR => Access::Value(1 << 3),
         _ if id::is_id(encoding) => {
@@ -62,7 +71,7 @@ const fn reads_zero(encoding: u32) -> bool {
     let crm = encoding >> 1 & 15;
     let op2 = encoding >> 17 & 7;
     if op0 == SysReg::encode(2, 0, 0, 0, 0) {
-        // Debug: breakpoints, watchpoints, MDSCR, OSLAR, OSDLR, DBGPRCR, claim tags; not trace (op1 1).
+        // Debug: breakpoints, watchpoints, OSLAR, OSDLR, DBGPRCR, claim tags; not trace (op1 1).
         return match (op1, crn) {
             (0, 0) => op2 == 0 && crm == 2 || op2 == 2 || op2 >= 4 && op2 <= 7,
             (0, 1) => op2 == 4 && crm <= 4,
@@ -100,7 +109,7 @@ mod tests {
         for encoding in [
             SysReg::encode(2, 0, 1, 0, 4),
             SysReg::encode(2, 0, 1, 3, 4),
-            SysReg::encode(2, 0, 0, 2, 2),
+            SysReg::encode(2, 0, 0, 2, 0),
             SysReg::encode(2, 0, 0, 5, 4),
             SysReg::encode(2, 0, 0, 0, 7),
             SysReg::encode(3, 0, 1, 0, 1),
@@ -113,6 +122,10 @@ mod tests {
             assert_eq!(read(encoding), Access::Value(0), "{encoding:#x}");
         }
         assert_eq!(read(SysReg::encode(2, 0, 1, 1, 4)), Access::Value(8));
+        let mdscr = SysReg::encode(2, 0, 0, 2, 2);
+        assert_eq!((read(mdscr), write(mdscr)), (Access::DebugControl, Access::DebugControl));
+        let mdrar = SysReg::encode(2, 0, 1, 0, 0);
+        assert_eq!((read(mdrar), write(mdrar)), (Access::Value(0), Access::Undefined));
     }
 
     #[test]

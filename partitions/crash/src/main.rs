@@ -1,6 +1,6 @@
 //! Works for a while, then jumps where there is no memory.
 //!
-//! With its MMU off nothing but EL2 is left to take the abort: the VM fails. Argument: `after-ms=` (100), how long it works. Its
+//! With its MMU off and no memory at its vectors nothing but EL2 is left to take the abort: the VM fails. Argument: `after-ms=` (100), how long it works. Its
 //! last exits before that are a hypercall and the abort. With `mode=` it asks for that mode of the system first.
 #![no_std]
 #![no_main]
@@ -30,6 +30,7 @@ fn main(machine: &'static Machine) -> Outcome {
             "mrs x0, sctlr_el1",
             "bic x0, x0, #1",
             "msr sctlr_el1, x0",
+            "msr vbar_el1, xzr",
             "isb",
             "br xzr",
             options(noreturn),
