@@ -11,7 +11,7 @@ use crate::arch::vectors::{Frame, Next};
 use crate::percpu::PerCpu;
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware, KICK};
-use crate::{console, residency, run, shared, turns};
+use crate::{alarm, console, residency, run, shared, turns};
 use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
@@ -156,7 +156,10 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if Some(intid) == PLAN.board.uart.intid {
         console::interrupt();
     } else if intid == HYPERVISOR_TIMER {
-        console::quiet();
+        let [console, _] = alarm::take();
+        if console.is_some() {
+            console::quiet();
+        }
     }
     end(intid);
     if intid == u32::from(ATTENTION) { Taken::Attention } else { Taken::Done }

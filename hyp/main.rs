@@ -6,6 +6,7 @@
 #![no_main]
 #![deny(unsafe_code)]
 
+mod alarm;
 #[allow(unsafe_code)]
 mod arch;
 mod away;

@@ -10,6 +10,7 @@
 //!
 //! This is what exclusive CPUs do; a shared one does the same for all its vPEs in turns.rs.
 
+use crate::alarm::{self, Caller};
 use crate::arch::sysreg::{pause, ticks, ticks_per_second};
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
@@ -124,6 +125,18 @@ pub fn suspend(this: &PerCpu, guest: &Guest, resume: Option<Start>, frame: &mut 
         frame.start(resume.context);
     }
     enter(this);
+}
+
+/// The guest is to execute an instruction again that waits for the physical ITS until `time`: sleeps until then, or until an interrupt
+/// is there for the vPE.
+#[inline(never)]
+pub fn wait_for_its(this: &PerCpu, time: u64) {
+    if let Some(here) = Here::of(this) {
+        return turns::wait_until(here, this, time);
+    }
+    alarm::set(Caller::Its, time);
+    while ticks() < time && this.guest.vm.health.running() && !irq::wait(this) {}
+    alarm::set(Caller::Its, sched::NEVER);
 }
 
 /// All vPEs of a VM, by their index in the plan.

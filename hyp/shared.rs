@@ -6,6 +6,7 @@
 //! A vPE on a shared CPU is reached by its bit in the CPU's letter box and SGI `KNOCK`. Bits are numbers of vPEs, not
 //! slots, so that a letter that arrives after its vPE has moved can be sent on.
 
+use crate::alarm::{self, Caller};
 use crate::arch::sysreg::{Pause, ticks};
 use crate::arch::{gic, timer};
 use crate::modes;
@@ -289,10 +290,7 @@ pub fn call_console(after: Option<u64>) {
         cpu.quiet_at(after.map_or(sched::NEVER, |after| ticks().wrapping_add(after)));
         return;
     }
-    match after {
-        Some(after) => timer::set(after),
-        None => timer::stop(),
-    }
+    alarm::set(Caller::Console, after.map_or(sched::NEVER, |after| ticks().wrapping_add(after)));
 }
 
 /// Something waits for `vpe` in its software state. False: its CPU is not shared.

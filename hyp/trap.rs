@@ -34,6 +34,8 @@ enum After {
     All,
     /// The vPE may have to wait, stop or begin anew.
     Settle,
+    /// It executes the instruction again from this time on.
+    Later(u64),
 }
 
 /// From the vectors: an HVC, with only caller-saved registers in the frame.
@@ -87,6 +89,8 @@ fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64)
             Written::Refused => return Next::Full,
             Written::Done => {}
             Written::Again => return leave(guest, Counter::ExitMmio, start),
+            // What could be done is done; the full path finds the same, and waits.
+            Written::Later(_) => return Next::Full,
         }
     }
     guest::skip();
@@ -128,6 +132,11 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
             run::settle(this, frame);
             Next::Full
         }
+        After::Later(time) => {
+            run::wait_for_its(this, time);
+            run::settle(this, frame);
+            Next::Full
+        }
     }
 }
 
@@ -165,6 +174,10 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
             Written::Again => {
                 guest.vpe.counters.count(Counter::ExitMmio);
                 return After::Guest;
+            }
+            Written::Later(time) => {
+                guest.vpe.counters.count(Counter::ExitMmio);
+                return After::Later(time);
             }
         }
     } else if let Some(value) = mmio::read(guest, &mut Hardware, ipa, abort.bytes()) {

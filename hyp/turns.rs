@@ -14,6 +14,7 @@
 
 use crate::arch::sysreg::{ticks, wfi};
 use crate::arch::this::this;
+use crate::arch::timer::VirtualTimer;
 use crate::arch::vectors::Frame;
 use crate::arch::{gic, guest, timer};
 use crate::away::away;
@@ -267,17 +268,37 @@ pub fn wait(here: Here, this: &PerCpu) -> bool {
 /// It has nothing to do until an interrupt is pending for it.
 fn block(here: Here, vpe: VpeIndex) {
     let mut state = here.cpu.state.lock();
-    // While list register 0 holds the timer's interrupt, it cannot ask for another one.
-    let idle = gic::read_list_register(0) >> 62 == 0;
+    let idle = timer_is_idle();
     let Some((timer, pending)) = state.release(here) else { return };
     let Some(slot) = shared::slot_of(vpe) else { return };
-    let enabled = VPES.get(vpe.index()).is_some_and(|vpe| vpe.redistributor.timer_enabled());
     let now = ticks();
     if pending {
         state.scheduler.wake(slot, now);
     }
-    let fires_at = if idle && enabled { timer.fires_at() } else { None };
-    state.scheduler.block(slot, fires_at, now);
+    state.scheduler.block(slot, next_timer(vpe, timer, idle), now);
+}
+
+/// The vPE that has the CPU waits for the physical ITS until `time`; others have the CPU meanwhile. Its events wait as long, its timer does
+/// not.
+pub fn wait_until(here: Here, this: &PerCpu, time: u64) {
+    let mut state = here.cpu.state.lock();
+    let idle = timer_is_idle();
+    state.take_away(here);
+    let Some(slot) = shared::slot_of(this.vpe) else { return };
+    let timer =
+        away(this.vpe, |away| away.timer).and_then(|timer| next_timer(this.vpe, timer, idle));
+    state.scheduler.block(slot, Some(timer.unwrap_or(NEVER).min(time)), ticks());
+}
+
+/// While list register 0 holds the timer's interrupt, it cannot ask for another one.
+fn timer_is_idle() -> bool {
+    gic::read_list_register(0) >> 62 == 0
+}
+
+/// When the timer of a vPE asks for an interrupt that it would take.
+fn next_timer(vpe: VpeIndex, timer: VirtualTimer, idle: bool) -> Option<u64> {
+    let enabled = VPES.get(vpe.index()).is_some_and(|vpe| vpe.redistributor.timer_enabled());
+    if idle && enabled { timer.fires_at() } else { None }
 }
 
 /// CPU_SUSPEND: the vPE waits; with `resume` it loses its registers and goes on there.
@@ -292,7 +313,7 @@ pub fn suspend(here: Here, this: &PerCpu, resume: Option<Start>, frame: &mut Fra
         gic::reset_virtual_control();
         guest::reset(start.entry);
         frame.start(start.context);
-        away(this.vpe, |away| away.timer = timer::VirtualTimer::OFF);
+        away(this.vpe, |away| away.timer = VirtualTimer::OFF);
     } else if waits {
         block(here, this.vpe);
     }

@@ -41,18 +41,12 @@ impl VirtualTimer {
     }
 }
 
-/// EL2's own timer interrupts once `ticks` have passed, unless it is set again or stopped before.
-pub fn set(ticks: u64) {
-    write!("cnthp_tval_el2", ticks);
-    write!("cnthp_ctl_el2", ENABLE);
-}
-
 /// No interrupt of EL2's own timer.
 pub fn stop() {
     write!("cnthp_ctl_el2", 0);
 }
 
-/// On a shared CPU: it interrupts from `deadline` on; not at all for the latest of all times.
+/// It interrupts from `deadline` on; not at all for the latest of all times.
 #[inline]
 pub fn arm(deadline: u64) {
     write!("cnthp_cval_el2", deadline);

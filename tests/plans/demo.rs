@@ -121,6 +121,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 0u16,
             channel_end_count: 0u16,
             its: plan::ItsPolicy::None,
+            its_allowance: plan::ItsAllowance {
+                most: 32u32,
+                interval: 31250u64,
+            },
             vlpi_priority: 160u8,
             features: plan::Features::NONE,
             ppis: 0x8000000,
@@ -188,6 +192,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 0u16,
             channel_end_count: 0u16,
             its: plan::ItsPolicy::None,
+            its_allowance: plan::ItsAllowance {
+                most: 32u32,
+                interval: 31250u64,
+            },
             vlpi_priority: 160u8,
             features: plan::Features::NONE,
             ppis: 0x8000000,
@@ -250,6 +258,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 0u16,
             channel_end_count: 1u16,
             its: plan::ItsPolicy::None,
+            its_allowance: plan::ItsAllowance {
+                most: 32u32,
+                interval: 31250u64,
+            },
             vlpi_priority: 160u8,
             features: plan::Features::NONE,
             ppis: 0x8000000,
@@ -312,6 +324,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             first_channel_end: 1u16,
             channel_end_count: 1u16,
             its: plan::ItsPolicy::None,
+            its_allowance: plan::ItsAllowance {
+                most: 32u32,
+                interval: 31250u64,
+            },
             vlpi_priority: 160u8,
             features: plan::Features::NONE,
             ppis: 0x8000000,

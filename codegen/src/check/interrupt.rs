@@ -14,6 +14,7 @@ pub fn check(system: &System, report: &mut Report) {
     for (n, vm) in system.vms.iter().enumerate() {
         vintids(system, vm, n, report);
         priority(vm, report);
+        allowance(vm, report);
     }
     events_exist(system, report);
     translated(system, report);
@@ -64,6 +65,26 @@ fn priority(vm: &Vm, report: &mut Report) {
             .label(priority, "not a multiple of 4")
             .label(&vm.name, "of this VM")
             .help(format!("write {:#04x}", value & !3)),
+    );
+}
+
+/// Without any a VM would wait for ever; no ITS executes more.
+fn allowance(vm: &Vm, report: &mut Report) {
+    const MOST: u32 = 1000;
+    let Some(allowance) =
+        vm.its_allowance.as_ref().filter(|allowance| !(1..=MOST).contains(&allowance.value))
+    else {
+        return;
+    };
+    report.push(
+        rules::ITS_ALLOWANCE
+            .says(format!(
+                "VM `{}` cannot have {} batches of ITS commands in a millisecond",
+                vm.name.value, allowance.value
+            ))
+            .label(allowance, "not 1 to 1000")
+            .label(&vm.name, "of this VM")
+            .help(format!("write {}", allowance.value.clamp(1, MOST))),
     );
 }
 

@@ -109,6 +109,7 @@ rules! {
     NO_DIRECT_INJECTION "E508 no-direct-injection" "Events or channels on a board whose GIC is not a GICv4.0: EL2 knows no other way for them yet."
     EVENT_PRIORITY "E510 event-priority" "A priority that no vLPI can have."
     EVENT_CHOICE "E511 event-choice" "An `[[vm.event]]` has both `event` and `events`, or neither."
+    ITS_ALLOWANCE "E516 its-allowance" "A VM may cause no ITS commands at all, or more than an ITS executes."
 
     PAYLOAD_CHOICE "E601 payload-choice" "A VM has both a partition and a payload, or neither."
     PAYLOAD_MISSING "E602 payload-missing" "A payload's file or package is not there."

@@ -185,6 +185,7 @@ fn vm(vm: &Vm, virtual_ppi: u32, bridges: TokenStream, tables: u64) -> TokenStre
         "remap" => quote!(Remap),
         _ => quote!(None),
     };
+    let (most, interval) = (vm.its_allowance.most, vm.its_allowance.interval);
     let vlpi_priority = vm.event_priority;
     let features = vm.features.iter().map(|name| match *name {
         "debug" => quote!(DEBUG),
@@ -227,6 +228,7 @@ fn vm(vm: &Vm, virtual_ppi: u32, bridges: TokenStream, tables: u64) -> TokenStre
         first_channel_end: #first_end,
         channel_end_count: #end_count,
         its: plan::ItsPolicy::#its,
+        its_allowance: plan::ItsAllowance { most: #most, interval: #interval },
         vlpi_priority: #vlpi_priority,
         features: plan::Features::NONE #(.with(plan::Features::#features))*,
         ppis: #ppis,

@@ -149,6 +149,7 @@ impl Names<'_> {
                     })
                 },
             ),
+            its_allowance: vm.its_allowance.as_ref().map(|allowance| allowance.at(file)),
             event_priority: vm.event_priority.as_ref().map(|priority| priority.at(file)),
             features: vm.features.iter().map(|f| f.map(file, feature)).collect(),
             arguments,

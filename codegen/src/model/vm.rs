@@ -27,6 +27,8 @@ pub struct Vm {
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
+    /// Batches of commands that it may cause at the physical ITS in a millisecond. None: as many as is usual.
+    pub its_allowance: Option<At<u32>>,
     /// Priority of its vLPIs at the start. None: 0xa0.
     pub event_priority: Option<At<u8>>,
     /// What its vPEs have of their CPUs besides what every guest has.

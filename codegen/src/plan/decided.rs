@@ -121,6 +121,14 @@ pub struct Restarts {
     pub ticks: u64,
 }
 
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ItsAllowance {
+    /// Batches of commands in a millisecond, and at once.
+    pub most: u32,
+    /// Ticks of the counter until there is one more.
+    pub interval: u64,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Vm {
     pub name: String,
@@ -150,6 +158,8 @@ pub struct Vm {
     pub channel_end_count: usize,
     /// "none", "fixed" or "remap".
     pub its: &'static str,
+    /// What it may cause at the physical ITS.
+    pub its_allowance: ItsAllowance,
     /// Of its vLPIs at the start.
     pub event_priority: u8,
     /// "debug", "pmu", "sve".

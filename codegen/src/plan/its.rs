@@ -15,13 +15,14 @@
 //! DeviceIDs that a flat table could not hold; GICv4.1's forms.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gicv4::command::{Command, Itt, VpeMapping, Vpt};
 use gicv4::layout::{self, Attributes, LayoutError, PageSize, TableKind};
 use gicv4::lpi::LpiConfig;
 use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 
-use super::decided::{self, Baser, Hex, ItsDevice, ScriptLine, Span, VpeTables};
+use super::decided::{self, Baser, Hex, ItsAllowance, ItsDevice, ScriptLine, Span, VpeTables};
 use super::interrupts::{FIRST_LPI, Interrupts};
 use super::modes::{Modes, Move};
 use super::tables::{Id, Tables};
@@ -29,6 +30,9 @@ use crate::model::{self, ItsDesc, System};
 
 /// Priority of every LPI and vLPI at the start.
 pub const PRIORITY: u8 = 0xa0;
+/// Batches of commands that a VM may cause in a millisecond, if it does not say. A batch takes an ITS about a microsecond, so that 16
+/// VMs that use all of it leave it half of its time. Linux causes about a dozen while it boots.
+const ALLOWANCE: u32 = 32;
 const COHERENT: Attributes = Attributes::COHERENT;
 
 /// GITS_BASERn by n: the order in which implementations have them; boot compares the types.
@@ -88,6 +92,13 @@ fn flat(entries: u64, entry_bytes: u64) -> Result<(layout::Room, PageSize), Layo
 /// Of a VM's vLPIs at the start.
 pub fn priority(vm: &model::Vm) -> u8 {
     vm.event_priority.as_ref().map_or(PRIORITY, |priority| priority.value)
+}
+
+/// What a VM may cause at the physical ITS.
+pub fn allowance(vm: &model::Vm, timer: &model::Timer) -> ItsAllowance {
+    let most = vm.its_allowance.as_ref().map_or(ALLOWANCE, |allowance| allowance.value).max(1);
+    let millisecond = timer.ticks(Duration::from_millis(1));
+    ItsAllowance { most, interval: (millisecond / u64::from(most)).max(1) }
 }
 
 /// EventID bits for events below `count`: at least 1.

@@ -185,6 +185,7 @@ impl<'a> Maker<'a> {
             function_count: functions(vm),
             first_channel_end: before(&ends),
             channel_end_count: ends(vm),
+            its_allowance: its::allowance(owner, &self.system.board.timer),
             event_priority: its::priority(owner),
             features: owner.features.iter().map(|feature| feature.value.name()).collect(),
             pmu_ppi: self.pmu_ppi(owner),

@@ -112,6 +112,9 @@ pub struct Vm {
     /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
     #[schemars(extend("x-default" = "none"))]
     pub its: Option<S<ItsPolicy>>,
+    /// Batches of commands that it may cause at the physical ITS in a millisecond, 1 to 1000: rings of its channels, what its virtual ITS needs of the hardware, and what a restart puts back. As many may come at once; more wait and none is lost, and a channel end that waits is rung once. All VMs share the ITS that translates their interrupts: a batch takes it about a microsecond, so that the usual number is 3 % of its time.
+    #[schemars(extend("x-default" = 32))]
+    pub its_allowance: Option<S<u32>>,
     /// Priority of its events at the start, lower is more urgent; a multiple of 4. A guest with a virtual ITS that wants another one costs a command for each event: Linux from 6.10 on wants 0xc0.
     #[schemars(extend("x-default" = "0xa0"))]
     pub event_priority: Option<S<u8>>,

@@ -39,6 +39,7 @@ pub struct Vm {
     pub first_channel_end: u16,
     pub channel_end_count: u16,
     pub its: ItsPolicy,
+    pub its_allowance: ItsAllowance,
     /// Priority of its vLPIs at the start, a multiple of 4.
     pub vlpi_priority: u8,
     /// What its vPEs have besides what every guest has.
@@ -87,6 +88,15 @@ pub enum ItsPolicy {
     None,
     Fixed,
     Remap,
+}
+
+/// Batches of commands that a VM may cause at the physical ITS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItsAllowance {
+    /// At once, after a pause. At least 1.
+    pub most: u32,
+    /// Ticks of the counter until there is one more. At least 1.
+    pub interval: u64,
 }
 
 /// What becomes of a VM that fails.

@@ -68,6 +68,8 @@ counters! {
     /// INT or CLEAR.
     ItsSet = 28, "physical ITS: events set or cleared";
     InjectedPmu = 29, "injections by list register: PMU";
+    /// The VM had used up what it may cause there.
+    ItsWaits = 30, "physical ITS: waits for the allowance";
 }
 
 /// How many counters there are.

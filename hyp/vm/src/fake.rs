@@ -446,6 +446,7 @@ pub fn vm(
         channel_end_count: ends.1,
         its,
         vlpi_priority: 0xa0,
+        its_allowance: plan::ItsAllowance { most: 32, interval: 31_250 },
         features: plan::Features::NONE,
         ppis: 1 << TIMER | 1 << PMU,
         on_fault: Fault::Halt,

@@ -1,10 +1,11 @@
 //! A vPE in its VM: the state, the plan's part, and where both are.
 
 use crate::{
-    console::Ring, counters::Counters, health::Health, history::History, pci::Sizing, pl011::Uart,
-    power::Power, vgic::Distributor, vgic::Redistributor, vits::Event, vits::Its, vits::View,
+    allowance::Allowance, console::Ring, counters::Counters, health::Health, history::History,
+    pci::Sizing, pl011::Uart, power::Power, vgic::Distributor, vgic::Redistributor, vits::Event,
+    vits::Its, vits::View,
 };
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use plan::{Pa, Plan, VpeIndex};
 use spin::Mutex;
 
@@ -27,6 +28,8 @@ pub struct VmState {
     pub blocked: AtomicBool,
     pub sizing: Sizing,
     pub its: Its,
+    /// What it may cause at the physical ITS.
+    pub allowance: Allowance,
 }
 
 impl VmState {
@@ -40,6 +43,7 @@ impl VmState {
             blocked: AtomicBool::new(false),
             sizing: Sizing::new(),
             its: Its::new(),
+            allowance: Allowance::new(),
         }
     }
 
@@ -64,6 +68,8 @@ impl Default for VmState {
 #[derive(Debug)]
 pub struct VpeState {
     pub redistributor: Redistributor,
+    /// How far its pending table has been read ([`crate::vits::enable_lpis`]).
+    pub(crate) pending_read: AtomicU32,
     pub counters: Counters,
     pub power: Power,
     pub history: History,
@@ -73,6 +79,7 @@ impl VpeState {
     pub const fn new() -> Self {
         Self {
             redistributor: Redistributor::new(),
+            pending_read: AtomicU32::new(0),
             counters: Counters::new(),
             power: Power::new(),
             history: History::new(),
@@ -82,6 +89,7 @@ impl VpeState {
     /// Makes all guest-visible state as at power-up; the counters go on, the power state is the caller's.
     pub fn reset(&self) {
         self.redistributor.reset();
+        self.pending_read.store(0, Relaxed);
         self.history.clear();
     }
 }

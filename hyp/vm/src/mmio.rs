@@ -22,6 +22,8 @@ pub enum Written {
     Done,
     /// The guest is to execute the instruction again: more work is left than one trap may do.
     Again,
+    /// The same, from this time on: the VM has used up what it may cause at the physical ITS.
+    Later(u64),
 }
 
 impl Written {
@@ -127,6 +129,12 @@ fn write_other<P: Platform>(
     }
     let offset = ipa.wrapping_sub(guest.redistributors);
     if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
+        if P::VIRTUAL_ITS && bytes == 4 {
+            match vits::before_enabling_lpis(guest, platform, offset, value) {
+                Written::Done => {}
+                wait => return wait,
+            }
+        }
         return Written::of(Redistributor::write(guest, platform, offset, bytes, value));
     }
     let offset = ipa.wrapping_sub(guest.its);

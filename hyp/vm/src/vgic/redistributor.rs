@@ -8,7 +8,7 @@ use super::{
     IIDR, PIDR2, PRIORITY_BITS, TIMER, inject,
     withdraw::{self, Clear},
 };
-use crate::{Guest, Platform, vits};
+use crate::{Guest, Platform};
 use core::sync::atomic::{
     AtomicU8, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -221,10 +221,7 @@ impl Redistributor {
                 withdraw::clear_private(guest, platform, number, bits, Clear::Active);
             }
             0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
-                let before = this.ctlr.swap(value & ENABLE_LPIS, Relaxed);
-                if value & !before & ENABLE_LPIS != 0 {
-                    vits::enable_lpis(guest, platform, number);
-                }
+                this.ctlr.store(value & ENABLE_LPIS, Relaxed);
             }
             0x14 => this.awake.store(!value & PROCESSOR_SLEEP, Relaxed),
             0x70 => set_low(&this.propbaser, low),

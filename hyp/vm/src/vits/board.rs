@@ -76,6 +76,9 @@ pub struct Board {
     pub ticks: Cell<u64>,
     /// How much of it at each look.
     pub tick: Cell<u64>,
+    /// Times that a write was to be tried again later, and vPEs that were to look, by the number of the CPU.
+    pub slept: Cell<u64>,
+    pub kicked: RefCell<Vec<u16>>,
     _residents: Vec<Resident<RedistFrame>>,
 }
 
@@ -150,8 +153,17 @@ impl Board {
             .map(|n| Guest::new(plan, vms, vpes, cells, VpeIndex::new(n)).expect("it exists"));
         let interrupted = Cell::new(false);
         let (ticks, tick) = (Cell::new(0), Cell::new(20_000));
-        let mut board =
-            Self { gic, queue, guests, interrupted, ticks, tick, _residents: Vec::new() };
+        let mut board = Self {
+            gic,
+            queue,
+            guests,
+            interrupted,
+            ticks,
+            tick,
+            slept: Cell::new(0),
+            kicked: RefCell::default(),
+            _residents: Vec::new(),
+        };
         board.map(plan);
         for vm in 0..2 {
             board.start(vm);
@@ -254,8 +266,14 @@ impl Board {
             // The longest queue holds 32768 commands.
             assert!(tries < 40_000, "a write is to be tried again for ever");
             let mut chip = self.chip(vpe / 2);
-            if mmio::write(&self.guests[vpe], &mut chip, ipa, bytes, value) != Written::Again {
-                return tries;
+            match mmio::write(&self.guests[vpe], &mut chip, ipa, bytes, value) {
+                Written::Again => {}
+                Written::Later(time) => {
+                    assert!(time > self.ticks.get(), "it is that late already");
+                    self.slept.set(self.slept.get() + 1);
+                    self.ticks.set(time);
+                }
+                Written::Done | Written::Refused => return tries,
             }
         }
         unreachable!()
@@ -353,7 +371,9 @@ impl PhysicalIts for Chip<'_> {
 
 impl Platform for Chip<'_> {
     const VIRTUAL_ITS: bool = true;
-    fn kick(&mut self, _: VpeIndex) {}
+    fn kick(&mut self, vpe: VpeIndex) {
+        self.board.kicked.borrow_mut().push(vpe.value());
+    }
     fn output_waits(&mut self) {}
 }
 

@@ -7,23 +7,20 @@
 //! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first INV or INVALL;
 //! * its configuration byte is looked at by INV and INVALL only, as hardware may.
 
-use super::{Refusal, config, event::Own, frame::COLLECTIONS, hardware::Hardware};
+use super::{Refusal, config, event::Own, frame::COLLECTIONS, hardware::Hardware, wait::Stop};
 use crate::{Guest, Platform};
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, RdBase,
     command::{Command, Encoded},
+    lpi::LpiConfig,
 };
 use plan::ItsPolicy;
 
-type Result<T = ()> = core::result::Result<T, Refusal>;
+type Result<T = ()> = core::result::Result<T, Stop>;
 
-/// Decodes it, checks it, does it.
-pub(super) fn execute<P: Platform>(
-    guest: &Guest,
-    hardware: Hardware<'_, P>,
-    words: Encoded,
-) -> Result {
-    let mut on = On { guest, hardware };
+/// Decodes it, checks it, does it. One that has to wait is executed again from its beginning.
+pub(super) fn execute<P: Platform>(hardware: &mut Hardware<'_, P>, words: Encoded) -> Result {
+    let mut on = On { guest: hardware.guest, hardware };
     match Command::decode(words).map_err(|_| Refusal::Opcode)? {
         Command::Mapd { device, itt } => on.mapd(device, itt.map(|itt| itt.event_bits())),
         Command::Mapc { collection, redistributor } => on.mapc(collection, redistributor),
@@ -38,74 +35,71 @@ pub(super) fn execute<P: Platform>(
         Command::Movall { from, to } => on.vpe(from).and(on.vpe(to)).map(drop),
         Command::Inv { device, event } => {
             let own = on.mapped(device, event)?;
-            on.reload(&own);
-            Ok(())
+            on.reload(&own)
         }
         Command::Invall { collection } => on.invall(collection),
         Command::Discard { device, event } => {
             let own = on.mapped(device, event)?;
-            on.hardware.unmap(&own);
+            on.hardware.unmap(&own)?;
             own.set_collection(None);
             Ok(())
         }
         Command::Int { device, event } => {
             let own = on.delivered(device, event)?;
-            on.hardware.ring(&own);
-            Ok(())
+            Ok(on.hardware.ring(&own)?)
         }
         Command::Clear { device, event } => {
             let own = on.delivered(device, event)?;
-            on.hardware.clear(&own);
-            Ok(())
+            Ok(on.hardware.clear(&own)?)
         }
         // Every command above is complete before the next is looked at.
         Command::Sync { redistributor } => on.vpe(redistributor).map(drop),
-        _ => Err(Refusal::Opcode),
+        _ => Err(Refusal::Opcode.into()),
     }
 }
 
 /// A guest and the hardware behind its ITS.
-struct On<'a, P> {
-    guest: &'a Guest,
-    hardware: Hardware<'a, P>,
+struct On<'h, 'g, P> {
+    guest: &'g Guest,
+    hardware: &'h mut Hardware<'g, P>,
 }
 
-impl<P: Platform> On<'_, P> {
+impl<'g, P: Platform> On<'_, 'g, P> {
     /// The vPE whose redistributor a command names, by its number.
     fn vpe(&self, redistributor: RdBase) -> Result<u16> {
         let number = redistributor.processor_number();
         match u16::try_from(number) {
             Ok(number) if usize::from(number) < self.guest.vpes.len() => Ok(number),
-            _ => Err(Refusal::Redistributor),
+            _ => Err(Refusal::Redistributor.into()),
         }
     }
 
     fn collection(&self, collection: CollectionId) -> Result<u16> {
         let icid = collection.value();
-        if usize::from(icid) < COLLECTIONS { Ok(icid) } else { Err(Refusal::Collection) }
+        if usize::from(icid) < COLLECTIONS { Ok(icid) } else { Err(Refusal::Collection.into()) }
     }
 
     /// An event of the VM's whose device is mapped with room for it.
     fn own(&self, device: DeviceId, event: EventId) -> Result<Own> {
         let view = self.guest.view();
-        let first = view.of_device(device.value()).next().ok_or(Refusal::Device)?;
+        let first = view.first_of(device.value()).ok_or(Refusal::Device)?;
         match first.device_bits() {
-            0 => Err(Refusal::DeviceUnmapped),
-            bits if u64::from(event.value()) >> bits != 0 => Err(Refusal::Size),
-            _ => view.find(device.value(), event.value()).ok_or(Refusal::Event),
+            0 => Err(Refusal::DeviceUnmapped.into()),
+            bits if u64::from(event.value()) >> bits != 0 => Err(Refusal::Size.into()),
+            _ => Ok(view.find(device.value(), event.value()).ok_or(Refusal::Event)?),
         }
     }
 
     /// One that is mapped.
     fn mapped(&self, device: DeviceId, event: EventId) -> Result<Own> {
         let own = self.own(device, event)?;
-        own.collection().map(|_| own).ok_or(Refusal::EventUnmapped)
+        Ok(own.collection().map(|_| own).ok_or(Refusal::EventUnmapped)?)
     }
 
     /// One whose collection is mapped as well.
     fn delivered(&self, device: DeviceId, event: EventId) -> Result<Own> {
         let own = self.mapped(device, event)?;
-        self.target(&own).map(|_| own).ok_or(Refusal::CollectionUnmapped)
+        Ok(self.target(&own).map(|_| own).ok_or(Refusal::CollectionUnmapped)?)
     }
 
     /// vPE that the guest wants an event to go to.
@@ -115,58 +109,50 @@ impl<P: Platform> On<'_, P> {
 
     fn mapd(&mut self, device: DeviceId, bits: Option<u8>) -> Result {
         let view = self.guest.view();
-        view.of_device(device.value()).next().ok_or(Refusal::Device)?;
+        view.first_of(device.value()).ok_or(Refusal::Device)?;
         if bits.is_some_and(|bits| bits > view.id_bits().0) {
-            return Err(Refusal::Size);
+            return Err(Refusal::Size.into());
         }
         // A new table has nothing in it, an old one is gone.
-        for own in view.of_device(device.value()) {
+        self.each(view.positions(device.value()), |hardware, own| {
             if own.collection().is_some() {
-                self.hardware.unmap(&own);
+                hardware.unmap(own)?;
                 own.set_collection(None);
             }
             own.set_device_bits(bits.unwrap_or(0));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn mapc(&mut self, collection: CollectionId, redistributor: Option<RdBase>) -> Result {
         let icid = self.collection(collection)?;
         let target = redistributor.map(|redistributor| self.vpe(redistributor)).transpose()?;
         let before = self.guest.vm.its.target(icid);
-        self.guest.vm.its.set_target(icid, target);
         if before != target {
-            for own in self.guest.view().events().filter(|own| own.collection() == Some(icid)) {
-                self.retarget(&own, before, target);
-            }
+            self.each_of_collection(icid, |hardware, own| retarget(hardware, own, before, target))?;
         }
+        self.guest.vm.its.set_target(icid, target);
         Ok(())
     }
 
-    /// The collection of a mapped event went from one vPE to another, or came or went.
-    fn retarget(&mut self, own: &Own, before: Option<u16>, target: Option<u16>) {
-        match target {
-            Some(vpe) => {
-                self.hardware.move_to(own, vpe);
-                if before.is_none() {
-                    self.enliven(own);
-                }
-            }
-            None => self.hardware.configure(own, own.config().with_enabled(false)),
-        }
+    /// Does it to the VM's events at `positions`, over several traps if need be.
+    fn each(
+        &mut self,
+        positions: core::ops::Range<usize>,
+        each: impl FnMut(&mut Hardware<'g, P>, &Own) -> Result,
+    ) -> Result {
+        self.hardware.each(positions, &self.guest.vm.its.reached, each)
     }
 
-    /// Gives a mapped event, whose collection had no redistributor, the configuration that it is to have.
-    fn enliven(&mut self, own: &Own) {
-        let Some(vintid) = own.vintid() else { return };
-        let config = self.config(own.vpe(), vintid);
-        self.hardware.configure(own, config);
-    }
-
-    /// How the guest configured a vLPI; as planned, if it has no table yet.
-    fn config(&self, vpe: u16, vintid: u32) -> gicv4::lpi::LpiConfig {
-        config::of_guest(self.guest, self.hardware.platform, vpe, vintid)
-            .unwrap_or(self.hardware.view.planned())
+    /// The same for those that the guest mapped to a collection.
+    fn each_of_collection(
+        &mut self,
+        icid: u16,
+        mut each: impl FnMut(&mut Hardware<'g, P>, &Own) -> Result,
+    ) -> Result {
+        self.each(0..self.guest.view().end(), |hardware, own| {
+            if own.collection() == Some(icid) { each(hardware, own) } else { Ok(()) }
+        })
     }
 
     fn mapti(
@@ -180,25 +166,25 @@ impl<P: Platform> On<'_, P> {
         let icid = self.collection(collection)?;
         let vintid = intid.value();
         if intid.lpi_index().is_none() || vintid >> self.guest.config.vintid_bits.min(31) != 0 {
-            return Err(Refusal::Intid);
+            return Err(Refusal::Intid.into());
         }
         let target = self.guest.vm.its.target(icid);
         own.set_asked(vintid, target);
         if vintid != own.route.vintid && self.guest.config.its != ItsPolicy::Remap {
-            return Err(Refusal::Fixed);
+            return Err(Refusal::Fixed.into());
         }
         self.make_room(&own, vintid)?;
         let vpe = target.unwrap_or(own.vpe());
         let dead = own.collection().is_some_and(|icid| self.guest.vm.its.target(icid).is_none());
         if own.vintid() != Some(vintid) {
-            let config = self.config(vpe, vintid);
+            let config = config(self.hardware, vpe, vintid);
             let config = config.with_enabled(config.enabled() && target.is_some());
-            self.hardware.map(&own, vintid, vpe, config);
+            self.hardware.map(&own, vintid, vpe, config)?;
             own.set_collection(Some(icid));
             return Ok(());
         }
+        retarget(self.hardware, &own, if dead { None } else { Some(own.vpe()) }, target)?;
         own.set_collection(Some(icid));
-        self.retarget(&own, if dead { None } else { Some(own.vpe()) }, target);
         Ok(())
     }
 
@@ -209,10 +195,9 @@ impl<P: Platform> On<'_, P> {
             return Ok(());
         };
         if other.route.ring || other.collection().is_some() {
-            return Err(Refusal::Taken);
+            return Err(Refusal::Taken.into());
         }
-        self.hardware.unmap(&other);
-        Ok(())
+        Ok(self.hardware.unmap(&other)?)
     }
 
     fn movi(&mut self, device: DeviceId, event: EventId, collection: CollectionId) -> Result {
@@ -220,29 +205,64 @@ impl<P: Platform> On<'_, P> {
         let icid = self.collection(collection)?;
         let target = self.guest.vm.its.target(icid).ok_or(Refusal::CollectionUnmapped)?;
         let before = self.target(&own);
+        retarget(self.hardware, &own, before, Some(target))?;
         own.set_collection(Some(icid));
-        self.retarget(&own, before, Some(target));
         Ok(())
     }
 
     fn invall(&mut self, collection: CollectionId) -> Result {
         let icid = self.collection(collection)?;
         self.guest.vm.its.target(icid).ok_or(Refusal::CollectionUnmapped)?;
-        for own in self.guest.view().events().filter(|own| own.collection() == Some(icid)) {
-            self.reload(&own);
-        }
-        Ok(())
+        let its = &self.guest.vm.its;
+        self.each_of_collection(icid, |hardware, own| {
+            let target = own.collection().and_then(|icid| its.target(icid));
+            reload(hardware, own, target)
+        })
     }
 
     /// Looks at the guest's configuration byte again.
-    fn reload(&mut self, own: &Own) {
-        let (Some(vintid), Some(_)) = (own.vintid(), self.target(own)) else { return };
-        let platform = &*self.hardware.platform;
-        if let Some(config) = config::of_guest(self.guest, platform, own.vpe(), vintid) {
-            if config.enabled() {
-                self.guest.vm.its.asked_priority(config.priority());
-            }
-            self.hardware.configure(own, config);
-        }
+    fn reload(&mut self, own: &Own) -> Result {
+        let target = self.target(own);
+        reload(self.hardware, own, target)
     }
+}
+
+/// The collection of a mapped event went from one vPE to another, or came or went.
+fn retarget<P: Platform>(
+    hardware: &mut Hardware<'_, P>,
+    own: &Own,
+    before: Option<u16>,
+    target: Option<u16>,
+) -> Result {
+    let Some(vpe) = target else {
+        return Ok(hardware.configure(own, own.config().with_enabled(false))?);
+    };
+    hardware.move_to(own, vpe)?;
+    // It had no redistributor: it gets the configuration that it is to have.
+    if before.is_none()
+        && let Some(vintid) = own.vintid()
+    {
+        let config = config(hardware, own.vpe(), vintid);
+        hardware.configure(own, config)?;
+    }
+    Ok(())
+}
+
+/// How the guest configured a vLPI; as planned, if it has no table yet.
+fn config<P: Platform>(hardware: &Hardware<'_, P>, vpe: u16, vintid: u32) -> LpiConfig {
+    config::of_guest(hardware.guest, hardware.platform, vpe, vintid)
+        .unwrap_or(hardware.view.planned())
+}
+
+/// Looks at the guest's configuration byte of an event again; `target` is where its collection goes.
+fn reload<P: Platform>(hardware: &mut Hardware<'_, P>, own: &Own, target: Option<u16>) -> Result {
+    let (Some(vintid), Some(_)) = (own.vintid(), target) else { return Ok(()) };
+    let guest = hardware.guest;
+    if let Some(config) = config::of_guest(guest, hardware.platform, own.vpe(), vintid) {
+        if config.enabled() {
+            guest.vm.its.asked_priority(config.priority());
+        }
+        hardware.configure(own, config)?;
+    }
+    Ok(())
 }

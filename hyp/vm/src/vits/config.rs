@@ -1,10 +1,12 @@
 //! The guest's own property and pending tables: bytes of its memory, copied when a command or register calls for them.
 
-use super::{event::Own, hardware::Hardware};
-use crate::{Guest, Platform};
+use super::{event::Own, hardware::Hardware, wait::Wait};
+use crate::{Guest, Platform, mmio::Written};
 use gicv4::lpi::LpiConfig;
 
 const FIRST_LPI: u32 = 8192;
+/// Bits of an offset in a guest's redistributor: 128 KiB each.
+const FRAME_BITS: u32 = 17;
 /// PhysicalAddress of GICR_PROPBASER and of GICR_PENDBASER.
 const PROPERTY_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 const PENDING_ADDRESS: u64 = 0x000f_ffff_ffff_0000;
@@ -34,31 +36,46 @@ pub(super) fn of_guest<P: Platform>(
     Some(LpiConfig::from_byte(byte))
 }
 
-/// The guest's redistributor `number` gets its LPI tables: what its pending table holds becomes pending, for vLPIs that an event of the
-/// VM's is (IHI 0069H 6.1.2).
-pub fn enable_lpis<P: Platform>(guest: &Guest, platform: &mut P, number: usize) {
-    let Some(vpe) = guest.vpes.get(number) else { return };
-    let (_, table, _) = vpe.redistributor.lpi_tables();
-    if table & PENDING_ZERO != 0 {
-        return;
-    }
-    // While another vPE works on the queue there is no saying where an event is: it comes as if it had not been pending.
-    let Some(_turn) = guest.vm.its.turn() else { return };
-    // Who switches LPIs on and off for ever finds nothing pending, either.
-    if !guest.vm.its.allowance.left(platform.ticks(), guest.plan.board.timer.frequency) {
-        return;
-    }
-    let pending = |own: &Own, platform: &P| {
-        let vintid = own.vintid().filter(|_| usize::from(own.vpe()) == number)?;
-        let ipa = (table & PENDING_ADDRESS).checked_add(u64::from(vintid >> 3))?;
-        let byte = platform.read_byte(guest.memory(ipa, 1)?);
-        (byte & 1 << (vintid & 7) != 0).then_some(())
+/// The guest is about to store `value` to a register of its redistributors: where that sets GICR_CTLR.EnableLPIs, what the pending
+/// table of that redistributor holds becomes pending before, for vLPIs that an event of the VM's is (IHI 0069H 6.1.2). Answers
+/// other than Done: the store waits.
+pub fn before_enabling_lpis<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    offset: u64,
+    value: u64,
+) -> Written {
+    const ENABLE_LPIS: u64 = 1;
+    let number = (offset >> FRAME_BITS) as usize;
+    let ctlr = offset & ((1 << FRAME_BITS) - 1) == 0;
+    let Some(vpe) = guest.vpes.get(number).filter(|_| ctlr && value & ENABLE_LPIS != 0) else {
+        return Written::Done;
     };
-    for own in guest.view().events() {
-        if pending(&own, platform).is_some() {
-            let counters = &guest.vpe.counters;
-            Hardware { view: guest.view(), platform: &mut *platform, counters }.ring(&own);
-            guest.vm.its.allowance.spend(1);
-        }
+    let (_, table, on) = vpe.redistributor.lpi_tables();
+    if on || table & PENDING_ZERO != 0 || !guest.vm.distributor.lpis() {
+        return Written::Done;
     }
+    // While another vPE works on the queue there is no saying where an event is.
+    let Some(_turn) = guest.vm.its.turn() else { return Written::Again };
+    let mut hardware = Hardware::new(guest, platform);
+    let read = hardware.each(0..guest.view().end(), &vpe.pending_read, |hardware, own| {
+        if pending(hardware, own, number, table).is_some() { hardware.ring(own) } else { Ok(()) }
+    });
+    match read {
+        Ok(()) => Written::Done,
+        Err(wait) => Wait::into(wait),
+    }
+}
+
+/// The pending table of the redistributor `number` holds an event.
+fn pending<P: Platform>(
+    hardware: &Hardware<'_, P>,
+    own: &Own,
+    number: usize,
+    table: u64,
+) -> Option<()> {
+    let vintid = own.vintid().filter(|_| usize::from(own.vpe()) == number)?;
+    let ipa = (table & PENDING_ADDRESS).checked_add(u64::from(vintid >> 3))?;
+    let byte = hardware.platform.read_byte(hardware.guest.memory(ipa, 1)?);
+    (byte & 1 << (vintid & 7) != 0).then_some(())
 }

@@ -100,15 +100,33 @@ impl View {
         self.routes().iter().zip(self.cells).filter_map(move |pair| self.own(pair))
     }
 
-    /// Those of a device, which a guest may map.
-    pub(super) fn of_device(self, device: u32) -> impl Iterator<Item = Own> {
+    /// The entries of the plan's table from `range`, each with its position; None: another VM's.
+    pub(super) fn entries(
+        self,
+        range: core::ops::Range<usize>,
+    ) -> impl Iterator<Item = (usize, Option<Own>)> {
+        let routes = self.routes().get(range.clone()).unwrap_or(&[]);
+        let cells = self.cells.get(range.clone()).unwrap_or(&[]);
+        let pairs = range.zip(routes.iter().zip(cells));
+        pairs.map(move |(position, pair)| (position, self.own(pair)))
+    }
+
+    /// Positions of a device's events.
+    pub(super) fn positions(self, device: u32) -> core::ops::Range<usize> {
         let routes = self.routes();
         let first = routes.partition_point(|route| route.device < device);
-        let these = routes.iter().zip(self.cells).skip(first);
-        these
-            .take_while(move |(route, _)| route.device == device)
-            .filter_map(move |pair| self.own(pair))
-            .filter(|own| !own.route.ring)
+        first..routes.partition_point(|route| route.device <= device)
+    }
+
+    /// Position after the last one.
+    pub(super) fn end(self) -> usize {
+        self.routes().len()
+    }
+
+    /// An event of a device which a guest may map: a device is one VM's with all its events.
+    pub(super) fn first_of(self, device: u32) -> Option<Own> {
+        let (_, own) = self.entries(self.positions(device)).next()?;
+        own.filter(|own| !own.route.ring)
     }
 
     /// One that a guest may map.

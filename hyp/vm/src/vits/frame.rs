@@ -6,7 +6,6 @@
 
 use super::{
     Refusal,
-    allowance::Allowance,
     queue::{self, COMMAND_BYTES, STALLED},
 };
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     vgic::{IIDR, PIDR2},
 };
 use core::sync::atomic::{
-    AtomicU8, AtomicU16, AtomicU64,
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Relaxed, Release},
 };
 use gicv4::regs::gits;
@@ -56,7 +55,8 @@ pub struct Its {
     basers: [AtomicU64; 2],
     /// vPE that each collection goes to, by its number, plus one; 0: none.
     collections: [AtomicU16; COLLECTIONS],
-    pub(super) allowance: Allowance,
+    /// How far the command that waits has come, of those that touch many events; 0: it begins.
+    pub(super) reached: AtomicU32,
     /// Held by the vPE that executes commands. Never waited for.
     turn: Mutex<()>,
     /// The last command that was ignored, and why; 0: none. They outlive a restart.
@@ -75,7 +75,7 @@ impl Its {
             creadr: AtomicU64::new(0),
             basers: [const { AtomicU64::new(0) }; 2],
             collections: [const { AtomicU16::new(0) }; COLLECTIONS],
-            allowance: Allowance::new(),
+            reached: AtomicU32::new(0),
             turn: Mutex::new(()),
             refused: [const { AtomicU64::new(0) }; 4],
             refusal: AtomicU8::new(0),
@@ -94,6 +94,7 @@ impl Its {
         for cell in &self.collections {
             cell.store(0, Relaxed);
         }
+        self.reached.store(0, Relaxed);
     }
 
     /// The right to execute commands; None: another vPE has it now.
@@ -182,6 +183,7 @@ impl Its {
             gits::CBASER if !enabled => {
                 its.cbaser.store(value & CBASER_BITS, Relaxed);
                 its.creadr.store(0, Relaxed);
+                its.reached.store(0, Relaxed);
             }
             gits::CWRITER => return its.write_cwriter(guest, platform, value),
             gits::BASER..0x140 if !enabled => {

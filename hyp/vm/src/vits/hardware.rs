@@ -2,113 +2,212 @@
 //!
 //! Each batch ends with VSYNC of the vPE that gets the event, so that its effect is there when the guest goes on. A vINTID is
 //! changed by DISCARD and VMAPTI, the vPE by VMOVI, which takes the pending state along (IHI 0069H 5.3).
+//!
+//! A batch is taken out of the VM's allowance before it is given to the ITS. Without one nothing is changed, and the guest's
+//! store is executed again later: each change here does nothing where it has been made already.
+//!
+//! An event that was disabled may be pending when it is enabled or moved. No doorbell tells a vPE that sleeps of that, so it is
+//! made to look.
 
-use super::event::{Own, View};
-use crate::{
-    counters::{Counter, Counters},
-    platform::PhysicalIts,
+use super::{
+    event::{Own, View},
+    wait::Wait,
 };
-use gicv4::{DeviceId, EventId, IntId, command::Command, lpi::LpiConfig};
+use crate::{Guest, Platform, counters::Counter, platform::PhysicalIts};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use gicv4::{
+    DeviceId, EventId, IntId,
+    command::{Command, Encoded},
+    lpi::LpiConfig,
+};
+use plan::VpeIndex;
 
-/// The physical ITS, as a vPE's commands may change it.
+/// Commands of the guest and batches of the hypervisor's that one trap executes.
+pub(super) const BUDGET: u32 = 32;
+/// Entries of the plan's table that one trap looks at.
+const LOOKS: u32 = 512;
+
+/// The physical ITS, as one trap of a guest may change it.
 pub(super) struct Hardware<'a, P> {
+    pub guest: &'a Guest,
     pub view: View,
     pub platform: &'a mut P,
-    /// Of the vPE that gave the commands.
-    pub counters: &'static Counters,
+    /// What the trap has done so far, of [`BUDGET`] and of [`LOOKS`].
+    work: u32,
+    looks: u32,
 }
 
 fn name(own: &Own) -> (DeviceId, EventId) {
     (DeviceId::new(own.route.device), EventId::new(own.route.event))
 }
 
-impl<P: PhysicalIts> Hardware<'_, P> {
+impl<'a, P: Platform> Hardware<'a, P> {
+    pub fn new(guest: &'a Guest, platform: &'a mut P) -> Self {
+        Self { guest, view: guest.view(), platform, work: 0, looks: 0 }
+    }
+
+    /// The trap may go on with a command of the guest's.
+    pub fn goes_on(&self) -> Result<(), Wait> {
+        let enough = self.work >= BUDGET || self.looks >= LOOKS;
+        let worked = self.work != 0 || self.looks != 0;
+        if enough || worked && self.platform.interrupted() { Err(Wait::Again) } else { Ok(()) }
+    }
+
+    /// One of the guest's commands is done.
+    pub fn worked(&mut self) {
+        self.work = self.work.wrapping_add(1);
+    }
+
+    /// Gives the ITS a batch, if the trap and the VM's allowance have room for one.
+    fn batch(&mut self, commands: &[Encoded], counter: Counter) -> Result<(), Wait> {
+        self.allow()?;
+        self.give(commands, counter);
+        Ok(())
+    }
+
+    fn allow(&mut self) -> Result<(), Wait> {
+        self.goes_on()?;
+        let limit = self.guest.config.its_allowance;
+        self.guest.vm.allowance.take(limit, self.platform.ticks()).map_err(|time| {
+            self.guest.vpe.counters.count(Counter::ItsWaits);
+            Wait::Until(time)
+        })
+    }
+
+    fn give(&mut self, commands: &[Encoded], counter: Counter) {
+        self.work = self.work.wrapping_add(1);
+        self.platform.command(commands);
+        self.guest.vpe.counters.count(counter);
+    }
+
+    /// Calls `each` on the VM's events at `positions`, on from where `reached` says; when it has to stop, it goes on there the
+    /// next time.
+    pub fn each<E: From<Wait>>(
+        &mut self,
+        positions: core::ops::Range<usize>,
+        reached: &AtomicU32,
+        mut each: impl FnMut(&mut Self, &Own) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let from = positions.start.max(reached.load(Relaxed) as usize);
+        for (position, own) in self.view.entries(from..positions.end) {
+            reached.store(position as u32, Relaxed);
+            self.goes_on()?;
+            self.looks = self.looks.wrapping_add(1);
+            if let Some(own) = own {
+                each(self, &own)?;
+            }
+        }
+        reached.store(0, Relaxed);
+        Ok(())
+    }
+
+    /// The vPE `number` looks at what is pending, if it may be asleep.
+    fn wake(&mut self, number: u16) {
+        if usize::from(number) != self.guest.number {
+            let index = self.guest.config.first_vpe.wrapping_add(number);
+            self.platform.kick(VpeIndex::new(index));
+        }
+    }
+
     /// Makes it the vLPI `vintid` of the vPE `number`, nothing of it pending.
-    pub fn map(&mut self, own: &Own, vintid: u32, number: u16, config: LpiConfig) {
-        self.unmap(own);
+    pub fn map(
+        &mut self,
+        own: &Own,
+        vintid: u32,
+        number: u16,
+        config: LpiConfig,
+    ) -> Result<(), Wait> {
+        self.unmap(own)?;
+        self.allow()?;
         let (device, event) = name(own);
         let (vpe, doorbell) = self.view.vpe(number);
         self.platform.configure(self.view.vm(), vintid, config.byte());
         let vintid_of = IntId::new(vintid);
-        self.platform.command(&[
+        let commands = [
             Command::Vmapti { device, event, vintid: vintid_of, vpe, doorbell }.encode(),
             Command::Inv { device, event }.encode(),
             Command::Vsync { vpe }.encode(),
-        ]);
+        ];
+        self.give(&commands, Counter::ItsRemapped);
         own.place(vintid, number, config);
-        self.counters.count(Counter::ItsRemapped);
+        Ok(())
     }
 
     /// Takes it out: it is not translated any more, and nothing of it is pending.
-    pub fn unmap(&mut self, own: &Own) {
-        if own.vintid().is_none() {
-            return;
+    pub fn unmap(&mut self, own: &Own) -> Result<(), Wait> {
+        if own.vintid().is_some() {
+            self.allow()?;
+            self.give(&discard(&self.view, own), Counter::ItsDiscarded);
+            own.displace();
         }
-        discard(&self.view, self.platform, own);
-        self.counters.count(Counter::ItsDiscarded);
+        Ok(())
     }
 
     /// To another vPE, with its pending state. INV, because that vPE's redistributor may have looked at the configuration before it
     /// was changed.
-    pub fn move_to(&mut self, own: &Own, number: u16) {
+    pub fn move_to(&mut self, own: &Own, number: u16) -> Result<(), Wait> {
         if own.vpe() == number || own.vintid().is_none() {
-            return;
+            return Ok(());
         }
         let (device, event) = name(own);
         let (vpe, doorbell) = self.view.vpe(number);
-        self.platform.command(&[
+        let commands = [
             Command::Vmovi { device, event, vpe, doorbell: Some(doorbell) }.encode(),
             Command::Inv { device, event }.encode(),
             Command::Vsync { vpe }.encode(),
-        ]);
+        ];
+        self.batch(&commands, Counter::ItsMoved)?;
         own.set_vpe(number);
-        self.counters.count(Counter::ItsMoved);
+        self.wake(number);
+        Ok(())
     }
 
     /// Enables, disables or changes the priority. Nothing happens when it is so already.
-    pub fn configure(&mut self, own: &Own, config: LpiConfig) {
-        let Some(vintid) = own.vintid() else { return };
+    pub fn configure(&mut self, own: &Own, config: LpiConfig) -> Result<(), Wait> {
+        let Some(vintid) = own.vintid() else { return Ok(()) };
         let same = |of: LpiConfig| (of.priority(), of.enabled());
-        if same(own.config()) == same(config) {
-            return;
+        let before = own.config();
+        if same(before) == same(config) {
+            return Ok(());
         }
+        self.allow()?;
         let (device, event) = name(own);
         let (vpe, _) = self.view.vpe(own.vpe());
         self.platform.configure(self.view.vm(), vintid, config.byte());
-        self.platform
-            .command(&[Command::Inv { device, event }.encode(), Command::Vsync { vpe }.encode()]);
+        let commands = [Command::Inv { device, event }.encode(), Command::Vsync { vpe }.encode()];
+        self.give(&commands, Counter::ItsConfigured);
         own.set_config(config);
-        self.counters.count(Counter::ItsConfigured);
+        if config.enabled() && !before.enabled() {
+            self.wake(own.vpe());
+        }
+        Ok(())
     }
 
     /// Makes it pending, as its device would.
-    pub fn ring(&mut self, own: &Own) {
+    pub fn ring(&mut self, own: &Own) -> Result<(), Wait> {
         let (device, event) = name(own);
-        self.set(own, Command::Int { device, event });
+        self.set(own, Command::Int { device, event })
     }
 
     /// Makes it not pending.
-    pub fn clear(&mut self, own: &Own) {
+    pub fn clear(&mut self, own: &Own) -> Result<(), Wait> {
         let (device, event) = name(own);
-        self.set(own, Command::Clear { device, event });
+        self.set(own, Command::Clear { device, event })
     }
 
-    fn set(&mut self, own: &Own, command: Command) {
+    fn set(&mut self, own: &Own, command: Command) -> Result<(), Wait> {
         if own.vintid().is_none() {
-            return;
+            return Ok(());
         }
         let (vpe, _) = self.view.vpe(own.vpe());
-        self.platform.command(&[command.encode(), Command::Vsync { vpe }.encode()]);
-        self.counters.count(Counter::ItsSet);
+        self.batch(&[command.encode(), Command::Vsync { vpe }.encode()], Counter::ItsSet)
     }
 }
 
-fn discard<P: PhysicalIts>(view: &View, platform: &mut P, own: &Own) {
+fn discard(view: &View, own: &Own) -> [Encoded; 2] {
     let (device, event) = name(own);
     let (vpe, _) = view.vpe(own.vpe());
-    platform
-        .command(&[Command::Discard { device, event }.encode(), Command::Vsync { vpe }.encode()]);
-    own.displace();
+    [Command::Discard { device, event }.encode(), Command::Vsync { vpe }.encode()]
 }
 
 /// Puts every event of a VM whose vPEs are all off back to where the plan has it. The configuration table is the caller's.
@@ -116,7 +215,8 @@ pub fn restore<P: PhysicalIts>(view: View, platform: &mut P) {
     let away = |own: &Own| own.vintid() != Some(own.route.vintid) || own.vpe() != own.home;
     // All of them go before the first one comes back: two may have changed places.
     for own in view.events().filter(|own| away(own) && own.vintid().is_some()) {
-        discard(&view, platform, &own);
+        platform.command(&discard(&view, &own));
+        own.displace();
     }
     for own in view.events().filter(away) {
         let (device, event) = name(&own);

@@ -15,7 +15,7 @@
 //! | config | the guest's own property and pending tables |
 //! | learned | what the TOML should say, for the report |
 //! | refusal | why a command was ignored |
-//! | allowance | how much of the physical ITS the VM may use |
+//! | wait | why a command goes on later |
 //!
 //! A command that is wrong, or that names what is not the VM's, is ignored and counted; the queue goes on behind it. The
 //! frame's state is the VM's: only one vPE at a time works on the queue, and another that comes meanwhile tries again.
@@ -23,7 +23,6 @@
 //! Not supported, on purpose: translation while GITS_CTLR.Enabled is 0 is not stopped, nor while GICR_CTLR.EnableLPIs is 0
 //! (the physical ITS stays on); MAPTI on an event that is mapped maps it anew; GICv4 commands of the guest's own.
 
-mod allowance;
 mod command;
 mod config;
 mod event;
@@ -32,6 +31,7 @@ mod hardware;
 mod learned;
 mod queue;
 mod refusal;
+mod wait;
 
 #[cfg(test)]
 mod board;
@@ -40,7 +40,7 @@ mod naive;
 #[cfg(test)]
 mod properties;
 
-pub use config::enable_lpis;
+pub use config::before_enabling_lpis;
 pub use event::{Event, View};
 pub use frame::{FRAME_BYTES, Its};
 pub use hardware::restore;
