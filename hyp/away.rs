@@ -5,7 +5,9 @@ use crate::arch::debug::{self, Points};
 use crate::arch::pmu::Counters;
 use crate::arch::timer::VirtualTimer;
 use crate::arch::vectors::Frame;
+use crate::physical::Loan;
 use crate::shared::{self, FEATURES};
+use crate::switch::Paused;
 use plan::{Features, VpeIndex};
 use spin::Mutex;
 use vm::Guest;
@@ -14,6 +16,7 @@ use vm::Guest;
 pub struct Away {
     pub context: Context,
     pub timer: VirtualTimer,
+    pub physical: Loan,
     /// None where no vPE has them.
     counters: [Counters; FEATURES.has(Features::PMU) as usize],
     points: [Points; FEATURES.has(Features::DEBUG) as usize],
@@ -31,12 +34,13 @@ impl Away {
         Self {
             context: Context::new(),
             timer: VirtualTimer::OFF,
+            physical: Loan::NONE,
             counters: [Counters::OFF; _],
             points: [Points::OFF; _],
         }
     }
 
-    /// Takes the registers of the vPE that this CPU holds, but for its timer and its counters.
+    /// Takes the registers of the vPE that this CPU holds, but for its timers and its counters.
     pub fn save(&mut self, guest: &Guest, frame: &Frame) {
         self.context.save(frame);
         if let Some(points) = self.points(guest) {
@@ -58,8 +62,14 @@ impl Away {
             debug::disarm();
         }
         self.timer = VirtualTimer::OFF;
+        self.physical = Loan::NONE;
         self.counters = [Counters::OFF; _];
         self.points = [Points::OFF; _];
+    }
+
+    /// What of it can wake it.
+    pub fn paused(&self) -> Paused {
+        Paused { timer: self.timer, physical: self.physical.given }
     }
 
     /// Its counters, if the guest has some.

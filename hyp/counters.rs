@@ -39,7 +39,7 @@ pub fn ask(guest: &Guest) -> bool {
 }
 
 /// The guest has their interrupt.
-pub fn has(guest: &Guest) -> bool {
+fn has(guest: &Guest) -> bool {
     is_among(guest.config.ppis)
 }
 

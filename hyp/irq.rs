@@ -16,16 +16,22 @@ use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
 pub const TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;
+pub const PHYSICAL_TIMER: u32 = PLAN.board.timer.physical_ppi as u32;
 pub const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
 pub const HYPERVISOR_TIMER: u32 = PLAN.board.timer.hypervisor_ppi as u32;
-/// The PMU's PPI; `NOBODYS`: no VM has it.
-pub const PMU: u32 = {
+/// PPIs that guests have besides the virtual timer's, as bits of word 0.
+const PRIVATE: u32 = {
     let (mut ppis, mut vm) = (0, 0);
     while vm < PLAN.vms.len() {
         ppis |= PLAN.vms[vm].ppis & !(1 << TIMER);
         vm += 1;
     }
-    if ppis == 0 { NOBODYS } else { ppis.trailing_zeros() }
+    ppis
+};
+/// The PMU's PPI; `NOBODYS`: no VM has it.
+pub const PMU: u32 = match PRIVATE & !(1 << PHYSICAL_TIMER) {
+    0 => NOBODYS,
+    ppis => ppis.trailing_zeros(),
 };
 pub const NOBODYS: u32 = u32::MAX;
 pub const FIRST_LPI: u32 = 8192;
@@ -94,6 +100,12 @@ pub fn is_spi(intid: u32) -> bool {
     intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
 }
 
+/// The physical timer's PPI, or the PMU's.
+#[inline(always)]
+pub fn is_private(intid: u32) -> bool {
+    intid < 32 && PRIVATE >> intid & 1 != 0
+}
+
 /// Ends an interrupt of EL2's own.
 #[inline(always)]
 pub fn end(intid: u32) {
@@ -118,9 +130,9 @@ fn take(guest: &Guest, intid: u32) -> Taken {
         vgic::inject_spi(guest, &mut Hardware, intid);
         return Taken::ForGuest;
     }
-    if PMU != NOBODYS && intid == PMU {
+    if is_private(intid) {
         gic::drop_priority(intid);
-        vgic::inject_pmu(guest, &mut Hardware, intid);
+        vgic::inject_private(guest, &mut Hardware, intid);
         return Taken::ForGuest;
     }
     if intid == u32::from(KICK) {

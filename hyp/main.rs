@@ -18,6 +18,7 @@ mod irq;
 mod its;
 mod modes;
 mod percpu;
+mod physical;
 #[allow(unsafe_code)]
 mod plan_data;
 mod platform;

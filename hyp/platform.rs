@@ -6,7 +6,7 @@ use crate::arch::this::this;
 use crate::arch::{gic, mmu, sysreg};
 use crate::percpu::cpu_of;
 use crate::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
-use crate::{console, its, shared};
+use crate::{console, irq, its, shared};
 use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
@@ -199,6 +199,8 @@ pub const VIRTUAL_ITS: bool = {
 
 impl Platform for Hardware {
     const VIRTUAL_ITS: bool = VIRTUAL_ITS;
+    const VIRTUAL_TIMER: u32 = irq::TIMER;
+    const PHYSICAL_TIMER: u32 = irq::PHYSICAL_TIMER;
 
     #[inline(always)]
     fn kick(&mut self, vpe: VpeIndex) {

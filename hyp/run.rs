@@ -100,7 +100,7 @@ fn withdraw(this: &PerCpu) {
     if let Some(here) = Here::of(this) {
         return turns::withdraw(here, this);
     }
-    guest::stop_timer();
+    guest::stop_timers();
     Hardware.enable_ppis(this.vpe, this.guest.config.ppis, false);
     gic::reset_virtual();
     let _ = leave(this);

@@ -2,7 +2,7 @@
 //!
 //! Two steps, because a vPE that waits often goes on before anybody else runs:
 //!
-//! 1. `pause`, `resume`: its virtual timer and its PMU stop being in the CPU, with their PPIs, and its residency ends. A PPI
+//! 1. `pause`, `resume`: its timers and its PMU stop being in the CPU, with their PPIs, and its residency ends. A PPI
 //!    is active exactly while its vPE has the CPU and has it in hand; the next vPE's could not interrupt if it stayed so.
 //! 2. `load`: the registers of one are saved, those of the other loaded (`away`), only when another vPE runs.
 //!
@@ -17,6 +17,7 @@ use crate::arch::{cpu, gic, guest, sysreg, this};
 use crate::away::away;
 use crate::counters;
 use crate::percpu::PerCpu;
+use crate::physical;
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::Hardware;
 use crate::residency::{self, Why};
@@ -84,11 +85,11 @@ impl State {
         }
     }
 
-    /// The vPE that has the CPU waits or is off. Its virtual timer as it was, and whether something is pending already.
-    pub fn release(&mut self, here: Here) -> Option<(VirtualTimer, bool)> {
+    /// The vPE that has the CPU waits or is off. Its timers, and whether something is pending already.
+    pub fn release(&mut self, here: Here) -> Option<(Paused, bool)> {
         let current = self.current.take()?;
-        let timer = pause(current);
-        Some((timer, leave(current, here, Why::Waits)))
+        let paused = pause(current);
+        Some((paused, leave(current, here, Why::Waits)))
     }
 
     /// The vPE goes off: its list registers are empty and its registers forgotten. It has no CPU.
@@ -157,26 +158,37 @@ impl State {
     }
 }
 
-/// The vPE's timer and counters and their PPIs leave the CPU.
-fn pause(current: &PerCpu) -> VirtualTimer {
+/// What of a vPE that has left the CPU can wake it.
+pub struct Paused {
+    pub timer: VirtualTimer,
+    /// It uses the physical timer, too.
+    pub physical: bool,
+}
+
+/// The vPE's timers and counters and their PPIs leave the CPU.
+fn pause(current: &PerCpu) -> Paused {
     let timer = VirtualTimer::take();
     if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
         gic::deactivate(TIMER.value());
     }
-    away(current.vpe, |away| {
+    let paused = away(current.vpe, |away| {
         away.timer = timer;
+        if away.physical.given {
+            physical::leave(&mut away.physical, &current.guest);
+        }
         if let Some(counters) = away.counters(&current.guest) {
             counters::leave(counters, &current.guest);
         }
+        away.paused()
     });
-    timer
+    paused.unwrap_or(Paused { timer, physical: false })
 }
 
 fn leave(current: &PerCpu, here: Here, why: Why) -> bool {
     residency::leave(current, here.physical, why).unwrap_or_else(|error| crate::broken(error))
 }
 
-/// The vPE is resident; its timer, its counters and their PPIs are as it left them.
+/// The vPE is resident; its timers, its counters and their PPIs are as it left them.
 fn resume(next: &PerCpu, here: Here) {
     residency::enter(next, here.physical).unwrap_or_else(|error| crate::broken(error));
     let guest = &next.guest;
@@ -189,6 +201,9 @@ fn resume(next: &PerCpu, here: Here) {
     away(next.vpe, |away| {
         if let Some(counters) = away.counters(guest) {
             counters::enter(counters, guest, here);
+        }
+        if away.physical.given {
+            physical::enter(&away.physical, guest, here);
         }
         away.timer.put();
     });

@@ -13,7 +13,7 @@ use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{its, modes, report, run, turns};
+use crate::{its, modes, physical, report, run, turns};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -211,6 +211,9 @@ fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64)
 
 #[inline(never)]
 fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
+    if lends(guest, register) {
+        return After::Guest;
+    }
     match serve(guest, register, frame.get(register.rt())) {
         Access::Value(value) => frame.set(register.rt(), value),
         Access::Undefined => return deny_instruction(guest, esr),
@@ -219,6 +222,15 @@ fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) 
     guest.vpe.counters.count(Counter::ExitSysReg);
     guest::skip();
     After::All
+}
+
+/// It is the physical timer's, and the vPE has that from now on: the instruction is executed again.
+fn lends(guest: &Guest, register: SysReg) -> bool {
+    let lends = sysreg::is_physical_timer(register) && physical::lend(this());
+    if lends {
+        guest.vpe.counters.count(Counter::ExitSysReg);
+    }
+    lends
 }
 
 /// What a register is for the guest, which writes `value` if it writes.
@@ -237,6 +249,9 @@ fn serve(guest: &Guest, register: SysReg, value: u64) -> Access {
 fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
     if aarch32::condition_holds(esr, guest::state()) {
         let Some(access) = aarch32::access(esr) else { return deny_instruction(guest, esr) };
+        if lends(guest, access.register) {
+            return After::Guest;
+        }
         let (lower, upper) = (access.register.rt(), access.upper);
         let low = |register| frame.get(register) & u64::from(u32::MAX);
         let value = low(lower) | upper.map_or(0, |upper| low(upper) << 32);

@@ -8,7 +8,7 @@
 //! 4. Give the CPU to that vPE (switch.rs), or to nobody: then sleep, take the interrupts that come, and begin again.
 //!
 //! A vPE that waits for an interrupt goes the way of tests/wakeup: it ends its residency, its doorbell is unmasked if
-//! nothing is pending, it is blocked, others decide. Its virtual timer's time is part of the block. Everything else that
+//! nothing is pending, it is blocked, others decide. The time of its timers is part of the block. Everything else that
 //! can be pending for it is announced by an interrupt to this CPU: doorbell, knock, SPI; each wakes it, and under `cyclic`
 //! a wake only marks.
 
@@ -18,13 +18,13 @@ use crate::arch::timer::VirtualTimer;
 use crate::arch::vectors::Frame;
 use crate::arch::{gic, guest, timer};
 use crate::away::away;
-use crate::irq::{FIRST_LPI, HYPERVISOR_TIMER, MAINTENANCE, PMU, TIMER, end, is_spi};
+use crate::irq::{FIRST_LPI, HYPERVISOR_TIMER, MAINTENANCE, TIMER, end, is_private, is_spi};
 use crate::percpu::{self, PerCpu, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
-use crate::switch::{self, State};
-use crate::{console, counters, modes, residency, run, shared};
+use crate::switch::{self, Paused, State};
+use crate::{console, modes, physical, residency, run, shared};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
@@ -112,10 +112,11 @@ pub fn take(here: Here, intid: u32) -> Taken {
         }
         return Taken::Done;
     }
-    if counters::ANY && intid == PMU {
+    if is_private(intid) {
         gic::drop_priority(intid);
-        match here.cpu.state.lock().current.filter(|current| counters::has(&current.guest)) {
-            Some(current) => vgic::inject_pmu(&current.guest, &mut Hardware, intid),
+        let has = |current: &&PerCpu| current.guest.config.ppis >> intid & 1 != 0;
+        match here.cpu.state.lock().current.filter(has) {
+            Some(current) => vgic::inject_private(&current.guest, &mut Hardware, intid),
             None => gic::deactivate(intid),
         }
         return Taken::Done;
@@ -261,32 +262,32 @@ pub fn wait(here: Here, this: &PerCpu) -> bool {
     if switch::has_interrupt(this) {
         return false;
     }
-    block(here, this.vpe);
+    block(here, this);
     true
 }
 
 /// It has nothing to do until an interrupt is pending for it.
-fn block(here: Here, vpe: VpeIndex) {
+fn block(here: Here, this: &PerCpu) {
     let mut state = here.cpu.state.lock();
     let idle = timer_is_idle();
-    let Some((timer, pending)) = state.release(here) else { return };
-    let Some(slot) = shared::slot_of(vpe) else { return };
+    let Some((paused, pending)) = state.release(here) else { return };
+    let Some(slot) = shared::slot_of(this.vpe) else { return };
     let now = ticks();
     if pending {
         state.scheduler.wake(slot, now);
     }
-    state.scheduler.block(slot, next_timer(vpe, timer, idle), now);
+    state.scheduler.block(slot, next_timer(this, &paused, idle), now);
 }
 
-/// The vPE that has the CPU waits for the physical ITS until `time`; others have the CPU meanwhile. Its events wait as long, its timer does
-/// not.
+/// The vPE that has the CPU waits for the physical ITS until `time`; others have the CPU meanwhile. Its events wait as long, its
+/// timers do not.
 pub fn wait_until(here: Here, this: &PerCpu, time: u64) {
     let mut state = here.cpu.state.lock();
     let idle = timer_is_idle();
     state.take_away(here);
     let Some(slot) = shared::slot_of(this.vpe) else { return };
     let timer =
-        away(this.vpe, |away| away.timer).and_then(|timer| next_timer(this.vpe, timer, idle));
+        away(this.vpe, |away| away.paused()).and_then(|paused| next_timer(this, &paused, idle));
     state.scheduler.block(slot, Some(timer.unwrap_or(NEVER).min(time)), ticks());
 }
 
@@ -295,10 +296,14 @@ fn timer_is_idle() -> bool {
     gic::read_list_register(0) >> 62 == 0
 }
 
-/// When the timer of a vPE asks for an interrupt that it would take.
-fn next_timer(vpe: VpeIndex, timer: VirtualTimer, idle: bool) -> Option<u64> {
-    let enabled = VPES.get(vpe.index()).is_some_and(|vpe| vpe.redistributor.timer_enabled());
-    if idle && enabled { timer.fires_at() } else { None }
+/// When a timer of a vPE asks for an interrupt that it would take.
+fn next_timer(this: &PerCpu, paused: &Paused, idle: bool) -> Option<u64> {
+    let enabled = this.guest.enabled_ppis() >> TIMER & 1 != 0;
+    let fires_at = if idle && enabled { paused.timer.fires_at() } else { None };
+    if !paused.physical {
+        return fires_at;
+    }
+    fires_at.into_iter().chain(physical::wakes_at(this)).min()
 }
 
 /// CPU_SUSPEND: the vPE waits; with `resume` it loses its registers and goes on there.
@@ -306,16 +311,19 @@ pub fn suspend(here: Here, this: &PerCpu, resume: Option<Start>, frame: &mut Fra
     let waits = !switch::has_interrupt(this);
     if let Some(start) = resume {
         if waits {
-            block(here, this.vpe);
+            block(here, this);
         } else {
             here.cpu.state.lock().take_away(here);
         }
         gic::reset_virtual_control();
         guest::reset(start.entry);
         frame.start(start.context);
-        away(this.vpe, |away| away.timer = VirtualTimer::OFF);
+        away(this.vpe, |away| {
+            away.timer = VirtualTimer::OFF;
+            away.physical.reset();
+        });
     } else if waits {
-        block(here, this.vpe);
+        block(here, this);
     }
 }
 

@@ -3,13 +3,13 @@
 //! Firmware, boot loaders and reset states leave different values behind (U-Boot CPTR 0x33ff, QEMU MDCR 6, ...), so
 //! every register that EL2 owns is written once, on every CPU, before its first guest. References are to DDI 0487 D24.
 //!
-//! A guest keeps: FP and SIMD, pointer authentication, the virtual timer and the physical counter, its own caches by
-//! address. SVE, PMU and debug registers it keeps if the plan gives them to it ([`grant`], [`permit`]). It loses, and
+//! A guest keeps: FP and SIMD, pointer authentication, the EL1 timers and the physical counter, its own caches by address. SVE, PMU and debug registers it keeps if the plan gives them to it ([`grant`], [`permit`]). It loses, and
 //! meets as UNDEFINED: SME, trace registers, RAS error records, LORegions, auxiliary and implementation defined registers,
-//! the physical timer, activity monitors. Its feature registers are read through EL2, which hides what it lost.
+//! activity monitors. Its feature registers are read through EL2, which hides what it lost.
 
 use super::debug;
 use super::sysreg::{isb, read, write};
+use super::timer;
 use aarch64_cpu::registers::HCR_EL2;
 use plan::Features;
 
@@ -48,9 +48,6 @@ const CPTR: u64 = 0x33ff | 1 << 20 | 1 << 30;
 /// MDCR_EL2 but for HPMN: TPMCR, TPM, TDA, TDOSA, TDRA, TPMS, HPMD, TTRF. Debug exceptions of a guest stay its own.
 const MDCR: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 17 | 1 << 19;
 
-/// CNTHCTL_EL2 (E2H = 0): the physical counter is readable, the physical timer is trapped.
-const CNTHCTL: u64 = 1;
-
 /// MDCR_EL2: TPMCR, TPM.
 const MDCR_PMU: u64 = 1 << 5 | 1 << 6;
 /// MDCR_EL2.TDA.
@@ -60,6 +57,7 @@ const CPTR_SVE: u64 = 1 << 8;
 
 /// Gives the guest of this CPU, which is alone here, what the plan has for it. Counters and vectors begin as after reset.
 pub fn grant(features: Features) {
+    write!("cnthctl_el2", timer::COUNTER_AND_TIMER);
     if features.has(Features::DEBUG) {
         write!("mdcr_el2", read!("mdcr_el2") & !MDCR_DEBUG);
     }
@@ -102,8 +100,9 @@ pub fn initialise() {
     write!("mdcr_el2", MDCR | counters | cycles);
     write!("hstr_el2", 0);
     write!("hacr_el2", 0);
-    write!("cnthctl_el2", CNTHCTL);
+    write!("cnthctl_el2", timer::COUNTER);
     write!("cntvoff_el2", 0);
+    write!("cntp_ctl_el0", 0);
     write!("cnthp_ctl_el2", 0);
     debug::disarm();
     write!("vpidr_el2", read!("midr_el1"));

@@ -67,6 +67,8 @@ pub fn reset(entry: u64) {
     write!("cntkctl_el1", 0);
     write!("cntv_ctl_el0", 0);
     write!("cntv_cval_el0", 0);
+    write!("cntp_ctl_el0", 0);
+    write!("cntp_cval_el0", 0);
     forget_vectors();
     write!("elr_el2", entry);
     write!("spsr_el2", SPSR);
@@ -170,9 +172,10 @@ pub fn from_el0() -> bool {
     read!("spsr_el2") & 0xc == 0
 }
 
-/// The virtual timer is off: its interrupt goes away.
-pub fn stop_timer() {
+/// The timers are off: their interrupts go away.
+pub fn stop_timers() {
     write!("cntv_ctl_el0", 0);
+    write!("cntp_ctl_el0", 0);
     isb();
 }
 

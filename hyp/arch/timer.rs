@@ -1,8 +1,21 @@
-//! The generic timer: EL2's own deadline, and the virtual timer of a vPE that does not run.
+//! The generic timer: EL2's own deadline, and the timers of a vPE that does not run.
 //!
 //! DDI 0487 D12. CNTVOFF_EL2 is 0, so that a guest's compare values are times of the counter that EL2 reads.
 
 use super::sysreg::{isb, read, write};
+
+/// CNTHCTL_EL2 (E2H = 0): the physical counter is readable; the physical timer is the guest's, too.
+pub const COUNTER: u64 = 1;
+pub const COUNTER_AND_TIMER: u64 = 1 | 1 << 1;
+
+const ENABLE: u64 = 1;
+const MASK: u64 = 1 << 1;
+
+/// When a timer with these values asks for an interrupt; None: never.
+#[inline]
+fn fires_at(control: u64, compare: u64) -> Option<u64> {
+    (control & (ENABLE | MASK) == ENABLE).then_some(compare)
+}
 
 /// CNTV_CTL_EL0 and CNTV_CVAL_EL0 of a vPE whose timer is not in the CPU.
 #[derive(Clone, Copy)]
@@ -10,9 +23,6 @@ pub struct VirtualTimer {
     control: u64,
     compare: u64,
 }
-
-const ENABLE: u64 = 1;
-const MASK: u64 = 1 << 1;
 
 impl VirtualTimer {
     pub const OFF: Self = Self { control: 0, compare: 0 };
@@ -37,7 +47,40 @@ impl VirtualTimer {
     /// When it asks for an interrupt; None: never as it is set.
     #[inline]
     pub fn fires_at(self) -> Option<u64> {
-        (self.control & (ENABLE | MASK) == ENABLE).then_some(self.compare)
+        fires_at(self.control, self.compare)
+    }
+}
+
+/// CNTP_CTL_EL0 and CNTP_CVAL_EL0 of a vPE whose timer is not in the CPU.
+#[derive(Clone, Copy)]
+pub struct PhysicalTimer {
+    control: u64,
+    compare: u64,
+}
+
+impl PhysicalTimer {
+    pub const OFF: Self = Self { control: 0, compare: 0 };
+
+    /// Takes it out of the CPU: its interrupt goes away, and the next guest's first access comes to EL2.
+    pub fn take() -> Self {
+        let timer = Self { control: read!("cntp_ctl_el0"), compare: read!("cntp_cval_el0") };
+        write!("cntp_ctl_el0", 0);
+        write!("cnthctl_el2", COUNTER);
+        isb();
+        timer
+    }
+
+    /// Puts it back, for the guest to use.
+    pub fn put(self) {
+        write!("cntp_cval_el0", self.compare);
+        write!("cntp_ctl_el0", self.control);
+        write!("cnthctl_el2", COUNTER_AND_TIMER);
+        isb();
+    }
+
+    /// When it asks for an interrupt; None: never as it is set.
+    pub fn fires_at(self) -> Option<u64> {
+        fires_at(self.control, self.compare)
     }
 }
 

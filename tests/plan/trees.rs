@@ -57,3 +57,44 @@ fn a_guest_finds_what_is_its_own() {
     // BARs stay where they are.
     assert!(msix.contains("linux,pci-probe-only = <0x01>") && !producer.contains("probe-only"));
 }
+
+/// hello on a board with these PPIs for timers.
+fn with_timers(text: &str) -> Decided {
+    let directory = stand_in::directory("timers");
+    let read = |path: &str| fs::read_to_string(tests::root().join(path)).unwrap();
+    let board = read("boards/qemu-virt-gicv4.toml");
+    let known = "virtual = 27\nphysical = 30\n";
+    assert!(board.contains(known));
+    fs::write(directory.join("board.toml"), board.replace(known, text)).unwrap();
+    let system = read("configs/hello.toml");
+    let named = "board = \"qemu-virt-gicv4\"";
+    assert!(system.contains(named));
+    let path = directory.join("system.toml");
+    fs::write(&path, system.replace(named, "board = \"board.toml\"")).unwrap();
+    let system = codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    stand_in::plan(&system, &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+/// A guest finds its timers where the board has them, and neither the secure one nor EL2's.
+#[test]
+fn timer_ppi() {
+    for (text, virtual_timer, physical) in [
+        ("virtual = 27\nphysical = 30\n", 27, 30),
+        ("virtual = 27\n", 27, 30),
+        ("virtual = 19\nphysical = 18\n", 19, 18),
+        ("virtual = 31\nphysical = 16\n", 31, 16),
+    ] {
+        let plan = with_timers(text);
+        let (tree, _) = source("timers", &plan, "hello");
+        let line = tree.lines().find(|line| line.contains("interrupts = <0x01")).unwrap();
+        let cells = line.split(['<', '>']).nth(1).unwrap().split(' ');
+        let cells: Vec<u32> =
+            cells.map(|cell| u32::from_str_radix(&cell[2..], 16).unwrap()).collect();
+        let intids: Vec<u32> = cells.chunks(3).map(|cells| cells[1] + 16).collect();
+        assert_eq!(intids[1..], [physical, virtual_timer], "{text}{line}");
+        assert!(![physical, virtual_timer, 29, 26, 25, 23].contains(&intids[0]), "{text}{line}");
+        let code = codegen::emit::tables::file(&plan);
+        let ppis = format!("ppis: {:#x}", 1u32 << virtual_timer | 1 << physical);
+        assert!(code.contains(&ppis), "{ppis}");
+    }
+}

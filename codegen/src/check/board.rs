@@ -200,13 +200,11 @@ fn frames(board: &Board, report: &mut Report) {
     }
 }
 
-/// INTID of the virtual timer's PPI as Arm's Base System Architecture (DEN 0094) has it, and EL2.
-const VIRTUAL_TIMER: u32 = 27;
-
 fn intids(board: &Board, report: &mut Report) {
     let timer = &board.timer;
     let ppis = [
         ("virtual timer", &timer.virtual_ppi),
+        ("physical timer", &timer.physical_ppi),
         ("hypervisor timer", &timer.hypervisor_ppi),
         ("maintenance interrupt", &timer.maintenance_ppi),
     ];
@@ -215,14 +213,6 @@ fn intids(board: &Board, report: &mut Report) {
     for (what, intid) in ppis {
         intid_range(report, what, intid, 16, 31, &board.gic.at);
         all.push((format!("the {what}"), intid));
-    }
-    if (16..32).contains(&timer.virtual_ppi.value) && timer.virtual_ppi.value != VIRTUAL_TIMER {
-        report.push(
-            rules::TIMER_PPI
-                .says(format!("the virtual timer's INTID is {}", timer.virtual_ppi.value))
-                .label(&timer.virtual_ppi, format!("guests have it at {VIRTUAL_TIMER}"))
-                .help(format!("write virtual = {VIRTUAL_TIMER}, which is what Arm's Base System Architecture demands")),
-        );
     }
     let mut spis: Vec<(String, &At<u32>)> = Vec::new();
     spis.extend(

@@ -151,7 +151,6 @@ rules! {
     DEVICE_RAM "E815 device-over-ram" "A device's registers are said to be in RAM."
     BRIDGE "E816 pci-bridge" "A bridge's buses are not after its own, not among those of its host or of the bridge above, or another's as well."
     BUS_UNREACHED "E817 pci-bus-unreached" "A PCI function is on a bus that no bridge leads to."
-    TIMER_PPI "E818 timer-ppi" "The virtual timer's PPI is not INTID 27."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."

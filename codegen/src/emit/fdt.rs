@@ -18,8 +18,8 @@ const SPI: u32 = 0;
 const PPI: u32 = 1;
 const EDGE_RISING: u32 = 1;
 const LEVEL_HIGH: u32 = 4;
-/// PPIs that the timer's binding wants to see before and after the virtual one: secure and non-secure physical, hypervisor.
-const TIMER_PPIS: [u32; 2] = [29, 30];
+/// INTIDs of PPIs.
+const PPIS: std::ops::Range<u32> = 16..32;
 const FRAME: u64 = 64 << 10;
 
 type Result<T = ()> = std::result::Result<T, Error>;
@@ -149,18 +149,33 @@ impl Tree<'_> {
         self.fdt.property_string_list("compatible", names)
     }
 
+    /// Guests count the places of the binding: secure, physical, virtual. `interrupt-names` would do without the first, but
+    /// not every guest reads them, and UEFI firmware insists on three or four places with different interrupts. So the
+    /// secure timer's holds a PPI that nothing has.
     fn timer(&mut self) -> Result {
         let node = self.fdt.begin_node("timer")?;
         self.fdt.property_string("compatible", "arm,armv8-timer")?;
-        let board = &self.plan.board;
-        let [secure, physical] = TIMER_PPIS;
-        let interrupts: Vec<u32> = [secure, physical, board.virtual_ppi, board.hypervisor_ppi]
+        let interrupts: Vec<u32> = self
+            .timer_ppis()
             .into_iter()
-            .flat_map(|intid| [PPI, intid - 16, LEVEL_HIGH])
+            .flat_map(|intid| [PPI, intid - PPIS.start, LEVEL_HIGH])
             .collect();
         self.fdt.property_array_u32("interrupts", &interrupts)?;
         self.fdt.property_null("always-on")?;
         self.fdt.end_node(node)
+    }
+
+    fn timer_ppis(&self) -> [u32; 3] {
+        let board = &self.plan.board;
+        let known = [
+            board.virtual_ppi,
+            board.physical_ppi,
+            board.hypervisor_ppi,
+            board.maintenance_ppi,
+            self.system.board.pmu_ppi.as_ref().map_or(0, |ppi| ppi.value),
+        ];
+        let nobodys = PPIS.into_iter().find(|intid| !known.contains(intid));
+        [nobodys.unwrap_or(PPIS.start), board.physical_ppi, board.virtual_ppi]
     }
 
     fn gic(&mut self) -> Result {

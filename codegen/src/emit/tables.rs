@@ -67,7 +67,7 @@ fn tokens(plan: &Decided) -> TokenStream {
         .vms
         .iter()
         .enumerate()
-        .map(|(n, owner)| vm(owner, plan.board.virtual_ppi, views(plan, n), tables));
+        .map(|(n, owner)| vm(owner, &plan.board, views(plan, n), tables));
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
@@ -116,8 +116,8 @@ fn board(board: &Board) -> TokenStream {
     });
     let distributor = pa(board.distributor);
     let ppi = |intid: u32| Literal::u32_unsuffixed(intid);
-    let (virtual_ppi, hypervisor_ppi) = (ppi(board.virtual_ppi), ppi(board.hypervisor_ppi));
-    let maintenance_ppi = ppi(board.maintenance_ppi);
+    let (virtual_ppi, physical_ppi) = (ppi(board.virtual_ppi), ppi(board.physical_ppi));
+    let (hypervisor_ppi, maintenance_ppi) = (ppi(board.hypervisor_ppi), ppi(board.maintenance_ppi));
     let frequency = Literal::u64_unsuffixed(board.frequency);
     let uart = pa(board.uart);
     let intid = option(board.uart_intid, |intid| quote!(#intid));
@@ -133,6 +133,7 @@ fn board(board: &Board) -> TokenStream {
         timer: plan::Timer {
             frequency: #frequency,
             virtual_ppi: #virtual_ppi,
+            physical_ppi: #physical_ppi,
             hypervisor_ppi: #hypervisor_ppi,
             maintenance_ppi: #maintenance_ppi,
         },
@@ -154,7 +155,7 @@ fn cpu(cpu: &Cpu) -> TokenStream {
     })
 }
 
-fn vm(vm: &Vm, virtual_ppi: u32, bridges: TokenStream, tables: u64) -> TokenStream {
+fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream {
     let Vm { name, vmid, vintid_bits, .. } = vm;
     let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
     let (first_vpe, vpe_count) = (vm.first_vpe as u16, vm.vpe_count as u16);
@@ -192,7 +193,8 @@ fn vm(vm: &Vm, virtual_ppi: u32, bridges: TokenStream, tables: u64) -> TokenStre
         "pmu" => quote!(PMU),
         _ => quote!(SVE),
     });
-    let ppis = hex(Hex(vm.pmu_ppi.iter().fold(1 << virtual_ppi, |bits, ppi| bits | 1 << ppi)));
+    let ppis = [board.virtual_ppi, board.physical_ppi].into_iter().chain(vm.pmu_ppi);
+    let ppis = hex(Hex(ppis.fold(0, |bits, ppi| bits | 1 << ppi)));
     let on_fault = match vm.on_fault {
         "restart" => {
             let (most, ticks) =

@@ -95,6 +95,10 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         timer: model::Timer {
             frequency: board.timer.frequency.at(file),
             virtual_ppi: board.timer.virtual_ppi.at(file),
+            physical_ppi: match &board.timer.physical {
+                Some(physical) => physical.at(file),
+                None => board.timer.map(file, |_| model::Timer::PHYSICAL),
+            },
             hypervisor_ppi: board.timer.hypervisor.at(file),
             maintenance_ppi: board.timer.maintenance.at(file),
         },

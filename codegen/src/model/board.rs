@@ -132,11 +132,14 @@ pub struct Timer {
     /// Counter ticks in a second.
     pub frequency: At<u32>,
     pub virtual_ppi: At<u32>,
+    pub physical_ppi: At<u32>,
     pub hypervisor_ppi: At<u32>,
     pub maintenance_ppi: At<u32>,
 }
 
 impl Timer {
+    /// INTID of the physical timer where the TOML does not say: Arm's Base System Architecture (DEN 0094).
+    pub const PHYSICAL: u32 = 30;
     const SECOND: u128 = 1_000_000_000;
 
     /// Ticks in `time`, rounded down.

@@ -78,6 +78,7 @@ pub struct Board {
     /// Ticks of the system counter in a second.
     pub frequency: u64,
     pub virtual_ppi: u32,
+    pub physical_ppi: u32,
     pub hypervisor_ppi: u32,
     pub maintenance_ppi: u32,
     pub uart: Hex,

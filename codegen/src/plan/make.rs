@@ -306,6 +306,7 @@ impl<'a> Maker<'a> {
             direct_injection,
             frequency: u64::from(board.timer.frequency.value),
             virtual_ppi: board.timer.virtual_ppi.value,
+            physical_ppi: board.timer.physical_ppi.value,
             hypervisor_ppi: board.timer.hypervisor_ppi.value,
             maintenance_ppi: board.timer.maintenance_ppi.value,
             uart: Hex(uart.map_or(0, |uart| uart.region.start())),

@@ -189,9 +189,12 @@ pub struct Timer {
     /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it: what the plan's times are made of.
     #[schemars(range(min = 1))]
     pub frequency: S<u32>,
-    /// INTID of the EL1 virtual timer's PPI: 27.
+    /// INTID of the EL1 virtual timer's PPI, usually 27. Guests see it by this number.
     #[serde(rename = "virtual")]
     pub virtual_ppi: S<u32>,
+    /// INTID of the EL1 physical timer's PPI (the non-secure one). Guests see it by this number.
+    #[schemars(extend("x-default" = 30))]
+    pub physical: Option<S<u32>>,
     /// INTID of the EL2 physical timer's PPI, usually 26.
     pub hypervisor: S<u32>,
     /// INTID of the GIC's maintenance PPI, usually 25.

@@ -147,19 +147,32 @@ impl Judge<'_> {
     }
 
     fn timer(&mut self) {
-        let own = &self.system.board.timer.virtual_ppi;
-        let here = format!("the virtual timer is INTID {}", own.value);
-        let ppi = own.value.saturating_sub(16);
-        let help = format!("write <1 {ppi} 4> as the third interrupt of an \"arm,armv8-timer\"");
-        let (title, there) = match &self.facts.timer {
+        let board = &self.system.board.timer;
+        let (own, facts) = (&board.virtual_ppi, self.facts);
+        let (title, there) = match &facts.timer {
             None => ("has no timer", "no node compatible with \"arm,armv8-timer\"".into()),
             Some(timer) if timer.virtual_timer != Some(own.value) => {
                 let intid = timer.virtual_timer;
                 let intid = intid.map_or("none".into(), |intid| format!("INTID {intid}"));
                 ("has another virtual timer", format!("{}: {intid}", timer.path))
             }
-            Some(_) => return,
+            Some(timer) => {
+                let own = &board.physical_ppi;
+                if let Some(intid) = timer.physical_timer.filter(|intid| *intid != own.value) {
+                    let there = format!("{}: INTID {intid}", timer.path);
+                    let (what, place) = ("physical", "second");
+                    self.other_timer("has another physical timer", there, own, what, place);
+                }
+                return;
+            }
         };
+        self.other_timer(title, there, own, "virtual", "third");
+    }
+
+    fn other_timer(&mut self, title: &str, there: String, own: &At<u32>, what: &str, place: &str) {
+        let here = format!("the {what} timer is INTID {}", own.value);
+        let ppi = own.value.saturating_sub(16);
+        let help = format!("write <1 {ppi} 4> as the {place} interrupt of an \"arm,armv8-timer\"");
         self.push(&rules::TREE_TIMER, title, there, (own, here), help);
     }
 

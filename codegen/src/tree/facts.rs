@@ -41,6 +41,8 @@ pub struct Timer {
     pub path: String,
     /// INTID of the virtual timer.
     pub virtual_timer: Option<u32>,
+    /// INTID of the physical timer, if it is there.
+    pub physical_timer: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -231,13 +233,15 @@ fn gic(node: &FdtNode, above: &Above) -> Option<Gic> {
 fn timer(node: &FdtNode, path: String) -> Timer {
     // Secure, non-secure, virtual, hypervisor, unless there are names.
     let names = texts(node, "interrupt-names");
-    let place = match names.is_empty() {
-        true => Some(2),
-        false => names.iter().position(|name| name == "virt"),
-    };
     let cells = cells(node, "interrupts");
-    let specifier = place.and_then(|place| cells.chunks_exact(3).nth(place));
-    Timer { path, virtual_timer: specifier.and_then(intid) }
+    let find = |place, name| {
+        let place = match names.is_empty() {
+            true => Some(place),
+            false => names.iter().position(|known| known == name),
+        };
+        place.and_then(|place| cells.chunks_exact(3).nth(place)).and_then(intid)
+    };
+    Timer { path, virtual_timer: find(2, "virt"), physical_timer: find(1, "phys") }
 }
 
 fn host(node: &FdtNode, above: &Above, path: String) -> Host {

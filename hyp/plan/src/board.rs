@@ -37,6 +37,7 @@ pub struct Timer {
     /// Counter ticks in a second, which CNTFRQ_EL0 must read: all times of the plan are ticks.
     pub frequency: u64,
     pub virtual_ppi: u8,
+    pub physical_ppi: u8,
     pub hypervisor_ppi: u8,
     pub maintenance_ppi: u8,
 }

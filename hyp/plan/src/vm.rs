@@ -44,7 +44,7 @@ pub struct Vm {
     pub vlpi_priority: u8,
     /// What its vPEs have besides what every guest has.
     pub features: Features,
-    /// PPIs of the CPU that go to its vPEs, as bits of word 0: the virtual timer's, and the PMU's if it has that.
+    /// PPIs of the CPU that go to its vPEs, as bits of word 0: the EL1 timers', and the PMU's if it has that.
     pub ppis: u32,
     pub on_fault: Fault,
     /// Mode that the system goes to when this VM fails, besides what `on_fault` says.

@@ -5,8 +5,7 @@ extern crate std;
 use crate::{
     Guest, Platform, VmState, VpeState,
     platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, PhysicalIts, UNDERFLOW},
-    vgic::{self, TIMER},
-    vits,
+    vgic, vits,
 };
 use core::cell::RefCell;
 use gicv4::list_regs::{ListReg, State};
@@ -33,7 +32,9 @@ pub const UART_INTID: u32 = 33;
 /// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
 pub const SPIS: [u32; 4] = [40, 41, 42, 70];
 pub const FOREIGN: u32 = 43;
-/// A PPI of the VMs' besides the timer's.
+/// PPIs of the VMs', not where most boards have them: nothing relies on that.
+pub const TIMER: u32 = 20;
+pub const PHYSICAL_TIMER: u32 = 22;
 pub const PMU: u32 = 23;
 
 /// A physical interrupt.
@@ -57,6 +58,7 @@ pub struct Interface {
     pub running: Vec<u8>,
     pub kicked: bool,
     pub timer: Line,
+    pub physical: Line,
     pub pmu: Line,
 }
 
@@ -152,6 +154,7 @@ impl Cpu<'_> {
             if let Some(physical) = entry.pintid() {
                 let line = match physical.value() {
                     TIMER => &mut cpu.timer,
+                    PHYSICAL_TIMER => &mut cpu.physical,
                     PMU => &mut cpu.pmu,
                     spi => &mut lines[spi as usize],
                 };
@@ -183,7 +186,8 @@ impl Cpu<'_> {
         let mut machine = self.machine.borrow_mut();
         let index = self.index;
         let cpu = &mut machine.cpus[index];
-        for (intid, line) in [(TIMER, &mut cpu.timer), (PMU, &mut cpu.pmu)] {
+        let Interface { timer, physical, pmu, .. } = cpu;
+        for (intid, line) in [(TIMER, timer), (PHYSICAL_TIMER, physical), (PMU, pmu)] {
             if line.enabled && line.level && !line.active {
                 line.active = true;
                 return Some(intid);
@@ -203,7 +207,11 @@ impl Cpu<'_> {
 
     /// The same while the vPE is off: its PPIs are off, kicks find nothing, SPIs wait.
     pub fn settle_off(&mut self, guest: &Guest) -> bool {
-        self.with(|cpu| (cpu.timer.enabled, cpu.pmu.enabled) = (false, false));
+        self.with(|cpu| {
+            for line in [&mut cpu.timer, &mut cpu.physical, &mut cpu.pmu] {
+                line.enabled = false;
+            }
+        });
         let mut moved = self.with(|cpu| core::mem::take(&mut cpu.kicked));
         while let Some(intid) = self.take_physical() {
             let number = vgic::hold_spi(&guest.vm.distributor, guest.vpes, intid);
@@ -226,7 +234,7 @@ impl Cpu<'_> {
             } else if let Some(intid) = self.take_physical() {
                 match intid {
                     TIMER => vgic::inject_timer(guest, self),
-                    PMU => vgic::inject_pmu(guest, self, intid),
+                    PHYSICAL_TIMER | PMU => vgic::inject_private(guest, self, intid),
                     _ => vgic::inject_spi(guest, self, intid),
                 }
             } else {
@@ -323,16 +331,22 @@ impl PhysicalGic for Cpu<'_> {
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
         let cpu = &mut self.machine.borrow_mut().cpus[vpe.index()];
-        for (intid, line) in [(TIMER, &mut cpu.timer), (PMU, &mut cpu.pmu)] {
+        let Interface { timer, physical, pmu, .. } = cpu;
+        for (intid, line) in [(TIMER, timer), (PHYSICAL_TIMER, physical), (PMU, pmu)] {
             if bits & 1 << intid != 0 {
                 line.enabled = on;
             }
         }
-        assert_eq!(bits & !(1 << TIMER | 1 << PMU), 0, "the VM has no such PPI");
+        assert_eq!(
+            bits & !(1 << TIMER | 1 << PHYSICAL_TIMER | 1 << PMU),
+            0,
+            "the VM has no such PPI"
+        );
     }
     fn deactivate(&mut self, intid: u32) {
         match intid {
             TIMER => self.with(|cpu| cpu.timer.active = false),
+            PHYSICAL_TIMER => self.with(|cpu| cpu.physical.active = false),
             PMU => self.with(|cpu| cpu.pmu.active = false),
             _ => self.machine.borrow_mut().lines[intid as usize].active = false,
         }
@@ -390,6 +404,8 @@ impl PhysicalIts for Cpu<'_> {
 
 impl Platform for Cpu<'_> {
     const VIRTUAL_ITS: bool = true;
+    const VIRTUAL_TIMER: u32 = TIMER;
+    const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;
 
     fn kick(&mut self, vpe: VpeIndex) {
         assert_ne!(vpe.index(), self.index, "a kick to itself");
@@ -448,7 +464,7 @@ pub fn vm(
         vlpi_priority: 0xa0,
         its_allowance: plan::ItsAllowance { most: 32, interval: 31_250 },
         features: plan::Features::NONE,
-        ppis: 1 << TIMER | 1 << PMU,
+        ppis: 1 << TIMER | 1 << PHYSICAL_TIMER | 1 << PMU,
         on_fault: Fault::Halt,
         mode_on_fault: None,
     }
@@ -529,7 +545,8 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             direct_injection: true,
             timer: plan::Timer {
                 frequency: 1_000_000_000,
-                virtual_ppi: 27,
+                virtual_ppi: TIMER as u8,
+                physical_ppi: PHYSICAL_TIMER as u8,
                 hypervisor_ppi: 26,
                 maintenance_ppi: 25,
             },

@@ -96,6 +96,9 @@ pub const BATCH: usize = 3;
 pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     /// Some VM has a virtual ITS. If none has, its code is not in the image.
     const VIRTUAL_ITS: bool;
+    /// INTIDs of the EL1 timers' PPIs: the board's, virtual and physical alike.
+    const VIRTUAL_TIMER: u32;
+    const PHYSICAL_TIMER: u32;
     /// Makes the CPU of `vpe` call [`crate::vgic::deliver`] soon; wakes the vPE if it sleeps. Never `vpe` itself.
     fn kick(&mut self, vpe: VpeIndex);
     /// A VM's console ring has bytes: pump the mux when convenient.

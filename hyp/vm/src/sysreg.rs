@@ -30,6 +30,15 @@ pub const fn is_sgi1r(register: SysReg) -> bool {
     register.write() && register.encoding() == SGI1R
 }
 
+/// CNTP_TVAL_EL0, CNTP_CTL_EL0, CNTP_CVAL_EL0. They trap until the image has lent the timer.
+#[inline]
+pub const fn is_physical_timer(register: SysReg) -> bool {
+    const TVAL: u32 = SysReg::encode(3, 3, 14, 2, 0);
+    const CTL: u32 = SysReg::encode(3, 3, 14, 2, 1);
+    const CVAL: u32 = SysReg::encode(3, 3, 14, 2, 2);
+    matches!(register.encoding(), TVAL | CTL | CVAL)
+}
+
 /// Any access but ICC_SGI1R_EL1's, by a guest that has `features`. `hardware` reads the CPU's own register of an encoding,
 /// for ID registers.
 pub fn access(register: SysReg, features: Features, hardware: impl Fn(u32) -> u64) -> Access {

@@ -63,6 +63,8 @@ mod panic;
 #[cfg(target_os = "none")]
 pub mod pci;
 #[cfg(target_os = "none")]
+pub mod physical;
+#[cfg(target_os = "none")]
 pub mod pmu;
 #[cfg(target_os = "none")]
 pub mod probe;

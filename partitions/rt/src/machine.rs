@@ -167,6 +167,11 @@ impl Machine {
         timer.and_then(|node| interrupt(&node, 2)).unwrap_or(27)
     }
 
+    /// INTID of the physical timer.
+    pub fn physical_timer_intid(&self) -> Option<u32> {
+        interrupt(&self.compatible("arm,armv8-timer")?, 1)
+    }
+
     /// INTID of the performance monitors' interrupt, if the VM has it.
     pub fn pmu_intid(&self) -> Option<u32> {
         interrupt(&self.compatible("arm,armv8-pmuv3")?, 0)

@@ -68,6 +68,13 @@ pub fn expired_at() -> Option<u64> {
     }
 }
 
+/// Waits until `deadline` without giving up the CPU.
+pub fn busy(deadline: u64) {
+    while now() < deadline {
+        cpu::relax();
+    }
+}
+
 /// Waits by WFI until `deadline`; the counter when the handler ran.
 pub fn wait(deadline: u64) -> u64 {
     set(deadline);

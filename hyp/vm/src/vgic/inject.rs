@@ -15,7 +15,7 @@
 //! given back, so that it cannot be in two places. IHI 0069H 4.8, 12.4; GICH_LR state machine in 4.1.2.
 
 use super::{
-    Distributor, TIMER, place,
+    Distributor, place,
     redistributor::{CLEARED, RECHECK, UNUSUAL},
     surrender, withdraw,
 };
@@ -33,8 +33,9 @@ use gicv4::{
 /// The virtual timer fired: its physical PPI is acknowledged and its priority dropped.
 #[inline(always)]
 pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
-    let priority = guest.vpe.redistributor.priority[TIMER as usize].load(Relaxed);
-    platform.write(0, ListReg::hardware(IntId::new(TIMER), IntId::new(TIMER), priority));
+    let intid = IntId::new(P::VIRTUAL_TIMER);
+    let priority = guest.vpe.redistributor.priority[P::VIRTUAL_TIMER as usize & 31].load(Relaxed);
+    platform.write(0, ListReg::hardware(intid, intid, priority));
     guest.vpe.counters.count(Counter::InjectedTimer);
 }
 
@@ -46,9 +47,15 @@ pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     }
 }
 
-/// The PMU's PPI arrived: it is acknowledged and its priority dropped.
-pub fn inject_pmu<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
-    inject_any(guest, platform, intid);
+/// A PPI of the vPE's arrived that shares list registers, the physical timer's or the PMU's: it is acknowledged and its
+/// priority dropped.
+pub fn inject_private<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    if !short_path(guest, platform) {
+        return inject_any(guest, platform, intid);
+    }
+    let priority = guest.vpe.redistributor.priority[intid as usize & 31].load(Relaxed);
+    platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+    count::<P>(guest, intid, true, false);
 }
 
 /// Any interrupt that shares list registers: it waits for one, and gets one if it can.
@@ -335,7 +342,7 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
                 && let Some(entry) = merged(entry, fresh)
             {
                 platform.write(index, entry);
-                count(guest, word, hardware, emulated);
+                count::<P>(guest, intid, hardware, emulated);
             }
             return true;
         }
@@ -357,7 +364,7 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     let claimed = !emulated || guest.vm.distributor.claim(guest.number);
     if take() && claimed {
         platform.write(index, fresh);
-        count(guest, word, hardware, emulated);
+        count::<P>(guest, intid, hardware, emulated);
         return true;
     }
     platform.write(index, ListReg::EMPTY);
@@ -367,9 +374,10 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     true
 }
 
-fn count(guest: &Guest, word: usize, hardware: bool, emulated: bool) {
+fn count<P: Platform>(guest: &Guest, intid: u32, hardware: bool, emulated: bool) {
     guest.vpe.counters.count(match (hardware, emulated) {
-        (true, _) if word == 0 => Counter::InjectedPmu,
+        (true, _) if intid == P::PHYSICAL_TIMER => Counter::InjectedTimer,
+        (true, _) if intid < 32 => Counter::InjectedPmu,
         (true, _) => Counter::InjectedSpi,
         (_, true) => Counter::InjectedEmulated,
         _ => Counter::InjectedSgi,
@@ -427,7 +435,7 @@ fn make_room<P: Platform>(guest: &Guest, platform: &mut P, priority: u8) -> Opti
 mod tests {
     use super::*;
     use crate::{
-        fake::{Cpu, GICD, GICR, Machine, guests},
+        fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, TIMER, guests},
         mmio,
     };
     use core::cell::RefCell;
@@ -506,10 +514,37 @@ mod tests {
         inject_spi(&guest, &mut cpu, 40);
         assert_eq!(cpu.entries()[1], ListReg::hardware(IntId::new(40), IntId::new(40), 0));
         inject_timer(&guest, &mut cpu);
-        assert_eq!(cpu.entries()[0], ListReg::hardware(IntId::new(27), IntId::new(27), 0));
+        let timer = IntId::new(TIMER);
+        assert_eq!(cpu.entries()[0], ListReg::hardware(timer, timer, 0));
         let counted = [Counter::InjectedSgi, Counter::InjectedSpi, Counter::InjectedTimer]
             .map(|c| guest.vpe.counters.get(c));
         assert_eq!(counted, [1, 1, 1]);
+    }
+
+    /// The physical timer has no list register of its own, and comes beside the virtual one.
+    #[test]
+    fn both_timers() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        for (timer, priority) in [(TIMER, 0x80), (PHYSICAL_TIMER, 0x40)] {
+            self::priority(&guest, &mut cpu, u64::from(timer), priority);
+        }
+        {
+            let cpu = &mut machine.borrow_mut().cpus[0];
+            (cpu.timer.level, cpu.physical.level) = (true, true);
+        }
+        assert!(cpu.settle(&guest));
+        for (timer, register) in [(PHYSICAL_TIMER, 1), (TIMER, 0)] {
+            assert_eq!(cpu.entries()[register].pintid(), Some(IntId::new(timer)));
+        }
+        for again in [true, false] {
+            assert_eq!(cpu.acknowledge(), Some(PHYSICAL_TIMER));
+            machine.borrow_mut().cpus[0].physical.level = again;
+            cpu.end(PHYSICAL_TIMER);
+            assert_eq!(cpu.settle(&guest), again, "a level that stands comes again");
+        }
+        assert_eq!(cpu.acknowledge(), Some(TIMER));
+        assert_eq!(guest.vpe.counters.get(Counter::InjectedTimer), 3);
     }
 
     /// INTIDs beyond 255 survive.

@@ -7,8 +7,8 @@
 //! | interrupt | enable, configuration | pending, active |
 //! |---|---|---|
 //! | SGI 0..15 | here | here until it is in a list register, then there |
-//! | PPI 27, virtual timer | here, mirrored into the physical redistributor | physical, and list register 0 |
-//! | the PMU's PPI, if the VM has it | the same | physical; in a list register or waiting here it is physically active |
+//! | virtual timer's PPI | here, mirrored into the physical redistributor | physical, and list register 0 |
+//! | physical timer's PPI, the PMU's if the VM has it | the same | physical; in a list register or waiting here it is physically active |
 //! | SPI of the VM's | here (enable), mirrored into the physical distributor | physical; in a list register or waiting here it is physically active |
 //! | UART's SPI | here | level of the line; sampled again when the guest ends it |
 //!
@@ -27,7 +27,7 @@ mod properties;
 
 pub use distributor::Distributor;
 pub use inject::{
-    deliver, flush, hold_spi, inject_pmu, inject_spi, inject_timer, notify, try_deliver,
+    deliver, flush, hold_spi, inject_private, inject_spi, inject_timer, notify, try_deliver,
     try_inject_spi,
 };
 pub use redistributor::Redistributor;
@@ -35,8 +35,6 @@ pub use sgi1r::{send_sgi, targets, try_send_sgi};
 pub use surrender::surrender;
 pub use withdraw::holds;
 
-/// INTID of the virtual timer's PPI, virtual and physical.
-pub const TIMER: u32 = 27;
 /// Bits of a priority that exist; as many as the virtual CPU interface is required to have.
 pub(crate) const PRIORITY_BITS: u8 = 0xf8;
 /// GICD_PIDR2 and GICR_PIDR2: GICv3.

@@ -2,10 +2,10 @@
 
 extern crate std;
 
-use super::{Distributor, TIMER};
+use super::Distributor;
 use crate::{
     Guest,
-    fake::{Cpu, GICD, GICR, Machine, PMU, SPIS, UART_INTID, guests},
+    fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, PMU, SPIS, TIMER, UART_INTID, guests},
     mmio,
     platform::PhysicalGic,
     power::Start,
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use std::{collections::BTreeMap, vec, vec::Vec};
 
 /// PPIs.
-const PPIS: [u32; 2] = [TIMER, PMU];
+const PPIS: [u32; 3] = [TIMER, PHYSICAL_TIMER, PMU];
 
 /// Interrupts that the test uses: SGIs 0..8, PPIs, SPIs and the UART.
 fn interrupts() -> Vec<u32> {
@@ -236,6 +236,7 @@ impl World<'_> {
             Step::Level(intid, vpe, level) => {
                 match intid {
                     TIMER => self.machine.borrow_mut().cpus[vpe].timer.level = level,
+                    PHYSICAL_TIMER => self.machine.borrow_mut().cpus[vpe].physical.level = level,
                     PMU => self.machine.borrow_mut().cpus[vpe].pmu.level = level,
                     UART_INTID => {
                         let guest = &self.guests[vpe];
@@ -362,7 +363,7 @@ fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8]) -> World<'a> {
 fn steps() -> impl Strategy<Value = Step> {
     let every = prop::sample::select(interrupts());
     let spi = prop::sample::select(vec![40u32, 42, 70]);
-    let level = prop::sample::select(vec![41u32, TIMER, PMU, UART_INTID]);
+    let level = prop::sample::select(vec![41u32, TIMER, PHYSICAL_TIMER, PMU, UART_INTID]);
     let shared = prop::sample::select(vec![40u32, 41, 42, 70, UART_INTID]);
     let hardware = prop::sample::select(SPIS.to_vec());
     prop_oneof![
@@ -413,7 +414,7 @@ proptest! {
         }
         // Quiet, everything on, and taken until nothing is left.
         for vpe in 0..2 {
-            for intid in [41, TIMER, PMU, UART_INTID] {
+            for intid in [41, TIMER, PHYSICAL_TIMER, PMU, UART_INTID] {
                 world.step(&owned(Step::Level(intid, vpe, false)));
             }
         }

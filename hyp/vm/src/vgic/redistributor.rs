@@ -5,7 +5,7 @@
 //! GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
 
 use super::{
-    IIDR, PIDR2, PRIORITY_BITS, TIMER, inject,
+    IIDR, PIDR2, PRIORITY_BITS, inject,
     withdraw::{self, Clear},
 };
 use crate::{Guest, Platform};
@@ -95,11 +95,6 @@ impl Redistributor {
     /// Which of `ppis` the guest wants.
     pub fn enabled_ppis(&self, ppis: u32) -> u32 {
         self.live.load(Relaxed) & ppis
-    }
-
-    /// The same for the virtual timer's.
-    pub fn timer_enabled(&self) -> bool {
-        self.enabled_ppis(1 << TIMER) != 0
     }
 
     /// GICR_PROPBASER, GICR_PENDBASER and GICR_CTLR.EnableLPIs as the guest wrote them.
@@ -344,7 +339,7 @@ fn set_high(cell: &AtomicU64, high: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, Machine, guests};
+    use crate::fake::{Cpu, Machine, TIMER, guests};
 
     const SGI_FRAME: u64 = 0x1_0000;
     const SECOND: u64 = 0x2_0000;
@@ -394,10 +389,10 @@ mod tests {
         for bank in [0x80, 0x100, 0x180, 0x280, 0x380, 0xc00, 0xc04, 0xd00] {
             assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + bank, 4, u64::MAX));
         }
-        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x80), 0x0880_ffff);
+        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x80), 0x00d0_ffff);
         assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x100), 0);
-        assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x41b, 1, 0xff));
-        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x418), 0xf800_0000);
+        assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x417, 1, 0xff));
+        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x414), 0xf800_0000);
         assert!(!Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x100, 1, 0));
         assert!(!Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x410, 2, 0));
         assert!(!Redistributor::write(&guest, &mut cpu, 0, 8, 0));
@@ -444,7 +439,7 @@ mod tests {
         Redistributor::write(&guest, &mut cpu, SECOND + SGI_FRAME + 0x100, 4, 1 << TIMER);
         assert!(!enabled(1), "the group is off");
         super::super::Distributor::write(&guest, &mut cpu, 0, 4, 2);
-        assert!(enabled(1) && !enabled(0) && second.vpe.redistributor.timer_enabled());
+        assert!(enabled(1) && !enabled(0) && second.enabled_ppis() == 1 << TIMER);
         Redistributor::write(&guest, &mut cpu, SECOND + SGI_FRAME + 0x180, 4, 1 << TIMER);
         assert!(!enabled(1));
     }
