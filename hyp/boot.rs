@@ -10,15 +10,36 @@ use crate::percpu::{self, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, KICK};
 use crate::{broken, console, irq, modes, run, shared, stop, turns, verify};
+use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
+use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
+use gicv4::vpe::Vacant;
 use gicv4::{Error, IntId};
 use plan::{Cpu, CpuIndex, Schedule};
 use vm::text::Text;
 
 /// Priority of every physical interrupt; EL2 masks instead of ranking.
 const PRIORITY: u8 = 0xa0;
-const PSCI_ALREADY_ON: i64 = -4;
+/// How long firmware may take to start a CPU, in seconds.
+const START_TIME: u64 = 5;
+
+/// Where the CPUs that the plan uses wait for each other.
+static ASSEMBLY: Assembly = Assembly::new(used());
+
+const fn used() -> u32 {
+    let (mut used, mut cpu) = (1, 1);
+    while cpu < PLAN.cpus.len() {
+        used += is_used(cpu) as u32;
+        cpu += 1;
+    }
+    used
+}
+
+/// Something runs on this CPU, in some mode at least.
+const fn is_used(cpu: usize) -> bool {
+    !matches!(PLAN.cpus[cpu].schedule, Schedule::Unused) || shared::is_shared(cpu)
+}
 
 /// The first CPU, MMU and caches on.
 pub extern "C" fn first_cpu(entered: u64) -> ! {
@@ -52,7 +73,7 @@ fn clear_tables() {
     sysreg::dsb_sy();
 }
 
-/// What the board has once: distributor, ITS, routes of SPIs.
+/// What the board has once and no other CPU is needed for: distributor, routes of SPIs.
 fn board() -> Result<(), Error> {
     let distributor = Dist::new(mmu::distributor());
     distributor.enable(PRIORITY, POLLS)?;
@@ -69,18 +90,46 @@ fn board() -> Result<(), Error> {
         distributor.route(IntId::new(intid), cpu.mpidr);
         distributor.enable_spi(IntId::new(intid));
     }
-    its::boot()
+    Ok(())
 }
 
 /// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
 fn start_other_cpus() {
     for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
-        if cpu.schedule == Schedule::Unused && shared::cpu(CpuIndex::new(index as u16)).is_none() {
+        if !is_used(index) {
             continue;
         }
         let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
-        if answer != 0 && answer != PSCI_ALREADY_ON {
+        // ALREADY_ON is no success: such a CPU runs something else, and would never arrive here.
+        if answer != 0 {
             verify::missing_cpu(cpu, answer).end();
+        }
+    }
+}
+
+/// The calling CPU's redistributor is up. Comes back when all are, and the ITS has its script.
+fn assemble(index: CpuIndex, ready: Ready) -> Result<(), Error> {
+    if let Some(everyone) = ASSEMBLY.arrive(ready) {
+        its::boot(&everyone)?;
+        ASSEMBLY.open(everyone);
+        return Ok(());
+    }
+    let start = sysreg::ticks();
+    let patience = PLAN.board.timer.frequency.saturating_mul(START_TIME);
+    while !ASSEMBLY.is_open() {
+        sysreg::pause();
+        if index.index() == 0 && sysreg::ticks().wrapping_sub(start) > patience {
+            missing();
+        }
+    }
+    Ok(())
+}
+
+/// A CPU that firmware started has not arrived.
+fn missing() {
+    for (index, cpu) in PLAN.cpus.iter().enumerate() {
+        if is_used(index) && percpu::physical(CpuIndex::new(index as u16)).is_none() {
+            verify::absent_cpu(cpu).end();
         }
     }
 }
@@ -92,8 +141,9 @@ fn this_cpu(index: CpuIndex) -> ! {
     let Some(cpu) = PLAN.cpus.get(index.index()) else {
         stop(&mut |out| out.text("a CPU that the plan does not have"))
     };
-    interrupts(cpu).unwrap_or_else(|error| broken(error));
-    percpu::make_physical(index, cpu).unwrap_or_else(|error| broken(error));
+    let (ready, vacant) = interrupts(cpu).unwrap_or_else(|error| broken(error));
+    percpu::make_physical(index, cpu, vacant);
+    assemble(index, ready).unwrap_or_else(|error| broken(error));
     if let Some(here) = turns::begin(index, cpu.schedule) {
         let frame = vectors::first_frame(index);
         turns::settle(here, frame);
@@ -112,16 +162,22 @@ fn this_cpu(index: CpuIndex) -> ! {
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
-fn interrupts(cpu: &Cpu) -> Result<(), Error> {
-    let redistributor = Redist::new(mmu::redistributor(cpu));
-    redistributor.wake(POLLS)?;
-    redistributor.reset_private(PRIORITY, POLLS)?;
+fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
+    let frame = mmu::redistributor(cpu);
+    let tables = CpuTables {
+        priority: PRIORITY,
+        lpis: (cpu.propbaser != 0).then_some((cpu.propbaser, cpu.pendbaser)),
+        vintid_bits: PLAN
+            .its
+            .as_ref()
+            .filter(|_| PLAN.board.direct_injection)
+            .map(|its| its.vintid_bits),
+    };
+    let ready = gicv4::boot::redistributor(frame, &tables, POLLS)?;
+    let redistributor = Redist::new(frame);
     let timer = &PLAN.board.timer;
     for intid in [KICK, ATTENTION, timer.maintenance_ppi, timer.hypervisor_ppi] {
         redistributor.enable(IntId::new(intid.into()));
     }
-    if cpu.propbaser != 0 {
-        redistributor.enable_lpis(cpu.propbaser, cpu.pendbaser, POLLS)?;
-    }
-    Ok(())
+    Ok(ready)
 }

@@ -10,10 +10,12 @@ use crate::arch::sysreg::Pause;
 use crate::percpu::{EVENTS, Physical};
 use crate::plan_data::{PLAN, VPE_COUNT};
 use crate::platform::{Hardware, VIRTUAL_ITS};
+use gicv4::boot::{Everyone, translation_service};
 use gicv4::command::{Command, Encoded};
 use gicv4::doorbell::{Prepared, Proxy, Todo};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
-use gicv4::its::{self, Table};
+use gicv4::its::Table;
+use gicv4::layout::{Attributes, TableKind};
 use gicv4::queue::Queue;
 use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
 use plan::{Vm, VpeIndex};
@@ -31,18 +33,22 @@ struct Service {
 
 static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
 
-/// Enables the ITS on its cleared tables and runs the script. Once, on the first CPU.
-pub fn boot() -> Result<(), Error> {
+/// Enables the ITS on its cleared tables and runs the script. Once, when all redistributors are up.
+pub fn boot(everyone: &Everyone) -> Result<(), Error> {
     let Some(plan) = &PLAN.its else { return Ok(()) };
-    let frame = mmu::its(plan);
-    let tables = plan.basers.iter().map(|baser| Table { index: baser.index, value: baser.value });
-    its::Its::new(frame).enable(tables, plan.cbaser, POLLS)?;
-    let mut service = Service {
-        queue: Queue::new(frame, mmu::its_queue(plan), POLLS),
-        config: mmu::lpi_config(plan),
-    };
-    service.queue.run(plan.script)?;
-    *SERVICE.lock() = Some(service);
+    let tables = plan.tables.iter().filter_map(|table| {
+        Some(Table {
+            kind: TableKind::from_field(table.kind.into())?,
+            address: table.base.value(),
+            bytes: table.bytes,
+            entries: table.entries.into(),
+            entry_bytes: table.entry_bytes,
+            attributes: Attributes::COHERENT,
+        })
+    });
+    let queue = (plan.cbaser, mmu::its_queue(plan));
+    let queue = translation_service(everyone, mmu::its(plan), tables, queue, plan.script, POLLS)?;
+    *SERVICE.lock() = Some(Service { queue, config: mmu::lpi_config(plan) });
     Ok(())
 }
 

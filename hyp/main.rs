@@ -66,6 +66,13 @@ pub fn broken(error: Error) -> ! {
             out.text("the ITS stalled at queue slot ");
             out.decimal(slot.into());
         }
+        Error::LpisInUse { config, pending } => {
+            out.text("the boot loader left LPIs on that cannot be turned off, with tables at ");
+            out.hex(config);
+            out.text(" and ");
+            out.hex(pending);
+            out.text(": start without its ITS driver");
+        }
         Error::Unsupported { what } => {
             out.text("this GIC cannot do: ");
             out.text(what);

@@ -8,11 +8,11 @@ use crate::arch::{mmu, sysreg};
 use crate::plan_data::{CPU_COUNT, EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
 use crate::shared::{self, SharedCpu};
+use gicv4::RdBase;
 use gicv4::command::{Command, Encoded};
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
-use gicv4::{Error, RdBase};
 use plan::{Cpu, CpuIndex, Schedule, VpeIndex};
 use spin::{Mutex, Once};
 use vm::vits::Event;
@@ -62,20 +62,21 @@ pub fn of(index: VpeIndex) -> Option<&'static PerCpu> {
     PLACES.get(index.index())?.get()
 }
 
-/// The hardware of the CPU `index`, which calls this once; evicts what firmware left resident.
-pub fn make_physical(index: CpuIndex, cpu: &Cpu) -> Result<(), Error> {
+/// The hardware of the CPU `index`, which calls this once, with its VLPI frame.
+pub fn make_physical(index: CpuIndex, cpu: &Cpu, vacant: Option<Vacant<MmioFrame>>) {
     let redistributor = Redist::new(mmu::redistributor(cpu));
-    let rd_base = RdBase::processor(redistributor.processor_number());
-    let sync = Command::Sync { redistributor: rd_base }.encode();
-    let vacant = if PLAN.board.direct_injection {
-        Some(Vacant::take(mmu::redistributor(cpu), crate::its::POLLS)?)
-    } else {
-        None
-    };
+    let sync = Command::Sync { redistributor: rd_base(cpu) }.encode();
     if let Some(place) = CPUS.get(index.index()) {
         place.call_once(|| Physical { index, redistributor, sync, vacant: Mutex::new(vacant) });
     }
-    Ok(())
+}
+
+/// A CPU's redistributor as ITS commands name it.
+fn rd_base(cpu: &Cpu) -> RdBase {
+    match &PLAN.its {
+        Some(its) if its.by_address => RdBase::from_field(cpu.redistributor.value()),
+        _ => RdBase::processor(cpu.processor),
+    }
 }
 
 /// The hardware of a CPU that has made it.

@@ -44,7 +44,8 @@ pub const FEATURES: Features = {
     features
 };
 
-const fn is_shared(cpu: usize) -> bool {
+/// The CPU is shared, in some mode at least.
+pub const fn is_shared(cpu: usize) -> bool {
     if let Some(modes) = &PLAN.modes {
         let mut from = 0;
         while from < modes.modes.len() {

@@ -2,8 +2,9 @@
 //!
 //! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA clears;
 //! 2. distributor: architecture revision, number of SPIs, LPIs, direct injection;
-//! 3. redistributor of every CPU that the plan uses: there, with its affinity, virtual LPIs as its stride says;
-//! 4. ITS: there, virtual LPIs, widths, entry size;
+//! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number, virtual LPIs as its
+//!    stride says, in GICv4.0's form;
+//! 4. ITS: there, virtual LPIs in GICv4.0's form, VMOVP if vPEs move, widths, entry size;
 //! 5. RAM: the last word of each range answers;
 //! 6. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
 //!    behind it cannot be asked before;
@@ -29,6 +30,7 @@ use vm::text::Text;
 enum Rule {
     Exactly(u64),
     AtLeast(u64),
+    AtMost(u64),
     /// A read is answered.
     There,
 }
@@ -65,6 +67,7 @@ impl Difference {
         let (says, value, also) = match self.rule {
             Rule::Exactly(value) => (": the plan says ", Some(value), ""),
             Rule::AtLeast(value) => (": the plan needs ", Some(value), " or more"),
+            Rule::AtMost(value) => (": the plan has room for ", Some(value), ""),
             Rule::There => (": the plan has it", None, ""),
         };
         out.text(says);
@@ -95,6 +98,7 @@ fn expect(
         (_, None) => false,
         (Rule::Exactly(value), Some(found)) => found == value,
         (Rule::AtLeast(value), Some(found)) => found >= value,
+        (Rule::AtMost(value), Some(found)) => found <= value,
         (Rule::There, Some(_)) => true,
     };
     if holds { Ok(()) } else { Err(Difference { what, name, at, rule, found }) }
@@ -264,6 +268,15 @@ fn redistributor(cpu: &Cpu) -> Verdict {
         let lpis = typer.map(|typer| typer.read(GICR_TYPER::PLPIS));
         expect("GICR_TYPER.PLPIS", "", at, Rule::Exactly(1), lpis)?;
     }
+    if PLAN.board.direct_injection {
+        let v41 = typer.map(|typer| typer.read(GICR_TYPER::RVPEID));
+        expect("GICR_TYPER.RVPEID, which GICv4.1 has", "", at, Rule::Exactly(0), v41)?;
+    }
+    if PLAN.its.as_ref().is_some_and(|its| !its.by_address) {
+        let number = typer.map(|typer| typer.read(GICR_TYPER::ProcessorNumber));
+        let planned = Rule::Exactly(cpu.processor.into());
+        expect("GICR_TYPER.Processor_Number, the board's `processor`,", "", at, planned, number)?;
+    }
     Ok(())
 }
 
@@ -291,21 +304,36 @@ fn translation_service(its: &Its) -> Verdict {
         "bytes of an ITT entry in GITS_TYPER",
         "",
         at,
-        Rule::Exactly(its.entry_bytes.into()),
+        Rule::AtMost(its.entry_bytes.into()),
         entry,
     )?;
-    for baser in its.basers {
-        let offset = gits::BASER as u64 + 8 * u64::from(baser.index);
-        let kind = probe::read64(its.base.offset(offset)).map(|value| value >> 56 & 7);
-        expect(
-            "GITS_BASER type",
-            "",
-            Some(its.base.offset(offset)),
-            Rule::Exactly(baser.kind.into()),
-            kind,
-        )?;
-    }
+    let collections = typer.map(|typer| match typer.is_set(GITS_TYPER::CIL) {
+        true => typer.read(GITS_TYPER::CIDbits).wrapping_add(1),
+        false => 16,
+    });
+    expect(
+        "ICID bits in GITS_TYPER",
+        "",
+        at,
+        Rule::AtLeast(its.collection_id_bits.into()),
+        collections,
+    )?;
+    let v41 = typer.map(|typer| typer.read(GITS_TYPER::VMAPP));
+    expect("GITS_TYPER.VMAPP, which GICv4.1 has", "", at, Rule::Exactly(0), v41)?;
+    let moves = typer.map(|typer| typer.read(GITS_TYPER::VMOVP));
+    expect("GITS_TYPER.VMOVP, for modes", "", at, Rule::AtLeast(its.moves.into()), moves)?;
     Ok(())
+}
+
+/// A CPU that firmware said it started has not come.
+pub fn absent_cpu(cpu: &Cpu) -> Difference {
+    Difference {
+        what: "the CPU with this redistributor, which firmware has started",
+        name: "",
+        at: Some(cpu.redistributor),
+        rule: Rule::There,
+        found: None,
+    }
 }
 
 /// Firmware would not start a CPU that the plan uses; `answer` is PSCI's.

@@ -4,10 +4,10 @@
 //! reads and writes a register of 16 SPIs: callers that share one keep a lock. Follows IHI 0069H 12.9.
 //!
 //! 1. `verify`: GICD_TYPER and PIDR2.
-//! 2. `enable`: CTLR = 0, wait; affinity routing on; every SPI Group 1, disabled, not pending, not active, one priority; wait;
-//!    Group 1 on. Affinity routing comes before everything that it changes the meaning of.
+//! 2. `enable`: groups off, wait; affinity routing on; every SPI Group 1, disabled, not pending, not active, one priority;
+//!    extended SPIs disabled; wait; Group 1 on. Affinity routing comes before everything that it changes the meaning of.
 //!
-//! Not supported: Group 0 and Secure interrupts, message-based SPIs, extended SPIs, legacy operation (ARE = 0).
+//! Not supported: Group 0 and Secure interrupts, message-based SPIs, extended SPIs (disabled), legacy operation (ARE = 0).
 
 use crate::error::{Error, Wait, poll};
 use crate::frame::Frame;
@@ -47,6 +47,16 @@ impl<F: Frame> Dist<F> {
         (self.typer().read(GICD_TYPER::ITLinesNumber) * 32).min(988)
     }
 
+    /// Number of extended SPIs, INTIDs from 4096 on.
+    fn extended_spis(&self) -> u32 {
+        let typer = self.typer();
+        if typer.is_set(GICD_TYPER::ESPI) {
+            (typer.read(GICD_TYPER::ESPI_range) + 1) * 32
+        } else {
+            0
+        }
+    }
+
     pub fn verify(&self, expect: &Expect) -> Result<(), Error> {
         let pidr2 = LocalRegisterCopy::<u32, PIDR2::Register>::new(self.frame.read32(gicd::PIDR2));
         let revision = pidr2.read(PIDR2::ArchRev);
@@ -76,7 +86,9 @@ impl<F: Frame> Dist<F> {
 
     /// Brings the distributor up with all SPIs disabled at `priority`. The routes of SPIs are left as they are.
     pub fn enable(&self, priority: u8, polls: u32) -> Result<(), Error> {
-        self.frame.write32(gicd::CTLR, 0);
+        // The groups off first: ARE may change only then, and never from 1 to 0 (12.9.4).
+        let routing = self.frame.read32(gicd::CTLR) & GICD_CTLR::ARE::SET.value;
+        self.frame.write32(gicd::CTLR, routing);
         self.wait_for_writes(polls)?;
         self.frame.write32(gicd::CTLR, GICD_CTLR::ARE::SET.value);
         self.wait_for_writes(polls)?;
@@ -89,6 +101,9 @@ impl<F: Frame> Dist<F> {
             for word in 8 * n..8 * (n + 1) {
                 self.frame.write32(gicd::IPRIORITYR + 4 * word, u32::from_ne_bytes([priority; 4]));
             }
+        }
+        for n in 0..(self.extended_spis() / 32) as usize {
+            self.frame.write32(gicd::ICENABLER_E + 4 * n, u32::MAX);
         }
         self.wait_for_writes(polls)?;
         self.frame

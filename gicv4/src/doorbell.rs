@@ -102,11 +102,12 @@ impl Proxy {
         Batch::two_and_sync(self.inv(), clear, redistributor)
     }
 
-    /// Moves the doorbell with its pending state to another collection, whose redistributor is `to`. VMOVP does not do that.
-    pub const fn move_to(&self, collection: CollectionId, to: RdBase) -> Batch {
+    /// Moves the doorbell with its pending state to another collection, away from the redistributor `from`. VMOVP does not do
+    /// that. The SYNC is of `from`, which has to give the pending state away (IHI 0069H 5.3, MOVI).
+    pub const fn move_to(&self, collection: CollectionId, from: RdBase) -> Batch {
         Batch::one_and_sync(
             Command::Movi { device: self.device, event: self.event, collection },
-            to,
+            from,
         )
     }
 

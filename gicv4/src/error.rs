@@ -46,6 +46,8 @@ pub enum Error {
     Timeout { wait: Wait, register: u64 },
     /// GITS_CREADR.Stalled: the ITS refuses the command in this slot of the queue.
     Stalled { slot: u32 },
+    /// An earlier user, such as a boot loader, enabled LPIs for good (GICR_CTLR.EnableLPIs). Its tables, by physical address.
+    LpisInUse { config: u64, pending: u64 },
     /// The operation needs what this hardware has not, or an INTID it has not.
     Unsupported { what: &'static str },
 }
@@ -60,6 +62,10 @@ impl fmt::Display for Error {
                 write!(f, "waited too long for {wait}, which reads {register:#x}")
             }
             Self::Stalled { slot } => write!(f, "the ITS stalled at the command in slot {slot}"),
+            Self::LpisInUse { config, pending } => write!(
+                f,
+                "LPIs were enabled before and cannot be disabled, with tables at {config:#x} and {pending:#x}"
+            ),
             Self::Unsupported { what } => write!(f, "not supported by this hardware: {what}"),
         }
     }

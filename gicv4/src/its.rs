@@ -5,8 +5,8 @@
 //!
 //! 1. `verify`: GITS_TYPER against what the tables were sized for.
 //! 2. `enable`: GITS_CTLR.Enabled = 0, wait for Quiescent: base registers are read-only before that.
-//! 3. Each GITS_BASERn: check its Type, write, read back; the ITS may refuse a page size, attributes or an entry size.
-//!    Those not named get 0.
+//! 3. Each table: find the GITS_BASERn of its Type, which may be any; compare its Entry_Size; write it and read it back with each
+//!    page size that the memory allows, since the ITS may have only one. Registers that no table needs get 0.
 //! 4. GITS_CBASER, read back; GITS_CWRITER = 0 (CREADR follows CBASER to 0).
 //! 5. GITS_CTLR.Enabled = 1.
 //!
@@ -15,7 +15,8 @@
 
 use crate::error::{Error, Wait, poll};
 use crate::frame::Frame;
-use crate::regs::gits::{self, GITS_BASER, GITS_CTLR, GITS_TYPER};
+use crate::layout::{self, Attributes, PageSize, Room, TableKind};
+use crate::regs::gits::{self, GITS_BASER, GITS_CBASER, GITS_CTLR, GITS_TYPER};
 use tock_registers::LocalRegisterCopy;
 
 /// What the tables and commands rely on.
@@ -35,19 +36,37 @@ pub struct Expect {
     pub v41: bool,
     /// Redistributors are named by address rather than processor number; exact.
     pub redistributor_addresses: bool,
+    /// vPEs move by VMOVP, with sequence number 0 and no ITSList: GITS_TYPER.VMOVP must be 1.
+    pub moves: bool,
 }
 
-/// A GITS_BASERn and what to put there.
+/// Memory for a table of the ITS: flat, and zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// n, 0..8.
-    pub index: u8,
-    /// From [`crate::layout::baser`]: carries the Type and Entry_Size that the register must read.
-    pub value: u64,
+    pub kind: TableKind,
+    /// Physical address.
+    pub address: u64,
+    /// Bytes at `address`: room for `entries` of `entry_bytes` each, and a multiple of every page size that the ITS may demand.
+    pub bytes: u64,
+    /// Entries that commands name: 0..entries.
+    pub entries: u64,
+    /// Bytes of an entry, at most: the ITS's own may be smaller.
+    pub entry_bytes: u8,
+    pub attributes: Attributes,
 }
 
-/// All of GITS_CBASER but its reserved bits 62, 58:56, 52 and 9:8.
-const CBASER_FIELDS: u64 = !(1 << 62 | 0x7 << 56 | 1 << 52 | 0x3 << 8);
+/// What GITS_CBASER must read back. Cacheability is a hint, and reserved bits are whatever they are.
+const CBASER_FIELDS: u64 = GITS_CBASER::Size::SET.value
+    | GITS_CBASER::Shareability::SET.value
+    | GITS_CBASER::PhysicalAddress::SET.value
+    | GITS_CBASER::Valid::SET.value;
+/// The same of GITS_BASERn.
+const BASER_FIELDS: u64 = GITS_BASER::Size::SET.value
+    | GITS_BASER::PageSize::SET.value
+    | GITS_BASER::Shareability::SET.value
+    | GITS_BASER::PhysicalAddress::SET.value
+    | GITS_BASER::Indirect::SET.value
+    | GITS_BASER::Valid::SET.value;
 
 /// The control frame of an ITS.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +97,7 @@ impl<F: Frame> Its<F> {
             ("Devbits + 1", u64::from(expect.device_id_bits), typer.read(GITS_TYPER::Devbits) + 1),
             ("ID_bits + 1", u64::from(expect.event_id_bits), typer.read(GITS_TYPER::IDbits) + 1),
             ("CIDbits + 1", u64::from(expect.collection_id_bits), collection_bits),
+            ("VMOVP", u64::from(expect.moves), typer.read(GITS_TYPER::VMOVP)),
         ];
         for (field, expected, found) in at_least {
             if found < expected {
@@ -116,8 +136,7 @@ impl<F: Frame> Its<F> {
         })
     }
 
-    /// Puts the ITS on these tables, which are zero, and this command queue, and enables it. Every GITS_BASERn that `tables`
-    /// does not name is written 0.
+    /// Puts the ITS on these tables and this command queue, and enables it. Every other GITS_BASERn is written 0.
     pub fn enable(
         &self,
         tables: impl IntoIterator<Item = Table>,
@@ -146,44 +165,65 @@ impl<F: Frame> Its<F> {
         Ok(())
     }
 
+    /// Puts a table into the register of its kind, with the largest page size that both can have.
     fn set_table(&self, table: Table) -> Result<(), Error> {
-        let n = usize::from(table.index);
-        let Some(register) = BASER_NAMES.get(n).copied() else {
-            return Err(Error::Unsupported { what: "more than eight ITS tables" });
+        let kind = table.kind.field();
+        let Some((n, register)) = (0..gits::BASERS)
+            .zip(BASER_NAMES)
+            .find(|(n, _)| self.baser(*n).read(GITS_BASER::Type) == kind)
+        else {
+            return self.without_register(table);
         };
-        let offset = gits::BASER + 8 * n;
-        let want = LocalRegisterCopy::<u64, GITS_BASER::Register>::new(table.value);
-        let before = LocalRegisterCopy::<u64, GITS_BASER::Register>::new(self.frame.read64(offset));
-        let compare = |field, expected, found| {
-            if expected == found {
-                Ok(())
-            } else {
-                Err(Error::Differs { register, field, expected, found })
+        let check = |field, expected, found, fine| {
+            if fine { Ok(()) } else { Err(Error::Differs { register, field, expected, found }) }
+        };
+        let (most, entry) =
+            (table.entry_bytes.into(), self.baser(n).read(GITS_BASER::EntrySize) + 1);
+        check("Entry_Size + 1", most, entry, entry <= most)?;
+        for page in [PageSize::Kib64, PageSize::Kib16, PageSize::Kib4] {
+            let Some(value) = baser_value(&table, entry, page) else { continue };
+            self.frame.write64(gits::BASER + 8 * n, value);
+            let found = self.baser(n);
+            if found.read(GITS_BASER::PageSize) != page.field() {
+                continue;
             }
-        };
-        // Read-only fields first: a table of another type must not be valid for a moment.
-        compare("Type", want.read(GITS_BASER::Type), before.read(GITS_BASER::Type))?;
-        compare(
-            "Entry_Size",
-            want.read(GITS_BASER::EntrySize),
-            before.read(GITS_BASER::EntrySize),
-        )?;
-        self.frame.write64(offset, table.value);
-        let after = LocalRegisterCopy::<u64, GITS_BASER::Register>::new(self.frame.read64(offset));
-        compare("Page_Size", want.read(GITS_BASER::PageSize), after.read(GITS_BASER::PageSize))?;
-        compare("Indirect", want.read(GITS_BASER::Indirect), after.read(GITS_BASER::Indirect))?;
-        compare(
-            "Shareability",
-            want.read(GITS_BASER::Shareability),
-            after.read(GITS_BASER::Shareability),
-        )?;
-        compare(
-            "InnerCache",
-            want.read(GITS_BASER::InnerCache),
-            after.read(GITS_BASER::InnerCache),
-        )?;
-        compare("readback", want.get(), after.get())
+            let wanted = LocalRegisterCopy::<u64, GITS_BASER::Register>::new(value);
+            let field = GITS_BASER::Shareability;
+            let (expected, has) = (wanted.read(field), found.read(field));
+            check("Shareability", expected, has, expected == has)?;
+            let differences = (value ^ found.get()) & BASER_FIELDS;
+            return check("readback", value, found.get(), differences == 0);
+        }
+        let only = self.baser(n).read(GITS_BASER::PageSize);
+        self.frame.write64(gits::BASER + 8 * n, 0);
+        let only = PageSize::from_field(only).map_or(0, PageSize::bytes);
+        check("page, more than the table has room for,", table.bytes, only, false)
     }
+
+    fn baser(&self, n: usize) -> LocalRegisterCopy<u64, GITS_BASER::Register> {
+        LocalRegisterCopy::new(self.frame.read64(gits::BASER + 8 * n))
+    }
+
+    /// Some ITSs hold their collections without a table (GITS_TYPER.HCC).
+    fn without_register(&self, table: Table) -> Result<(), Error> {
+        match table.kind {
+            TableKind::Collections if self.typer().read(GITS_TYPER::HCC) >= table.entries => Ok(()),
+            TableKind::Collections => Err(Error::Unsupported {
+                what: "collections: no GITS_BASERn, and GITS_TYPER.HCC is too small",
+            }),
+            TableKind::Devices => Err(Error::Unsupported { what: "devices: no GITS_BASERn" }),
+            TableKind::Vpes => Err(Error::Unsupported { what: "vPEs: no GITS_BASERn" }),
+        }
+    }
+}
+
+/// GITS_BASERn with pages of `page`; None: the memory is not made of such pages.
+fn baser_value(table: &Table, entry_bytes: u64, page: PageSize) -> Option<u64> {
+    let room = Room { bytes: table.bytes, align: page.bytes() };
+    if !table.bytes.is_multiple_of(page.bytes()) {
+        return None;
+    }
+    layout::baser(table.kind, table.address, room, entry_bytes, page, false, table.attributes).ok()
 }
 
 const BASER_NAMES: [&str; gits::BASERS] = [

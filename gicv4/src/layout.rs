@@ -75,11 +75,21 @@ impl PageSize {
             Self::Kib64 => 0x1_0000,
         }
     }
-    const fn field(self) -> u64 {
+    /// GITS_BASERn.Page_Size.
+    pub const fn field(self) -> u64 {
         match self {
             Self::Kib4 => 0,
             Self::Kib16 => 1,
             Self::Kib64 => 2,
+        }
+    }
+    /// None: reserved.
+    pub const fn from_field(field: u64) -> Option<Self> {
+        match field {
+            0 => Some(Self::Kib4),
+            1 => Some(Self::Kib16),
+            2 => Some(Self::Kib64),
+            _ => None,
         }
     }
 }

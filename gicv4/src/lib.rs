@@ -6,6 +6,7 @@
 #[cfg(feature = "model")]
 extern crate std;
 
+pub mod boot;
 pub mod command;
 pub mod dist;
 pub mod doorbell;

@@ -2,6 +2,7 @@
 //!
 //! [`Gic`] is a handle; its frames implement [`crate::Frame`], so that the driver runs on it unchanged. It is stricter than any
 //! hardware: what the manual calls UNPREDICTABLE is recorded as a [`Violation`], a command that fails as a [`CommandError`].
+//! What commands do is complete no sooner than at SYNC or VSYNC, what CPUs store counts only once it is published.
 //! Configuration bytes are cached as greedily as the architecture allows, so that a forgotten INV is seen: a change in memory
 //! has no effect before INV, INVALL, VINVALL, or (GICv4.0, virtual) before the vPE becomes resident again.
 //!
@@ -17,6 +18,7 @@ mod dist;
 mod execute;
 mod execute_virtual;
 mod its;
+mod late;
 mod memory;
 mod redist;
 mod report;
@@ -31,6 +33,7 @@ pub use {dist::DistFrame, redist::RedistFrame};
 
 use crate::command::Version;
 use crate::intid::{DeviceId, EventId, RdBase, VpeId};
+use crate::layout::{PageSize, TableKind};
 use state::State;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::vec::Vec;
@@ -44,13 +47,37 @@ pub enum OnError {
     Stall,
 }
 
+/// A GITS_BASERn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableRegister {
+    pub kind: TableKind,
+    /// Bytes of an entry, at most 32.
+    pub entry_bytes: u8,
+    /// The only page size it has; None: all of them.
+    pub page: Option<PageSize>,
+}
+
+impl TableRegister {
+    pub const fn new(kind: TableKind, entry_bytes: u8, page: Option<PageSize>) -> Self {
+        Self { kind, entry_bytes, page }
+    }
+}
+
 /// What GIC to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     pub version: Version,
     pub cpus: u16,
+    /// GICR_TYPER.ProcessorNumber of each CPU; one beyond the list has its own number.
+    pub processors: &'static [u16],
+    /// Redistributors are off until [`Gic::power_up`], as where firmware's CPU_ON powers them.
+    pub powered_off: bool,
     /// A multiple of 32, at most 960.
     pub spis: u32,
+    /// Extended SPIs from INTID 4096 on, enabled as firmware left them: a multiple of 32, at most 1024.
+    pub extended_spis: u32,
+    /// Extended PPIs from INTID 1056 on, enabled as firmware left them: 0, 32 or 64.
+    pub extended_ppis: u32,
     pub device_id_bits: u8,
     pub event_id_bits: u8,
     pub collection_id_bits: u8,
@@ -58,8 +85,17 @@ pub struct Config {
     pub intid_bits: u8,
     /// Bytes of an interrupt translation entry.
     pub entry_bytes: u8,
-    /// Bytes of a device, collection or vPE table entry.
-    pub table_entry_bytes: u8,
+    /// GITS_BASERn from n = 0 on; all further ones are unimplemented.
+    pub tables: &'static [TableRegister],
+    /// Collections that the ITS holds without a table (GITS_TYPER.HCC).
+    pub held_collections: u8,
+    /// Base registers read back Shareability 0: the GIC's accesses are not coherent with caches.
+    pub incoherent: bool,
+    /// GITS_TYPER.VMOVP: one VMOVP to any ITS is enough. Without it a VMOVP must name this ITS in its list.
+    pub single_vmovp: bool,
+    /// What INV, CLEAR, MOVI, VMOVP and the like do takes effect as late as the architecture allows: at SYNC, VSYNC, or when
+    /// another event for the same redistributor or vPE follows.
+    pub late_effects: bool,
     /// GITS_TYPER.PTA: commands name redistributors by address.
     pub redistributor_addresses: bool,
     pub on_error: OnError,
@@ -76,26 +112,61 @@ pub struct Config {
 }
 
 impl Config {
-    /// Like QEMU's virt board with a GICv4, two CPUs, and commands consumed at once.
+    /// The strictest GIC of the version: each freedom that the architecture gives is used, and each size differs from QEMU's.
     pub const V4_0: Self = Self {
         version: Version::V4_0,
         cpus: 2,
+        processors: &[3, 1, 0, 106],
+        powered_off: true,
         spis: 256,
+        extended_spis: 64,
+        extended_ppis: 64,
         device_id_bits: 16,
         event_id_bits: 16,
         collection_id_bits: 16,
         intid_bits: 16,
         entry_bytes: 12,
-        table_entry_bytes: 8,
+        tables: &[
+            TableRegister::new(TableKind::Devices, 8, Some(PageSize::Kib64)),
+            TableRegister::new(TableKind::Vpes, 32, Some(PageSize::Kib4)),
+            TableRegister::new(TableKind::Collections, 2, Some(PageSize::Kib16)),
+        ],
+        held_collections: 0,
+        incoherent: false,
+        single_vmovp: true,
+        late_effects: true,
         redistributor_addresses: false,
         on_error: OnError::Ignore,
+        command_polls: 2,
+        dirty_polls: 2,
+        idai: true,
+        write_polls: 2,
+        clear_enable_lpis: true,
+    };
+    pub const V4_1: Self = Self { version: Version::V4_1, ..Self::V4_0 };
+    /// As lenient as QEMU's virt board with `gic-version=4`: what only works here is a defect.
+    pub const QEMU: Self = Self {
+        processors: &[],
+        powered_off: false,
+        extended_spis: 0,
+        extended_ppis: 0,
+        tables: &[
+            TableRegister::new(TableKind::Devices, 8, None),
+            TableRegister::new(TableKind::Collections, 8, None),
+            TableRegister::new(TableKind::Vpes, 8, None),
+        ],
+        late_effects: false,
         command_polls: 0,
         dirty_polls: 0,
         idai: false,
         write_polls: 0,
-        clear_enable_lpis: true,
+        ..Self::V4_0
     };
-    pub const V4_1: Self = Self { version: Version::V4_1, ..Self::V4_0 };
+
+    /// GICR_TYPER.ProcessorNumber of a CPU.
+    pub fn processor(&self, cpu: u16) -> u16 {
+        self.processors.get(usize::from(cpu)).copied().unwrap_or(cpu)
+    }
 
     /// MPIDR_EL1 of a CPU: 16 to a cluster.
     pub const fn mpidr(&self, cpu: u16) -> u64 {
@@ -103,11 +174,11 @@ impl Config {
     }
 
     /// A CPU's redistributor as commands name it.
-    pub const fn redistributor(&self, cpu: u16) -> RdBase {
+    pub fn redistributor(&self, cpu: u16) -> RdBase {
         if self.redistributor_addresses {
-            RdBase::from_field(0x80a_0000 + cpu as u64 * 0x4_0000)
+            RdBase::from_field(0x80a_0000 + u64::from(cpu) * 0x4_0000)
         } else {
-            RdBase::processor(cpu)
+            RdBase::processor(self.processor(cpu))
         }
     }
 }
@@ -141,11 +212,11 @@ impl Gic {
 
     /// A command queue in model memory.
     pub fn queue(&self, address: u64, slots: u32) -> ModelQueue {
-        ModelQueue { gic: self.clone(), address, slots }
+        ModelQueue::new(self.clone(), address, slots)
     }
     /// An LPI configuration table in model memory.
     pub fn config_table(&self, address: u64, bytes: u32) -> ModelTable {
-        ModelTable { gic: self.clone(), address, bytes }
+        ModelTable::new(self.clone(), address, bytes)
     }
     pub fn read_byte(&self, address: u64) -> u8 {
         self.state().memory.read(address)
@@ -162,6 +233,18 @@ impl Gic {
     /// A device writes its EventID to GITS_TRANSLATER. What becomes of nothing says why.
     pub fn msi(&self, device: DeviceId, event: EventId) -> Result<(), Cause> {
         self.state().translate(device, event)
+    }
+
+    /// Firmware powers a redistributor, as a part of CPU_ON: it sleeps.
+    pub fn power_up(&self, cpu: u16) {
+        if let Some(redist) = self.state().redists.get_mut(usize::from(cpu)) {
+            redist.powered = true;
+        }
+    }
+
+    /// What commands have left to be done is done, as time would: a driver must not rely on that.
+    pub fn settle(&self) {
+        self.state().settle();
     }
 
     /// The ITS stops consuming commands, or goes on: to test bounded waits.

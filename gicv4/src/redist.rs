@@ -9,7 +9,7 @@
 //! 4. `enable_lpis`: PROPBASER, PENDBASER, readback, EnableLPIs = 1. Refused where LPIs are on already and cannot be stopped:
 //!    their tables are then somebody else's.
 //!
-//! Not supported: DirectLPI registers (almost no GIC has them; the ITS does the same), Group 0, extended PPIs.
+//! Not supported: DirectLPI registers (the ITS does the same everywhere), Group 0, extended PPIs (disabled).
 
 use crate::error::{Error, Wait, poll};
 use crate::frame::Frame;
@@ -22,6 +22,8 @@ use tock_registers::LocalRegisterCopy;
 pub struct Expect {
     /// MPIDR_EL1 of the CPU; only the affinity fields count.
     pub mpidr: u64,
+    /// GICR_TYPER.ProcessorNumber, by which ITS commands name it; None: they do not.
+    pub processor: Option<u16>,
     /// Physical LPIs.
     pub lpis: bool,
     /// Virtual LPIs.
@@ -38,6 +40,13 @@ pub const fn affinity_value(mpidr: u64) -> u32 {
 /// Bytes from one redistributor to the next (IHI 0069H 12.10): VLPIS adds two frames.
 pub const fn stride(virtual_lpis: bool) -> usize {
     if virtual_lpis { 0x4_0000 } else { 0x2_0000 }
+}
+
+/// Physical addresses of a redistributor's LPI tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhysicalTables {
+    pub config: u64,
+    pub pending: u64,
 }
 
 /// One CPU's redistributor; `F` is the frame at RD_base.
@@ -72,6 +81,10 @@ impl<F: Frame> Redist<F> {
         let (expected, found) =
             (u64::from(affinity_value(expect.mpidr)), typer.read(GICR_TYPER::AffinityValue));
         check("Affinity_Value", expected, found, expected == found)?;
+        if let Some(number) = expect.processor {
+            let (expected, found) = (number.into(), typer.read(GICR_TYPER::ProcessorNumber));
+            check("Processor_Number", expected, found, expected == found)?;
+        }
         for (field, wanted, found) in [
             ("PLPIS", expect.lpis, typer.is_set(GICR_TYPER::PLPIS)),
             ("VLPIS", expect.virtual_lpis, typer.is_set(GICR_TYPER::VLPIS)),
@@ -107,13 +120,12 @@ impl<F: Frame> Redist<F> {
         self.frame.write64(gicr::PROPBASER, propbaser);
         self.frame.write64(gicr::PENDBASER, pendbaser);
         // The registers read with their reserved bits as zero, and PTZ is write-only.
+        // Cacheability may read back otherwise: it is a hint where shareability is what was asked for.
         let propbaser_fields = GICR_PROPBASER::IDbits::SET.value
-            | GICR_PROPBASER::InnerCache::SET.value
             | GICR_PROPBASER::Shareability::SET.value
             | GICR_PROPBASER::PhysicalAddress::SET.value;
-        let pendbaser_fields = GICR_PENDBASER::InnerCache::SET.value
-            | GICR_PENDBASER::Shareability::SET.value
-            | GICR_PENDBASER::PhysicalAddress::SET.value;
+        let pendbaser_fields =
+            GICR_PENDBASER::Shareability::SET.value | GICR_PENDBASER::PhysicalAddress::SET.value;
         for (register, offset, written, fields) in [
             ("GICR_PROPBASER", gicr::PROPBASER, propbaser, propbaser_fields),
             ("GICR_PENDBASER", gicr::PENDBASER, pendbaser, pendbaser_fields),
@@ -133,17 +145,31 @@ impl<F: Frame> Redist<F> {
             return Ok(());
         }
         self.frame.write32(gicr::CTLR, control.get() & !GICR_CTLR::EnableLPIs::SET.value);
+        // Until RWP is 0, EnableLPIs may still read as 1 where it can be cleared.
+        self.wait_for_writes(polls)?;
         if self.control().is_set(GICR_CTLR::EnableLPIs) {
-            return Err(Error::Unsupported {
-                what: "LPIs that firmware enabled for good (GICR_CTLR.EnableLPIs)",
-            });
+            let PhysicalTables { config, pending } = self.physical_tables();
+            return Err(Error::LpisInUse { config, pending });
         }
-        self.wait_for_writes(polls)
+        Ok(())
     }
 
-    /// SGIs and PPIs: Group 1, disabled, not pending, not active, priority `priority`.
+    /// Where GICR_PROPBASER and GICR_PENDBASER point.
+    pub fn physical_tables(&self) -> PhysicalTables {
+        let field = |offset, mask: u64| self.frame.read64(offset) & mask;
+        PhysicalTables {
+            config: field(gicr::PROPBASER, GICR_PROPBASER::PhysicalAddress::SET.value),
+            pending: field(gicr::PENDBASER, GICR_PENDBASER::PhysicalAddress::SET.value),
+        }
+    }
+
+    /// SGIs and PPIs: Group 1, disabled, not pending, not active, priority `priority`. Extended PPIs: disabled.
     pub fn reset_private(&self, priority: u8, polls: u32) -> Result<(), Error> {
         self.frame.write32(gicr::ICENABLER0, u32::MAX);
+        // PPInum: 0, or 32 or 64 extended PPIs; other values are reserved.
+        for n in 1..=self.typer().read(GICR_TYPER::PPInum).min(2) as usize {
+            self.frame.write32(gicr::ICENABLER0 + 4 * n, u32::MAX);
+        }
         self.wait_for_writes(polls)?;
         self.frame.write32(gicr::ICPENDR0, u32::MAX);
         self.frame.write32(gicr::ICACTIVER0, u32::MAX);

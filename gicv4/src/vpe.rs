@@ -37,13 +37,16 @@ pub struct Vacant<F> {
 
 impl<F: Frame> Vacant<F> {
     /// Takes the redistributor (`F` is the frame at RD_base, as for [`crate::redist::Redist`]) and evicts what firmware left.
-    pub fn take(frame: F, polls: u32) -> Result<Self, Error> {
-        wait_clean(&frame, polls)?;
-        let value = frame.read64(vlpi::VPENDBASER);
+    ///
+    /// `intid_bits`: vINTID bits of the vPEs to come. The GIC drops a vLPI for an absent vPE that lies beyond
+    /// GICR_VPROPBASER.IDbits, which is UNKNOWN after reset.
+    pub fn take(frame: F, intid_bits: u8, polls: u32) -> Result<Self, Error> {
+        let value = wait_clean(&frame, polls)?;
         if value & VALID != 0 {
             frame.write64(vlpi::VPENDBASER, value & !VALID & !PENDING_LAST);
             wait_clean(&frame, polls)?;
         }
+        frame.write64(vlpi::VPROPBASER, u64::from(intid_bits.saturating_sub(1)));
         Ok(Self { frame })
     }
 

@@ -7,11 +7,18 @@ use gicv4::command::Command;
 use gicv4::dist::{self, Dist};
 use gicv4::its::{Expect, Its, Table};
 use gicv4::layout::{self, Attributes, PageSize, TableKind};
-use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::{Config, Gic};
+use gicv4::lpi::LpiConfig;
+use gicv4::model::{Config, Gic, TableRegister, Violation};
 use gicv4::redist::{self, Redist, affinity_value, stride};
 use gicv4::regs::{gicd, gicr, gits, vlpi};
 use gicv4::{CollectionId, Error, Frame, IntId, Wait};
+
+/// A GIC whose CPUs firmware has started.
+fn powered(config: Config) -> Gic {
+    let gic = Gic::new(config);
+    (0..config.cpus).for_each(|cpu| gic.power_up(cpu));
+    gic
+}
 
 #[test]
 fn both_versions_come_up() {
@@ -105,20 +112,19 @@ fn an_its_that_refuses_its_tables() {
     let baser0 = |field, expected, found| {
         Err(Error::Differs { register: "GITS_BASER0", field, expected, found })
     };
-    assert_eq!(enable(gits::BASER, 7 << 56, 0), baser0("Type", 1, 0));
-    assert_eq!(enable(gits::BASER, 0x1f << 48, 0xf << 48), baser0("Entry_Size", 7, 15));
-    assert_eq!(enable(gits::BASER, 3 << 8, 2 << 8), baser0("Page_Size", 0, 2));
-    assert_eq!(enable(gits::BASER, 0, 1 << 62), baser0("Indirect", 0, 1));
+    assert!(matches!(enable(gits::BASER, 7 << 56, 0), Err(Error::Unsupported { .. })));
+    assert_eq!(enable(gits::BASER, 0x1f << 48, 0x1f << 48), Ok(()), "32 bytes are planned for");
     assert_eq!(enable(gits::BASER, 3 << 10, 0), baser0("Shareability", 1, 0));
-    assert_eq!(enable(gits::BASER, 7 << 59, 1 << 59), baser0("InnerCache", 7, 1));
-    assert!(matches!(
-        enable(gits::BASER, 0x1000, 0x2000),
-        Err(Error::Differs { field: "readback", .. })
-    ));
+    assert_eq!(enable(gits::BASER, 7 << 59, 1 << 59), Ok(()), "cacheability is a hint");
+    for (clear, set) in [(0, 1 << 62), (0x1000, 0x2000), (1 << 63, 0), (0xff, 9)] {
+        let error = enable(gits::BASER, clear, set);
+        assert!(matches!(error, Err(Error::Differs { field: "readback", .. })), "{error:?}");
+    }
     assert!(matches!(
         enable(gits::CBASER, 3 << 10, 0),
         Err(Error::Differs { register: "GITS_CBASER", field: "readback", .. })
     ));
+    assert_eq!(enable(gits::CBASER, 7 << 59, 0), Ok(()));
     assert_eq!(
         enable(gits::CTLR, 1 << 31, 0),
         Err(Error::Timeout { wait: Wait::ItsQuiescent, register: 0 })
@@ -127,34 +133,95 @@ fn an_its_that_refuses_its_tables() {
 }
 
 #[test]
-fn tables_in_the_wrong_register() {
-    let gic = Gic::new(Config::V4_0);
-    let [devices, ..] = tables();
-    let its = Its::new(gic.its());
-    let error = its.enable([Table { index: 1, ..devices }], cbaser(1), POLLS).unwrap_err();
-    assert_eq!(
-        error,
-        Error::Differs { register: "GITS_BASER1", field: "Type", expected: 1, found: 4 }
-    );
-    let error = its.enable([Table { index: 8, ..devices }], cbaser(1), POLLS).unwrap_err();
-    assert!(matches!(error, Error::Unsupported { .. }));
-    // An entry size that the tables were not laid out for.
-    let room = layout::flat_table(16, 16, PageSize::Kib4).unwrap();
-    let value = layout::baser(
-        TableKind::Devices,
-        DEVICES,
-        room,
-        16,
-        PageSize::Kib4,
-        false,
-        Attributes::COHERENT,
-    )
-    .unwrap();
-    let error = its.enable([Table { index: 0, value }], cbaser(1), POLLS).unwrap_err();
-    assert_eq!(
-        error,
-        Error::Differs { register: "GITS_BASER0", field: "Entry_Size", expected: 15, found: 7 }
-    );
+fn an_its_that_is_not_coherent() {
+    let config = Config { incoherent: true, ..Config::V4_0 };
+    let its = Its::new(Gic::new(config).its());
+    let error = its.enable(tables(), cbaser(1), POLLS).unwrap_err();
+    assert!(matches!(error, Error::Differs { field: "Shareability", expected: 1, found: 0, .. }));
+    let attributes = Attributes::UNCACHED;
+    let tables = tables().map(|table| Table { attributes, ..table });
+    let room = layout::Room { bytes: 0x1000, align: 0x1_0000 };
+    let queue = layout::cbaser(QUEUE, room, attributes).unwrap();
+    assert_eq!(its.enable(tables, queue, POLLS), Ok(()));
+}
+
+/// Every order of the registers, every page size, entries of every size up to the planned one.
+#[test]
+fn tables_find_their_registers() {
+    use TableKind::{Collections, Devices, Vpes};
+    const fn all(
+        kinds: [TableKind; 3],
+        bytes: [u8; 3],
+        page: Option<PageSize>,
+    ) -> [TableRegister; 3] {
+        [
+            TableRegister::new(kinds[0], bytes[0], page),
+            TableRegister::new(kinds[1], bytes[1], page),
+            TableRegister::new(kinds[2], bytes[2], page),
+        ]
+    }
+    const GRACE: &[TableRegister] =
+        &all([Devices, Collections, Vpes], [8, 2, 8], Some(PageSize::Kib64));
+    const FVP: &[TableRegister] = &all([Devices, Vpes, Collections], [8, 8, 8], None);
+    const SMALL: &[TableRegister] =
+        &all([Vpes, Collections, Devices], [32, 16, 1], Some(PageSize::Kib4));
+    const HIP: &[TableRegister] = &[
+        TableRegister::new(Devices, 8, Some(PageSize::Kib16)),
+        TableRegister::new(Collections, 16, Some(PageSize::Kib4)),
+        TableRegister::new(Vpes, 32, Some(PageSize::Kib4)),
+    ];
+    for registers in [GRACE, FVP, SMALL, HIP] {
+        let config = Config { tables: registers, ..Config::V4_0 };
+        Board::with_vpes(config, 3).clean();
+        let small = tables().map(|table| Table { entry_bytes: 1, ..table });
+        let its = Its::new(Gic::new(config).its());
+        let error = its.enable(small, cbaser(1), POLLS).unwrap_err();
+        assert!(matches!(error, Error::Differs { field: "Entry_Size + 1", expected: 1, .. }));
+    }
+    // Memory of 4 KiB pages serves a register that has those, and no other.
+    let small =
+        tables().map(|table| Table { address: table.address + 0x1000, bytes: 0x3000, ..table });
+    let enable = |registers| {
+        let gic = Gic::new(Config { tables: registers, ..Config::V4_0 });
+        Its::new(gic.its()).enable(small, cbaser(1), POLLS)
+    };
+    assert_eq!((enable(FVP), enable(SMALL)), (Ok(()), Ok(())));
+    for (registers, bytes) in [(GRACE, 0x1_0000), (HIP, 0x4000)] {
+        let field = "page, more than the table has room for,";
+        let expected =
+            Error::Differs { register: "GITS_BASER0", field, expected: 0x3000, found: bytes };
+        assert_eq!(enable(registers), Err(expected));
+    }
+}
+
+#[test]
+fn collections_that_the_its_holds_itself() {
+    const TWO: &[TableRegister] = &[
+        TableRegister::new(TableKind::Vpes, 8, None),
+        TableRegister::new(TableKind::Devices, 8, None),
+    ];
+    let few = tables().map(|table| Table { entries: 8, ..table });
+    for (held_collections, fine) in [(8, true), (7, false)] {
+        let gic = Gic::new(Config { tables: TWO, held_collections, ..Config::V4_0 });
+        let result = Its::new(gic.its()).enable(few, cbaser(1), POLLS);
+        assert_eq!(result.is_ok(), fine, "{result:?}");
+        assert_eq!(gic.take_violations(), []);
+    }
+}
+
+#[test]
+fn vpes_that_move_need_an_its_that_tells_the_others() {
+    let config = Config { single_vmovp: false, ..Config::V4_0 };
+    let its = Its::new(Gic::new(config).its());
+    let fine = expect(&config);
+    assert_eq!(its.verify(&fine), Ok(()));
+    let expected = Error::Differs { register: "GITS_TYPER", field: "VMOVP", expected: 1, found: 0 };
+    assert_eq!(its.verify(&Expect { moves: true, ..fine }), Err(expected));
+    // And the model would see it.
+    let mut board = Board::with_vpes(config, 1);
+    let to = board.config.redistributor(1);
+    board.queue.run(&board.non_resident(0).move_to(vpe(0), to)).unwrap();
+    assert_eq!(board.gic.take_violations(), [Violation::VmovpNotCoordinated { vpe: vpe(0) }]);
 }
 
 #[test]
@@ -173,8 +240,13 @@ fn redistributor_that_is_not_what_was_expected() {
     let config = Config { cpus: 20, ..Config::V4_0 };
     let gic = Gic::new(config);
     let redist = Redist::new(gic.redistributor(17));
-    let fine =
-        redist::Expect { mpidr: config.mpidr(17), lpis: true, virtual_lpis: true, v41: false };
+    let fine = redist::Expect {
+        mpidr: config.mpidr(17),
+        processor: Some(17),
+        lpis: true,
+        virtual_lpis: true,
+        v41: false,
+    };
     assert_eq!(redist.verify(&fine), Ok(()));
     assert_eq!(redist.processor_number(), 17);
     let differs = |field, expected, found| {
@@ -183,6 +255,10 @@ fn redistributor_that_is_not_what_was_expected() {
     let other = redist::Expect { mpidr: 3, ..fine };
     assert_eq!(redist.verify(&other), differs("Affinity_Value", 3, 0x101));
     assert_eq!(redist.verify(&redist::Expect { v41: true, ..fine }), differs("RVPEID", 1, 0));
+    let fourth = redist::Expect { mpidr: config.mpidr(3), processor: Some(3), ..fine };
+    let by_position = Redist::new(gic.redistributor(3)).verify(&fourth);
+    assert_eq!(by_position, differs("Processor_Number", 3, 106));
+    assert_eq!(redist.verify(&redist::Expect { processor: None, ..fine }), Ok(()));
     for (field, bit) in [("PLPIS", 1), ("VLPIS", 2)] {
         let redist = Redist::new(altered(gic.redistributor(17), gicr::TYPER, bit, 0));
         assert_eq!(redist.verify(&fine), differs(field, 1, 0));
@@ -195,7 +271,7 @@ fn redistributor_that_is_not_what_was_expected() {
 
 #[test]
 fn a_redistributor_that_sleeps_on() {
-    let gic = Gic::new(Config::V4_0);
+    let gic = powered(Config::V4_0);
     let redist = Redist::new(altered(gic.redistributor(0), gicr::WAKER, 0, 4));
     assert_eq!(
         redist.wake(10),
@@ -209,14 +285,18 @@ fn lpi_tables_of_firmware_are_replaced_or_refused() {
     let pendbaser = layout::pendbaser(pending(0), true, Attributes::COHERENT).unwrap();
     for (clear_enable_lpis, fine) in [(true, true), (false, false)] {
         let gic = Gic::new(Config { clear_enable_lpis, ..Config::V4_0 });
+        gic.power_up(0);
+        gic.redistributor(0).write64(gicr::PROPBASER, 0x8000_000f);
+        gic.redistributor(0).write64(gicr::PENDBASER, 0x8100_0000);
         gic.redistributor(0).write32(gicr::CTLR, 1);
         let result = Redist::new(gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS);
         assert_eq!(result.is_ok(), fine, "{result:?}");
-        assert_eq!(matches!(result, Err(Error::Unsupported { .. })), !fine);
+        let used = Err(Error::LpisInUse { config: 0x8000_0000, pending: 0x8100_0000 });
+        assert_eq!(result == used, !fine);
         assert_eq!(gic.take_violations(), []);
     }
     // One that forces other attributes.
-    let gic = Gic::new(Config::V4_0);
+    let gic = powered(Config::V4_0);
     let redist = Redist::new(altered(gic.redistributor(0), gicr::PROPBASER, 3 << 10, 0));
     let error = redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap_err();
     assert!(matches!(error, Error::Differs { register: "GICR_PROPBASER", .. }));
@@ -225,10 +305,11 @@ fn lpi_tables_of_firmware_are_replaced_or_refused() {
 #[test]
 fn pending_lpis_survive_disabling() {
     let mut board = Board::new(Config::V4_0);
-    board.lpis.store(lpi(3), LpiConfig::new(PRIORITY, true));
+    configure(&mut board.lpis, lpi(3), LpiConfig::new(PRIORITY, true));
     let collection = CollectionId::new(0);
     board.run(&[Command::Mapti { device: DEVICE, event: event(0), intid: lpi(3), collection }]);
     board.msi(0);
+    assert_eq!(board.gic.signal(0).map(|signal| signal.intid), Some(lpi(3)));
     let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
     let pendbaser = layout::pendbaser(pending(0), false, Attributes::COHERENT).unwrap();
     Redist::new(board.gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS).unwrap();
@@ -238,7 +319,7 @@ fn pending_lpis_survive_disabling() {
 
 #[test]
 fn a_vpe_that_firmware_left_resident_is_evicted() {
-    let board = Board::with_vpes(Config { dirty_polls: 4, ..Config::V4_0 }, 1);
+    let board = Board::with_vpes(Config { dirty_polls: 4, idai: false, ..Config::V4_0 }, 1);
     core::mem::forget(board.non_resident(0).enter(board.vacant(0)));
     assert_eq!(board.gic.resident(0), Some(vpe(0)));
     let vacant = board.vacant(0);
@@ -249,10 +330,12 @@ fn a_vpe_that_firmware_left_resident_is_evicted() {
 
 #[test]
 fn private_interrupts() {
-    let gic = Gic::new(Config { write_polls: 3, ..Config::V4_0 });
+    let gic = powered(Config { write_polls: 3, ..Config::V4_0 });
     let redist = Redist::new(gic.redistributor(0));
     let frame = gic.redistributor(0);
     redist.reset_private(0xa0, POLLS).unwrap();
+    let extended = [4, 8].map(|n| frame.read32(gicr::ICENABLER0 + n));
+    assert_eq!(extended, [0, 0], "firmware's extended PPIs are off");
     assert_eq!(
         (frame.read32(gicr::IGROUPR0), frame.read32(gicr::IPRIORITYR + 28)),
         (u32::MAX, 0xa0a0_a0a0)
@@ -307,6 +390,8 @@ fn shared_interrupts() {
     frame.write32(gicd::ISENABLER + 4, u32::MAX);
     dist.enable(0xa0, POLLS).unwrap();
     assert_eq!(frame.read32(gicd::CTLR) & 0x13, 0x12);
+    let extended = [0, 4].map(|n| frame.read32(gicd::ICENABLER_E + n));
+    assert_eq!(extended, [0, 0], "firmware's extended SPIs are off");
     let spi = IntId::spi(287).unwrap();
     assert!(!dist.is_enabled(spi) && !dist.is_enabled(IntId::new(32)));
     dist.enable_spi(spi);
@@ -355,5 +440,5 @@ fn a_pending_table_that_never_gets_clean() {
     assert!(stuck.state.finish(POLLS).is_ok());
     board.clean();
     let frame = altered(board.gic.redistributor(0), vlpi::VPENDBASER, 0, 1 << 60);
-    assert!(timeout(gicv4::vpe::Vacant::take(frame, 10).unwrap_err()));
+    assert!(timeout(gicv4::vpe::Vacant::take(frame, BITS, 10).unwrap_err()));
 }

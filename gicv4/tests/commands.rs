@@ -11,13 +11,13 @@ use gicv4::vpe::NonResident;
 use gicv4::{CollectionId, DeviceId, Frame, IntId, RdBase, VpeId};
 
 const NOWHERE: RdBase = RdBase::processor(9);
-const FAR_DEVICE: DeviceId = DeviceId::new(512);
+const FAR_DEVICE: DeviceId = DeviceId::new(8192);
 const NO_DEVICE: DeviceId = DeviceId::new(0x11);
 const C0: CollectionId = CollectionId::new(0);
 /// In range, never mapped.
 const C9: CollectionId = CollectionId::new(9);
-const FAR_COLLECTION: CollectionId = CollectionId::new(512);
-const FAR_VPE: VpeId = VpeId::new(512);
+const FAR_COLLECTION: CollectionId = CollectionId::new(32768);
+const FAR_VPE: VpeId = VpeId::new(2048);
 const NO_VPE: VpeId = VpeId::new(7);
 
 /// A board with vPE 0, vLPI 8197 on event 0 and LPI 8200 on event 1; event 2 is not mapped; event 3 is in collection 9.
@@ -226,7 +226,7 @@ fn syndromes_of_physical_commands() {
 
 #[test]
 fn a_device_beyond_its_level_2_pages_is_out_of_range() {
-    let gic = Gic::new(Config::V4_0);
+    let gic = Gic::new(Config::QEMU);
     let two_level = layout::two_level_table(1 << 16, 8, PageSize::Kib4).unwrap();
     let (level1, level2) = (0x7000_0000, 0x7001_0000);
     let attributes = Attributes::COHERENT;
@@ -241,10 +241,12 @@ fn a_device_beyond_its_level_2_pages_is_out_of_range() {
     )
     .unwrap();
     gic.write_u64(level1 + 8, layout::level1_entry(level2, PageSize::Kib4).unwrap());
-    let [_, collections, vpes] = tables();
     let its = gicv4::its::Its::new(gic.its());
-    let devices = gicv4::its::Table { index: 0, value: devices };
-    its.enable([devices, collections, vpes], cbaser(1), POLLS).unwrap();
+    its.enable(tables(), cbaser(1), POLLS).unwrap();
+    // The driver has flat tables only.
+    its.disable(POLLS).unwrap();
+    gic.its().write64(gits::BASER, devices);
+    gic.its().write32(gits::CTLR, 1);
     let mut queue = gicv4::queue::Queue::new(gic.its(), gic.queue(QUEUE, 128), POLLS);
     // The page for devices 512..1024 is there, the one before and the one after are not.
     for (device, fine) in [(511, false), (512, true), (1023, true), (1024, false)] {
@@ -335,7 +337,7 @@ fn registers_that_are_not_there() {
 /// The raw registers, as a driver without types might use them.
 #[test]
 fn rules_of_residency() {
-    let board = board(Config { dirty_polls: 2, ..Config::V4_0 });
+    let board = board(Config { dirty_polls: 2, idai: false, ..Config::V4_0 });
     let redist = board.gic.redistributor(0);
     let attributes = Attributes::COHERENT;
     let (valid, last) = (1 << 63, 1 << 61);

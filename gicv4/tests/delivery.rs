@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use gicv4::command::{Command, SgiChange};
-use gicv4::lpi::{ConfigTable, LpiConfig};
+use gicv4::lpi::LpiConfig;
 use gicv4::model::{Cause, Config};
 use gicv4::regs::gits;
 use gicv4::vpe41::Reason;
@@ -53,12 +53,12 @@ fn a_masked_doorbell_latches_until_it_is_unmasked() {
     board.msi(0);
     assert_eq!(board.interrupt(0), None);
     // The byte alone changes nothing, the GIC has a copy.
-    board.lpis.store(lpi(0), proxy(0).config(true));
+    configure(&mut board.lpis, lpi(0), proxy(0).config(true));
     assert_eq!(board.interrupt(0), None);
     board.unmask(0, 0);
     assert_eq!(board.interrupt(0), Some(lpi(0)));
     // And the other way round.
-    board.lpis.store(lpi(0), proxy(0).config(false));
+    configure(&mut board.lpis, lpi(0), proxy(0).config(false));
     board.msi(0);
     assert_eq!(board.interrupt(0), Some(lpi(0)));
     let redistributor = board.config.redistributor(0);
@@ -96,7 +96,7 @@ fn pending_last_tells_of_enabled_interrupts_only() {
     let mut board = Board::with_vpes(Config { dirty_polls: 3, ..Config::V4_0 }, 1);
     board.map(0, 5, 0);
     board.map(1, 6, 0);
-    board.vconfigs(0).store(lpi(6), LpiConfig::new(PRIORITY, false));
+    configure(&mut board.vconfigs(0), lpi(6), LpiConfig::new(PRIORITY, false));
     let resident = board.non_resident(0).enter(board.vacant(0));
     assert!(!resident.is_settled());
     board.msi(1);
@@ -121,13 +121,13 @@ fn changes_of_virtual_configuration_need_an_invalidation() {
     board.map(1, 6, 0);
     let mut table = board.vconfigs(0);
     for intid in [5, 6] {
-        table.store(lpi(intid), LpiConfig::new(PRIORITY, false));
+        configure(&mut table, lpi(intid), LpiConfig::new(PRIORITY, false));
     }
     let _resident = board.non_resident(0).enter(board.vacant(0));
     board.msi(0);
     board.msi(1);
     for intid in [5, 6] {
-        table.store(lpi(intid), LpiConfig::new(PRIORITY, true));
+        configure(&mut table, lpi(intid), LpiConfig::new(PRIORITY, true));
     }
     assert_eq!(board.take(0), None, "seen without INV");
     board.run(&[Command::Inv { device: DEVICE, event: event(1) }]);
@@ -143,7 +143,7 @@ fn priority_decides_then_the_lowest_intid() {
     for n in 0..4 {
         board.map(n, n, 0);
     }
-    board.vconfigs(0).store(lpi(3), LpiConfig::new(0x40, true));
+    configure(&mut board.vconfigs(0), lpi(3), LpiConfig::new(0x40, true));
     let _resident = board.non_resident(0).enter(board.vacant(0));
     for n in [2, 0, 3, 1] {
         board.msi(n);
@@ -178,8 +178,8 @@ fn a_latched_doorbell_moves_with_movi() {
     let mut board = Board::with_vpes(Config::V4_0, 1);
     board.map(0, 5, 0);
     board.msi(0);
-    let there = board.config.redistributor(1);
-    board.queue.run(proxy(0).move_to(CollectionId::new(1), there).as_slice()).unwrap();
+    let here = board.config.redistributor(0);
+    board.queue.run(proxy(0).move_to(CollectionId::new(1), here).as_slice()).unwrap();
     board.unmask(0, 1);
     assert_eq!((board.interrupt(0), board.interrupt(1)), (None, Some(lpi(0))));
     board.clean();
@@ -239,7 +239,7 @@ fn physical_lpis_obey_invall_movi_and_movall() {
     let mut board = Board::new(Config::V4_0);
     let (c0, c1) = (CollectionId::new(0), CollectionId::new(1));
     for n in 0..2 {
-        board.lpis.store(lpi(n), LpiConfig::new(PRIORITY, false));
+        configure(&mut board.lpis, lpi(n), LpiConfig::new(PRIORITY, false));
         board.run(&[Command::Mapti {
             device: DEVICE,
             event: event(n),
@@ -247,7 +247,7 @@ fn physical_lpis_obey_invall_movi_and_movall() {
             collection: c0,
         }]);
         board.msi(n);
-        board.lpis.store(lpi(n), LpiConfig::new(PRIORITY, true));
+        configure(&mut board.lpis, lpi(n), LpiConfig::new(PRIORITY, true));
     }
     assert_eq!(board.interrupt(0), None);
     board.run(&[Command::Invall { collection: c0 }]);
@@ -305,13 +305,13 @@ fn v41_configuration_is_invalidated_even_while_absent() {
     let mut board = Board::with_vpes(Config::V4_1, 1);
     board.map(0, 5, 0);
     board.unmask(0, 0);
-    board.vconfigs(0).store(lpi(5), LpiConfig::new(PRIORITY, false));
+    configure(&mut board.vconfigs(0), lpi(5), LpiConfig::new(PRIORITY, false));
     board.run(&[Command::Inv { device: DEVICE, event: event(0) }]);
     let resident = board.non_resident_v41(0).enter(board.vacant_v41(0));
     let left = resident.leave(Reason::Blocked, POLLS).unwrap().finish(POLLS).unwrap();
     board.msi(0);
     assert_eq!(board.interrupt(0), None, "disabled");
-    board.vconfigs(0).store(lpi(5), LpiConfig::new(PRIORITY, true));
+    configure(&mut board.vconfigs(0), lpi(5), LpiConfig::new(PRIORITY, true));
     board.run(&[Command::Vinvall { vpe: vpe(0) }]);
     assert_eq!(board.interrupt(0), Some(lpi(0)));
     drop(left);
@@ -343,7 +343,7 @@ fn v41_moves_carry_the_doorbell() {
     let resident = board.non_resident_v41(0).enter(board.vacant_v41(0));
     let left = resident.leave(Reason::Blocked, POLLS).unwrap().finish(POLLS).unwrap();
     let redistributor = board.config.redistributor(1);
-    board.lpis.store(lpi(9), LpiConfig::new(PRIORITY, true));
+    configure(&mut board.lpis, lpi(9), LpiConfig::new(PRIORITY, true));
     let doorbell = Some(lpi(9));
     board.run(&[Command::VmovpV41 {
         vpe: vpe(0),

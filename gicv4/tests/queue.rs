@@ -173,7 +173,9 @@ fn a_stalled_its_goes_on_when_the_cause_is_gone() {
     // Nothing helps but to remove the cause: here, put a harmless command in its place.
     assert_eq!(board.queue.run(&[sync]), Err(Error::Stalled { slot: slot + 1 }));
     assert!(board.queue.is_idle().is_err());
-    board.gic.queue(QUEUE, 128).store(slot + 1, &sync);
+    let mut memory = board.gic.queue(QUEUE, 128);
+    memory.store(slot + 1, &sync);
+    memory.publish();
     board.queue.retry();
     board.queue.wait().unwrap();
     assert!(board.queue.is_idle().unwrap());

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use gicv4::command::Command;
 use gicv4::doorbell::{Doorbell, Todo};
-use gicv4::lpi::{ConfigTable, LpiConfig};
+use gicv4::lpi::LpiConfig;
 use gicv4::model::{Config, RedistFrame};
 use gicv4::vpe::{NonResident, Resident, Vacant};
 use gicv4::vpe41::{NonResidentV41, Reason, ResidentV41, VacantV41};
@@ -178,16 +178,17 @@ impl Run {
             }
             Op::MoveVpe { vpe: n, cpu } => {
                 let Some(absent) = self.vpes.get_mut(&n) else { return };
-                let to = self.board.config.redistributor(cpu);
+                let home = self.reference.home[usize::from(n)];
+                let [from, to] = [home, cpu].map(|cpu| self.board.config.redistributor(cpu));
                 self.board.queue.run(&absent.move_to(vpe(n), to)).unwrap();
                 self.board
                     .queue
-                    .run(proxy(n).move_to(CollectionId::new(cpu), to).as_slice())
+                    .run(proxy(n).move_to(CollectionId::new(cpu), from).as_slice())
                     .unwrap();
                 self.reference.home[usize::from(n)] = cpu;
             }
             Op::Configure { vpe, vintid, config } => {
-                self.board.vconfigs(vpe).store(lpi(vintid), config);
+                configure(&mut self.board.vconfigs(vpe), lpi(vintid), config);
                 self.reference.memory.insert((vpe, vintid), config);
             }
             Op::Vinvall(n) => {
@@ -393,10 +394,11 @@ fn a_thousand_events_with_random_residency() {
                 follow(&mut board, todo);
             }
             if dice.below(4) == 0 {
+                let from = board.config.redistributor(cpu);
                 cpu = 1 - cpu;
                 let to = board.config.redistributor(cpu);
                 board.queue.run(&absent.0.move_to(vpe(0), to)).unwrap();
-                board.queue.run(proxy(0).move_to(CollectionId::new(cpu), to).as_slice()).unwrap();
+                board.queue.run(proxy(0).move_to(CollectionId::new(cpu), from).as_slice()).unwrap();
                 absent.1 = board.vacant(cpu);
             }
         }

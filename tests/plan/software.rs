@@ -1,46 +1,97 @@
 //! A plan's ITS script on the software GIC: every event reaches its vPE, resident or not.
 
 use codegen::plan::Decided;
+use gicv4::boot::{self, Assembly, CpuTables};
 use gicv4::command::{Command, Version};
+use gicv4::dist::Dist;
 use gicv4::its::{self, Its, Table};
+use gicv4::layout::{Attributes, PageSize, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::{Config, Gic};
+use gicv4::model::{Config, Gic, TableRegister};
 use gicv4::queue::Queue;
-use gicv4::redist::Redist;
+use gicv4::redist::{self, Redist};
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::{DeviceId, EventId, IntId, VpeId};
 
 use crate::stand_in;
 
 const POLLS: u32 = 1000;
+const PRIORITY: u8 = 0xa0;
 
-/// The GIC as boot leaves it, and the ITS's command queue.
+/// The GIC as boot leaves it, and the ITS's command queue. The strictest GIC that the plan allows, brought up by the functions
+/// that boot uses, with CPUs that arrive in another order than they are started.
 pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
     let its = plan.its.as_ref().unwrap();
-    let config = Config { cpus: plan.cpus.len() as u16, ..Config::V4_0 };
-    let gic = Gic::new(config);
+    let gic = Gic::new(strictest(plan));
     let fill = |base: u64, bytes: &[u8]| {
         (base..).zip(bytes).for_each(|(address, &byte)| gic.write_byte(address, byte));
     };
     fill(its.lpi_config.base.0, &its.lpi_config_start);
     plan.vms.iter().for_each(|vm| fill(vm.vlpi_config.base.0, &vm.vlpi_config_start));
-    for (number, cpu) in plan.cpus.iter().enumerate() {
-        let redist = Redist::new(gic.redistributor(number as u16));
-        redist.wake(POLLS).unwrap();
-        if cpu.propbaser.0 != 0 {
-            redist.enable_lpis(cpu.propbaser.0, cpu.pendbaser.0, POLLS).unwrap();
-        }
+    Its::new(gic.its()).verify(&expect(plan)).unwrap();
+    Dist::new(gic.distributor()).enable(PRIORITY, POLLS).unwrap();
+    let assembly = Assembly::new(plan.cpus.len() as u32);
+    let mut everyone = None;
+    for (number, cpu) in plan.cpus.iter().enumerate().rev() {
+        gic.power_up(number as u16);
+        let frame = gic.redistributor(number as u16);
+        let processor = (!its.by_address).then_some(cpu.processor);
+        let (lpis, virtual_lpis, v41) = (true, true, false);
+        let mpidr = gic_mpidr(number as u16);
+        Redist::new(frame.clone())
+            .verify(&redist::Expect { mpidr, processor, lpis, virtual_lpis, v41 })
+            .unwrap();
+        let tables = CpuTables {
+            priority: PRIORITY,
+            lpis: (cpu.propbaser.0 != 0).then_some((cpu.propbaser.0, cpu.pendbaser.0)),
+            vintid_bits: Some(its.vintid_bits),
+        };
+        let (ready, _) = boot::redistributor(frame, &tables, POLLS).unwrap();
+        everyone = assembly.arrive(ready);
     }
-    let control = Its::new(gic.its());
-    control.verify(&expect(plan)).unwrap();
-    let tables = its.basers.iter().map(|baser| Table { index: baser.index, value: baser.value.0 });
-    control.enable(tables.collect::<Vec<_>>(), its.cbaser.0, POLLS).unwrap();
+    let everyone = everyone.expect("the last CPU is the last");
+    let tables = its.tables.iter().map(|table| Table {
+        kind: TableKind::from_field(table.kind.into()).unwrap(),
+        address: table.memory.base.0,
+        bytes: table.memory.bytes,
+        entries: table.entries.into(),
+        entry_bytes: table.entry_bytes,
+        attributes: Attributes::COHERENT,
+    });
     let slots = (its.queue.bytes / 32) as u32;
-    let mut queue = Queue::new(gic.its(), gic.queue(its.queue.base.0, slots), POLLS);
     let script: Vec<_> = its.script.iter().map(|line| line.words.map(|word| word.0)).collect();
-    queue.run(&script).unwrap();
-    assert_eq!(gic.take_errors(), []);
+    let queue = (its.cbaser.0, gic.queue(its.queue.base.0, slots));
+    let tables = tables.collect::<Vec<_>>();
+    let queue =
+        boot::translation_service(&everyone, gic.its(), tables, queue, &script, POLLS).unwrap();
+    assembly.open(everyone);
+    assert_eq!((gic.take_errors(), gic.take_violations()), (vec![], vec![]));
     (gic, queue)
+}
+
+fn gic_mpidr(cpu: u16) -> u64 {
+    Config::V4_0.mpidr(cpu)
+}
+
+/// Everything that the plan does not rely on is as unlike QEMU as it can be.
+fn strictest(plan: &Decided) -> Config {
+    let its = plan.its.as_ref().unwrap();
+    let processors: Vec<u16> = plan.cpus.iter().map(|cpu| cpu.processor).collect();
+    let register = |table: &codegen::plan::ItsTable| {
+        let large = (table.memory.base.0 | table.memory.bytes).is_multiple_of(0x1_0000);
+        let kind = TableKind::from_field(table.kind.into()).unwrap();
+        TableRegister::new(kind, table.entry_bytes, large.then_some(PageSize::Kib64))
+    };
+    let tables: Vec<_> = its.tables.iter().rev().map(register).collect();
+    Config {
+        cpus: plan.cpus.len() as u16,
+        processors: processors.leak(),
+        tables: tables.leak(),
+        single_vmovp: its.moves,
+        // Each visit here makes its vPE anew, and cannot give IDAI back.
+        idai: false,
+        ..Config::V4_0
+    }
 }
 
 /// Rings every event twice.
@@ -59,11 +110,12 @@ fn expect(plan: &Decided) -> its::Expect {
     its::Expect {
         device_id_bits: its.device_id_bits,
         event_id_bits: its.event_id_bits,
-        collection_id_bits: 4,
+        collection_id_bits: its.collection_id_bits,
         entry_bytes: its.entry_bytes,
         virtual_lpis: true,
         v41: false,
-        redistributor_addresses: false,
+        redistributor_addresses: its.by_address,
+        moves: its.moves,
     }
 }
 
@@ -88,11 +140,14 @@ fn ring_while_away(
     assert_eq!(gic.signal(cpu), None, "doorbells begin masked");
     for enabled in [true, false] {
         config.store(doorbell, LpiConfig::new(0xa0, enabled));
+        config.publish();
         queue.run(&[Command::Inv { device: proxy.0, event: proxy.1 }.encode()]).unwrap();
+        gic.settle();
         let signal = gic.signal(cpu).map(|signal| signal.intid);
         assert_eq!(signal, enabled.then_some(doorbell), "{event:?}");
     }
     queue.run(&[Command::Clear { device: proxy.0, event: proxy.1 }.encode()]).unwrap();
+    gic.settle();
     for other in 0..plan.cpus.len() as u16 {
         assert_eq!(gic.signal(other), None);
     }
@@ -103,7 +158,8 @@ fn ring_while_away(
 fn ring_while_resident(plan: &Decided, gic: &Gic, event: &codegen::plan::EventRoute) {
     let vpe = &plan.vpes[event.vpe];
     let (cpu, tables) = (vpe.cpu as u16, vpe.tables.unwrap());
-    let vacant = Vacant::take(gic.redistributor(cpu), POLLS).unwrap();
+    let bits = plan.its.as_ref().unwrap().vintid_bits;
+    let vacant = Vacant::take(gic.redistributor(cpu), bits, POLLS).unwrap();
     let away = NonResident::new(tables.vpropbaser.0, tables.vpendbaser.0);
     let resident = away.enter(vacant);
     for again in [true, false] {

@@ -39,9 +39,11 @@ impl<'a> World<'a> {
             let mut config =
                 self.gic.config_table(its.lpi_config.base.0, its.lpi_config.bytes as u32);
             config.store(IntId::new(tables.doorbell), LpiConfig::new(0xa0, true));
+            config.publish();
             let device = DeviceId::new(tables.proxy_device);
             self.run(Command::Inv { device, event: EventId::new(tables.proxy_event) }.encode());
         }
+        self.gic.settle();
         let mut rung = Vec::new();
         for cpu in 0..self.plan.cpus.len() {
             while let Some(signal) = self.gic.acknowledge(cpu as u16) {
@@ -55,7 +57,8 @@ impl<'a> World<'a> {
     /// What the vPE finds when it becomes resident on `cpu`.
     fn visit(&self, vpe: usize, cpu: usize) -> Vec<u32> {
         let tables = self.plan.vpes[vpe].tables.unwrap();
-        let vacant = Vacant::take(self.gic.redistributor(cpu as u16), POLLS).unwrap();
+        let bits = self.plan.its.as_ref().unwrap().vintid_bits;
+        let vacant = Vacant::take(self.gic.redistributor(cpu as u16), bits, POLLS).unwrap();
         let away = NonResident::new(tables.vpropbaser.0, tables.vpendbaser.0);
         let resident = away.enter(vacant);
         let mut found = Vec::new();

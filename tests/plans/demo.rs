@@ -39,6 +39,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Cpu {
             mpidr: 0x0,
             redistributor: plan::Pa::new(0x80a0000),
+            processor: 0u16,
             propbaser: 0x0,
             pendbaser: 0x0,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(0u16)),
@@ -46,6 +47,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Cpu {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
+            processor: 1u16,
             propbaser: 0x4024378d,
             pendbaser: 0x4000000040230780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(1u16)),
@@ -53,6 +55,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Cpu {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
+            processor: 2u16,
             propbaser: 0x4024378d,
             pendbaser: 0x4000000040250780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(2u16)),
@@ -60,6 +63,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Cpu {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
+            processor: 3u16,
             propbaser: 0x4024378d,
             pendbaser: 0x4000000040270780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
@@ -397,21 +401,30 @@ pub static PLAN: plan::Plan = plan::Plan {
         event_id_bits: 16u8,
         by_address: false,
         entry_bytes: 12u8,
-        basers: &[
-            plan::Baser {
-                index: 0u8,
+        moves: false,
+        collection_id_bits: 2u8,
+        vintid_bits: 14u8,
+        tables: &[
+            plan::ItsTable {
                 kind: 1u8,
-                value: 0xb907000040207400,
+                base: plan::Pa::new(0x40207000),
+                bytes: 4096u64,
+                entries: 43u32,
+                entry_bytes: 8u8,
             },
-            plan::Baser {
-                index: 1u8,
+            plan::ItsTable {
                 kind: 4u8,
-                value: 0xbc07000040208400,
+                base: plan::Pa::new(0x40208000),
+                bytes: 4096u64,
+                entries: 4u32,
+                entry_bytes: 8u8,
             },
-            plan::Baser {
-                index: 2u8,
+            plan::ItsTable {
                 kind: 2u8,
-                value: 0xba07000040209400,
+                base: plan::Pa::new(0x40209000),
+                bytes: 4096u64,
+                entries: 4u32,
+                entry_bytes: 8u8,
             },
         ],
         cbaser: 0xb800000040200400,

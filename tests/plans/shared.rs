@@ -2,6 +2,7 @@
         plan::Cpu {
             mpidr: 0x0,
             redistributor: plan::Pa::new(0x80a0000),
+            processor: 0u16,
             schedule: plan::Schedule::Cyclic(
                 &plan::Frame {
                     ticks: plan::ticks(10000000),
@@ -38,6 +39,7 @@
         plan::Cpu {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
+            processor: 1u16,
             schedule: plan::Schedule::Priority(
                 &[
                     plan::PrioritySlot {
@@ -58,11 +60,13 @@
         plan::Cpu {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
+            processor: 2u16,
             schedule: plan::Schedule::Unused,
         },
         plan::Cpu {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
+            processor: 3u16,
             schedule: plan::Schedule::Unused,
         },
     ],

@@ -16,7 +16,8 @@ use gicv4::{CollectionId, DeviceId, EventId, Frame, IntId, RdBase, VpeId};
 use crate::choices::Choices;
 
 pub const POLLS: u32 = 16;
-pub const REDISTRIBUTOR: RdBase = RdBase::processor(0);
+/// Of CPU 0 of the model.
+pub const REDISTRIBUTOR: RdBase = RdBase::processor(3);
 pub const VPE: VpeId = VpeId::new(0);
 const BITS: u8 = 14;
 const DEVICE: DeviceId = DeviceId::new(0x10);
@@ -134,8 +135,14 @@ pub struct Parts<'a> {
 }
 
 pub fn gic() -> Gic {
-    let config =
-        Config { cpus: 1, intid_bits: BITS, dirty_polls: 1, command_polls: 1, ..Config::V4_0 };
+    let config = Config {
+        cpus: 1,
+        intid_bits: BITS,
+        dirty_polls: 1,
+        command_polls: 1,
+        write_polls: 0,
+        ..Config::V4_0
+    };
     Gic::new(config)
 }
 
@@ -144,6 +151,7 @@ pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
     let proxy = Proxy::new(DOORBELL, PROXY, EventId::new(0));
     let mut config = gic.config_table(LPI_CONFIG, 1);
     config.store(DOORBELL, proxy.config(false));
+    config.publish();
     enable_lpis(gic);
     let cbaser = enable_its(gic);
     let mut virtual_config = gic.config_table(VLPI_CONFIG, device.events);
@@ -164,6 +172,7 @@ pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
         let (device, vpe, doorbell) = (DEVICE, VPE, DOORBELL);
         script.push(Command::Vmapti { device, event, vintid, vpe, doorbell });
     }
+    virtual_config.publish();
     script.extend([Command::Vinvall { vpe: VPE }, Command::Vsync { vpe: VPE }]);
     let script: Vec<_> = script.iter().map(Command::encode).collect();
     let its = Watched { inner: gic.its(), device };
@@ -176,7 +185,7 @@ pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
     let redistributor = Watched { inner: gic.redistributor(0), device };
     let parts = Parts {
         vpe: NonResident::new(vpropbaser, vpendbaser),
-        vacant: Vacant::take(redistributor, POLLS).expect("nobody is resident"),
+        vacant: Vacant::take(redistributor, BITS, POLLS).expect("nobody is resident"),
         queue,
         config: Watched { inner: config, device },
         proxy,
@@ -186,6 +195,7 @@ pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
 }
 
 fn enable_lpis(gic: &Gic) {
+    gic.power_up(0);
     let redistributor = Redist::new(gic.redistributor(0));
     redistributor.wake(POLLS).expect("it wakes");
     let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).expect("aligned");
@@ -195,10 +205,15 @@ fn enable_lpis(gic: &Gic) {
 
 fn enable_its(gic: &Gic) -> u64 {
     let (page, coherent) = (PageSize::Kib64, Attributes::COHERENT);
-    let room = layout::flat_table(512, 8, page).expect("it fits");
-    let tables = (0..).zip(TABLES).map(|(index, (address, kind))| {
-        let value = layout::baser(kind, address, room, 8, page, false, coherent);
-        Table { index, value: value.expect("aligned") }
+    let room = layout::flat_table(512, 32, page).expect("it fits");
+    let attributes = coherent;
+    let tables = TABLES.into_iter().map(|(address, kind)| Table {
+        kind,
+        address,
+        bytes: room.bytes,
+        entries: 512,
+        entry_bytes: 32,
+        attributes,
     });
     let room = layout::command_queue(100).expect("it fits");
     let cbaser = layout::cbaser(QUEUE, room, coherent).expect("aligned");

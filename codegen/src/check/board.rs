@@ -3,7 +3,7 @@
 use super::memory::hypervisor;
 use super::range::{self, BLOCK, FRAME, PAGE, Range, hex};
 use crate::diag::{Report, rules};
-use crate::model::{At, Board, DeviceKind, GicVersion, System};
+use crate::model::{At, Board, Cpu, DeviceKind, GicVersion, System};
 use crate::units::Size;
 
 /// Affinity fields of MPIDR_EL1: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0 (DDI 0487, MPIDR_EL1).
@@ -15,6 +15,7 @@ pub fn check(system: &System, report: &mut Report) {
     overlaps(system, report);
     redistributors(board, report);
     affinities(board, report);
+    table_pages(board, report);
     frames(board, report);
     intids(board, report);
 }
@@ -178,6 +179,33 @@ fn affinities(board: &Board, report: &mut Report) {
                     .help("every CPU has its own: look them up in the firmware's device tree"),
             );
         }
+        let same = |other: &&Cpu| other.processor.value == cpu.processor.value;
+        if let Some(first) = board.cpus[..n].iter().find(same) {
+            report.push(
+                rules::PROCESSOR_TWICE
+                    .says(format!(
+                        "`{}` and `{}` have the same processor number, {}",
+                        first.name.value, cpu.name.value, cpu.processor.value
+                    ))
+                    .label(&cpu.processor, format!("of `{}`", cpu.name.value))
+                    .label(&first.processor, format!("of `{}`", first.name.value))
+                    .help("GICR_TYPER of each redistributor has its number in bits 23:8"),
+            );
+        }
+    }
+}
+
+/// Page sizes that GITS_BASERn.Page_Size can say.
+fn table_pages(board: &Board, report: &mut Report) {
+    let Some(its) = &board.gic.its else { return };
+    let page = &its.table_page;
+    if ![0x1000, 0x4000, 0x1_0000].contains(&page.value) {
+        report.push(
+            rules::TABLE_PAGE
+                .says(format!("the ITS's tables cannot have pages of {}", Size(page.value)))
+                .label(page, "no size of GITS_BASERn.Page_Size")
+                .help("write \"4 KiB\", \"16 KiB\" or \"64 KiB\", or leave it out"),
+        );
     }
 }
 

@@ -151,6 +151,8 @@ rules! {
     DEVICE_RAM "E815 device-over-ram" "A device's registers are said to be in RAM."
     BRIDGE "E816 pci-bridge" "A bridge's buses are not after its own, not among those of its host or of the bridge above, or another's as well."
     BUS_UNREACHED "E817 pci-bus-unreached" "A PCI function is on a bus that no bridge leads to."
+    PROCESSOR_TWICE "E830 processor-twice" "Two CPUs have the same processor number in the GIC."
+    TABLE_PAGE "E831 table-page" "The ITS's tables are given pages of a size that no ITS has."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::tables::{hex, pa};
-use crate::plan::{Decided, Its};
+use crate::plan::{Decided, Its, ItsTable};
 
 /// `Option<plan::Its>`.
 pub fn option(plan: &Decided) -> TokenStream {
@@ -19,10 +19,18 @@ pub fn option(plan: &Decided) -> TokenStream {
 
 fn some(its: &Its) -> TokenStream {
     let Its { device_id_bits, event_id_bits, by_address, entry_bytes, .. } = its;
+    let Its { moves, collection_id_bits, vintid_bits, .. } = its;
     let base = pa(its.base);
-    let basers = its.basers.iter().map(|baser| {
-        let (index, kind, value) = (baser.index, baser.kind, hex(baser.value));
-        quote!(plan::Baser { index: #index, kind: #kind, value: #value })
+    let tables = its.tables.iter().map(|table| {
+        let ItsTable { kind, memory, entries, entry_bytes, .. } = table;
+        let (base, bytes) = (pa(memory.base), memory.bytes);
+        quote!(plan::ItsTable {
+            kind: #kind,
+            base: #base,
+            bytes: #bytes,
+            entries: #entries,
+            entry_bytes: #entry_bytes,
+        })
     });
     let cbaser = hex(its.cbaser);
     let (queue, queue_bytes) = (pa(its.queue.base), its.queue.bytes);
@@ -49,7 +57,10 @@ fn some(its: &Its) -> TokenStream {
         event_id_bits: #event_id_bits,
         by_address: #by_address,
         entry_bytes: #entry_bytes,
-        basers: &[#(#basers),*],
+        moves: #moves,
+        collection_id_bits: #collection_id_bits,
+        vintid_bits: #vintid_bits,
+        tables: &[#(#tables),*],
         cbaser: #cbaser,
         queue: (#queue, #queue_bytes),
         script: &[#(#script),*],

@@ -332,9 +332,11 @@ impl Report<'_> {
 
     fn script(&self, out: &mut String) -> fmt::Result {
         let Some(its) = &self.plan.its else { return Ok(()) };
-        writeln!(out, "\nITS at {}: registers", its.base)?;
-        for baser in &its.basers {
-            writeln!(out, "  GITS_BASER{} = {:#018x}", baser.index, baser.value.0)?;
+        writeln!(out, "\nITS at {}: tables and registers", its.base)?;
+        for table in &its.tables {
+            let crate::plan::ItsTable { name, memory, entries, entry_bytes, .. } = table;
+            let (base, size) = (memory.base, size(memory.bytes));
+            writeln!(out, "  {name:<11} {base}, {size}: {entries} of at most {entry_bytes} bytes")?;
         }
         writeln!(out, "  GITS_CBASER = {:#018x}", its.cbaser.0)?;
         let shared = self.plan.cpus.iter().any(|cpu| cpu.schedule.is_shared());

@@ -145,10 +145,12 @@ fn board(board: &Board) -> TokenStream {
 fn cpu(cpu: &Cpu) -> TokenStream {
     let (mpidr, redistributor) = (hex(cpu.mpidr), pa(cpu.redistributor));
     let (propbaser, pendbaser) = (hex(cpu.propbaser), hex(cpu.pendbaser));
+    let processor = cpu.processor;
     let schedule = schedule::schedule(&cpu.schedule);
     quote!(plan::Cpu {
         mpidr: #mpidr,
         redistributor: #redistributor,
+        processor: #processor,
         propbaser: #propbaser,
         pendbaser: #pendbaser,
         schedule: #schedule,

@@ -130,6 +130,9 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
         Some(size) => size.map(file, |s| s.0),
         None => stride.with(stride.value.saturating_mul(cpus as u64)),
     };
+    let entry_size = |its: &toml::Its, of_kind: &Option<S<u8>>| {
+        of_kind.as_ref().unwrap_or(&its.table_entry_size).at(file)
+    };
     model::Gic {
         at: gic.place(file),
         version: gic.version.map(file, |version| match version {
@@ -149,7 +152,13 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
             device_id_bits: its.device_id_bits.at(file),
             event_id_bits: its.event_id_bits.at(file),
             entry_size: its.entry_size.at(file),
-            table_entry_size: its.table_entry_size.at(file),
+            device_entry_size: entry_size(its, &its.device_entry_size),
+            collection_entry_size: entry_size(its, &its.collection_entry_size),
+            vpe_entry_size: entry_size(its, &its.vpe_entry_size),
+            table_page: match &its.table_page {
+                Some(page) => page.map(file, |size| size.0),
+                None => its.base.map(file, |_| 0x1_0000),
+            },
             rdbase: match its.rdbase {
                 toml::RdBase::ProcessorNumber => model::RdBase::ProcessorNumber,
                 toml::RdBase::Address => model::RdBase::Address,
@@ -167,7 +176,10 @@ fn cpu_at(cpu: &S<toml::Cpu>, position: usize, gic: &model::Gic, file: FileId) -
         name: cpu.name.at(file),
         mpidr: cpu.mpidr.map(file, |a| a.0),
         redistributor: cpu.redistributor.as_ref().map_or_else(place, |r| r.map(file, |a| a.0)),
-        processor: position.min(usize::from(u16::MAX)) as u16,
+        processor: match &cpu.processor {
+            Some(number) => number.at(file),
+            None => cpu.map(file, |_| position.min(usize::from(u16::MAX)) as u16),
+        },
     }
 }
 

@@ -47,8 +47,8 @@ pub struct Cpu {
     pub mpidr: At<u64>,
     /// RD_base of its redistributor: the key, or `redistributors.base + position * stride`.
     pub redistributor: At<u64>,
-    /// Its processor number in the GIC (GICR_TYPER 23:8): its position among the CPUs.
-    pub processor: u16,
+    /// Its processor number in the GIC (GICR_TYPER 23:8).
+    pub processor: At<u16>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,8 +112,12 @@ pub struct ItsDesc {
     pub event_id_bits: At<u8>,
     /// Bytes of one interrupt translation entry (GITS_TYPER.ITT_entry_size + 1).
     pub entry_size: At<u8>,
-    /// Bytes of one device, collection or vPE table entry (GITS_BASERn.Entry_Size + 1).
-    pub table_entry_size: At<u8>,
+    /// Bytes of one device, collection and vPE table entry, at most (GITS_BASERn.Entry_Size + 1).
+    pub device_entry_size: At<u8>,
+    pub collection_entry_size: At<u8>,
+    pub vpe_entry_size: At<u8>,
+    /// Bytes of the largest page that GITS_BASERn.Page_Size may demand.
+    pub table_page: At<u64>,
     /// What RDbase in commands means (GITS_TYPER.PTA).
     pub rdbase: RdBase,
 }

@@ -304,7 +304,11 @@ pub struct Its {
     /// Commands name redistributors by address, not by number.
     pub by_address: bool,
     pub entry_bytes: u8,
-    pub basers: Vec<Baser>,
+    /// vPEs move by VMOVP.
+    pub moves: bool,
+    pub collection_id_bits: u8,
+    pub vintid_bits: u8,
+    pub tables: Vec<ItsTable>,
     pub cbaser: Hex,
     pub queue: Span,
     pub lpi_config: Span,
@@ -316,12 +320,14 @@ pub struct Its {
     pub script: Vec<ScriptLine>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Baser {
-    pub index: u8,
+#[derive(Clone, Debug, Serialize)]
+pub struct ItsTable {
+    pub name: &'static str,
     /// 1 devices, 2 vPEs, 4 collections.
     pub kind: u8,
-    pub value: Hex,
+    pub memory: Span,
+    pub entries: u32,
+    pub entry_bytes: u8,
 }
 
 /// One DeviceID that the ITS is told of.

@@ -22,7 +22,7 @@ use gicv4::layout::{self, Attributes, LayoutError, PageSize, TableKind};
 use gicv4::lpi::LpiConfig;
 use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 
-use super::decided::{self, Baser, Hex, ItsAllowance, ItsDevice, ScriptLine, Span, VpeTables};
+use super::decided::{self, Hex, ItsAllowance, ItsDevice, ItsTable, ScriptLine, Span, VpeTables};
 use super::interrupts::{FIRST_LPI, Interrupts};
 use super::modes::{Modes, Move};
 use super::tables::{Id, Tables};
@@ -35,14 +35,18 @@ pub const PRIORITY: u8 = 0xa0;
 const ALLOWANCE: u32 = 32;
 const COHERENT: Attributes = Attributes::COHERENT;
 
-/// GITS_BASERn by n: the order in which implementations have them; boot compares the types.
-const KINDS: [TableKind; 3] = [TableKind::Devices, TableKind::Collections, TableKind::Vpes];
+/// Tables of the ITS, with their names in the plan. Boot finds the GITS_BASERn of each.
+const KINDS: [(TableKind, &str); 3] = [
+    (TableKind::Devices, "devices"),
+    (TableKind::Collections, "collections"),
+    (TableKind::Vpes, "vPEs"),
+];
 
 /// Tables asked for, not yet placed.
 #[derive(Debug)]
 pub struct Asked {
-    /// By n of GITS_BASERn, with the page size.
-    basers: Vec<(Id, PageSize)>,
+    /// By `KINDS`: how many entries of how many bytes, and where.
+    tables: Vec<(u32, u8, Id)>,
     queue: Id,
     pub lpi_config: Id,
     lpi_bits: u8,
@@ -51,8 +55,10 @@ pub struct Asked {
     pending: Vec<Option<Id>>,
     /// Of each reachable vPE.
     vpts: Vec<Option<Id>>,
-    /// Of each VM with vLPIs: configuration table and vINTID bits.
-    vms: Vec<Option<(Id, u8)>>,
+    /// Of each VM with vLPIs: its configuration table.
+    vms: Vec<Option<Id>>,
+    /// One width for all VMs: the GIC compares vLPIs of absent vPEs with what their CPU's GICR_VPROPBASER last said.
+    vintid_bits: u8,
     /// CPU of each vPE in each mode.
     homes: Vec<Vec<usize>>,
 }
@@ -76,12 +82,12 @@ fn vms(system: &System) -> Vec<usize> {
     vms.flat_map(|(n, vm)| std::iter::repeat_n(n, vm.vpes.len())).collect()
 }
 
-/// A flat table with the smallest page that can address it.
-fn flat(entries: u64, entry_bytes: u64) -> Result<(layout::Room, PageSize), LayoutError> {
-    let sizes = [PageSize::Kib4, PageSize::Kib16, PageSize::Kib64];
+/// A flat table of pages of at least `least` bytes, and of larger ones where it must be.
+fn flat(entries: u64, entry_bytes: u64, least: u64) -> Result<layout::Room, LayoutError> {
+    let pages = [PageSize::Kib4, PageSize::Kib16, PageSize::Kib64];
     let mut result = Err(LayoutError::Empty);
-    for page in sizes {
-        result = layout::flat_table(entries, entry_bytes, page).map(|room| (room, page));
+    for page in pages.into_iter().filter(|page| page.bytes() >= least) {
+        result = layout::flat_table(entries, entry_bytes, page);
         if result.is_ok() {
             break;
         }
@@ -101,8 +107,8 @@ pub fn allowance(vm: &model::Vm, timer: &model::Timer) -> ItsAllowance {
     ItsAllowance { most, interval: (millisecond / u64::from(most)).max(1) }
 }
 
-/// EventID bits for events below `count`: at least 1.
-fn event_bits(count: u32) -> u8 {
+/// Bits for numbers below `count`: at least 1.
+fn bits_for(count: u32) -> u8 {
     (32 - count.saturating_sub(1).leading_zeros()).max(1) as u8
 }
 
@@ -115,22 +121,26 @@ pub fn ask(
     tables: &mut Tables,
 ) -> Result<Asked, LayoutError> {
     let vpes = interrupts.reachable.len() as u32;
-    let entry_bytes = u64::from(desc.table_entry_size.value);
-    let mut basers = Vec::new();
-    for kind in KINDS {
-        let (name, entries) = match kind {
-            TableKind::Devices => ("ITS device table", u64::from(interrupts.doorbell_device) + 1),
-            TableKind::Collections => ("ITS collection table", system.board.cpus.len() as u64),
-            TableKind::Vpes => ("ITS vPE table", u64::from(vpes)),
+    let mut its_tables = Vec::new();
+    for (kind, _) in KINDS {
+        let (name, entries, entry_size) = match kind {
+            TableKind::Devices => {
+                ("ITS device table", interrupts.doorbell_device + 1, &desc.device_entry_size)
+            }
+            TableKind::Collections => {
+                let cpus = system.board.cpus.len() as u32;
+                ("ITS collection table", cpus, &desc.collection_entry_size)
+            }
+            TableKind::Vpes => ("ITS vPE table", vpes, &desc.vpe_entry_size),
         };
-        let (room, page) = flat(entries, entry_bytes)?;
-        basers.push((tables.zeros(name, room.bytes, room.align), page));
+        let room = flat(entries.into(), entry_size.value.into(), desc.table_page.value)?;
+        its_tables.push((entries, entry_size.value, tables.zeros(name, room.bytes, room.align)));
     }
     let queue = layout::command_queue(1)?;
     let lpi_bits = layout::intid_bits_for(FIRST_LPI + vpes);
     let config = layout::lpi_config_table(lpi_bits)?;
     let mut asked = Asked {
-        basers,
+        tables: its_tables,
         queue: tables.zeros("ITS command queue", queue.bytes, queue.align),
         lpi_config: tables.content("LPI configuration", config.bytes),
         lpi_bits,
@@ -138,6 +148,9 @@ pub fn ask(
         pending: vec![None; system.board.cpus.len()],
         vpts: vec![None; vpes as usize],
         vms: vec![None; system.vms.len()],
+        vintid_bits: layout::intid_bits_for(
+            (0..system.vms.len()).map(|vm| last_vintid(system, interrupts, vm)).max().unwrap_or(0),
+        ),
         homes,
     };
     asked.ask_devices(desc, interrupts, tables)?;
@@ -161,7 +174,7 @@ impl Asked {
         let real = interrupts.devices.iter();
         devices.extend(real.map(|(&id, (name, events))| (id, name.clone(), *events)));
         for (id, name, events) in devices {
-            let bits = event_bits(events);
+            let bits = bits_for(events);
             let room = layout::itt(bits, u64::from(desc.entry_size.value))?;
             let table = tables.zeros(format!("ITT of {name}"), room.bytes, room.align);
             self.devices.push((id, name, bits, table));
@@ -189,17 +202,12 @@ impl Asked {
                 let what = format!("LPI pending table of {}", system.board.cpus[cpu].name.value);
                 self.pending[cpu] = Some(tables.zeros(what, room.bytes, room.align));
             }
-            let bits = match self.vms[vm] {
-                Some((_, bits)) => bits,
-                None => {
-                    let bits = layout::intid_bits_for(last_vintid(system, interrupts, vm));
-                    let room = layout::lpi_config_table(bits)?;
-                    let what = format!("vLPI configuration of {name}");
-                    self.vms[vm] = Some((tables.zeros(what, room.bytes, room.align), bits));
-                    bits
-                }
-            };
-            let room = layout::pending_table(bits)?;
+            if self.vms[vm].is_none() {
+                let room = layout::lpi_config_table(self.vintid_bits)?;
+                let what = format!("vLPI configuration of {name}");
+                self.vms[vm] = Some(tables.zeros(what, room.bytes, room.align));
+            }
+            let room = layout::pending_table(self.vintid_bits)?;
             let what = format!("vLPI pending table of {name}/{}", vpe - first);
             self.vpts[vpe] = Some(tables.zeros(what, room.bytes, room.align));
         }
@@ -225,14 +233,14 @@ pub fn make(
     modes: Option<&Modes>,
 ) -> Result<Made, LayoutError> {
     let maker = Maker { system, desc, interrupts, asked, tables };
-    let entry_bytes = u64::from(desc.table_entry_size.value);
-    let mut basers = Vec::new();
-    for (index, (kind, (id, page))) in KINDS.into_iter().zip(&asked.basers).enumerate() {
-        let room = layout::Room { bytes: tables.span(*id).bytes, align: page.bytes() };
-        let base = tables.address(*id);
-        let value = layout::baser(kind, base, room, entry_bytes, *page, false, COHERENT)?;
-        basers.push(Baser { index: index as u8, kind: kind.field() as u8, value: Hex(value) });
-    }
+    let its_tables = KINDS.into_iter().zip(&asked.tables);
+    let its_tables = its_tables.map(|((kind, name), &(entries, entry_bytes, id))| ItsTable {
+        name,
+        kind: kind.field() as u8,
+        memory: tables.span(id),
+        entries,
+        entry_bytes,
+    });
     let queue = tables.span(asked.queue);
     let room = layout::Room { bytes: queue.bytes, align: 0x1_0000 };
     let vpes = maker.vpes()?;
@@ -245,7 +253,10 @@ pub fn make(
         event_id_bits: desc.event_id_bits.value,
         by_address: desc.rdbase == model::RdBase::Address,
         entry_bytes: desc.entry_size.value,
-        basers,
+        moves: modes.is_some(),
+        collection_id_bits: bits_for(system.board.cpus.len() as u32),
+        vintid_bits: asked.vintid_bits,
+        tables: its_tables.collect(),
         cbaser: Hex(layout::cbaser(queue.base.0, room, COHERENT)?),
         queue,
         lpi_config,
@@ -307,7 +318,8 @@ impl Maker<'_> {
         let vm_of = vms(self.system);
         let mut out = Vec::new();
         for (vpe, vpt) in self.asked.vpts.iter().enumerate() {
-            let (Some(vpt), Some((config, bits))) = (vpt, self.asked.vms[vm_of[vpe]]) else {
+            let bits = self.asked.vintid_bits;
+            let (Some(vpt), Some(config)) = (vpt, self.asked.vms[vm_of[vpe]]) else {
                 out.push(None);
                 continue;
             };
@@ -326,8 +338,8 @@ impl Maker<'_> {
     }
 
     fn vms(&self) -> Vec<Option<(Span, Vec<u8>, u8)>> {
-        let table = |(vm, asked): (usize, &Option<(Id, u8)>)| {
-            let (id, bits) = (*asked)?;
+        let table = |(vm, asked): (usize, &Option<Id>)| {
+            let (id, bits) = ((*asked)?, self.asked.vintid_bits);
             let last = last_vintid(self.system, self.interrupts, vm);
             let mut start = vec![0; (last - FIRST_LPI + 1) as usize];
             let first = self.interrupts.first_vpe[vm];
@@ -346,7 +358,7 @@ impl Maker<'_> {
     fn redistributor(&self, cpu: usize) -> Result<RdBase, LayoutError> {
         let cpu = &self.system.board.cpus[cpu];
         match self.desc.rdbase {
-            model::RdBase::ProcessorNumber => Ok(RdBase::processor(cpu.processor)),
+            model::RdBase::ProcessorNumber => Ok(RdBase::processor(cpu.processor.value)),
             model::RdBase::Address => {
                 let address = cpu.redistributor.value;
                 RdBase::address(address).ok_or(LayoutError::AddressTooWide { address })
@@ -356,7 +368,6 @@ impl Maker<'_> {
 
     fn script(&self, vpes: &[Option<VpeTables>]) -> Result<Vec<Command>, LayoutError> {
         let cpu_of = |vpe: usize| self.asked.homes[vpe][0];
-        let vm_of = vms(self.system);
         let collection = |cpu: usize| CollectionId::new(cpu as u16);
         let used: Vec<usize> = (0..self.system.board.cpus.len())
             .filter(|&cpu| self.asked.pending[cpu].is_some())
@@ -384,7 +395,7 @@ impl Maker<'_> {
             }
         }
         for (vpe, tables) in reachable() {
-            let bits = self.asked.vms[vm_of[vpe]].map_or(14, |(_, bits)| bits);
+            let bits = self.asked.vintid_bits;
             let address = tables.pending.0;
             let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
             let redistributor = self.redistributor(cpu_of(vpe))?;
@@ -455,20 +466,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn event_bits_hold_every_event() {
+    fn bits_hold_every_number() {
         for (count, bits) in
             [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (65536, 16), (65537, 17)]
         {
-            assert_eq!(event_bits(count), bits, "{count}");
+            assert_eq!(bits_for(count), bits, "{count}");
         }
     }
 
     #[test]
     fn a_flat_table_takes_larger_pages_when_it_must() {
-        let (room, page) = flat(18, 8).unwrap();
-        assert_eq!((room.bytes, page), (4096, PageSize::Kib4));
-        let (room, page) = flat(1 << 18, 8).unwrap();
-        assert_eq!((room.bytes, page), (2 << 20, PageSize::Kib16));
-        assert!(flat(1 << 24, 8).is_err());
+        let room = |bytes, align| Ok(layout::Room { bytes, align });
+        assert_eq!(flat(18, 8, 0x1000), room(0x1000, 0x1000));
+        assert_eq!(flat(18, 8, 0x1_0000), room(0x1_0000, 0x1_0000));
+        assert_eq!(flat(1 << 18, 8, 0x1000), room(2 << 20, 0x4000));
+        assert!(flat(1 << 24, 8, 0x1000).is_err());
     }
 }

@@ -338,7 +338,7 @@ impl<'a> Maker<'a> {
                     name: cpu.name.value.clone(),
                     mpidr: Hex(cpu.mpidr.value),
                     redistributor: Hex(cpu.redistributor.value),
-                    processor: cpu.processor,
+                    processor: cpu.processor.value,
                     propbaser: Hex(propbaser),
                     pendbaser: Hex(pendbaser),
                     schedule: first.schedules[n].clone(),

@@ -76,6 +76,9 @@ pub struct Cpu {
     /// Its redistributor, when it is not at its place in `gic.redistributors`.
     #[schemars(extend("x-default" = "base + position * stride"))]
     pub redistributor: Option<S<Address>>,
+    /// Its number in ITS commands (GICR_TYPER.Processor_Number), where that is not its place in this list.
+    #[schemars(range(min = 0, max = 65535), extend("x-default" = "position"))]
+    pub processor: Option<S<u16>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -169,9 +172,22 @@ pub struct Its {
     /// Bytes of one interrupt translation entry (GITS_TYPER.ITT_entry_size + 1).
     #[schemars(range(min = 1, max = 16))]
     pub entry_size: S<u8>,
-    /// Bytes of one entry of the device, collection and vPE tables (GITS_BASERn.Entry_Size + 1).
+    /// Bytes of one entry of the device, collection and vPE tables (GITS_BASERn.Entry_Size + 1), at most: an ITS with smaller ones will do.
     #[schemars(range(min = 1, max = 32))]
     pub table_entry_size: S<u8>,
+    /// The same of the device table alone.
+    #[schemars(range(min = 1, max = 32), extend("x-default" = "table_entry_size"))]
+    pub device_entry_size: Option<S<u8>>,
+    /// The same of the collection table alone.
+    #[schemars(range(min = 1, max = 32), extend("x-default" = "table_entry_size"))]
+    pub collection_entry_size: Option<S<u8>>,
+    /// The same of the vPE table alone.
+    #[schemars(range(min = 1, max = 32), extend("x-default" = "table_entry_size"))]
+    pub vpe_entry_size: Option<S<u8>>,
+    /// Largest page that the ITS may demand of a table (GITS_BASERn.Page_Size): "4 KiB", "16 KiB" or "64 KiB". Tables are made
+    /// of whole pages of that size; boot finds out which one the ITS has.
+    #[schemars(extend("x-default" = "64 KiB"))]
+    pub table_page: Option<S<Size>>,
     /// How an ITS command names a redistributor (GITS_TYPER.PTA).
     pub rdbase: RdBase,
 }

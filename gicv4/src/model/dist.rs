@@ -21,6 +21,9 @@ pub(super) struct Dist {
     group: [u32; 32],
     modifier: [u32; 32],
     config: [u32; 64],
+    /// Extended SPIs that are enabled.
+    extended: [u32; 32],
+    extended_count: u32,
     priority: Box<[u8; 1024]>,
     route: Box<[u64; 1024]>,
 }
@@ -33,6 +36,8 @@ impl Dist {
                 | GICD_TYPER::LPIS::SET.value
                 | GICD_TYPER::DVIS::SET.value
                 | GICD_TYPER::IDbits.val(u32::from(config.intid_bits) - 1).value
+                | GICD_TYPER::ESPI.val(u32::from(config.extended_spis > 0)).value
+                | GICD_TYPER::ESPI_range.val((config.extended_spis / 32).saturating_sub(1)).value
                 | GICD_TYPER::A3V::SET.value,
             typer2: if v41 {
                 GICD_TYPER2::VIL::SET.value | GICD_TYPER2::VID.val(15).value
@@ -48,6 +53,10 @@ impl Dist {
             group: [0; 32],
             modifier: [0; 32],
             config: [0; 64],
+            extended: core::array::from_fn(|n| {
+                if config.extended_spis > 32 * n as u32 { u32::MAX } else { 0 }
+            }),
+            extended_count: config.extended_spis,
             priority: Box::new([0; 1024]),
             route: Box::new([0; 1024]),
         }
@@ -81,6 +90,11 @@ impl State {
             _ if let Some(n) = bank(gicd::ISACTIVER).or(bank(gicd::ICACTIVER)) => dist.active[n],
             _ if let Some(n) = bank(gicd::IGROUPR) => dist.group[n],
             _ if let Some(n) = bank(gicd::IGRPMODR) => dist.modifier[n],
+            _ if let Some(n) = of(offset, gicd::ICENABLER_E, 32)
+                .filter(|n| dist.extended_count > 32 * *n as u32) =>
+            {
+                dist.extended[n]
+            }
             _ if let Some(n) = of(offset, gicd::ICFGR, 64) => dist.config[n],
             _ if let Some(n) = of(offset, gicd::IPRIORITYR, 256) => {
                 u32::from_le_bytes(core::array::from_fn(|byte| dist.priority[4 * n + byte]))
@@ -109,6 +123,12 @@ impl State {
             _ if let Some(n) = bank(gicd::ICACTIVER) => dist.active[n] &= !value,
             _ if let Some(n) = bank(gicd::IGROUPR) => dist.group[n] = value,
             _ if let Some(n) = bank(gicd::IGRPMODR) => dist.modifier[n] = value,
+            _ if let Some(n) = of(offset, gicd::ICENABLER_E, 32)
+                .filter(|n| dist.extended_count > 32 * *n as u32) =>
+            {
+                dist.extended[n] &= !value;
+                dist.busy = write_polls;
+            }
             _ if let Some(n) = of(offset, gicd::ICFGR, 64) => dist.config[n] = value & 0xaaaa_aaaa,
             _ if let Some(n) = of(offset, gicd::IPRIORITYR, 256) => {
                 dist.priority[4 * n..4 * n + 4].copy_from_slice(&value.to_le_bytes());

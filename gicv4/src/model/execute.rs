@@ -1,5 +1,6 @@
 //! Commands of GICv3, executed.
 
+use super::late::{Late, LateVirtual};
 use super::report::{Cause, Violation};
 use super::state::{Device, State, Target};
 use crate::command::{Command, Itt};
@@ -23,19 +24,46 @@ impl State {
             Command::Int { device, event } => self.translate(device, event),
             Command::Clear { device, event } => {
                 let target = self.reachable(device, event)?;
-                self.lower(target);
+                self.clear(target);
                 Ok(())
             }
             Command::Discard { device, event } => {
                 let target = self.reachable(device, event)?;
-                self.lower(target);
+                self.clear(target);
                 self.map_event(device, event, None);
                 Ok(())
             }
             Command::Inv { device, event } => self.inv(device, event),
             Command::Invall { collection } => self.invall(collection),
-            Command::Sync { redistributor } => self.cpu_of(redistributor).map(drop),
+            Command::Sync { redistributor } => {
+                let cpu = self.ready(redistributor)?;
+                self.sync(cpu);
+                Ok(())
+            }
             _ => self.execute_virtual(command),
+        }
+    }
+
+    /// The redistributor that a command names, which must be up.
+    pub(super) fn ready(&mut self, redistributor: RdBase) -> Result<usize, Cause> {
+        let cpu = self.cpu_of(redistributor)?;
+        if !self.redists[cpu].serves_commands() {
+            self.violate(Violation::RedistributorNotReady { cpu: cpu as u16 });
+        }
+        Ok(cpu)
+    }
+
+    /// CLEAR, also as a part of DISCARD.
+    fn clear(&mut self, target: Target) {
+        match target {
+            Target::Physical { intid, collection } => {
+                if let Some(cpu) = self.collections.get(&collection.value()).copied() {
+                    self.later(cpu, Late::Clear(intid));
+                }
+            }
+            Target::Virtual { vintid, vpe, .. } => {
+                self.later_virtual(vpe, LateVirtual::Clear(vintid));
+            }
         }
     }
 
@@ -102,7 +130,7 @@ impl State {
         }
         match redistributor {
             Some(redistributor) => {
-                let cpu = self.cpu_of(redistributor)?;
+                let cpu = self.ready(redistributor)?;
                 self.collections.insert(collection.value(), cpu);
             }
             None => {
@@ -150,18 +178,19 @@ impl State {
         let to = *self.collections.get(&collection.value()).ok_or(Cause::UnmappedCollection)?;
         let from = self.collections[&from.value()];
         self.map_event(device, event, Some(Target::Physical { intid, collection }));
-        self.move_lpi(intid, from, to);
+        self.later(from, Late::Move(intid, to));
         Ok(())
     }
 
     fn movall(&mut self, from: RdBase, to: RdBase) -> Result<(), Cause> {
-        let (from, to) = (self.cpu_of(from)?, self.cpu_of(to)?);
+        let (from, to) = (self.ready(from)?, self.ready(to)?);
+        self.sync(from);
         let lpis: Vec<u32> = self.redists[from].lpis.iter().copied().collect();
         lpis.into_iter().for_each(|intid| self.move_lpi(intid, from, to));
         Ok(())
     }
 
-    fn move_lpi(&mut self, intid: u32, from: usize, to: usize) {
+    pub(super) fn move_lpi(&mut self, intid: u32, from: usize, to: usize) {
         if from == to {
             return;
         }
@@ -176,9 +205,11 @@ impl State {
         match self.reachable(device, event)? {
             Target::Physical { intid, collection } => {
                 let cpu = self.collections[&collection.value()];
-                self.invalidate_lpi(cpu, intid);
+                self.later(cpu, Late::Reload(intid));
             }
-            Target::Virtual { vintid, vpe, .. } => self.invalidate_virtual(vpe, Some(vintid)),
+            Target::Virtual { vintid, vpe, .. } => {
+                self.later_virtual(vpe, LateVirtual::Reload(Some(vintid)));
+            }
         }
         Ok(())
     }
@@ -188,8 +219,7 @@ impl State {
             return Err(Cause::CollectionOutOfRange);
         }
         let cpu = *self.collections.get(&collection.value()).ok_or(Cause::UnmappedCollection)?;
-        let known: Vec<u32> = self.redists[cpu].configs.keys().copied().collect();
-        known.into_iter().for_each(|intid| self.invalidate_lpi(cpu, intid));
+        self.later(cpu, Late::ReloadAll);
         Ok(())
     }
 }

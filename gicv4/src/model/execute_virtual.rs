@@ -1,9 +1,11 @@
 //! Commands of GICv4, executed.
 
+use super::late::LateVirtual;
 use super::report::{Cause, Violation};
 use super::state::{Sgi, State, Target, Vpe, VpeV41, read_configs};
 use crate::command::{Command, SgiChange, Vpt};
 use crate::intid::{DeviceId, EventId, IntId, RdBase, VpeId};
+use std::vec::Vec;
 
 impl State {
     pub(super) fn execute_virtual(&mut self, command: Command) -> Result<(), Cause> {
@@ -36,16 +38,24 @@ impl State {
             Command::Vmovi { device, event, vpe, doorbell } => {
                 self.vmovi(device, event, vpe, doorbell)
             }
-            Command::Vmovp { vpe, redistributor, .. } => self.vmovp(vpe, redistributor, None),
-            Command::VmovpV41 { vpe, redistributor, doorbell, .. } => {
+            Command::Vmovp { vpe, redistributor, sequence, its_list } => {
+                self.coordinated(vpe, sequence, its_list);
+                self.vmovp(vpe, redistributor, None)
+            }
+            Command::VmovpV41 { vpe, redistributor, doorbell, sequence, its_list } => {
+                self.coordinated(vpe, sequence, its_list);
                 self.vmovp(vpe, redistributor, doorbell)
             }
             Command::Vinvall { vpe } => {
                 self.mapped(vpe)?;
-                self.invalidate_virtual(vpe.value(), None);
+                self.later_virtual(vpe.value(), LateVirtual::Reload(None));
                 Ok(())
             }
-            Command::Vsync { vpe } => self.mapped(vpe).map(drop),
+            Command::Vsync { vpe } => {
+                self.mapped(vpe)?;
+                self.vsync(vpe.value());
+                Ok(())
+            }
             Command::Vsgi { vpe, sgi, change } => self.vsgi(vpe, sgi, change),
             Command::Invdb { vpe } => {
                 let entry = self.mapped(vpe)?;
@@ -90,11 +100,12 @@ impl State {
         if !self.vpe_in_range(vpe.value()) {
             return Err(Cause::VpeOutOfRange);
         }
-        let cpu = self.cpu_of(redistributor)?;
+        let cpu = self.ready(redistributor)?;
         if vpt.intid_bits() < 14 || vpt.intid_bits() > self.config.intid_bits {
             return Err(Cause::VptSizeOutOfRange);
         }
-        let entry = Vpe { cpu, vpt: vpt.address(), bits: vpt.intid_bits(), idai: false, v41 };
+        let (vpt, bits) = (vpt.address(), vpt.intid_bits());
+        let entry = Vpe { cpu, vpt, bits, idai: false, late: Vec::new(), v41 };
         if self.memory.bits(entry.vpt, entry.table_bytes(), 0).next().is_some() {
             self.violate(Violation::PendingTableNotZero { vpe });
         }
@@ -156,7 +167,22 @@ impl State {
             self.violate(Violation::EventDoorbell { device, event, doorbell });
         }
         self.map_event(device, event, Some(Target::Virtual { vintid, vpe: to.value(), doorbell }));
+        if let Target::Virtual { vpe: from, .. } = old {
+            self.vsync(from);
+        }
         if self.lower(old) { self.raise_virtual(to.value(), vintid, doorbell) } else { Ok(()) }
+    }
+
+    /// Where one VMOVP is not enough it goes to each ITS of its list, with the number that follows the last one's.
+    fn coordinated(&mut self, vpe: VpeId, sequence: u16, its_list: u16) {
+        if self.config.single_vmovp {
+            return;
+        }
+        let next = self.its_sequence.wrapping_add(1);
+        if its_list & self.its.list_bit() == 0 || sequence != next {
+            self.violate(Violation::VmovpNotCoordinated { vpe });
+        }
+        self.its_sequence = sequence;
     }
 
     fn vmovp(
@@ -166,15 +192,15 @@ impl State {
         doorbell: Option<IntId>,
     ) -> Result<(), Cause> {
         self.mapped(vpe)?;
-        let cpu = self.cpu_of(redistributor)?;
+        let cpu = self.ready(redistributor)?;
         if let Some(doorbell) = doorbell {
             self.check_doorbell(doorbell)?;
         }
         if self.is_resident_anywhere(vpe) {
             self.violate(Violation::VpeResident { vpe });
         }
+        self.later_virtual(vpe.value(), LateVirtual::Move(cpu));
         let entry = self.mapped(vpe)?;
-        entry.cpu = cpu;
         if let (Some(v41), Some(doorbell)) = (&mut entry.v41, doorbell) {
             v41.doorbell = doorbell;
         }

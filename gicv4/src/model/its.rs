@@ -2,7 +2,7 @@
 
 use super::report::{Cause, CommandError, Violation};
 use super::state::State;
-use super::{Config, Gic, OnError, Version};
+use super::{Config, Gic, OnError, TableRegister, Version};
 use crate::command::{Command, DecodeError, Encoded};
 use crate::frame::Frame;
 use crate::intid::DeviceId;
@@ -37,21 +37,21 @@ pub(super) struct Its {
     stalled: bool,
     /// Reads of CREADR until the next command is consumed.
     wait: u32,
+    /// GITS_CTLR.ITS_Number.
+    number: u32,
+    tables: &'static [TableRegister],
+    incoherent: bool,
 }
 
 impl Its {
     pub(super) fn new(config: &Config) -> Self {
         let v41 = config.version == Version::V4_1;
-        let entry = GITS_BASER::EntrySize.val(u64::from(config.table_entry_bytes) - 1).value;
-        let baser = |kind: TableKind| {
-            GITS_BASER::Type.val(kind.field()).value | entry | GITS_BASER::PageSize.val(2).value
-        };
         let mut basers = [0; 8];
-        basers[..3].copy_from_slice(&[
-            baser(TableKind::Devices),
-            baser(TableKind::Collections),
-            baser(TableKind::Vpes),
-        ]);
+        for (baser, table) in basers.iter_mut().zip(config.tables) {
+            *baser = GITS_BASER::Type.val(table.kind.field()).value
+                | GITS_BASER::EntrySize.val(u64::from(table.entry_bytes) - 1).value
+                | GITS_BASER::PageSize.val(table.page.unwrap_or(PageSize::Kib64).field()).value;
+        }
         let typer = GITS_TYPER::Physical::SET.value
             | GITS_TYPER::Virtual::SET.value
             | GITS_TYPER::ITTEntrySize.val(u64::from(config.entry_bytes) - 1).value
@@ -60,7 +60,8 @@ impl Its {
             | GITS_TYPER::PTA.val(u64::from(config.redistributor_addresses)).value
             | GITS_TYPER::CIDbits.val(u64::from(config.collection_id_bits) - 1).value
             | GITS_TYPER::CIL::SET.value
-            | GITS_TYPER::VMOVP::SET.value
+            | GITS_TYPER::HCC.val(u64::from(config.held_collections)).value
+            | GITS_TYPER::VMOVP.val(u64::from(config.single_vmovp)).value
             | GITS_TYPER::VMAPP.val(u64::from(v41)).value
             | GITS_TYPER::VSGI.val(u64::from(v41)).value;
         Self {
@@ -73,7 +74,29 @@ impl Its {
             reader: 0,
             stalled: false,
             wait: 0,
+            number: 0,
+            tables: config.tables,
+            incoherent: config.incoherent,
         }
+    }
+
+    /// GITS_BASERn keeps what it can: Type and Entry_Size are read-only, and so may be others. An unimplemented one is RAZ/WI.
+    fn write_baser(&mut self, n: usize, value: u64) {
+        let Some(table) = self.tables.get(n) else { return };
+        let mut next = (self.basers[n] & BASER_READ_ONLY) | (value & !BASER_READ_ONLY);
+        if let Some(page) = table.page {
+            next &= !GITS_BASER::PageSize::SET.value;
+            next |= GITS_BASER::PageSize.val(page.field()).value;
+        }
+        if self.incoherent {
+            next &= !GITS_BASER::Shareability::SET.value;
+        }
+        self.basers[n] = next;
+    }
+
+    /// GITS_CTLR.ITS_Number as a bit of VMOVP's ITSList.
+    pub(super) const fn list_bit(&self) -> u16 {
+        1 << self.number
     }
 
     /// Slots of the command queue.
@@ -114,7 +137,8 @@ impl State {
     }
     pub(super) fn collection_in_range(&self, collection: u16) -> bool {
         u64::from(collection) < 1 << self.config.collection_id_bits
-            && self.table_holds(TableKind::Collections, u64::from(collection))
+            && (collection < u16::from(self.config.held_collections)
+                || self.table_holds(TableKind::Collections, u64::from(collection)))
     }
     pub(super) fn vpe_in_range(&self, vpe: u16) -> bool {
         self.table_holds(TableKind::Vpes, u64::from(vpe))
@@ -180,6 +204,12 @@ impl State {
         let base = self.its.cbaser & GITS_CBASER::PhysicalAddress::SET.value;
         let address = base + 32 * u64::from(self.its.reader);
         let words = core::array::from_fn(|n| self.memory.read64(address + 8 * n as u64));
+        if let Ok(Command::Sync { redistributor }) = Command::decode_for(words, self.config.version)
+            && self.cpu_of(redistributor).is_ok_and(|cpu| !self.redists[cpu].powered)
+        {
+            // It waits for an answer that never comes.
+            return false;
+        }
         if let Err((cause, command)) = self.execute_words(words) {
             self.errors.push(CommandError { cause, slot: self.its.reader, command, words });
             if self.config.on_error == OnError::Stall {
@@ -230,7 +260,11 @@ impl Frame for ItsFrame {
     fn read32(&self, offset: usize) -> u32 {
         let mut state = self.0.state();
         match offset {
-            gits::CTLR => u32::from(state.its.enabled) | GITS_CTLR::Quiescent::SET.value,
+            gits::CTLR => {
+                u32::from(state.its.enabled)
+                    | GITS_CTLR::Quiescent::SET.value
+                    | GITS_CTLR::ITS_Number.val(state.its.number).value
+            }
             gits::IIDR => 0,
             gits::PIDR2 => 0x40,
             _ => {
@@ -258,7 +292,13 @@ impl Frame for ItsFrame {
     fn write32(&self, offset: usize, value: u32) {
         let mut state = self.0.state();
         match offset {
-            gits::CTLR => state.its.enabled = value & GITS_CTLR::Enabled::SET.value != 0,
+            gits::CTLR => {
+                let control = LocalRegisterCopy::<u32, GITS_CTLR::Register>::new(value);
+                state.its.enabled = control.is_set(GITS_CTLR::Enabled);
+                if !state.config.single_vmovp {
+                    state.its.number = control.read(GITS_CTLR::ITS_Number);
+                }
+            }
             _ => state.its_unknown(offset),
         }
     }
@@ -268,19 +308,15 @@ impl Frame for ItsFrame {
         match (offset, baser_index(offset)) {
             (gits::CWRITER, _) => state.write_writer(value),
             (gits::CBASER, _) => state.write_base("GITS_CBASER", |its| {
-                its.cbaser = value;
+                let lost = if its.incoherent { GITS_CBASER::Shareability::SET.value } else { 0 };
+                its.cbaser = value & !lost;
                 its.reader = 0;
                 its.stalled = false;
             }),
             (gits::SGIR, _) if state.is_v41() => {
                 state.send_sgi((value >> 32) as u16, (value & 0xf) as u8)
             }
-            (_, Some(n)) => state.write_base(BASER_NAMES[n], |its| {
-                // An unimplemented register is RAZ/WI.
-                if its.basers[n] & GITS_BASER::Type::SET.value != 0 {
-                    its.basers[n] = (its.basers[n] & BASER_READ_ONLY) | (value & !BASER_READ_ONLY);
-                }
-            }),
+            (_, Some(n)) => state.write_base(BASER_NAMES[n], |its| its.write_baser(n, value)),
             _ => state.its_unknown(offset),
         }
     }

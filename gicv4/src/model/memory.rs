@@ -7,6 +7,7 @@ use crate::lpi::{ConfigTable, LpiConfig};
 use crate::queue::QueueMemory;
 use std::boxed::Box;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::vec;
 use std::vec::Vec;
 
@@ -63,12 +64,34 @@ impl Memory {
     }
 }
 
+/// What a CPU has stored and not made visible yet. It stays here until `publish`, as in a CPU's store buffer or cache.
+#[derive(Clone, Debug, Default)]
+struct Stores(Arc<Mutex<Vec<(u64, u8)>>>);
+
+impl Stores {
+    fn store(&self, address: u64, bytes: &[u8]) {
+        let mut stores = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        stores.extend((address..).zip(bytes.iter().copied()));
+    }
+    fn publish(&self, gic: &Gic) {
+        let mut stores = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        stores.drain(..).for_each(|(address, byte)| gic.write_byte(address, byte));
+    }
+}
+
 /// A command queue in model memory.
 #[derive(Clone, Debug)]
 pub struct ModelQueue {
-    pub(super) gic: Gic,
-    pub(super) address: u64,
-    pub(super) slots: u32,
+    gic: Gic,
+    address: u64,
+    slots: u32,
+    stores: Stores,
+}
+
+impl ModelQueue {
+    pub(super) fn new(gic: Gic, address: u64, slots: u32) -> Self {
+        Self { gic, address, slots, stores: Stores::default() }
+    }
 }
 
 impl QueueMemory for ModelQueue {
@@ -78,26 +101,38 @@ impl QueueMemory for ModelQueue {
     fn store(&mut self, slot: u32, command: &Encoded) {
         if slot < self.slots {
             for (offset, word) in (0..).step_by(8).zip(command) {
-                self.gic.write_u64(self.address + 32 * u64::from(slot) + offset, *word);
+                let address = self.address + 32 * u64::from(slot) + offset;
+                self.stores.store(address, &word.to_le_bytes());
             }
         }
     }
-    fn publish(&self) {}
+    fn publish(&self) {
+        self.stores.publish(&self.gic);
+    }
 }
 
 /// An LPI configuration table in model memory.
 #[derive(Clone, Debug)]
 pub struct ModelTable {
-    pub(super) gic: Gic,
-    pub(super) address: u64,
-    pub(super) bytes: u32,
+    gic: Gic,
+    address: u64,
+    bytes: u32,
+    stores: Stores,
+}
+
+impl ModelTable {
+    pub(super) fn new(gic: Gic, address: u64, bytes: u32) -> Self {
+        Self { gic, address, bytes, stores: Stores::default() }
+    }
 }
 
 impl ConfigTable for ModelTable {
     fn store(&mut self, intid: IntId, config: LpiConfig) {
         if let Some(index) = intid.lpi_index().filter(|index| *index < self.bytes) {
-            self.gic.write_byte(self.address + u64::from(index), config.byte());
+            self.stores.store(self.address + u64::from(index), &[config.byte()]);
         }
     }
-    fn publish(&self) {}
+    fn publish(&self) {
+        self.stores.publish(&self.gic);
+    }
 }

@@ -1,21 +1,31 @@
 //! A redistributor: its registers, its LPIs, its CPU's SGIs and PPIs.
 
-use super::Gic;
 use super::dist::of;
+use super::late::Late;
 use super::report::Violation;
 use super::state::State;
+use super::{Config, Gic};
 use crate::frame::Frame;
 use crate::lpi::LpiConfig;
 use crate::redist::affinity_value;
 use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
 use crate::regs::vlpi;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::MutexGuard;
 use std::vec::Vec;
 
 #[derive(Debug)]
 pub(super) struct Redist {
+    /// Off: only GICR_TYPER, IIDR and PIDR2 answer.
+    pub(super) powered: bool,
     control: u32,
     waker: u32,
+    /// Reads of WAKER until ChildrenAsleep follows ProcessorSleep.
+    waking: u32,
+    /// Extended PPIs that are enabled: INTIDs 1056.. and 1088..
+    extended: [u32; 2],
+    /// What has no effect yet (`late`).
+    pub(super) late: Vec<Late>,
     /// Reads of CTLR for which RWP is set.
     busy: u32,
     pub(super) propbaser: u64,
@@ -51,9 +61,14 @@ struct Private {
     priority: [u8; 32],
 }
 
-impl Default for Redist {
-    fn default() -> Self {
+impl Redist {
+    pub(super) fn new(config: &Config) -> Self {
+        let extended = |n: u32| if config.extended_ppis > 32 * n { u32::MAX } else { 0 };
         Self {
+            powered: !config.powered_off,
+            late: Vec::new(),
+            waking: 0,
+            extended: [extended(0), extended(1)],
             control: 0,
             waker: GICR_WAKER::ProcessorSleep::SET.value | GICR_WAKER::ChildrenAsleep::SET.value,
             busy: 0,
@@ -71,14 +86,26 @@ impl Default for Redist {
             asked: 0,
         }
     }
-}
 
-impl Redist {
+    /// Commands may name it: it is awake, and its LPIs are on.
+    pub(super) const fn serves_commands(&self) -> bool {
+        self.powered && self.waker == 0 && self.lpis_enabled()
+    }
+
+    /// GICR_ICENABLERnE and its like: n - 1 of the register.
+    fn extended(offset: usize) -> Option<usize> {
+        of(offset, gicr::ICENABLER0 + 4, 2)
+    }
+
     pub(super) const fn lpis_enabled(&self) -> bool {
         self.control & 1 != 0
     }
     pub(super) const fn intid_bits(&self) -> u64 {
         (self.propbaser & 0x1f) + 1
+    }
+    /// vINTID bits by GICR_VPROPBASER of GICv4.0.
+    pub(super) const fn virtual_bits(&self) -> u64 {
+        (self.vpropbaser & 0x1f) + 1
     }
     pub(super) const fn config_address(&self, intid: u32) -> u64 {
         let table = self.propbaser
@@ -99,7 +126,8 @@ impl State {
             | GICR_TYPER::Last.val(u64::from(cpu + 1 == self.redists.len())).value
             | GICR_TYPER::RVPEID.val(u64::from(self.is_v41())).value
             | GICR_TYPER::VSGI.val(u64::from(self.is_v41())).value
-            | GICR_TYPER::ProcessorNumber.val(cpu as u64).value
+            | GICR_TYPER::PPInum.val(u64::from(self.config.extended_ppis / 32)).value
+            | GICR_TYPER::ProcessorNumber.val(self.config.processor(cpu as u16).into()).value
             | GICR_TYPER::AffinityValue
                 .val(u64::from(affinity_value(self.config.mpidr(cpu as u16))))
                 .value
@@ -110,6 +138,7 @@ impl State {
         if offset == vlpi::VSGIPENDR {
             return self.vsgipendr(cpu);
         }
+        let extended_ppis = self.config.extended_ppis;
         let redist = self.redists.get_mut(cpu)?;
         let private = &redist.private;
         Some(match offset {
@@ -122,7 +151,17 @@ impl State {
             }
             gicr::IIDR => 0,
             gicr::PIDR2 => 0x40,
-            gicr::WAKER => redist.waker,
+            gicr::WAKER => {
+                redist.waking = redist.waking.saturating_sub(1);
+                if redist.waking == 0 {
+                    let sleep = redist.waker & GICR_WAKER::ProcessorSleep::SET.value;
+                    redist.waker = sleep | sleep << 1;
+                }
+                redist.waker
+            }
+            _ if let Some(n) = Redist::extended(offset).filter(|_| extended_ppis > 0) => {
+                redist.extended[n]
+            }
             gicr::ISENABLER0 | gicr::ICENABLER0 => private.enabled,
             gicr::ISPENDR0 | gicr::ICPENDR0 => private.pending,
             gicr::ISACTIVER0 | gicr::ICACTIVER0 => private.active,
@@ -148,8 +187,9 @@ impl State {
         let private = &mut redist.private;
         match offset {
             gicr::WAKER => {
-                let sleep = value & GICR_WAKER::ProcessorSleep::SET.value;
-                redist.waker = sleep | sleep << 1;
+                redist.waker = (redist.waker & !GICR_WAKER::ProcessorSleep::SET.value)
+                    | (value & GICR_WAKER::ProcessorSleep::SET.value);
+                redist.waking = write_polls;
             }
             gicr::ISENABLER0 => private.enabled |= value,
             gicr::ICENABLER0 => {
@@ -164,6 +204,10 @@ impl State {
             gicr::IGRPMODR0 => private.modifier = value,
             gicr::ICFGR1 => private.config = value & 0xaaaa_aaaa,
             vlpi::VSGIR if v41 => redist.asked = value as u16,
+            _ if let Some(n) = Redist::extended(offset) => {
+                redist.extended[n] &= !value;
+                redist.busy = write_polls;
+            }
             _ => {
                 let n = of(offset, gicr::IPRIORITYR, 8)?;
                 private.priority[4 * n..4 * n + 4].copy_from_slice(&value.to_le_bytes());
@@ -183,6 +227,7 @@ impl State {
             return;
         }
         redist.control = u32::from(will);
+        redist.late.clear();
         redist.configs.clear();
         if will {
             let zeroed = redist.pendbaser & GICR_PENDBASER::PTZ::SET.value != 0;
@@ -251,35 +296,47 @@ pub struct RedistFrame {
     pub(super) cpu: usize,
 }
 
+impl RedistFrame {
+    /// The state, after a note of an access that a redistributor without power does not answer.
+    fn state(&self, offset: usize) -> MutexGuard<'_, State> {
+        let mut state = self.gic.state();
+        let answers = matches!(offset, gicr::TYPER | gicr::IIDR | gicr::PIDR2);
+        if !answers && state.redists.get(self.cpu).is_some_and(|redist| !redist.powered) {
+            state.violate(Violation::AccessWithoutPower { cpu: self.cpu as u16, offset });
+        }
+        state
+    }
+}
+
 impl Frame for RedistFrame {
     fn read32(&self, offset: usize) -> u32 {
-        let mut state = self.gic.state();
+        let mut state = self.state(offset);
         state.redist_read32(self.cpu, offset).unwrap_or_else(|| {
             state.redist_unknown(offset);
             0
         })
     }
     fn read64(&self, offset: usize) -> u64 {
-        let mut state = self.gic.state();
+        let mut state = self.state(offset);
         state.redist_read64(self.cpu, offset).unwrap_or_else(|| {
             state.redist_unknown(offset);
             0
         })
     }
     fn write32(&self, offset: usize, value: u32) {
-        let mut state = self.gic.state();
+        let mut state = self.state(offset);
         if state.redist_write32(self.cpu, offset, value).is_none() {
             state.redist_unknown(offset);
         }
     }
     fn write64(&self, offset: usize, value: u64) {
-        let mut state = self.gic.state();
+        let mut state = self.state(offset);
         if state.redist_write64(self.cpu, offset, value).is_none() {
             state.redist_unknown(offset);
         }
     }
     fn write8(&self, offset: usize, value: u8) {
-        let mut state = self.gic.state();
+        let mut state = self.state(offset);
         match (offset.checked_sub(gicr::IPRIORITYR), state.redists.get_mut(self.cpu)) {
             (Some(n @ 0..32), Some(redist)) => redist.private.priority[n] = value,
             _ => state.redist_unknown(offset),

@@ -125,6 +125,14 @@ pub enum Violation {
     IdBitsDiffer { vpe: VpeId, vpt_bits: u8, vpropbaser_bits: u8 },
     /// An LPI arrived at a redistributor with GICR_CTLR.EnableLPIs = 0; dropped.
     LpiWhileDisabled { cpu: u16, intid: IntId },
+    /// A register of a redistributor that is off. Hardware may answer with an abort.
+    AccessWithoutPower { cpu: u16, offset: usize },
+    /// A command names a redistributor that is off, asleep, or has LPIs off.
+    RedistributorNotReady { cpu: u16 },
+    /// VMOVP where GITS_TYPER.VMOVP = 0 whose ITSList leaves this ITS out, or whose sequence number is not the next.
+    VmovpNotCoordinated { vpe: VpeId },
+    /// A vLPI of an absent vPE lies beyond the GICR_VPROPBASER.IDbits of its redistributor; dropped.
+    VlpiBeyondIdBits { vpe: VpeId, vintid: IntId },
     /// GICR_PROPBASER or PENDBASER written while GICR_CTLR.EnableLPIs was 1; ignored.
     WriteWhileLpisEnabled { cpu: u16, register: &'static str },
 }

@@ -2,11 +2,12 @@
 
 use super::dist::Dist;
 use super::its::Its;
+use super::late::LateVirtual;
 use super::memory::Memory;
 use super::redist::Redist;
 use super::report::{Cause, CommandError, Violation};
 use super::{Config, Version};
-use crate::intid::{CollectionId, DeviceId, EventId, IntId, RdBase};
+use crate::intid::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 use crate::lpi::LpiConfig;
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -22,6 +23,8 @@ pub(super) struct State {
     /// To a CPU.
     pub(super) collections: BTreeMap<u16, usize>,
     pub(super) vpes: BTreeMap<u16, Vpe>,
+    /// Sequence number of the last VMOVP.
+    pub(super) its_sequence: u16,
     pub(super) errors: Vec<CommandError>,
     pub(super) violations: Vec<Violation>,
 }
@@ -47,6 +50,8 @@ pub(super) struct Vpe {
     pub(super) bits: u8,
     /// GICv4.0: IDAI as it was when the vPE left.
     pub(super) idai: bool,
+    /// What has no effect yet.
+    pub(super) late: Vec<LateVirtual>,
     /// GICv4.1: what VMAPP gave, and the configuration bytes as last read.
     pub(super) v41: Option<VpeV41>,
 }
@@ -83,11 +88,12 @@ impl State {
         Self {
             memory: Memory::default(),
             dist: Dist::new(&config),
-            redists: (0..config.cpus).map(|_| Redist::default()).collect(),
+            redists: (0..config.cpus).map(|_| Redist::new(&config)).collect(),
             its: Its::new(&config),
             devices: BTreeMap::new(),
             collections: BTreeMap::new(),
             vpes: BTreeMap::new(),
+            its_sequence: 0,
             errors: Vec::new(),
             violations: Vec::new(),
             config,
@@ -162,6 +168,7 @@ impl State {
 
     /// Makes a physical LPI pending at a CPU. It stays so, enabled or not.
     pub(super) fn raise(&mut self, cpu: usize, intid: u32) {
+        self.sync(cpu);
         if !self.redists[cpu].lpis_enabled() {
             self.violate(Violation::LpiWhileDisabled { cpu: cpu as u16, intid: IntId::new(intid) });
             return;
@@ -203,6 +210,7 @@ impl State {
         vintid: u32,
         doorbell: IntId,
     ) -> Result<(), Cause> {
+        self.vsync(vpe);
         let entry = self.vpes.get(&vpe).ok_or(Cause::UnmappedVpe)?;
         if !entry.holds(vintid) {
             return Err(Cause::IntIdOutOfRange);
@@ -211,6 +219,11 @@ impl State {
         match self.residence(vpe) {
             Some(cpu) => {
                 self.redists[cpu].vlpis.insert(vintid);
+            }
+            // A GICv4.0 redistributor compares with what its VPROPBASER says, whoever used it last.
+            None if !self.is_v41() && vintid >> self.redists[home].virtual_bits() != 0 => {
+                let (vpe, vintid) = (VpeId::new(vpe), IntId::new(vintid));
+                self.violate(Violation::VlpiBeyondIdBits { vpe, vintid });
             }
             None => {
                 self.memory.set_bit(vpt, vintid, true);

@@ -20,6 +20,8 @@ pub const IPRIORITYR: usize = 0x0400;
 /// Two bits for each INTID, 16 to a register; bit 1 of each: edge-triggered.
 pub const ICFGR: usize = 0x0c00;
 pub const IGRPMODR: usize = 0x0d00;
+/// Extended SPIs: one bit for each INTID from 4096 on.
+pub const ICENABLER_E: usize = 0x1400;
 /// One doubleword for each INTID; those of SPIs begin at 0x6100.
 pub const IROUTER: usize = 0x6000;
 pub const PIDR2: usize = 0xffe8;
@@ -50,7 +52,9 @@ register_bitfields! [u32,
         /// INTID bits minus one.
         IDbits OFFSET(19) NUMBITS(5) [],
         A3V OFFSET(24) NUMBITS(1) [],
-        No1N OFFSET(25) NUMBITS(1) []
+        No1N OFFSET(25) NUMBITS(1) [],
+        /// With ESPI: 32 * (n + 1) extended SPIs.
+        ESPI_range OFFSET(27) NUMBITS(5) []
     ],
     /// GICv4.1; reads as zero before.
     pub GICD_TYPER2 [

@@ -22,6 +22,8 @@ pub const SGIR: usize = 0x2_0020;
 register_bitfields! [u32,
     pub GITS_CTLR [
         Enabled OFFSET(0) NUMBITS(1) [],
+        /// This ITS's bit in VMOVP's ITSList; writable only where GITS_TYPER.VMOVP is 0.
+        ITS_Number OFFSET(4) NUMBITS(4) [],
         /// Read-only; the ITS has nothing in flight and may be reprogrammed.
         Quiescent OFFSET(31) NUMBITS(1) []
     ]

@@ -70,19 +70,24 @@ pub fn expect(config: &Config) -> its::Expect {
         virtual_lpis: true,
         v41: config.version == Version::V4_1,
         redistributor_addresses: config.redistributor_addresses,
+        moves: config.single_vmovp,
     }
 }
 
-/// GITS_BASERn for the model's three tables: 512 devices, 512 collections, 512 vPEs.
+/// Memory for the model's three tables, in pages of any size: at least 512 devices, collections and vPEs.
 pub fn tables() -> [Table; 3] {
-    let room = layout::flat_table(512, 8, PageSize::Kib4).unwrap();
-    let baser = |kind, address| {
-        layout::baser(kind, address, room, 8, PageSize::Kib4, false, Attributes::COHERENT).unwrap()
+    let table = |kind, address| Table {
+        kind,
+        address,
+        bytes: 0x1_0000,
+        entries: 512,
+        entry_bytes: 32,
+        attributes: Attributes::COHERENT,
     };
     [
-        Table { index: 0, value: baser(TableKind::Devices, DEVICES) },
-        Table { index: 1, value: baser(TableKind::Collections, COLLECTIONS) },
-        Table { index: 2, value: baser(TableKind::Vpes, VPES) },
+        table(TableKind::Devices, DEVICES),
+        table(TableKind::Collections, COLLECTIONS),
+        table(TableKind::Vpes, VPES),
     ]
 }
 
@@ -94,6 +99,12 @@ pub fn cbaser(pages: u64) -> u64 {
 /// The doorbell of a vPE is the LPI of the same number.
 pub fn proxy(vpe: u16) -> Proxy {
     Proxy::new(lpi(vpe.into()), PROXY, event(vpe.into()))
+}
+
+/// Writes a configuration byte, as far as memory: the GIC still has its old copy.
+pub fn configure(table: &mut ModelTable, intid: IntId, config: LpiConfig) {
+    table.store(intid, config);
+    table.publish();
 }
 
 pub struct Board {
@@ -109,9 +120,11 @@ impl Board {
         let gic = Gic::new(config);
         Dist::new(gic.distributor()).enable(PRIORITY, POLLS).unwrap();
         for cpu in 0..config.cpus {
+            gic.power_up(cpu);
             let redist = Redist::new(gic.redistributor(cpu));
             let expect = redist::Expect {
                 mpidr: config.mpidr(cpu),
+                processor: Some(config.processor(cpu)),
                 lpis: true,
                 virtual_lpis: true,
                 v41: config.version == Version::V4_1,
@@ -122,6 +135,9 @@ impl Board {
             let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
             let pendbaser = layout::pendbaser(pending(cpu), true, Attributes::COHERENT).unwrap();
             redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
+            if config.version == Version::V4_0 {
+                Vacant::take(gic.redistributor(cpu), BITS, POLLS).unwrap();
+            }
         }
         let its = Its::new(gic.its());
         its.verify(&expect(&config)).unwrap();
@@ -175,6 +191,7 @@ impl Board {
         for intid in 0..64 {
             table.store(lpi(intid), LpiConfig::new(PRIORITY, true));
         }
+        table.publish();
     }
     pub fn vconfigs(&self, n: u16) -> ModelTable {
         self.gic.config_table(vconfig(n), 8192)
@@ -197,7 +214,9 @@ impl Board {
 
     pub fn run(&mut self, commands: &[Command]) {
         let encoded: Vec<_> = commands.iter().map(Command::encode).collect();
+        self.lpis.publish();
         self.queue.run(&encoded).unwrap();
+        self.gic.settle();
     }
 
     /// Event `n` of DEVICE, as the device raises it.
@@ -211,7 +230,7 @@ impl Board {
     }
 
     pub fn vacant(&self, cpu: u16) -> Vacant<RedistFrame> {
-        Vacant::take(self.gic.redistributor(cpu), POLLS).unwrap()
+        Vacant::take(self.gic.redistributor(cpu), BITS, POLLS).unwrap()
     }
     pub fn non_resident(&self, n: u16) -> NonResident {
         NonResident::new(

@@ -8,6 +8,8 @@ pub struct Cpu {
     pub mpidr: u64,
     /// RD_base of its redistributor; SGI_base is 64 KiB, VLPI_base 128 KiB further on.
     pub redistributor: Pa,
+    /// GICR_TYPER.Processor_Number, by which ITS commands name it.
+    pub processor: u16,
     /// GICR_PROPBASER to write, physical LPI configuration; 0: no LPIs on this CPU.
     pub propbaser: u64,
     /// GICR_PENDBASER to write; 0: no LPIs on this CPU.

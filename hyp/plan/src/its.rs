@@ -11,10 +11,16 @@ pub struct Its {
     pub event_id_bits: u8,
     /// GITS_TYPER.PTA: commands name redistributors by address, not by number.
     pub by_address: bool,
-    /// Bytes of one interrupt translation entry that the tables were sized for.
+    /// Bytes of one interrupt translation entry that the tables were sized for, at most.
     pub entry_bytes: u8,
-    /// GITS_BASERn to write, by n. Others get 0.
-    pub basers: &'static [Baser],
+    /// Modes move vPEs by VMOVP: GITS_TYPER.VMOVP must be 1.
+    pub moves: bool,
+    /// ICID bits that the script uses.
+    pub collection_id_bits: u8,
+    /// vINTID bits of every vPE: GICR_VPROPBASER.IDbits + 1.
+    pub vintid_bits: u8,
+    /// Its tables, of which boot finds the GITS_BASERn.
+    pub tables: &'static [ItsTable],
     /// GITS_CBASER to write.
     pub cbaser: u64,
     /// Command queue: base and bytes.
@@ -27,13 +33,17 @@ pub struct Its {
     pub events: &'static [EventRoute],
 }
 
+/// Memory for a table of the ITS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Baser {
-    /// n of GITS_BASERn.
-    pub index: u8,
-    /// Type field that the register must read: 1 devices, 2 vPEs, 4 collections.
+pub struct ItsTable {
+    /// GITS_BASERn.Type: 1 devices, 2 vPEs, 4 collections.
     pub kind: u8,
-    pub value: u64,
+    pub base: Pa,
+    pub bytes: u64,
+    /// Entries that commands name.
+    pub entries: u32,
+    /// Bytes of one entry, at most.
+    pub entry_bytes: u8,
 }
 
 /// One (DeviceID, EventID) and the vLPI it becomes.

@@ -22,7 +22,7 @@ mod vpe;
 pub use board::{Board, Conduit, PowerOff, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};
 pub use features::Features;
-pub use its::{Baser, EventRoute, Its};
+pub use its::{EventRoute, Its, ItsTable};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use pci::{Bar, BridgeView, ConfigWrite, PciBridge, PciFunction};

@@ -13,10 +13,10 @@ use crate::{
     platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts},
 };
 use gicv4::{
-    CollectionId, DeviceId, EventId, IntId, RdBase, VpeId,
+    CollectionId, DeviceId, EventId, IntId, VpeId,
     command::{Command, Encoded, Itt, VpeMapping, Vpt},
     its::{Its, Table},
-    layout::{self, Attributes, PageSize, Room, TableKind},
+    layout::{self, Attributes, Room, TableKind},
     list_regs::ListReg,
     lpi::LpiConfig,
     model::{Config, Gic, ItsFrame, ModelQueue, RedistFrame},
@@ -170,7 +170,7 @@ impl Board {
         }
         for (n, vpe) in (0..).zip(plan.vpes) {
             let tables = vpe.tables.as_ref().unwrap();
-            let vacant = Vacant::take(board.gic.redistributor(n), POLLS).unwrap();
+            let vacant = Vacant::take(board.gic.redistributor(n), BITS, POLLS).unwrap();
             let away = NonResident::new(tables.vpropbaser, tables.vpendbaser);
             board._residents.push(away.enter(vacant));
         }
@@ -185,7 +185,7 @@ impl Board {
             self.run(&[Command::Mapd { device: DeviceId::new(device), itt: Some(itt(n)) }]);
         }
         for n in 0..4u16 {
-            let redistributor = RdBase::processor(n);
+            let redistributor = Config::V4_0.redistributor(n);
             let collection = CollectionId::new(n);
             self.run(&[
                 Command::Mapc { collection, redistributor: Some(redistributor) },
@@ -317,6 +317,7 @@ fn bring_up(gic: &Gic) -> Queue<ItsFrame, ModelQueue> {
         gic.write_byte(0x5100_0000 + index, LpiConfig::new(0xa0, false).byte());
     }
     for cpu in 0..4u16 {
+        gic.power_up(cpu);
         let redist = Redist::new(gic.redistributor(cpu));
         redist.wake(POLLS).unwrap();
         let propbaser = layout::propbaser(0x5100_0000, BITS, Attributes::COHERENT).unwrap();
@@ -324,13 +325,11 @@ fn bring_up(gic: &Gic) -> Queue<ItsFrame, ModelQueue> {
         let pendbaser = layout::pendbaser(pending, true, Attributes::COHERENT).unwrap();
         redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
     }
-    let room = layout::flat_table(512, 8, PageSize::Kib4).unwrap();
     let tables = [TableKind::Devices, TableKind::Collections, TableKind::Vpes];
-    let tables = (0u8..).zip(tables).map(|(index, kind)| {
-        let address = 0x5000_0000 + u64::from(index) * 0x10_0000;
-        let value =
-            layout::baser(kind, address, room, 8, PageSize::Kib4, false, Attributes::COHERENT);
-        Table { index, value: value.unwrap() }
+    let tables = (0u64..).zip(tables).map(|(index, kind)| {
+        let address = 0x5000_0000 + index * 0x10_0000;
+        let attributes = Attributes::COHERENT;
+        Table { kind, address, bytes: 0x1_0000, entries: 512, entry_bytes: 32, attributes }
     });
     let queue = Room { bytes: 0x1000, align: 0x1_0000 };
     let cbaser = layout::cbaser(0x5030_0000, queue, Attributes::COHERENT).unwrap();

@@ -1,0 +1,105 @@
+//! The order in which a machine's interrupt hardware comes up.
+//!
+//! Puts the steps of [`crate::dist`], [`crate::redist`], [`crate::its`] and [`crate::vpe`] into the order that every GIC allows.
+//! Called once by each CPU that is used:
+//!
+//! 1. The first CPU brings up the distributor ([`crate::dist::Dist::enable`]), then has firmware start the others: a redistributor
+//!    may have no power before its CPU's CPU_ON.
+//! 2. Every CPU brings up its own [`redistributor`]: awake, private interrupts reset, LPIs on, nobody resident.
+//! 3. Each says so by [`Assembly::arrive`]. The last one gets [`Everyone`], with which it runs the ITS's script
+//!    ([`translation_service`]): commands name redistributors, and a SYNC of one that is off or asleep may never return
+//!    (IHI 0069H 5.3). Then it opens the gate.
+//! 4. All go on once [`Assembly::is_open`]. No guest runs before, so no vLPI is lost to a redistributor that is not ready.
+
+use crate::command::Encoded;
+use crate::error::Error;
+use crate::frame::Frame;
+use crate::its::{Its, Table};
+use crate::queue::{Queue, QueueMemory};
+use crate::redist::Redist;
+use crate::vpe::Vacant;
+use core::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Acquire, Release},
+};
+
+/// What a CPU's redistributor is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuTables {
+    /// Priority of all its SGIs and PPIs.
+    pub priority: u8,
+    /// GICR_PROPBASER and GICR_PENDBASER; None: the CPU takes no LPIs.
+    pub lpis: Option<(u64, u64)>,
+    /// vINTID bits of the vPEs that become resident here (GICv4.0); None: none do.
+    pub vintid_bits: Option<u8>,
+}
+
+/// A redistributor is up.
+#[derive(Debug)]
+pub struct Ready(());
+
+/// Brings up the calling CPU's redistributor. Its VLPI frame comes back as well, if vPEs become resident here.
+pub fn redistributor<F: Frame + Clone>(
+    frame: F,
+    tables: &CpuTables,
+    polls: u32,
+) -> Result<(Ready, Option<Vacant<F>>), Error> {
+    let redistributor = Redist::new(frame.clone());
+    redistributor.wake(polls)?;
+    redistributor.reset_private(tables.priority, polls)?;
+    if let Some((propbaser, pendbaser)) = tables.lpis {
+        redistributor.enable_lpis(propbaser, pendbaser, polls)?;
+    }
+    let vacant = match tables.vintid_bits {
+        Some(bits) => Some(Vacant::take(frame, bits, polls)?),
+        None => None,
+    };
+    Ok((Ready(()), vacant))
+}
+
+/// Where CPUs wait until all of their redistributors are up and the ITS has its script.
+#[derive(Debug)]
+pub struct Assembly {
+    missing: AtomicU32,
+    open: AtomicBool,
+}
+
+/// Every redistributor is up.
+#[derive(Debug)]
+pub struct Everyone(());
+
+impl Assembly {
+    /// Of `cpus` CPUs.
+    pub const fn new(cpus: u32) -> Self {
+        Self { missing: AtomicU32::new(cpus), open: AtomicBool::new(false) }
+    }
+
+    /// The calling CPU's redistributor is up. Once by each CPU; the last one is to run the script and open the gate.
+    pub fn arrive(&self, _: Ready) -> Option<Everyone> {
+        (self.missing.fetch_sub(1, AcqRel) == 1).then_some(Everyone(()))
+    }
+
+    /// Lets all CPUs go on.
+    pub fn open(&self, _: Everyone) {
+        self.open.store(true, Release);
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.load(Acquire)
+    }
+}
+
+/// Enables the ITS on zeroed tables and runs its script. What is left is the queue for later commands.
+pub fn translation_service<F: Frame + Clone, M: QueueMemory>(
+    _: &Everyone,
+    frame: F,
+    tables: impl IntoIterator<Item = Table>,
+    (cbaser, memory): (u64, M),
+    script: &[Encoded],
+    polls: u32,
+) -> Result<Queue<F, M>, Error> {
+    Its::new(frame.clone()).enable(tables, cbaser, polls)?;
+    let mut queue = Queue::new(frame, memory, polls);
+    queue.run(script)?;
+    Ok(queue)
+}
