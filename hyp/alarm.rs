@@ -1,6 +1,6 @@
 //! EL2's timer on a CPU that one vPE has for itself, or that has none: who wants to be called, and when.
 //!
-//! Two do: the console, for a line that does not end, and what a VM has to wait for at the physical ITS. Used by the CPU itself alone.
+//! The console, for a line that does not end; a vPE that waits for the physical ITS; and rings that wait for it. Used by the CPU itself alone.
 //! Shared CPUs have their timer for their schedules (shared.rs).
 
 use crate::arch::sysreg::ticks;
@@ -14,27 +14,28 @@ use sched::NEVER;
 #[derive(Clone, Copy)]
 pub enum Caller {
     Console,
-    Its,
+    Waiter,
+    Rings,
 }
 
 /// When each of them is to be called, in ticks.
-struct Alarm([AtomicU64; 2]);
+struct Alarm([AtomicU64; 3]);
 
 static ALARMS: [Alarm; CPU_COUNT] =
-    [const { Alarm([const { AtomicU64::new(NEVER) }; 2]) }; CPU_COUNT];
+    [const { Alarm([const { AtomicU64::new(NEVER) }; 3]) }; CPU_COUNT];
 
 impl Alarm {
     fn at(&self, caller: Caller) -> &AtomicU64 {
-        let [console, its] = &self.0;
+        let [console, waiter, rings] = &self.0;
         match caller {
             Caller::Console => console,
-            Caller::Its => its,
+            Caller::Waiter => waiter,
+            Caller::Rings => rings,
         }
     }
 
     fn arm(&self) {
-        let [console, its] = &self.0;
-        timer::arm(console.load(Relaxed).min(its.load(Relaxed)));
+        timer::arm(self.0.iter().map(|at| at.load(Relaxed)).fold(NEVER, u64::min));
     }
 }
 
@@ -51,20 +52,23 @@ pub fn set(caller: Caller, time: u64) {
     }
 }
 
-/// EL2's timer has interrupted: who is to be called, once; and it is set for the next one.
-pub fn take() -> [Option<Caller>; 2] {
+/// EL2's timer has interrupted: whether the console and the rings are to be called, once; and it is set for the next one.
+pub fn take() -> (bool, bool) {
     let Some(alarm) = here() else {
         timer::stop();
-        return [None; 2];
+        return (false, false);
     };
     let now = ticks();
-    let due = [Caller::Console, Caller::Its].map(|caller| {
+    let due = |caller| {
         let due = alarm.at(caller).load(Relaxed) <= now;
-        due.then(|| {
+        if due {
             alarm.at(caller).store(NEVER, Relaxed);
-            caller
-        })
-    });
+        }
+        due
+    };
+    // Whoever waits looks at the time itself.
+    due(Caller::Waiter);
+    let called = (due(Caller::Console), due(Caller::Rings));
     alarm.arm();
-    due
+    called
 }

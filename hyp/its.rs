@@ -60,7 +60,7 @@ pub fn run(commands: &[Encoded]) -> Result<(), Error> {
     }
 }
 
-/// Raises an event of the synthetic device, as a device would by its MSI.
+/// Raises an event of the synthetic device, as a device would by its MSI. What it may cost is `rings`' to say.
 pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
 }

@@ -24,6 +24,7 @@ mod plan_data;
 mod platform;
 mod report;
 mod residency;
+mod rings;
 mod run;
 mod shared;
 mod switch;

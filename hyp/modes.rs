@@ -18,7 +18,7 @@ use crate::arch::vectors::Frame;
 use crate::percpu::{self, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::shared::{self, Here};
-use crate::{its, run};
+use crate::{its, rings, run};
 use gicv4::IntId;
 use gicv4::dist::Dist;
 use plan::{CpuIndex, ModeIndex, ModeSwitch, VmIndex, VpeIndex};
@@ -54,8 +54,10 @@ pub fn request(asker: Option<VmIndex>, to: ModeIndex) -> Result<(), Refused> {
         if agreed.cpus >> index.value() & 1 != 0
             && let Some(cpu) = shared::cpu(index)
         {
-            cpu.leave_at(agreed.at);
-            cpu.knock(index);
+            // Asked again, it knows already.
+            if cpu.leave_at(agreed.at) {
+                cpu.knock(index);
+            }
         }
     }
     Ok(())
@@ -67,6 +69,8 @@ pub fn switch(here: Here, frame: &Frame) {
         let mut state = here.cpu.state.lock();
         state.take_away(here);
         state.unload(frame);
+        here.cpu.open(None);
+        here.vpes().filter_map(percpu::of).for_each(rings::deliver_all);
         state.scheduler.leave(ticks(), |vpe, task| parked(vpe, |parked| *parked = task));
         lock(|switchover| {
             // Not earlier: until the CPU has left, a request for the same mode may set its time again.
@@ -101,7 +105,7 @@ pub fn switch(here: Here, frame: &Frame) {
         percpu::make(vpe);
         shared::attention(vpe);
         if VPES.get(vpe.index()).is_some_and(|vpe| vpe.redistributor.has_waiting()) {
-            shared::kick(vpe);
+            shared::send_on(vpe);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{Hardware, VIRTUAL_ITS, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
-use crate::{console, irq, its, report, shared, turns};
+use crate::{console, irq, its, report, rings, shared, turns};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VmIndex, VpeIndex};
 use spin::mutex::TicketMutex;
@@ -97,6 +97,7 @@ pub fn stop(this: &PerCpu, guest: &Guest) {
 
 /// Takes a vPE out of this CPU. Its power state is the caller's.
 fn withdraw(this: &PerCpu) {
+    rings::deliver_all(this);
     if let Some(here) = Here::of(this) {
         return turns::withdraw(here, this);
     }
@@ -134,9 +135,9 @@ pub fn wait_for_its(this: &PerCpu, time: u64) {
     if let Some(here) = Here::of(this) {
         return turns::wait_until(here, this, time);
     }
-    alarm::set(Caller::Its, time);
+    alarm::set(Caller::Waiter, time);
     while ticks() < time && this.guest.vm.health.running() && !irq::wait(this) {}
-    alarm::set(Caller::Its, sched::NEVER);
+    alarm::set(Caller::Waiter, sched::NEVER);
 }
 
 /// All vPEs of a VM, by their index in the plan.

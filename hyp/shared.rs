@@ -5,22 +5,32 @@
 //!
 //! A vPE on a shared CPU is reached by its bit in the CPU's letter box and SGI `KNOCK`. Bits are numbers of vPEs, not
 //! slots, so that a letter that arrives after its vPE has moved can be sent on.
+//!
+//! An SGI costs whoever has that CPU, which may be another VM's vPE, and a guest can cause as many as it likes. So it is sent only
+//! when it changes something:
+//!
+//! * not for a vPE that is off: it looks when it begins;
+//! * not for one that was told and has not run since, nor for one that was taken off the CPU while it could run: it looks
+//!   when it has the CPU again (`TOLD`);
+//! * under a cyclic schedule not outside of the vPE's windows: the CPU opens its letters when one begins (`open`).
 
 use crate::alarm::{self, Caller};
 use crate::arch::sysreg::{Pause, ticks};
 use crate::arch::{gic, timer};
 use crate::modes;
-use crate::percpu::{self, PerCpu, Physical};
+use crate::percpu::{self, PerCpu, Physical, VPES as STATES};
 use crate::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use crate::switch::State;
 use core::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    fence,
 };
 use plan::{CpuIndex, Features, Placement, Schedule, VpeIndex};
 use sched::Slot;
 use spin::Once;
 use spin::mutex::TicketMutex;
+use vm::power;
 
 /// Physical SGI: "somebody has something for a vPE of yours".
 pub const KNOCK: u8 = 2;
@@ -87,6 +97,13 @@ static NUMBERS: [u8; CPU_COUNT] = {
 };
 const NONE: u8 = u8::MAX;
 
+/// Values of `SharedCpu::window` that are no vPE.
+const NO_WINDOW: u32 = u32::MAX;
+const NO_WINDOWS: u32 = u32::MAX - 1;
+
+/// A vPE will look at what waits for it before it runs: it need not be told.
+static TOLD: [AtomicBool; VPES] = [const { AtomicBool::new(false) }; VPES];
+
 static CPUS: [SharedCpu; COUNT] = [const { SharedCpu::new() }; COUNT];
 
 /// CPU and slot of each vPE, `cpu << 8 | slot`; slot `SUSPENDED`: it has none in this mode; `NOWHERE`: it has a CPU of its
@@ -122,15 +139,30 @@ impl Letters {
 
     fn post(&self, vpe: VpeIndex) {
         if let Some(word) = self.0.get(vpe.index() / 64) {
-            word.fetch_or(1 << (vpe.index() % 64), AcqRel);
+            word.fetch_or(1 << (vpe.index() % 64), SeqCst);
         }
     }
 
-    /// Takes them out. True: there were some.
-    fn collect(&self, mut read: impl FnMut(VpeIndex)) -> bool {
+    fn has(&self, vpe: VpeIndex) -> bool {
+        let word = self.0.get(vpe.index() / 64);
+        word.is_some_and(|word| word.load(SeqCst) >> (vpe.index() % 64) & 1 != 0)
+    }
+
+    /// Takes those out that are `wanted`. True: there were some.
+    fn collect(&self, wanted: impl Fn(VpeIndex) -> bool, mut read: impl FnMut(VpeIndex)) -> bool {
         let mut any = false;
         for (index, word) in self.0.iter().enumerate() {
-            let mut bits = if word.load(Acquire) == 0 { 0 } else { word.swap(0, AcqRel) };
+            let (mut rest, mut bits) = (word.load(SeqCst), 0);
+            while rest != 0 {
+                let bit = rest & rest.wrapping_neg();
+                let vpe = VpeIndex::new((index * 64) as u16 + bit.trailing_zeros() as u16);
+                bits |= if wanted(vpe) { bit } else { 0 };
+                rest &= !bit;
+            }
+            if bits == 0 {
+                continue;
+            }
+            bits &= word.fetch_and(!bits, SeqCst);
             any |= bits != 0;
             while bits != 0 {
                 read(VpeIndex::new((index * 64) as u16 + bits.trailing_zeros() as u16));
@@ -151,6 +183,8 @@ pub struct SharedCpu {
     attentions: Letters,
     /// Which PPIs are enabled at the redistributor, of those that vPEs here have.
     ppis_on: AtomicU32,
+    /// The vPE whose window it is, under a cyclic schedule; `NO_WINDOW`: it is nobody's; `NO_WINDOWS`: there are none.
+    window: AtomicU32,
     /// When the scheduler wants to decide again, and when the console wants to be called; one timer serves both.
     decide_at: AtomicU64,
     quiet_at: AtomicU64,
@@ -166,6 +200,7 @@ impl SharedCpu {
             knocks: Letters::new(),
             attentions: Letters::new(),
             ppis_on: AtomicU32::new(0),
+            window: AtomicU32::new(NO_WINDOWS),
             decide_at: AtomicU64::new(sched::NEVER),
             quiet_at: AtomicU64::new(sched::NEVER),
             leave_at: AtomicU64::new(sched::NEVER),
@@ -187,6 +222,43 @@ impl SharedCpu {
                 // One that still comes finds its vPE's interrupt disabled, or another vPE that does not have it.
                 let _ = physical.redistributor.wait_for_writes(crate::its::POLLS);
             }
+        }
+    }
+
+    /// A window begins, or ends: from now on only its vPE is told at once. None: the schedule has no windows.
+    pub fn open(&self, window: Option<Option<VpeIndex>>) {
+        let now = match window {
+            None => NO_WINDOWS,
+            Some(None) => NO_WINDOW,
+            Some(Some(vpe)) => vpe.value().into(),
+        };
+        // Who tells posts first and looks at the window then.
+        if self.window.load(Relaxed) != now {
+            self.window.store(now, SeqCst);
+            fence(SeqCst);
+        }
+    }
+
+    /// What comes for `vpe` is of use now.
+    fn listens(&self, vpe: VpeIndex) -> bool {
+        match self.window.load(SeqCst) {
+            NO_WINDOWS => true,
+            // Without a place in this mode it has no window that it could wait for.
+            window => window == u32::from(vpe.value()) || slot_of(vpe).is_none(),
+        }
+    }
+
+    fn tell(&self, index: CpuIndex, vpe: VpeIndex) {
+        fence(SeqCst);
+        if self.listens(vpe) {
+            self.knock(index);
+        }
+    }
+
+    /// EL2 is to be called by `time`, for the vPE that has the CPU.
+    pub fn call_by(&self, time: u64) {
+        if time < self.decide_at.load(Relaxed) {
+            self.decide_at(time);
         }
     }
 
@@ -213,9 +285,9 @@ impl SharedCpu {
         due
     }
 
-    /// The mode ends here at `time`.
-    pub fn leave_at(&self, time: u64) {
-        self.leave_at.store(time, Release);
+    /// The mode ends here at `time`. False: that was known.
+    pub fn leave_at(&self, time: u64) -> bool {
+        self.leave_at.swap(time, AcqRel) != time
     }
 
     /// When the mode ends here.
@@ -226,12 +298,22 @@ impl SharedCpu {
 
     /// Takes out the vPEs for which something waits.
     pub fn take_knocks(&self, read: impl FnMut(VpeIndex)) -> bool {
-        self.knocks.collect(read)
+        self.knocks.collect(|_| true, read)
     }
 
-    /// Takes out the vPEs whose power state or VM may have changed.
-    pub fn take_attentions(&self, read: impl FnMut(VpeIndex)) -> bool {
-        self.attentions.collect(read)
+    /// Takes out the vPEs whose power state or VM may have changed; in another's window they wait for their own, unless they are
+    /// `elsewhere` by now.
+    pub fn take_attentions(
+        &self,
+        elsewhere: impl Fn(VpeIndex) -> bool,
+        read: impl FnMut(VpeIndex),
+    ) -> bool {
+        self.attentions.collect(|vpe| self.listens(vpe) || elsewhere(vpe), read)
+    }
+
+    /// There is such a vPE.
+    pub fn has_attention(&self, vpe: VpeIndex) -> bool {
+        self.attentions.has(vpe)
     }
 
     /// Makes this CPU, whose number is `cpu`, look at its letters and at the time.
@@ -298,11 +380,44 @@ pub fn call_console(after: Option<u64>) {
 #[inline(always)]
 pub fn kick(vpe: VpeIndex) -> bool {
     let Some(index) = home_of(vpe) else { return false };
-    if let Some(cpu) = cpu(index) {
-        cpu.knocks.post(vpe);
-        cpu.knock(index);
+    // What waits was written before: whoever begins, or gets the CPU, reads it after its state says so.
+    fence(SeqCst);
+    let on = STATES.get(vpe.index()).is_some_and(|vpe| vpe.power.state() != power::State::Off);
+    if on && TOLD.get(vpe.index()).is_some_and(|told| !told.swap(true, SeqCst)) {
+        send(index, vpe);
     }
     true
+}
+
+/// The same for one whose letter was found on another CPU, or may have been left there.
+pub fn send_on(vpe: VpeIndex) {
+    if let Some(index) = home_of(vpe) {
+        send(index, vpe);
+    }
+}
+
+fn send(index: CpuIndex, vpe: VpeIndex) {
+    if let Some(cpu) = cpu(index) {
+        cpu.knocks.post(vpe);
+        cpu.tell(index, vpe);
+    }
+}
+
+/// `vpe` looks at what waits for it: what comes from now on it is told.
+#[inline(always)]
+pub fn looks(vpe: VpeIndex) {
+    if let Some(told) = TOLD.get(vpe.index()) {
+        told.store(false, SeqCst);
+        fence(SeqCst);
+    }
+}
+
+/// `vpe` was taken off its CPU and could go on: it looks when it has it again.
+#[inline(always)]
+pub fn looks_later(vpe: VpeIndex) {
+    if let Some(told) = TOLD.get(vpe.index()) {
+        told.store(true, SeqCst);
+    }
 }
 
 /// The power state of `vpe`, or its VM, has changed. False: its CPU is not shared.
@@ -310,7 +425,7 @@ pub fn attention(vpe: VpeIndex) -> bool {
     let Some(index) = home_of(vpe) else { return false };
     if let Some(cpu) = cpu(index) {
         cpu.attentions.post(vpe);
-        cpu.knock(index);
+        cpu.tell(index, vpe);
     }
     true
 }

@@ -82,6 +82,7 @@ impl State {
         if let Some(current) = self.current.take() {
             let _ = pause(current);
             leave(current, here, Why::Preempted);
+            shared::looks_later(current.vpe);
         }
     }
 
@@ -190,6 +191,7 @@ fn leave(current: &PerCpu, here: Here, why: Why) -> bool {
 
 /// The vPE is resident; its timers, its counters and their PPIs are as it left them.
 fn resume(next: &PerCpu, here: Here) {
+    shared::looks(next.vpe);
     residency::enter(next, here.physical).unwrap_or_else(|error| crate::broken(error));
     let guest = &next.guest;
     here.cpu.enable_ppis(guest.enabled_ppis());

@@ -13,7 +13,7 @@ use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{its, modes, physical, report, run, turns};
+use crate::{modes, physical, report, rings, run, turns};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -352,11 +352,8 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
                 },
             );
         }
-        Outcome::Ring { device, event } => {
-            if let Err(error) = its::ring(device, event) {
-                crate::broken(error);
-            }
-            guest.vpe.counters.count(Counter::ChannelRings);
+        Outcome::Ring(bell) => {
+            rings::ring(this, bell);
             frame.set(0, 0);
         }
     }

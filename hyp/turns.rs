@@ -2,7 +2,7 @@
 //!
 //! `settle` runs whenever the answer may have changed: an interrupt of EL2's came, or the vPE waits, begins or ends.
 //!
-//! 1. Letters about power states: vPEs begin and end, always on their own CPU.
+//! 1. Letters about power states: vPEs begin and end, always on their own CPU, and under `cyclic` in their own windows.
 //! 2. If the mode ends here now, the switch to the next one (modes.rs).
 //! 3. Decide, and set EL2's timer for the next decision.
 //! 4. Give the CPU to that vPE (switch.rs), or to nobody: then sleep, take the interrupts that come, and begin again.
@@ -24,12 +24,12 @@ use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, Paused, State};
-use crate::{console, modes, physical, residency, run, shared};
+use crate::{console, modes, physical, residency, rings, run, shared};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
 use vm::power::{self, Start};
-use vm::{Platform, vgic};
+use vm::vgic;
 
 /// What an interrupt means for whoever runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,13 +68,15 @@ pub fn begin(index: CpuIndex, schedule: Schedule) -> Option<Here> {
 /// Returns when a vPE has the CPU, with its registers in the frame and in the CPU.
 pub fn settle(here: Here, frame: &mut Frame) {
     loop {
-        while here.cpu.take_attentions(|vpe| review(here, vpe)) {}
+        while here.cpu.take_attentions(|vpe| !here.has(vpe), |vpe| review(here, vpe)) {}
         if here.cpu.leaves_at() <= ticks() {
             modes::switch(here, frame);
             continue;
         }
-        if decide(here, frame) {
-            return;
+        match decide(here, frame) {
+            Decided::Runs => return,
+            Decided::Reviews => continue,
+            Decided::Nobody => {}
         }
         console::pump();
         wfi();
@@ -82,11 +84,30 @@ pub fn settle(here: Here, frame: &mut Frame) {
     }
 }
 
-/// True: a vPE has the CPU.
-fn decide(here: Here, frame: &mut Frame) -> bool {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decided {
+    /// A vPE has the CPU.
+    Runs,
+    /// The power state of the vPE whose window it is may have changed.
+    Reviews,
+    Nobody,
+}
+
+fn decide(here: Here, frame: &mut Frame) -> Decided {
     let mut state = here.cpu.state.lock();
-    let decision = state.scheduler.decide(ticks());
-    here.cpu.decide_at(decision.deadline.unwrap_or(NEVER).min(here.cpu.leaves_at()));
+    let decision = loop {
+        let decision = state.scheduler.decide(ticks());
+        let window = state.scheduler.window();
+        here.cpu.open(window);
+        let Some(owner) = window else { break decision };
+        if owner.is_some_and(|vpe| here.cpu.has_attention(vpe)) {
+            return Decided::Reviews;
+        }
+        // Letters for others came without an SGI. Each vPE gets one until it runs.
+        if !look(here, &mut state) {
+            break decision;
+        }
+    };
     let next = decision.run.and_then(|slot| {
         let next = percpu::of(state.scheduler.vpe(slot)?)?;
         let figures = state.scheduler.statistics(slot);
@@ -95,11 +116,17 @@ fn decide(here: Here, frame: &mut Frame) -> bool {
         counters.set(Counter::LongestWake, figures.wake_to_run.max().unwrap_or(0));
         Some(next)
     });
+    let mut deadline = decision.deadline.unwrap_or(NEVER).min(here.cpu.leaves_at());
+    if let Some(next) = next {
+        rings::deliver_due(next);
+        deadline = deadline.min(rings::due(next.vpe));
+    }
+    here.cpu.decide_at(deadline);
     match next {
         Some(next) => state.give(next, here, frame),
         None => state.take_away(here),
     }
-    next.is_some()
+    if next.is_some() { Decided::Runs } else { Decided::Nobody }
 }
 
 /// Handles one acknowledged interrupt, whoever has the CPU.
@@ -162,24 +189,29 @@ pub fn take(here: Here, intid: u32) -> Taken {
 
 /// Looks after the vPEs for which something waits in software.
 fn answer(here: Here) {
-    let mut state = here.cpu.state.lock();
+    look(here, &mut here.cpu.state.lock());
+}
+
+/// True: there were some.
+fn look(here: Here, state: &mut State) -> bool {
     let now = ticks();
     here.cpu.take_knocks(|vpe| {
         if let Some(current) = state.current
             && current.vpe == vpe
         {
+            shared::looks(vpe);
             vgic::deliver(&current.guest, &mut Hardware);
             here.cpu.enable_ppis(current.guest.enabled_ppis());
         } else {
-            wake(here, &mut state, vpe, now);
+            wake(here, state, vpe, now);
         }
-    });
+    })
 }
 
 /// An interrupt is pending for `vpe`, which does not have the CPU.
 fn wake(here: Here, state: &mut State, vpe: VpeIndex, now: u64) {
     match shared::slot_of(vpe) {
-        _ if !here.has(vpe) => Hardware.kick(vpe),
+        _ if !here.has(vpe) => shared::send_on(vpe),
         Some(slot) => state.scheduler.wake(slot, now),
         None => modes::parked(vpe, |task| task.wake(now)),
     }
@@ -276,7 +308,8 @@ fn block(here: Here, this: &PerCpu) {
     if pending {
         state.scheduler.wake(slot, now);
     }
-    state.scheduler.block(slot, next_timer(this, &paused, idle), now);
+    let until = next_timer(this, &paused, idle).unwrap_or(NEVER).min(rings::due(this.vpe));
+    state.scheduler.block(slot, Some(until), now);
 }
 
 /// The vPE that has the CPU waits for the physical ITS until `time`; others have the CPU meanwhile. Its events wait as long, its
@@ -288,7 +321,8 @@ pub fn wait_until(here: Here, this: &PerCpu, time: u64) {
     let Some(slot) = shared::slot_of(this.vpe) else { return };
     let timer =
         away(this.vpe, |away| away.paused()).and_then(|paused| next_timer(this, &paused, idle));
-    state.scheduler.block(slot, Some(timer.unwrap_or(NEVER).min(time)), ticks());
+    let until = timer.unwrap_or(NEVER).min(time).min(rings::due(this.vpe));
+    state.scheduler.block(slot, Some(until), ticks());
 }
 
 /// While list register 0 holds the timer's interrupt, it cannot ask for another one.
@@ -356,6 +390,7 @@ fn review(here: Here, vpe: VpeIndex) {
 
 /// Takes a vPE that went off out of this CPU. Its power state is the caller's.
 pub fn withdraw(here: Here, this: &PerCpu) {
+    rings::deliver_all(this);
     let mut state = here.cpu.state.lock();
     if state.is_current(this.vpe) {
         let _ = state.release(here);

@@ -37,8 +37,9 @@ pub struct CpuScheduler {
     tasks: [Task; SLOTS],
     ranks: Ranks,
     running: Option<Running>,
-    /// Start of the last window seen.
+    /// Start of the last window seen, and whose it is.
     window: u64,
+    window_of: Option<Slot>,
     window_delay: Latency,
 }
 
@@ -51,6 +52,7 @@ impl CpuScheduler {
             ranks: Ranks::new(),
             running: None,
             window: 0,
+            window_of: None,
             window_delay: Latency::NONE,
         }
     }
@@ -123,6 +125,7 @@ impl CpuScheduler {
         let mut choice = match self.schedule {
             Schedule::Cyclic(frame) => {
                 let position = cycle::position(frame, self.epoch, now);
+                self.window_of = position.slot;
                 self.open_window(position, now);
                 self.within(position, now)
             }
@@ -144,6 +147,12 @@ impl CpuScheduler {
     /// Who has the CPU since the last decision, unless it has blocked or gone off.
     pub fn running(&self) -> Option<Slot> {
         self.running.map(|running| running.slot)
+    }
+
+    /// Whose window it was at the last decision, if it was anybody's. None: the schedule has no windows.
+    pub fn window(&self) -> Option<Option<VpeIndex>> {
+        let cyclic = matches!(self.schedule, Schedule::Cyclic(_));
+        cyclic.then(|| self.vpe(self.window_of?))
     }
 
     /// None: this schedule has no such slot.
@@ -291,8 +300,9 @@ mod tests {
         };
         let mut cpu = cpu(Schedule::Cyclic(&FRAME));
         assert_eq!(cpu.decide(0).run, Some(HIGH));
+        assert_eq!(cpu.window(), Some(Some(VpeIndex::new(8))));
         let gap = cpu.decide(32);
-        assert_eq!((gap.run, gap.deadline), (None, Some(50)));
+        assert_eq!((gap.run, gap.deadline, cpu.window()), (None, Some(50), Some(None)));
         assert_eq!(cpu.decide(52).run, Some(LOW));
         cpu.block(LOW, Some(70), 55);
         let idle = cpu.decide(55);

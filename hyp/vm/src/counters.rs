@@ -70,6 +70,8 @@ counters! {
     InjectedPmu = 29, "injections by list register: PMU";
     /// The VM had used up what it may cause there.
     ItsWaits = 30, "physical ITS: waits for the allowance";
+    /// Rings that were delivered later, or with others.
+    RingsKept = 31, "channel rings: kept for later";
 }
 
 /// How many counters there are.

@@ -40,10 +40,20 @@ pub enum Outcome {
     VmReset,
     /// x0 = 0; the table of counters goes to the console.
     ShowCounters,
-    /// x0 = 0; the ITS raises this (DeviceID, EventID), the event by which this end rings its peer.
-    Ring { device: u32, event: u32 },
+    /// x0 = 0; the peer is rung.
+    Ring(Bell),
     /// The system is to go to this mode; x0 says whether it does. For the image to refuse, too.
     SwitchMode(ModeIndex),
+}
+
+/// A channel end that a VM rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bell {
+    /// Its position in `Plan::channel_ends`.
+    pub end: usize,
+    /// The event that rings its peer.
+    pub device: u32,
+    pub event: u32,
 }
 
 /// The calls whose answer is a constant, by w0: x0, or None for [`call`]. A few instructions.
@@ -113,9 +123,9 @@ fn ring(guest: &Guest, index: u64, peer_runs: impl Fn(VpeIndex) -> bool) -> Outc
     let end = usize::try_from(index)
         .ok()
         .filter(|&index| index < usize::from(guest.config.channel_end_count))
-        .and_then(|index| guest.plan.channel_ends.get(first + index));
-    let Some(end) = end else { return Outcome::Return(smccc::INVALID_PARAMETERS) };
-    let (device, event) = end.rings;
+        .and_then(|index| Some((first + index, guest.plan.channel_ends.get(first + index)?)));
+    let Some((end, plan)) = end else { return Outcome::Return(smccc::INVALID_PARAMETERS) };
+    let (device, event) = plan.rings;
     let route = guest.plan.its.as_ref().and_then(|its| {
         let place = its
             .events
@@ -124,7 +134,7 @@ fn ring(guest: &Guest, index: u64, peer_runs: impl Fn(VpeIndex) -> bool) -> Outc
         its.events.get(place)
     });
     match route {
-        Some(route) if peer_runs(route.vpe) => Outcome::Ring { device, event },
+        Some(route) if peer_runs(route.vpe) => Outcome::Ring(Bell { end, device, event }),
         _ => Outcome::Return(smccc::DENIED),
     }
 }
@@ -213,8 +223,14 @@ mod tests {
     #[test]
     fn rings_its_own_ends_only() {
         let [guest, _, other] = guests();
-        assert_eq!(ask(&guest, [0xc600_0004, 0, 0, 0]), Outcome::Ring { device: 0x1ff, event: 0 });
-        assert_eq!(ask(&other, [0xc600_0004, 0, 0, 0]), Outcome::Ring { device: 0x1ff, event: 1 });
+        assert_eq!(
+            ask(&guest, [0xc600_0004, 0, 0, 0]),
+            Outcome::Ring(Bell { end: 0, device: 0x1ff, event: 0 })
+        );
+        assert_eq!(
+            ask(&other, [0xc600_0004, 0, 0, 0]),
+            Outcome::Ring(Bell { end: 1, device: 0x1ff, event: 1 })
+        );
         for index in [1, 2, u64::MAX] {
             assert_eq!(ask(&guest, [0xc600_0004, index, 0, 0]), Return(smccc::INVALID_PARAMETERS));
         }

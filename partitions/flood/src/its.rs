@@ -1,14 +1,14 @@
 //! Floods by way of the virtual ITS.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rt::dma::{Arena, Buffer};
 use rt::interrupts::{self, IntId};
 use rt::its::{self, Its, command};
 use rt::machine::Event;
 use rt::random::Random;
-use rt::{Machine, cpu, figure, gic, timer};
+use rt::{Machine, cpu, figure, gic, smp, timer};
 
 const DEVICE_BITS: u32 = 4;
 const TABLE_BYTES: u64 = 0x1_0000;
@@ -17,6 +17,8 @@ const EVENTS: usize = 16;
 const PATIENCE_US: u64 = 2_000_000;
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
+static READY: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(false);
 
 pub enum Failure {
     Missing(&'static str),
@@ -126,6 +128,61 @@ pub fn int(machine: &'static Machine) -> Result {
     } else {
         Err(Failure::Taken { taken, wanted: commands })
     }
+}
+
+/// vPE 1 sleeps; an event of its becomes pending while it is disabled, and is enabled then.
+pub fn enable(machine: &'static Machine) -> Result {
+    let mut arena = arena(machine)?;
+    let mut driver = Driver::new(machine, &mut arena)?;
+    let event = driver.event(0).ok_or(Failure::Missing("event"))?;
+    let (device, id) = (event.device_id, event.event_id);
+    smp::start(1, sleeper).map_err(|_| Failure::Missing("second vPE"))?;
+    while !READY.load(Ordering::Acquire) {
+        cpu::relax();
+    }
+    for vpe in 0..2 {
+        driver.its.enable_lpis(vpe, None).ok_or(Failure::Missing("redistributor"))?;
+    }
+    driver.its.run(command::mapc(1, 1, true))?;
+    driver.its.run(command::movi(device, id, 1))?;
+    let times = machine.number("times").unwrap_or(30);
+    for n in 1..=times {
+        driver.its.configure(event.vintid, 0xa0, false);
+        driver.its.run(command::inv(device, id))?;
+        driver.its.run(command::int(device, id))?;
+        // Long enough for it to have looked, and to sleep again.
+        timer::sleep(machine.number("gap-us").unwrap_or(200));
+        driver.its.configure(event.vintid, 0xa0, true);
+        match n % 3 {
+            0 => driver.its.run(command::inv(device, id))?,
+            1 => driver.its.run(command::invall(1))?,
+            _ => {
+                // While its collection is nowhere, the event is disabled.
+                driver.its.run(command::mapc(1, 0, false))?;
+                timer::sleep(machine.number("gap-us").unwrap_or(200));
+                driver.its.run(command::mapc(1, 1, true))?;
+            }
+        }
+        let deadline = timer::now() + timer::microseconds(PATIENCE_US);
+        while TAKEN.load(Ordering::Acquire) < n {
+            if timer::now() > deadline {
+                return Err(Failure::Taken { taken: TAKEN.load(Ordering::Acquire), wanted: n });
+            }
+            cpu::relax();
+        }
+    }
+    STOP.store(true, Ordering::Release);
+    interrupts::send(0, 1);
+    let taken = TAKEN.load(Ordering::Acquire);
+    figure!("taken", taken);
+    if taken == times { Ok(()) } else { Err(Failure::Taken { taken, wanted: times }) }
+}
+
+fn sleeper() {
+    interrupts::enable(IntId::new(0));
+    cpu::enable_interrupts();
+    READY.store(true, Ordering::Release);
+    cpu::wait_until(|| STOP.load(Ordering::Acquire));
 }
 
 /// Every bit of the pending table arrives, each time.
