@@ -7,7 +7,7 @@ mod run;
 mod schema;
 mod system;
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,7 +87,7 @@ impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::System(report) => Self::System(report),
-            BuildError::NoWorkspace(_) => Self::Use(error.to_string()),
+            BuildError::NoWorkspace(_) | BuildError::Taken { .. } => Self::Use(error.to_string()),
             _ => Self::Other(error.to_string()),
         }
     }
@@ -119,9 +119,9 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(Failure::System(report)) => {
-            if json {
-                print!("{}", report.json());
-            } else {
+            if json && let Err(Failure::Other(why)) = say(&report.json()) {
+                eprintln!("bulkhead: {why}");
+            } else if !json {
                 show(&report);
             }
             ExitCode::FAILURE
@@ -134,6 +134,17 @@ pub fn main() -> ExitCode {
             eprintln!("bulkhead: {why}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// A result, on the standard output. Who reads it may stop reading; that it cannot be written is an error.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("cannot write the result: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -171,10 +182,10 @@ fn check(choice: &Choice, json: bool) -> Done {
         return Err(report.into());
     }
     if json {
-        print!("{}", report.json());
+        say(&report.json())?;
     } else {
         show(&report);
-        println!("{}: no errors", system.name.value);
+        say(&format!("{}: no errors\n", system.name.value))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -184,7 +195,7 @@ fn plan(choice: &Choice, json: bool) -> Done {
     let (plan, _) = workspace.plan(&system)?;
     warn(&system);
     let text = if json { emit::report::json(&plan) } else { emit::report::text(&plan) };
-    print!("{text}");
+    say(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

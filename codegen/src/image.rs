@@ -1,10 +1,11 @@
 //! Making the image: payload files in, ELF and flat binary out.
 
 mod build;
+mod claim;
 mod flat;
 pub mod gzip;
 mod payload;
 
 pub use build::{BuildError, Built, Workspace};
 pub use flat::{FlatError, flatten};
-pub use payload::{Blob, Payloads, Place, Segment};
+pub use payload::{BIG_ENDIAN, Blob, Payloads, Place, Segment};

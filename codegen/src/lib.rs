@@ -4,6 +4,7 @@
 //! QEMU are feature `cli`, on by default.
 #![forbid(unsafe_code)]
 
+pub mod bounds;
 pub mod build;
 pub mod check;
 #[cfg(feature = "cli")]

@@ -7,8 +7,8 @@
 mod agree;
 mod facts;
 mod overlay;
+mod parse;
 
-use dtoolkit::error::FdtParseError;
 use dtoolkit::fdt::Fdt;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
@@ -29,7 +29,8 @@ pub fn blob(
     let payload = &system.vms[vm].payload;
     let base = match (&blob.dtb, &payload.dtb) {
         (Some(own), Some(path)) => {
-            let parsed = Fdt::new(own).map_err(|error| report.push(damaged(system, path, &error)));
+            let parsed =
+                parse::parse(own).map_err(|error| report.push(damaged(system, path, &error)));
             completed(own, &parsed.ok()?, &plan.vms[vm])
         }
         _ => fdt::tree(system, plan, vm)
@@ -49,7 +50,8 @@ pub fn blob(
         _ => base,
     };
     if let Some(path) = payload.overlay.as_ref().or(payload.dtb.as_ref()) {
-        let parsed = Fdt::new(&tree).map_err(|error| report.push(damaged(system, path, &error)));
+        let parsed =
+            parse::parse(&tree).map_err(|error| report.push(damaged(system, path, &error)));
         let before = report.diagnostics.len();
         agree::check(system, plan, vm, path, &facts::Facts::of(&parsed.ok()?), report);
         let found = &report.diagnostics[before..];
@@ -60,7 +62,7 @@ pub fn blob(
     Some(tree)
 }
 
-fn damaged(system: &System, path: &At<std::path::PathBuf>, error: &FdtParseError) -> Diagnostic {
+fn damaged(system: &System, path: &At<std::path::PathBuf>, error: &str) -> Diagnostic {
     rules::PAYLOAD_FORMAT
         .says(format!("{} is damaged: {error}", path.value.display()))
         .label(path, "a device tree blob, by its first bytes")

@@ -180,11 +180,14 @@ pub struct ControlKey(pub u8);
 impl FromStr for ControlKey {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = "a control key is \"ctrl-\" and a letter or one of [ \\ ] ^ _, as in \"ctrl-]\"";
+        let form = "a control key is \"ctrl-\" and a letter or one of \\ ] ^ _, as in \"ctrl-]\"";
         match text.strip_prefix("ctrl-").map(str::as_bytes) {
-            Some([key @ (b'a'..=b'z' | b'[' | b'\\' | b']' | b'^' | b'_')]) => {
-                Ok(ControlKey(key & 0x1f))
-            }
+            // What Tab, Enter, Backspace and the arrow keys send.
+            Some([key @ (b'h' | b'i' | b'j' | b'm' | b'[')]) => Err(format!(
+                "a terminal sends ctrl-{} for another key, too; write another one, as in \"ctrl-]\"",
+                char::from(*key)
+            )),
+            Some([key @ (b'a'..=b'z' | b'\\' | b']' | b'^' | b'_')]) => Ok(ControlKey(key & 0x1f)),
             _ => Err(form.into()),
         }
     }
@@ -260,6 +263,9 @@ mod tests {
     fn control_keys() {
         assert_eq!("ctrl-]".parse(), Ok(ControlKey(0x1d)));
         assert_eq!("ctrl-a".parse(), Ok(ControlKey(1)));
+        for also in ["ctrl-m", "ctrl-j", "ctrl-i", "ctrl-h", "ctrl-["] {
+            assert!(also.parse::<ControlKey>().is_err(), "{also}");
+        }
         assert!("ctrl-".parse::<ControlKey>().is_err());
         assert!("^]".parse::<ControlKey>().is_err());
     }

@@ -48,6 +48,7 @@ fn image(text_offset: u64, image_size: u64, bytes: usize) -> Vec<u8> {
     let mut out = vec![0x1f; bytes];
     out[8..16].copy_from_slice(&text_offset.to_le_bytes());
     out[16..24].copy_from_slice(&image_size.to_le_bytes());
+    out[24..32].fill(0);
     out[0x38..0x3c].copy_from_slice(b"ARM\x64");
     out
 }

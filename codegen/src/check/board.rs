@@ -3,7 +3,7 @@
 use super::memory::hypervisor;
 use super::range::{self, BLOCK, FRAME, PAGE, Range, hex};
 use crate::diag::{Report, rules};
-use crate::model::{At, Board, Cpu, DeviceKind, GicVersion, System};
+use crate::model::{At, Board, Conduit, Cpu, DeviceKind, GicVersion, System};
 use crate::units::Size;
 
 /// Affinity fields of MPIDR_EL1: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0 (DDI 0487, MPIDR_EL1).
@@ -18,6 +18,19 @@ pub fn check(system: &System, report: &mut Report) {
     table_pages(board, report);
     frames(board, report);
     intids(board, report);
+    psci(board, report);
+}
+
+/// HVC at EL2 is EL2's own exception: firmware below cannot be called by it.
+fn psci(board: &Board, report: &mut Report) {
+    if board.psci.value == Conduit::Hvc {
+        report.push(
+            rules::PSCI_CONDUIT
+                .says(format!("firmware of board `{}` cannot be called by HVC", board.name.value))
+                .label(&board.psci, "HVC is answered by EL2, where the hypervisor itself runs")
+                .help("write psci = \"smc\"; firmware that offers HVC alone leaves no EL2 to the hypervisor"),
+        );
+    }
 }
 
 /// Every base and size is some multiple, and no size is zero.

@@ -7,12 +7,60 @@ use crate::model::{At, DeviceKind, PciWindow, Pcie, System};
 use crate::units::Size;
 
 pub fn check(system: &System, report: &mut Report) {
+    counts(system, report);
     room(system, report);
     if hypervisor_fits(system) {
         ram(system, report);
     }
     for (position, host) in system.board.pcie.iter().enumerate() {
         windows(system, position, host, report);
+    }
+}
+
+/// VMIDs have 8 bits (VTCR_EL2.VS = 0) and 0 is none's.
+const VMS: usize = 255;
+/// CPUs that take part in a mode switch are bits of a word.
+const CPUS: usize = 64;
+/// Of all VMs: indices of 16 bits, and a doorbell for each.
+const VPES: usize = 1024;
+/// Numbers of 8 bits.
+const MODES: usize = 255;
+/// Two ends each, and an event for each end.
+const CHANNELS: usize = 1024;
+
+/// What is counted by the numbers that hardware and generated tables have for it.
+fn counts(system: &System, report: &mut Report) {
+    let vpes = system.vms.iter().flat_map(|vm| &vm.vpes);
+    let one_too_many = [
+        ("VMs", VMS, system.vms.len(), system.vms.get(VMS).map(|vm| vm.name.with(()))),
+        (
+            "CPUs",
+            CPUS,
+            system.board.cpus.len(),
+            system.board.cpus.get(CPUS).map(|cpu| cpu.name.with(())),
+        ),
+        ("vPEs", VPES, vpes.clone().count(), vpes.clone().nth(VPES).map(|vpe| vpe.cpu.with(()))),
+        (
+            "modes",
+            MODES,
+            system.modes.len() + 1,
+            system.mode_names().nth(MODES).map(|name| name.with(())),
+        ),
+        (
+            "channels",
+            CHANNELS,
+            system.channels.len(),
+            system.channels.get(CHANNELS).map(|channel| channel.name.with(())),
+        ),
+    ];
+    for (what, most, count, place) in one_too_many {
+        let Some(place) = place else { continue };
+        report.push(
+            rules::TOO_MANY
+                .says(format!("{count} {what}, of which the hypervisor can have {most}"))
+                .label(&place, "this is one too many")
+                .help(format!("keep to {most} {what}")),
+        );
     }
 }
 

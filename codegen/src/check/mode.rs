@@ -11,6 +11,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 pub fn check(system: &System, report: &mut Report) {
     reached(system, report);
+    way_back(system, report);
     boundary(system, report, &system.initial_mode, &[]);
     for mode in &system.modes {
         boundary(system, report, &mode.name, &mode.cpus);
@@ -37,6 +38,34 @@ fn reached(system: &System, report: &mut Report) {
                 .help("add a [[mode]], or leave out `switch_by`"),
         ),
         _ => {}
+    }
+}
+
+/// Who alone may ask for another mode must run in each, unless a fault leads out of it.
+fn way_back(system: &System, report: &mut Report) {
+    let Some(by) = &system.switch_by else { return };
+    let Some(asker) = system.vms.get(by.value) else { return };
+    for (n, mode) in system.modes.iter().enumerate() {
+        let suspended = |number: usize| {
+            let mut all = mode.suspended.iter();
+            all.any(|vpe| vpe.vm.value == by.value && vpe.number.value == number)
+        };
+        let on_fault = system
+            .vms
+            .iter()
+            .any(|vm| vm.mode_on_fault.as_ref().is_some_and(|to| to.value != n + 1));
+        let Some(first) = mode.suspended.iter().find(|vpe| vpe.vm.value == by.value) else {
+            continue;
+        };
+        if (0..asker.vpes.len()).all(suspended) && !on_fault {
+            report.push(
+                rules::NO_WAY_BACK
+                    .says(format!("nobody can ask for another mode in mode `{}`", *mode.name))
+                    .label(&first.vm, "suspended here")
+                    .label(by, format!("VM `{}` alone may ask", *asker.name))
+                    .help("leave one of its vPEs running; or leave it so, if the mode is meant to be the last"),
+            );
+        }
     }
 }
 

@@ -6,13 +6,13 @@
 mod beside;
 mod header;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use header::Header;
 
 use super::memory::holding;
 use super::range::{BLOCK, PAGE, hex};
+use crate::bounds;
 use crate::diag::{Report, rules};
 use crate::model::{At, Format, PayloadKind, System, Vm};
 use crate::units::Size;
@@ -40,7 +40,8 @@ fn rust_package(vm: &Vm, package: &At<String>, directory: &Path, report: &mut Re
         return;
     }
     let manifest = directory.join("Cargo.toml");
-    let name = fs::read_to_string(&manifest).ok().and_then(|text| {
+    let name = bounds::read(&manifest, bounds::TOML).ok().and_then(|text| {
+        let text = String::from_utf8(text).ok()?;
         let table: toml::Table = text.parse().ok()?;
         Some(table.get("package")?.get("name")?.as_str()?.to_owned())
     });
@@ -93,16 +94,22 @@ fn file(
     let memory = vm.memory.first()?;
     let offset = load_offset.map(|offset| offset.value);
     let end = match &header {
-        Header::Raw { bytes } => offset.unwrap_or(0).checked_add(*bytes),
+        Header::Raw { bytes } => {
+            raw_start(vm, path, load_offset, report);
+            offset.unwrap_or(0).checked_add(*bytes)
+        }
         Header::Image { text_offset, bytes } => {
             image_alignment(vm, path, load_offset, *text_offset, report);
             offset.unwrap_or(*text_offset).checked_add(*bytes)
         }
-        Header::Elf { segments, relocatable: true } => {
+        Header::Elf { segments, relocatable: true, entry } => {
+            let start = offset.unwrap_or(0).wrapping_add(*entry);
+            instruction(vm, path, start, "it begins", report);
             let end = segments.iter().map(|s| s.0.saturating_add(s.1)).max().unwrap_or(0);
             offset.unwrap_or(0).checked_add(end)
         }
-        Header::Elf { segments, relocatable: false } => {
+        Header::Elf { segments, relocatable: false, entry } => {
+            instruction(vm, path, *entry, "it begins", report);
             if let Some(offset) = load_offset {
                 fixed(vm, path, offset, report);
             }
@@ -132,6 +139,29 @@ fn file(
             None
         }
     }
+}
+
+/// Where nobody says otherwise, the first instruction of raw bytes is the first byte.
+fn raw_start(vm: &Vm, path: &At<PathBuf>, load_offset: Option<&At<u64>>, report: &mut Report) {
+    let own = matches!(&vm.payload.kind, PayloadKind::File { entry: Some(_), .. });
+    if let (Some(offset), None, false) = (load_offset, &vm.entry, own) {
+        let at = offset.with(path.value.clone());
+        instruction(vm, &at, offset.value, "its first instruction would be", report);
+    }
+}
+
+/// What the payload itself says of its entry. An `entry` of the TOML is judged by itself.
+fn instruction(vm: &Vm, at: &At<PathBuf>, entry: u64, what: &str, report: &mut Report) {
+    if entry.is_multiple_of(4) || vm.entry.is_some() {
+        return;
+    }
+    report.push(
+        rules::PAYLOAD_ALIGN
+            .says(format!("the entry of VM `{}` is no instruction's address", vm.name.value))
+            .label(at, format!("{what} at {}, which is no multiple of 4", hex(entry)))
+            .label(&vm.payload.at, "this payload")
+            .help(format!("move it to {}, or say where it begins by `entry`", hex(entry & !3))),
+    );
 }
 
 fn fixed(vm: &Vm, path: &At<PathBuf>, offset: &At<u64>, report: &mut Report) {

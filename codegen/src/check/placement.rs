@@ -209,13 +209,16 @@ fn placed_once(system: &System, report: &mut Report, mode: &Mode) {
                 let place = (usize::MAX, vpe.vm.with(()), "suspended".into());
                 places.insert(vpe.key(), place);
             }
-            Some((_, place, first)) if first != "suspended" => report.push(
-                title(vpe.key(), first, "suspended")
-                    .label(&vpe.vm, "suspended here")
-                    .label(place, format!("{first} here"))
-                    .help("leave out one of the two"),
+            Some((_, place, first)) => report.push(
+                title(
+                    vpe.key(),
+                    first,
+                    if first == "suspended" { "suspended again" } else { "suspended" },
+                )
+                .label(&vpe.vm, "suspended here")
+                .label(place, format!("{first} here"))
+                .help("leave out one of the two"),
             ),
-            Some(_) => {}
         }
     }
     for (vm, number, vpe) in system.vpes() {

@@ -1,5 +1,6 @@
 //! Address ranges with an owner, as the rules compare and name them.
 
+use crate::bounds::DIAGNOSTICS;
 use crate::diag::{Report, rules};
 use crate::model::{At, Board, Region};
 
@@ -51,11 +52,13 @@ impl Range {
     }
 }
 
-/// Every two of `ranges` that overlap, the later one first.
+/// Every two of `ranges` that overlap, the later one first; not more than anybody would read.
 pub fn overlaps(ranges: &[Range]) -> Vec<(&Range, &Range)> {
     let mut pairs = Vec::new();
     for (n, a) in ranges.iter().enumerate() {
-        pairs.extend(ranges[..n].iter().filter(|b| a.overlaps(b)).map(|b| (a, b)));
+        let left = DIAGNOSTICS.saturating_sub(pairs.len());
+        let over = ranges[..n].iter().filter(|b| a.overlaps(b)).map(|b| (a, b));
+        pairs.extend(over.take(left));
     }
     pairs
 }

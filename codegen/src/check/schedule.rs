@@ -9,6 +9,7 @@ use std::time::Duration;
 use plan::SLOTS;
 
 use super::placement::{cpu_name, known, vpe_name};
+use crate::bounds::WINDOWS;
 use crate::diag::{Report, rules};
 use crate::model::{At, Budget, Claim, CpuUse, Frame, Sharing, System, Window};
 use crate::units::Time;
@@ -37,13 +38,23 @@ fn cyclic(system: &System, report: &mut Report, cpu: &CpuUse, name: &str, frame:
         return;
     }
     whole(system, report, length, &format!("the frame of `{name}`"));
+    if let Some(one) = frame.windows.get(WINDOWS) {
+        report.push(
+            rules::TOO_MANY_WINDOWS
+                .says(format!("the frame of `{name}` has {} windows", frame.windows.len()))
+                .label(&one.at, "this is one too many")
+                .label(length, format!("a frame has {WINDOWS} at most"))
+                .help("write a shorter frame: windows repeat with it"),
+        );
+        return;
+    }
     let mut sorted: Vec<&Window> = frame.windows.iter().collect();
     sorted.sort_by_key(|window| window.start.value);
     for (n, window) in sorted.iter().enumerate() {
         let whose = vm_name(system, window);
         let what = format!("a window of {whose} on `{name}`");
         if some(report, &window.length, &what) {
-            tick(system, report, &window.length, &what);
+            lasts(system, report, &window.length, &what);
         }
         outside(report, window, &what, length);
         let earlier = sorted[..n].iter().filter(|earlier| earlier.end() > window.start.value);
@@ -143,6 +154,7 @@ fn priority(system: &System, report: &mut Report, cpu: &CpuUse, name: &str, clai
     if fine && given <= WHOLE {
         starved(system, report, name, claims);
     }
+    one_cpu(system, report, name, claims);
 }
 
 /// Whether the budget makes sense.
@@ -167,7 +179,7 @@ fn period(system: &System, report: &mut Report, budget: &Budget, who: &str) -> b
         return false;
     }
     let whole = whole(system, report, period, &format!("the period of {who}"));
-    whole && tick(system, report, time, &format!("the budget of {who}"))
+    whole && lasts(system, report, time, &format!("the budget of {who}"))
 }
 
 fn starved(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
@@ -180,6 +192,11 @@ fn starved(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
         let (who, other) = (vpe_name(system, &high.vpe), vpe_name(system, &low.vpe));
         let own = high.budget.as_ref().map_or(WHOLE, share);
         given += own;
+        // Of vPEs of one VM more is wrong than that: `one_cpu` says it.
+        if high.budget.is_none() && high.vpe.vm.value == low.vpe.vm.value {
+            given = 0;
+            continue;
+        }
         if own >= WHOLE {
             let label = match &high.budget {
                 None => "it has no budget",
@@ -204,6 +221,30 @@ fn starved(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
         if given + SLOTS as u128 > WHOLE {
             given = 0;
         }
+    }
+}
+
+/// A guest's vPEs wait for each other by spinning, as if each had a CPU. One that never has to yield waits for ever for one
+/// below it.
+fn one_cpu(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
+    let mut told = Vec::new();
+    for high in claims.iter().filter(|claim| known(system, &claim.vpe) && claim.budget.is_none()) {
+        let vm = high.vpe.vm.value;
+        let below = |low: &&Claim| {
+            low.vpe.vm.value == vm
+                && low.priority.value < high.priority.value
+                && known(system, &low.vpe)
+        };
+        let Some(low) = claims.iter().find(below).filter(|_| !told.contains(&vm)) else { continue };
+        told.push(vm);
+        let (who, other) = (vpe_name(system, &high.vpe), vpe_name(system, &low.vpe));
+        report.push(
+            rules::ONE_CPU
+                .says(format!("{who} and {other} share `{name}` by strict priority"))
+                .label(&high.priority, "while it spins for what the other holds")
+                .label(&low.priority, "this one does not run")
+                .help("give one of them another CPU, or the upper one a budget; or leave it so, if the guest never spins"),
+        );
     }
 }
 
@@ -269,6 +310,28 @@ fn whole(system: &System, report: &mut Report, time: &At<Duration>, what: &str) 
         );
     }
     whole
+}
+
+/// `time` must be a tick at least, and longer than it takes to hand the CPU over.
+fn lasts(system: &System, report: &mut Report, time: &At<Duration>, what: &str) -> bool {
+    if !tick(system, report, time, what) {
+        return false;
+    }
+    let switch = &system.board.switch_time;
+    let fine = time.value >= switch.value;
+    if !fine {
+        report.push(
+            rules::TOO_SHORT
+                .says(format!("{what} is too short to run in"))
+                .label(time, format!("all of the {} goes into the switch", Time(time.value)))
+                .label(switch, format!("a switch takes up to {} on this board", Time(switch.value)))
+                .help(format!(
+                    "write \"{}\" or more; a faster board says so by `switch_time`",
+                    Time(switch.value)
+                )),
+        );
+    }
+    fine
 }
 
 /// `time` must be a tick at least.

@@ -15,7 +15,8 @@ pub fn find(workspace: &Workspace, choice: &Path) -> Result<PathBuf, String> {
         };
     }
     let configs = workspace.root.join("configs");
-    let path = configs.join(choice).with_extension("toml");
+    // Not by with_extension, which would take hello.foo for hello.
+    let path = configs.join(format!("{}.toml", choice.display()));
     if path.is_file() {
         return Ok(shown(&path));
     }
@@ -39,4 +40,20 @@ pub fn names(configs: &Path) -> Vec<String> {
 fn shown(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_as_it_is() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let workspace = Workspace { target: root.join("target"), root };
+        let found = |name: &str| find(&workspace, Path::new(name));
+        assert!(found("hello").is_ok_and(|path| path.ends_with("configs/hello.toml")));
+        for other in ["hello.foo", "hell", "hello.toml.toml", "."] {
+            assert!(found(other).is_err(), "{other}");
+        }
+    }
 }

@@ -6,15 +6,20 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::{Diagnostic, FileId, Label, Report, Severity, Sources};
+use crate::bounds::DIAGNOSTICS;
 
 impl Report {
     /// For a person; `colour` for a terminal. Ends with a line that counts errors and warnings.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
-        for diagnostic in &self.diagnostics {
+        for diagnostic in self.diagnostics.iter().take(DIAGNOSTICS) {
             text.push_str(&renderer.render(&[group(diagnostic, &self.sources)]));
             text.push_str("\n\n");
+        }
+        let more = self.diagnostics.len().saturating_sub(DIAGNOSTICS);
+        if more > 0 {
+            text.push_str(&format!("... and {more} more, shown when those above are gone\n\n"));
         }
         let count = |severity| self.diagnostics.iter().filter(|d| d.severity == severity).count();
         let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
@@ -30,9 +35,10 @@ impl Report {
         text
     }
 
-    /// For a program: an array of diagnostics, each with its places as file, line and column, counted from 1.
+    /// For a program: an array of diagnostics, as many as a person is shown, each with its places as file, line and column, counted from 1.
     pub fn json(&self) -> String {
-        let all: Vec<Value> = self.diagnostics.iter().map(|d| self.value(d)).collect();
+        let shown = self.diagnostics.iter().take(DIAGNOSTICS);
+        let all: Vec<Value> = shown.map(|d| self.value(d)).collect();
         let mut text = serde_json::to_string_pretty(&all).unwrap_or_default();
         text.push('\n');
         text

@@ -59,6 +59,7 @@ rules! {
     DUPLICATE_NAME "E107 duplicate-name" "Two things of one kind have the same name."
     BAD_NAME "E108 bad-name" "A name is empty or has characters that file names and device trees do not allow."
     UNKNOWN_MODE "E109 unknown-mode" "`mode_on_fault` names a mode that the system does not have."
+    LABEL_TWICE "E110 label-twice" "Two nodes of a device tree would have one label, by which overlays name them: `-` and `_` are the same there."
 
     MEMORY_OVERLAP "E201 memory-overlap" "Two VMs, or a VM and a channel, have the same physical memory."
     MEMORY_HYPERVISOR "E202 memory-hypervisor" "A VM's or a channel's memory overlaps the hypervisor's own."
@@ -92,6 +93,10 @@ rules! {
     MODE_BOUNDARY "E315 mode-boundary" "The frames of a mode's CPUs come together so rarely that a switch away would take more than a minute."
     RESTARTS_UNUSED "E316 restarts-unused" "`restarts` says how often a VM may be restarted that no fault restarts."
     FEATURE_SHARED "E317 feature-shared" "A VM has a feature that EL2 does not switch, but a vPE of it shares its CPU or may have to."
+    TOO_SHORT "E318 time-too-short" "A window or a budget is shorter than the board needs to hand a CPU from one vPE to another: nobody would run in it."
+    TOO_MANY_WINDOWS "E319 too-many-windows" "A frame has more windows than its CPU can have: 256."
+    NO_WAY_BACK "W320 no-way-back" "A mode suspends the VM that alone may ask for another one, and no fault leads out of it."
+    ONE_CPU "W321 one-cpu" "Two vPEs of one VM share a CPU by priority: while one waits for the other without sleeping, the other never runs."
 
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
@@ -151,12 +156,14 @@ rules! {
     DEVICE_RAM "E815 device-over-ram" "A device's registers are said to be in RAM."
     BRIDGE "E816 pci-bridge" "A bridge's buses are not after its own, not among those of its host or of the bridge above, or another's as well."
     BUS_UNREACHED "E817 pci-bus-unreached" "A PCI function is on a bus that no bridge leads to."
+    PSCI_CONDUIT "E819 psci-conduit" "A board's firmware is to be called by HVC, which never leaves EL2."
     PROCESSOR_TWICE "E830 processor-twice" "Two CPUs have the same processor number in the GIC."
     TABLE_PAGE "E831 table-page" "The ITS's tables are given pages of a size that no ITS has."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."
     WINDOW_FULL "E903 pci-window-full" "The BARs of a host's devices in use do not fit its windows; behind a bridge they lie below 4 GiB."
+    TOO_MANY "E904 too-many" "More VMs, vPEs, CPUs, modes or channels than the hypervisor's tables hold."
     PLAN_IMPOSSIBLE "E906 plan-impossible" "A table that the plan needs cannot be made: an address beyond what hardware can say, or one address for two things."
 }
 

@@ -48,7 +48,9 @@ impl Table {
         for row in &self.rows {
             let mut line = String::from("  ");
             for (cell, width) in row.iter().zip(&widths) {
-                write!(line, "{cell:width$}  ")?;
+                // Not by a format's width, which ends at 65,535.
+                let rest = width - cell.chars().count();
+                line.extend([cell.as_str(), &" ".repeat(rest), "  "]);
             }
             writeln!(out, "{}", line.trim_end())?;
         }
@@ -389,5 +391,14 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn a_cell_may_be_longer_than_a_format_can_pad() {
+        let mut table = Table::new(&["a", "b"]);
+        table.row(&[&"x".repeat(70_000), &1]);
+        let mut text = String::new();
+        table.write(&mut text).unwrap();
+        assert_eq!(text.lines().map(str::len).collect::<Vec<_>>(), [70_005, 70_005]);
     }
 }

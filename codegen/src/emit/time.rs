@@ -7,6 +7,8 @@ use crate::plan::{Decided, Mode, PrioritySlot, Schedule, Turn, Window};
 
 /// Columns of a frame's bar.
 const BAR: usize = 80;
+/// Windows of one vPE that are written out.
+const SHOWN: usize = 16;
 /// Letters of slots, as many as there are slots.
 const LETTERS: &[u8; plan::SLOTS] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
 
@@ -115,7 +117,12 @@ impl Map<'_> {
             let own = own.map(|window| {
                 format!("{}..{}", self.time(window.start), self.time(window.start + window.ticks))
             });
-            let own: Vec<String> = own.collect();
+            let mut own: Vec<String> = own.collect();
+            if own.len() > SHOWN {
+                let more = own.len() - SHOWN;
+                own.truncate(SHOWN);
+                own.push(format!("and {more} more"));
+            }
             let share = percent(crate::plan::ppm(turn.ticks, frame));
             table.row(&[
                 &letter(slot),

@@ -15,6 +15,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::claim::claim;
 use super::flat::{FlatError, flatten};
 use crate::build::{EmitError, decide, write};
 use crate::diag::Report;
@@ -43,6 +44,12 @@ pub enum BuildError {
         what: String,
     },
     Flat(FlatError),
+    /// Another file's system has the name.
+    Taken {
+        name: String,
+        other: PathBuf,
+        own: PathBuf,
+    },
     /// The directory is not inside this workspace.
     NoWorkspace(PathBuf),
 }
@@ -55,6 +62,12 @@ impl std::fmt::Display for BuildError {
             Self::Start(error) => write!(f, "cannot start cargo: {error}"),
             Self::Cargo { what } => write!(f, "{what} was not built"),
             Self::Flat(error) => error.fmt(f),
+            Self::Taken { name, other, own } => write!(
+                f,
+                "{} and {} both say name = \"{name}\", by which outputs are kept: write another name in one of them",
+                own.display(),
+                other.display()
+            ),
             Self::NoWorkspace(path) => {
                 write!(f, "{} is in no checkout of Bulkhead; change to one", path.display())
             }
@@ -198,7 +211,12 @@ impl Workspace {
     /// The plan of a system, its partitions built first.
     pub fn plan(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
         let _lock = self.lock()?;
+        self.claim(system)?;
         self.plan_locked(system)
+    }
+
+    fn claim(&self, system: &System) -> Result<(), BuildError> {
+        claim(&self.outputs(&system.name.value), &system.name.value, &system.path)
     }
 
     fn plan_locked(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
@@ -218,6 +236,7 @@ impl Workspace {
     /// Builds a system's image. If that fails, there is none: an older one would not be the system's any more.
     pub fn image(&self, system: &System) -> Result<Built, BuildError> {
         let _lock = self.lock()?;
+        self.claim(system)?;
         self.forget(&system.name.value)?;
         let (plan, payloads) = self.plan_locked(system)?;
         finish(self.image_command("build", system, &payloads)?, "the EL2 image")?;

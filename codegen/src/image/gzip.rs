@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 
+use crate::bounds;
+
 /// `bytes` begin as a gzip file does.
 pub fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
@@ -11,9 +13,16 @@ pub fn is_packed(bytes: &[u8]) -> bool {
 
 /// What is packed in `bytes`.
 pub fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    unpack_at_most(bytes, bounds::UNPACKED)
+}
+
+fn unpack_at_most(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    MultiGzDecoder::new(bytes).read_to_end(&mut out)?;
-    Ok(out)
+    MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut out)?;
+    match out.len() as u64 > most {
+        true => Err(bounds::too_big(most)),
+        false => Ok(out),
+    }
 }
 
 #[cfg(test)]
@@ -31,6 +40,14 @@ mod tests {
         assert!(is_packed(&HELLO));
         assert_eq!(unpack(&HELLO).unwrap(), b"hello");
         assert_eq!(unpack(&[HELLO, HELLO].concat()).unwrap(), b"hellohello");
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked_to_its_end() {
+        assert_eq!(unpack_at_most(&HELLO, 5).unwrap(), b"hello");
+        assert_eq!(unpack_at_most(&HELLO, 4).unwrap_err().to_string(), "it is bigger than 4 B");
+        let many = HELLO.repeat(1000);
+        assert!(unpack_at_most(&many, 4999).is_err());
     }
 
     #[test]

@@ -13,8 +13,10 @@ use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use super::gzip;
+use crate::bounds;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{At, Format, PayloadKind, System, Vm};
+use crate::units::Size;
 
 /// An address of a payload in its VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +131,14 @@ fn blob(vm: &Vm, built: &Path, files: &mut Vec<PathBuf>) -> Judged<Blob> {
             (segments, entry.as_ref().map_or(start, |entry| Place::Ipa(entry.value)))
         }
     };
-    let mut extra = |path: &Option<At<PathBuf>>| match path {
-        Some(path) => File::read(vm, path.clone(), Format::Raw, files).map(|file| Some(file.bytes)),
-        None => Ok(None),
+    let mut extra = |path: &Option<At<PathBuf>>, most| -> Judged<Option<Vec<u8>>> {
+        let Some(path) = path else { return Ok(None) };
+        let file = File::read_at_most(vm, path.clone(), Format::Raw, most, files)?;
+        Ok(Some(file.bytes))
     };
-    let (initrd, dtb) = (extra(&vm.payload.initrd)?, extra(&vm.payload.dtb)?);
-    let overlay = extra(&vm.payload.overlay)?;
+    let initrd = extra(&vm.payload.initrd, bounds::PAYLOAD)?;
+    let dtb = extra(&vm.payload.dtb, bounds::TREE)?;
+    let overlay = extra(&vm.payload.overlay, bounds::TREE)?;
     Ok(Blob { segments, entry, initrd, dtb, overlay, files: memory_files(vm, files)? })
 }
 
@@ -162,8 +166,18 @@ impl<'a> File<'a> {
         format: Format,
         files: &mut Vec<PathBuf>,
     ) -> Judged<Self> {
+        Self::read_at_most(vm, path, format, bounds::PAYLOAD, files)
+    }
+
+    fn read_at_most(
+        vm: &'a Vm,
+        path: At<PathBuf>,
+        format: Format,
+        most: u64,
+        files: &mut Vec<PathBuf>,
+    ) -> Judged<Self> {
         files.push(path.value.clone());
-        match std::fs::read(&path.value) {
+        match bounds::read(&path.value, most) {
             Ok(bytes) => Ok(Self { vm, path, format, bytes }),
             Err(error) => Err(Box::new(
                 rules::PAYLOAD_MISSING
@@ -211,6 +225,8 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 
 /// Bytes that every Image begins with.
 const IMAGE_HEADER: usize = 64;
+/// Of the header's flags.
+pub const BIG_ENDIAN: u64 = 1;
 /// Where an Image without image_size wants to be (before Linux 3.17).
 const OLD_TEXT_OFFSET: u64 = 0x8_0000;
 
@@ -220,6 +236,12 @@ fn image(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
         let help =
             "unpack it if it is compressed, or write `format = \"elf\"` or `format = \"raw\"`";
         return Err(file.refuse("there is no \"ARM\\x64\" at 0x38", help));
+    }
+    if word(bytes, 24) & BIG_ENDIAN != 0 {
+        return Err(file.refuse(
+            "its kernel is big-endian",
+            "build it little-endian, as all that a VM has is",
+        ));
     }
     let (text_offset, image_size) = match (word(bytes, 8), word(bytes, 16)) {
         (_, 0) => (OLD_TEXT_OFFSET, bytes.len() as u64),
@@ -260,7 +282,13 @@ fn elf(file: &File, offset: Option<u64>) -> Judged<(Vec<Segment>, Place)> {
     let entry = header.e_entry(endian);
     let mut start = Place::Ipa(entry);
     let mut segments = Vec::new();
+    let mut total = 0u64;
     for segment in loads {
+        // Segments may share bytes of the file: many of them come to more than it has.
+        total = total.saturating_add(segment.p_filesz(endian));
+        if total > bounds::UNPACKED {
+            return Err(bad(&format!("its segments come to more than {}", Size(bounds::UNPACKED))));
+        }
         let bytes =
             segment.data(endian, data).map_err(|()| bad("a segment lies outside the file"))?;
         let (linked, memory) = (segment.p_vaddr(endian), segment.p_memsz(endian));

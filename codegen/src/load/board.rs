@@ -69,9 +69,13 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         name: board.board.name.at(file),
         description: board.board.description.clone().unwrap_or_default(),
         console,
-        psci: match board.board.psci {
+        psci: board.board.psci.map(file, |psci| match psci {
             toml::Psci::Smc => model::Conduit::Smc,
             toml::Psci::Hvc => model::Conduit::Hvc,
+        }),
+        switch_time: match &board.board.switch_time {
+            Some(time) => time.map(file, |time| time.0),
+            None => board.board.name.map(file, |_| model::Board::SWITCH_TIME),
         },
         cpus,
         ram: board
@@ -228,7 +232,7 @@ fn pci(
         device_id,
         events: events(&device.events, &device.name, file),
         qemu: device.qemu.clone(),
-        scratch: scratch(&device.scratch),
+        scratch: scratch(&device.scratch, file),
     }
 }
 
@@ -285,7 +289,7 @@ fn platform(device: &toml::PlatformDevice, file: FileId) -> model::Device {
         device_id: device.device_id.as_ref().map(|id| id.at(file)),
         events: events(&device.events, &device.name, file),
         qemu: device.qemu.clone(),
-        scratch: scratch(&device.scratch),
+        scratch: scratch(&device.scratch, file),
     }
 }
 
@@ -293,8 +297,8 @@ fn events(events: &Option<S<u32>>, name: &S<String>, file: FileId) -> At<u32> {
     events.as_ref().map_or_else(|| name.map(file, |_| 0), |events| events.at(file))
 }
 
-fn scratch(files: &[S<toml::Scratch>]) -> Vec<model::Scratch> {
-    files.iter().map(|f| model::Scratch { file: f.file.clone(), size: f.size.0 }).collect()
+fn scratch(files: &[S<toml::Scratch>], file: FileId) -> Vec<model::Scratch> {
+    files.iter().map(|f| model::Scratch { file: f.file.at(file), size: f.size.0 }).collect()
 }
 
 /// Index of a part of the board by its name.

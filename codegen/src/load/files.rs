@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::bounds;
 use crate::diag::{Diagnostic, FileId, Report, rules};
 use crate::model::At;
 use crate::schema::json::Kind;
@@ -35,7 +36,7 @@ impl Files {
         kind: Kind,
         named: Option<&At<()>>,
     ) -> Option<(T, FileId)> {
-        let text = match fs::read(path)
+        let text = match bounds::read(path, bounds::TOML)
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
         {
             Ok(text) => text,

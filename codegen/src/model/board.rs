@@ -15,7 +15,9 @@ pub struct Board {
     pub description: String,
     /// Index into `uarts`: the console that the hypervisor keeps. None: the board has no UART.
     pub console: Option<At<usize>>,
-    pub psci: Conduit,
+    pub psci: At<Conduit>,
+    /// What handing a CPU from one vPE to another takes at most: the least window and budget.
+    pub switch_time: At<Duration>,
     /// CPU 0 is the one that boots.
     pub cpus: Vec<Cpu>,
     /// Sorted as in the TOML; the hypervisor lives in the first.
@@ -31,6 +33,12 @@ pub struct Board {
     pub devices: Vec<Device>,
     /// None: the board is not one that `bulkhead run` can start.
     pub qemu: Option<QemuDesc>,
+}
+
+impl Board {
+    /// For a board that does not say: some 3,000 instructions of EL2, with cold caches and a redistributor that takes
+    /// its time to write a pending table, on a slow core.
+    pub const SWITCH_TIME: Duration = Duration::from_micros(20);
 }
 
 /// How firmware's PSCI is called.
@@ -199,6 +207,13 @@ pub struct Device {
     pub scratch: Vec<Scratch>,
 }
 
+impl Device {
+    /// A device at fixed addresses.
+    pub fn is_platform(&self) -> bool {
+        matches!(self.kind, DeviceKind::Platform { .. })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum DeviceKind {
     Pci {
@@ -233,7 +248,7 @@ pub enum Trigger {
 #[derive(Clone, Debug)]
 pub struct Scratch {
     /// File name in the scratch directory.
-    pub file: String,
+    pub file: At<String>,
     /// Bytes.
     pub size: u64,
 }

@@ -90,7 +90,10 @@ pub fn place(
     apart(vm, &loads, report);
     let entry = vm.entry.as_ref().map(|entry| entry.value);
     let entry = entry.unwrap_or_else(|| ipa(memory, blob.entry));
-    if !loads.iter().any(|load| (load.ipa.0..load.ipa.0 + load.bytes).contains(&entry)) {
+    // Bytes of an initial RAM disk or of a device tree are no instructions.
+    let code = loads.iter().filter(|load| matches!(load.what, "payload" | "file"));
+    let mut code = code.map(|load| load.ipa.0..load.ipa.0.saturating_add(load.bytes));
+    if !code.any(|range| range.contains(&entry)) {
         let title =
             format!("\"{}\" begins at {entry:#x}, where its payload has nothing", vm.name.value);
         let diagnostic = rules::IPA_HOLE.says(title);

@@ -58,7 +58,7 @@ impl Machine {
                     device
                         .scratch
                         .iter()
-                        .map(|file| Scratch { file: file.file.clone(), bytes: file.size }),
+                        .map(|file| Scratch { file: file.file.value.clone(), bytes: file.size }),
                 );
             }
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Address, S};
 use crate::model::{Bdf, PciId};
-use crate::units::Size;
+use crate::units::{Size, Time};
 
 /// A board: the CPUs, memory, interrupt controller and devices there are to be divided.
 ///
@@ -55,8 +55,11 @@ pub struct BoardTable {
     pub description: Option<String>,
     /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console.
     pub uart: Option<S<String>>,
-    /// How firmware's PSCI is called.
-    pub psci: Psci,
+    /// How firmware's PSCI is called: "smc". A board whose firmware wants "hvc" runs a hypervisor already.
+    pub psci: S<Psci>,
+    /// How long it takes at most to hand a shared CPU from one vPE to another: no window and no budget may be shorter.
+    #[schemars(extend("x-default" = "20 us"))]
+    pub switch_time: Option<S<Time>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -114,7 +117,7 @@ pub struct Gic {
     #[schemars(range(min = 0, max = 988))]
     pub spis: S<u32>,
     /// List registers of each CPU (ICH_VTR_EL2.ListRegs + 1).
-    #[schemars(range(min = 1, max = 16))]
+    #[schemars(range(min = 3, max = 16))]
     pub list_registers: S<u8>,
     /// The distributor's frame (GICD).
     pub distributor: S<Frame>,
@@ -414,8 +417,8 @@ pub enum Trigger {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scratch {
-    /// Name of the file.
-    pub file: String,
+    /// Name of the file, in the directory of scratch files.
+    pub file: S<String>,
     /// Its size; it starts as zeros.
     pub size: S<Size>,
 }

@@ -115,4 +115,4 @@ text!(Time, "time", "^[0-9]+ ?(ns|us|ms|s)$");
 text!(Bdf, "pci-address", "^[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]$");
 text!(PciId, "pci-id", "^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$");
 text!(EventRun, "event-run", "^[0-9]+\\.\\.[0-9]+$");
-text!(ControlKey, "control-key", "^ctrl-[a-z\\[\\\\\\]^_]$");
+text!(ControlKey, "control-key", "^ctrl-[a-gk-ln-z\\\\\\]^_]$");

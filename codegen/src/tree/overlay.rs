@@ -6,10 +6,10 @@
 use std::path::PathBuf;
 
 use dtoolkit::Node;
-use dtoolkit::fdt::Fdt;
 use dtoolkit::model::overlay::OverlayApplier;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
+use super::parse::parse;
 use crate::diag::{Diagnostic, rules};
 use crate::model::{At, System, Vm};
 
@@ -22,8 +22,8 @@ pub fn apply(
     overlay: &[u8],
     generated: bool,
 ) -> Result<Vec<u8>, String> {
-    let parsed = Fdt::new(base).map_err(|error| error.to_string())?;
-    let overlay = Fdt::new(overlay).map_err(|error| format!("it is damaged: {error}"))?;
+    let parsed = parse(base)?;
+    let overlay = parse(overlay).map_err(|error| format!("it is damaged: {error}"))?;
     let fragments = overlay.root().children().filter(|node| node.child("__overlay__").is_some());
     if fragments.count() == 0 {
         return Err("it has no fragment: it is a tree and no overlay".into());

@@ -1,9 +1,10 @@
 //! What lies in memory beside the payload: the initial RAM disk and the device tree.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::{enough, header, missing};
+use crate::bounds;
 use crate::check::memory::holding;
 use crate::check::range::{PAGE, hex};
 use crate::diag::{Report, rules};
@@ -61,11 +62,17 @@ fn memory_files(vm: &Vm, report: &mut Report) {
 
 /// Bytes of a file; None, and a report, when there is none.
 fn length(vm: &Vm, path: &At<PathBuf>, report: &mut Report) -> Option<u64> {
-    let file = fs::metadata(&path.value).ok().filter(|metadata| metadata.is_file());
-    if file.is_none() {
-        missing(vm, path, "there is no such file", report);
+    match bounds::length(&path.value) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            let why = match error.kind() {
+                ErrorKind::NotFound => "there is no such file".into(),
+                _ => error.to_string(),
+            };
+            missing(vm, path, &why, report);
+            None
+        }
     }
-    file.map(|metadata| metadata.len())
 }
 
 fn fits(vm: &Vm, used: u64, initrd: u64, tree: u64, report: &mut Report) {

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::image::gzip;
+use crate::bounds;
+use crate::image::{BIG_ENDIAN, gzip};
 use crate::model::Format;
 
 /// What a file says about itself.
@@ -18,10 +19,12 @@ pub enum Header {
         text_offset: u64,
         bytes: u64,
     },
-    /// Segments to load, as (address, bytes in memory): physical addresses, or where `relocatable` offsets.
+    /// Segments to load, as (address, bytes in memory): physical addresses, or where `relocatable` offsets. The entry is as
+    /// the file has it.
     Elf {
         segments: Vec<(u64, u64)>,
         relocatable: bool,
+        entry: u64,
     },
 }
 
@@ -44,17 +47,17 @@ impl From<io::Error> for Error {
 }
 
 pub fn read(path: &Path, format: Format) -> Result<Header, Error> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+    let bytes = bounds::length(path)?;
+    if bytes > bounds::PAYLOAD {
+        return Err(bounds::too_big(bounds::PAYLOAD).into());
     }
+    let mut file = File::open(path)?;
     if format != Format::Raw && is_packed(&mut file)? {
         let mut packed = Vec::new();
-        file.read_to_end(&mut packed)?;
+        file.take(bounds::PAYLOAD).read_to_end(&mut packed)?;
         return unpacked(&packed, format);
     }
-    parse(&mut file, metadata.len(), format)
+    parse(&mut file, bytes, format)
 }
 
 fn is_packed(file: &mut File) -> io::Result<bool> {
@@ -98,6 +101,9 @@ fn image(head: &[u8], file: u64) -> Result<Header, Error> {
     if field(head, 56, 4) != Some(0x644d_5241) {
         return Err(Error::Format("no \"ARM\\x64\" at offset 56".into()));
     }
+    if field(head, 24, 8).is_some_and(|flags| flags & BIG_ENDIAN != 0) {
+        return Err(Error::Format("its kernel is big-endian, and all that a VM has is not".into()));
+    }
     let (text_offset, size) = (field(head, 8, 8).unwrap_or(0), field(head, 16, 8).unwrap_or(0));
     let text_offset = if size == 0 { 512 << 10 } else { text_offset };
     Ok(Header::Image { text_offset, bytes: size.max(file) })
@@ -115,6 +121,7 @@ fn elf(file: &mut (impl Read + Seek), head: &[u8]) -> Result<Header, Error> {
     let relocatable = field(head, 16, 2) == Some(3);
     let offset = field(head, 32, 8).unwrap_or(0);
     let (entry_size, count) = (field(head, 54, 2).unwrap_or(0), field(head, 56, 2).unwrap_or(0));
+    let entry = field(head, 24, 8).unwrap_or(0);
     let mut segments = Vec::new();
     for n in 0..count {
         let mut header = [0; 56];
@@ -133,7 +140,7 @@ fn elf(file: &mut (impl Read + Seek), head: &[u8]) -> Result<Header, Error> {
     if segments.is_empty() {
         return Err(Error::Format("it has nothing to load".into()));
     }
-    Ok(Header::Elf { segments, relocatable })
+    Ok(Header::Elf { segments, relocatable, entry })
 }
 
 fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -201,6 +208,11 @@ mod tests {
         // Without a size it is an old kernel, as big as its file and 512 KiB from the block's start.
         let old = of(&image_of(0, 0), Format::Image).unwrap();
         assert_eq!(old, Header::Image { text_offset: 0x8_0000, bytes: 4096 });
+        let mut big = image_of(0, 0x20_0000);
+        big[24] = 1;
+        assert!(
+            matches!(of(&big, Format::Image), Err(Error::Format(why)) if why.contains("big-endian"))
+        );
         for bad in [&b"MZ\0\0zimg"[..], b"", &[0; 64]] {
             assert!(matches!(of(bad, Format::Image), Err(Error::Format(_))));
         }
@@ -222,10 +234,10 @@ mod tests {
         let fixed = of(&elf_of(2, 0x4008_0000, 0x1234), Format::Elf).unwrap();
         assert_eq!(
             fixed,
-            Header::Elf { segments: vec![(0x4008_0000, 0x1234)], relocatable: false }
+            Header::Elf { segments: vec![(0x4008_0000, 0x1234)], relocatable: false, entry: 0 }
         );
         let free = of(&elf_of(3, 0, 0x1234), Format::Elf).unwrap();
-        assert_eq!(free, Header::Elf { segments: vec![(0, 0x1234)], relocatable: true });
+        assert_eq!(free, Header::Elf { segments: vec![(0, 0x1234)], relocatable: true, entry: 0 });
         let good = elf_of(2, 0, 1);
         for cut in [0, 3, 40, 63, 64, 100] {
             assert!(matches!(of(&good[..cut], Format::Elf), Err(Error::Format(_))), "{cut}");
