@@ -5,6 +5,7 @@
 //! interrupts, the hypervisor's tables, and last the ITS script, whose commands need all of these.
 
 mod arena;
+mod assume;
 mod bridge;
 mod decided;
 mod gap;

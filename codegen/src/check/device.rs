@@ -1,8 +1,12 @@
 //! Devices: each is one VM's own, and can interrupt it.
 
+use std::collections::HashSet;
+
 use super::cpu::pair;
 use crate::diag::{Report, rules};
-use crate::model::{At, DeviceKind, DeviceUse, System, UNRESOLVED, Vm};
+use crate::model::{
+    At, DeviceKind, DeviceUse, Format, ItsPolicy, PayloadKind, System, UNRESOLVED, Vm,
+};
 
 pub fn check(system: &System, report: &mut Report) {
     twice(system, report);
@@ -10,6 +14,7 @@ pub fn check(system: &System, report: &mut Report) {
     for vm in &system.vms {
         owned(system, vm, report);
         interrupted(system, vm, report);
+        served(system, vm, report);
     }
 }
 
@@ -60,6 +65,62 @@ fn slots(system: &System, report: &mut Report) {
                     .label(device, format!("this function goes to `{}`", vm.name.value))
                     .label(place, format!("that one to `{}`", first.name.value))
                     .help("functions of one device share its interrupt lines and its reset: give all of them to one VM"),
+            );
+        }
+    }
+}
+
+/// What an operating system needs to take a PCI function's interrupts. Whether a payload is one, its format tells: an Image.
+fn served(system: &System, vm: &Vm, report: &mut Report) {
+    if !matches!(vm.payload.kind, PayloadKind::File { format: Format::Image, .. }) {
+        return;
+    }
+    for given in &vm.devices {
+        let Some(device) = system.board.devices.get(given.device.value) else { continue };
+        let polled = vm.polled.iter().any(|polled| polled.value == given.device.value);
+        if device.is_platform() || device.events.value == 0 || polled {
+            continue;
+        }
+        let name = &device.name.value;
+        let events = vm.events.iter().filter(|event| event.device.value == given.device.value);
+        let planned: HashSet<u32> = events.map(|event| event.event.value).collect();
+        let wanted = device.events.value.min(vm.vpes.len() as u32 + 1);
+        let missing = (0..wanted).find(|event| !planned.contains(event));
+        if vm.its.value == ItsPolicy::None {
+            report.push(
+                rules::NO_VIRTUAL_ITS
+                    .says(format!(
+                        "VM `{}` has no ITS for the interrupts of `{name}`",
+                        vm.name.value
+                    ))
+                    .label(
+                        &given.device,
+                        "Linux takes a PCI function's MSIs by an ITS, or its driver fails",
+                    )
+                    .label(&vm.its, "no `its` here")
+                    .help(
+                        "write its = \"remap\"; or leave it so, if the payload knows its vINTIDs",
+                    ),
+            );
+        } else if let Some(event) = missing.filter(|_| !planned.is_empty()) {
+            report.push(
+                rules::FEW_EVENTS
+                    .says(format!("`{name}` has no event {event} in VM `{}`", vm.name.value))
+                    .label(
+                        &given.device,
+                        "a queue without its event answers only after the driver's timeout",
+                    )
+                    .label(
+                        &device.events,
+                        format!(
+                            "it has {}: Linux takes one, and one for each CPU",
+                            device.events.value
+                        ),
+                    )
+                    .help(format!(
+                        "write events = \"0..{}\" for it; or leave it so, if the driver uses fewer",
+                        wanted - 1
+                    )),
             );
         }
     }

@@ -8,6 +8,8 @@ use crate::model::{At, EventUse, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
 /// First and last INTID that a vLPI may have: 16 INTID bits.
 const LPI_FIRST: u32 = 8192;
 const LPI_LAST: u32 = 65535;
+/// Of one VM.
+const VLPIS: usize = (LPI_LAST - LPI_FIRST + 1) as usize;
 
 pub fn check(system: &System, report: &mut Report) {
     events_twice(system, report);
@@ -95,6 +97,20 @@ fn vintids(system: &System, vm: &Vm, position: usize, report: &mut Report) {
         .iter()
         .flat_map(|channel| &channel.ends)
         .filter(|end| end.vm.value == position);
+    let ends_of = ends.clone();
+    let takers = vm.events.iter().map(|event| event.event.with(()));
+    if let Some(one) = takers.chain(ends_of.map(|end| end.vm.with(()))).nth(VLPIS) {
+        report.push(
+            rules::TOO_MANY_EVENTS
+                .says(format!("VM `{}` has more events and channel ends than vLPIs", vm.name.value))
+                .label(&one, "this is one too many")
+                .label(
+                    &vm.name,
+                    format!("a VM has {VLPIS} vINTIDs, from {LPI_FIRST} to {LPI_LAST}"),
+                )
+                .help("give some of them to another VM"),
+        );
+    }
     let all: Vec<&At<u32>> = own.chain(ends.filter_map(|end| end.vintid.as_ref())).collect();
     let used: HashSet<u32> = all.iter().map(|vintid| vintid.value).collect();
     let mut seen: HashMap<u32, &At<u32>> = HashMap::new();

@@ -103,6 +103,8 @@ rules! {
     NO_EVENT "E403 device-without-event" "A device that interrupts by events is given to a VM without any of them: the guest would wait for ever."
     DEVICE_NO_EVENTS "E404 event-of-silent-device" "An event of a device that has no events, or that the VM polls."
     SLOT_SHARED "E405 pci-device-shared" "Functions of one PCI device, which share interrupt lines and resets, are given to two VMs."
+    NO_VIRTUAL_ITS "W406 no-virtual-its" "An operating system has a PCI function with events, and no virtual ITS by which it could take them."
+    FEW_EVENTS "W407 few-events" "An operating system with a virtual ITS has fewer events of a PCI function than it will ask for: one, and one for each vPE."
 
     EVENT_TWICE "E501 event-twice" "One event of one device is given twice."
     EVENT_RANGE "E502 event-range" "An EventID that the device does not have."

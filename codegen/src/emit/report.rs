@@ -112,7 +112,13 @@ impl Report<'_> {
         self.routes(out)?;
         self.lines(out)?;
         self.script(out)?;
-        self.kept(out)
+        self.kept(out)?;
+        self.assumed(out)
+    }
+
+    fn assumed(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\nTaken from the board's description, because boot cannot see it")?;
+        self.plan.assumptions.iter().try_for_each(|one| writeln!(out, "  {one}"))
     }
 
     fn memory(&self, out: &mut String) -> fmt::Result {

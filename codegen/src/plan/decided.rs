@@ -60,6 +60,8 @@ pub struct Decided {
     pub hypervisor: Hypervisor,
     /// Every range of RAM that somebody owns, by address.
     pub memory_map: Vec<Area>,
+    /// What it relies on and boot cannot see.
+    pub assumptions: Vec<String>,
     /// What is odd about it, though it works.
     #[serde(skip)]
     pub warnings: Vec<Diagnostic>,

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::assume;
 use super::decided::*;
 use super::host;
 use super::interrupts::{self, Interrupts};
@@ -97,6 +98,7 @@ impl<'a> Maker<'a> {
         }
         self.fits(&decided, report)?;
         decided.memory_map = self.memory_map(&decided);
+        decided.assumptions = assume::assumptions(self.system, &decided);
         decided.digest = Hex(self.digest());
         Some(decided)
     }
@@ -280,6 +282,7 @@ impl<'a> Maker<'a> {
             power_off: system.when_all_off == model::PowerOff::PowerOff,
             hypervisor: own.hypervisor(region.base, region.size.value),
             memory_map: Vec::new(),
+            assumptions: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -1,0 +1,93 @@
+//! What the plan relies on and boot cannot see: for whoever compares it with the board's manual.
+//!
+//! Boot compares the plan with ID registers, frames and configuration space. How wires run, who else uses memory, and
+//! what a device does by itself no register says.
+
+use super::decided::Decided;
+use crate::model::{DeviceKind, System, Trigger};
+use crate::units::Time;
+
+/// One sentence each.
+pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
+    let mut out = vec![wires(plan)];
+    out.extend(pmu(system, plan));
+    out.extend(console(system));
+    for vm in &system.vms {
+        out.extend(vm.devices.iter().flat_map(|used| device(system, used.device.value)));
+    }
+    out.push(memory(system));
+    if plan.cpus.iter().any(|cpu| cpu.schedule.is_shared()) {
+        let time = Time(system.board.switch_time.value);
+        out.push(format!("handing a CPU from one vPE to another takes no longer than {time}"));
+    }
+    out
+}
+
+fn wires(plan: &Decided) -> String {
+    let board = &plan.board;
+    format!(
+        "each CPU signals its EL2 timer by INTID {}, its virtual timer by {}, its physical timer by {} and the GIC's maintenance by {}",
+        board.hypervisor_ppi, board.virtual_ppi, board.physical_ppi, board.maintenance_ppi
+    )
+}
+
+fn pmu(system: &System, plan: &Decided) -> Option<String> {
+    let ppi = system.board.pmu_ppi.as_ref()?;
+    let used = plan.vms.iter().any(|vm| vm.pmu_ppi.is_some());
+    used.then(|| format!("each CPU signals an overflow of its counters by INTID {}", ppi.value))
+}
+
+fn console(system: &System) -> Option<String> {
+    let console = system.board.console.as_ref()?;
+    let uart = system.board.uarts.get(console.value)?;
+    let base = uart.region.start();
+    Some(match &uart.intid {
+        Some(intid) => format!(
+            "UART {} is a PL011 at {base:#x} that signals INTID {}",
+            uart.name.value, intid.value
+        ),
+        None => format!("UART {} is a PL011 at {base:#x}", uart.name.value),
+    })
+}
+
+fn device(system: &System, index: usize) -> Vec<String> {
+    let Some(device) = system.board.devices.get(index) else { return Vec::new() };
+    let name = &device.name.value;
+    let mut out = Vec::new();
+    match &device.kind {
+        DeviceKind::Platform { regions, intids, .. } => {
+            let bases: Vec<String> =
+                regions.iter().map(|region| format!("{:#x}", region.start())).collect();
+            let lines = intids.iter().map(|irq| {
+                let how = if irq.trigger == Trigger::Level { "by level" } else { "by edge" };
+                format!("INTID {} {how}", irq.intid.value)
+            });
+            let lines: Vec<String> = lines.collect();
+            let signals = match lines.is_empty() {
+                true => "signals no interrupt".into(),
+                false => format!("signals {}", lines.join(", ")),
+            };
+            out.push(format!("{name} has its registers at {} and {signals}", bases.join(", ")));
+        }
+        DeviceKind::Pci { .. } => {}
+    }
+    if let Some(id) = device.device_id.as_ref().filter(|_| device.events.value > 0) {
+        out.push(format!("events of {name} reach the ITS with DeviceID {:#x}", id.value));
+    }
+    out.push(match device.dma {
+        true => format!(
+            "{name} reads and writes memory only where its guest tells it to: no SMMU holds it"
+        ),
+        false => format!("{name} neither reads nor writes memory by itself"),
+    });
+    out
+}
+
+fn memory(system: &System) -> String {
+    let names: Vec<&str> =
+        system.board.reserved.iter().map(|range| range.name.value.as_str()).collect();
+    match names.is_empty() {
+        true => "firmware and hardware use none of the RAM".into(),
+        false => format!("firmware and hardware use no RAM but {}", names.join(", ")),
+    }
+}
