@@ -3,7 +3,7 @@
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
 
 use crate::arch::this::this;
-use crate::arch::{gic, mmu, sysreg};
+use crate::arch::{gic, mmu, probe, sysreg};
 use crate::percpu::cpu_of;
 use crate::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
 use crate::{console, irq, its, shared};
@@ -160,6 +160,16 @@ impl ConfigSpace for Hardware {
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
         mmu::config_space(function, offset).write_part(bytes, value);
     }
+    fn table_read(&self, function: &PciFunction, offset: u32) -> u32 {
+        // A function that its guest put to sleep by means of its own does not answer: that is the
+        // guest's affair.
+        mmu::msix_table(function, offset).and_then(probe::read32).unwrap_or(u32::MAX)
+    }
+    fn table_write(&mut self, function: &PciFunction, offset: u32, value: u32) {
+        if let Some(at) = mmu::msix_table(function, offset) {
+            mmu::word(at).write(value);
+        }
+    }
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
         mmu::bridge_space(bridge, offset).read()
     }
@@ -197,8 +207,20 @@ pub const VIRTUAL_ITS: bool = {
     vm < VM_COUNT
 };
 
+/// A function of the plan's has an MSI-X table that its VM reaches through EL2.
+pub const MSIX: bool = {
+    let mut n = 0;
+    while n < PLAN.functions.len()
+        && !matches!(PLAN.functions[n].msix, Some(plan::Msix { pages: Some(_), .. }))
+    {
+        n += 1;
+    }
+    n < PLAN.functions.len()
+};
+
 impl Platform for Hardware {
     const VIRTUAL_ITS: bool = VIRTUAL_ITS;
+    const MSIX: bool = MSIX;
     const VIRTUAL_TIMER: u32 = irq::TIMER;
     const PHYSICAL_TIMER: u32 = irq::PHYSICAL_TIMER;
 

@@ -8,10 +8,10 @@ use crate::{console, shared};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::{CpuIndex, Fault as Policy, VpeIndex};
 use sched::Latency;
-use vm::Guest;
 use vm::health::{Action, Fault};
 use vm::text::Text;
 use vm::vits::{self, View};
+use vm::{Guest, pci};
 
 /// When a guest last got the table, in ticks; and when a fault of each VM was last told.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
@@ -39,6 +39,9 @@ pub fn counters() {
         if shared::ANY {
             (0..PLAN.vpes.len() as u16).for_each(|vpe| turns(VpeIndex::new(vpe), out));
             (0..PLAN.cpus.len() as u16).for_each(|cpu| windows(CpuIndex::new(cpu), out));
+        }
+        if !PLAN.functions.is_empty() {
+            pci::report(&PLAN, &VMS, out);
         }
         if VIRTUAL_ITS {
             for (vm, state) in PLAN.vms.iter().zip(&VMS) {

@@ -16,7 +16,7 @@ use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
 use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
-use crate::platform::{Hardware, VIRTUAL_ITS, attention};
+use crate::platform::{Hardware, MSIX, VIRTUAL_ITS, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
 use crate::{console, irq, its, report, rings, shared, turns};
@@ -221,11 +221,16 @@ fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
     PLAN.functions.get(first..first.wrapping_add(usize::from(vm.function_count))).unwrap_or(&[])
 }
 
-/// BARs and the command register, as the plan decided them.
+/// BARs and the command register, as the plan decided them; no interrupts yet, whatever firmware
+/// left.
 fn set_up_devices(vm: &Vm) {
     for function in functions(vm) {
+        pci::silence(&mut Hardware, function);
         for write in function.setup {
             mmu::config_space(function, write.offset).write(write.value);
+        }
+        if MSIX {
+            pci::table::clear(&mut Hardware, function);
         }
     }
 }

@@ -8,7 +8,7 @@
 //! 5. RAM: the last word of each range answers;
 //! 6. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
 //!    behind it cannot be asked before;
-//! 7. PCI functions: vendor and device.
+//! 7. PCI functions: vendor and device, BARs, MSI and MSI-X (`vm::pci::examine`).
 //!
 //! The first difference is the result: one line, then the system is off. Nothing is adapted, since nothing that
 //! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
@@ -23,6 +23,7 @@ use gicv4::regs::gits::{self, GITS_TYPER};
 use plan::{Cpu, CpuIndex, Features, Its, Pa, PciBridge, Schedule};
 use tock_registers::LocalRegisterCopy;
 use vm::exit::SysReg;
+use vm::pci::examine;
 use vm::text::Text;
 
 /// What the plan relies on.
@@ -125,11 +126,13 @@ pub fn machine() -> Verdict {
         let id = probe::read32(function.config).map(u64::from);
         expect(
             "vendor and device of the PCI function",
-            "",
+            function.name,
             Some(function.config),
             Rule::Exactly(function.id.into()),
             id,
         )?;
+        examine::function(&mut Config(function.config), function)
+            .map_err(|difference| unlike(&difference, function.name, function.config))?;
     }
     Ok(())
 }
@@ -140,10 +143,38 @@ fn bridge(bridge: &PciBridge) -> Verdict {
     expect("vendor and device of the PCI bridge", "", at, Rule::Exactly(bridge.id.into()), id)?;
     let header = probe::read32(bridge.config.offset(0x0c)).map(|value| (value >> 16 & 0x7f).into());
     expect("header type of the PCI bridge", "", at, Rule::Exactly(1), header)?;
+    examine::bridge(&mut Config(bridge.config), bridge.bars)
+        .map_err(|difference| unlike(&difference, "the PCI bridge", bridge.config))?;
     for write in bridge.setup {
         mmu::bridge_space(bridge, write.offset).write(write.value);
     }
     Ok(())
+}
+
+/// Configuration space that answered before.
+struct Config(Pa);
+
+impl examine::Config for Config {
+    fn read(&self, offset: u16) -> u32 {
+        mmu::word(self.0.offset(offset.into())).read()
+    }
+    fn write(&mut self, offset: u16, value: u32) {
+        mmu::word(self.0.offset(offset.into())).write(value);
+    }
+    fn wait(&mut self, milliseconds: u64) {
+        let end = sysreg::ticks().wrapping_add(sysreg::ticks_per_second() / 1000 * milliseconds);
+        while end.wrapping_sub(sysreg::ticks()) as i64 > 0 {
+            sysreg::pause();
+        }
+    }
+}
+
+fn unlike(found: &examine::Difference, name: &'static str, at: Pa) -> Difference {
+    let rule = match found.at_least {
+        true => Rule::AtLeast(found.planned),
+        false => Rule::Exactly(found.planned),
+    };
+    Difference { what: found.what, name, at: Some(at), rule, found: Some(found.found) }
 }
 
 /// What every CPU checks of itself.

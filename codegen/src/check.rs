@@ -17,6 +17,7 @@ mod feature;
 mod interrupt;
 mod limits;
 mod memory;
+mod message;
 mod mode;
 mod names;
 mod payload;
@@ -24,6 +25,8 @@ mod pci;
 mod placement;
 pub(crate) mod range;
 mod schedule;
+
+pub(crate) use limits::beyond;
 
 use crate::diag::Report;
 use crate::model::System;
@@ -44,6 +47,7 @@ pub fn run(system: &System) -> Report {
         mode::check,
         fault::check,
         device::check,
+        message::check,
         feature::check,
         interrupt::check,
         payload::check,

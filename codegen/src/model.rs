@@ -17,7 +17,7 @@ pub use board::{
     RdBase, Redistributors, Reserved, Scratch, Timer, Trigger, Uart, UartKind,
 };
 pub use payload::{Format, Payload, PayloadKind};
-pub use pci::{Bar, Bdf, Bridge, PciId, Pcie, Window as PciWindow};
+pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
 pub use vm::{
     Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory,

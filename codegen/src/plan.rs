@@ -15,6 +15,7 @@ mod its;
 mod loads;
 mod make;
 mod memory;
+mod messages;
 mod modes;
 mod own;
 mod pci;

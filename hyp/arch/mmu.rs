@@ -265,6 +265,18 @@ pub fn config_space(function: &PciFunction, offset: u16) -> Word {
     Word::new(function.config.offset(u64::from(offset & 0xfff)))
 }
 
+/// A word of the pages that hold the function's MSI-X table. None: it is not EL2's, or `offset` is
+/// beyond.
+pub fn msix_table(function: &PciFunction, offset: u32) -> Option<Pa> {
+    let (base, bytes) = function.msix?.pages?;
+    (u64::from(offset) < bytes).then(|| base.offset(u64::from(offset & !3)))
+}
+
+/// A word at one of [`msix_table`]'s addresses, or of configuration space.
+pub fn word(at: Pa) -> Word {
+    Word::new(at)
+}
+
 /// A word of a bridge's configuration space. `offset` is below 4096.
 pub fn bridge_space(bridge: &PciBridge, offset: u16) -> Word {
     Word::new(bridge.config.offset(u64::from(offset & 0xfff)))

@@ -1,7 +1,8 @@
 //! Reads of addresses that may not be there.
 //!
-//! Boot compares hardware with the plan, so it must be able to ask for a redistributor or for RAM that is missing.
-//! EL2's own vector turns the abort of such a read into "no answer" (vectors.rs). Reads only, at boot only.
+//! Boot compares hardware with the plan, so it must be able to ask for a redistributor or for RAM
+//! that is missing. EL2's own vector turns the abort of such a read into "no answer" (vectors.rs).
+//! Reads only: at boot, and of registers of a guest's device.
 
 use plan::Pa;
 

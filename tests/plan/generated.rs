@@ -182,12 +182,18 @@ impl Layout {
                 ));
                 index += if wide { 2 } else { 1 };
             }
+            // A table in the middle of the first BAR, if that has a page for it.
+            let msix = device.bars.first().filter(|bar| bar.0 > 13).map(|bar| {
+                let (vectors, table) = (device.events.max(1), 1 << (bar.0 - 1));
+                format!("msix = {{ vectors = {vectors}, bar = 0, table = {table} }}")
+            });
             let _ = writeln!(
                 text,
-                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie{host}\"\naddress = \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\n{odd}events = {}\nbars = [{}]",
+                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie{host}\"\naddress = \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\n{odd}events = {}\nbars = [{}]\n{}",
                 slot + 2,
                 device.events,
-                bars.join(", ")
+                bars.join(", "),
+                msix.unwrap_or_default()
             );
         }
         text
@@ -205,17 +211,22 @@ impl Layout {
             // What follows a piece that the plan places would need an address.
             let last = vm.memory.len() - 1;
             let memory = vm.memory.iter().enumerate().map(|(n, &(pages, identity))| {
-                let identity = identity && n == last;
+                // Events are writes to memory.
+                let signals = vm.devices.iter().any(|device| device.events > 0);
+                let identity = signals || identity && n == last;
                 format!("{{ size = \"{} KiB\", identity = {identity} }}", pages * 4)
             });
             let names: Vec<String> =
                 (slot..slot + vm.devices.len()).map(|n| format!("\"d{n}\"")).collect();
+            let polled = names.iter().zip(&vm.devices).filter(|(_, device)| device.events == 0);
+            let polled: Vec<String> = polled.map(|(name, _)| name.clone()).collect();
             let _ = writeln!(
                 text,
-                "[[vm]]\nname = \"v{number}\"\npayload = {{ path = \"payload\", format = \"raw\" }}\nvpes = [{}]\nmemory = [{}]\ndevices = [{}]\nconsole = {}",
+                "[[vm]]\nname = \"v{number}\"\npayload = {{ path = \"payload\", format = \"raw\" }}\nvpes = [{}]\nmemory = [{}]\ndevices = [{}]\npolled = [{}]\nconsole = {}",
                 vpes.join(", "),
                 memory.collect::<Vec<_>>().join(", "),
                 names.join(", "),
+                polled.join(", "),
                 vm.console || number == 0
             );
             for (n, device) in vm.devices.iter().enumerate() {

@@ -94,10 +94,21 @@ fn guests_reach_their_own_only(plan: &Decided) {
             let bars = function.bars.iter();
             bars.for_each(|bar| want(bar.base.0, bar.base.0, bar.bytes.next_multiple_of(4096)));
         }
+        // But for the MSI-X tables in them: all of each, and the page that it begins in.
+        let tables = plan.vm_functions(vm).iter().filter_map(|function| {
+            let msix = function.msix?;
+            let bar = function.bars.iter().find(|bar| bar.index == msix.bar).unwrap();
+            let start = bar.base.0 + u64::from(msix.offset);
+            msix.pages.map(|_| start & !4095..start + 16 * u64::from(msix.vectors))
+        });
+        let tables: Vec<Range<u64>> = tables.collect();
+        let in_table =
+            |ipa: u64| tables.iter().any(|table| ipa < table.end && table.start < ipa + 4096);
         for end in plan.vm_channel_ends(vm) {
             want(end.ipa.0, end.pa.0, end.bytes);
             shared.insert(end.pa.0);
         }
+        wanted.retain(|page| !in_table(page.0));
         wanted.sort_by_key(|page| page.0);
         let got = mapped(plan, number).into_iter().flat_map(|leaf| {
             let pages = (0..leaf.pa.end - leaf.pa.start).step_by(4096);

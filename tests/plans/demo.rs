@@ -121,6 +121,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             vlpi_config_start: &[],
             vintid_bits: 14u8,
             bridges: &[],
+            stand_ins: &[],
             first_function: 0u16,
             function_count: 0u16,
             first_channel_end: 0u16,
@@ -182,6 +183,11 @@ pub static PLAN: plan::Plan = plan::Plan {
                     kind: plan::MmioKind::Uart,
                 },
                 plan::Mmio {
+                    base: plan::Ipa::new(0x10002000),
+                    bytes: 4096u64,
+                    kind: plan::MmioKind::MsixTable,
+                },
+                plan::Mmio {
                     base: plan::Ipa::new(0x4010000000),
                     bytes: 1048576u64,
                     kind: plan::MmioKind::PciConfig,
@@ -192,6 +198,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             vlpi_config_start: &[0xa3, 0xa3],
             vintid_bits: 14u8,
             bridges: &[],
+            stand_ins: &[],
             first_function: 0u16,
             function_count: 1u16,
             first_channel_end: 0u16,
@@ -258,6 +265,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
+            stand_ins: &[],
             first_function: 1u16,
             function_count: 0u16,
             first_channel_end: 0u16,
@@ -324,6 +332,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
+            stand_ins: &[],
             first_function: 1u16,
             function_count: 0u16,
             first_channel_end: 1u16,
@@ -756,6 +765,7 @@ pub static PLAN: plan::Plan = plan::Plan {
     bridges: &[],
     functions: &[
         plan::PciFunction {
+            name: "nvme0",
             vm: plan::VmIndex::new(1u16),
             config: plan::Pa::new(0x4010010000),
             id: 0x101b36,
@@ -778,10 +788,24 @@ pub static PLAN: plan::Plan = plan::Plan {
                     value: 0x0,
                 },
                 plan::ConfigWrite {
+                    offset: 0x30,
+                    value: 0x0,
+                },
+                plan::ConfigWrite {
                     offset: 0x4,
                     value: 0x402,
                 },
             ],
+            messages: Some(plan::Messages {
+                address: 0x8090040,
+                events: 2u32,
+            }),
+            msix: Some(plan::Msix {
+                vectors: 4u16,
+                bar: 0u8,
+                offset: 0x2000,
+                pages: Some((plan::Pa::new(0x10002000), 4096u64)),
+            }),
         },
     ],
     channel_ends: &[

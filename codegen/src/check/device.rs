@@ -182,6 +182,19 @@ fn interrupted(system: &System, vm: &Vm, report: &mut Report) {
                     .label(polled, "the guest polls it")
                     .help("leave out one of them"),
             );
+        } else if let (DeviceKind::Pci { .. }, 0, None) =
+            (&device.kind, device.events.value, polled)
+        {
+            report.push(
+                rules::NO_INTERRUPT
+                    .says(format!("device `{name}` would never interrupt VM `{}`", vm.name.value))
+                    .label(&given.device, "INTx is not passed on")
+                    .label(&device.events, "no MSI or MSI-X: `events` is 0, or not given")
+                    .help(format!(
+                        "write the `events` that the device has, or add polled = [\"{name}\"] if \
+                         the guest polls it"
+                    )),
+            );
         } else if events.is_empty() && polled.is_none() && device.events.value > 0 {
             report.push(
                 rules::NO_EVENT

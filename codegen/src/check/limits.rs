@@ -1,7 +1,7 @@
 //! Limits: more than the board has of anything.
 
 use super::memory::{IPA_END, hypervisor, hypervisor_fits};
-use super::range::{self, BLOCK, Range};
+use super::range::{self, BLOCK, Range, hex};
 use crate::diag::{Report, rules};
 use crate::model::{At, DeviceKind, PciWindow, Pcie, System};
 use crate::units::Size;
@@ -123,6 +123,11 @@ fn ram(system: &System, report: &mut Report) {
     }
 }
 
+/// The window for 64-bit BARs, if part of it lies beyond what guests reach.
+pub fn beyond(host: &Pcie) -> Option<&PciWindow> {
+    host.window64.as_ref().filter(|window| window.region.end() > IPA_END)
+}
+
 /// BARs are placed at multiples of their sizes; when even their sum is too much, no order helps.
 fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
     let used = system.vms.iter().flat_map(|vm| vm.devices.iter().map(|given| given.device.value));
@@ -140,19 +145,41 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
     let high = host.window64.as_ref().map_or(0, |PciWindow { region, .. }| {
         region.end().min(IPA_END).saturating_sub(region.start())
     });
-    let place = host.windows().next();
-    let place = place.map_or_else(|| host.name.with(()), |window| window.region.size.with(()));
+    let first = host.windows().next();
+    let first = first.map_or_else(|| host.name.with(()), |window| window.region.size.with(()));
+    let cut = beyond(host);
     let mut wanted = (0u64, 0u64);
     for (bar, behind) in bars {
         let narrow = if bar.wide && !behind { 0 } else { bar.size.value };
         wanted = (wanted.0.saturating_add(narrow), wanted.1.saturating_add(bar.size.value));
-        let (wanted, room) = if wanted.0 > low { (wanted.0, low) } else { (wanted.1, low + high) };
+        let narrow = wanted.0 > low;
+        let (wanted, room) = if narrow { (wanted.0, low) } else { (wanted.1, low + high) };
+        let size = format!("there are {} for them", Size(room));
+        // A window that is large enough, but not where guests have addresses, is what stands in the
+        // way of a 64-bit BAR.
+        if let (true, false, Some(window)) = (wanted > room, narrow, cut) {
+            report.push(
+                rules::WINDOW_FULL
+                    .says(format!(
+                        "the 64-bit BARs in use do not fit where guests reach the windows of `{}`",
+                        host.name.value
+                    ))
+                    .label(&bar.size, format!("with this they want {}", Size(wanted)))
+                    .label(
+                        &window.region.base,
+                        format!("guests reach addresses below {}", hex(IPA_END)),
+                    )
+                    .label(&first, size)
+                    .help("write `window32` as big as the board's manual has it, or use fewer devices"),
+            );
+            return;
+        }
         if wanted > room {
             report.push(
                 rules::WINDOW_FULL
                     .says(format!("the BARs in use do not fit the windows of `{}`", host.name.value))
                     .label(&bar.size, format!("with this they want {}", Size(wanted)))
-                    .label(&place, format!("there are {} for them", Size(room)))
+                    .label(&first, size)
                     .help("write the window as big as the board's manual has it, or use fewer devices"),
             );
             return;

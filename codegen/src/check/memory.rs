@@ -253,13 +253,19 @@ fn emulated(system: &System, vm: &Vm) -> Vec<Range> {
     frames
 }
 
-/// A device that reaches memory by itself uses the guest's addresses as they are.
+/// A device that reaches memory by itself uses the guest's addresses as they are. An event is a
+/// write to memory, too.
 fn dma(system: &System, vm: &Vm, report: &mut Report) {
-    let master = vm.devices.iter().find_map(|given| {
+    let signals = |device: usize| vm.events.iter().any(|event| event.device.value == device);
+    let masters = vm.devices.iter().filter_map(|given| {
         let device = system.board.devices.get(given.device.value)?;
-        device.dma.then_some((&given.device, device))
+        (device.dma || signals(given.device.value)).then_some((&given.device, device))
     });
-    let Some((place, device)) = master else { return };
+    let Some((place, device)) = masters.max_by_key(|(_, device)| device.dma) else { return };
+    let how = match device.dma {
+        true => "reads and writes memory by itself",
+        false => "its events are writes to memory",
+    };
     let ram = vm.memory.iter().filter(|memory| memory.role == MemoryRole::Ram);
     for memory in ram.filter(|memory| !memory.identity) {
         report.push(
@@ -269,7 +275,7 @@ fn dma(system: &System, vm: &Vm, report: &mut Report) {
                     device.name.value, vm.name.value
                 ))
                 .label(&memory.at, "the guest sees this memory elsewhere than it is")
-                .label(place, "reads and writes memory by itself, and the board has no SMMU")
+                .label(place, format!("{how}, and the board has no SMMU"))
                 .help("add identity = true to this memory"),
         );
     }

@@ -72,7 +72,7 @@ rules! {
     IPA_MMIO "E209 ipa-mmio" "A VM's memory stands where the guest sees the GIC, the UART, PCIe or a device of its own."
     IPA_RANGE "E210 ipa-range" "A guest address lies beyond the 512 GiB that stage 2 maps."
     IDENTITY "E211 identity" "Identity memory is given an IPA that is not its PA."
-    DMA_IDENTITY "E212 dma-identity" "A VM has a DMA device, the board has no SMMU, and the VM's memory is not identity memory."
+    DMA_IDENTITY "E212 dma-identity" "A VM has a device that reads or writes memory by itself, as events do, the board has no SMMU, and the VM's memory is not identity memory."
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
     NO_RAM "E214 no-ram" "A VM has memory, but none with the role of RAM."
 
@@ -105,6 +105,7 @@ rules! {
     SLOT_SHARED "E405 pci-device-shared" "Functions of one PCI device, which share interrupt lines and resets, are given to two VMs."
     NO_VIRTUAL_ITS "W406 no-virtual-its" "An operating system has a PCI function with events, and no virtual ITS by which it could take them."
     FEW_EVENTS "W407 few-events" "An operating system with a virtual ITS has fewer events of a PCI function than it will ask for: one, and one for each vPE."
+    NO_INTERRUPT "E408 device-without-interrupt" "A PCI device without events is not polled: INTx is not passed on, so that the guest would wait for ever."
 
     EVENT_TWICE "E501 event-twice" "One event of one device is given twice."
     EVENT_RANGE "E502 event-range" "An EventID that the device does not have."
@@ -161,6 +162,8 @@ rules! {
     PSCI_CONDUIT "E819 psci-conduit" "A board's firmware is to be called by HVC, which never leaves EL2."
     PROCESSOR_TWICE "E830 processor-twice" "Two CPUs have the same processor number in the GIC."
     TABLE_PAGE "E831 table-page" "The ITS's tables are given pages of a size that no ITS has."
+    MSIX "E832 msix" "A device's MSI-X table does not lie in a BAR of it, cannot be as big as that, or has fewer vectors than the device events."
+    TRUSTED "W833 messages-trusted" "The hypervisor does not see where a device's messages go, and the board has no SMMU: its VM can make it write anywhere."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."

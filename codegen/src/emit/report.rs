@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use super::time;
 use crate::model::MemoryRole;
-use crate::plan::{Decided, EventRoute, Host, MmioKind, Vm};
+use crate::plan::{Decided, EventRoute, Function, Host, MmioKind, Msix, Vm};
 
 /// The plan as JSON, every field by its name.
 pub fn json(plan: &Decided) -> String {
@@ -90,6 +90,17 @@ fn buses(host: &Host) -> String {
         (first, last) if first == last => format!("{}, bus {first:02x}", host.name),
         (first, last) => format!("{}, buses {first:02x}..{last:02x}", host.name),
     }
+}
+
+/// "MSI, EventIDs below 1: checked".
+fn messages(function: &Function) -> String {
+    let Some(messages) = function.messages else { return "none".into() };
+    let (kind, how) = match function.msix {
+        None => ("MSI", "checked"),
+        Some(Msix { pages: Some(_), .. }) => ("MSI-X", "checked"),
+        Some(Msix { pages: None, .. }) => ("MSI-X", "trusted"),
+    };
+    format!("{kind} to {}, EventIDs below {}: {how}", messages.address, messages.events)
 }
 
 struct Report<'a> {
@@ -198,7 +209,7 @@ impl Report<'_> {
                 MmioKind::Redistributors => "redistributors",
                 MmioKind::Its => "ITS",
                 MmioKind::Uart => "UART",
-                MmioKind::PciConfig => continue,
+                MmioKind::PciConfig | MmioKind::MsixTable => continue,
             };
             rows.push((region.base.0, region.bytes, what.into(), "emulated"));
         }
@@ -221,6 +232,10 @@ impl Report<'_> {
                     what += &format!(", {} on the bus", bar.bus);
                 }
                 rows.push((bar.base.0, bar.bytes, what, "direct"));
+            }
+            if let Some(pages) = function.msix.and_then(|msix| msix.pages) {
+                let what = format!("MSI-X table of {}", function.name);
+                rows.push((pages.base.0, pages.bytes, what, "filtered"));
             }
         }
         for end in self.plan.vm_channel_ends(vm) {
@@ -249,13 +264,23 @@ impl Report<'_> {
             return Ok(());
         }
         writeln!(out, "\nPCI functions: seen where they are")?;
-        let mut table = Table::new(&["function", "host", "at", "DeviceID", "configuration", "VM"]);
+        let head = ["function", "host", "at", "DeviceID", "configuration", "VM", "messages"];
+        let mut table = Table::new(&head);
         for function in &self.plan.functions {
             let vm = &self.plan.vms[function.vm];
             let host = host(vm, function.host);
             let at = address(function.bdf);
             let (id, config) = (function.device_id, format!("{:#012x}", function.config.0));
-            table.row(&[&function.name, &host, &at, &id, &config, &vm.name]);
+            let messages = messages(function);
+            table.row(&[&function.name, &host, &at, &id, &config, &vm.name, &messages]);
+        }
+        for (vm, stand_in) in
+            self.plan.vms.iter().flat_map(|vm| vm.stand_ins.iter().map(move |own| (vm, own)))
+        {
+            let what = format!("before {}", stand_in.before);
+            let (host, at) = (host(vm, stand_in.host), address(stand_in.bdf));
+            let config = format!("{:#012x}", stand_in.config.0);
+            table.row(&[&what, &host, &at, &"-", &config, &vm.name, &"none: a stand-in"]);
         }
         table.write(out)
     }

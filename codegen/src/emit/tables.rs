@@ -8,7 +8,8 @@ use quote::quote;
 
 use super::{its, schedule};
 use crate::plan::{
-    Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute, Vm, Vpe,
+    Bar, Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute,
+    Vm, Vpe,
 };
 
 const HEAD: &str =
@@ -174,9 +175,14 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
             MmioKind::Its => quote!(Its),
             MmioKind::Uart => quote!(Uart),
             MmioKind::PciConfig => quote!(PciConfig),
+            MmioKind::MsixTable => quote!(MsixTable),
         };
         let (base, bytes) = (ipa(region.base), region.bytes);
         quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind })
+    });
+    let stand_ins = vm.stand_ins.iter().map(|stand_in| {
+        let (config, id) = (pa(stand_in.config), hex(stand_in.id));
+        quote!(plan::StandIn { config: #config, id: #id })
     });
     let uart_intid = option(vm.uart_intid, |intid| quote!(#intid));
     let config = span(vm.vlpi_config);
@@ -227,6 +233,7 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
         vlpi_config_start: &[#(#start),*],
         vintid_bits: #vintid_bits,
         bridges: #bridges,
+        stand_ins: &[#(#stand_ins),*],
         first_function: #first_function,
         function_count: #function_count,
         first_channel_end: #first_end,
@@ -275,9 +282,33 @@ fn spi(plan: &Decided, route: &SpiRoute) -> TokenStream {
 }
 
 fn function(function: &Function) -> TokenStream {
-    let vm = function.vm as u16;
+    let (name, vm) = (&function.name, function.vm as u16);
     let (config, id) = (pa(function.config), hex(function.id));
-    let bars = function.bars.iter().map(|bar| {
+    let bars = bars(&function.bars);
+    let setup = setup(&function.setup);
+    let messages = option(function.messages, |messages| {
+        let (address, events) = (hex(messages.address), messages.events);
+        quote!(plan::Messages { address: #address, events: #events })
+    });
+    let msix = option(function.msix, |msix| {
+        let (vectors, bar, offset) = (msix.vectors as u16, msix.bar, hex(Hex(msix.offset.into())));
+        let pages = option(msix.pages, span);
+        quote!(plan::Msix { vectors: #vectors, bar: #bar, offset: #offset, pages: #pages })
+    });
+    quote!(plan::PciFunction {
+        name: #name,
+        vm: plan::VmIndex::new(#vm),
+        config: #config,
+        id: #id,
+        bars: #bars,
+        setup: #setup,
+        messages: #messages,
+        msix: #msix,
+    })
+}
+
+fn bars(bars: &[Bar]) -> TokenStream {
+    let bars = bars.iter().map(|bar| {
         let (index, wide, prefetchable, bytes) = (bar.index, bar.wide, bar.prefetchable, bar.bytes);
         let base = hex(bar.bus);
         quote!(plan::Bar {
@@ -288,14 +319,7 @@ fn function(function: &Function) -> TokenStream {
             bytes: #bytes,
         })
     });
-    let setup = setup(&function.setup);
-    quote!(plan::PciFunction {
-        vm: plan::VmIndex::new(#vm),
-        config: #config,
-        id: #id,
-        bars: &[#(#bars),*],
-        setup: #setup,
-    })
+    quote!(&[#(#bars),*])
 }
 
 fn setup(writes: &[(u16, Hex)]) -> TokenStream {
@@ -310,6 +334,7 @@ fn bridge(bridge: &Bridge) -> TokenStream {
     let Bridge { secondary, subordinate, .. } = bridge;
     let primary = (bridge.bdf >> 8) as u8;
     let (config, id) = (pa(bridge.config), hex(bridge.id));
+    let bars = bars(&bridge.bars);
     let setup = setup(&bridge.setup);
     quote!(plan::PciBridge {
         config: #config,
@@ -317,6 +342,7 @@ fn bridge(bridge: &Bridge) -> TokenStream {
         primary: #primary,
         secondary: #secondary,
         subordinate: #subordinate,
+        bars: #bars,
         setup: #setup,
     })
 }

@@ -225,9 +225,15 @@ fn pci(
         (None, host) => host.map(|host| address.with(host.device_id(address.value))),
     };
     let bars = bars(&device.bars, file);
+    let msix = device.msix.as_ref().map(|msix| model::Msix {
+        vectors: msix.vectors.at(file),
+        bar: msix.bar.at(file),
+        table: msix.table.at(file),
+        trusted: msix.trusted.as_ref().map(|trusted| trusted.at(file)),
+    });
     model::Device {
         name: device.name.at(file),
-        kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars },
+        kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars, msix },
         dma: device.dma,
         device_id,
         events: events(&device.events, &device.name, file),

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{At, Bar, Bdf, Bridge, PciId, Pcie, Region};
+use super::{At, Bar, Bdf, Bridge, Msix, PciId, Pcie, Region};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -223,6 +223,7 @@ pub enum DeviceKind {
         /// What offset 0 of its configuration space must read.
         id: At<PciId>,
         bars: Vec<Bar>,
+        msix: Option<Msix>,
     },
     Platform {
         compatible: At<String>,

@@ -138,6 +138,31 @@ pub struct Bar {
     pub prefetchable: bool,
 }
 
+/// Where a function has its MSI-X table.
+#[derive(Clone, Debug)]
+pub struct Msix {
+    pub vectors: At<u32>,
+    pub bar: At<u8>,
+    /// Offset in the BAR.
+    pub table: At<u32>,
+    /// Other registers share its pages, so that the guest has it directly. Where the TOML says so.
+    pub trusted: Option<At<bool>>,
+}
+
+impl Msix {
+    /// Bytes of an entry.
+    pub const ENTRY: u64 = 16;
+
+    pub fn is_trusted(&self) -> bool {
+        self.trusted.as_ref().is_some_and(|trusted| trusted.value)
+    }
+
+    /// The table's end in the BAR.
+    pub fn end(&self) -> u64 {
+        u64::from(self.table.value) + Self::ENTRY * u64::from(self.vectors.value)
+    }
+}
+
 impl Board {
     /// The bridges between a host and a bus, the host's first, as indices into `bridges`. None: none lead there.
     pub fn way(&self, host: usize, bus: u8) -> Option<Vec<usize>> {

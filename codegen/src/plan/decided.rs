@@ -180,6 +180,7 @@ pub struct Vm {
     pub registers: Vec<NamedSpan>,
     /// The hosts that its PCI functions are behind, in the board's order.
     pub hosts: Vec<Host>,
+    pub stand_ins: Vec<StandIn>,
     /// `/chosen/bootargs`.
     pub arguments: Option<String>,
     /// Where the initial RAM disk is, as the guest sees it.
@@ -238,6 +239,8 @@ pub enum MmioKind {
     Its,
     Uart,
     PciConfig,
+    /// Pages of an MSI-X table.
+    MsixTable,
 }
 
 /// A host bridge as a VM sees it.
@@ -382,8 +385,39 @@ pub struct Function {
     pub config: Hex,
     pub id: Hex,
     pub bars: Vec<Bar>,
+    /// Messages that it may send: to where, and EventIDs below which number.
+    pub messages: Option<Messages>,
+    pub msix: Option<Msix>,
     /// (offset, value), in order.
     pub setup: Vec<(u16, Hex)>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Messages {
+    pub address: Hex,
+    pub events: u32,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Msix {
+    pub vectors: u32,
+    pub bar: u8,
+    pub offset: u32,
+    /// The table's pages, which its VM reaches through the hypervisor. None: the VM is trusted with
+    /// them.
+    pub pages: Option<Span>,
+}
+
+/// A function 0 that a VM sees in place of one that is not its own.
+#[derive(Clone, Debug, Serialize)]
+pub struct StandIn {
+    /// Index of the host among the board's.
+    pub host: usize,
+    pub bdf: u16,
+    pub config: Hex,
+    pub id: Hex,
+    /// What is found by it.
+    pub before: String,
 }
 
 #[derive(Clone, Debug, Serialize)]

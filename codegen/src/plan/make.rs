@@ -9,6 +9,7 @@ use super::interrupts::{self, Interrupts};
 use super::its;
 use super::loads::{self, Loads};
 use super::memory::{self, Placed};
+use super::messages;
 use super::modes::{self, Modes};
 use super::own::Own;
 use super::pci::{self, Windows};
@@ -58,7 +59,9 @@ impl<'a> Maker<'a> {
     fn new(system: &'a System, payloads: &'a Payloads, report: &mut Report) -> Option<Self> {
         let windows = pci::place(system, report);
         let placed = memory::place(system, report);
-        let (windows, placed) = (windows?, placed?);
+        let (mut windows, placed) = (windows?, placed?);
+        let interrupts = interrupts::assign(system);
+        messages::assign(system, &interrupts, &mut windows.functions);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
         let layouts = schedule::layouts(system);
         let modes = modes::decide(system, &layouts)
@@ -67,16 +70,7 @@ impl<'a> Maker<'a> {
                 report.push(impossible.label(&system.name, "for this system"));
             })
             .ok()?;
-        Some(Self {
-            system,
-            layouts,
-            modes,
-            payloads,
-            interrupts: interrupts::assign(system),
-            placed,
-            windows,
-            channel_ipas,
-        })
+        Some(Self { system, layouts, modes, payloads, interrupts, placed, windows, channel_ipas })
     }
 
     fn plan(self, report: &mut Report) -> Option<Decided> {
@@ -205,6 +199,7 @@ impl<'a> Maker<'a> {
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
             hosts,
+            stand_ins: messages::stand_ins(self.system, vm, &windows.functions, &windows.bridges),
             arguments: owner.arguments.as_ref().map(|text| text.value.clone()),
             initrd: loads::initrd(&self.placed.memory[vm], &self.payloads.blobs[vm]),
             stage2_bytes: own.stage2[vm].bytes,
@@ -244,6 +239,9 @@ impl<'a> Maker<'a> {
         }
         let ecams = hosts.iter().map(|host| &host.ecam);
         out.extend(ecams.map(|ecam| (ecam.base.0, ecam.bytes, MmioKind::PciConfig)));
+        let own = self.windows.functions.iter().filter(|function| function.vm == vm);
+        let tables = own.filter_map(|function| function.msix?.pages);
+        out.extend(tables.map(|pages| (pages.base.0, pages.bytes, MmioKind::MsixTable)));
         out.sort_by_key(|region| region.0);
         let mmio = |(base, bytes, kind)| Mmio { base: Hex(base), bytes, kind };
         out.into_iter().map(mmio).collect()

@@ -188,6 +188,8 @@ impl Maker<'_> {
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
         let configs = bridges.chain(functions.map(|function| function.config));
         out.extend(configs.map(|config| config.0..config.0 + PAGE));
+        let tables = self.windows.functions.iter().filter_map(|function| function.msix?.pages);
+        out.extend(tables.map(|pages| pages.base.0..pages.base.0 + pages.bytes));
         out
     }
 
@@ -215,8 +217,18 @@ impl Maker<'_> {
         for bar in
             functions.filter(|function| function.vm == vm).flat_map(|function| &function.bars)
         {
-            let bytes = bar.bytes.next_multiple_of(PAGE);
-            space.map(bar.base.0, bar.base.0, bytes, Access::Device)?;
+            let (start, end) = (bar.base.0, bar.base.0 + bar.bytes.next_multiple_of(PAGE));
+            // Without the pages of an MSI-X table in it.
+            let tables = self.windows.functions.iter().filter_map(|function| function.msix?.pages);
+            let (before, after) = tables
+                .map(|pages| (pages.base.0, pages.base.0 + pages.bytes))
+                .find(|pages| start <= pages.0 && pages.1 <= end)
+                .unwrap_or((end, end));
+            for (from, to) in [(start, before), (after, end)] {
+                if from < to {
+                    space.map(from, from, to - from, Access::Device)?;
+                }
+            }
         }
         Ok(space.tree)
     }

@@ -9,8 +9,9 @@
 
 use super::Arena;
 use super::bridge;
-use super::decided::{Bar, Bridge, Function, Hex, PciWindow};
-use crate::diag::{Report, rules};
+use super::decided::{Bar, Bridge, Function, Hex, Msix, PciWindow, Span};
+use crate::check::beyond;
+use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::translation::LIMIT;
 use crate::model::{self, Device, DeviceKind, System};
 
@@ -21,6 +22,7 @@ const MIB2: u64 = 2 << 20;
 const COMMAND: u64 = 1 << 1 | 1 << 10;
 pub const OFFSET_COMMAND: u16 = 0x04;
 const OFFSET_BAR0: u16 = 0x10;
+const OFFSET_ROM: u16 = 0x30;
 
 /// All functions of all VMs, those of one VM side by side, the bridges before them, and the windows of each VM.
 #[derive(Debug, Default)]
@@ -53,16 +55,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
             });
             let mut bars: Vec<&mut Bar> = own.flat_map(|function| &mut function.bars).collect();
             let Some(made) = window(&mut bars, host, free) else {
-                report.push(
-                    rules::WINDOW_FULL
-                        .says(format!(
-                            "the BARs of \"{}\" do not fit into the windows of \"{}\"",
-                            owner.name.value, pcie.name.value
-                        ))
-                        .label(&owner.name, "this VM's devices")
-                        .label(&pcie.name, "this host")
-                        .help("make `window32` of the board larger, or give the VM fewer devices"),
-                );
+                report.push(full(owner, pcie));
                 continue;
             };
             out.of_vm[vm].extend(made);
@@ -72,6 +65,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
     out.of_vm.iter_mut().for_each(join);
     for function in &mut out.functions {
         seen_by_cpus(&system.board.pcie[function.host], &mut function.bars);
+        table_pages(function);
         setup(function);
     }
     for bridge in &mut out.bridges {
@@ -83,10 +77,38 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
     (!report.has_errors()).then_some(out)
 }
 
+fn full(owner: &model::Vm, pcie: &model::Pcie) -> Diagnostic {
+    let full = rules::WINDOW_FULL
+        .says(format!(
+            "the BARs of \"{}\" do not fit into the windows of \"{}\"",
+            owner.name.value, pcie.name.value
+        ))
+        .label(&owner.name, "this VM's devices")
+        .label(&pcie.name, "this host");
+    match beyond(pcie) {
+        Some(window) => full
+            .label(&window.region.base, format!("guests reach addresses below {LIMIT:#x}"))
+            .help("give the VM fewer devices: what is above cannot be used for 64-bit BARs"),
+        None => full.help("make `window32` of the board larger, or give the VM fewer devices"),
+    }
+}
+
 /// BARs lie where the bus has them; CPUs may have them elsewhere.
 fn seen_by_cpus(host: &model::Pcie, bars: &mut [Bar]) {
     for bar in bars {
         bar.base.0 = host.cpu(bar.bus.0);
+    }
+}
+
+/// Where CPUs have the pages of the MSI-X table, unless the VM is to have them directly.
+fn table_pages(function: &mut Function) {
+    let Some(msix) = &mut function.msix else { return };
+    let bar = function.bars.iter().find(|bar| bar.index == msix.bar);
+    if let (Some(bar), Some(pages)) = (bar, &mut msix.pages) {
+        let start = bar.base.0 + u64::from(msix.offset);
+        let end = start + model::Msix::ENTRY * u64::from(msix.vectors);
+        let base = start & !(PAGE - 1);
+        *pages = Span { base: Hex(base), bytes: end.next_multiple_of(PAGE) - base };
     }
 }
 
@@ -167,7 +189,7 @@ fn free(host: &model::Pcie) -> Free {
 }
 
 fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Function> {
-    let DeviceKind::Pci { host, address, id, bars } = &device.kind else {
+    let DeviceKind::Pci { host, address, id, bars, msix } = &device.kind else {
         return None;
     };
     if host.value != on {
@@ -184,6 +206,8 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Fu
         config: Hex(pcie.config(address.value)),
         id: Hex(identity(id.value)),
         bars: bars.iter().map(bar).collect(),
+        messages: None,
+        msix: msix.as_ref().map(table),
         setup: Vec::new(),
     })
 }
@@ -191,6 +215,17 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Fu
 /// What offset 0 must read.
 pub fn identity(id: model::PciId) -> u64 {
     u64::from(id.device) << 16 | u64::from(id.vendor)
+}
+
+/// Its pages not yet placed.
+fn table(msix: &model::Msix) -> Msix {
+    let nowhere = Span { base: Hex(0), bytes: 0 };
+    Msix {
+        vectors: msix.vectors.value,
+        bar: msix.bar.value,
+        offset: msix.table.value,
+        pages: (!msix.is_trusted()).then_some(nowhere),
+    }
 }
 
 /// Not yet placed.
@@ -252,9 +287,11 @@ pub fn stack(bars: &mut [&mut Bar], base: u64) -> u64 {
     next
 }
 
-/// The writes that make a function ready: BARs, then the command register.
+/// The writes that make a function ready: BARs, no expansion ROM that firmware may have turned on,
+/// then the command register.
 fn setup(function: &mut Function) {
     function.setup = bar_setup(&function.bars);
+    function.setup.push((OFFSET_ROM, Hex(0)));
     function.setup.push((OFFSET_COMMAND, Hex(COMMAND)));
 }
 

@@ -341,9 +341,12 @@ pub struct PciDevice {
     /// MSI or MSI-X vectors it has: its events are numbered from 0.
     #[schemars(extend("x-default" = 0))]
     pub events: Option<S<u32>>,
-    /// Its memory BARs; the plan places them.
+    /// All memory BARs that it has, as `lspci -v` has them; the plan places them, and boot compares
+    /// their sizes.
     #[serde(default)]
     pub bars: Vec<S<Bar>>,
+    /// Its MSI-X, as `lspci -vv` has it. Without this key no VM sees that it has any.
+    pub msix: Option<S<Msix>>,
     /// DeviceID that the ITS sees, when it does not follow from the host and the address.
     #[schemars(extend("x-default" = "by the host's device_id_base"))]
     pub device_id: Option<S<u32>>,
@@ -380,6 +383,23 @@ pub struct PlatformDevice {
     /// Files that a run under QEMU needs.
     #[serde(default)]
     pub scratch: Vec<S<Scratch>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Msix {
+    /// Entries of the table.
+    pub vectors: S<u32>,
+    /// Number of the BAR that holds the table.
+    #[schemars(range(min = 0, max = 5))]
+    pub bar: S<u8>,
+    /// Offset of the table in that BAR. A guest reaches the pages of 4 KiB that hold the table
+    /// through the hypervisor, which lets through what the plan has.
+    pub table: S<u32>,
+    /// Other registers than MSI-X's are in those pages, against the specification: the guest has
+    /// them, and the table, directly. Its messages are then not checked.
+    #[schemars(extend("x-default" = false))]
+    pub trusted: Option<S<bool>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -25,7 +25,7 @@ pub use features::Features;
 pub use its::{EventRoute, Its, ItsTable};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
-pub use pci::{Bar, BridgeView, ConfigWrite, PciBridge, PciFunction};
+pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use vm::{ChannelEnd, Fault, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, Vm};
 pub use vpe::{Doorbell, Vpe, VpeTables};

@@ -1,6 +1,6 @@
 //! One virtual machine.
 
-use crate::{BridgeView, Features, Ipa, ModeIndex, Pa, VmId, VmIndex};
+use crate::{BridgeView, Features, Ipa, ModeIndex, Pa, StandIn, VmId, VmIndex};
 
 #[derive(Debug)]
 pub struct Vm {
@@ -32,6 +32,8 @@ pub struct Vm {
     pub vintid_bits: u8,
     /// Bridges on the way to its functions.
     pub bridges: &'static [BridgeView],
+    /// What stands for functions 0 that it does not have.
+    pub stand_ins: &'static [StandIn],
     /// Its functions: first index into `Plan::functions`, and how many.
     pub first_function: u16,
     pub function_count: u16,
@@ -79,6 +81,8 @@ pub enum MmioKind {
     /// The first buses of a host bridge's ECAM, where the board has it; one region for each host that the VM has functions
     /// behind. Only those and its bridges answer.
     PciConfig,
+    /// The pages of a function's MSI-X table.
+    MsixTable,
 }
 
 /// What the guest may do about its events' vINTIDs (DESIGN.md, decision 2).

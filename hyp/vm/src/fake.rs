@@ -11,8 +11,8 @@ use core::cell::RefCell;
 use gicv4::list_regs::{ListReg, State};
 use plan::{
     Bar, Board, BridgeView, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy,
-    Mmio, MmioKind, Pa, PciBridge, PciFunction, Plan, PowerOff, SpiRoute, Vm, VmId, VmIndex, Vpe,
-    VpeIndex,
+    Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, SpiRoute, StandIn,
+    Vm, VmId, VmIndex, Vpe, VpeIndex,
 };
 use std::{boxed::Box, vec, vec::Vec};
 
@@ -27,6 +27,12 @@ pub const FAR_ECAM: u64 = ECAM + (128 << 20);
 pub const FUNCTION: u64 = ECAM + (2 << 15);
 pub const FAR_FUNCTION: u64 = FAR_ECAM + (2 << 15);
 pub const BRIDGE: u64 = ECAM + (8 << 15);
+/// What stands for 00:09.0.
+pub const STAND_IN: u64 = ECAM + (9 << 15);
+/// Where the messages of the first function go, with EventIDs below 3, and its MSI-X table: 4
+/// vectors, in its third page.
+pub const TRANSLATER: u64 = 0x0809_0040;
+pub const TABLE: u64 = 0x80_1000_6000;
 pub const RAM: u64 = 0x4000_0000;
 pub const UART_INTID: u32 = 33;
 /// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
@@ -69,9 +75,13 @@ pub struct Machine {
     pub config: Vec<u32>,
     pub far_config: Vec<u32>,
     pub bridge: Vec<u32>,
+    /// The pages of the first function's MSI-X table.
+    pub table: Vec<u32>,
     /// What was written to the first function, and to the one behind the second host.
     pub written: Vec<(u16, u8, u32)>,
     pub far_written: Vec<(u16, u8, u32)>,
+    /// The first function's configuration space becomes what is written to it.
+    pub keeps: bool,
     pub output: usize,
 }
 
@@ -94,8 +104,10 @@ impl Machine {
             config: vec![0; 1024],
             far_config: vec![0; 1024],
             bridge: vec![0; 1024],
+            table: vec![0; 1024],
             written: Vec::new(),
             far_written: Vec::new(),
+            keeps: false,
             output: 0,
         })
     }
@@ -363,6 +375,16 @@ impl ConfigSpace for Cpu<'_> {
             other => panic!("configuration space at {other:#x}"),
         }
     }
+    fn table_read(&self, function: &PciFunction, offset: u32) -> u32 {
+        assert_eq!(function.config.value(), FUNCTION);
+        assert_ne!(self.config_read(function, 4) & 2, 0, "memory space is off");
+        self.machine.borrow().table[offset as usize / 4]
+    }
+    fn table_write(&mut self, function: &PciFunction, offset: u32, value: u32) {
+        assert_eq!(function.config.value(), FUNCTION);
+        assert_ne!(self.config_read(function, 4) & 2, 0, "memory space is off");
+        self.machine.borrow_mut().table[offset as usize / 4] = value;
+    }
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
         assert!(offset.is_multiple_of(4) && offset < 4096 && bridge.config.value() == BRIDGE);
         self.machine.borrow().bridge[usize::from(offset) / 4]
@@ -376,6 +398,12 @@ impl ConfigSpace for Cpu<'_> {
         match function.config.value() {
             FUNCTION => machine.written.push((offset, bytes, value)),
             _ => machine.far_written.push((offset, bytes, value)),
+        }
+        if function.config.value() == FUNCTION && machine.keeps {
+            let shift = 8 * (u32::from(offset) & 3);
+            let mask = (u32::MAX >> (32 - 8 * u32::from(bytes))) << shift;
+            let word = &mut machine.config[usize::from(offset) / 4];
+            *word = *word & !mask | value << shift & mask;
         }
     }
 }
@@ -404,6 +432,7 @@ impl PhysicalIts for Cpu<'_> {
 
 impl Platform for Cpu<'_> {
     const VIRTUAL_ITS: bool = true;
+    const MSIX: bool = true;
     const VIRTUAL_TIMER: u32 = TIMER;
     const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;
 
@@ -455,6 +484,10 @@ pub fn vm(
         bridges: match functions {
             0 => &[],
             _ => leak([BridgeView { bridge: 0, base: 0x1010_0000, bytes: 0x20_0000 }]),
+        },
+        stand_ins: match functions {
+            0 => &[],
+            _ => leak([StandIn { config: Pa::new(STAND_IN), id: 0xffff_1b36 }]),
         },
         first_function: 0,
         function_count: functions,
@@ -518,6 +551,9 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     let spis: Vec<Option<SpiRoute>> = (32..288).map(spi).collect();
     let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
     let function = |config, bars: &'static [Bar]| PciFunction {
+        name: "nvme0",
+        messages: None,
+        msix: None,
         vm: VmIndex::new(0),
         config: Pa::new(config),
         id: 0x0010_1b36,
@@ -580,13 +616,26 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             primary: 0,
             secondary: 1,
             subordinate: 2,
+            bars: &[],
             setup: &[],
         }]),
         functions: leak([
-            function(
-                FUNCTION,
-                leak([bar(0, true, 0x80_1000_4000, 0x4000), bar(3, false, 0x1000_0000, 0x1000)]),
-            ),
+            PciFunction {
+                messages: Some(Messages { address: TRANSLATER, events: 3 }),
+                msix: Some(Msix {
+                    vectors: 4,
+                    bar: 0,
+                    offset: 0x2000,
+                    pages: Some((Pa::new(TABLE), 0x1000)),
+                }),
+                ..function(
+                    FUNCTION,
+                    leak([
+                        bar(0, true, 0x80_1000_4000, 0x4000),
+                        bar(3, false, 0x1000_0000, 0x1000),
+                    ]),
+                )
+            },
             function(FAR_FUNCTION, leak([bar(0, false, 0x2800_0000, 0x10_0000)])),
         ]),
         channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),

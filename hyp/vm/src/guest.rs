@@ -1,9 +1,19 @@
 //! A vPE in its VM: the state, the plan's part, and where both are.
 
 use crate::{
-    allowance::Allowance, console::Ring, counters::Counters, health::Health, history::History,
-    pci::Sizing, pl011::Uart, power::Power, vgic::Distributor, vgic::Redistributor, vits::Event,
-    vits::Its, vits::View,
+    allowance::Allowance,
+    console::Ring,
+    counters::Counters,
+    health::Health,
+    history::History,
+    pci::{Refusals, Sizing},
+    pl011::Uart,
+    power::Power,
+    vgic::Distributor,
+    vgic::Redistributor,
+    vits::Event,
+    vits::Its,
+    vits::View,
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use plan::{Pa, Plan, VpeIndex};
@@ -27,6 +37,8 @@ pub struct VmState {
     /// The guest found `output` full and wants to hear of room.
     pub blocked: AtomicBool,
     pub sizing: Sizing,
+    /// Messages that it was not allowed. Who changes how its functions send any holds the lock.
+    pub refusals: Mutex<Refusals>,
     pub its: Its,
     /// What it may cause at the physical ITS.
     pub allowance: Allowance,
@@ -42,6 +54,7 @@ impl VmState {
             output: Ring::new(),
             blocked: AtomicBool::new(false),
             sizing: Sizing::new(),
+            refusals: Mutex::new(Refusals::new()),
             its: Its::new(),
             allowance: Allowance::new(),
         }

@@ -106,10 +106,13 @@ fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32
     if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
         return Its::read(guest, offset, bytes);
     }
-    if !pci::is_config(guest, ipa) {
+    if pci::is_config(guest, ipa) {
+        return pci::read(guest, platform, ipa, bytes).map(u64::from);
+    }
+    if !P::MSIX {
         return None;
     }
-    pci::read(guest, platform, ipa, bytes).map(u64::from)
+    pci::table::read(guest, platform, ipa, bytes)
 }
 
 #[inline(never)]
@@ -141,8 +144,10 @@ fn write_other<P: Platform>(
     if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
         return Its::write(guest, platform, offset, bytes, value);
     }
-    let known = pci::is_config(guest, ipa);
-    Written::of(known && pci::write(guest, platform, ipa, bytes, value as u32))
+    if pci::is_config(guest, ipa) {
+        return Written::of(pci::write(guest, platform, ipa, bytes, value as u32));
+    }
+    Written::of(P::MSIX && pci::table::write(guest, platform, ipa, bytes, value))
 }
 
 fn read_uart<P: Platform>(guest: &Guest, platform: &mut P, offset: u16, bytes: u32) -> Option<u64> {

@@ -68,6 +68,10 @@ pub trait ConfigSpace {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32;
     /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay untouched.
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32);
+    /// A word of the pages that hold the function's MSI-X table; `offset` is from the first page
+    /// on. Memory space is on.
+    fn table_read(&self, function: &PciFunction, offset: u32) -> u32;
+    fn table_write(&mut self, function: &PciFunction, offset: u32, value: u32);
     /// A bridge that the VM sees; it is nobody's, so there is no write.
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32;
 }
@@ -96,6 +100,8 @@ pub const BATCH: usize = 3;
 pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     /// Some VM has a virtual ITS. If none has, its code is not in the image.
     const VIRTUAL_ITS: bool;
+    /// Some VM has an MSI-X table that EL2 looks after. Likewise.
+    const MSIX: bool;
     /// INTIDs of the EL1 timers' PPIs: the board's, virtual and physical alike.
     const VIRTUAL_TIMER: u32;
     const PHYSICAL_TIMER: u32;

@@ -6,7 +6,7 @@
 //! RequesterIDs pass unchanged. Slots, link control, error reports and everything else that acts on hardware reads as not
 //! implemented. Writes have no effect: there is no way to pass one on. PCI-to-PCI Bridge 1.2, 3.2; PCI Express 7.5.3.
 
-use super::{CAPABILITIES, EXPRESS, MOST_CAPABILITIES};
+use super::capability::{self, CAPABILITIES, EXPRESS, EXPRESS_BITS};
 use crate::platform::ConfigSpace;
 use plan::{BridgeView, PciBridge};
 
@@ -19,18 +19,6 @@ const CAPABILITY: u16 = 0x40;
 /// Base above limit: nothing passes.
 const CLOSED: u32 = 0xfff0;
 const IO_CLOSED: u32 = 0xf0;
-/// Of its registers, at 4-byte steps, what a VM sees: version and kind of port, but no slot and no message number ...
-const EXPRESS_BITS: [u32; 5] = [
-    0x00ff_0000,
-    // ... payload sizes, extended tags, role-based error reporting ...
-    0x0000_8027,
-    // ... payload and request sizes, tags and ordering as they are set ...
-    0x0000_79f0,
-    // ... speeds, widths, the port's number: no power management, no notice of changes ...
-    0xff00_03ff,
-    // ... speed and width of the link as it is. The rest is not implemented.
-    0x03ff_0000,
-];
 
 /// The VM reads the word at `register`, a multiple of 4.
 pub fn read<P: ConfigSpace>(
@@ -75,18 +63,8 @@ fn capability<P: ConfigSpace>(platform: &P, bridge: &PciBridge, index: u16) -> u
 
 /// Where the hardware has its PCI Express capability.
 fn express<P: ConfigSpace>(platform: &P, bridge: &PciBridge) -> Option<u16> {
-    let mut at = platform.bridge_read(bridge, CAPABILITIES) as u16 & 0xfc;
-    for _ in 0..MOST_CAPABILITIES {
-        if at < 0x40 {
-            return None;
-        }
-        let header = platform.bridge_read(bridge, at);
-        if header as u8 == EXPRESS {
-            return Some(at);
-        }
-        at = (header >> 8) as u16 & 0xfc;
-    }
-    None
+    let mut list = capability::list(|at| platform.bridge_read(bridge, at));
+    list.find(|found| found.id() == EXPRESS).map(|found| found.at)
 }
 
 #[cfg(test)]

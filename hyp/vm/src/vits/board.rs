@@ -370,6 +370,7 @@ impl PhysicalIts for Chip<'_> {
 
 impl Platform for Chip<'_> {
     const VIRTUAL_ITS: bool = true;
+    const MSIX: bool = false;
     const VIRTUAL_TIMER: u32 = fake::TIMER;
     const PHYSICAL_TIMER: u32 = fake::PHYSICAL_TIMER;
     fn kick(&mut self, vpe: VpeIndex) {
@@ -423,6 +424,10 @@ impl ConfigSpace for Chip<'_> {
         u32::MAX
     }
     fn config_write(&mut self, _: &PciFunction, _: u16, _: u8, _: u32) {}
+    fn table_read(&self, _: &PciFunction, _: u32) -> u32 {
+        u32::MAX
+    }
+    fn table_write(&mut self, _: &PciFunction, _: u32, _: u32) {}
     fn bridge_read(&self, _: &PciBridge, _: u16) -> u32 {
         u32::MAX
     }

@@ -1,0 +1,53 @@
+//! What PCI functions may send, and what stands for functions that a VM must see and does not have.
+
+use super::decided::{Bridge, Function, Hex, Messages, StandIn};
+use super::interrupts::Interrupts;
+use crate::model::{Bdf, System};
+
+/// GITS_TRANSLATER: in the frame after the control frame (IHI 0069, 12.19).
+pub const TRANSLATER: u64 = 0x1_0040;
+/// A device that no vendor has.
+const NO_DEVICE: u64 = 0xffff << 16;
+
+/// Gives each function the messages of its events.
+pub fn assign(system: &System, interrupts: &Interrupts, functions: &mut [Function]) {
+    let Some(its) = &system.board.gic.its else { return };
+    for function in functions {
+        function.messages = interrupts.devices.get(&function.device_id).map(|(_, events)| {
+            Messages { address: Hex(its.region.start() + TRANSLATER), events: *events }
+        });
+    }
+}
+
+/// Functions 0 in front of what `vm` sees, where it does not see one.
+pub fn stand_ins(
+    system: &System,
+    vm: usize,
+    functions: &[Function],
+    bridges: &[Bridge],
+) -> Vec<StandIn> {
+    let functions = functions.iter().filter(|function| function.vm == vm);
+    let bridges = bridges.iter().filter(|bridge| bridge.views.iter().any(|view| view.vm == vm));
+    let functions = functions.map(|own| (own.host, own.bdf, own.id, &own.name));
+    let seen = functions.chain(bridges.map(|own| (own.host, own.bdf, own.id, &own.name)));
+    let mut seen: Vec<_> = seen.collect();
+    seen.sort_unstable();
+    let mut out: Vec<StandIn> = Vec::new();
+    for (host, bdf, id, name) in &seen {
+        let first = bdf & !7;
+        let there = |other: &(usize, u16, Hex, &String)| (other.0, other.1) == (*host, first);
+        let before = out.last().is_some_and(|last| (last.host, last.bdf) == (*host, first));
+        if before || seen.iter().any(there) {
+            continue;
+        }
+        let address = Bdf { bus: (bdf >> 8) as u8, device: (bdf >> 3 & 31) as u8, function: 0 };
+        out.push(StandIn {
+            host: *host,
+            bdf: first,
+            config: Hex(system.board.pcie[*host].config(address)),
+            id: Hex(NO_DEVICE | id.0 & 0xffff),
+            before: (*name).clone(),
+        });
+    }
+    out
+}

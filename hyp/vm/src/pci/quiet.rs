@@ -1,0 +1,43 @@
+//! A function that does nothing by itself any more.
+
+use super::OFFSET_COMMAND;
+use super::capability::{self, EXPRESS, MSI, MSI_X};
+use super::header::INTX_DISABLE;
+use super::message::{MSI_ENABLE, MSI_X_ENABLE, MSI_X_MASK};
+use crate::platform::ConfigSpace;
+use plan::PciFunction;
+
+/// Device capabilities: Function Level Reset; device control: begin one.
+const RESETTABLE: u32 = 1 << 28;
+const RESET: u32 = 1 << 15;
+/// What a function may take for a Function Level Reset (PCI Express 6.6.2).
+pub const RESET_MILLISECONDS: u64 = 100;
+
+/// The function does nothing more by itself: no DMA, no MSI, no MSI-X, and forgets what it was told
+/// if it can (Function Level Reset, PCI Express 6.6.2) and `reset` allows it. True: it has begun;
+/// [`RESET_MILLISECONDS`] must pass before the next access.
+pub fn quiet<P: ConfigSpace>(platform: &mut P, function: &PciFunction, reset: bool) -> bool {
+    platform.config_write(function, OFFSET_COMMAND, 2, INTX_DISABLE);
+    silence(platform, function);
+    let mut list = capability::list(|at| platform.config_read(function, at));
+    let resettable = |at| platform.config_read(function, at + 4) & RESETTABLE != 0;
+    let control = list.find(|own| own.id() == EXPRESS && resettable(own.at)).map(|own| own.at + 8);
+    drop(list);
+    let Some(control) = control.filter(|_| reset) else { return false };
+    let value = platform.config_read(function, control) & 0xffff;
+    platform.config_write(function, control, 2, value | RESET);
+    true
+}
+
+/// No MSI and no MSI-X.
+pub fn silence<P: ConfigSpace>(platform: &mut P, function: &PciFunction) {
+    let mut found = [(0, 0); 2];
+    let list = capability::list(|at| platform.config_read(function, at));
+    for (own, place) in list.filter(|own| matches!(own.id(), MSI | MSI_X)).zip(&mut found) {
+        let off = if own.id() == MSI { MSI_ENABLE } else { MSI_X_ENABLE | MSI_X_MASK };
+        *place = (own.at + 2, own.control() & !off);
+    }
+    for (at, control) in found.into_iter().filter(|&(at, _)| at != 0) {
+        platform.config_write(function, at, 2, control.into());
+    }
+}
