@@ -30,6 +30,8 @@ const CAPABILITY_MSIX: u8 = 0x11;
 const CAPABILITIES_AT_MOST: usize = 48;
 const MSI_ENABLE: u16 = 1;
 const MSI_WIDE: u16 = 1 << 7;
+/// With a 64-bit address and masks.
+const MSI_BYTES: u64 = 24;
 const MSIX_ENABLE: u16 = 1 << 15;
 const MSIX_MASK_ALL: u16 = 1 << 14;
 const MSIX_ENTRY: u64 = 16;
@@ -176,6 +178,14 @@ impl Function {
         Some(())
     }
 
+    /// Registers of its MSI capability, for who wants to say more by hand. None: the function has
+    /// none.
+    pub fn msi(&self) -> Option<Registers> {
+        let capability = self.capability(CAPABILITY_MSI)?;
+        // SAFETY: within configuration space of this function.
+        Some(unsafe { Registers::new(self.config.base() + capability, MSI_BYTES) })
+    }
+
     /// Turns MSI off; the function falls back to its pin, if that is on.
     pub fn disable_msi(&self) {
         if let Some(capability) = self.capability(CAPABILITY_MSI) {
@@ -203,6 +213,11 @@ impl Function {
 }
 
 impl Msix {
+    /// The table itself, 16 bytes for each vector.
+    pub fn table(&self) -> &Registers {
+        &self.table
+    }
+
     /// Vectors that the function has.
     pub fn entries(&self) -> u64 {
         self.entries
