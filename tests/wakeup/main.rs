@@ -13,6 +13,9 @@
 //!
 //! All orders of these accesses and of the device's events are run. Each mistake that this sequence avoids is made
 //! once, and has to be found.
+//!
+//! The same with events that are disabled at first and that a vPE on another CPU enables at any moment: the configuration byte, INV and
+//! VSYNC while nobody else has the ITS, and then an SGI, for no doorbell says that an event was pending when it was enabled.
 #![forbid(unsafe_code)]
 
 mod choices;
@@ -21,11 +24,12 @@ mod rig;
 use choices::{Choices, explore};
 use gicv4::IntId;
 use gicv4::doorbell::{Batch, Doorbell, Todo};
-use gicv4::model::{Gic, ItsFrame, ModelQueue, ModelTable, RedistFrame};
-use gicv4::queue::Queue;
+use gicv4::model::{Gic, ModelTable, RedistFrame};
 use gicv4::vpe::{NonResident, Resident, Vacant};
+use std::rc::Rc;
+
 use plan::{PrioritySlot, Schedule, VpeIndex};
-use rig::{Device, POLLS, Parts, REDISTRIBUTOR, VPE, Watched};
+use rig::{Device, POLLS, Parts, REDISTRIBUTOR, SharedQueue, VPE, Watched};
 use sched::{CpuScheduler, Slot, Task};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,8 @@ enum Mistake {
     ForgetsClear,
     /// Wakes only a vPE that is blocked.
     DropsEarlyWakes,
+    /// Enables an event and tells nobody.
+    EnablesSilently,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +73,10 @@ const NOW: u64 = 1;
 
 struct Cpu<'a> {
     gic: Gic,
-    device: &'a Device<'a>,
+    device: Rc<Device<'a>>,
     choices: &'a Choices,
     mistake: Option<Mistake>,
-    queue: Queue<Watched<'a, ItsFrame>, ModelQueue>,
+    queue: SharedQueue<'a>,
     config: Watched<'a, ModelTable>,
     proxy: gicv4::doorbell::Proxy,
     doorbell: Doorbell,
@@ -78,6 +84,8 @@ struct Cpu<'a> {
     slot: Slot,
     blocked: bool,
     taken: Vec<IntId>,
+    /// Events are enabled at any moment.
+    late: bool,
     /// The doorbell may have rung while it was masked.
     stale: bool,
     /// Rung, and the guest has not taken anything since.
@@ -91,7 +99,7 @@ impl<'a> Cpu<'a> {
         loop {
             while self.scheduler.decide(NOW).run != Some(self.slot) {
                 // The other vPE runs, interrupts are taken; when there is none, the device gets on.
-                if !self.interrupt() && !self.device.ring() {
+                if !self.interrupt() && !self.device.ring() && !self.device.enable() {
                     return self.verdict();
                 }
             }
@@ -114,6 +122,8 @@ impl<'a> Cpu<'a> {
     /// The guest takes what there is, and waits for an interrupt.
     fn guest(&mut self) -> Result<(), Failure> {
         self.device.may_ring();
+        // What has it look while it has the CPU finds nothing that it does not see itself.
+        self.device.knocked.set(false);
         while let Some(signal) = self.gic.acknowledge_virtual(0) {
             if self.taken.contains(&signal.intid) {
                 return Err(Failure::Twice);
@@ -121,8 +131,10 @@ impl<'a> Cpu<'a> {
             self.taken.push(signal.intid);
             self.called = false;
             self.device.may_ring();
+            self.device.knocked.set(false);
         }
-        if self.called { Err(Failure::StaleDoorbell) } else { Ok(()) }
+        // The doorbell rings for an event that is disabled, too.
+        if self.called && !self.late { Err(Failure::StaleDoorbell) } else { Ok(()) }
     }
 
     fn wait_for_interrupt(
@@ -157,6 +169,11 @@ impl<'a> Cpu<'a> {
     /// Takes a physical interrupt. False: there is none.
     fn interrupt(&mut self) -> bool {
         self.device.may_ring();
+        if self.device.knocked.take() {
+            self.scheduler.wake(self.slot, NOW);
+            self.blocked = false;
+            return true;
+        }
         let Some(signal) = self.gic.acknowledge(0) else { return false };
         assert_eq!(signal.intid, self.proxy.intid);
         let todo = self.doorbell.rang();
@@ -182,10 +199,10 @@ impl<'a> Cpu<'a> {
         if self.made(Mistake::ForgetsInv) && todo == Todo::Unmask {
             return;
         }
-        self.queue.run(batch.as_slice()).expect("the ITS consumes it");
+        self.queue.borrow_mut().run(batch.as_slice()).expect("the ITS consumes it");
         if self.made(Mistake::ClearsAfterUnmasking) && todo == Todo::Unmask {
             let clear = self.proxy.clear(REDISTRIBUTOR);
-            self.queue.run(clear.as_slice()).expect("the ITS consumes it");
+            self.queue.borrow_mut().run(clear.as_slice()).expect("the ITS consumes it");
         }
     }
 
@@ -206,10 +223,11 @@ impl<'a> Cpu<'a> {
     }
 }
 
-fn every_order(events: u32, mistake: Option<Mistake>) -> Result<u64, Failure> {
+fn every_order(events: u32, late: bool, mistake: Option<Mistake>) -> Result<u64, Failure> {
     explore(|choices| {
         let gic = rig::gic();
-        let device = Device::new(&gic, events, choices);
+        let tells = mistake != Some(Mistake::EnablesSilently);
+        let device = Rc::new(Device::new(&gic, events, late, tells, choices));
         let Parts { vpe, vacant, queue, config, proxy } = rig::boot(&gic, &device);
         let slot = Slot::new(0).expect("a slot");
         let mut scheduler = CpuScheduler::new(0);
@@ -219,7 +237,7 @@ fn every_order(events: u32, mistake: Option<Mistake>) -> Result<u64, Failure> {
         }
         let cpu = Cpu {
             gic: gic.clone(),
-            device: &device,
+            device,
             choices,
             mistake,
             queue,
@@ -230,6 +248,7 @@ fn every_order(events: u32, mistake: Option<Mistake>) -> Result<u64, Failure> {
             slot,
             blocked: false,
             taken: Vec::new(),
+            late,
             stale: false,
             called: false,
         };
@@ -241,7 +260,7 @@ fn every_order(events: u32, mistake: Option<Mistake>) -> Result<u64, Failure> {
 #[test]
 fn no_order_loses_an_event() {
     for (events, at_least) in [(1, 20), (2, 1000), (3, 50_000)] {
-        let runs = every_order(events, None).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let runs = every_order(events, false, None).unwrap_or_else(|failure| panic!("{failure:?}"));
         assert!(runs >= at_least, "only {runs} orders of {events} events");
     }
 }
@@ -257,6 +276,14 @@ fn mistakes_are_found() {
         (Mistake::ForgetsClear, Failure::StaleDoorbell),
         (Mistake::DropsEarlyWakes, Failure::Lost),
     ] {
-        assert_eq!(every_order(2, Some(mistake)), Err(failure), "{mistake:?}");
+        assert_eq!(every_order(2, false, Some(mistake)), Err(failure), "{mistake:?}");
     }
+    let silent = every_order(1, true, Some(Mistake::EnablesSilently));
+    assert_eq!(silent, Err(Failure::Lost));
+}
+
+#[test]
+fn no_order_of_enabling_loses_an_event() {
+    let runs = every_order(1, true, None).unwrap_or_else(|failure| panic!("{failure:?}"));
+    assert!(runs >= 1000, "only {runs} orders");
 }

@@ -1,6 +1,7 @@
-//! One CPU's GIC with a device that may ring between any two accesses to it.
+//! One CPU's GIC with a device that may ring between any two accesses to it, and another CPU that may enable its events.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 
 use gicv4::command::{Command, Itt, VpeMapping, Vpt};
 use gicv4::doorbell::Proxy;
@@ -38,20 +39,63 @@ const TABLES: [(u64, TableKind); 3] = [
     (0x22_0000, TableKind::Vpes),
 ];
 
-/// A device with a number of events, each of which rings once, at any moment.
+/// The ITS's queue, which one CPU at a time has.
+pub type SharedQueue<'a> = Rc<RefCell<Queue<Watched<'a, ItsFrame>, ModelQueue>>>;
+
+/// A device with a number of events, each of which rings once, at any moment; and a vPE on another CPU, which enables at any moment
+/// those that boot has left disabled, one after the other.
 #[derive(Debug)]
 pub struct Device<'a> {
     gic: Gic,
     choices: &'a Choices,
     events: u32,
     rung: Cell<u32>,
+    /// Events that are enabled, from the first.
+    enabled: Cell<u32>,
     /// Not yet while the board boots.
     awake: Cell<bool>,
+    its: RefCell<Weak<RefCell<Queue<Watched<'a, ItsFrame>, ModelQueue>>>>,
+    /// An event was enabled, and the vPE's CPU was told by SGI.
+    pub knocked: Cell<bool>,
+    /// It is told.
+    pub tells: bool,
 }
 
 impl<'a> Device<'a> {
-    pub fn new(gic: &Gic, events: u32, choices: &'a Choices) -> Self {
-        Self { gic: gic.clone(), choices, events, rung: Cell::new(0), awake: Cell::new(false) }
+    /// All events are enabled from the start, or with `late` none.
+    pub fn new(gic: &Gic, events: u32, late: bool, tells: bool, choices: &'a Choices) -> Self {
+        Self {
+            gic: gic.clone(),
+            choices,
+            events,
+            rung: Cell::new(0),
+            enabled: Cell::new(if late { 0 } else { events }),
+            awake: Cell::new(false),
+            its: RefCell::default(),
+            knocked: Cell::new(false),
+            tells,
+        }
+    }
+
+    /// The event whose turn it is to be enabled, and the ITS, if it is not in use.
+    fn next(&self) -> Option<(u32, SharedQueue<'a>)> {
+        let event = self.enabled.get();
+        let its = self.its.borrow().upgrade()?;
+        (event != self.events && its.try_borrow_mut().is_ok()).then_some((event, its))
+    }
+
+    /// Enables the next event. False: there is none.
+    pub fn enable(&self) -> bool {
+        let Some((event, its)) = self.next() else { return false };
+        self.enabled.set(event + 1);
+        let mut table = self.gic.config_table(VLPI_CONFIG, self.events);
+        table.store(IntId::new(8192 + event), LpiConfig::new(0xa0, true));
+        table.publish();
+        let inv = Command::Inv { device: DEVICE, event: EventId::new(event) };
+        let commands = [inv, Command::Vsync { vpe: VPE }].map(|command| command.encode());
+        its.borrow_mut().run(&commands).expect("they are consumed");
+        self.knocked.set(self.tells);
+        true
     }
 
     /// The board has booted.
@@ -71,6 +115,9 @@ impl<'a> Device<'a> {
         for _ in 0..self.choices.choose((self.events - self.rung() + 1) as usize) {
             self.ring();
         }
+        if self.next().is_some() && self.choices.choose(2) == 1 {
+            self.enable();
+        }
     }
 
     /// Rings the next event. False: there is none.
@@ -89,7 +136,7 @@ impl<'a> Device<'a> {
 #[derive(Debug)]
 pub struct Watched<'a, T> {
     inner: T,
-    device: &'a Device<'a>,
+    device: Rc<Device<'a>>,
 }
 
 impl<F: Frame> Frame for Watched<'_, F> {
@@ -129,7 +176,7 @@ impl<T: ConfigTable> ConfigTable for Watched<'_, T> {
 pub struct Parts<'a> {
     pub vpe: NonResident,
     pub vacant: Vacant<Watched<'a, RedistFrame>>,
-    pub queue: Queue<Watched<'a, ItsFrame>, ModelQueue>,
+    pub queue: SharedQueue<'a>,
     pub config: Watched<'a, ModelTable>,
     pub proxy: Proxy,
 }
@@ -147,7 +194,7 @@ pub fn gic() -> Gic {
 }
 
 /// As boot leaves it: the doorbell masked, event n mapped to vLPI 8192 + n and enabled, nobody resident.
-pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
+pub fn boot<'a>(gic: &Gic, device: &Rc<Device<'a>>) -> Parts<'a> {
     let proxy = Proxy::new(DOORBELL, PROXY, EventId::new(0));
     let mut config = gic.config_table(LPI_CONFIG, 1);
     config.store(DOORBELL, proxy.config(false));
@@ -168,26 +215,28 @@ pub fn boot<'a>(gic: &Gic, device: &'a Device<'a>) -> Parts<'a> {
     ];
     for n in 0..device.events {
         let (event, vintid) = (EventId::new(n), IntId::new(8192 + n));
-        virtual_config.store(vintid, LpiConfig::new(0xa0, true));
+        virtual_config.store(vintid, LpiConfig::new(0xa0, n < device.enabled.get()));
         let (device, vpe, doorbell) = (DEVICE, VPE, DOORBELL);
         script.push(Command::Vmapti { device, event, vintid, vpe, doorbell });
     }
     virtual_config.publish();
     script.extend([Command::Vinvall { vpe: VPE }, Command::Vsync { vpe: VPE }]);
     let script: Vec<_> = script.iter().map(Command::encode).collect();
-    let its = Watched { inner: gic.its(), device };
+    let its = Watched { inner: gic.its(), device: device.clone() };
     let mut queue = Queue::new(its, gic.queue(QUEUE, slots(cbaser)), POLLS);
     queue.run(&script).expect("it is consumed");
 
     let coherent = Attributes::COHERENT;
     let vpropbaser = layout::vpropbaser(VLPI_CONFIG, BITS, coherent).expect("aligned");
     let vpendbaser = layout::vpendbaser(VLPI_PENDING, coherent).expect("aligned");
-    let redistributor = Watched { inner: gic.redistributor(0), device };
+    let redistributor = Watched { inner: gic.redistributor(0), device: device.clone() };
+    let queue = Rc::new(RefCell::new(queue));
+    *device.its.borrow_mut() = Rc::downgrade(&queue);
     let parts = Parts {
         vpe: NonResident::new(vpropbaser, vpendbaser),
         vacant: Vacant::take(redistributor, BITS, POLLS).expect("nobody is resident"),
         queue,
-        config: Watched { inner: config, device },
+        config: Watched { inner: config, device: device.clone() },
         proxy,
     };
     device.wake();
