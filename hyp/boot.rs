@@ -7,16 +7,16 @@ use crate::arch::this;
 use crate::arch::{cpu, gic, mmu, smc, sysreg, vectors};
 use crate::its::{self, POLLS};
 use crate::percpu::{self, VMS};
-use crate::plan_data::PLAN;
+use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{ATTENTION, KICK};
-use crate::{broken, console, irq, modes, run, shared, stop, turns, verify};
+use crate::{broken, console, irq, load, modes, run, shared, stop, turns, verify};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
 use gicv4::{Error, IntId};
-use plan::{Cpu, CpuIndex, Schedule};
+use plan::{Cpu, CpuIndex, Schedule, VmIndex};
 use vm::text::Text;
 
 /// Priority of every physical interrupt; EL2 masks instead of ranking.
@@ -50,7 +50,8 @@ pub extern "C" fn first_cpu(entered: u64) -> ! {
     console::banner(entered);
     // All count as running from here on, so that none is taken for the last one while others have not begun.
     VMS.iter().for_each(|vm| vm.health.start());
-    modes::start_homeless();
+    (0..VM_COUNT as u16).for_each(|vm| load::load(VmIndex::new(vm)));
+    modes::prepare_homeless();
     start_other_cpus();
     this_cpu(CpuIndex::new(0))
 }
@@ -64,12 +65,19 @@ pub extern "C" fn other_cpu(index: usize) -> ! {
     this_cpu(index)
 }
 
-/// Tables that hardware requires to be zero, and those that begin as the plan has them.
+/// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that VMs share.
 fn clear_tables() {
     for &(base, bytes) in PLAN.cleared {
         mmu::clear(base, bytes);
     }
     PLAN.vms.iter().for_each(mmu::write_vlpi_config);
+    for memory in PLAN.shared_memory {
+        if memory.clear {
+            mmu::clear_and_flush(memory.base, memory.bytes);
+        } else {
+            mmu::flush(memory.base, memory.bytes);
+        }
+    }
     sysreg::dsb_sy();
 }
 
@@ -151,11 +159,6 @@ fn this_cpu(index: CpuIndex) -> ! {
     }
     let Some(this) = percpu::exclusive(cpu).and_then(percpu::make) else { irq::serve() };
     this::set(this);
-    if this.guest.number == 0
-        && let Some(vpe) = PLAN.vpes.get(this.vpe.index())
-    {
-        run::start(vpe.vm);
-    }
     let frame = vectors::first_frame(index);
     run::settle(this, frame);
     vectors::enter(frame)

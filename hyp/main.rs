@@ -16,6 +16,7 @@ mod counters;
 mod devices;
 mod irq;
 mod its;
+mod load;
 mod modes;
 mod percpu;
 mod physical;

@@ -18,7 +18,7 @@ use crate::arch::vectors::Frame;
 use crate::percpu::{self, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::shared::{self, Here};
-use crate::{its, rings, run};
+use crate::{its, load, rings};
 use gicv4::IntId;
 use gicv4::dist::Dist;
 use plan::{CpuIndex, ModeIndex, ModeSwitch, VmIndex, VpeIndex};
@@ -135,15 +135,15 @@ fn carry_out(switch: &ModeSwitch) {
     }
 }
 
-/// VMs that begin in no place of the first mode, and whose CPU is another one's: ready for a mode that has one.
-pub fn start_homeless() {
+/// VMs that begin in no place of the first mode: their interrupts are known before a mode has one for them, where they load.
+pub fn prepare_homeless() {
     for index in (0..PLAN.vpes.len() as u16).map(VpeIndex::new) {
         if let Some(vpe) = PLAN.vpes.get(index.index())
             && vpe.number == 0
             && shared::home_of(index).is_some()
             && shared::of(index).is_none()
         {
-            run::start(vpe.vm);
+            load::reset_registers(vpe.vm);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{console, shared};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::{CpuIndex, Fault as Policy, VpeIndex};
 use sched::Latency;
-use vm::health::{Action, Fault};
+use vm::health::{Action, Fault, Reason};
 use vm::text::Text;
 use vm::vits::{self, View};
 use vm::{Guest, pci};
@@ -126,10 +126,15 @@ pub fn fault(guest: &Guest, fault: &Fault, action: Action) {
             Action::ResetBoard => "; the board is reset",
             Action::Stop | Action::Nothing => "; it is stopped",
         });
-        if let (Policy::Restart(limit), Action::Stop) = (guest.config.on_fault, action) {
+        let limit = match guest.config.on_fault {
+            _ if fault.reason == Reason::Resets => Some((guest.config.resets, " resets within ")),
+            Policy::Restart(limit) if action == Action::Stop => Some((limit, " restarts within ")),
+            _ => None,
+        };
+        if let Some((limit, what)) = limit {
             out.text(" after ");
             out.decimal(limit.most.into());
-            out.text(" restarts within ");
+            out.text(what);
             out.decimal(limit.ticks / (ticks_per_second() / 1000).max(1));
             out.text(" ms");
         }

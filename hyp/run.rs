@@ -4,29 +4,30 @@
 //! it concerns. Each CPU brings its own vPE there, in `settle`, on its way back to the guest:
 //!
 //! 1. VM not running any more: the vPE gives up its residency, timer and list registers and is off.
-//! 2. The last vPE of a VM to do so starts it again or, if no VM is left, ends the system.
-//! 3. vPE turned on: first state of its registers, residency, and into the guest.
-//! 4. Otherwise the CPU sleeps in EL2 and takes interrupts.
+//! 2. The last vPE of a VM to do so has it start again (load.rs) or, if no VM is left, ends the system.
+//! 3. First vPE of a VM that starts: a piece of that, and the interrupts that came meanwhile.
+//! 4. vPE turned on: first state of its registers, residency, and into the guest.
+//! 5. Otherwise the CPU sleeps in EL2 and takes interrupts.
 //!
 //! This is what exclusive CPUs do; a shared one does the same for all its vPEs in turns.rs.
 
 use crate::alarm::{self, Caller};
-use crate::arch::sysreg::{pause, ticks, ticks_per_second};
+use crate::arch::sysreg::{pause, ticks};
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
-use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
+use crate::load::{self, Loaded};
+use crate::percpu::{PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
-use crate::platform::{Hardware, MSIX, VIRTUAL_ITS, attention};
+use crate::platform::{Hardware, MSIX, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
-use crate::{console, irq, its, report, rings, shared, turns};
+use crate::{console, irq, report, rings, turns};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use plan::{PowerOff, Vm, VmIndex, VpeIndex};
+use plan::{PowerOff, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::health::{self, Action};
 use vm::platform::PhysicalGic;
 use vm::power::{Start, State};
-use vm::vits::View;
 use vm::{Guest, pci, vgic};
 
 /// Held by whoever collects the vPEs of a VM.
@@ -54,10 +55,21 @@ fn settle_exclusive(this: &PerCpu, frame: &mut Frame) {
         match guest.vpe.power.state() {
             State::On | State::Suspended if running => return,
             State::On | State::Suspended => stop(this, guest),
-            State::Off | State::Claimed | State::OnPending | State::Leaving => {}
+            State::Loading if load(this) => continue,
+            _ => {}
         }
         irq::wait(this);
     }
+}
+
+/// Goes on with the start of the VM. False: an interrupt waits.
+fn load(this: &PerCpu) -> bool {
+    if let Loaded::Until(time) = load::run(this) {
+        while ticks() < time && !gic::is_pending() {
+            pause();
+        }
+    }
+    !gic::is_pending()
 }
 
 /// The vPE begins at `start`, everything of its own as after reset.
@@ -141,7 +153,7 @@ pub fn wait_for_its(this: &PerCpu, time: u64) {
 }
 
 /// All vPEs of a VM, by their index in the plan.
-fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
+pub fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
     (vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count)).map(VpeIndex::new)
 }
 
@@ -161,7 +173,7 @@ pub fn act(guest: &Guest, action: Action) {
     }
 }
 
-/// If all vPEs of the VM are off: starts it again, or ends the system if it was the last.
+/// If all vPEs of the VM are off: has it start again, or ends the system if it was the last.
 pub fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
     let Some(index) = PLAN.vpes.get(one_of_them.index()).map(|vpe| vpe.vm) else { return };
     let (Some(state), Some(lock)) = (VMS.get(index.index()), COLLECTING.get(index.index())) else {
@@ -173,45 +185,16 @@ pub fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
     }
     match state.health.state() {
         health::State::Restarting => {
-            stop_devices(vm, one_of_them, true);
-            state.distributor.quiesce(&mut Hardware);
-            if let Err(error) = its::renew(vm, vpes(vm)) {
-                crate::broken(error);
-            }
-            start(index);
+            load::again(index);
             attention(VpeIndex::new(vm.first_vpe));
         }
         health::State::Off | health::State::Failed(_) => {
-            stop_devices(vm, one_of_them, false);
+            stop_devices(vm, false);
             state.distributor.quiesce(&mut Hardware);
             drop(guard);
             end();
         }
         health::State::Running => {}
-    }
-}
-
-/// Starts a VM whose vPEs are all off: memory, devices and interrupts as the plan has them, then its first vPE.
-pub fn start(index: VmIndex) {
-    let (Some(vm), Some(state)) = (PLAN.vms.get(index.index()), VMS.get(index.index())) else {
-        return;
-    };
-    state.reset(&PLAN, vm);
-    if VIRTUAL_ITS {
-        View::new(&PLAN, vm, &EVENTS).reset();
-    }
-    for vpe in vpes(vm) {
-        if let Some(vpe) = VPES.get(vpe.index()) {
-            vpe.reset();
-        }
-    }
-    mmu::load(vm);
-    set_up_devices(vm);
-    state.health.start();
-    let boot = VpeIndex::new(vm.first_vpe);
-    if let Some(vpe) = VPES.get(boot.index()) {
-        // It is off: nothing stands in the way.
-        let _ = vpe.power.turn_on(Start { entry: vm.entry.value(), context: vm.x0 });
     }
 }
 
@@ -221,34 +204,28 @@ fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
     PLAN.functions.get(first..first.wrapping_add(usize::from(vm.function_count))).unwrap_or(&[])
 }
 
-/// BARs and the command register, as the plan decided them; no interrupts yet, whatever firmware
-/// left.
-fn set_up_devices(vm: &Vm) {
-    for function in functions(vm) {
-        pci::silence(&mut Hardware, function);
-        for write in function.setup {
-            mmu::config_space(function, write.offset).write(write.value);
-        }
-        if MSIX {
-            pci::table::clear(&mut Hardware, function);
-        }
+/// BARs and the command register of the VM's function `number`, as the plan decided them; no
+/// interrupts yet, whatever firmware left. False: it has no such function.
+pub fn set_up_device(vm: &Vm, number: usize) -> bool {
+    let Some(function) = functions(vm).get(number) else { return false };
+    pci::silence(&mut Hardware, function);
+    for write in function.setup {
+        mmu::config_space(function, write.offset).write(write.value);
     }
+    if MSIX {
+        pci::table::clear(&mut Hardware, function);
+    }
+    true
 }
 
-/// No DMA and no MSI of the VM's functions any more. Before another start those that can are reset, if no other VM
-/// would have to wait for it: one that shares its CPU finds its functions quiet, but as it left them.
-fn stop_devices(vm: &Vm, one_of_them: VpeIndex, starts_again: bool) {
-    let reset = starts_again && shared::of(one_of_them).is_none();
+/// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that can are reset. True: they
+/// must be left alone for [`pci::RESET_MILLISECONDS`].
+pub fn stop_devices(vm: &Vm, reset: bool) -> bool {
     let mut wait = false;
     for function in functions(vm) {
         wait |= pci::quiet(&mut Hardware, function, reset);
     }
-    if wait {
-        let end = ticks().wrapping_add(ticks_per_second() / 1000 * pci::RESET_MILLISECONDS);
-        while end.wrapping_sub(ticks()) as i64 > 0 {
-            pause();
-        }
-    }
+    wait
 }
 
 /// If no VM runs any more, says how it went and does what the plan wants then. Once.

@@ -61,12 +61,15 @@ impl State {
         self.current.is_some_and(|current| current.vpe == vpe)
     }
 
-    /// The vPE has the CPU, with its registers in the frame and in the CPU.
-    pub fn give(&mut self, next: &'static PerCpu, here: Here, frame: &mut Frame) {
+    /// The vPE has the CPU, with its registers in the frame and in the CPU. False: nobody has, since its VM is to be loaded first.
+    pub fn give(&mut self, next: &'static PerCpu, here: Here, frame: &mut Frame) -> bool {
         if self.is_current(next.vpe) {
-            return;
+            return true;
         }
         self.take_away(here);
+        if next.guest.vpe.power.loads() {
+            return false;
+        }
         if self.loaded.is_none_or(|loaded| loaded.vpe != next.vpe) {
             if let Some(old) = self.loaded {
                 away(old.vpe, |away| away.save(&old.guest, frame));
@@ -75,6 +78,7 @@ impl State {
         }
         resume(next, here);
         self.current = Some(next);
+        true
     }
 
     /// Nobody has the CPU; whoever had it was ready to go on.

@@ -333,7 +333,7 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             return After::Settle;
         }
         Outcome::VmReset => {
-            run::act(guest, guest.vm.health.reset());
+            reset(guest);
             return After::Settle;
         }
         Outcome::ShowCounters => {
@@ -400,8 +400,24 @@ fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let fault = Fault { reason, esr, far, elr, ipa };
     let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
     if action != Action::Nothing {
-        report::fault(guest, &fault, action);
-        modes::after_fault(guest.config);
+        failed(guest, &fault, action);
     }
     run::act(guest, action);
+}
+
+/// PSCI SYSTEM_RESET of the VM.
+#[inline(never)]
+fn reset(guest: &Guest) {
+    let fault = Fault { reason: Reason::Resets, esr: 0, far: 0, elr: guest::elr(), ipa: None };
+    let config = guest.config;
+    let action = guest.vm.health.reset(fault, config.resets, config.on_fault, ticks());
+    if matches!(action, Action::Stop | Action::ResetBoard) {
+        failed(guest, &fault, action);
+    }
+    run::act(guest, action);
+}
+
+fn failed(guest: &Guest, fault: &Fault, action: Action) {
+    report::fault(guest, fault, action);
+    modes::after_fault(guest.config);
 }

@@ -5,7 +5,8 @@
 //! 1. Letters about power states: vPEs begin and end, always on their own CPU, and under `cyclic` in their own windows.
 //! 2. If the mode ends here now, the switch to the next one (modes.rs).
 //! 3. Decide, and set EL2's timer for the next decision.
-//! 4. Give the CPU to that vPE (switch.rs), or to nobody: then sleep, take the interrupts that come, and begin again.
+//! 4. Give the CPU to that vPE (switch.rs); or go on with the start of its VM (load.rs), in its time; or give it to nobody and
+//!    sleep. In the last two cases take the interrupts that come, and begin again.
 //!
 //! A vPE that waits for an interrupt goes the way of tests/wakeup: it ends its residency, its doorbell is unmasked if
 //! nothing is pending, it is blocked, others decide. The time of its timers is part of the block. Everything else that
@@ -19,6 +20,7 @@ use crate::arch::vectors::Frame;
 use crate::arch::{gic, guest, timer};
 use crate::away::away;
 use crate::irq::{FIRST_LPI, HYPERVISOR_TIMER, MAINTENANCE, TIMER, end, is_private, is_spi};
+use crate::load::{self, Loaded};
 use crate::percpu::{self, PerCpu, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
@@ -55,11 +57,6 @@ pub fn begin(index: CpuIndex, schedule: Schedule) -> Option<Here> {
         state.scheduler.enter(schedule, ticks(), |_| Task::OFF);
     }
     for vpe in here.vpes() {
-        if let Some(vpe) = PLAN.vpes.get(vpe.index())
-            && vpe.number == 0
-        {
-            run::start(vpe.vm);
-        }
         shared::attention(vpe);
     }
     Some(here)
@@ -76,21 +73,37 @@ pub fn settle(here: Here, frame: &mut Frame) {
         match decide(here, frame) {
             Decided::Runs => return,
             Decided::Reviews => continue,
-            Decided::Nobody => {}
+            Decided::Loads(next) => load(here, next),
+            Decided::Nobody => {
+                console::pump();
+                wfi();
+            }
         }
-        console::pump();
-        wfi();
         while take(here, gic::acknowledge()) != Taken::Nothing {}
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Decided {
     /// A vPE has the CPU.
     Runs,
     /// The power state of the vPE whose window it is may have changed.
     Reviews,
+    /// EL2 has it, which loads the VM of this vPE in its time.
+    Loads(&'static PerCpu),
     Nobody,
+}
+
+/// Goes on with the start of a VM whose first vPE has its turn, until that is done or an interrupt came.
+fn load(here: Here, next: &PerCpu) {
+    match load::run(next) {
+        Loaded::All => review(here, next.vpe),
+        Loaded::Interrupted => {}
+        Loaded::Until(time) => {
+            if let Some(slot) = shared::slot_of(next.vpe) {
+                here.cpu.state.lock().scheduler.block(slot, Some(time), ticks());
+            }
+        }
+    }
 }
 
 fn decide(here: Here, frame: &mut Frame) -> Decided {
@@ -123,10 +136,13 @@ fn decide(here: Here, frame: &mut Frame) -> Decided {
     }
     here.cpu.decide_at(deadline);
     match next {
-        Some(next) => state.give(next, here, frame),
-        None => state.take_away(here),
+        Some(next) if state.give(next, here, frame) => Decided::Runs,
+        Some(next) => Decided::Loads(next),
+        None => {
+            state.take_away(here);
+            Decided::Nobody
+        }
     }
-    if next.is_some() { Decided::Runs } else { Decided::Nobody }
 }
 
 /// Handles one acknowledged interrupt, whoever has the CPU.
@@ -369,8 +385,12 @@ fn review(here: Here, vpe: VpeIndex) {
         return;
     }
     let guest = &this.guest;
-    // Without a slot it begins when a mode has one for it.
+    // Without a slot it begins, and its VM is loaded, when a mode has one for it.
     if let Some(slot) = shared::slot_of(vpe)
+        && guest.vpe.power.loads()
+    {
+        here.cpu.state.lock().scheduler.on(slot, ticks());
+    } else if let Some(slot) = shared::slot_of(vpe)
         && let Some(start) = guest.vpe.power.take_start()
     {
         let mut state = here.cpu.state.lock();

@@ -19,6 +19,8 @@ const EXECUTE_NEVER: u64 = 1 << 54;
 const TABLE_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 /// Bytes of a cache line that every maintenance loop here steps by: the smallest that the architecture's users have.
 const LINE: u64 = 64;
+/// Bytes that a loop does at once.
+const MANY: u64 = 16 * LINE;
 
 unsafe extern "C" {
     static __image_start: u8;
@@ -74,95 +76,91 @@ pub fn clear(base: Pa, bytes: u64) {
     }
 }
 
-/// Writes a range back to the point of coherency: its readers may have their caches off.
-pub fn clean(base: Pa, bytes: u64) {
+/// Whatever caches hold of a range goes to memory and out of them: guests that begin with their caches off read it there, and
+/// what they write there no line is left to overwrite. Complete after the next `dsb_sy`.
+pub fn flush(base: Pa, bytes: u64) {
     let mut line = base.value() & !(LINE - 1);
     let end = base.value().wrapping_add(bytes);
-    while line < end {
-        // SAFETY: cleaning changes no value.
-        unsafe { asm!("dc cvac, {}", in(reg) line, options(nostack, preserves_flags)) };
-        line = line.wrapping_add(LINE);
-    }
-    super::sysreg::dsb_sy();
-}
-
-/// Copies a VM's payload into its memory, clears what follows, and makes both visible to a guest whose MMU is off.
-pub fn load(vm: &Vm) {
-    for load in vm.loads {
-        let bytes = load.bytes.len();
-        let to = load.to.value() as *mut u8;
-        // SAFETY: the plan checked that the destination is the VM's own memory, which is apart from the image's; the
-        // VM does not run. The bytes are plain data.
-        unsafe { copy(to, load.bytes.as_ptr(), bytes) };
-        // Up to the next line, then by lines, then what is left.
-        let after = to.wrapping_add(bytes);
-        let clear = load.clear as usize;
-        let head = after.align_offset(LINE as usize).min(clear);
-        let lines = clear.wrapping_sub(head) & !(LINE as usize - 1);
-        let tail = clear.wrapping_sub(head).wrapping_sub(lines);
-        // SAFETY: as above, for the bytes that the plan wants cleared.
-        unsafe { ptr::write_bytes(after, 0, head) };
-        clear_and_clean(Pa::new(after.wrapping_add(head) as u64), lines as u64);
-        // SAFETY: as above.
-        unsafe { ptr::write_bytes(after.wrapping_add(head).wrapping_add(lines), 0, tail) };
-        clean(load.to, bytes.wrapping_add(head) as u64);
-        clean(Pa::new(after.wrapping_add(head).wrapping_add(lines) as u64), tail as u64);
-    }
-    super::sysreg::invalidate_instructions();
-}
-
-/// Copies by lines, and the rest by bytes.
-///
-/// # Safety
-/// As for `ptr::copy_nonoverlapping`.
-unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
-    let lines = bytes & !(LINE as usize - 1);
-    if lines != 0 {
-        // SAFETY: `lines` bytes at both places are the caller's to read and write.
+    let many = line.wrapping_add(end.saturating_sub(line) & !(MANY - 1));
+    if line != many {
+        // SAFETY: cleaning and invalidating changes no value.
         unsafe {
             asm!(
-                "2: ldp {a}, {b}, [{from}], #16",
-                "ldp {c}, {d}, [{from}], #16",
-                "stp {a}, {b}, [{to}], #16",
-                "stp {c}, {d}, [{to}], #16",
-                "ldp {a}, {b}, [{from}], #16",
-                "ldp {c}, {d}, [{from}], #16",
-                "stp {a}, {b}, [{to}], #16",
-                "stp {c}, {d}, [{to}], #16",
+                "2: .rept 16", "dc civac, {line}", "add {line}, {line}, #64", ".endr",
+                "cmp {line}, {many}", "b.lo 2b",
+                line = inout(reg) line, many = in(reg) many, options(nostack)
+            );
+        }
+    }
+    while line < end {
+        // SAFETY: cleaning and invalidating changes no value.
+        unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
+        line = line.wrapping_add(LINE);
+    }
+}
+
+/// Zeroes memory that no guest can reach now, and flushes it: whole lines, or a part of one.
+pub fn clear_and_flush(base: Pa, bytes: u64) {
+    if (base.value() | bytes) & (LINE - 1) != 0 {
+        // SAFETY: as for `copy_and_flush`.
+        unsafe { ptr::write_bytes(base.value() as *mut u8, 0, bytes as usize) };
+        return flush(base, bytes);
+    }
+    let mut line = base.value();
+    let end = line.wrapping_add(bytes);
+    let many = line.wrapping_add(bytes & !(MANY - 1));
+    if line != many {
+        // SAFETY: as for `clear` and `flush`.
+        unsafe {
+            asm!(
+                "2: .rept 16", "dc zva, {line}", "dc civac, {line}", "add {line}, {line}, #64", ".endr",
+                "cmp {line}, {many}", "b.lo 2b",
+                line = inout(reg) line, many = in(reg) many, options(nostack)
+            );
+        }
+    }
+    let rest = end.wrapping_sub(line);
+    clear(Pa::new(line), rest);
+    flush(Pa::new(line), rest);
+}
+
+/// Copies a piece of payload into the memory of a VM that does not run, and flushes it.
+pub fn copy_and_flush(to: Pa, from: &[u8]) {
+    const TWO: usize = 2 * LINE as usize;
+    let pairs = from.len() & !(TWO - 1);
+    let destination = to.value() as *mut u8;
+    if pairs != 0 {
+        // SAFETY: the plan checked that the destination is the VM's own memory, which is apart from the image's; the VM does
+        // not run. The bytes are plain data, `pairs` of them at either place.
+        unsafe {
+            asm!(
+                "2: ldp {a}, {b}, [{from}], #16", "ldp {c}, {d}, [{from}], #16",
+                "stp {a}, {b}, [{to}]", "stp {c}, {d}, [{to}, #16]",
+                "ldp {a}, {b}, [{from}], #16", "ldp {c}, {d}, [{from}], #16",
+                "stp {a}, {b}, [{to}, #32]", "stp {c}, {d}, [{to}, #48]",
+                "dc civac, {to}",
+                "ldp {a}, {b}, [{from}], #16", "ldp {c}, {d}, [{from}], #16",
+                "stp {a}, {b}, [{to}, #64]", "stp {c}, {d}, [{to}, #80]",
+                "ldp {a}, {b}, [{from}], #16", "ldp {c}, {d}, [{from}], #16",
+                "stp {a}, {b}, [{to}, #96]", "stp {c}, {d}, [{to}, #112]",
+                "add {to}, {to}, #64", "dc civac, {to}", "add {to}, {to}, #64",
                 "cmp {to}, {end}",
                 "b.lo 2b",
                 a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
-                from = inout(reg) from => _, to = inout(reg) to => _, end = in(reg) to.wrapping_add(lines),
+                from = inout(reg) from.as_ptr() => _, to = inout(reg) destination => _,
+                end = in(reg) destination.wrapping_add(pairs),
                 options(nostack)
             );
         }
     }
-    // SAFETY: the caller's, the bytes after the lines.
+    let rest = from.len().wrapping_sub(pairs);
+    // SAFETY: as above, the bytes after the pairs of lines.
     unsafe {
-        ptr::copy_nonoverlapping(
-            from.wrapping_add(lines),
-            to.wrapping_add(lines),
-            bytes.wrapping_sub(lines),
-        );
+        let from = from.as_ptr().wrapping_add(pairs);
+        ptr::copy_nonoverlapping(from, destination.wrapping_add(pairs), rest);
     }
-}
-
-/// Zeroes whole lines and writes them back to the point of coherency. Four at a time: guests may want much cleared.
-fn clear_and_clean(base: Pa, bytes: u64) {
-    const FOUR: u64 = 4 * LINE;
-    let mut line = base.value();
-    let end = line.wrapping_add(bytes);
-    while end.wrapping_sub(line) >= FOUR {
-        // SAFETY: as for `clear` and `clean`.
-        unsafe {
-            asm!(
-                ".rept 4", "dc zva, {0}", "dc cvac, {0}", "add {0}, {0}, #64", ".endr",
-                inout(reg) line, options(nostack, preserves_flags)
-            );
-        }
-    }
-    clear(Pa::new(line), end.wrapping_sub(line));
-    clean(Pa::new(line), end.wrapping_sub(line));
+    // Those, and what the last pair wrote of one more line if the destination does not begin with a line.
+    flush(to.offset((pairs as u64).saturating_sub(1)), rest as u64 + 1);
 }
 
 /// The virtual LPI configuration of a VM, as the plan has it. While its vPEs are not resident.
@@ -180,8 +178,11 @@ pub fn write_vlpi_config(vm: &Vm) {
         };
         let after = table.wrapping_add(vm.vlpi_config_start.len());
         let rest = bytes.wrapping_sub(vm.vlpi_config_start.len() as u64) as usize;
-        // SAFETY: as above, up to the table's end. A guest's wishes may have changed any byte.
-        unsafe { ptr::write_bytes(after, 0, rest) };
+        // Up to the table's end: a guest's wishes may have changed any byte.
+        let head = after.align_offset(LINE as usize).min(rest);
+        // SAFETY: as above.
+        unsafe { ptr::write_bytes(after, 0, head) };
+        clear(Pa::new(after.wrapping_add(head) as u64), rest.wrapping_sub(head) as u64);
         super::sysreg::dsb_sy();
     }
 }

@@ -122,6 +122,29 @@ fn the_device_tree_goes_where_the_toml_says() {
 }
 
 #[test]
+fn what_no_load_covers_is_cleared_unless_the_toml_says_otherwise() {
+    let spans = |spans: &[codegen::plan::Span], base: u64| -> Vec<(u64, u64)> {
+        spans.iter().map(|span| (span.base.0 - base, span.bytes)).collect()
+    };
+    let keys = ", load_offset = \"64 KiB\", dtb_at = 0x4010_0000";
+    let made = plan("cleared", "raw", &[7; 100], "2 MiB", keys).unwrap();
+    let vm = &made.vms[0];
+    let tree = vm.loads[1].bytes / 64 * 64;
+    let rest = 0x10_0000 + tree;
+    let expected = [(0, 0x1_0000), (0x1_0040, 0xf_0000 - 0x40), (rest, 0x20_0000 - rest)];
+    assert_eq!(spans(&vm.cleared, vm.memory[0].pa.0), expected);
+    assert!(vm.kept.is_empty());
+    // The piece's key is within the quotes that `plan` puts around the size.
+    let piece = plan("kept-piece", "raw", &[7; 100], "2 MiB\", clear = false }] #", "").unwrap();
+    let vm = plan("kept-vm", "raw", &[7; 100], "2 MiB", " }\nclear = false #").unwrap();
+    for made in [piece, vm] {
+        let vm = &made.vms[0];
+        assert!(vm.cleared.is_empty());
+        assert_eq!(spans(&vm.kept, vm.memory[0].pa.0), [(0, 0x20_0000)]);
+    }
+}
+
+#[test]
 fn what_is_no_payload_is_refused() {
     let segment = || [Segment { address: 0x4000_0000, bytes: vec![0; 8], memory: 8 }];
     refused(plan("no-image", "image", &[0; 100], "2 MiB", ""), &["E603", "ARM\\x64"]);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use codegen::plan::{Decided, Function, Host, MmioKind};
+use codegen::plan::{Decided, Function, Host, MmioKind, Span};
 use gicv4::command::{Command, Version};
 
 use crate::stage2::mapped;
@@ -12,6 +12,7 @@ use crate::stage2::mapped;
 pub fn hold(plan: &Decided) {
     ram_has_one_owner_each(plan);
     tables_are_apart_and_aligned(plan);
+    memory_is_written_before_it_is_read(plan);
     guests_reach_their_own_only(plan);
     bars_lie_in_their_windows(plan);
     bridges_pass_on_what_is_behind(plan);
@@ -78,6 +79,45 @@ fn tables_are_apart_and_aligned(plan: &Decided) {
         let at = (load.copy.0 - own.tables.0) as usize;
         assert!(own.tables_bin[at..].starts_with(&load.data), "the copy of {}", load.what);
     }
+}
+
+/// Every line of a VM's memory is loaded as a whole, or cleared, or kept as the TOML wants it; and nothing else is.
+fn memory_is_written_before_it_is_read(plan: &Decided) {
+    for vm in &plan.vms {
+        let loaded = vm.loads.iter().map(|load| load.to.0..load.to.0 + load.bytes + load.clear);
+        let whole = loaded.map(|range| range.start.next_multiple_of(64)..range.end / 64 * 64);
+        let spans = |spans: &[Span]| -> Vec<_> {
+            spans.iter().map(|span| span.base.0..span.base.0 + span.bytes).collect()
+        };
+        let kept = spans(&vm.kept);
+        let is_kept = |range: &Range<u64>| kept.iter().any(|kept| kept.contains(&range.start));
+        let written = whole.filter(|range| !range.is_empty() && !is_kept(range));
+        let all = written.chain(spans(&vm.cleared)).chain(kept.clone());
+        let memory = vm.memory.iter().map(|piece| piece.pa.0..piece.pa.0 + piece.bytes);
+        assert_eq!(joined(all), joined(memory), "what {} finds in its memory", vm.name);
+        assert!(vm.cleared.iter().all(|span| (span.base.0 | span.bytes) % 64 == 0));
+    }
+    for end in &plan.channel_ends {
+        let shared = plan.shared_memory.iter().filter(|memory| memory.base == end.pa);
+        assert_eq!(shared.map(|memory| memory.bytes).collect::<Vec<_>>(), [end.bytes]);
+    }
+}
+
+/// `ranges` in order, those that touch made one. They must not overlap.
+fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            last => {
+                assert!(last.is_none_or(|last| last.end < range.start), "{range:x?} twice");
+                out.push(range);
+            }
+        }
+    }
+    out
 }
 
 fn guests_reach_their_own_only(plan: &Decided) {

@@ -82,6 +82,11 @@ pub static PLAN: plan::Plan = plan::Plan {
             memory: &[
                 (plan::Ipa::new(0x40000000), plan::Pa::new(0x40600000), 2097152u64),
             ],
+            cleared: &[
+                (plan::Pa::new(0x40613000), 2015232u64),
+                (plan::Pa::new(0x407ff580), 2688u64),
+            ],
+            kept: &[],
             loads: &[
                 plan::Load {
                     bytes: TABLES.split_at(0x15000).1.split_at(12288).0,
@@ -135,6 +140,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            resets: plan::Restarts {
+                most: 20u32,
+                ticks: 10000000000u64,
+            },
             mode_on_fault: None,
         },
         plan::Vm {
@@ -149,6 +158,11 @@ pub static PLAN: plan::Plan = plan::Plan {
             memory: &[
                 (plan::Ipa::new(0x40800000), plan::Pa::new(0x40800000), 4194304u64),
             ],
+            cleared: &[
+                (plan::Pa::new(0x40813000), 4112384u64),
+                (plan::Pa::new(0x40bff840), 1984u64),
+            ],
+            kept: &[],
             loads: &[
                 plan::Load {
                     bytes: TABLES.split_at(0x18000).1.split_at(12288).0,
@@ -212,6 +226,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            resets: plan::Restarts {
+                most: 20u32,
+                ticks: 10000000000u64,
+            },
             mode_on_fault: None,
         },
         plan::Vm {
@@ -226,6 +244,11 @@ pub static PLAN: plan::Plan = plan::Plan {
             memory: &[
                 (plan::Ipa::new(0x40000000), plan::Pa::new(0x40c00000), 2097152u64),
             ],
+            cleared: &[
+                (plan::Pa::new(0x40c13000), 2015232u64),
+                (plan::Pa::new(0x40dff740), 2240u64),
+            ],
+            kept: &[],
             loads: &[
                 plan::Load {
                     bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
@@ -279,6 +302,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            resets: plan::Restarts {
+                most: 20u32,
+                ticks: 10000000000u64,
+            },
             mode_on_fault: None,
         },
         plan::Vm {
@@ -293,6 +320,11 @@ pub static PLAN: plan::Plan = plan::Plan {
             memory: &[
                 (plan::Ipa::new(0x40000000), plan::Pa::new(0x40e00000), 2097152u64),
             ],
+            cleared: &[
+                (plan::Pa::new(0x40e13000), 2015232u64),
+                (plan::Pa::new(0x40fff740), 2240u64),
+            ],
+            kept: &[],
             loads: &[
                 plan::Load {
                     bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
@@ -346,6 +378,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            resets: plan::Restarts {
+                most: 20u32,
+                ticks: 10000000000u64,
+            },
             mode_on_fault: None,
         },
     ],
@@ -806,6 +842,13 @@ pub static PLAN: plan::Plan = plan::Plan {
                 offset: 0x2000,
                 pages: Some((plan::Pa::new(0x10002000), 4096u64)),
             }),
+        },
+    ],
+    shared_memory: &[
+        plan::SharedMemory {
+            base: plan::Pa::new(0x40001000),
+            bytes: 65536u64,
+            clear: true,
         },
     ],
     channel_ends: &[

@@ -185,13 +185,14 @@ impl Report<'_> {
         let often = vm.restarts.as_ref().map_or(String::new(), |limit| {
             format!(", halt after {} within {}", limit.most, limit.within)
         });
+        let resets = format!(", at most {} resets within {}", vm.resets.most, vm.resets.within);
         let its =
             if vm.its == "none" { String::new() } else { format!(", virtual ITS {}", vm.its) };
         let features: String = vm.features.iter().map(|name| format!(", {name}")).collect();
         writeln!(
             out,
-            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}",
-            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, often, its, features
+            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}{}",
+            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, often, resets, its, features
         )?;
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
         let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
@@ -201,7 +202,9 @@ impl Report<'_> {
                 MemoryRole::Rom => ("ROM", "direct, read-only"),
                 MemoryRole::Hidden => ("memory not in the device tree", "direct"),
             };
-            rows.push((piece.ipa.0, piece.bytes, format!("{what} at {}", piece.pa), how));
+            let kept = vm.kept.iter().any(|kept| kept.base == piece.pa);
+            let kept = if kept { ", not cleared" } else { "" };
+            rows.push((piece.ipa.0, piece.bytes, format!("{what} at {}{kept}", piece.pa), how));
         }
         for region in &vm.mmio {
             let what = match region.kind {

@@ -8,8 +8,8 @@ use quote::quote;
 
 use super::{its, schedule};
 use crate::plan::{
-    Bar, Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Span, SpiRoute,
-    Vm, Vpe,
+    Bar, Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Restarts, Span,
+    SpiRoute, Vm, Vpe,
 };
 
 const HEAD: &str =
@@ -75,6 +75,10 @@ fn tokens(plan: &Decided) -> TokenStream {
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
     let bridges = plan.bridges.iter().map(bridge);
     let functions = plan.functions.iter().map(function);
+    let shared = plan.shared_memory.iter().map(|memory| {
+        let (base, bytes, clear) = (pa(memory.base), memory.bytes, memory.clear);
+        quote!(plan::SharedMemory { base: #base, bytes: #bytes, clear: #clear })
+    });
     let ends = plan.channel_ends.iter().map(channel_end);
     let cleared = plan.hypervisor.cleared.iter().map(|&range| span(range));
     let (focus, console_cpu) = (plan.focus as u16, plan.console_cpu as u16);
@@ -99,6 +103,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             spis: &[#(#spis),*],
             bridges: &[#(#bridges),*],
             functions: &[#(#functions),*],
+            shared_memory: &[#(#shared),*],
             channel_ends: &[#(#ends),*],
             cleared: &[#(#cleared),*],
             escape: #escape,
@@ -205,13 +210,15 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
     let ppis = hex(Hex(ppis.fold(0, |bits, ppi| bits | 1 << ppi)));
     let on_fault = match vm.on_fault {
         "restart" => {
-            let (most, ticks) =
-                vm.restarts.as_ref().map_or((0, 0), |limit| (limit.most, limit.ticks));
-            quote!(Restart(plan::Restarts { most: #most, ticks: #ticks }))
+            let limit = vm.restarts.as_ref().map(limit);
+            quote!(Restart(#limit))
         }
         "reset-board" => quote!(ResetBoard),
         _ => quote!(Halt),
     };
+    let resets = limit(&vm.resets);
+    let cleared = vm.cleared.iter().map(|&range| span(range));
+    let kept = vm.kept.iter().map(|&range| span(range));
     let mode_on_fault = option(vm.mode_on_fault, |mode| {
         let mode = mode as u8;
         quote!(plan::ModeIndex::new(#mode))
@@ -226,6 +233,8 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
         entry: #entry,
         x0: #x0,
         memory: &[#(#memory),*],
+        cleared: &[#(#cleared),*],
+        kept: &[#(#kept),*],
         loads: &[#(#loads),*],
         mmio: &[#(#mmio),*],
         uart_intid: #uart_intid,
@@ -244,8 +253,14 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
         features: plan::Features::NONE #(.with(plan::Features::#features))*,
         ppis: #ppis,
         on_fault: plan::Fault::#on_fault,
+        resets: #resets,
         mode_on_fault: #mode_on_fault,
     })
+}
+
+fn limit(limit: &Restarts) -> TokenStream {
+    let (most, ticks) = (limit.most, limit.ticks);
+    quote!(plan::Restarts { most: #most, ticks: #ticks })
 }
 
 fn load(load: &Load, tables: u64) -> TokenStream {

@@ -115,7 +115,7 @@ impl Names<'_> {
             partition: vm.partition.as_ref().map(|name| name.at(file)),
             payload,
             vpes: vm.vpes.iter().map(|vpe| model::Vpe { cpu: self.cpu(files, &vpe.cpu) }).collect(),
-            memory: memory(files, &vm.memory, file),
+            memory: memory(files, vm, file),
             devices: vm
                 .devices
                 .iter()
@@ -132,12 +132,8 @@ impl Names<'_> {
                 Some(toml::Fault::Restart) => model::Fault::Restart,
                 Some(toml::Fault::ResetBoard) => model::Fault::ResetBoard,
             },
-            restarts: vm.restarts.as_ref().map(|restarts| {
-                restarts.map(file, |restarts| model::Restarts {
-                    most: *restarts.most,
-                    within: restarts.within.map(file, |time| time.0),
-                })
-            }),
+            restarts: vm.restarts.as_ref().map(|restarts| limit(restarts, file)),
+            resets: vm.resets.as_ref().map(|resets| limit(resets, file)),
             mode_on_fault: vm.mode_on_fault.as_ref().map(|name| self.find_mode(files, name)),
             its: vm.its.as_ref().map_or_else(
                 || vm.name.map(file, |_| model::ItsPolicy::None),
@@ -220,6 +216,7 @@ impl Names<'_> {
             name: channel.name.at(file),
             size: channel.size.map(file, |s| s.0),
             pa: channel.pa.as_ref().map(|pa| pa.map(file, |a| a.0)),
+            clear: channel.clear.as_ref().is_none_or(|clear| **clear),
             ends: ends.collect(),
         }
     }
@@ -287,12 +284,20 @@ fn role(role: &toml::MemoryRole) -> MemoryRole {
     }
 }
 
+fn limit(limit: &S<toml::Restarts>, file: FileId) -> At<model::Restarts> {
+    limit.map(file, |limit| model::Restarts {
+        most: *limit.most,
+        within: limit.within.map(file, |time| time.0),
+    })
+}
+
 /// Pieces of memory, with the IPAs that follow from what is written.
-fn memory(files: &mut Files, pieces: &[S<toml::Memory>], file: FileId) -> Vec<Memory> {
+fn memory(files: &mut Files, vm: &toml::Vm, file: FileId) -> Vec<Memory> {
+    let all_clear = vm.clear.as_ref().is_none_or(|clear| **clear);
     let mut next = Some(FIRST_IPA);
     let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
     let mut memory = Vec::new();
-    for piece in pieces {
+    for piece in &vm.memory {
         let role = piece.role.as_ref().map_or(MemoryRole::Ram, |given| role(given));
         let at = piece.place(file);
         let size = piece.size.map(file, |s| s.0);
@@ -328,7 +333,8 @@ fn memory(files: &mut Files, pieces: &[S<toml::Memory>], file: FileId) -> Vec<Me
             next = ipa.as_ref().map(|ipa| ipa.value.saturating_add(size.value));
         }
         let file = piece.file.as_ref().map(|path| payload::relative(path, file, &directory));
-        memory.push(Memory { ipa, pa, size, identity, role, file, at });
+        let clear = piece.clear.as_ref().map_or(all_clear, |clear| **clear);
+        memory.push(Memory { ipa, pa, size, identity, role, file, clear, at });
     }
     memory
 }

@@ -24,6 +24,8 @@ pub struct Vm {
     pub on_fault: Fault,
     /// How often it may be restarted by `on_fault`; None: as often as is usual.
     pub restarts: Option<At<Restarts>>,
+    /// How often it may reset itself; None: as often as is usual.
+    pub resets: Option<At<Restarts>>,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
     pub its: At<ItsPolicy>,
@@ -60,6 +62,8 @@ pub struct Memory {
     pub role: MemoryRole,
     /// File that is loaded at its beginning.
     pub file: Option<At<PathBuf>>,
+    /// Cleared before the first start.
+    pub clear: bool,
     /// Where this piece is described.
     pub at: At<()>,
 }
@@ -150,6 +154,8 @@ pub struct Restarts {
 impl Restarts {
     /// What is usual: restarts, and the time for them.
     pub const USUAL: (u32, Duration) = (5, Duration::from_secs(10));
+    /// The same for resets of its own.
+    pub const USUAL_RESETS: (u32, Duration) = (20, Duration::from_secs(10));
 }
 
 /// What the guest may do about its events' vINTIDs.
@@ -168,6 +174,8 @@ pub struct Channel {
     pub size: At<u64>,
     /// Where the shared memory is. None: the plan chooses.
     pub pa: Option<At<u64>>,
+    /// Cleared at boot.
+    pub clear: bool,
     /// Two, in the order of the TOML: "first" and "second".
     pub ends: Vec<ChannelEnd>,
 }

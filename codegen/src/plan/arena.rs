@@ -58,6 +58,11 @@ impl Arena {
         Some(base)
     }
 
+    /// What is free, lowest first.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.free.iter().cloned()
+    }
+
     /// Bytes of the largest free range.
     pub fn largest(&self) -> u64 {
         self.free.iter().map(|free| free.end - free.start).max().unwrap_or(0)

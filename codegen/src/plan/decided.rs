@@ -52,6 +52,7 @@ pub struct Decided {
     /// Bridges that a VM needs; none stands before the one that it is behind.
     pub bridges: Vec<Bridge>,
     pub functions: Vec<Function>,
+    pub shared_memory: Vec<SharedMemory>,
     pub channel_ends: Vec<ChannelEnd>,
     pub escape: u8,
     pub focus: usize,
@@ -148,6 +149,10 @@ pub struct Vm {
     /// Position in `memory` of the TOML's first RAM, which comes first in the device tree.
     pub main_memory: usize,
     pub loads: Vec<Load>,
+    /// Cleared before its first start: whole lines of its memory that no load covers.
+    pub cleared: Vec<Span>,
+    /// As it was before its first start.
+    pub kept: Vec<Span>,
     pub mmio: Vec<Mmio>,
     pub uart_intid: Option<u32>,
     pub vlpi_config: Span,
@@ -174,6 +179,8 @@ pub struct Vm {
     /// With "restart": how often.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts: Option<Restarts>,
+    /// How often it may reset itself.
+    pub resets: Restarts,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<usize>,
     /// Registers of platform devices, mapped at their physical address.
@@ -458,6 +465,15 @@ pub struct Bar {
     /// What it holds: where the bus has it.
     pub bus: Hex,
     pub bytes: u64,
+}
+
+/// A channel's memory.
+#[derive(Clone, Debug, Serialize)]
+pub struct SharedMemory {
+    pub base: Hex,
+    pub bytes: u64,
+    /// Boot clears it.
+    pub clear: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]

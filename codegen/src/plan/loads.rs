@@ -4,12 +4,15 @@
 //! leaves room there, and at its end otherwise; an initial RAM disk lies below the last 64 KiB, or below as much as the
 //! user's own device tree needs. Everything must lie in the VM's memory and apart.
 
+use super::Arena;
 use super::decided::{Hex, Load, Mapping, Span};
 use crate::diag::{Diagnostic, Report, rules};
 use crate::image::{Blob, Place};
 use crate::model;
 
 const PAGE: u64 = 4096;
+/// Of the caches.
+const LINE: u64 = 64;
 /// Kept for the device tree at the end of memory, above an initial RAM disk.
 pub const TREE_ROOM: u64 = 64 << 10;
 
@@ -107,6 +110,24 @@ pub fn place(
         );
     }
     (report.diagnostics.len() == before).then_some(Loads { loads, entry, tree: tree_at })
+}
+
+/// What of `memory` start does not write anyway: without the lines that loads, and the zeros behind them, cover as a whole.
+pub fn uncovered(memory: &[Span], loads: &[Load]) -> Vec<Span> {
+    let mut rest = Arena::default();
+    for piece in memory {
+        rest.add(piece.base.0..piece.base.0 + piece.bytes);
+    }
+    for load in loads {
+        let end = load.to.0 + load.bytes + load.clear;
+        let lines = load.to.0.next_multiple_of(LINE)..end / LINE * LINE;
+        if lines.start < lines.end {
+            rest.remove(lines);
+        }
+    }
+    rest.ranges()
+        .map(|range| Span { base: Hex(range.start), bytes: range.end - range.start })
+        .collect()
 }
 
 /// Physical address of a range that lies in one piece of memory.

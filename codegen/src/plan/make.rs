@@ -1,5 +1,7 @@
 //! Making a plan: the order in which things are decided.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::assume;
@@ -17,7 +19,7 @@ use super::schedule::{self, Layout, Schedule};
 use crate::diag::{Report, rules};
 use crate::emit::stage2;
 use crate::image::Payloads;
-use crate::model::{self, DeviceKind, System};
+use crate::model::{self, At, DeviceKind, System};
 use crate::tree;
 use crate::units::Time;
 
@@ -89,6 +91,7 @@ impl<'a> Maker<'a> {
             for (load, place) in vm.loads.iter_mut().zip(&mut places) {
                 load.copy = Hex(addresses[place]);
             }
+            vm.cleared = loads::uncovered(&vm.cleared, &vm.loads);
         }
         self.fits(&decided, report)?;
         decided.memory_map = self.memory_map(&decided);
@@ -140,6 +143,16 @@ impl<'a> Maker<'a> {
         })
     }
 
+    fn shared_memory(&self) -> Vec<SharedMemory> {
+        let channels = self.system.channels.iter().zip(&self.placed.channels);
+        let memory = channels.map(|(channel, &base)| SharedMemory {
+            base: Hex(base),
+            bytes: channel.size.value,
+            clear: channel.clear,
+        });
+        memory.collect()
+    }
+
     // VMs ----------------------------------------------------------------------------------------------------------
 
     fn vm(&self, vm: usize, own: &Own) -> Vm {
@@ -172,6 +185,8 @@ impl<'a> Maker<'a> {
             memory,
             main_memory,
             loads: Vec::new(),
+            cleared: self.pieces(vm, true),
+            kept: self.pieces(vm, false),
             mmio: self.mmio(vm, &hosts),
             uart_intid: console.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
             vlpi_config: config,
@@ -195,7 +210,9 @@ impl<'a> Maker<'a> {
                 model::Fault::Restart => "restart",
                 model::Fault::ResetBoard => "reset-board",
             },
-            restarts: self.restarts(owner),
+            restarts: (owner.on_fault == model::Fault::Restart)
+                .then(|| self.limit(owner.restarts.as_ref(), model::Restarts::USUAL)),
+            resets: self.limit(owner.resets.as_ref(), model::Restarts::USUAL_RESETS),
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
             registers: self.registers(vm),
             hosts,
@@ -206,18 +223,20 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// How often a VM may be restarted, if faults restart it at all.
-    fn restarts(&self, vm: &model::Vm) -> Option<Restarts> {
-        let (most, within) = match &vm.restarts {
-            Some(restarts) => (restarts.value.most, restarts.value.within.value),
-            None => model::Restarts::USUAL,
-        };
+    /// Pieces of a VM's memory that are cleared before its first start, or those that are not; by guest address.
+    fn pieces(&self, vm: usize, clear: bool) -> Vec<Span> {
+        let pieces = self.system.vms[vm].memory.iter().zip(&self.placed.memory[vm]);
+        let mut pieces: Vec<_> = pieces.filter(|(piece, _)| piece.clear == clear).collect();
+        pieces.sort_by_key(|(_, at)| at.ipa);
+        pieces.iter().map(|(_, at)| Span { base: at.pa, bytes: at.bytes }).collect()
+    }
+
+    /// How often a VM may start again, by what the TOML says or what is usual.
+    fn limit(&self, limit: Option<&At<model::Restarts>>, usual: (u32, Duration)) -> Restarts {
+        let (most, within) =
+            limit.map_or(usual, |limit| (limit.value.most, limit.value.within.value));
         let ticks = self.system.board.timer.ticks(within);
-        (vm.on_fault == model::Fault::Restart).then(|| Restarts {
-            most,
-            within: Time(within).to_string(),
-            ticks,
-        })
+        Restarts { most, within: Time(within).to_string(), ticks }
     }
 
     fn mmio(&self, vm: usize, hosts: &[Host]) -> Vec<Mmio> {
@@ -273,6 +292,7 @@ impl<'a> Maker<'a> {
             spis: self.interrupts.spis.clone(),
             bridges: self.windows.bridges.clone(),
             functions: self.windows.functions.clone(),
+            shared_memory: self.shared_memory(),
             channel_ends: ends,
             escape: system.escape.value,
             focus: system.focus.as_ref().map_or(0, |vm| vm.value),

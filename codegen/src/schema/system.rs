@@ -90,6 +90,9 @@ pub struct Vm {
     /// Its memory. The first piece holds the payload, the first that is RAM the device tree.
     #[schemars(length(min = 1))]
     pub memory: Vec<S<Memory>>,
+    /// Its memory is cleared before its first start; with false it is as whoever was there before left it, but for the payload.
+    #[schemars(extend("x-default" = true))]
+    pub clear: Option<S<bool>>,
     /// The board's devices that are its own.
     #[serde(default)]
     pub devices: Vec<S<String>>,
@@ -107,6 +110,9 @@ pub struct Vm {
     pub on_fault: Option<Fault>,
     /// With `on_fault = "restart"`: how often that may be before it is halted. By default 5 times within 10 s.
     pub restarts: Option<S<Restarts>>,
+    /// How often it may reset itself (PSCI SYSTEM_RESET). One more is a fault, after which it does not start again. By default 20
+    /// times within 10 s: what boots an operating system in between never comes near it, and what resets for ever ends.
+    pub resets: Option<S<Restarts>>,
     /// Mode that the system is switched to when it fails.
     pub mode_on_fault: Option<S<String>>,
     /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
@@ -161,6 +167,9 @@ pub struct Memory {
     pub role: Option<S<MemoryRole>>,
     /// File that start and restart load at the beginning of it, as it is: a flash image, a table that the payload looks for.
     pub file: Option<S<String>>,
+    /// It is cleared before the VM's first start; with false it is as it was, but for the payload.
+    #[schemars(extend("x-default" = "the VM's `clear`"))]
+    pub clear: Option<S<bool>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -199,7 +208,7 @@ pub enum Fault {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
-    /// Restarts after faults that it may have within the time; the next fault halts it. A restart that it asks for itself does not count.
+    /// Starts that it may have within the time; the next fault, or the next reset, halts it. Faults and resets are counted apart.
     pub most: S<u32>,
     /// The time, which begins with the first of them, and with the first one after it is over.
     pub within: S<Time>,
@@ -231,6 +240,9 @@ pub struct Channel {
     /// Where the shared memory is.
     #[schemars(extend("x-default" = "the plan chooses"))]
     pub pa: Option<S<Address>>,
+    /// Boot clears it; with false it is as it was. A restart of either VM leaves it as it is.
+    #[schemars(extend("x-default" = true))]
+    pub clear: Option<S<bool>>,
     /// Its two ends: "first" and "second", in this order.
     pub ends: Vec<S<ChannelEnd>>,
 }

@@ -27,7 +27,9 @@ pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
-pub use vm::{ChannelEnd, Fault, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, Vm};
+pub use vm::{
+    ChannelEnd, Fault, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, SharedMemory, Vm,
+};
 pub use vpe::{Doorbell, Vpe, VpeTables};
 
 /// A whole system, decided.
@@ -54,6 +56,8 @@ pub struct Plan {
     pub bridges: &'static [PciBridge],
     /// PCI functions of all VMs, those of one VM side by side.
     pub functions: &'static [PciFunction],
+    /// Memory of every channel.
+    pub shared_memory: &'static [SharedMemory],
     /// Ends of channels, those of one VM side by side.
     pub channel_ends: &'static [ChannelEnd],
     /// Memory that EL2 clears once at boot: the tables that hardware requires to be zero. (base, bytes), 64-byte multiples.

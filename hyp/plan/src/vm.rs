@@ -18,6 +18,10 @@ pub struct Vm {
     pub x0: u64,
     /// Memory the guest can address, for checked copies: (IPA, PA, bytes), sorted by IPA.
     pub memory: &'static [(Ipa, Pa, u64)],
+    /// Of its memory, what is cleared before its first start: all that no load covers. (base, bytes), 64-byte multiples.
+    pub cleared: &'static [(Pa, u64)],
+    /// Of its memory, what is as it was before its first start: `clear = false`. (base, bytes).
+    pub kept: &'static [(Pa, u64)],
     /// What start and restart copy into its memory, in order.
     pub loads: &'static [Load],
     /// Emulated regions, sorted by IPA, not overlapping.
@@ -49,6 +53,8 @@ pub struct Vm {
     /// PPIs of the CPU that go to its vPEs, as bits of word 0: the EL1 timers', and the PMU's if it has that.
     pub ppis: u32,
     pub on_fault: Fault,
+    /// How often it may reset itself (PSCI SYSTEM_RESET); beyond that it has failed.
+    pub resets: Restarts,
     /// Mode that the system goes to when this VM fails, besides what `on_fault` says.
     pub mode_on_fault: Option<ModeIndex>,
 }
@@ -119,6 +125,15 @@ pub struct Restarts {
     pub most: u32,
     /// The time, in ticks of the counter.
     pub ticks: u64,
+}
+
+/// A channel's memory, which two VMs share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedMemory {
+    pub base: Pa,
+    pub bytes: u64,
+    /// Boot clears it; otherwise it is as it was.
+    pub clear: bool,
 }
 
 /// One VM's end of a channel: shared memory, and the event that rings the other side.

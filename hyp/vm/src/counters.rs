@@ -72,6 +72,10 @@ counters! {
     ItsWaits = 30, "physical ITS: waits for the allowance";
     /// Rings that were delivered later, or with others.
     RingsKept = 31, "channel rings: kept for later";
+    /// Of the VM's memory, before its starts: counted for its first vPE.
+    ClearedBytes = 32, "starts: bytes cleared";
+    /// In ticks of the counter.
+    ClearedTicks = 33, "starts: ticks of clearing";
 }
 
 /// How many counters there are.
@@ -98,6 +102,12 @@ impl Counters {
     pub fn uncount(&self, counter: Counter) {
         let cell = &self.0[counter as usize];
         cell.store(cell.load(Relaxed).wrapping_sub(1), Relaxed);
+    }
+
+    /// So many more. Only for the CPU that runs the vPE.
+    pub fn add(&self, counter: Counter, more: u64) {
+        let cell = &self.0[counter as usize];
+        cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
     /// Keeps the largest value. Only for the CPU that runs the vPE.

@@ -11,8 +11,8 @@ use core::cell::RefCell;
 use gicv4::list_regs::{ListReg, State};
 use plan::{
     Bar, Board, BridgeView, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy,
-    Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, SpiRoute, StandIn,
-    Vm, VmId, VmIndex, Vpe, VpeIndex,
+    Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, Restarts, SpiRoute,
+    StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
 };
 use std::{boxed::Box, vec, vec::Vec};
 
@@ -469,6 +469,8 @@ pub fn vm(
         entry: Ipa::new(RAM),
         x0: 0,
         memory: leak([(Ipa::new(RAM), Pa::new(RAM), 0x20_0000)]),
+        cleared: &[],
+        kept: &[],
         loads: &[],
         mmio: leak([
             region(GICD, 0x1_0000, MmioKind::Distributor),
@@ -499,6 +501,7 @@ pub fn vm(
         features: plan::Features::NONE,
         ppis: 1 << TIMER | 1 << PHYSICAL_TIMER | 1 << PMU,
         on_fault: Fault::Halt,
+        resets: Restarts { most: 5, ticks: 1000 },
         mode_on_fault: None,
     }
 }
@@ -638,6 +641,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             },
             function(FAR_FUNCTION, leak([bar(0, false, 0x2800_0000, 0x10_0000)])),
         ]),
+        shared_memory: &[],
         channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),
         cleared: &[],
         escape: 0x1d,

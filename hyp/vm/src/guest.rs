@@ -63,7 +63,22 @@ impl VmState {
     /// Makes all guest-visible state as at power-up, for the VM `config` of `plan`. While no vPE of the VM runs.
     /// What the guest printed stays.
     pub fn reset(&self, plan: &Plan, config: &plan::Vm) {
-        self.distributor.reset(plan, config);
+        (0..Self::reset_parts(plan)).for_each(|part| self.reset_part(plan, config, part));
+    }
+
+    /// Parts of a reset.
+    pub fn reset_parts(plan: &Plan) -> usize {
+        Distributor::words(plan)
+    }
+
+    /// Part `part` of a reset, from 0 on; each is short enough for an interrupt to wait.
+    pub fn reset_part(&self, plan: &Plan, config: &plan::Vm, part: usize) {
+        // Word 0 is nobody's: its turn is for the rest, when all other words are reset.
+        let word = part.wrapping_add(1);
+        if word < Distributor::words(plan) {
+            return self.distributor.reset_word(plan, config, word);
+        }
+        self.distributor.reset_control(config);
         *self.uart.lock() = Uart::new();
         self.blocked.store(false, Relaxed);
         self.sizing.reset();

@@ -1,7 +1,7 @@
 //! How a VM is: running, off or failed, what it reported, and what the whole system's result is.
 //!
-//! The first fault of a VM wins and is kept until it restarts. One that fails too often is not restarted any more: it would only
-//! keep its CPU, and the console, from being of use to anybody. Any CPU may read.
+//! The first fault of a VM wins and is kept until it restarts. One that fails or resets itself too often is not restarted any
+//! more: it would only keep its CPU, and the console, from being of use to anybody. Any CPU may read.
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -21,6 +21,8 @@ pub enum Reason {
     SystemError = 4,
     /// Stopped from the console or by a rule of the plan.
     Stopped = 5,
+    /// It reset itself more often than the plan lets it.
+    Resets = 6,
 }
 
 impl Reason {
@@ -30,6 +32,7 @@ impl Reason {
             Self::DataAbort => "data abort",
             Self::SystemError => "system error",
             Self::Stopped => "stopped",
+            Self::Resets => "too many resets",
         }
     }
 
@@ -38,6 +41,7 @@ impl Reason {
             1 => Self::InstructionAbort,
             2 => Self::DataAbort,
             4 => Self::SystemError,
+            6 => Self::Resets,
             _ => Self::Stopped,
         }
     }
@@ -100,9 +104,35 @@ pub struct Health {
     /// `NO_IPA`: none.
     ipa: AtomicU64,
     reported: AtomicU64,
-    /// When restarts were counted from, in ticks, and how many there were. Written by whoever makes the VM fail.
-    counted_from: AtomicU64,
-    restarts: AtomicU32,
+    /// Restarts after faults, and resets of its own.
+    restarts: Count,
+    resets: Count,
+}
+
+/// How often something was, and since when. Written by whoever stops the VM.
+#[derive(Debug)]
+struct Count {
+    /// In ticks.
+    since: AtomicU64,
+    many: AtomicU32,
+}
+
+impl Count {
+    const fn new() -> Self {
+        Self { since: AtomicU64::new(0), many: AtomicU32::new(0) }
+    }
+
+    /// Once more. False: that is too often.
+    fn again(&self, limit: Restarts, now: u64) -> bool {
+        let many = self.many.load(Relaxed);
+        if many == 0 || now.wrapping_sub(self.since.load(Relaxed)) >= limit.ticks {
+            self.since.store(now, Relaxed);
+            self.many.store(1, Relaxed);
+            return limit.most != 0;
+        }
+        self.many.store(many.saturating_add(1), Relaxed);
+        many < limit.most
+    }
 }
 
 impl Health {
@@ -115,8 +145,8 @@ impl Health {
             elr: AtomicU64::new(0),
             ipa: AtomicU64::new(0),
             reported: AtomicU64::new(SILENT),
-            counted_from: AtomicU64::new(0),
-            restarts: AtomicU32::new(0),
+            restarts: Count::new(),
+            resets: Count::new(),
         }
     }
 
@@ -152,9 +182,22 @@ impl Health {
         self.leave(OFF, Action::Stop)
     }
 
-    /// The VM resets itself: PSCI SYSTEM_RESET.
-    pub fn reset(&self) -> Action {
-        self.leave(RESTARTING, Action::Restart)
+    /// The VM resets itself: PSCI SYSTEM_RESET. More than `limit` is a fault of its own, whose policy cannot be another start.
+    pub fn reset(&self, fault: Fault, limit: Restarts, policy: Policy, now: u64) -> Action {
+        if self.state.compare_exchange(RUNNING, FAILING, AcqRel, Relaxed).is_err() {
+            return Action::Nothing;
+        }
+        if self.resets.again(limit, now) {
+            self.state.store(RESTARTING, Release);
+            return Action::Restart;
+        }
+        let action = match policy {
+            Policy::ResetBoard => Action::ResetBoard,
+            Policy::Halt | Policy::Restart(_) => Action::Stop,
+        };
+        self.record(fault);
+        self.state.store(FAILED, Release);
+        action
     }
 
     /// Records the fault of a running VM at the time `now` and decides by its policy. Later faults change nothing.
@@ -162,14 +205,12 @@ impl Health {
         if self.state.compare_exchange(RUNNING, FAILING, AcqRel, Relaxed).is_err() {
             return Action::Nothing;
         }
-        self.reason.store(fault.reason as u32, Relaxed);
-        self.esr.store(fault.esr, Relaxed);
-        self.far.store(fault.far, Relaxed);
-        self.elr.store(fault.elr, Relaxed);
-        self.ipa.store(fault.ipa.unwrap_or(NO_IPA), Relaxed);
+        self.record(fault);
         let (next, action) = match policy {
             Policy::Halt => (FAILED, Action::Stop),
-            Policy::Restart(limit) if self.again(limit, now) => (RESTARTING, Action::Restart),
+            Policy::Restart(limit) if self.restarts.again(limit, now) => {
+                (RESTARTING, Action::Restart)
+            }
             Policy::Restart(_) => (FAILED, Action::Stop),
             Policy::ResetBoard => (FAILED, Action::ResetBoard),
         };
@@ -177,16 +218,12 @@ impl Health {
         action
     }
 
-    /// Counts a restart. False: there were too many.
-    fn again(&self, limit: Restarts, now: u64) -> bool {
-        let restarts = self.restarts.load(Relaxed);
-        if restarts == 0 || now.wrapping_sub(self.counted_from.load(Relaxed)) >= limit.ticks {
-            self.counted_from.store(now, Relaxed);
-            self.restarts.store(1, Relaxed);
-            return limit.most != 0;
-        }
-        self.restarts.store(restarts.saturating_add(1), Relaxed);
-        restarts < limit.most
+    fn record(&self, fault: Fault) {
+        self.reason.store(fault.reason as u32, Relaxed);
+        self.esr.store(fault.esr, Relaxed);
+        self.far.store(fault.far, Relaxed);
+        self.elr.store(fault.elr, Relaxed);
+        self.ipa.store(fault.ipa.unwrap_or(NO_IPA), Relaxed);
     }
 
     /// A restart that cannot be done: the VM stays down, with the recorded fault.
@@ -298,13 +335,38 @@ mod tests {
     }
 
     #[test]
+    fn too_many_resets_are_a_fault_and_faults_are_counted_apart() {
+        let resets = Fault { reason: Reason::Resets, ..FAULT };
+        for (policy, end) in [
+            (Policy::Halt, Action::Stop),
+            (Policy::Restart(LIMIT), Action::Stop),
+            (Policy::ResetBoard, Action::ResetBoard),
+        ] {
+            let health = Health::new();
+            health.start();
+            for now in [5, 104, 105, 106] {
+                assert_eq!(health.reset(resets, LIMIT, policy, now), Action::Restart);
+                assert_eq!(health.state(), State::Restarting);
+                assert_eq!(health.reset(resets, LIMIT, policy, now), Action::Nothing);
+                health.start();
+            }
+            if let Policy::Restart(_) = policy {
+                assert_eq!(health.fail(FAULT, policy, 107), Action::Restart);
+                health.start();
+            }
+            assert_eq!(health.reset(resets, LIMIT, policy, 108), end);
+            assert_eq!(health.state(), State::Failed(resets));
+        }
+    }
+
+    #[test]
     fn results() {
         let (one, two) = (Health::new(), Health::new());
         one.start();
         two.start();
         assert_eq!(result([&one, &two].into_iter()), None);
         assert_eq!(one.power_off(), Action::Stop);
-        assert_eq!(two.reset(), Action::Restart);
+        assert_eq!(two.reset(FAULT, LIMIT, Policy::Halt, 0), Action::Restart);
         assert_eq!(result([&one, &two].into_iter()), None, "a restart is under way");
         two.start();
         two.report(0);

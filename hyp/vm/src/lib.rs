@@ -33,6 +33,7 @@ pub mod health;
 pub mod history;
 pub mod hypercall;
 pub mod id;
+pub mod loading;
 pub mod mmio;
 pub mod pci;
 pub mod pl011;

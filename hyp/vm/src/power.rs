@@ -9,6 +9,9 @@
 //!                                                              wake up: Suspended <---------------+
 //! ```
 //!
+//! The first vPE of a VM goes from Off to Loading when its VM is to start, and from there to OnPending: in between its CPU loads
+//! the VM's memory in its stead, in the time that the vPE has.
+//!
 //! A vPE that leaves is on for others until nothing of it is left in its CPU: whoever waits for Off finds its residency over.
 //!
 //! Of several CPU_ON calls for one vPE exactly one finds it Off; the others get ON_PENDING or ALREADY_ON (DEN 0022
@@ -33,6 +36,8 @@ pub enum State {
     Suspended = 4,
     /// CPU_OFF was called; its CPU takes it out.
     Leaving = 5,
+    /// Its VM is about to start: memory, devices and interrupts are being made ready, on its CPU and in its time.
+    Loading = 6,
 }
 
 /// Where a vPE begins.
@@ -67,7 +72,8 @@ impl Power {
             2 => State::OnPending,
             3 => State::On,
             4 => State::Suspended,
-            _ => State::Leaving,
+            5 => State::Leaving,
+            _ => State::Loading,
         }
     }
 
@@ -88,6 +94,25 @@ impl Power {
                 state => state,
             }),
         }
+    }
+
+    /// Its VM is to start. False: it is not off.
+    pub fn load(&self) -> bool {
+        let loading = State::Loading as u32;
+        self.state.compare_exchange(State::Off as u32, loading, AcqRel, Acquire).is_ok()
+    }
+
+    /// The vPE's CPU does the VM's loading in its stead.
+    #[inline]
+    pub fn loads(&self) -> bool {
+        self.state.load(Acquire) == State::Loading as u32
+    }
+
+    /// On its own CPU: all is loaded, the vPE begins at `start`.
+    pub fn loaded(&self, start: Start) {
+        self.entry.store(start.entry, Relaxed);
+        self.context.store(start.context, Relaxed);
+        self.state.store(State::OnPending as u32, Release);
     }
 
     /// On the vPE's own CPU: where to begin, once, after somebody turned it on.
@@ -139,6 +164,19 @@ mod tests {
     use super::*;
     use core::sync::atomic::AtomicUsize;
     use std::thread;
+
+    #[test]
+    fn nobody_turns_on_a_vpe_that_loads() {
+        let power = Power::new();
+        assert!(power.load() && power.loads());
+        assert!(!power.load(), "once");
+        let start = Start { entry: 0x4000_0000, context: 7 };
+        assert_eq!(power.turn_on(Start { entry: 1, context: 1 }), Err(State::Loading));
+        assert_eq!(power.take_start(), None);
+        power.loaded(start);
+        assert_eq!(power.take_start(), Some(start));
+        assert!(!power.load(), "it is on");
+    }
 
     #[test]
     fn one_start_each() {

@@ -87,7 +87,9 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
     match vpe.power.turn_on(start) {
         Ok(()) => Outcome::StartVpe(guest.vpe_index(number)),
         Err(State::On | State::Suspended | State::Leaving) => Outcome::Return(ALREADY_ON),
-        Err(State::Off | State::Claimed | State::OnPending) => Outcome::Return(ON_PENDING),
+        Err(State::Off | State::Claimed | State::OnPending | State::Loading) => {
+            Outcome::Return(ON_PENDING)
+        }
     }
 }
 
@@ -130,7 +132,7 @@ fn affinity_info(guest: &Guest, target: u64, level: u64) -> u64 {
         None => INVALID_PARAMETERS,
         Some(State::On | State::Suspended | State::Leaving) => INFO_ON,
         Some(State::Off) => INFO_OFF,
-        Some(State::Claimed | State::OnPending) => INFO_ON_PENDING,
+        Some(State::Claimed | State::OnPending | State::Loading) => INFO_ON_PENDING,
     }
 }
 

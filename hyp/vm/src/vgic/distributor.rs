@@ -60,43 +60,54 @@ impl Distributor {
         }
     }
 
-    /// As at power-up, for the VM `config`. Physical SPIs are [`Distributor::quiesce`]'s.
-    pub fn reset(&self, plan: &Plan, config: &plan::Vm) {
+    /// Words that the board has SPIs in, and word 0. All others are zero for ever.
+    pub fn words(plan: &Plan) -> usize {
+        plan.spis.len().div_ceil(32).wrapping_add(1).min(32)
+    }
+
+    /// One word as at power-up, for the VM `config`: all of them take longer than an interrupt may wait. Physical SPIs are
+    /// [`Distributor::quiesce`]'s.
+    pub fn reset_word(&self, plan: &Plan, config: &plan::Vm, word: usize) {
+        let word = word & 31;
+        let vm = plan.vpes.get(usize::from(config.first_vpe)).map(|vpe| vpe.vm);
+        let mut owned = 0;
+        for bit in 0..32 {
+            let intid = 32 * word + bit;
+            let spi = intid.checked_sub(32).and_then(|spi| plan.spis.get(spi).copied().flatten());
+            let mut route = 0;
+            if let Some(spi) = spi
+                && intid < 1020
+                && Some(spi.vm) == vm
+            {
+                owned |= 1 << bit;
+                route = spi.vpe.value().wrapping_sub(config.first_vpe) as u8;
+            }
+            self.priority[intid].store(0, Relaxed);
+            self.route[intid].store(route, Relaxed);
+        }
+        self.owned[word].store(owned, Relaxed);
+        self.hardware[word].store(owned, Relaxed);
+        self.enabled[word].store(0, Relaxed);
+    }
+
+    /// The rest, when all words are reset.
+    pub fn reset_control(&self, config: &plan::Vm) {
         self.ctlr.store(0, Relaxed);
         self.line.store(false, Relaxed);
         self.holder.store(0, Relaxed);
-        for word in 0..32 {
-            self.owned[word].store(0, Relaxed);
-            self.hardware[word].store(0, Relaxed);
-            self.enabled[word].store(0, Relaxed);
-        }
-        for intid in 0..1024 {
-            self.priority[intid].store(0, Relaxed);
-            self.route[intid].store(0, Relaxed);
-        }
-        let vm = plan.vpes.get(usize::from(config.first_vpe)).map(|vpe| vpe.vm);
-        let mut highest = 0;
-        for (intid, spi) in (32..1020).zip(plan.spis) {
-            let Some(spi) = spi.filter(|spi| Some(spi.vm) == vm) else { continue };
-            let (word, bit) = place(intid);
-            self.owned[word].fetch_or(bit, Relaxed);
-            self.hardware[word].fetch_or(bit, Relaxed);
-            let number = spi.vpe.value().wrapping_sub(config.first_vpe);
-            self.route[intid as usize & 1023].store(number as u8, Relaxed);
-            highest = intid;
-        }
         let emulated = config.uart_intid.filter(|intid| (32..1020).contains(intid)).unwrap_or(0);
         self.emulated.store(emulated, Relaxed);
         if emulated != 0 {
             let (word, bit) = place(emulated);
             self.owned[word].fetch_or(bit, Relaxed);
             self.hardware[word].fetch_and(!bit, Relaxed);
-            highest = highest.max(emulated);
         }
+        let highest = (1..32).rev().find(|&word| self.owned[word].load(Relaxed) != 0);
         let lpis = if config.its == ItsPolicy::None { 0 } else { TYPER_LPIS };
         // 10 bits hold every SPI; vLPIs need what the plan says.
         let id_bits = u32::from(config.vintid_bits).max(10) - 1;
-        self.typer.store(TYPER_FIXED | lpis | id_bits << 19 | highest >> 5, Release);
+        let words = highest.unwrap_or(0) as u32;
+        self.typer.store(TYPER_FIXED | lpis | id_bits << 19 | words, Release);
     }
 
     /// Makes the VM's physical SPIs disabled, inactive and not pending: before it starts and after it stops.
