@@ -1,12 +1,15 @@
 //! Playing one scenario.
 
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use codegen::run::{Input, Options, Step, Transcript, run};
 
 use crate::expect::violations;
 use crate::images::Images;
-use crate::scenario::Scenario;
+use crate::scenario::{Fill, Scenario};
 
 /// Lines of the console that a failure shows.
 const SHOWN: usize = 60;
@@ -18,21 +21,53 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         .input
         .iter()
         .map(|typed| Step { after: typed.after.clone(), send: typed.send.clone().into_bytes() });
+    let scratch = image.binary.with_file_name(format!("scratch-{name}"));
+    let ram = scratch.join("ram.img");
+    let mut qemu_args = scenario.qemu.clone();
+    if !scenario.fill.is_empty() {
+        let bytes = image.machine.ram_bytes;
+        filled(&scenario.fill, &ram, bytes).map_err(|error| format!("ram.img: {error}"))?;
+        qemu_args.extend([
+            "-object".into(),
+            format!("memory-backend-file,id=ram,size={bytes},mem-path={},share=off", ram.display()),
+            "-machine".into(),
+            "memory-backend=ram".into(),
+        ]);
+    }
     let options = Options {
         icount: scenario.icount,
         timeout: Some(Duration::from_secs(scenario.timeout)),
-        qemu_args: scenario.qemu.clone(),
+        qemu_args,
         input: Input::Script(steps.collect()),
         escape: image.escape,
-        scratch: Some(image.binary.with_file_name(format!("scratch-{name}"))),
+        scratch: Some(scratch),
         ..Options::default()
     };
-    let (report, seen) =
-        run(name, &image.machine, &image.binary, &options).map_err(|error| error.to_string())?;
+    let played = run(name, &image.machine, &image.binary, &options);
+    // It may be large.
+    let _ = fs::remove_file(&ram);
+    let (report, seen) = played.map_err(|error| error.to_string())?;
     let written = report.write(&tests::root().join("target/bulkhead/reports"));
     let mut out = violations(scenario, &report, &seen);
     out.extend(written.err().map(|error| error.to_string()));
     if out.is_empty() { Ok(()) } else { Err(explain(scenario, &out, &seen)) }
+}
+
+/// A file of `bytes` that QEMU takes for the board's RAM: words that are not 0 where the scenario wants them.
+fn filled(fill: &[Fill], path: &Path, bytes: u64) -> io::Result<()> {
+    /// The board's RAM begins here, as on every board of QEMU's `virt`.
+    const RAM: u64 = 0x4000_0000;
+    const MIB: u64 = 1 << 20;
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let mut file = File::create(path)?;
+    file.set_len(bytes)?;
+    let word = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let pattern: Vec<u8> = (1..=MIB / 8).flat_map(|n| word(n).to_le_bytes()).collect();
+    for fill in fill {
+        file.seek(SeekFrom::Start(fill.at - RAM))?;
+        (0..fill.mib).try_for_each(|_| file.write_all(&pattern))?;
+    }
+    Ok(())
 }
 
 fn explain(scenario: &Scenario, violations: &[String], seen: &Transcript) -> String {

@@ -28,6 +28,9 @@ pub struct Scenario {
     /// More arguments for QEMU, after the board's.
     #[serde(default)]
     pub qemu: Vec<String>,
+    /// Memory that holds a pattern when QEMU begins, as after a warm reset.
+    #[serde(default)]
+    pub fill: Vec<Fill>,
     /// What is typed on the console.
     #[serde(default)]
     pub input: Vec<Typed>,
@@ -35,6 +38,14 @@ pub struct Scenario {
     #[serde(default)]
     pub log: Vec<String>,
     pub expect: Expect,
+}
+
+/// Physical memory that is not zero at the start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fill {
+    pub at: u64,
+    pub mib: u64,
 }
 
 /// Wait for a text, then type.
