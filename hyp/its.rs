@@ -7,9 +7,9 @@
 
 use crate::arch::mmu;
 use crate::arch::sysreg::Pause;
-use crate::percpu::{EVENTS, Physical};
+use crate::percpu::{EVENTS, Physical, VMS};
 use crate::plan_data::{PLAN, VPE_COUNT};
-use crate::platform::{Hardware, VIRTUAL_ITS};
+use crate::platform::Hardware;
 use gicv4::boot::{Everyone, translation_service};
 use gicv4::command::{Command, Encoded};
 use gicv4::doorbell::{Prepared, Proxy, Todo};
@@ -20,7 +20,7 @@ use gicv4::queue::Queue;
 use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
 use plan::{Vm, VpeIndex};
 use spin::mutex::TicketMutex;
-use vm::vits::{self, View};
+use vm::vits::{Renewal, Renewed, View};
 
 /// Polls of the ITS and of redistributors before boot or a command gives up.
 pub const POLLS: u32 = 1_000_000;
@@ -66,21 +66,15 @@ pub fn ring(device: u32, event: u32) -> Result<(), Error> {
 }
 
 /// Renews what the ITS knows of a VM that starts again: every event where the plan has it, nothing pending, every vLPI
-/// configured as the plan has it.
+/// configured as the plan has it. What it costs the VM owes ([`Renewal`] can be taken in pieces by who can wait).
 pub fn renew(vm: &'static Vm, vpes: impl Iterator<Item = VpeIndex>) -> Result<(), Error> {
-    if VIRTUAL_ITS {
-        vits::restore(View::new(&PLAN, vm, &EVENTS), &mut Hardware);
-    }
     mmu::write_vlpi_config(vm);
+    let owner = PLAN.vpes.get(usize::from(vm.first_vpe)).map(|vpe| vpe.vm);
+    if let Some(state) = owner.and_then(|owner| VMS.get(owner.index())) {
+        let (mut renewal, view) = (Renewal::new(), View::new(&PLAN, vm, &EVENTS));
+        while renewal.step(view, &state.allowance, &mut Hardware, false) != Renewed::All {}
+    }
     for vpe in vpes {
-        let events = PLAN.its.as_ref().map_or(&[][..], |its| its.events);
-        for route in events.iter().filter(|route| route.vpe == vpe) {
-            let clear = Command::Clear {
-                device: DeviceId::new(route.device),
-                event: EventId::new(route.event),
-            };
-            run(&[clear.encode()])?;
-        }
         if PLAN.vpes.get(vpe.index()).is_some_and(|vpe| vpe.tables.is_some()) {
             let vpe = VpeId::new(vpe.value());
             run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;

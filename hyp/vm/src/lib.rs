@@ -24,7 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aarch32;
-mod allowance;
+pub mod allowance;
 pub mod console;
 pub mod counters;
 pub mod exit;

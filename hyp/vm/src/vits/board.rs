@@ -5,7 +5,7 @@
 
 extern crate std;
 
-use super::{Event, View, restore};
+use super::{Event, Renewal, Renewed, View};
 use crate::{
     Guest, Platform, VmState, VpeState,
     fake::{self, leak},
@@ -244,15 +244,28 @@ impl Board {
 
     /// As the image starts it again.
     pub fn restart(&self, vm: usize) {
-        restore(self.view(vm), &mut self.chip(vm));
+        self.renew(vm, false);
         self.start(vm);
-        for own in self.view(vm).events() {
-            let (device, event) = (DeviceId::new(own.route.device), EventId::new(own.route.event));
-            self.run(&[Command::Clear { device, event }]);
-        }
         for n in [2 * vm as u16, 2 * vm as u16 + 1] {
             let vpe = VpeId::new(n);
             self.run(&[Command::Vinvall { vpe }, Command::Vsync { vpe }]);
+        }
+    }
+
+    /// What the image has the ITS do for that. How often it had to wait.
+    pub fn renew(&self, vm: usize, patient: bool) -> usize {
+        let (mut renewal, mut waits) = (Renewal::new(), 0);
+        let (view, allowance) = (self.view(vm), &self.guests[2 * vm].vm.allowance);
+        loop {
+            match renewal.step(view, allowance, &mut self.chip(vm), patient) {
+                Renewed::All => return waits,
+                Renewed::More => {}
+                Renewed::Until(time) => {
+                    assert!(patient);
+                    waits += 1;
+                    self.ticks.set(time);
+                }
+            }
         }
     }
 

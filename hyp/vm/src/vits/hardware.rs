@@ -13,7 +13,7 @@ use super::{
     event::{Own, View},
     wait::Wait,
 };
-use crate::{Guest, Platform, counters::Counter, platform::PhysicalIts};
+use crate::{Guest, Platform, counters::Counter};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use gicv4::{
     DeviceId, EventId, IntId,
@@ -37,7 +37,7 @@ pub(super) struct Hardware<'a, P> {
     looks: u32,
 }
 
-fn name(own: &Own) -> (DeviceId, EventId) {
+pub(super) fn name(own: &Own) -> (DeviceId, EventId) {
     (DeviceId::new(own.route.device), EventId::new(own.route.event))
 }
 
@@ -204,28 +204,8 @@ impl<'a, P: Platform> Hardware<'a, P> {
     }
 }
 
-fn discard(view: &View, own: &Own) -> [Encoded; 2] {
+pub(super) fn discard(view: &View, own: &Own) -> [Encoded; 2] {
     let (device, event) = name(own);
     let (vpe, _) = view.vpe(own.vpe());
     [Command::Discard { device, event }.encode(), Command::Vsync { vpe }.encode()]
-}
-
-/// Puts every event of a VM whose vPEs are all off back to where the plan has it. The configuration table is the caller's.
-pub fn restore<P: PhysicalIts>(view: View, platform: &mut P) {
-    let away = |own: &Own| own.vintid() != Some(own.route.vintid) || own.vpe() != own.home;
-    // All of them go before the first one comes back: two may have changed places.
-    for own in view.events().filter(|own| away(own) && own.vintid().is_some()) {
-        platform.command(&discard(&view, &own));
-        own.displace();
-    }
-    for own in view.events().filter(away) {
-        let (device, event) = name(&own);
-        let (vpe, doorbell) = view.vpe(own.home);
-        let vintid = IntId::new(own.route.vintid);
-        platform.command(&[
-            Command::Vmapti { device, event, vintid, vpe, doorbell }.encode(),
-            Command::Vsync { vpe }.encode(),
-        ]);
-        own.place(own.route.vintid, own.home, view.planned());
-    }
 }

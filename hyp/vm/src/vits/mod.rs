@@ -14,6 +14,7 @@
 //! | hardware | what the view's changes need of the physical ITS |
 //! | config | the guest's own property and pending tables |
 //! | learned | what the TOML should say, for the report |
+//! | renewal | what a restart puts back |
 //! | refusal | why a command was ignored |
 //! | wait | why a command goes on later |
 //!
@@ -31,6 +32,7 @@ mod hardware;
 mod learned;
 mod queue;
 mod refusal;
+mod renewal;
 mod wait;
 
 #[cfg(test)]
@@ -43,6 +45,6 @@ mod properties;
 pub use config::before_enabling_lpis;
 pub use event::{Event, View};
 pub use frame::{FRAME_BYTES, Its};
-pub use hardware::restore;
 pub use learned::report;
 pub use refusal::Refusal;
+pub use renewal::{Renewal, Renewed};

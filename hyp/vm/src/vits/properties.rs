@@ -327,6 +327,39 @@ fn nothing_of_a_pending_table_is_lost() {
     board.clean();
 }
 
+/// A restart puts everything back whether the allowance has room for it or not; who can wait waits, who cannot owes.
+#[test]
+fn a_restart_comes_out_of_the_allowance() {
+    let board = Board::new();
+    let (mut driver, int) = mapped(&board);
+    board.tick.set(1);
+    let away = [8193, 8192].map(|vintid| {
+        let n = if vintid == 8193 { 0 } else { 1 };
+        mapti(EVENTS[n].0, EVENTS[n].1, vintid, 0)
+    });
+    let discard = Command::Discard { device: device(EVENTS[1].0), event: event(EVENTS[1].1) };
+    driver.give(&board, &[mapti(EVENTS[1].0, EVENTS[1].1, 8193, 0), discard.encode()]);
+    driver.give(&board, &away);
+    driver.give(&board, &[int; 32]);
+    board.take(0);
+    board.ring(EVENTS[2].0, EVENTS[2].1);
+    let own = EVENTS.iter().filter(|event| event.3 < 2).count();
+    assert_eq!(board.renew(0, true), own + 2 * 2, "each batch waits for its turn");
+    assert_eq!((board.take(0), board.take(1)), (vec![], vec![]), "nothing is pending");
+    // The configuration table, too.
+    board.restart(0);
+    for &(of, n, vintid, vpe) in EVENTS.iter().filter(|event| event.3 < 2) {
+        board.ring(of, n);
+        assert_eq!(board.take(vpe.into()), [vintid]);
+    }
+    let before = board.ticks.get();
+    board.renew(0, false);
+    assert!(board.ticks.get() - before < 1_000);
+    let ready = board.guests[0].vm.allowance.ready_at(board.guests[0].config.its_allowance);
+    assert!(ready - before > (own as u64 - 1) * 31_250, "what did not wait is owed");
+    board.clean();
+}
+
 /// A vPE that may be asleep is made to look when an event of its is enabled or comes to it: no doorbell says that one was pending.
 #[test]
 fn enabling_wakes() {
