@@ -2,6 +2,7 @@
 //!
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
 
+use crate::arch::sysreg::Pause;
 use crate::arch::this::this;
 use crate::arch::{gic, mmu, probe, sysreg};
 use crate::percpu::cpu_of;
@@ -12,6 +13,7 @@ use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
 use plan::{CpuIndex, ItsPolicy, Pa, PciBridge, PciFunction, Vm, VpeIndex};
+use spin::mutex::TicketMutex;
 use vm::Platform;
 use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts};
 
@@ -26,6 +28,10 @@ pub const ATTENTION: u8 = 1;
 /// ICC_SGI1R_EL1 values that signal the CPU of each vPE.
 static KICKS: [u64; VPE_COUNT] = signals(KICK);
 static ATTENTIONS: [u64; VPE_COUNT] = signals(ATTENTION);
+
+/// Held while a GICD_ICFGR, which has 16 SPIs, is read and written. No other register that a guest changes is shared: enables,
+/// pending and active state have a bit to write for each SPI, and GICD_IROUTER is one SPI's.
+static CONFIG: TicketMutex<(), Pause> = TicketMutex::new(());
 
 const fn signals(sgi: u8) -> [u64; VPE_COUNT] {
     let mut values = [0; VPE_COUNT];
@@ -122,6 +128,8 @@ impl PhysicalGic for Hardware {
         mmu::distributor().read32(gicd::ICFGR + 4 * (index & 63))
     }
     fn set_config(&mut self, index: usize, mask: u32, value: u32) {
+        // The other fields may be another VM's, which writes its own at the same time.
+        let _guard = CONFIG.lock();
         let frame = mmu::distributor();
         let offset = gicd::ICFGR + 4 * (index & 63);
         frame.write32(offset, frame.read32(offset) & !mask | value & mask);

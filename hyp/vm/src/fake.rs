@@ -83,6 +83,8 @@ pub struct Machine {
     /// The first function's configuration space becomes what is written to it.
     pub keeps: bool,
     pub output: usize,
+    /// A word that another vPE writes in the middle of what this one does: after so many changes of enables, once.
+    pub meanwhile: Option<(usize, Guest, u64, u64)>,
 }
 
 /// One CPU of the machine, which runs the vPE of the same index.
@@ -109,6 +111,7 @@ impl Machine {
             far_written: Vec::new(),
             keeps: false,
             output: 0,
+            meanwhile: None,
         })
     }
 
@@ -126,6 +129,21 @@ impl Machine {
 }
 
 impl Cpu<'_> {
+    /// An enable is about to change: another vPE may come first.
+    fn meanwhile(&self) {
+        let mut machine = self.machine.borrow_mut();
+        let Some((after, guest, ipa, value)) = &mut machine.meanwhile else { return };
+        if *after > 0 {
+            *after -= 1;
+            return;
+        }
+        let (guest, ipa, value) = (*guest, *ipa, *value);
+        machine.meanwhile = None;
+        drop(machine);
+        let mut other = Cpu { machine: self.machine, index: guest.number };
+        crate::mmio::write(&guest, &mut other, ipa, 4, value);
+    }
+
     fn with<T>(&self, with: impl FnOnce(&mut Interface) -> T) -> T {
         with(&mut self.machine.borrow_mut().cpus[self.index])
     }
@@ -301,9 +319,11 @@ impl ListRegisters for Cpu<'_> {
 
 impl PhysicalGic for Cpu<'_> {
     fn enable(&mut self, word: usize, bits: u32) {
+        self.meanwhile();
         self.machine.borrow_mut().each(word, bits, |line| line.enabled = true);
     }
     fn disable(&mut self, word: usize, bits: u32) {
+        self.meanwhile();
         self.machine.borrow_mut().each(word, bits, |line| line.enabled = false);
     }
     fn set_pending(&mut self, word: usize, bits: u32) {
@@ -342,6 +362,7 @@ impl PhysicalGic for Cpu<'_> {
         self.machine.borrow_mut().lines[intid as usize].cpu = vpe.index();
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
+        self.meanwhile();
         let cpu = &mut self.machine.borrow_mut().cpus[vpe.index()];
         let Interface { timer, physical, pmu, .. } = cpu;
         for (intid, line) in [(TIMER, timer), (PHYSICAL_TIMER, physical), (PMU, pmu)] {

@@ -10,13 +10,16 @@ use super::{
 use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use plan::{ItsPolicy, Plan};
 
 /// GICD_CTLR: enables of both groups; only Group 1 means anything.
 const ENABLES: u32 = 0b11;
 const ENABLE_GROUP1: u32 = 0b10;
+/// Times that a change is carried out again because another vPE made one meanwhile: a guest whose vPEs never agree gets
+/// something.
+pub(super) const TRIES: u32 = 8;
 /// GICD_CTLR.DS and ARE, always set.
 const FIXED: u32 = 1 << 6 | 1 << 4;
 /// GICD_TYPER: No1N and A3V.
@@ -383,12 +386,26 @@ impl Distributor {
         }
     }
 
+    /// GICD_CTLR. Whoever switches the group while another vPE does may pass it half-way: each looks again when it is through,
+    /// so that the last one leaves everything as the register says.
     fn set_control<P: Platform>(&self, guest: &Guest, platform: &mut P, enables: u32) {
-        let before = self.ctlr.swap(enables, AcqRel);
-        if (before ^ enables) & ENABLE_GROUP1 == 0 {
+        let before = self.ctlr.swap(enables, SeqCst);
+        let mut applied = enables & ENABLE_GROUP1;
+        if before & ENABLE_GROUP1 == applied {
             return;
         }
-        let on = enables & ENABLE_GROUP1 != 0;
+        for _ in 0..TRIES {
+            self.switch_group(guest, platform, applied != 0);
+            let now = self.ctlr.load(SeqCst) & ENABLE_GROUP1;
+            if now == applied {
+                return;
+            }
+            applied = now;
+        }
+    }
+
+    /// Physical enables, and what is live in each redistributor, follow the group.
+    fn switch_group<P: Platform>(&self, guest: &Guest, platform: &mut P, on: bool) {
         for word in 1..=self.last_word() {
             let bits = self.enabled[word & 31].load(Acquire) & self.hardware_word(word);
             if bits == 0 {
@@ -402,7 +419,7 @@ impl Distributor {
             }
         }
         for (number, vpe) in guest.vpes.iter().enumerate() {
-            vpe.redistributor.set_group(guest, platform, number, on);
+            vpe.redistributor.settle(guest, platform, number);
             inject::notify(guest, platform, number);
         }
     }
@@ -471,7 +488,9 @@ const fn config_index(offset: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, FOREIGN, Machine, SPIS, guests};
+    use crate::fake::{Cpu, FOREIGN, GICD, GICR, Machine, SPIS, guests};
+    use crate::vgic::withdraw::tests::{pair, write};
+    extern crate std;
 
     fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
         Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
@@ -567,5 +586,46 @@ mod tests {
         Distributor::write(&guest, &mut cpu, 0x42a, 1, 0xa7);
         assert_eq!(Distributor::read(&guest, &cpu, 0x42a, 1), Some(0xa0));
         assert_eq!(read(&guest, &cpu, 0x428), 0x00a0_0000);
+    }
+
+    /// GICD_CTLR, written by two vPEs at once, and by one while the other enables its PPI: whatever comes in the middle of
+    /// what, at the end everything is as the registers say.
+    #[test]
+    fn group_switched_by_two_vpes_at_once() {
+        const CONTROL: u64 = GICD;
+        const PRIVATE: u64 = GICR + 0x1_0100;
+        const TIMER: u64 = 1 << 27;
+        for (first, second) in [
+            ((CONTROL, 0), (CONTROL, 2)),
+            ((CONTROL, 2), (CONTROL, 0)),
+            ((CONTROL, 0), (PRIVATE, TIMER)),
+            ((CONTROL, 2), (PRIVATE + 0x80, TIMER)),
+        ] {
+            for after in 0..12 {
+                let machine = Machine::new(3);
+                let [(guest, mut cpu), (other, _)] = pair(&machine);
+                for (ipa, value) in
+                    [(PRIVATE, TIMER), (PRIVATE + 0x2_0000, TIMER), (CONTROL, 2 ^ first.1)]
+                {
+                    write(&guest, &mut cpu, ipa, 4, value);
+                }
+                if second.0 == PRIVATE {
+                    write(&guest, &mut cpu, PRIVATE + 0x80, 4, TIMER);
+                }
+                machine.borrow_mut().meanwhile = Some((after, other, second.0, second.1));
+                write(&guest, &mut cpu, first.0, 4, first.1);
+                let group = read(&guest, &cpu, 0) & 2 != 0;
+                let enabled = guest.vpe.redistributor.enabled_ppis(1 << 27) != 0;
+                let case = std::format!("{first:x?} {second:x?} after {after}");
+                let wanted = machine.borrow().meanwhile.is_some() || second.0 != PRIVATE + 0x80;
+                let wanted =
+                    wanted && (second.0 != PRIVATE || machine.borrow().meanwhile.is_none());
+                assert_eq!(enabled, group && wanted, "{case}");
+                let machine = machine.borrow();
+                assert_eq!(machine.cpus[0].timer.enabled, enabled, "{case}");
+                assert_eq!(machine.cpus[1].timer.enabled, group, "{case}");
+                assert_eq!(machine.lines[40].enabled, group, "{case}");
+            }
+        }
     }
 }

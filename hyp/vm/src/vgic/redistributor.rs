@@ -5,13 +5,15 @@
 //! GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
 
 use super::{
-    IIDR, PIDR2, PRIORITY_BITS, inject,
+    IIDR, PIDR2, PRIORITY_BITS,
+    distributor::TRIES,
+    inject,
     withdraw::{self, Clear},
 };
 use crate::{Guest, Platform};
 use core::sync::atomic::{
     AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
 /// SGIs.
@@ -228,23 +230,29 @@ impl Redistributor {
         true
     }
 
-    /// The distributor's group was switched on or off: what is live follows.
-    pub(super) fn set_group<P: Platform>(
-        &self,
-        guest: &Guest,
-        platform: &mut P,
-        number: usize,
-        on: bool,
-    ) {
-        let enabled = self.enabled.load(Acquire);
-        if on {
-            self.live.fetch_or(enabled, AcqRel);
-        } else {
-            self.live.store(0, Release);
-        }
-        let ppis = enabled & guest.config.ppis;
-        if ppis != 0 {
-            platform.enable_ppis(guest.vpe_index(number), ppis, on);
+    /// What is live, and the physical enables of PPIs, become what the enables and the distributor's group say. Another vPE may
+    /// change either meanwhile: then once more.
+    pub(super) fn settle<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize) {
+        let wanted = || {
+            let enabled = self.enabled.load(SeqCst);
+            if guest.vm.distributor.group_on() { enabled } else { 0 }
+        };
+        let mut live = wanted();
+        let mut changed = 0;
+        for _ in 0..TRIES {
+            changed |= self.live.swap(live, SeqCst) ^ live;
+            let ppis = changed & guest.config.ppis;
+            for (bits, on) in [(ppis & live, true), (ppis & !live, false)] {
+                if bits != 0 {
+                    platform.enable_ppis(guest.vpe_index(number), bits, on);
+                }
+            }
+            let now = wanted();
+            if now == live {
+                return;
+            }
+            // The other one may have been before or behind this one anywhere.
+            (live, changed) = (now, u32::MAX);
         }
     }
 
@@ -256,28 +264,17 @@ impl Redistributor {
     }
 
     fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
-        self.enabled.fetch_or(bits, AcqRel);
-        if !guest.vm.distributor.group_on() {
-            return;
-        }
-        let before = self.live.fetch_or(bits, AcqRel);
-        let ppis = bits & !before & guest.config.ppis;
-        if ppis != 0 {
-            platform.enable_ppis(guest.vpe_index(number), ppis, true);
-        }
+        self.enabled.fetch_or(bits, SeqCst);
+        self.settle(guest, platform, number);
         if self.waiting[0].load(Acquire) & bits != 0 {
             inject::notify(guest, platform, number);
         }
     }
 
     fn disable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
-        self.enabled.fetch_and(!bits, AcqRel);
-        let before = self.live.fetch_and(!bits, AcqRel);
-        let ppis = before & bits & guest.config.ppis;
-        if ppis != 0 {
-            platform.enable_ppis(guest.vpe_index(number), ppis, false);
-        }
-        if before & bits != 0 {
+        let before = self.enabled.fetch_and(!bits, SeqCst);
+        self.settle(guest, platform, number);
+        if before & bits != 0 && guest.vm.distributor.group_on() {
             inject::notify(guest, platform, number);
         }
     }
