@@ -54,16 +54,19 @@ pub enum Taken {
 /// more, for `irq_rest`.
 pub extern "C" fn irq_fast() -> u32 {
     let start = ticks();
-    let guest = &this().guest;
-    let intid = gic::acknowledge();
+    let this = this();
+    let taken = gic::acknowledge_register();
+    let intid = taken as u32;
+    // A copy, as the compiler would load everything again after each register that is written.
+    let guest = &{ this.guest };
     if intid == TIMER {
         vgic::inject_timer(guest, &mut Hardware);
-        gic::drop_priority(intid);
+        gic::drop_priority_register(taken);
     } else if is_spi(intid)
-        && !(shared::ANY && this().takes_turns)
+        && !(shared::ANY && this.takes_turns)
         && vgic::try_inject_spi(guest, &mut Hardware, intid)
     {
-        gic::drop_priority(intid);
+        gic::drop_priority_register(taken);
     } else if intid == u32::from(KICK) && vgic::try_deliver(guest, &mut Hardware) {
         end(intid);
     } else {
@@ -197,7 +200,7 @@ pub fn wait(this: &PerCpu) -> bool {
 /// An SPI whose vPE is off.
 fn hold(guest: &Guest, intid: u32) -> Taken {
     gic::drop_priority(intid);
-    if let Some(number) = vgic::hold_spi(&guest.vm.distributor, guest.vpes, intid)
+    if let Some(number) = vgic::hold_spi(&guest.vm.distributor, &mut Hardware, guest.vpes, intid)
         && number != guest.number
     {
         vgic::notify(guest, &mut Hardware, number);

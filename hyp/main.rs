@@ -14,6 +14,7 @@ mod boot;
 mod console;
 mod counters;
 mod devices;
+mod interface;
 mod irq;
 mod its;
 mod load;

@@ -127,8 +127,12 @@ fn carry_out(switch: &ModeSwitch) {
     });
     for (vm, state) in PLAN.vms.iter().zip(&VMS) {
         for intid in state.distributor.spis() {
-            let number = state.distributor.route_of(intid) as u16;
-            if let Some(cpu) = percpu::cpu_of(VpeIndex::new(vm.first_vpe.wrapping_add(number))) {
+            let number = state.distributor.route_of(intid);
+            // One that goes to nobody stays so.
+            if number < usize::from(vm.vpe_count)
+                && let Some(cpu) =
+                    percpu::cpu_of(VpeIndex::new(vm.first_vpe.wrapping_add(number as u16)))
+            {
                 distributor.route(IntId::new(intid), cpu.mpidr);
             }
         }

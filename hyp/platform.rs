@@ -4,7 +4,7 @@
 
 use crate::arch::sysreg::Pause;
 use crate::arch::this::this;
-use crate::arch::{gic, mmu, probe, sysreg};
+use crate::arch::{gic, guest, mmu, probe, sysreg};
 use crate::percpu::cpu_of;
 use crate::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
 use crate::{console, irq, its, shared};
@@ -24,6 +24,16 @@ pub struct Hardware;
 pub const KICK: u8 = 0;
 /// Physical SGI: "look at the state of your vPE and its VM" (run.rs).
 pub const ATTENTION: u8 = 1;
+
+/// GICD_IROUTER of an SPI that is to stay pending: an affinity that no CPU has (IHI 0069H 12.9.22).
+const NOWHERE: u64 = 0xff_00ff_ffff;
+const _: () = {
+    let mut cpu = 0;
+    while cpu < PLAN.cpus.len() {
+        assert!(PLAN.cpus[cpu].mpidr != NOWHERE);
+        cpu += 1;
+    }
+};
 
 /// ICC_SGI1R_EL1 values that signal the CPU of each vPE.
 static KICKS: [u64; VPE_COUNT] = signals(KICK);
@@ -83,8 +93,18 @@ impl ListRegisters for Hardware {
         (value >> 27) as u32 & 0x1f
     }
     fn maintenance(&mut self, bits: u32) {
-        let enables = u64::from(vm::platform::UNDERFLOW | vm::platform::NOT_PRESENT);
-        gic::write_ich_hcr(gic::read_ich_hcr() & !enables | u64::from(bits) & enables);
+        use vm::platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW};
+        let enables = u64::from(UNDERFLOW | NOT_PRESENT | NO_PENDING | TRAP_GROUP1);
+        let trap = if bits & TRAP_DIR != 0 { gic::dir_trap() } else { 0 };
+        let rest = gic::read_ich_hcr() & !(enables | gic::DIR_TRAPS);
+        gic::write_ich_hcr(rest | u64::from(bits) & enables | trap);
+    }
+    #[inline(always)]
+    fn masked(&self) -> bool {
+        guest::masks_interrupts()
+    }
+    fn splits_end(&self) -> bool {
+        gic::splits_end()
     }
 }
 
@@ -134,11 +154,13 @@ impl PhysicalGic for Hardware {
         let offset = gicd::ICFGR + 4 * (index & 63);
         frame.write32(offset, frame.read32(offset) & !mask | value & mask);
     }
-    fn route(&mut self, intid: u32, vpe: VpeIndex) {
-        if let Some(cpu) = cpu_of(vpe)
-            && (32..1020).contains(&intid)
-        {
-            mmu::distributor().write64(gicd::IROUTER + 8 * intid as usize, cpu.mpidr);
+    fn route(&mut self, intid: u32, vpe: Option<VpeIndex>) {
+        let affinity = match vpe {
+            None => NOWHERE,
+            Some(vpe) => cpu_of(vpe).map_or(NOWHERE, |cpu| cpu.mpidr),
+        };
+        if (32..1020).contains(&intid) {
+            mmu::distributor().write64(gicd::IROUTER + 8 * intid as usize, affinity);
         }
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
@@ -158,6 +180,21 @@ impl PhysicalGic for Hardware {
     #[inline]
     fn deactivate(&mut self, intid: u32) {
         gic::deactivate(intid);
+    }
+    fn activate(&mut self, intid: u32) {
+        if let Some(cpu) = cpu_of(this().vpe) {
+            mmu::redistributor(cpu).write32(gicr::ISACTIVER0, 1 << (intid & 31));
+            sysreg::dsb_sy();
+        }
+    }
+    fn pending_ppis(&self, vpe: VpeIndex) -> u32 {
+        match cpu_of(vpe) {
+            // On a shared CPU they are those of the vPE that has it.
+            Some(cpu) if shared::of(vpe).is_none() || this().vpe == vpe => {
+                mmu::redistributor(cpu).read32(gicr::ISPENDR0)
+            }
+            _ => 0,
+        }
     }
 }
 

@@ -173,7 +173,8 @@ pub struct Paused {
 /// The vPE's timers and counters and their PPIs leave the CPU.
 fn pause(current: &PerCpu) -> Paused {
     let timer = VirtualTimer::take();
-    if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
+    vgic::leaves(&current.guest, &Hardware);
+    if vgic::holds_timer(&current.guest, &Hardware) {
         gic::deactivate(TIMER.value());
     }
     let paused = away(current.vpe, |away| {
@@ -198,8 +199,9 @@ fn resume(next: &PerCpu, here: Here) {
     shared::looks(next.vpe);
     residency::enter(next, here.physical).unwrap_or_else(|error| crate::broken(error));
     let guest = &next.guest;
+    vgic::returns(guest);
     here.cpu.enable_ppis(guest.enabled_ppis());
-    if !ListReg::from_bits(gic::read_list_register(0)).is_free() {
+    if vgic::holds_timer(guest, &Hardware) {
         here.physical.redistributor.set_active(TIMER);
         // Active before the timer can ask again.
         sysreg::dsb_sy();

@@ -13,7 +13,7 @@ use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{modes, physical, report, rings, run, turns};
+use crate::{interface, modes, physical, report, rings, run, turns};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -189,6 +189,10 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
     } else {
         false
     };
+    if !answered && mmio::again(guest) {
+        guest.vpe.counters.count(Counter::ExitMmio);
+        return After::Guest;
+    }
     if !answered {
         return deny_abort(guest, Reason::DataAbort, esr);
     }
@@ -213,6 +217,15 @@ fn system_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64)
 fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) -> After {
     if lends(guest, register) {
         return After::Guest;
+    }
+    if interface::group1(guest, register) {
+        guest.vpe.counters.count(Counter::ExitSysReg);
+        return After::Guest;
+    }
+    if interface_register(guest, frame, register) {
+        guest.vpe.counters.count(Counter::ExitSysReg);
+        guest::skip();
+        return After::All;
     }
     match serve(guest, register, frame.get(register.rt())) {
         Access::Value(value) => frame.set(register.rt(), value),
@@ -272,6 +285,15 @@ fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
     guest.vpe.counters.count(Counter::ExitSysReg);
     guest::skip_any(esr);
     After::All
+}
+
+/// One of the CPU interface's, which trap only while EL2 must see them.
+fn interface_register(guest: &Guest, frame: &mut Frame, register: SysReg) -> bool {
+    let rt = register.rt() & 31;
+    if register.write() {
+        return interface::write(guest, register, frame.get(rt));
+    }
+    interface::read(register).map(|value| frame.set(rt, value)).is_some()
 }
 
 /// Anything less frequent.

@@ -245,15 +245,17 @@ fn spi(here: Here, intid: u32) -> Taken {
     let distributor = &state.distributor;
     let vpe_of = |number| VpeIndex::new(vm.first_vpe.wrapping_add(number as u16));
     let mut state = here.cpu.state.lock();
+    let number = distributor.route_of(intid);
     if let Some(current) = state.current
-        && current.vpe == vpe_of(distributor.route_of(intid))
+        && number < usize::from(vm.vpe_count)
+        && current.vpe == vpe_of(number)
     {
         vgic::inject_spi(&current.guest, &mut Hardware, intid);
         return Taken::Done;
     }
     let first = usize::from(vm.first_vpe);
     let vpes = VPES.get(first..first + usize::from(vm.vpe_count)).unwrap_or(&[]);
-    if let Some(number) = vgic::hold_spi(distributor, vpes, intid) {
+    if let Some(number) = vgic::hold_spi(distributor, &mut Hardware, vpes, intid) {
         wake(here, &mut state, vpe_of(number), ticks());
     }
     Taken::Decide
@@ -341,9 +343,9 @@ pub fn wait_until(here: Here, this: &PerCpu, time: u64) {
     state.scheduler.block(slot, Some(until), ticks());
 }
 
-/// While list register 0 holds the timer's interrupt, it cannot ask for another one.
+/// While the vPE of this CPU holds the timer's interrupt, it cannot ask for another one.
 fn timer_is_idle() -> bool {
-    gic::read_list_register(0) >> 62 == 0
+    !vgic::holds_timer(&this().guest, &Hardware)
 }
 
 /// When a timer of a vPE asks for an interrupt that it would take.

@@ -74,6 +74,12 @@ pub fn acknowledge() -> u32 {
     read!("S3_0_C12_C12_0") as u32 // ICC_IAR1_EL1
 }
 
+/// The same with what the register says besides the INTID, which is nothing, for [`drop_priority_register`].
+#[inline(always)]
+pub fn acknowledge_register() -> u64 {
+    read!("S3_0_C12_C12_0") // ICC_IAR1_EL1
+}
+
 /// An interrupt waits to be acknowledged (ISR_EL1, which reads physical ones at EL2).
 #[inline(always)]
 pub fn is_pending() -> bool {
@@ -84,6 +90,12 @@ pub fn is_pending() -> bool {
 #[inline(always)]
 pub fn drop_priority(intid: u32) {
     write!("S3_0_C12_C12_1", u64::from(intid)); // ICC_EOIR1_EL1
+}
+
+/// The same for a value of [`acknowledge_register`].
+#[inline(always)]
+pub fn drop_priority_register(taken: u64) {
+    write!("S3_0_C12_C12_1", taken); // ICC_EOIR1_EL1
 }
 
 /// Ends an interrupt that was EL2's own.
@@ -172,6 +184,55 @@ pub fn read_ich_hcr() -> u64 {
 #[inline(always)]
 pub fn write_ich_hcr(value: u64) {
     write!("S3_4_C12_C11_0", value);
+}
+
+/// ICH_HCR_EL2.TALL1 is set.
+pub fn traps_group1() -> bool {
+    read_ich_hcr() & 1 << 12 != 0
+}
+
+/// ICH_HCR_EL2.TDIR and TC, either of which traps ICC_DIR_EL1.
+pub const DIR_TRAPS: u64 = 1 << 14 | 1 << 10;
+
+/// The one that this CPU has: without ICH_VTR_EL2.TDS it can only trap everything that both groups have in common.
+pub fn dir_trap() -> u64 {
+    if read!("S3_4_C12_C11_1") >> 19 & 1 != 0 { 1 << 14 } else { 1 << 10 }
+}
+
+/// ICH_VMCR_EL2: the guest's ICC_PMR_EL1 31:24, ICC_CTLR_EL1.EOImode 9, ICC_CTLR_EL1.CBPR 4.
+#[inline]
+pub fn machine() -> u64 {
+    read!("S3_4_C12_C11_7")
+}
+
+pub fn set_machine(value: u64) {
+    write!("S3_4_C12_C11_7", value);
+}
+
+/// The guest's ICC_CTLR_EL1.EOImode.
+pub fn splits_end() -> bool {
+    machine() & 1 << 9 != 0
+}
+
+/// What the guest's ICC_CTLR_EL1 says of the interface: PRIbits, IDbits, SEIS and A3V as ICH_VTR_EL2 has them.
+pub fn interface_control() -> u64 {
+    let vtr = read!("S3_4_C12_C11_1");
+    (vtr >> 29 & 7) << 8 | (vtr >> 23 & 7) << 11 | (vtr >> 22 & 1) << 14 | (vtr >> 21 & 1) << 15
+}
+
+/// The guest's ICC_RPR_EL1: the highest active priority of either group, 0xff without any.
+pub fn running_priority() -> u64 {
+    let bits = preemption_bits() as u32 + 1;
+    let words = [
+        read!("S3_4_C12_C8_0") | read!("S3_4_C12_C9_0"),
+        if bits >= 6 { read!("S3_4_C12_C8_1") | read!("S3_4_C12_C9_1") } else { 0 },
+        if bits >= 7 { read!("S3_4_C12_C8_2") | read!("S3_4_C12_C9_2") } else { 0 },
+        if bits >= 7 { read!("S3_4_C12_C8_3") | read!("S3_4_C12_C9_3") } else { 0 },
+    ];
+    let first = words.iter().enumerate().find(|(_, word)| **word as u32 != 0);
+    first.map_or(0xff, |(index, word)| {
+        (index as u64 * 32 + u64::from((*word as u32).trailing_zeros())) << (8 - bits & 7)
+    })
 }
 
 /// The virtual CPU interface of a vPE that is not on its CPU (IHI 0069H 12.4).

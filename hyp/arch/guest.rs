@@ -195,3 +195,9 @@ pub fn vector(spsr: u64) -> u64 {
 pub fn mmu_off() -> bool {
     read!("sctlr_el1") & 1 == 0
 }
+
+/// SPSR_EL2.I: the guest takes no interrupt.
+#[inline(always)]
+pub fn masks_interrupts() -> bool {
+    read!("spsr_el2") & 1 << 7 != 0
+}

@@ -22,6 +22,11 @@ const LEVEL_HIGH: u32 = 4;
 const PPIS: std::ops::Range<u32> = 16..32;
 const FRAME: u64 = 64 << 10;
 
+/// Affinity fields of a vPE by its number: sixteen for each Aff1, as `vm::guest` has them.
+pub const fn affinity(number: u32) -> u32 {
+    number / 16 * 0x100 + number % 16
+}
+
 type Result<T = ()> = std::result::Result<T, Error>;
 
 /// The blob of VM number `vm`.
@@ -126,12 +131,12 @@ impl Tree<'_> {
     fn cpus(&mut self) -> Result {
         let cpus = self.fdt.begin_node("cpus")?;
         self.cells(1, 0)?;
-        for number in 0..self.vm.vpe_count as u32 {
-            let node = self.fdt.begin_node(&format!("cpu@{number:x}"))?;
+        for affinity in (0..self.vm.vpe_count as u32).map(affinity) {
+            let node = self.fdt.begin_node(&format!("cpu@{affinity:x}"))?;
             self.fdt.property_string("device_type", "cpu")?;
             self.fdt.property_string("compatible", "arm,armv8")?;
             self.fdt.property_string("enable-method", "psci")?;
-            self.fdt.property_u32("reg", number)?;
+            self.fdt.property_u32("reg", affinity)?;
             self.fdt.end_node(node)?;
         }
         self.fdt.end_node(cpus)

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use super::facts::{Facts, Range};
 use crate::check::range::hex;
 use crate::diag::{Report, Rule, rules};
+use crate::emit::fdt::affinity;
 use crate::model::{self, At, MemoryRole, System};
 use crate::plan::{Decided, MmioKind, Vm};
 
@@ -97,7 +98,8 @@ impl Judge<'_> {
     fn cpus(&mut self) {
         let (owner, facts, count) = (self.owner, self.facts, self.vm.vpe_count as u64);
         let at = &owner.vpes[0].cpu;
-        let numbers: Vec<String> = (0..count).map(|n| format!("<{n}>")).collect();
+        let affinities: Vec<u64> = (0..count as u32).map(|n| affinity(n).into()).collect();
+        let numbers: Vec<String> = affinities.iter().map(|n| format!("<{n}>")).collect();
         let numbers = numbers.join(", ");
         let here = format!("its vPEs are {numbers}");
         let rule = &rules::TREE_CPUS;
@@ -108,7 +110,7 @@ impl Judge<'_> {
         }
         for (n, cpu) in facts.cpus.iter().enumerate() {
             let same = facts.cpus[..n].iter().any(|other| other.reg == cpu.reg);
-            if same || cpu.reg.is_none_or(|reg| reg >= count) {
+            if same || cpu.reg.is_none_or(|reg| !affinities.contains(&reg)) {
                 let there = format!("{}: reg {}", cpu.path, cpu.reg.map_or("none".into(), hex));
                 let title = "has a CPU that the VM does not have";
                 let help = format!("write reg = {numbers}, each once, and no other CPU");

@@ -4,7 +4,10 @@ extern crate std;
 
 use crate::{
     Guest, Platform, VmState, VpeState,
-    platform::{ConfigSpace, ListRegisters, NOT_PRESENT, PhysicalGic, PhysicalIts, UNDERFLOW},
+    platform::{
+        ConfigSpace, ListRegisters, NO_PENDING, NOT_PRESENT, PhysicalGic, PhysicalIts, TRAP_DIR,
+        TRAP_GROUP1, UNDERFLOW,
+    },
     vgic, vits,
 };
 use core::cell::RefCell;
@@ -34,6 +37,8 @@ pub const STAND_IN: u64 = ECAM + (9 << 15);
 pub const TRANSLATER: u64 = 0x0809_0040;
 pub const TABLE: u64 = 0x80_1000_6000;
 pub const RAM: u64 = 0x4000_0000;
+/// No CPU's number.
+pub const ABSENT: usize = usize::MAX;
 pub const UART_INTID: u32 = 33;
 /// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
 pub const SPIS: [u32; 4] = [40, 41, 42, 70];
@@ -60,6 +65,12 @@ pub struct Interface {
     pub registers: [u64; LIST_REGISTERS],
     pub eoi_count: u32,
     pub maintenance: u32,
+    /// ICC_CTLR_EL1.EOImode.
+    pub split: bool,
+    /// PSTATE.I.
+    pub masked: bool,
+    /// Who runs here.
+    pub guest: Option<Guest>,
     /// Priorities of what the guest has acknowledged and not ended.
     pub running: Vec<u8>,
     pub kicked: bool,
@@ -83,6 +94,7 @@ pub struct Machine {
     /// The first function's configuration space becomes what is written to it.
     pub keeps: bool,
     pub output: usize,
+    pub ticks: u64,
     /// A word that another vPE writes in the middle of what this one does: after so many changes of enables, once.
     pub meanwhile: Option<(usize, Guest, u64, u64)>,
 }
@@ -111,6 +123,7 @@ impl Machine {
             far_written: Vec::new(),
             keeps: false,
             output: 0,
+            ticks: 0,
             meanwhile: None,
         })
     }
@@ -154,6 +167,13 @@ impl Cpu<'_> {
 
     /// ICC_IAR1_EL1: the most urgent pending interrupt that the running priority lets through.
     pub fn acknowledge(&self) -> Option<u32> {
+        if self.with(|cpu| cpu.maintenance) & TRAP_GROUP1 != 0 {
+            let guest = self.with(|cpu| cpu.guest).expect("somebody runs");
+            let mut cpu = *self;
+            vgic::look_again(&guest, &mut cpu);
+            cpu.settle(&guest);
+            assert_eq!(self.with(|cpu| cpu.maintenance) & TRAP_GROUP1, 0, "traps without end");
+        }
         self.with(|cpu| {
             let running = cpu.running.last().copied().unwrap_or(0xff);
             let entries = cpu.registers.iter().map(|&bits| ListReg::from_bits(bits)).enumerate();
@@ -166,9 +186,30 @@ impl Cpu<'_> {
         })
     }
 
-    /// ICC_EOIR1_EL1 with EOImode 0.
+    /// ICC_EOIR1_EL1.
     pub fn end(&self, intid: u32) {
         self.with(|cpu| cpu.running.pop()).expect("nothing is running");
+        if !self.with(|cpu| cpu.split) {
+            self.deactivate_listed(intid);
+        } else if !self.entries().iter().any(|entry| {
+            entry.vintid().value() == intid
+                && !matches!(entry.state(), State::Inactive | State::Pending)
+        }) {
+            // QEMU counts these, too.
+            self.with(|cpu| cpu.eoi_count += 1);
+        }
+    }
+
+    /// ICC_DIR_EL1, with EOImode 1. It comes to EL2 if that wants it.
+    pub fn guest_deactivates(&mut self, guest: &Guest, intid: u32) {
+        if self.with(|cpu| cpu.maintenance) & TRAP_DIR != 0 {
+            vgic::deactivate(guest, self, intid);
+        } else {
+            self.deactivate_listed(intid);
+        }
+    }
+
+    fn deactivate_listed(&self, intid: u32) {
         let mut machine = self.machine.borrow_mut();
         let Machine { cpus, lines, .. } = &mut *machine;
         let cpu = &mut cpus[self.index];
@@ -205,7 +246,9 @@ impl Cpu<'_> {
                 .iter()
                 .map(|&bits| ListReg::from_bits(bits))
                 .any(|entry| entry.is_free() && entry.has_end_notice());
+            let pending = |&bits: &u64| ListReg::from_bits(bits).state() == State::Pending;
             cpu.maintenance & UNDERFLOW != 0 && valid <= 1
+                || cpu.maintenance & NO_PENDING != 0 && !cpu.registers.iter().any(pending)
                 || cpu.maintenance & NOT_PRESENT != 0 && cpu.eoi_count != 0
                 || ended
         })
@@ -244,7 +287,7 @@ impl Cpu<'_> {
         });
         let mut moved = self.with(|cpu| core::mem::take(&mut cpu.kicked));
         while let Some(intid) = self.take_physical() {
-            let number = vgic::hold_spi(&guest.vm.distributor, guest.vpes, intid);
+            let number = vgic::hold_spi(&guest.vm.distributor, self, guest.vpes, intid);
             if let Some(number) = number.filter(|&number| number != guest.number) {
                 vgic::notify(guest, self, number);
             }
@@ -255,6 +298,7 @@ impl Cpu<'_> {
 
     /// Takes every exit that is due, as the image does. Panics when there is no end to them.
     pub fn settle(&mut self, guest: &Guest) -> bool {
+        self.with(|cpu| cpu.guest = Some(*guest));
         for round in 0.. {
             assert!(round < 100, "exits without end");
             if self.maintenance_pending() {
@@ -315,6 +359,12 @@ impl ListRegisters for Cpu<'_> {
     fn maintenance(&mut self, bits: u32) {
         self.with(|cpu| cpu.maintenance = bits);
     }
+    fn masked(&self) -> bool {
+        self.with(|cpu| cpu.masked)
+    }
+    fn splits_end(&self) -> bool {
+        self.with(|cpu| cpu.split)
+    }
 }
 
 impl PhysicalGic for Cpu<'_> {
@@ -357,9 +407,9 @@ impl PhysicalGic for Cpu<'_> {
             machine.lines[intid].edge = value & 2 << (2 * n) != 0;
         }
     }
-    fn route(&mut self, intid: u32, vpe: VpeIndex) {
+    fn route(&mut self, intid: u32, vpe: Option<VpeIndex>) {
         assert_ne!(intid, FOREIGN);
-        self.machine.borrow_mut().lines[intid as usize].cpu = vpe.index();
+        self.machine.borrow_mut().lines[intid as usize].cpu = vpe.map_or(ABSENT, VpeIndex::index);
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
         self.meanwhile();
@@ -383,6 +433,20 @@ impl PhysicalGic for Cpu<'_> {
             PMU => self.with(|cpu| cpu.pmu.active = false),
             _ => self.machine.borrow_mut().lines[intid as usize].active = false,
         }
+    }
+    fn activate(&mut self, intid: u32) {
+        self.with(|cpu| match intid {
+            TIMER => cpu.timer.active = true,
+            PHYSICAL_TIMER => cpu.physical.active = true,
+            PMU => cpu.pmu.active = true,
+            _ => panic!("the VM has no PPI {intid}"),
+        });
+    }
+    fn pending_ppis(&self, vpe: VpeIndex) -> u32 {
+        let cpu = &self.machine.borrow().cpus[vpe.index()];
+        u32::from(cpu.timer.level) << TIMER
+            | u32::from(cpu.physical.level) << PHYSICAL_TIMER
+            | u32::from(cpu.pmu.level) << PMU
     }
 }
 
@@ -447,7 +511,7 @@ impl PhysicalIts for Cpu<'_> {
         false
     }
     fn ticks(&self) -> u64 {
-        0
+        self.machine.borrow().ticks
     }
 }
 

@@ -141,9 +141,9 @@ pub struct Guest {
     pub events: &'static [Event],
     /// This one: `vpes[number]`.
     pub vpe: &'static VpeState,
-    /// Number of the vPE in its VM: Aff0 of the MPIDR it reads.
+    /// Number of the vPE in its VM, which its affinity says ([`affinity_of`]).
     pub number: usize,
-    /// Bit `number`; the VM's vPEs that an SGI's target list can name, a bit each.
+    /// Bit `number`, and the VM's vPEs, in a target list of SGIs to Aff1 0.
     pub own_target: u32,
     pub targets: u32,
     /// IPA of the emulated distributor.
@@ -154,6 +154,22 @@ pub struct Guest {
     pub uart: u64,
     /// IPA of the emulated ITS's control frame; `ABSENT` when there is none.
     pub its: u64,
+}
+
+/// vPEs with the same Aff1: as many as the target list of ICC_SGI1R_EL1 names without a range selector (GICD_TYPER.RSS = 0).
+pub const CLUSTER: usize = 16;
+
+/// Affinity fields of a VM's vPE: Aff1 15:8, Aff0 7:0.
+pub const fn affinity_of(number: usize) -> u32 {
+    (number / CLUSTER * 0x100 + number % CLUSTER) as u32
+}
+
+/// Number of the vPE with affinity fields Aff3 31:24, Aff2 23:16, Aff1, Aff0 in a VM that has so many; more than any has: nobody's.
+pub const fn number_of(affinity: u32) -> usize {
+    if affinity & 0xffff_00f0 != 0 {
+        return usize::MAX;
+    }
+    (affinity >> 8) as usize * CLUSTER + (affinity & 0xf) as usize
 }
 
 impl Guest {
@@ -186,9 +202,8 @@ impl Guest {
             events,
             vpe: vpes.get(number)?,
             number,
-            own_target: 1 << (number & 31),
-            // Without range selectors (GICD_TYPER.RSS = 0) a target list reaches Aff0 0..=15.
-            targets: (1 << vpes.len().min(16)) - 1,
+            own_target: if number < CLUSTER { 1 << number } else { 0 },
+            targets: (1 << vpes.len().min(CLUSTER)) - 1,
             distributor: region(plan::MmioKind::Distributor),
             redistributors: region(plan::MmioKind::Redistributors),
             uart: region(plan::MmioKind::Uart),
@@ -208,15 +223,15 @@ impl Guest {
         self.vpe.redistributor.enabled_ppis(self.config.ppis)
     }
 
-    /// MPIDR_EL1 as the vPE reads it (VMPIDR_EL2): bit 31 is RES1, Aff0 is the number.
+    /// MPIDR_EL1 as the vPE reads it (VMPIDR_EL2): bit 31 is RES1.
     pub const fn mpidr(&self) -> u64 {
-        1 << 31 | self.number as u64
+        1 << 31 | affinity_of(self.number) as u64
     }
 
     /// Number of the VM's vPE with these affinity fields, as in MPIDR_EL1 or PSCI's target_cpu.
     pub fn by_affinity(&self, affinity: u64) -> Option<usize> {
-        // Aff3 39:32, Aff2 23:16, Aff1 15:8 are 0 for every vPE; other bits must be 0 in PSCI.
-        let number = usize::try_from(affinity).ok()?;
+        // Aff3 39:32 and Aff2 23:16 are 0 for every vPE; other bits must be 0 in PSCI.
+        let number = number_of(u32::try_from(affinity).ok()?);
         (number < self.vpes.len()).then_some(number)
     }
 
@@ -241,6 +256,7 @@ impl Guest {
 
 #[cfg(test)]
 mod tests {
+    use super::{affinity_of, number_of};
     use crate::{
         fake::{Cpu, GICD, Machine, guests},
         mmio,
@@ -255,6 +271,18 @@ mod tests {
         );
         assert_eq!(other.vpe_index(0).index(), 2);
         assert_eq!((first.by_affinity(1), other.by_affinity(1)), (Some(1), None));
+    }
+
+    /// Sixteen vPEs for each Aff1, and every other affinity is nobody's.
+    #[test]
+    fn affinities_beyond_sixteen() {
+        for number in 0..4096 {
+            assert_eq!(number_of(affinity_of(number)), number);
+        }
+        assert_eq!([15, 16, 33].map(affinity_of), [0x00f, 0x100, 0x201]);
+        for affinity in [0x10, 0x1f, 0x110, 0x1_0000, 0x100_0000, u32::MAX] {
+            assert_eq!(number_of(affinity), usize::MAX, "{affinity:#x}");
+        }
     }
 
     #[test]

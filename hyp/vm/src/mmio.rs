@@ -5,7 +5,7 @@
 
 use crate::{
     Guest, Platform, pci,
-    vgic::{Distributor, Redistributor, notify},
+    vgic::{self, Distributor, Redistributor, notify},
     vits::{self, Its},
 };
 use core::sync::atomic::Ordering::Relaxed;
@@ -52,7 +52,7 @@ pub fn quick_write<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, value
     true
 }
 
-/// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`: the value, not yet extended, or None: refused.
+/// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`: the value, not yet extended, or None: refused, unless [`again`].
 #[inline]
 pub fn read<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) -> Option<u64> {
     let offset = ipa.wrapping_sub(guest.distributor);
@@ -63,6 +63,11 @@ pub fn read<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) 
         return Distributor::read(guest, platform, offset as u32, bytes);
     }
     read_other(guest, platform, ipa, bytes)
+}
+
+/// A read that was refused just now is to be executed again: the answer is another vPE's, and on its way.
+pub fn again(guest: &Guest) -> bool {
+    vgic::again(guest)
 }
 
 /// The guest writes `bytes` (1, 2, 4 or 8) at `ipa`.

@@ -19,9 +19,13 @@ pub trait ListRegisters {
     fn empty(&self) -> u32;
     /// ICH_HCR_EL2.EOIcount, which is cleared.
     fn take_eoi_count(&mut self) -> u32;
-    /// Sets the maintenance interrupt enables of ICH_HCR_EL2 to `bits`, a union of [`UNDERFLOW`] and [`NOT_PRESENT`].
-    /// Called only when they change.
+    /// Sets the maintenance interrupt enables and the trap of ICH_HCR_EL2 to `bits`, a union of [`UNDERFLOW`],
+    /// [`NOT_PRESENT`], [`NO_PENDING`], [`TRAP_DIR`] and [`TRAP_GROUP1`]. Called only when they change.
     fn maintenance(&mut self, bits: u32);
+    /// SPSR_EL2.I: the guest keeps interrupts out.
+    fn masked(&self) -> bool;
+    /// ICH_VMCR_EL2.VEOIM: the guest deactivates by ICC_DIR_EL1, its ICC_EOIR1_EL1 only drops the priority.
+    fn splits_end(&self) -> bool;
 }
 
 /// One for the timer and two for the rest: with fewer, an underflow interrupt could not make progress.
@@ -30,6 +34,12 @@ pub const MINIMUM_LIST_REGISTERS: usize = 3;
 pub const UNDERFLOW: u32 = 1 << 1;
 /// ICH_HCR_EL2.LRENPIE.
 pub const NOT_PRESENT: u32 = 1 << 2;
+/// ICH_HCR_EL2.NPIE.
+pub const NO_PENDING: u32 = 1 << 3;
+/// ICH_HCR_EL2.TALL1: the guest's accesses of group 1's registers, ICC_IAR1_EL1 among them, come to [`crate::vgic::look_again`].
+pub const TRAP_GROUP1: u32 = 1 << 12;
+/// ICH_HCR_EL2.TDIR: the guest's writes of ICC_DIR_EL1 come to [`crate::vgic::deactivate`].
+pub const TRAP_DIR: u32 = 1 << 14;
 
 /// The physical distributor and redistributors, for interrupts that belong to the VM.
 ///
@@ -55,12 +65,16 @@ pub trait PhysicalGic {
     fn config(&self, index: usize) -> u32;
     /// `GICD_ICFGR<index>`: bits under `mask` become `value`, the others stay.
     fn set_config(&mut self, index: usize, mask: u32, value: u32);
-    /// `GICD_IROUTER<intid>`: to the CPU of `vpe`.
-    fn route(&mut self, intid: u32, vpe: VpeIndex);
+    /// `GICD_IROUTER<intid>`: to the CPU of `vpe`; None: to no CPU, so that it stays pending.
+    fn route(&mut self, intid: u32, vpe: Option<VpeIndex>);
     /// Enables or disables PPIs, bits of `plan::Vm::ppis`, at the redistributor of `vpe`'s CPU.
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool);
     /// ICC_DIR_EL1 on this CPU: the physical interrupt is no longer active.
     fn deactivate(&mut self, intid: u32);
+    /// GICR_ISACTIVER0 of this CPU: the PPI is active, complete on return.
+    fn activate(&mut self, intid: u32);
+    /// GICR_ISPENDR0 of the CPU of `vpe` as read, of its PPIs; 0 while another vPE has that CPU.
+    fn pending_ppis(&self, vpe: VpeIndex) -> u32;
 }
 
 /// Configuration space of a function that the VM owns. Offsets are multiples of 4 below 4096.

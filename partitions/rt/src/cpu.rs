@@ -4,9 +4,18 @@ use core::arch::asm;
 
 use aarch64_cpu::registers::{DAIF, MPIDR_EL1, Readable};
 
-/// Number of this vPE in its VM: MPIDR_EL1.Aff0.
+/// vPEs with the same Aff1.
+const CLUSTER: u32 = 16;
+
+/// Number of this vPE in its VM, by its affinity: sixteen for each Aff1.
 pub fn vpe() -> u32 {
-    (MPIDR_EL1.get() & 0xff) as u32
+    let affinity = MPIDR_EL1.get() as u32;
+    (affinity >> 8 & 0xff) * CLUSTER + (affinity & 0xf)
+}
+
+/// Affinity fields of the VM's vPE `vpe`.
+pub fn affinity_of(vpe: u32) -> u64 {
+    u64::from(vpe / CLUSTER) << 8 | u64::from(vpe % CLUSTER)
 }
 
 /// Affinity fields of this vPE, as PSCI wants them.

@@ -7,7 +7,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use core::{mem, ptr};
 
-use crate::gic;
+use crate::{cpu, gic};
 
 /// An interrupt number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +93,7 @@ pub fn disable(intid: IntId) {
 
 /// Routes an SPI to a vPE of this VM. Where it is pending it goes along; where it is active it ends first.
 pub fn route(intid: IntId, vpe: u32) {
-    gic::route(intid.0, u64::from(vpe));
+    gic::route(intid.0, cpu::affinity_of(vpe));
 }
 
 /// An SPI is not pending any more, whichever vPE it waits for. A level that is high makes it pending again.
@@ -103,8 +103,8 @@ pub fn clear_pending(intid: IntId) {
 
 /// Sends an SGI (0 to 15) to a vPE of this VM, this one included.
 pub fn send(sgi: u32, vpe: u32) {
-    let (range, bit) = (u64::from(vpe / 16), 1u64 << (vpe % 16));
-    gic::send_sgi(range << 44 | u64::from(sgi & 15) << 24 | bit);
+    let affinity = cpu::affinity_of(vpe);
+    gic::send_sgi((affinity >> 8) << 16 | u64::from(sgi & 15) << 24 | 1 << (affinity & 0xf));
 }
 
 /// Sends an SGI to all vPEs of this VM but this one.

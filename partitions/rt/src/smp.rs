@@ -35,7 +35,7 @@ pub fn start(vpe: u32, main: fn()) -> Result<(), psci::Error> {
     // A vPE that is on already keeps its own function.
     let former = slot.swap(main as *mut (), Ordering::AcqRel);
     // SAFETY: `_secondary` is made to be entered so, and the stacks are that vPE's.
-    let result = unsafe { psci::cpu_on(u64::from(vpe), entry(), stacks) };
+    let result = unsafe { psci::cpu_on(cpu::affinity_of(vpe), entry(), stacks) };
     if result.is_err() {
         slot.store(former, Ordering::Release);
     }
@@ -50,7 +50,7 @@ pub fn stop() -> ! {
 
 /// Whether a vPE is on.
 pub fn power(vpe: u32) -> Result<Power, psci::Error> {
-    psci::affinity_info(u64::from(vpe))
+    psci::affinity_info(cpu::affinity_of(vpe))
 }
 
 /// Waits until a vPE is off. Looks again and again: there is no interrupt to wait for.

@@ -23,7 +23,7 @@ use crate::machine::Region;
 use crate::{Machine, Outcome, console, gic, machine, mmu, smp};
 
 /// vPEs that a partition can have.
-pub const VPES: usize = 8;
+pub const VPES: usize = 40;
 
 /// Bytes below each stack that are not mapped, so that an overflow is noticed.
 const GUARD: usize = 4096;

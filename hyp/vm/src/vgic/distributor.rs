@@ -1,13 +1,14 @@
 //! A VM's distributor: the SPIs that it owns, and no others.
 //!
-//! The registers of IHI 0069H 12.9 (GICD_*). INTIDs that the VM does not own, and all of word 0 (SGIs and PPIs live in the
-//! redistributors with affinity routing on), read as zero and ignore writes. Reserved registers, GICD_ITARGETSR and
-//! GICD_SGIR too. An access of a width that a register does not have is refused.
+//! The registers of IHI 0069H 12.9 (GICD_*). INTIDs that the VM does not own cannot be enabled, pending or active; their
+//! priority, configuration and route are stored and mean nothing, for guests that try what a register has. All of word 0 (SGIs
+//! and PPIs live in the redistributors with affinity routing on), INTIDs beyond GICD_TYPER, reserved registers, GICD_ITARGETSR
+//! and GICD_SGIR read as zero and ignore writes. An access of a width that a register does not have is refused.
 
 use super::{
     IIDR, PIDR2, PRIORITY_BITS, inject, place, redistributor::RECHECK, surrender, withdraw,
 };
-use crate::{Guest, Platform, VpeState, platform::PhysicalGic};
+use crate::{Guest, Platform, VpeState, guest::affinity_of, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
@@ -26,8 +27,9 @@ const FIXED: u32 = 1 << 6 | 1 << 4;
 const TYPER_FIXED: u32 = 1 << 25 | 1 << 24;
 const TYPER_LPIS: u32 = 1 << 17;
 
-/// SPI state of one VM.
+/// SPI state of one VM. In this order, as what an interrupt needs is near the start, where one instruction reaches it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Distributor {
     typer: AtomicU32,
     ctlr: AtomicU32,
@@ -42,9 +44,13 @@ pub struct Distributor {
     /// Those of them that the hardware has.
     hardware: [AtomicU32; 32],
     enabled: [AtomicU32; 32],
+    /// Edge-triggered ones of those that are not the VM's, as the guest wrote them.
+    edge: [AtomicU32; 32],
+    /// SPIs whose line was high when they were given to a vPE that cannot take them yet: looked at again before it does.
+    pub(super) doubtful: [AtomicU32; 32],
     pub(super) priority: [AtomicU8; 1024],
-    /// Number of the vPE each goes to.
-    pub(super) route: [AtomicU8; 1024],
+    /// Affinity that each goes to: Aff3 31:24, Aff2, Aff1, Aff0.
+    pub(super) route: [AtomicU32; 1024],
 }
 
 impl Distributor {
@@ -58,8 +64,10 @@ impl Distributor {
             owned: [const { AtomicU32::new(0) }; 32],
             hardware: [const { AtomicU32::new(0) }; 32],
             enabled: [const { AtomicU32::new(0) }; 32],
+            edge: [const { AtomicU32::new(0) }; 32],
+            doubtful: [const { AtomicU32::new(0) }; 32],
             priority: [const { AtomicU8::new(0) }; 1024],
-            route: [const { AtomicU8::new(0) }; 1024],
+            route: [const { AtomicU32::new(0) }; 1024],
         }
     }
 
@@ -83,14 +91,16 @@ impl Distributor {
                 && Some(spi.vm) == vm
             {
                 owned |= 1 << bit;
-                route = spi.vpe.value().wrapping_sub(config.first_vpe) as u8;
+                route = affinity_of(spi.vpe.value().wrapping_sub(config.first_vpe).into());
             }
             self.priority[intid].store(0, Relaxed);
             self.route[intid].store(route, Relaxed);
         }
         self.owned[word].store(owned, Relaxed);
         self.hardware[word].store(owned, Relaxed);
-        self.enabled[word].store(0, Relaxed);
+        for cells in [&self.enabled, &self.edge, &self.doubtful] {
+            cells[word].store(0, Relaxed);
+        }
     }
 
     /// The rest, when all words are reset.
@@ -162,6 +172,11 @@ impl Distributor {
     pub(super) fn is_hardware(&self, intid: u32) -> bool {
         let (word, bit) = place(intid);
         self.hardware[word].load(Relaxed) & bit != 0
+    }
+
+    /// The VM's interrupts of a word.
+    pub(super) fn owned(&self, word: usize) -> u32 {
+        self.owned[word & 31].load(Relaxed)
     }
 
     pub(super) fn hardware_word(&self, word: usize) -> u32 {
@@ -246,7 +261,7 @@ impl Distributor {
             (0x400..0x800, 1 | 4) => {
                 return Some(self.read_priority(offset as usize - 0x400, bytes));
             }
-            (0x6000..0x8000, 4 | 8) => return Some(self.read_route(offset)),
+            (0x6000..0x8000, 4 | 8) => return Some(self.read_route(offset, bytes)),
             // GICD_ITARGETSR and the SGI pending registers have bytes too.
             (0x800..0xc00 | 0xf10..0xf30, 1) => return Some(0),
             (_, 4) => {}
@@ -260,7 +275,7 @@ impl Distributor {
                 _ => 0,
             },
             // Group 1, all of them.
-            0x01 => owned,
+            0x01 => self.admitted(word),
             0x02 | 0x03 => self.enabled[word].load(Relaxed),
             0x04 | 0x05 => {
                 (hardware & platform.pending(word) | self.pending(guest, platform, word)) & owned
@@ -268,13 +283,15 @@ impl Distributor {
             0x06 | 0x07 => {
                 let (listed, active) = withdraw::listed(platform, word);
                 let waiting = self.waiting(guest, word) | listed & !active;
-                let parked = guest.vpe.redistributor.parked_word(word).1;
+                let parked = guest.vpes.iter().map(|vpe| vpe.redistributor.parked_word(word));
+                let parked = parked.fold(0, |sum, parked| sum | parked);
                 (hardware & platform.active(word) & !waiting | active | parked) & owned
             }
             0x18 | 0x19 => {
                 let index = config_index(offset);
-                let mask = self.config_mask(index);
-                if mask == 0 { 0 } else { platform.config(index) & mask }
+                let mask = Self::fields(self.hardware_word(index >> 1), index);
+                let own = if mask == 0 { 0 } else { platform.config(index) & mask };
+                own | Self::fields(self.edge[index >> 1 & 31].load(Relaxed), index)
             }
             _ if offset == 0xffe8 => PIDR2,
             _ => 0,
@@ -299,9 +316,7 @@ impl Distributor {
                 return true;
             }
             (0x6000..0x8000, 4 | 8) => {
-                if offset & 4 == 0 {
-                    self.write_route(guest, platform, (offset - 0x6000) >> 3, value);
-                }
+                self.write_route(guest, platform, offset, bytes, value);
                 return true;
             }
             (0x800..0xc00 | 0xf10..0xf30, 1) => return true,
@@ -317,16 +332,15 @@ impl Distributor {
                 platform.clear_pending(word, hardware);
                 withdraw::clear_pending(guest, platform, word, hardware);
             }
-            0x06 if hardware != 0 => platform.set_active(word, hardware),
-            0x07 => {
-                withdraw::clear_active(guest, platform, word, bits & self.owned[word].load(Relaxed))
-            }
+            0x06 => withdraw::set_active(guest, platform, word, bits & self.owned(word)),
+            0x07 => withdraw::clear_active(guest, platform, word, bits & self.owned(word)),
             0x18 | 0x19 => {
                 let index = config_index(offset);
-                let mask = self.config_mask(index);
+                let mask = Self::fields(self.hardware_word(index >> 1), index);
                 if mask != 0 {
                     platform.set_config(index, mask, bits & mask);
                 }
+                self.store_config(index, bits);
             }
             _ => {}
         }
@@ -437,10 +451,7 @@ impl Distributor {
         let (emulated, line) = self.emulated_line();
         let (line_word, bit) = place(emulated);
         let level = if line && line_word == word { bit } else { 0 };
-        self.waiting(guest, word)
-            | withdraw::listed(platform, word).0
-            | guest.vpe.redistributor.parked_word(word).0
-            | level
+        self.waiting(guest, word) | withdraw::listed(platform, word).0 | level
     }
 
     fn read_priority(&self, first: usize, bytes: u32) -> u64 {
@@ -455,16 +466,37 @@ impl Distributor {
         for n in 0..bytes as usize {
             let intid = (first + n) & 1023;
             let (word, bit) = place(intid as u32);
-            if self.owned[word].load(Relaxed) & bit != 0 {
+            if self.admitted(word) & bit != 0 {
                 self.priority[intid].store((value >> (8 * n)) as u8 & PRIORITY_BITS, Relaxed);
             }
         }
     }
 
-    /// Fields of GICD_ICFGR<index> that are the hardware's and the VM's: the upper bit of each pair.
-    fn config_mask(&self, index: usize) -> u32 {
-        let bits = self.hardware[index >> 1 & 31].load(Relaxed) >> ((index & 1) * 16);
-        (0..16).fold(0, |mask, n| mask | (bits >> n & 1) << (2 * n + 1))
+    /// The upper bits of the fields of GICD_ICFGR<index> for the interrupts `bits` of its word.
+    fn fields(bits: u32, index: usize) -> u32 {
+        let bits = bits >> ((index & 1) * 16);
+        (0..16).fold(0, |fields, n| fields | (bits >> n & 1) << (2 * n + 1))
+    }
+
+    /// GICD_ICFGR<index> of interrupts that are not the VM's.
+    fn store_config(&self, index: usize, value: u32) {
+        let word = index >> 1 & 31;
+        let half = 0xffff << ((index & 1) * 16);
+        let edges = (0..16).fold(0, |bits, n| bits | (value >> (2 * n + 1) & 1) << n);
+        let foreign = self.admitted(word) & !self.owned(word) & half;
+        let edges = edges << ((index & 1) * 16) & foreign;
+        self.edge[word].fetch_and(!foreign | edges, Relaxed);
+        self.edge[word].fetch_or(edges, Relaxed);
+    }
+
+    /// SPIs of a word that GICD_TYPER admits.
+    pub(super) fn admitted(&self, word: usize) -> u32 {
+        match word & 31 {
+            0 => 0,
+            word if word > self.last_word() => 0,
+            31 => 0x0fff_ffff,
+            _ => u32::MAX,
+        }
     }
 }
 
@@ -495,9 +527,6 @@ mod tests {
     fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
         Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
     }
-
-    /// The VM's own bits of word 1: UART 33, SPIs 40, 41, 42.
-    const OWN: u32 = 1 << 1 | 1 << 8 | 1 << 9 | 1 << 10;
 
     #[test]
     fn identification() {
@@ -533,24 +562,56 @@ mod tests {
             assert!(Distributor::write(&guest, &mut cpu, 0x6000 + 8 * intid, 8, u64::MAX));
         }
         for word in 0..32 {
-            let own = if word == 1 {
-                OWN
-            } else if word == 2 {
-                1 << 6
-            } else {
-                0
-            };
-            assert_eq!(read(&guest, &cpu, 0x080 + 4 * word), own, "IGROUPR{word}");
+            let group = if matches!(word, 1 | 2) { u32::MAX } else { 0 };
+            assert_eq!(read(&guest, &cpu, 0x080 + 4 * word), group, "IGROUPR{word}");
             // ICENABLER came after ISENABLER.
             assert_eq!(read(&guest, &cpu, 0x100 + 4 * word), 0, "ISENABLER{word}");
         }
-        assert_eq!(
-            read(&guest, &cpu, 0x420),
-            0xf800,
-            "priority of INTID 33 alone, five bits of it"
-        );
-        assert_eq!(read(&guest, &cpu, 0xc08), 0xaa << 16 & 0x002a_0000, "ICFGR2: 40, 41, 42");
+        // INTID 33, the UART's, is a level for good.
+        assert_eq!(read(&guest, &cpu, 0xc08), 0xaaaa_aaa2, "ICFGR2");
         assert!(!machine.borrow().lines[FOREIGN as usize].enabled);
+    }
+
+    /// Of every INTID that GICD_TYPER admits the priority, the configuration and the route are stored, as a guest that counts
+    /// priority bits at INTID 32 expects; others have none.
+    #[test]
+    fn stored_for_interrupts_of_others() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        let before =
+            machine.borrow().lines.iter().map(|line| line.edge).collect::<std::vec::Vec<_>>();
+        for intid in 0..1020u32 {
+            let admitted = (32..96).contains(&intid);
+            Distributor::write(&guest, &mut cpu, 0x400 + intid, 1, 0xff);
+            let bits = Distributor::read(&guest, &cpu, 0x400 + intid, 1);
+            assert_eq!(bits, Some(if admitted { 0xf8 } else { 0 }), "priority of {intid}");
+            Distributor::write(&guest, &mut cpu, 0x6000 + 8 * intid, 8, 1);
+            let route = Distributor::read(&guest, &cpu, 0x6000 + 8 * intid, 8);
+            assert_eq!(route, Some(u64::from(admitted)), "route of {intid}");
+            if SPIS.contains(&intid) || intid == 33 {
+                continue;
+            }
+            let (register, field) = (0xc00 + 4 * (intid / 16), 2 * (intid % 16));
+            for edge in [2, 0, 2] {
+                let others = read(&guest, &cpu, register) & !(3 << field);
+                Distributor::write(
+                    &guest,
+                    &mut cpu,
+                    register,
+                    4,
+                    u64::from(others | edge << field),
+                );
+                let wanted = if admitted { edge } else { 0 };
+                assert_eq!(
+                    read(&guest, &cpu, register),
+                    others | wanted << field,
+                    "ICFGR of {intid}"
+                );
+            }
+        }
+        let machine = machine.borrow();
+        assert!(machine.lines.iter().map(|line| line.edge).eq(before), "only in software");
     }
 
     #[test]
@@ -594,7 +655,7 @@ mod tests {
     fn group_switched_by_two_vpes_at_once() {
         const CONTROL: u64 = GICD;
         const PRIVATE: u64 = GICR + 0x1_0100;
-        const TIMER: u64 = 1 << 27;
+        const TIMER: u64 = 1 << crate::fake::TIMER;
         for (first, second) in [
             ((CONTROL, 0), (CONTROL, 2)),
             ((CONTROL, 2), (CONTROL, 0)),
@@ -615,7 +676,7 @@ mod tests {
                 machine.borrow_mut().meanwhile = Some((after, other, second.0, second.1));
                 write(&guest, &mut cpu, first.0, 4, first.1);
                 let group = read(&guest, &cpu, 0) & 2 != 0;
-                let enabled = guest.vpe.redistributor.enabled_ppis(1 << 27) != 0;
+                let enabled = guest.vpe.redistributor.enabled_ppis(TIMER as u32) != 0;
                 let case = std::format!("{first:x?} {second:x?} after {after}");
                 let wanted = machine.borrow().meanwhile.is_some() || second.0 != PRIVATE + 0x80;
                 let wanted =

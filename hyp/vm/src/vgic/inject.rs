@@ -4,25 +4,27 @@
 //! place waits in its vPE's redistributor. Short paths (one interrupt, every shared register empty, nothing unusual) are
 //! inlined into the trap; everything else is [`flush`]:
 //!
-//! 1. Ends of parked interrupts (ICH_HCR_EL2.EOIcount) are taken in, highest priority first.
+//! 1. Ends of parked interrupts (ICH_HCR_EL2.EOIcount) are taken in, highest priority first. With EOImode the guest says by
+//!    ICC_DIR_EL1 which one it deactivates, and that write traps while anything is parked.
 //! 2. Every list register is reviewed: what another CPU cleared, and a pending interrupt that is no longer wanted (disabled,
 //!    line low, another vPE's by now) is taken out; an emulated interrupt that the guest ended is sampled again.
 //! 3. Waiting interrupts are placed, most urgent first. One that is more urgent than what a register holds replaces it: a
 //!    pending interrupt waits again, an active one is parked.
-//! 4. The underflow interrupt is wanted while something waits; the not-present interrupt while something is parked.
+//! 4. The underflow and no-pending interrupts are wanted while something waits; the not-present interrupt, and the trap of
+//!    ICC_DIR_EL1, while something is parked.
 //!
 //! An SPI of the hardware's is physically active from its acknowledge in EL2 until the guest ends it (HW = 1) or it is
 //! given back, so that it cannot be in two places. IHI 0069H 4.8, 12.4; GICH_LR state machine in 4.1.2.
 
 use super::{
     Distributor, place,
-    redistributor::{CLEARED, RECHECK, UNUSUAL},
-    surrender, withdraw,
+    redistributor::{CHANGED, RECHECK, SHOW, UNUSUAL},
+    surrender, view, withdraw,
 };
 use crate::{
     Guest, Platform, VpeState,
     counters::Counter,
-    platform::{NOT_PRESENT, UNDERFLOW},
+    platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW},
 };
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use gicv4::{
@@ -61,14 +63,27 @@ pub fn inject_private<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
 /// Any interrupt that shares list registers: it waits for one, and gets one if it can.
 fn inject_any<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     let (word, bit) = place(intid);
+    if surrender::hardware(guest, word) & bit != 0 {
+        // The hardware had it inactive.
+        guest.vpe.redistributor.parked[word].fetch_and(!bit, Relaxed);
+    }
     guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
     flush(guest, platform);
 }
 
 /// An SPI of the VM's arrived on a CPU that does not run the vPE it goes to: it is acknowledged and its priority dropped,
-/// and waits for that vPE's next [`flush`]. Answers that vPE's number among `vpes`, the VM's.
-pub fn hold_spi(distributor: &Distributor, vpes: &[VpeState], intid: u32) -> Option<usize> {
-    let number = distributor.queue(vpes, intid)?;
+/// and waits for that vPE's next [`flush`]. Answers that vPE's number among `vpes`, the VM's. None: it goes to nobody by now,
+/// and back.
+pub fn hold_spi<P: Platform>(
+    distributor: &Distributor,
+    platform: &mut P,
+    vpes: &[VpeState],
+    intid: u32,
+) -> Option<usize> {
+    let Some(number) = distributor.queue(vpes, intid) else {
+        surrender::give_back(platform, intid);
+        return None;
+    };
     vpes.get(number)?.redistributor.attention.fetch_or(RECHECK, AcqRel);
     Some(number)
 }
@@ -76,7 +91,8 @@ pub fn hold_spi(distributor: &Distributor, vpes: &[VpeState], intid: u32) -> Opt
 /// The short path of [`inject_spi`], without a call; false: nothing was done.
 #[inline(always)]
 pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) -> bool {
-    if !short_path(guest, platform) {
+    // Masked, the guest may have quieted the device before it takes a level: [`doubt`].
+    if platform.masked() || !short_path(guest, platform) {
         return false;
     }
     let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
@@ -160,63 +176,159 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     let attention = redistributor.attention.swap(0, AcqRel);
     end_parked(guest, platform);
-    if attention & CLEARED != 0 {
-        withdraw::take_cleared(guest, platform);
+    if attention & CHANGED != 0 {
+        withdraw::take_changes(guest, platform);
     }
     let mut unusual = review(guest, platform);
+    let split = platform.splits_end();
+    if split {
+        unlist_timer(guest, platform);
+    }
     let mut bits = 0;
     let mut next = 0;
     while let Some((intid, priority)) = most_urgent(guest, next) {
         // The others are less urgent and find no room either, but may be in a register already.
         next = urgency(intid, priority) + 1;
-        if list(guest, platform, intid, priority) {
+        let listed = if intid == P::VIRTUAL_TIMER {
+            list_timer(guest, platform, priority, bits == 0)
+        } else {
+            list(guest, platform, intid, priority, split)
+        };
+        if listed {
             unusual |= intid == guest.vm.distributor.emulated_line().0;
         } else if bits == 0 {
             guest.vpe.counters.count(Counter::Overflows);
             bits = UNDERFLOW;
         }
     }
-    if redistributor.parked.iter().any(|cell| cell.load(Relaxed) != 0) {
-        bits |= NOT_PRESENT;
+    // Where nothing is pending already, the end of something active is what makes room.
+    if bits != 0
+        && (0..platform.count()).any(|index| platform.read(index).state() == State::Pending)
+    {
+        bits |= NO_PENDING;
+    }
+    if (0..=guest.vm.distributor.last_word()).any(|word| redistributor.parked_word(word) != 0) {
+        bits |= NOT_PRESENT | TRAP_DIR;
+    }
+    if doubts(guest, platform) {
+        bits |= TRAP_GROUP1;
     }
     if bits != 0 || unusual {
         redistributor.attention.fetch_or(UNUSUAL, AcqRel);
+    }
+    // An SPI may be deactivated by any vPE.
+    if guest.vpes.len() > 1 {
+        bits |= TRAP_DIR;
     }
     if redistributor.maintenance.load(Relaxed) != bits {
         redistributor.maintenance.store(bits, Relaxed);
         platform.maintenance(bits);
     }
+    if attention & SHOW != 0 {
+        view::answer(guest, platform);
+    }
 }
 
-/// The guest ended interrupts that are in no list register: those with the highest priorities, as nesting has it.
+/// The guest ended interrupts that are in no list register: those with the highest priorities, as nesting has it. With a
+/// split end it says which by ICC_DIR_EL1, and what is counted are drops of priorities.
 fn end_parked<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     if redistributor.maintenance.load(Relaxed) & NOT_PRESENT == 0 {
         return;
     }
-    for _ in 0..platform.take_eoi_count() {
-        let parked = redistributor.parked.iter().filter(|cell| cell.load(Relaxed) != 0);
-        let Some(cell) =
-            parked.min_by_key(|cell| ListReg::from_bits(cell.load(Relaxed)).priority())
-        else {
-            return;
-        };
-        let entry = ListReg::from_bits(cell.swap(0, Relaxed));
-        ended(guest, platform, entry);
+    let count = platform.take_eoi_count();
+    if platform.splits_end() {
+        return;
+    }
+    for _ in 0..count {
+        let Some(intid) = redistributor.innermost() else { return };
+        let (word, bit) = place(intid);
+        redistributor.parked[word].fetch_and(!bit, Relaxed);
+        ended(guest, platform, intid);
     }
 }
 
-/// A parked interrupt is inactive now.
-pub(super) fn ended<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
-    let intid = entry.vintid().value();
+/// An interrupt of this vPE's that was in no list register is inactive now.
+pub(super) fn ended<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     let (word, bit) = place(intid);
-    if entry.is_hardware() {
+    if surrender::hardware(guest, word) & bit != 0 {
         surrender::deactivate(platform, intid);
-    } else if entry.has_end_notice() {
+    } else if word != 0 {
         sample(guest, platform, intid);
-    } else if entry.state() == State::PendingActive {
-        guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
     }
+}
+
+/// An SPI is about to be listed for a guest that may take it later. A level that falls until then is no interrupt any more, and
+/// nobody would say so: the guest is stopped before it acknowledges anything, and EL2 looks again. What was made pending by a
+/// register stays so whatever the line does.
+fn doubt<P: Platform>(guest: &Guest, platform: &P, intid: u32) {
+    let (word, bit) = place(intid);
+    let doubtful = &guest.vm.distributor.doubtful[word];
+    // The level's own pending bit is its line, as it is active.
+    if platform.pending(word) & bit != 0 && !surrender::is_edge(platform, intid) {
+        doubtful.fetch_or(bit, Relaxed);
+    } else {
+        doubtful.fetch_and(!bit, Relaxed);
+    }
+}
+
+/// A level in a list register is to be looked at again.
+fn doubts<P: Platform>(guest: &Guest, platform: &P) -> bool {
+    (1..platform.count()).any(|index| is_doubtful(guest, platform.read(index)))
+}
+
+fn is_doubtful(guest: &Guest, entry: ListReg) -> bool {
+    let (word, bit) = place(entry.vintid().value());
+    let doubtful = guest.vm.distributor.doubtful[word].load(Relaxed) & bit != 0;
+    doubtful && entry.is_hardware() && entry.state() == State::Pending
+}
+
+/// The guest is about to acknowledge an interrupt, or asks which one is pending: levels that have fallen are none. It then
+/// executes its instruction again.
+#[inline(never)]
+pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
+    for index in 1..platform.count() {
+        let entry = platform.read(index);
+        if !is_doubtful(guest, entry) {
+            continue;
+        }
+        let (word, bit) = place(entry.vintid().value());
+        guest.vm.distributor.doubtful[word].fetch_and(!bit, Relaxed);
+        if platform.pending(word) & bit == 0 {
+            platform.write(index, ListReg::EMPTY);
+            platform.clear_active(word, bit);
+        }
+    }
+    flush(guest, platform);
+}
+
+/// With a split end, list registers are wanted back as soon as nothing in them is pending. A pending timer that is less urgent
+/// than what waits would keep that from being seen, so it takes its place in the order.
+fn unlist_timer<P: Platform>(guest: &Guest, platform: &mut P) {
+    let entry = platform.read(0);
+    if entry.state() == State::Pending {
+        platform.write(0, ListReg::EMPTY);
+        guest.vpe.redistributor.waiting[0].fetch_or(1 << P::VIRTUAL_TIMER, AcqRel);
+    }
+}
+
+/// The timer has a list register of its own, but not before what is more urgent has one. True: it does not wait.
+fn list_timer<P: Platform>(guest: &Guest, platform: &mut P, priority: u8, first: bool) -> bool {
+    let free = first && platform.read(0).is_free();
+    if free {
+        guest.vpe.redistributor.waiting[0].fetch_and(!(1 << P::VIRTUAL_TIMER), AcqRel);
+        let intid = IntId::new(P::VIRTUAL_TIMER);
+        platform.write(0, ListReg::hardware(intid, intid, priority));
+    }
+    free
+}
+
+/// The vPE of this CPU has the virtual timer's interrupt: listed, waiting or parked.
+#[inline(always)]
+pub fn holds_timer<P: Platform>(guest: &Guest, platform: &P) -> bool {
+    let redistributor = &guest.vpe.redistributor;
+    let kept = redistributor.waiting[0].load(Relaxed) | redistributor.parked_word(0);
+    !platform.read(0).is_free() || kept & 1 << P::VIRTUAL_TIMER != 0
 }
 
 /// An emulated interrupt is in no list register any more: while its line is high it is pending.
@@ -297,7 +409,10 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
     let distributor = &guest.vm.distributor;
     let mut best: Option<(u32, u8)> = None;
     for word in 0..=distributor.last_word() {
-        let mut bits = redistributor.waiting[word & 31].load(Acquire) & live(guest, word);
+        // One that is active is not delivered.
+        let mut bits = redistributor.waiting[word & 31].load(Acquire)
+            & live(guest, word)
+            & !redistributor.parked_word(word);
         while bits != 0 {
             let intid = word as u32 * 32 + bits.trailing_zeros();
             bits &= bits - 1;
@@ -317,7 +432,13 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
 }
 
 /// Step 3 for one interrupt: false when it must go on waiting.
-fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) -> bool {
+fn list<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    intid: u32,
+    priority: u8,
+    split: bool,
+) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let (word, bit) = place(intid);
     let emulated = intid == guest.vm.distributor.emulated_line().0;
@@ -331,7 +452,7 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
     };
     // Another CPU may take it away at any time, and then it is not ours to list.
     let take = || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0;
-    // Once listed or parked it is never listed a second time.
+    // Once listed it is never listed a second time.
     let mut free = None;
     for index in 1..platform.count() {
         let entry = platform.read(index);
@@ -347,22 +468,14 @@ fn list<P: Platform>(guest: &Guest, platform: &mut P, intid: u32, priority: u8) 
             return true;
         }
     }
-    for cell in &redistributor.parked {
-        let entry = ListReg::from_bits(cell.load(Relaxed));
-        if !entry.is_free() && entry.vintid().value() == intid {
-            if take()
-                && let Some(entry) = merged(entry, fresh)
-            {
-                cell.store(entry.bits(), Relaxed);
-            }
-            return true;
-        }
-    }
-    let Some(index) = free.or_else(|| make_room(guest, platform, priority)) else {
+    let Some(index) = free.or_else(|| make_room(guest, platform, priority, split)) else {
         return false;
     };
     let claimed = !emulated || guest.vm.distributor.claim(guest.number);
     if take() && claimed {
+        if hardware && word != 0 {
+            doubt(guest, platform, intid);
+        }
         platform.write(index, fresh);
         count::<P>(guest, intid, hardware, emulated);
         return true;
@@ -396,37 +509,45 @@ fn merged(entry: ListReg, fresh: ListReg) -> Option<ListReg> {
     }
 }
 
-/// Empties the shared register with the least urgent entry, if `priority` is higher than its.
-fn make_room<P: Platform>(guest: &Guest, platform: &mut P, priority: u8) -> Option<usize> {
+/// Empties the shared register with the least urgent entry, if `priority` is higher than its. With a split end, what is active
+/// has dropped its priority or will before it ends, and says which it is when it does: it makes room for anything.
+fn make_room<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    priority: u8,
+    split: bool,
+) -> Option<usize> {
     let redistributor = &guest.vpe.redistributor;
-    let place_to_park = redistributor.parked.iter().find(|cell| cell.load(Relaxed) == 0);
-    let mut worst: Option<(u8, bool, usize)> = None;
+    let mut worst: Option<(bool, u8, bool, usize)> = None;
     for index in 1..platform.count() {
         let entry = platform.read(index);
         let only_pending = entry.state() == State::Pending;
         // At equal priority the active one is the one being handled and stays.
-        let rank = (entry.priority(), only_pending, index);
-        if (only_pending || place_to_park.is_some()) && worst.is_none_or(|worst| rank > worst) {
+        let rank = (split && !only_pending, entry.priority(), only_pending, index);
+        if worst.is_none_or(|worst| rank > worst) {
             worst = Some(rank);
         }
     }
-    let (least, only_pending, index) = worst?;
-    if priority >= least {
+    let (first, least, only_pending, index) = worst?;
+    if !first && priority >= least {
         return None;
     }
     let entry = platform.read(index);
-    if only_pending {
-        let (word, bit) = place(entry.vintid().value());
+    let intid = entry.vintid().value();
+    let (word, bit) = place(intid);
+    if entry.state() != State::Active {
         redistributor.waiting[word].fetch_or(bit, AcqRel);
+    }
+    if only_pending {
         if entry.has_end_notice() {
             guest.vm.distributor.release();
         }
     } else {
-        if redistributor.parked.iter().all(|cell| cell.load(Relaxed) == 0) {
+        if redistributor.maintenance.load(Relaxed) & NOT_PRESENT == 0 {
             // Ends counted before anything was parked belong to nobody.
             platform.take_eoi_count();
         }
-        place_to_park?.store(entry.bits(), Relaxed);
+        redistributor.park(intid, (!split).then_some(entry.priority()));
     }
     Some(index)
 }
@@ -468,7 +589,7 @@ mod tests {
             cpu.settle(&guest);
             assert_eq!(cpu.acknowledge(), Some(sgi as u32));
         }
-        assert_eq!(machine.borrow().cpus[0].maintenance, NOT_PRESENT);
+        assert_eq!(machine.borrow().cpus[0].maintenance, NOT_PRESENT | TRAP_DIR);
         // A parked one becomes pending again meanwhile.
         crate::vgic::send_sgi(&guest, &mut cpu, 1);
         let active = mmio::read(&guest, &mut cpu, GICR + 0x1_0300, 4).unwrap();
@@ -481,7 +602,93 @@ mod tests {
         cpu.end(0);
         assert!(!cpu.settle(&guest));
         assert_eq!(cpu.acknowledge(), None);
-        assert_eq!(machine.borrow().cpus[0].maintenance, 0);
+        assert_eq!(machine.borrow().cpus[0].maintenance, TRAP_DIR, "of a VM with two vPEs");
+    }
+
+    /// EOImode 1: all SGIs at one priority, dropped and not deactivated, come; each is deactivated by its own number, and no
+    /// device's interrupt with them.
+    #[test]
+    fn dropped_but_not_deactivated() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        machine.borrow_mut().cpus[0].split = true;
+        machine.borrow_mut().lines[40].pending = true;
+        cpu.settle(&guest);
+        assert_eq!(cpu.acknowledge(), Some(40));
+        cpu.end(40);
+        for sgi in 0..16 {
+            crate::vgic::send_sgi(&guest, &mut cpu, sgi << 24 | 1);
+        }
+        cpu.settle(&guest);
+        let mut taken = 0u32;
+        while let Some(sgi) = cpu.acknowledge() {
+            cpu.end(sgi);
+            cpu.settle(&guest);
+            taken |= 1 << sgi;
+        }
+        assert_eq!(taken, 0xffff);
+        for sgi in [3, 15, 0, 7] {
+            cpu.guest_deactivates(&guest, sgi);
+            cpu.settle(&guest);
+            taken &= !(1 << sgi);
+            let active = mmio::read(&guest, &mut cpu, GICR + 0x1_0300, 4);
+            assert_eq!(active, Some(u64::from(taken)), "after {sgi}");
+            assert!(machine.borrow().lines[40].active, "another one's physical interrupt");
+        }
+        cpu.guest_deactivates(&guest, 40);
+        assert!(!machine.borrow().lines[40].active);
+        assert_eq!(mmio::read(&guest, &mut cpu, GICR + 0x1_0300, 4), Some(u64::from(taken)));
+    }
+
+    /// EOImode 1: an SPI is deactivated by another vPE than the one that took it.
+    #[test]
+    fn deactivated_by_another_vpe() {
+        let machine = Machine::new(3);
+        let [(first, mut one), (second, mut two)] = crate::vgic::withdraw::tests::pair(&machine);
+        for cpu in &mut machine.borrow_mut().cpus {
+            cpu.split = true;
+        }
+        flush(&second, &mut two);
+        machine.borrow_mut().lines[40].pending = true;
+        one.settle(&first);
+        assert_eq!(one.acknowledge(), Some(40));
+        one.end(40);
+        two.guest_deactivates(&second, 40);
+        assert!(!machine.borrow().lines[40].active);
+        machine.borrow_mut().lines[40].pending = true;
+        one.settle(&first);
+        assert_eq!(one.acknowledge(), Some(40), "it comes again");
+    }
+
+    /// A level that the guest ends before it quiets the device, with interrupts masked: it comes once, as the line has fallen when
+    /// the guest looks again. One that stays high comes again, and so does what a register made pending.
+    #[test]
+    fn level_ended_before_the_device_is_quiet() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        let level = |level| machine.borrow_mut().lines[41].level = level;
+        let mask = |masked| machine.borrow_mut().cpus[0].masked = masked;
+        for stays in [false, true] {
+            level(true);
+            cpu.settle(&guest);
+            assert_eq!(cpu.acknowledge(), Some(41));
+            mask(true);
+            cpu.end(41);
+            cpu.settle(&guest);
+            level(stays);
+            cpu.settle(&guest);
+            mask(false);
+            assert_eq!(cpu.acknowledge(), stays.then_some(41));
+            assert_eq!(machine.borrow().lines[41].active, stays);
+        }
+        level(false);
+        cpu.end(41);
+        cpu.settle(&guest);
+        mask(true);
+        mmio::write(&guest, &mut cpu, GICD + 0x204, 4, 1 << 9);
+        cpu.settle(&guest);
+        assert_eq!(cpu.acknowledge(), Some(41), "by GICD_ISPENDR");
+        cpu.end(41);
     }
 
     /// More pending than list registers: the rest waits, all of it comes once, and the overflow is counted.

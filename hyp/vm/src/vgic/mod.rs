@@ -20,6 +20,7 @@ mod redistributor;
 mod route;
 mod sgi1r;
 mod surrender;
+mod view;
 mod withdraw;
 
 #[cfg(test)]
@@ -27,13 +28,14 @@ mod properties;
 
 pub use distributor::Distributor;
 pub use inject::{
-    deliver, flush, hold_spi, inject_private, inject_spi, inject_timer, notify, try_deliver,
-    try_inject_spi,
+    deliver, flush, hold_spi, holds_timer, inject_private, inject_spi, inject_timer, look_again,
+    notify, try_deliver, try_inject_spi,
 };
 pub use redistributor::Redistributor;
-pub use sgi1r::{send_sgi, targets, try_send_sgi};
+pub use sgi1r::{send_sgi, try_send_sgi};
 pub use surrender::surrender;
-pub use withdraw::holds;
+pub use view::{again, leaves, returns};
+pub use withdraw::{deactivate, holds};
 
 /// Bits of a priority that exist; as many as the virtual CPU interface is required to have.
 pub(crate) const PRIORITY_BITS: u8 = 0xf8;

@@ -7,13 +7,15 @@ use crate::{
     Guest,
     fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, PMU, SPIS, TIMER, UART_INTID, guests},
     mmio,
-    platform::PhysicalGic,
+    platform::{PhysicalGic, TRAP_DIR},
     power::Start,
 };
 use core::cell::RefCell;
 use proptest::prelude::*;
 use std::{collections::BTreeMap, vec, vec::Vec};
 
+/// The SPI that is a level.
+const LEVEL: u32 = 41;
 /// PPIs.
 const PPIS: [u32; 3] = [TIMER, PHYSICAL_TIMER, PMU];
 
@@ -50,8 +52,18 @@ enum Step {
     /// The second vPE goes off or comes back.
     Power(bool),
     Group(bool),
+    /// vPE masks its interrupts, for a while.
+    Mask(usize, bool),
     Acknowledge(usize),
+    /// ICC_EOIR1_EL1 of the innermost one.
     End(usize),
+    /// vPE deactivates an interrupt that vPE has active, and not in hand: by ICC_DIR_EL1 or, where that is not possible, by its
+    /// number in GICD_ICACTIVER or GICR_ICACTIVER0.
+    Deactivate(usize, usize, usize),
+    /// vPE makes an interrupt of vPE active.
+    SetActive(usize, usize, u32),
+    /// vPE reads the pending and active SGIs and PPIs of vPE.
+    Look(usize, usize),
 }
 
 /// What one interrupt of one vPE should be.
@@ -71,6 +83,10 @@ struct Model {
     group: bool,
     table: BTreeMap<(usize, u32), Expected>,
     active: [Vec<u32>; 2],
+    /// Active, but of no priority any more: dropped, or made active by a register.
+    idle: [Vec<u32>; 2],
+    /// EOImode of each vPE.
+    split: [bool; 2],
     /// vPE that each SPI goes to.
     route: BTreeMap<u32, usize>,
     /// The second vPE is off.
@@ -87,7 +103,7 @@ fn owner(intid: u32, vpe: usize) -> usize {
 }
 
 impl Model {
-    fn new(priorities: &[u8]) -> Self {
+    fn new(priorities: &[u8], split: [bool; 2]) -> Self {
         let mut table = BTreeMap::new();
         for (n, intid) in interrupts().into_iter().enumerate() {
             for vpe in 0..2 {
@@ -100,7 +116,15 @@ impl Model {
             }
         }
         let route = interrupts().into_iter().filter(|&intid| intid >= 32).map(|spi| (spi, 0));
-        Self { group: true, table, active: [vec![], vec![]], route: route.collect(), off: false }
+        Self {
+            group: true,
+            table,
+            active: [vec![], vec![]],
+            idle: [vec![], vec![]],
+            split,
+            route: route.collect(),
+            off: false,
+        }
     }
 
     fn at(&mut self, vpe: usize, intid: u32) -> &mut Expected {
@@ -138,8 +162,9 @@ impl Model {
         }
     }
 
-    /// Priority of the most urgent interrupt that vPE may take now.
-    fn best(&self, vpe: usize) -> Option<u8> {
+    /// Priority of the most urgent interrupt that vPE may take now; `certain`: without levels that have fallen since EL2 took
+    /// them, which may come still, or not.
+    fn best(&self, vpe: usize, certain: bool) -> Option<u8> {
         let running = self.active[vpe]
             .last()
             .map_or(0xff, |&intid| self.table[&(owner(intid, vpe), intid)].priority);
@@ -147,7 +172,8 @@ impl Model {
             self.route.get(intid).map_or(*owner == vpe, |&route| route == vpe)
         });
         let ready = table
-            .filter(|(_, state)| self.group && state.enabled && state.pending && !state.active);
+            .filter(|(_, state)| self.group && state.enabled && state.pending && !state.active)
+            .filter(|((_, intid), state)| !(certain && *intid == LEVEL && !state.level));
         ready.map(|(_, state)| state.priority).filter(|&priority| priority < running).min()
     }
 }
@@ -253,10 +279,78 @@ impl World<'_> {
                 self.write(self.other_if_off(1), GICD, 4, if on { 2 } else { 0 });
                 self.model.group = on;
             }
+            Step::Mask(vpe, on) => self.machine.borrow_mut().cpus[vpe].masked = on,
             Step::Acknowledge(vpe) => self.acknowledge(vpe),
             Step::End(vpe) => self.end(vpe),
+            Step::Deactivate(from, vpe, n) => self.deactivate(from, vpe, n),
+            Step::SetActive(from, vpe, intid) => {
+                self.set_active(self.other_if_off(from), vpe, intid)
+            }
+            Step::Look(from, vpe) => self.look(self.other_if_off(from), vpe),
         }
         self.settle();
+    }
+
+    fn deactivate(&mut self, from: usize, vpe: usize, n: usize) {
+        let idle = &mut self.model.idle[vpe];
+        if idle.is_empty() {
+            return;
+        }
+        let intid = idle.remove(n % idle.len());
+        let from = self.other_if_off(from);
+        if self.model.split[from] && (intid >= 32 || from == vpe) {
+            self.cpu(from).guest_deactivates(&self.guests[from], intid);
+        } else {
+            self.write(from, private_or(0x380, intid, vpe), 4, 1 << (intid % 32));
+        }
+        self.model.at(vpe, intid).active = false;
+    }
+
+    /// An SPI by the vPE that it goes to: one that waits in another's list registers is on its way.
+    fn set_active(&mut self, from: usize, vpe: usize, intid: u32) {
+        let holder = self.model.route.get(&intid).copied().unwrap_or(vpe);
+        if intid >= 32 && holder != from || self.model.off && holder == 1 {
+            return;
+        }
+        self.write(from, private_or(0x300, intid, holder), 4, 1 << (intid % 32));
+        let state = self.model.at(holder, intid);
+        if core::mem::replace(&mut state.active, true) {
+            return;
+        }
+        state.again = false;
+        state.pending &= !is_level(intid);
+        self.model.idle[holder].push(intid);
+    }
+
+    fn read(&mut self, from: usize, ipa: u64) -> u32 {
+        for round in 0.. {
+            assert!(round < 10, "no answer");
+            if let Some(value) = mmio::read(&self.guests[from], &mut self.cpu(from), ipa, 4) {
+                return value as u32;
+            }
+            assert!(mmio::again(&self.guests[from]), "refused");
+            self.settle();
+        }
+        unreachable!()
+    }
+
+    fn look(&mut self, from: usize, vpe: usize) {
+        let pending = self.read(from, private_or(0x200, 0, vpe));
+        let active = self.read(from, private_or(0x300, 0, vpe));
+        for intid in 0..8 {
+            let state = *self.model.at(vpe, intid);
+            let bits = (pending >> intid & 1 != 0, active >> intid & 1 != 0);
+            assert_eq!(
+                bits,
+                (state.pending, state.active),
+                "SGI {intid} of vPE {vpe}, by vPE {from}"
+            );
+        }
+        for intid in PPIS {
+            let state = *self.model.at(vpe, intid);
+            assert_eq!(active >> intid & 1 != 0, state.active, "PPI {intid} of vPE {vpe}");
+            assert!(pending >> intid & 1 != 0 || !state.level, "a high level is pending");
+        }
     }
 
     /// A vPE that is off accesses nothing.
@@ -280,7 +374,8 @@ impl World<'_> {
 
     /// CPU_OFF and CPU_ON of the second vPE, as the image does them. It goes off with nothing in its hands.
     fn power(&mut self, on: bool) {
-        if on != self.model.off || !self.model.active[1].is_empty() {
+        let busy = !self.model.active[1].is_empty() || !self.model.idle[1].is_empty();
+        if on != self.model.off || busy {
             return;
         }
         let (guest, mut cpu) = (self.guests[1], self.cpu(1));
@@ -309,8 +404,12 @@ impl World<'_> {
         if vpe == 1 && self.model.off {
             return;
         }
-        let best = self.model.best(vpe);
+        let (best, certain) = (self.model.best(vpe, false), self.model.best(vpe, true));
         let taken = self.cpu(vpe).acknowledge();
+        if best != certain && taken != Some(LEVEL) {
+            self.model.at(vpe, LEVEL).pending = false;
+        }
+        let best = if taken == Some(LEVEL) { best } else { certain };
         let Some(intid) = taken else {
             assert_eq!(best, None, "vPE {vpe} was owed an interrupt: {:?}", self.model.table);
             return;
@@ -327,11 +426,19 @@ impl World<'_> {
     }
 
     fn end(&mut self, vpe: usize) {
-        if let Some(intid) = self.model.active[vpe].pop() {
-            self.cpu(vpe).end(intid);
+        let Some(intid) = self.model.active[vpe].pop() else { return };
+        self.cpu(vpe).end(intid);
+        if self.model.split[vpe] {
+            self.model.idle[vpe].push(intid);
+        } else {
             self.model.at(vpe, intid).active = false;
         }
     }
+}
+
+/// The same for an SPI, or in the redistributor of `vpe`.
+fn private_or(first: u64, intid: u32, vpe: usize) -> u64 {
+    if intid >= 32 { bank(first, intid) } else { GICR + (vpe as u64) * 0x2_0000 + 0x1_0000 + first }
 }
 
 /// Address of the GICD register of a bit for each interrupt.
@@ -344,8 +451,11 @@ fn start(guest: &Guest) {
     guest.vpe.power.take_start();
 }
 
-fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8]) -> World<'a> {
-    let world = World { guests: guests(), machine, model: Model::new(priorities) };
+fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8], split: [bool; 2]) -> World<'a> {
+    let world = World { guests: guests(), machine, model: Model::new(priorities, split) };
+    for (cpu, split) in machine.borrow_mut().cpus.iter_mut().zip(split) {
+        cpu.split = split;
+    }
     world.guests[..2].iter().for_each(start);
     world.write(0, GICD, 4, 2);
     for (n, intid) in interrupts().into_iter().enumerate() {
@@ -362,6 +472,7 @@ fn world<'a>(machine: &'a RefCell<Machine>, priorities: &[u8]) -> World<'a> {
 
 fn steps() -> impl Strategy<Value = Step> {
     let every = prop::sample::select(interrupts());
+    let every_again = every.clone();
     let spi = prop::sample::select(vec![40u32, 42, 70]);
     let level = prop::sample::select(vec![41u32, TIMER, PHYSICAL_TIMER, PMU, UART_INTID]);
     let shared = prop::sample::select(vec![40u32, 41, 42, 70, UART_INTID]);
@@ -377,8 +488,12 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (0..2usize, 0..2usize, 0..8u32).prop_map(|(from, vpe, intid)| Step::ClearSgi(from, vpe, intid)),
         2 => (0..2usize, shared, 0..2usize).prop_map(|(from, intid, to)| Step::Route(from, intid, to)),
         1 => any::<bool>().prop_map(Step::Power),
+        1 => (0..2usize, any::<bool>()).prop_map(|(vpe, on)| Step::Mask(vpe, on)),
         8 => (0..2usize).prop_map(Step::Acknowledge),
         6 => (0..2usize).prop_map(Step::End),
+        4 => (0..2usize, 0..2usize, 0..32usize).prop_map(|(from, vpe, n)| Step::Deactivate(from, vpe, n)),
+        1 => (0..2usize, 0..2usize, every_again).prop_map(|(from, vpe, intid)| Step::SetActive(from, vpe, intid)),
+        1 => (0..2usize, 0..2usize).prop_map(|(from, vpe)| Step::Look(from, vpe)),
     ]
 }
 
@@ -398,9 +513,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_lost_nothing_doubled(priorities in priorities(), steps in prop::collection::vec(steps(), 1..200)) {
+    fn nothing_lost_nothing_doubled(
+        priorities in priorities(),
+        split in any::<[bool; 2]>(),
+        steps in prop::collection::vec(steps(), 1..200),
+    ) {
         let machine = Machine::new(3);
-        let mut world = world(&machine, &priorities);
+        let mut world = world(&machine, &priorities, split);
         for intid in interrupts() {
             for vpe in 0..2 {
                 if owner(intid, vpe) == vpe {
@@ -427,6 +546,7 @@ proptest! {
             for vpe in 0..2 {
                 world.step(&Step::Acknowledge(vpe));
                 world.step(&Step::End(vpe));
+                world.step(&Step::Deactivate(vpe, vpe, 0));
             }
         }
         for ((vpe, intid), state) in &world.model.table {
@@ -436,7 +556,7 @@ proptest! {
         prop_assert!(machine.lines.iter().all(|line| !line.active && !line.pending), "the hardware is left in between");
         for cpu in &machine.cpus {
             prop_assert!(cpu.registers.iter().all(|bits| bits >> 62 == 0));
-            prop_assert_eq!(cpu.maintenance, 0);
+            prop_assert_eq!(cpu.maintenance & !TRAP_DIR, 0);
         }
     }
 }

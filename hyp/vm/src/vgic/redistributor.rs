@@ -7,26 +7,29 @@
 use super::{
     IIDR, PIDR2, PRIORITY_BITS,
     distributor::TRIES,
-    inject,
-    withdraw::{self, Clear},
+    inject, place,
+    view::{self, View},
+    withdraw::{self, Change},
 };
-use crate::{Guest, Platform};
+use crate::{Guest, Platform, guest::affinity_of};
 use core::sync::atomic::{
-    AtomicU8, AtomicU32, AtomicU64,
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
 /// SGIs.
 const SGIS: u32 = 0xffff;
-/// Active interrupts that found no list register.
-pub(super) const PARKED: usize = 8;
+/// Priorities that an interrupt can have.
+const PRIORITIES: usize = 32;
 
 /// Bit of `attention`: somebody changed what this vPE must look at.
 pub(super) const RECHECK: u32 = 1;
 /// Bit of `attention`: list registers or waiting interrupts need more than the short paths do.
 pub(super) const UNUSUAL: u32 = 2;
-/// Bit of `attention`: another CPU cleared pending or active state.
-pub(super) const CLEARED: u32 = 4;
+/// Bit of `attention`: another CPU changed pending or active state.
+pub(super) const CHANGED: u32 = 4;
+/// Bit of `attention`: another vPE wants to see what is in the list registers.
+pub(super) const SHOW: u32 = 8;
 
 const ENABLE_LPIS: u32 = 1;
 const PROCESSOR_SLEEP: u32 = 1 << 1;
@@ -41,11 +44,18 @@ pub struct Redistributor {
     /// Pending in software: SGIs (word 0), and SPIs that found no list register or came from another CPU.
     pub(super) waiting: [AtomicU32; 32],
     pub(super) priority: [AtomicU8; 32],
-    /// Active interrupts taken out of list registers, as `ListReg` bits; 0 is a free place. Own CPU only.
-    pub(super) parked: [AtomicU64; PARKED],
-    /// SPIs whose pending and whose active state another CPU cleared: to be taken out of list registers at the next flush.
+    /// Active interrupts of this vPE's in no list register. Changed by the own CPU only.
+    pub(super) parked: [AtomicU32; 32],
+    /// Those of them that the guest ends by priority (EOImode 0), by priority: INTID + 1. No two have the same one, as only a
+    /// higher priority preempts. An entry that is not parked any more counts for nothing. Own CPU only.
+    nested: [AtomicU16; PRIORITIES],
+    /// Interrupts whose pending and whose active state another CPU cleared: to be taken out of list registers at the next flush.
     pub(super) cleared_pending: [AtomicU32; 32],
     pub(super) cleared_active: [AtomicU32; 32],
+    /// SGIs and PPIs that another CPU made active: at the next flush, too.
+    pub(super) made_active: AtomicU32,
+    /// What other vPEs see of its list registers.
+    pub(super) view: View,
     /// Maintenance enables as last set. Own CPU only.
     pub(super) maintenance: AtomicU32,
     enabled: AtomicU32,
@@ -63,9 +73,12 @@ impl Redistributor {
             live: AtomicU32::new(0),
             waiting: [const { AtomicU32::new(0) }; 32],
             priority: [const { AtomicU8::new(0) }; 32],
-            parked: [const { AtomicU64::new(0) }; PARKED],
+            parked: [const { AtomicU32::new(0) }; 32],
+            nested: [const { AtomicU16::new(0) }; PRIORITIES],
             cleared_pending: [const { AtomicU32::new(0) }; 32],
             cleared_active: [const { AtomicU32::new(0) }; 32],
+            made_active: AtomicU32::new(0),
+            view: View::new(),
             maintenance: AtomicU32::new(0),
             enabled: AtomicU32::new(0),
             ctlr: AtomicU32::new(0),
@@ -77,18 +90,22 @@ impl Redistributor {
 
     /// As at power-up. The caller empties the list registers and clears ICH_HCR_EL2's maintenance enables.
     pub fn reset(&self) {
-        for cell in [&self.attention, &self.live, &self.maintenance, &self.enabled, &self.ctlr] {
+        for cell in [&self.live, &self.maintenance, &self.enabled, &self.ctlr, &self.made_active] {
             cell.store(0, Relaxed);
         }
-        for cell in self.waiting.iter().chain(&self.cleared_pending).chain(&self.cleared_active) {
+        let words = self.waiting.iter().chain(&self.parked);
+        for cell in words.chain(&self.cleared_pending).chain(&self.cleared_active) {
             cell.store(0, Relaxed);
         }
         for cell in &self.priority {
             cell.store(0, Relaxed);
         }
-        for cell in &self.parked {
+        for cell in &self.nested {
             cell.store(0, Relaxed);
         }
+        self.view.reset();
+        // The first flush says which traps the vPE wants.
+        self.attention.store(RECHECK, Relaxed);
         self.awake.store(0, Relaxed);
         self.propbaser.store(0, Relaxed);
         self.pendbaser.store(0, Release);
@@ -111,13 +128,17 @@ impl Redistributor {
     /// An interrupt waits that could be delivered: the vPE must not sleep.
     pub fn has_waiting(&self) -> bool {
         self.attention.load(Acquire) & RECHECK != 0
-            || self.waiting[0].load(Acquire) & self.live.load(Relaxed) != 0
+            || self.waiting[0].load(Acquire) & self.live.load(Relaxed) & !self.parked_word(0) != 0
     }
 
     /// Reads `bytes` at `offset` from the first redistributor; None: refused.
-    pub fn read<P: Platform>(guest: &Guest, platform: &P, offset: u64, bytes: u32) -> Option<u64> {
+    pub fn read<P: Platform>(
+        guest: &Guest,
+        platform: &mut P,
+        offset: u64,
+        bytes: u32,
+    ) -> Option<u64> {
         let number = (offset >> 17) as usize;
-        let own = number == guest.number;
         let this = &guest.vpes.get(number)?.redistributor;
         let offset = offset as u32 & 0x1_ffff;
         if bytes == 8 {
@@ -152,12 +173,13 @@ impl Redistributor {
             0x1_0080 => private(guest),
             0x1_0100 | 0x1_0180 => this.enabled.load(Relaxed),
             0x1_0200 | 0x1_0280 => {
-                let listed = if own { withdraw::listed(platform, 0).0 } else { 0 };
-                this.waiting[0].load(Relaxed) | listed | this.parked_word(0).0
+                let (listed, _) = view::look(guest, platform, number)?;
+                let lines = platform.pending_ppis(guest.vpe_index(number)) & guest.config.ppis;
+                this.waiting[0].load(Relaxed) | listed | lines
             }
             0x1_0300 | 0x1_0380 => {
-                let listed = if own { withdraw::listed(platform, 0).1 } else { 0 };
-                listed | this.parked_word(0).1
+                let (_, listed) = view::look(guest, platform, number)?;
+                listed | this.parked_word(0) | this.made_active.load(Relaxed)
             }
             // SGIs are edge-triggered, which reads as 0b10 in each field; PPIs are level-sensitive.
             0x1_0c00 => 0xaaaa_aaaa,
@@ -177,6 +199,7 @@ impl Redistributor {
         let number = (offset >> 17) as usize;
         let Some(vpe) = guest.vpes.get(number) else { return false };
         let this = &vpe.redistributor;
+        guest.vpe.redistributor.view.forget_question();
         let offset = offset as u32 & 0x1_ffff;
         if bytes == 8 {
             match offset {
@@ -211,11 +234,16 @@ impl Redistributor {
             0x1_0280 => {
                 // A PPI's pending state is its line's.
                 this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
-                withdraw::clear_private(guest, platform, number, value & SGIS, Clear::Pending);
+                withdraw::change_private(guest, platform, number, value & SGIS, Change::NotPending);
+            }
+            0x1_0300 => {
+                let bits = value & private(guest);
+                withdraw::change_private(guest, platform, number, bits, Change::Active);
             }
             0x1_0380 => {
                 let bits = value & private(guest);
-                withdraw::clear_private(guest, platform, number, bits, Clear::Active);
+                this.made_active.fetch_and(!bits, AcqRel);
+                withdraw::change_private(guest, platform, number, bits, Change::NotActive);
             }
             0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
                 this.ctlr.store(value & ENABLE_LPIS, Relaxed);
@@ -256,11 +284,31 @@ impl Redistributor {
         }
     }
 
-    /// Pending and active bits of parked interrupts of a word.
-    pub(super) fn parked_word(&self, word: usize) -> (u32, u32) {
-        self.parked
-            .iter()
-            .fold((0, 0), |sum, cell| withdraw::add_listed(sum, cell.load(Relaxed), word))
+    /// Parked interrupts of a word.
+    #[inline]
+    pub(super) fn parked_word(&self, word: usize) -> u32 {
+        self.parked[word & 31].load(Relaxed)
+    }
+
+    /// An interrupt is active and leaves its list register, or never was in one. With `priority`: the guest will end it by
+    /// that priority.
+    pub(super) fn park(&self, intid: u32, priority: Option<u8>) {
+        let (word, bit) = place(intid);
+        self.parked[word].fetch_or(bit, Relaxed);
+        if let Some(cell) =
+            priority.and_then(|priority| self.nested.get(usize::from(priority >> 3)))
+        {
+            cell.store(intid as u16 + 1, Relaxed);
+        }
+    }
+
+    /// The parked interrupt that the guest ended, as it is the one with the highest priority.
+    pub(super) fn innermost(&self) -> Option<u32> {
+        self.nested.iter().find_map(|cell| {
+            let intid = u32::from(cell.swap(0, Relaxed)).checked_sub(1)?;
+            let (word, bit) = place(intid);
+            (self.parked_word(word) & bit != 0).then_some(intid)
+        })
     }
 
     fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
@@ -319,7 +367,7 @@ fn private(guest: &Guest) -> u32 {
 /// GICR_TYPER: affinity 63:32, processor number 23:8, Last 4, PLPIS 0; no VLPIS, so that a guest sees a GICv3.
 fn type_register(guest: &Guest, number: usize) -> u64 {
     let last = number + 1 == guest.vpes.len();
-    (number as u64) << 32
+    u64::from(affinity_of(number)) << 32
         | (number as u64) << 8
         | u64::from(last) << 4
         | u64::from(guest.vm.distributor.lpis())
@@ -342,30 +390,34 @@ mod tests {
     const SECOND: u64 = 0x2_0000;
 
     fn read(guest: &Guest, cpu: &Cpu, offset: u64) -> u32 {
-        Redistributor::read(guest, cpu, offset, 4).expect("a word") as u32
+        Redistributor::read(guest, &mut { *cpu }, offset, 4).expect("a word") as u32
     }
 
     #[test]
     fn identification() {
         let machine = Machine::new(3);
-        let cpu = Cpu { machine: &machine, index: 0 };
+        let mut cpu = Cpu { machine: &machine, index: 0 };
         let [guest, _, other] = guests();
-        assert_eq!(Redistributor::read(&guest, &cpu, 8, 8), Some(0));
+        assert_eq!(Redistributor::read(&guest, &mut cpu, 8, 8), Some(0));
         assert_eq!(
-            Redistributor::read(&guest, &cpu, SECOND + 8, 8),
+            Redistributor::read(&guest, &mut cpu, SECOND + 8, 8),
             Some(1 << 32 | 1 << 8 | 1 << 4),
             "the last one"
         );
         assert_eq!(read(&guest, &cpu, SECOND + 8), 1 << 8 | 1 << 4);
         assert_eq!(read(&guest, &cpu, SECOND + 12), 1);
         assert_eq!(
-            Redistributor::read(&other, &cpu, 8, 8),
+            Redistributor::read(&other, &mut cpu, 8, 8),
             Some(1 << 4 | 1),
             "PLPIS with a virtual ITS, never VLPIS"
         );
         assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3);
-        assert_eq!(Redistributor::read(&guest, &cpu, 2 * SECOND, 4), None, "beyond the last vPE");
-        assert_eq!(Redistributor::read(&guest, &cpu, u64::MAX, 4), None);
+        assert_eq!(
+            Redistributor::read(&guest, &mut cpu, 2 * SECOND, 4),
+            None,
+            "beyond the last vPE"
+        );
+        assert_eq!(Redistributor::read(&guest, &mut cpu, u64::MAX, 4), None);
     }
 
     #[test]

@@ -1,20 +1,17 @@
 //! Which vPE an SPI goes to, and what becomes of one that is pending when that changes. GICD_IROUTER, IHI 0069H 12.9.
 
 use super::{Distributor, inject, place, surrender};
-use crate::{Guest, Platform, VpeState};
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-
-/// Aff3, Aff2, Aff1, Aff0 of GICD_IROUTER.
-const AFFINITY: u64 = 0xff_00ff_ffff;
+use crate::{Guest, Platform, VpeState, guest::number_of};
+use core::sync::atomic::Ordering::SeqCst;
 
 /// Times that an interrupt follows its route before it stays with whom it was last routed to: a guest that keeps changing
 /// routes gets it somewhere.
 const TRIES: u32 = 4;
 
 impl Distributor {
-    /// Number of the vPE that interrupt `intid` goes to.
+    /// Number of the vPE that interrupt `intid` goes to; more than the VM has: nobody, and it stays pending.
     pub fn route_of(&self, intid: u32) -> usize {
-        usize::from(self.route[intid as usize & 1023].load(SeqCst))
+        number_of(self.route[intid as usize & 1023].load(SeqCst))
     }
 
     /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look at its next flush.
@@ -35,47 +32,84 @@ impl Distributor {
         Some(number)
     }
 
-    /// GICD_IROUTER.
-    pub(super) fn read_route(&self, offset: u32) -> u64 {
-        // The upper half is Aff3, always 0; numbers of vPEs fit Aff0.
-        if offset & 4 != 0 { 0 } else { self.route_of((offset - 0x6000) >> 3) as u64 }
+    /// GICD_IROUTER: Aff3 in the upper half; IRM is 0, as GICD_TYPER.No1N says.
+    pub(super) fn read_route(&self, offset: u32, bytes: u32) -> u64 {
+        let affinity = u64::from(self.route[(offset >> 3) as usize & 1023].load(SeqCst));
+        let value = affinity >> 24 << 32 | affinity & 0xff_ffff;
+        match (offset & 4, bytes) {
+            (0, 8) => value,
+            (0, _) => value & u64::from(u32::MAX),
+            _ => value >> 32,
+        }
     }
 
-    /// The same. An affinity that names none of the VM's vPEs changes nothing. A pending interrupt goes along, an active one
-    /// stays.
+    /// The same. A pending interrupt goes along, an active one stays. Where the affinity is none of the VM's vPEs', it stays
+    /// pending until it has another one.
     pub(super) fn write_route<P: Platform>(
         &self,
         guest: &Guest,
         platform: &mut P,
-        intid: u32,
+        offset: u32,
+        bytes: u32,
         value: u64,
     ) {
+        let intid = (offset - 0x6000) >> 3;
         let (word, bit) = place(intid);
-        let Some(number) = guest.by_affinity(value & AFFINITY) else { return };
-        if self.owned[word].load(Relaxed) & bit == 0 {
+        if self.admitted(word) & bit == 0 {
             return;
         }
-        let before = usize::from(self.route[intid as usize & 1023].swap(number as u8, SeqCst));
-        if before == number {
-            return;
+        let cell = &self.route[intid as usize & 1023];
+        let low = value as u32 & 0xff_ffff;
+        let affinity = match (offset & 4, bytes) {
+            (0, 8) => ((value >> 32) as u32) << 24 | low,
+            (0, _) => cell.load(SeqCst) & 0xff00_0000 | low,
+            _ => cell.load(SeqCst) & 0xff_ffff | (value as u32) << 24,
+        };
+        let before = number_of(cell.swap(affinity, SeqCst));
+        if self.owned(word) & bit != 0 && before != number_of(affinity) {
+            self.follow_route(guest, platform, intid, before);
         }
+    }
+
+    /// The route of an SPI of the VM's, which went to vPE `before`, has changed.
+    fn follow_route<P: Platform>(
+        &self,
+        guest: &Guest,
+        platform: &mut P,
+        intid: u32,
+        before: usize,
+    ) {
+        let (word, bit) = place(intid);
         let hardware = self.is_hardware(intid);
-        if hardware {
-            platform.route(intid, guest.vpe_index(number));
+        let mut number = self.route_of(intid);
+        // Another vPE may route it meanwhile: whoever is last leaves the hardware's route as the register says.
+        for _ in 0..TRIES {
+            if hardware {
+                let vpe = (number < guest.vpes.len()).then(|| guest.vpe_index(number));
+                platform.route(intid, vpe);
+            }
+            let now = self.route_of(intid);
+            if now == number {
+                break;
+            }
+            number = now;
         }
-        let (Some(from), Some(to)) = (guest.vpes.get(before), guest.vpes.get(number)) else {
-            return;
-        };
-        let handed_out = if hardware {
-            surrender::return_waiting(platform, &from.redistributor, word, bit);
-            platform.active(word) & bit != 0
-        } else {
-            self.emulated_line().1
-        };
-        if !hardware && from.redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0 {
+        let mut waits = !hardware && before >= guest.vpes.len() && self.emulated_line().1;
+        if let Some(from) = guest.vpes.get(before).map(|vpe| &vpe.redistributor) {
+            if hardware {
+                surrender::return_waiting(platform, from, word, bit);
+            } else {
+                waits |= from.waiting[word].fetch_and(!bit, SeqCst) & bit != 0;
+            }
+        }
+        if let Some(to) = guest.vpes.get(number)
+            && waits
+        {
             to.redistributor.waiting[word].fetch_or(bit, SeqCst);
             inject::notify(guest, platform, number);
         }
+        let handed_out =
+            if hardware { platform.active(word) & bit != 0 } else { self.emulated_line().1 };
         if handed_out {
             // It may be in a list register there.
             inject::notify(guest, platform, before);
@@ -86,8 +120,9 @@ impl Distributor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, GICD, Machine, UART_INTID, guests};
+    use crate::fake::{ABSENT, Cpu, GICD, Machine, UART_INTID, guests};
     use crate::vgic::withdraw::tests::{pair, write};
+    use core::sync::atomic::Ordering::Relaxed;
 
     #[test]
     fn routes_to_its_own_vpes_only() {
@@ -99,9 +134,11 @@ mod tests {
             (Distributor::read(&guest, cpu, 0x6000 + 8 * 40, 8), machine.borrow().lines[40].cpu)
         };
         assert_eq!(route(&mut cpu, 8, 1), (Some(1), 1));
-        assert_eq!(route(&mut cpu, 8, 2), (Some(1), 1), "there is no vPE 2");
-        assert_eq!(route(&mut cpu, 8, 1 << 32), (Some(1), 1), "nor an Aff3 1");
-        assert_eq!(route(&mut cpu, 4, 0), (Some(0), 0));
+        assert_eq!(route(&mut cpu, 8, 2), (Some(2), ABSENT), "there is no vPE 2");
+        assert_eq!(route(&mut cpu, 8, 1 << 32), (Some(1 << 32), ABSENT), "nor an Aff3 1");
+        assert_eq!(route(&mut cpu, 8, 0xff_80ff_ffff), (Some(0xff_00ff_ffff), ABSENT));
+        assert_eq!(route(&mut cpu, 4, 0), (Some(0xff_0000_0000), ABSENT), "the lower half");
+        assert_eq!(route(&mut cpu, 8, 0), (Some(0), 0));
         assert_eq!(route(&mut cpu, 8, 1 << 31 | 1), (Some(1), 1), "No1N: IRM is nothing");
         // A waiting UART interrupt moves along.
         assert_eq!(guest.vm.distributor.set_line(guest.vpes, true), Some(0));
@@ -109,6 +146,31 @@ mod tests {
         assert_eq!(guest.vpes[0].redistributor.waiting[1].load(Relaxed), 0);
         assert_eq!(guest.vpes[1].redistributor.waiting[1].load(Relaxed), 2);
         assert!(machine.borrow().cpus[1].kicked);
+    }
+
+    /// An interrupt whose route is an affinity that no vPE has stays pending, and comes when it is routed to one.
+    #[test]
+    fn routed_to_nobody() {
+        let machine = Machine::new(3);
+        let [(first, mut one), _] = pair(&machine);
+        for intid in [40, 41, UART_INTID] {
+            let ipa = GICD + 0x6000 + 8 * u64::from(intid);
+            write(&first, &mut one, ipa, 8, 0x100);
+            match intid {
+                40 => machine.borrow_mut().lines[40].pending = true,
+                41 => machine.borrow_mut().lines[41].level = true,
+                _ => assert_eq!(first.vm.distributor.set_line(first.vpes, true), None),
+            }
+            one.settle(&first);
+            assert_eq!(one.acknowledge(), None, "{intid}");
+            let pending = Distributor::read(&first, &one, 0x204, 4).unwrap();
+            assert_eq!(pending >> (intid - 32) & 1, 1, "{intid} is pending");
+            write(&first, &mut one, ipa, 8, 0);
+            one.settle(&first);
+            assert_eq!(one.acknowledge(), Some(intid));
+            one.end(intid);
+            machine.borrow_mut().lines[41].level = false;
+        }
     }
 
     /// The UART's interrupt comes to the vPE that it is routed to once the one that handles it has ended it.

@@ -1,34 +1,27 @@
 //! ICC_SGI1R_EL1: who gets a software generated interrupt.
 //!
-//! IHI 0069H 12.2.20. Targets are the VM's own vPEs by their virtual affinities 0.0.0.n; whatever else a guest names
-//! does not exist. ICC_SGI0R_EL1 and ICC_ASGI1R_EL1 make Group 0 or other-state interrupts, of which a guest has none, so
-//! that [`crate::sysreg`] ignores them.
+//! IHI 0069H 12.2.20. Targets are the VM's own vPEs by their virtual affinities 0.0.Aff1.Aff0, sixteen for each Aff1; whatever
+//! else a guest names does not exist. ICC_SGI0R_EL1 and ICC_ASGI1R_EL1 make Group 0 or other-state interrupts, of which a guest
+//! has none, so that [`crate::sysreg`] ignores them.
 
 use super::inject;
-use crate::{Guest, Platform};
+use crate::{Guest, Platform, guest::CLUSTER};
 use core::sync::atomic::Ordering::AcqRel;
 
 /// IRM: all but self.
 const ALL_OTHERS: u64 = 1 << 40;
-/// Aff3 55:48, RS 47:44, Aff2 39:32, Aff1 23:16 and IRM.
-const UNUSUAL: u64 = 0xff << 48 | 0xf << 44 | ALL_OTHERS | 0xff << 32 | 0xff << 16;
-
-/// Targets of an ICC_SGI1R_EL1 value, one bit for each vPE number, of those that exist. `own` is the sender's bit.
-#[inline(always)]
-pub const fn targets(value: u64, own: u32, existing: u32) -> u32 {
-    if value & UNUSUAL == 0 {
-        return value as u32 & existing;
-    }
-    if value & ALL_OTHERS != 0 {
-        return existing & !own;
-    }
-    0
-}
+/// Aff3 55:48, RS 47:44, Aff2 39:32.
+const NOBODY: u64 = 0xff << 48 | 0xf << 44 | 0xff << 32;
+/// More than a target list of Aff1 0: those, Aff1 23:16 and IRM.
+const UNUSUAL: u64 = NOBODY | ALL_OTHERS | 0xff << 16;
 
 /// The guest wrote ICC_SGI1R_EL1.
 #[inline(always)]
 pub fn send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
-    let targets = targets(value, guest.own_target, guest.targets);
+    if value & UNUSUAL != 0 {
+        return send_unusual(guest, platform, value);
+    }
+    let targets = value as u32 & guest.targets;
     if targets & guest.own_target != 0 {
         inject::sgi_to_self(guest, platform, intid(value));
     }
@@ -38,7 +31,10 @@ pub fn send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
 /// The short path of [`send_sgi`], without a call; false: nothing was done.
 #[inline(always)]
 pub fn try_send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) -> bool {
-    let targets = targets(value, guest.own_target, guest.targets);
+    if value & UNUSUAL != 0 {
+        return false;
+    }
+    let targets = value as u32 & guest.targets;
     if targets & guest.own_target != 0 && !inject::try_sgi_to_self(guest, platform, intid(value)) {
         return false;
     }
@@ -56,29 +52,68 @@ fn send_to_others<P: Platform>(guest: &Guest, platform: &mut P, mut targets: u32
     while targets != 0 {
         let number = targets.trailing_zeros() as usize;
         targets &= targets - 1;
-        if let Some(vpe) = guest.vpes.get(number) {
-            // One that is already pending needs no second kick: either one is under way or it must wait anyway.
-            if vpe.redistributor.waiting[0].fetch_or(1 << intid, AcqRel) & 1 << intid == 0 {
-                platform.kick(guest.vpe_index(number));
-            }
+        send_to(guest, platform, number, intid);
+    }
+}
+
+#[inline(always)]
+fn send_to<P: Platform>(guest: &Guest, platform: &mut P, number: usize, intid: u32) {
+    if let Some(vpe) = guest.vpes.get(number) {
+        // One that is already pending needs no second kick: either one is under way or it must wait anyway.
+        if vpe.redistributor.waiting[0].fetch_or(1 << intid, AcqRel) & 1 << intid == 0 {
+            platform.kick(guest.vpe_index(number));
         }
     }
+}
+
+/// vPEs with an Aff1 of their own, or all others.
+#[inline(never)]
+fn send_unusual<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
+    for number in unusual_targets(value, guest.number, guest.vpes.len()) {
+        if number == guest.number {
+            inject::sgi_to_self(guest, platform, intid(value));
+        } else {
+            send_to(guest, platform, number, intid(value));
+        }
+    }
+}
+
+/// Numbers of the vPEs that `value` names, of a VM with `count`, for vPE `own`.
+fn unusual_targets(value: u64, own: usize, count: usize) -> impl Iterator<Item = usize> {
+    let all = value & ALL_OTHERS != 0;
+    let first = if all { 0 } else { (value >> 16 & 0xff) as usize * CLUSTER };
+    let end = match (all, value & NOBODY) {
+        (true, _) => count,
+        (_, 0) => count.min(first + CLUSTER),
+        _ => 0,
+    };
+    (first..end).filter(
+        move |&number| {
+            if all { number != own } else { value >> (number % CLUSTER) & 1 != 0 }
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    extern crate std;
+    use std::{vec, vec::Vec};
 
+    /// The targets of any value, each named on its own, in VMs of up to 40 vPEs.
     #[test]
     fn only_the_vms_own_vpes() {
-        assert_eq!(targets(0x0b00_0001, 1, 1), 1);
-        assert_eq!(targets(0x0b00_ffff, 1, 3), 0b11, "a target list never reaches beyond the VM");
-        assert_eq!(targets(1 << 40, 2, 7), 0b101, "all but self");
-        assert_eq!(targets(1 << 40 | 0xff << 16 | 0xffff, 1, 3), 0b10, "IRM ignores affinities");
-        assert_eq!(targets(1 << 16 | 1, 1, 3), 0, "Aff1 1 is nobody");
-        assert_eq!(targets(1 << 32 | 1, 1, 3), 0, "Aff2 1 is nobody");
-        assert_eq!(targets(1 << 48 | 1, 1, 3), 0, "Aff3 1 is nobody");
-        assert_eq!(targets(1 << 44 | 1, 1, 3), 0, "Aff0 16 is nobody");
-        assert_eq!(targets(0xffff, 1, 0xffff), 0xffff);
+        let targets = |value, own, count| unusual_targets(value, own, count).collect::<Vec<_>>();
+        assert_eq!(targets(1 << 40, 1, 3), [0, 2], "all but self");
+        assert_eq!(targets(1 << 40 | 0xff << 16 | 0xffff, 0, 2), [1], "IRM ignores affinities");
+        assert_eq!(targets(1 << 40, 32, 40).len(), 39);
+        assert_eq!(targets(1 << 40, 32, 40).last(), Some(&39));
+        assert_eq!(targets(1 << 16 | 0xffff, 0, 3), vec![0; 0], "Aff1 1 is nobody");
+        assert_eq!(targets(1 << 16 | 0b101, 0, 40), [16, 18]);
+        assert_eq!(targets(2 << 16 | 0xffff, 0, 40), (32..40).collect::<Vec<_>>());
+        for beyond in [1 << 32, 1 << 44, 1 << 48] {
+            assert_eq!(targets(beyond | 1, 0, 40), vec![0; 0], "{beyond:#x}");
+            assert_eq!(targets(beyond | 1 << 16 | 1, 0, 40), vec![0; 0], "{beyond:#x}");
+        }
     }
 }

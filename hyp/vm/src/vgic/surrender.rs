@@ -3,9 +3,10 @@
 //! An SPI that was routed elsewhere or switched off, and everything of a vPE that goes off. IHI 0069H 4.1.2, 4.8.
 
 use super::{
-    inject::sample,
+    inject::{ended, sample},
     place,
     redistributor::{RECHECK, Redistributor},
+    view,
 };
 use crate::{Guest, Platform};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
@@ -14,12 +15,15 @@ use gicv4::list_regs::{ListReg, State};
 /// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
 pub(super) fn give_back<P: Platform>(platform: &mut P, intid: u32) {
     let (word, bit) = place(intid);
-    let edge =
-        word != 0 && platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0;
-    if edge {
+    if word != 0 && is_edge(platform, intid) {
         platform.set_pending(word, bit);
     }
     deactivate(platform, intid);
+}
+
+/// An SPI of the hardware's is edge-triggered.
+pub(super) fn is_edge<P: Platform>(platform: &P, intid: u32) -> bool {
+    platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0
 }
 
 /// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
@@ -58,10 +62,13 @@ pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
         platform.write(index, ListReg::EMPTY);
         put_back(guest, platform, entry);
     }
-    for cell in &redistributor.parked {
-        put_back(guest, platform, ListReg::from_bits(cell.swap(0, Relaxed)));
-    }
+    view::gone(redistributor);
     for word in 0..=guest.vm.distributor.last_word() {
+        let mut parked = redistributor.parked[word & 31].swap(0, Relaxed);
+        while parked != 0 {
+            ended(guest, platform, word as u32 * 32 + parked.trailing_zeros());
+            parked &= parked - 1;
+        }
         let hardware = hardware(guest, word);
         return_waiting(platform, redistributor, word, hardware);
     }

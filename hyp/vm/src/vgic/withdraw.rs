@@ -1,13 +1,14 @@
-//! Taking back what was handed out: the guest clears pending or active state of its interrupts.
+//! The guest changes pending or active state: what was handed out is taken back.
 //!
-//! GICD_ICPENDR and GICD_ICACTIVER reach this CPU's list registers and parked interrupts at once. Those of other CPUs are
-//! told by a kick and follow at their next [`flush`]; what their guest has acknowledged until then was on its way. The
-//! GICR forms do the same for the SGIs and PPIs of one vPE. IHI 0069H 12.9.7, 12.9.5, 12.11.
+//! GICD_ICPENDR, GICD_ISACTIVER, GICD_ICACTIVER and ICC_DIR_EL1 reach this CPU's list registers and parked interrupts at once.
+//! Those of other CPUs are told by a kick and follow at their next [`flush`]; what their guest has acknowledged until then was
+//! on its way. The GICR forms do the same for the SGIs and PPIs of one vPE. IHI 0069H 12.9.7, 12.9.5, 12.11.
 
 use super::{
-    inject::{flush, notify, sample},
+    inject::{ended, flush, notify, sample},
     place,
-    redistributor::{CLEARED, Redistributor},
+    redistributor::{CHANGED, Redistributor},
+    surrender,
 };
 use crate::{Guest, Platform, power::State as Power};
 use core::sync::atomic::{
@@ -16,39 +17,41 @@ use core::sync::atomic::{
 };
 use gicv4::list_regs::{ListReg, State};
 
-/// State that a guest can clear.
+/// What a guest can do to the state of an interrupt.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clear {
-    Pending,
+pub(super) enum Change {
+    NotPending,
+    NotActive,
+    /// Of SGIs and PPIs alone: an SPI's active state is the distributor's.
     Active,
 }
 
-impl Clear {
-    /// Where a redistributor notes what another CPU cleared.
-    fn cells(self, redistributor: &Redistributor) -> &[AtomicU32; 32] {
+impl Change {
+    /// Where a redistributor notes what another CPU changed.
+    fn cell(self, redistributor: &Redistributor, word: usize) -> &AtomicU32 {
         match self {
-            Clear::Pending => &redistributor.cleared_pending,
-            Clear::Active => &redistributor.cleared_active,
+            Change::NotPending => &redistributor.cleared_pending[word & 31],
+            Change::NotActive => &redistributor.cleared_active[word & 31],
+            Change::Active => &redistributor.made_active,
         }
     }
 
     /// This CPU's list registers and parked interrupts follow. The physical state of SPIs is the caller's.
-    fn unlist<P: Platform>(self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+    fn follow<P: Platform>(self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
         match self {
-            Clear::Pending => unlist_pending(guest, platform, word, bits),
-            Clear::Active => unlist_active(guest, platform, word, bits),
+            Change::NotPending => unlist_pending(platform, word, bits),
+            Change::NotActive => unlist_active(guest, platform, word, bits),
+            Change::Active => make_active(guest, platform, word, bits),
         }
     }
 }
 
 /// Pending and active bits of a word in this CPU's list registers.
 pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
-    (0..platform.count())
-        .fold((0, 0), |sum, index| add_listed(sum, platform.read(index).bits(), word))
+    (0..platform.count()).fold((0, 0), |sum, index| add_listed(sum, platform.read(index), word))
 }
 
-pub(super) fn add_listed((pending, active): (u32, u32), bits: u64, word: usize) -> (u32, u32) {
-    let entry = ListReg::from_bits(bits);
+fn add_listed((pending, active): (u32, u32), entry: ListReg, word: usize) -> (u32, u32) {
     let (entry_word, bit) = place(entry.vintid().value());
     if entry_word != word {
         return (pending, active);
@@ -61,9 +64,25 @@ pub(super) fn add_listed((pending, active): (u32, u32), bits: u64, word: usize) 
     }
 }
 
+/// The guest wrote ICC_DIR_EL1, which came here because some active interrupt is in no list register, or may be in another
+/// vPE's. Without EOImode there is nothing that it could do.
+#[inline(never)]
+pub fn deactivate<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
+    if !platform.splits_end() {
+        return;
+    }
+    let (word, bit) = place(intid);
+    match intid {
+        0..32 => change_private(guest, platform, guest.number, bit, Change::NotActive),
+        32..1020 => clear_active(guest, platform, word, bit & guest.vm.distributor.owned(word)),
+        // An LPI has no active state.
+        _ => {}
+    }
+}
+
 /// The guest cleared the pending state of SPIs: takes them from list registers and from what waits.
 pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
-    unlist_pending(guest, platform, word, bits);
+    unlist_pending(platform, word, bits);
     let hardware = guest.vm.distributor.hardware_word(word) & bits;
     if hardware != 0 {
         for vpe in guest.vpes {
@@ -75,8 +94,14 @@ pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: 
         }
         let (_, handled) = held(guest, platform, word);
         let elsewhere = platform.active(word) & hardware & !handled;
-        tell(guest, platform, word, elsewhere, Clear::Pending);
+        tell(guest, platform, word, elsewhere, Change::NotPending);
     }
+    flush(guest, platform);
+}
+
+/// The guest made SPIs active. What is pending stays so, where it came from.
+pub(super) fn set_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+    make_active(guest, platform, word, bits);
     flush(guest, platform);
 }
 
@@ -90,29 +115,36 @@ pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: u
         waiting | vpe.redistributor.waiting[word & 31].load(Acquire)
     });
     let physical = hardware & !waiting & platform.active(word);
+    let emulated = bits & !hardware;
+    // Before the hardware may send it again: what comes then is another one.
+    tell(guest, platform, word, (physical | emulated) & !active, Change::NotActive);
     if physical != 0 {
         platform.clear_active(word, physical);
     }
-    let emulated = bits & !hardware;
-    let elsewhere = (physical | emulated) & !active;
-    tell(guest, platform, word, elsewhere, Clear::Active);
     flush(guest, platform);
 }
 
-/// The guest cleared state of SGIs and PPIs of its vPE `number`.
-pub(super) fn clear_private<P: Platform>(
+/// The guest changed the state of SGIs and PPIs of its vPE `number`.
+pub(super) fn change_private<P: Platform>(
     guest: &Guest,
     platform: &mut P,
     number: usize,
     bits: u32,
-    what: Clear,
+    what: Change,
 ) {
     if number == guest.number {
-        what.unlist(guest, platform, 0, bits);
+        what.follow(guest, platform, 0, bits);
         flush(guest, platform);
-    } else {
-        tell_one(guest, platform, number, 0, bits, what);
+        return;
     }
+    // It is made active when it begins.
+    if let Some(vpe) = guest.vpes.get(number)
+        && what == Change::Active
+    {
+        vpe.redistributor.made_active.fetch_or(bits, AcqRel);
+        vpe.redistributor.attention.fetch_or(CHANGED, AcqRel);
+    }
+    tell_one(guest, platform, number, 0, bits, what);
 }
 
 /// The vPE of this CPU has the interrupt: it is listed or parked, or waits for a list register.
@@ -123,15 +155,14 @@ pub fn holds<P: Platform>(guest: &Guest, platform: &P, intid: u32) -> bool {
     (pending | active | waiting) & bit != 0
 }
 
-/// Pending and active bits of a word in this CPU's list registers and among what is parked.
+/// Pending bits of a word in this CPU's list registers, and active ones there and among what is parked.
 fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
     let (pending, active) = listed(platform, word);
-    let parked = guest.vpe.redistributor.parked_word(word);
-    (pending | parked.0, active | parked.1)
+    (pending, active | guest.vpe.redistributor.parked_word(word))
 }
 
 /// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off holds none.
-fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, what: Clear) {
+fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, what: Change) {
     for number in (0..guest.vpes.len()).filter(|&number| number != guest.number) {
         tell_one(guest, platform, number, word, bits, what);
     }
@@ -144,33 +175,36 @@ fn tell_one<P: Platform>(
     number: usize,
     word: usize,
     bits: u32,
-    what: Clear,
+    what: Change,
 ) {
     if let Some(vpe) = guest.vpes.get(number)
         && bits != 0
         && vpe.power.state() != Power::Off
     {
-        what.cells(&vpe.redistributor)[word & 31].fetch_or(bits, AcqRel);
-        vpe.redistributor.attention.fetch_or(CLEARED, AcqRel);
+        what.cell(&vpe.redistributor, word).fetch_or(bits, AcqRel);
+        vpe.redistributor.attention.fetch_or(CHANGED, AcqRel);
         notify(guest, platform, number);
     }
 }
 
-/// Follows what other CPUs cleared.
-pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
+/// Follows what other CPUs changed.
+pub(super) fn take_changes<P: Platform>(guest: &Guest, platform: &mut P) {
     for word in 0..=guest.vm.distributor.last_word() {
         // Active SPIs are inactive in the hardware already, and may be active anew.
-        for what in [Clear::Pending, Clear::Active] {
-            let bits = what.cells(&guest.vpe.redistributor)[word & 31].swap(0, AcqRel);
+        for what in [Change::NotPending, Change::NotActive, Change::Active] {
+            if what == Change::Active && word != 0 {
+                continue;
+            }
+            let bits = what.cell(&guest.vpe.redistributor, word).swap(0, AcqRel);
             if bits != 0 {
-                what.unlist(guest, platform, word, bits);
+                what.follow(guest, platform, word, bits);
             }
         }
     }
 }
 
-/// Interrupts of a word in this CPU's list registers and among what is parked are not pending any more.
-fn unlist_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+/// Interrupts of a word in this CPU's list registers are not pending any more.
+fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u32) {
     for index in 0..platform.count() {
         let entry = platform.read(index);
         let intid = entry.vintid().value();
@@ -188,13 +222,6 @@ fn unlist_pending<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bit
                 }
             }
             _ => {}
-        }
-    }
-    for cell in &guest.vpe.redistributor.parked {
-        let entry = ListReg::from_bits(cell.load(Relaxed));
-        let (entry_word, bit) = place(entry.vintid().value());
-        if entry_word == word && bits & bit != 0 && entry.state() == State::PendingActive {
-            cell.store(entry.with_state(State::Active).bits(), Relaxed);
         }
     }
 }
@@ -221,21 +248,59 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
             State::Pending | State::Inactive => {}
         }
     }
-    for cell in &guest.vpe.redistributor.parked {
-        let entry = ListReg::from_bits(cell.load(Relaxed));
-        let intid = entry.vintid().value();
-        let (entry_word, bit) = place(intid);
-        if entry.is_free() || entry_word != word || bits & bit == 0 {
+    let parked = &guest.vpe.redistributor.parked[word & 31];
+    let mut rest = parked.fetch_and(!bits, Relaxed) & bits;
+    while rest != 0 {
+        let intid = word as u32 * 32 + rest.trailing_zeros();
+        rest &= rest - 1;
+        // An SPI's active state in the hardware is the caller's.
+        if word == 0 || !guest.vm.distributor.is_hardware(intid) {
+            ended(guest, platform, intid);
+        }
+    }
+}
+
+/// Interrupts of a word become active for this CPU's vPE without having been acknowledged: in no list register. What is
+/// pending stays so, an SPI in the hardware, an SGI here; a PPI's pending state is its line's.
+fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+    let redistributor = &guest.vpe.redistributor;
+    let hardware = surrender::hardware(guest, word) & bits;
+    for index in 0..platform.count() {
+        let entry = platform.read(index);
+        let (entry_word, bit) = place(entry.vintid().value());
+        if entry_word == word && bits & bit != 0 && entry.state() == State::Pending {
+            platform.write(index, ListReg::EMPTY);
+            redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
+        }
+    }
+    // Those in list registers are active already.
+    let mut rest = bits & !held(guest, platform, word).1;
+    while rest != 0 {
+        let intid = word as u32 * 32 + rest.trailing_zeros();
+        let (_, bit) = place(intid);
+        rest &= rest - 1;
+        if hardware & bit == 0 {
+            if word == 0 || guest.vm.distributor.claim(guest.number) {
+                redistributor.park(intid, None);
+            }
             continue;
         }
-        cell.store(0, Relaxed);
-        if word == 0 && entry.is_hardware() {
-            platform.deactivate(intid);
-        } else if entry.has_end_notice() {
-            sample(guest, platform, intid);
-        } else if entry.state() == State::PendingActive {
-            guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
+        let waiting = redistributor.waiting[word & 31].fetch_and(!bit, AcqRel) & bit != 0;
+        if word == 0 {
+            redistributor.park(intid, None);
+            platform.activate(intid);
+            continue;
         }
+        if waiting && surrender::is_edge(platform, intid) {
+            platform.set_pending(word, bit);
+        }
+        // It is active in the distributor and nobody's. A vPE that is alone must see itself deactivate it, others always do.
+        if guest.vpes.len() == 1 && (waiting || platform.active(word) & bit == 0) {
+            redistributor.park(intid, None);
+        }
+    }
+    if word != 0 && hardware != 0 {
+        platform.set_active(word, hardware);
     }
 }
 

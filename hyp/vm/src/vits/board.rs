@@ -408,6 +408,12 @@ impl ListRegisters for Chip<'_> {
         0
     }
     fn maintenance(&mut self, _: u32) {}
+    fn masked(&self) -> bool {
+        false
+    }
+    fn splits_end(&self) -> bool {
+        false
+    }
 }
 
 impl PhysicalGic for Chip<'_> {
@@ -427,9 +433,13 @@ impl PhysicalGic for Chip<'_> {
         0
     }
     fn set_config(&mut self, _: usize, _: u32, _: u32) {}
-    fn route(&mut self, _: u32, _: VpeIndex) {}
+    fn route(&mut self, _: u32, _: Option<VpeIndex>) {}
     fn enable_ppis(&mut self, _: VpeIndex, _: u32, _: bool) {}
     fn deactivate(&mut self, _: u32) {}
+    fn activate(&mut self, _: u32) {}
+    fn pending_ppis(&self, _: VpeIndex) -> u32 {
+        0
+    }
 }
 
 impl ConfigSpace for Chip<'_> {
