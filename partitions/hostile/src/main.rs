@@ -11,6 +11,9 @@
 //! * reads of every system register encoding, writes of all that cannot hurt the guest itself, EL2's and EL3's among them.
 //! * all-ones and random words to the configuration space of every PCI bridge it can see, which must not change.
 //!
+//! With `only=gic` it keeps to the emulated GIC, on every vPE of its VM: registers of all frames by every width, SGIs, and its CPU
+//! interface, EOImode, acknowledges, ends and deactivations in any order.
+//!
 //! What would only end the guest itself (CPU_OFF, SYSTEM_OFF, its own SCTLR) is left out; SYSTEM_RESET is tried once with `reset=yes`, when
 //! the counter has passed half the time; the second life does not repeat it. Something that was answered and must not have been
 //! is a hole, and fails; otherwise to be still there at the end is to pass. Whether the neighbours noticed is theirs to say.
@@ -24,7 +27,7 @@ mod tally;
 use rt::machine::Region;
 use rt::probe::{self, Width};
 use rt::random::Random;
-use rt::{Machine, Outcome, cpu, figure, println, psci, timer};
+use rt::{Machine, Outcome, cpu, figure, println, psci, smp, timer};
 
 use bridges::Bridges;
 use tally::{Known, Tally};
@@ -68,6 +71,8 @@ struct Hostile {
     machine: &'static Machine,
     tally: Tally,
     bridges: Bridges,
+    /// Nothing but the GIC.
+    only_gic: bool,
 }
 
 fn main(machine: &'static Machine) -> Outcome {
@@ -87,8 +92,18 @@ fn main(machine: &'static Machine) -> Outcome {
         machine,
         tally: Tally::default(),
         bridges: Bridges::of(machine),
+        only_gic: machine.argument("only") == Some("gic"),
     };
-    hostile.sweep();
+    if hostile.only_gic {
+        for vpe in 1..machine.vpes() {
+            if smp::start(vpe, other).is_err() {
+                println!("vPE {vpe} does not start");
+            }
+        }
+    }
+    if !hostile.only_gic {
+        hostile.sweep();
+    }
     while timer::now() - began < ticks {
         for _ in 0..BATCH {
             hostile.attempt();
@@ -102,6 +117,24 @@ fn main(machine: &'static Machine) -> Outcome {
     hostile.tally.print();
     figure!("bridges", hostile.bridges.all().len());
     if hostile.tally.holes == 0 { Outcome::Passed } else { Outcome::Failed(HOLE) }
+}
+
+/// What vPEs other than the first do, until the VM is off.
+fn other() {
+    let Some(machine) = Machine::get() else { return };
+    cpu::disable_interrupts();
+    let seed = machine.number("seed").unwrap_or(1) + u64::from(cpu::vpe()) * 1000;
+    let mut hostile = Hostile {
+        random: Random::new(seed),
+        known: Known::of(machine),
+        machine,
+        tally: Tally::default(),
+        bridges: Bridges::of(machine),
+        only_gic: true,
+    };
+    loop {
+        hostile.attempt();
+    }
 }
 
 impl Hostile {
@@ -120,6 +153,13 @@ impl Hostile {
     }
 
     fn attempt(&mut self) {
+        if self.only_gic {
+            return match self.random.below(8) {
+                0..4 => self.gic(),
+                4 => self.sgi(),
+                _ => self.interface(),
+            };
+        }
         match self.random.below(16) {
             0..4 => self.anywhere(),
             4..6 => self.gic(),
@@ -193,7 +233,16 @@ impl Hostile {
         };
         let region = if self.random.below(2) == 0 { distributor } else { redistributors };
         let width = self.width();
-        let address = (region.base + self.random.below(region.bytes)) & !(width.bytes() - 1);
+        let offset = match self.random.below(4) {
+            // Where most registers are: in the first page of the distributor, and of the SGI frames.
+            0..3 if region.base == distributor.base => self.random.below(0x1000),
+            0..3 => {
+                let vpe = self.random.below(self.machine.vpes().into());
+                vpe * REDISTRIBUTOR + REDISTRIBUTOR / 2 + self.random.below(0x1000)
+            }
+            _ => self.random.below(region.bytes),
+        };
+        let address = (region.base + offset % region.bytes) & !(width.bytes() - 1);
         let value = self.value();
         if self.random.below(4) == 0 {
             self.load(address, width);
@@ -251,6 +300,28 @@ impl Hostile {
             _ => self.random.draw(),
         };
         self.run(MSR | 1 << 19 | 12 << 12 | 11 << 8 | register << 5, value);
+    }
+
+    /// This vPE's CPU interface: ICC_CTLR_EL1, PMR, IGRPEN1, BPR1, EOIR1, DIR, or IAR1, HPPIR1 and RPR as read.
+    fn interface(&mut self) {
+        let intid = match self.random.below(3) {
+            0 => self.random.below(16),
+            1 => self.random.below(128),
+            _ => self.random.below(1 << 14),
+        };
+        let (read, crn, crm, op2, value) = match self.random.below(10) {
+            0 => (false, 12, 12, 4, self.random.below(4)),
+            1 => (false, 4, 6, 0, 0x80 + self.random.below(0x80)),
+            2 => (false, 12, 12, 7, u64::from(self.random.below(4) != 0)),
+            3 => (false, 12, 12, 3, self.random.below(8)),
+            4 => (false, 12, 12, 1, intid),
+            5 | 6 => (false, 12, 11, 1, intid),
+            7 => (true, 12, 12, 2, 0),
+            8 => (true, 12, 11, 3, 0),
+            _ => (true, 12, 12, 0, 0),
+        };
+        let instruction = if read { MRS } else { MSR };
+        self.run(instruction | 1 << 19 | crn << 12 | crm << 8 | op2 << 5, value);
     }
 
     fn call(&mut self) {
