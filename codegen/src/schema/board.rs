@@ -49,7 +49,7 @@ pub struct BoardFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoardTable {
-    /// Name of the board.
+    /// Name of the board: up to 31 letters, digits, `-`, `_` and `.`, as all names are but those of RAM and reserved ranges.
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,

@@ -36,7 +36,7 @@ pub struct SystemFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemTable {
-    /// Name of the system; its output is in target/bulkhead/NAME.
+    /// Name of the system: up to 31 letters, digits, `-`, `_` and `.`, as all names are. Its output is in target/bulkhead/NAME, which belongs to one file.
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,
