@@ -12,8 +12,8 @@
 //! that can be read back, or messages that are on with such an address or such data are a hole. In
 //! the end both devices must interrupt properly.
 //!
-//! Without devices it is the guard: it fills its memory with a pattern, and for `seconds=` compares
-//! it every millisecond.
+//! Without devices it is the guard: it fills its memory with a pattern, and compares it every
+//! millisecond until the forger has done. A channel between them says so.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -28,7 +28,7 @@ use rt::dma::{Arena, Buffer};
 use rt::interrupts::{self, IntId};
 use rt::machine::Event;
 use rt::random::Random;
-use rt::{Machine, Outcome, cpu, figure, println, timer};
+use rt::{Machine, Outcome, channel, cpu, figure, println, timer};
 
 rt::entry!(main);
 
@@ -36,8 +36,11 @@ const HOLE: u32 = 2;
 const NO_DEVICE: u32 = 5;
 /// Words that are tried in the memory of each victim.
 const WORDS: u64 = 48;
-/// How long a message may take.
-const PATIENCE_US: u64 = 1_000_000;
+/// Words of the channel's memory: the guard is there, and the forger has done.
+const ON_GUARD: usize = 0;
+const FORGED: usize = 1;
+/// How long a message may take, and a disk: long, for the host may be busy.
+const PATIENCE_US: u64 = 30_000_000;
 
 /// Interrupts taken.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
@@ -80,6 +83,10 @@ fn forge(machine: &'static Machine) -> Option<u64> {
         holes: 0,
     };
     println!("seed {seed}");
+    let shared = channel::memory(&machine.channels().next()?);
+    while shared[ON_GUARD].load(Ordering::Acquire) == 0 {
+        cpu::relax();
+    }
     for event in machine.events() {
         interrupts::set_handler(IntId::new(event.vintid), |_| {
             TAKEN.fetch_add(1, Ordering::Relaxed);
@@ -93,6 +100,7 @@ fn forge(machine: &'static Machine) -> Option<u64> {
     let (edu, nvme): (Event, Event) = (of("edu0", 0)?, of("nvme0", 1)?);
     msi::run(machine, &edu, &mut forger)?;
     msix::run(machine, &nvme, &mut arena, &mut forger)?;
+    shared[FORGED].store(1, Ordering::Release);
     figure!("tries", forger.tries);
     figure!("holes", forger.holes);
     println!("done: {} tries, {} holes", forger.tries, forger.holes);
