@@ -28,6 +28,7 @@ use rt::machine::Region;
 use rt::probe::{self, Width};
 use rt::random::Random;
 use rt::{Machine, Outcome, cpu, figure, println, psci, smp, timer};
+use rt::{interface, interrupts};
 
 use bridges::Bridges;
 use tally::{Known, Tally};
@@ -154,9 +155,10 @@ impl Hostile {
 
     fn attempt(&mut self) {
         if self.only_gic {
-            return match self.random.below(8) {
-                0..4 => self.gic(),
-                4 => self.sgi(),
+            return match self.random.below(64) {
+                0..32 => self.gic(),
+                // An instruction made at run time, which takes an emulator long.
+                32 => self.sgi(),
                 _ => self.interface(),
             };
         }
@@ -302,26 +304,27 @@ impl Hostile {
         self.run(MSR | 1 << 19 | 12 << 12 | 11 << 8 | register << 5, value);
     }
 
-    /// This vPE's CPU interface: ICC_CTLR_EL1, PMR, IGRPEN1, BPR1, EOIR1, DIR, or IAR1, HPPIR1 and RPR as read.
+    /// This vPE's CPU interface: EOImode, priority mask, acknowledges, ends, deactivations, and SGIs to any vPE of the VM.
     fn interface(&mut self) {
         let intid = match self.random.below(3) {
             0 => self.random.below(16),
             1 => self.random.below(128),
             _ => self.random.below(1 << 14),
-        };
-        let (read, crn, crm, op2, value) = match self.random.below(10) {
-            0 => (false, 12, 12, 4, self.random.below(4)),
-            1 => (false, 4, 6, 0, 0x80 + self.random.below(0x80)),
-            2 => (false, 12, 12, 7, u64::from(self.random.below(4) != 0)),
-            3 => (false, 12, 12, 3, self.random.below(8)),
-            4 => (false, 12, 12, 1, intid),
-            5 | 6 => (false, 12, 11, 1, intid),
-            7 => (true, 12, 12, 2, 0),
-            8 => (true, 12, 11, 3, 0),
-            _ => (true, 12, 12, 0, 0),
-        };
-        let instruction = if read { MRS } else { MSR };
-        self.run(instruction | 1 << 19 | crn << 12 | crm << 8 | op2 << 5, value);
+        } as u32;
+        self.tally.attempts += 1;
+        match self.random.below(10) {
+            0 => interface::split_end(self.random.below(2) == 0),
+            1 => interface::set_mask(0x80 + self.random.below(0x80) as u8),
+            2 => interrupts::send_others(intid & 15),
+            3 | 4 => {
+                interrupts::send(intid & 15, self.random.below(self.machine.vpes().into()) as u32)
+            }
+            5 => interface::end(intid),
+            6 | 7 => interface::deactivate(intid),
+            _ => {
+                interface::acknowledge();
+            }
+        }
     }
 
     fn call(&mut self) {
