@@ -7,7 +7,7 @@
 
 use crate::arch::mmu;
 use crate::arch::sysreg::Pause;
-use crate::percpu::{EVENTS, Physical, VMS};
+use crate::percpu::{EVENTS, Physical};
 use crate::plan_data::{PLAN, VPE_COUNT};
 use crate::platform::Hardware;
 use gicv4::boot::{Everyone, translation_service};
@@ -20,6 +20,7 @@ use gicv4::queue::Queue;
 use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
 use plan::{Vm, VpeIndex};
 use spin::mutex::TicketMutex;
+use vm::VmState;
 use vm::vits::{Renewal, Renewed, View};
 
 /// Polls of the ITS and of redistributors before boot or a command gives up.
@@ -65,22 +66,22 @@ pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
 }
 
-/// Renews what the ITS knows of a VM that starts again: every event where the plan has it, nothing pending, every vLPI
-/// configured as the plan has it. What it costs the VM owes ([`Renewal`] can be taken in pieces by who can wait).
-pub fn renew(vm: &'static Vm, vpes: impl Iterator<Item = VpeIndex>) -> Result<(), Error> {
-    mmu::write_vlpi_config(vm);
-    let owner = PLAN.vpes.get(usize::from(vm.first_vpe)).map(|vpe| vpe.vm);
-    if let Some(state) = owner.and_then(|owner| VMS.get(owner.index())) {
-        let (mut renewal, view) = (Renewal::new(), View::new(&PLAN, vm, &EVENTS));
-        while renewal.step(view, &state.allowance, &mut Hardware, false) != Renewed::All {}
-    }
-    for vpe in vpes {
-        if PLAN.vpes.get(vpe.index()).is_some_and(|vpe| vpe.tables.is_some()) {
-            let vpe = VpeId::new(vpe.value());
+/// Goes on to renew what the ITS knows of a VM that starts again: every event where the plan has it, nothing pending; and in the end
+/// its vPEs' configuration, which was written as the plan has it before.
+pub fn renew(vm: &'static Vm, state: &VmState, renewal: &mut Renewal) -> Result<Renewed, Error> {
+    let view = View::new(&PLAN, vm, &EVENTS);
+    let renewed = renewal.step(view, &state.allowance, &mut Hardware, true);
+    if renewed == Renewed::All {
+        let vpes = vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count);
+        for vpe in vpes.filter(|&vpe| has_tables(vpe)).map(VpeId::new) {
             run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;
         }
     }
-    Ok(())
+    Ok(renewed)
+}
+
+fn has_tables(vpe: u16) -> bool {
+    PLAN.vpes.get(usize::from(vpe)).is_some_and(|vpe| vpe.tables.is_some())
 }
 
 /// The doorbell of each vPE; of one without, nothing is ever asked.

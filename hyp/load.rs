@@ -22,7 +22,7 @@ use spin::Mutex;
 use vm::counters::Counter;
 use vm::loading::{Loading, Work};
 use vm::power::Start;
-use vm::vits::View;
+use vm::vits::{Renewal, Renewed, View};
 use vm::{VmState, pci};
 
 /// Bytes that are cleared or flushed, and bytes that are copied, before somebody looks for interrupts: about 400 instructions.
@@ -45,7 +45,7 @@ enum Stage {
     StopDevices,
     Wait(u64),
     StopInterrupts,
-    RenewIts,
+    RenewIts(Renewal),
     /// By part.
     Registers(usize),
     Memory,
@@ -130,12 +130,18 @@ impl Loader {
             Stage::Wait(_) => Stage::StopInterrupts,
             Stage::StopInterrupts => {
                 state.distributor.quiesce(&mut Hardware);
-                Stage::RenewIts
+                mmu::write_vlpi_config(vm);
+                Stage::RenewIts(Renewal::new())
             }
-            Stage::RenewIts => {
-                its::renew(vm, run::vpes(vm)).unwrap_or_else(|error| crate::broken(error));
-                Stage::Registers(0)
-            }
+            Stage::RenewIts(mut renewal) => match its::renew(vm, state, &mut renewal) {
+                Ok(Renewed::All) => Stage::Registers(0),
+                Ok(Renewed::More) => Stage::RenewIts(renewal),
+                Ok(Renewed::Until(time)) => {
+                    self.stage = Stage::RenewIts(renewal);
+                    return Some(Loaded::Until(time));
+                }
+                Err(error) => crate::broken(error),
+            },
             Stage::Registers(part) => registers(vm, state, part),
             Stage::Memory => match self.memory.next(&PLAN, vm) {
                 Some(work) => {
