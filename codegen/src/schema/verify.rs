@@ -12,6 +12,9 @@ use toml::de::{DeTable, DeValue};
 use super::text;
 use crate::diag::{Diagnostic, FileId, Report, rules};
 
+/// Lists of tables that are written in one line.
+const IN_PLACE: [&str; 7] = ["vpes", "memory", "ends", "regions", "intids", "windows", "suspended"];
+
 /// One document on its way to serde.
 pub struct Verify<'a> {
     pub file: FileId,
@@ -332,16 +335,18 @@ impl Verify<'_> {
                 items.get("oneOf").is_some()
                     || items.get("type").and_then(Value::as_str) == Some("object")
             });
+        let in_place = IN_PLACE.contains(&key);
         match (value.as_str(), table_list) {
-            ("{ ... }", _) => format!("a table [{key}]"),
-            (_, true)
-                if !matches!(
-                    key,
-                    "vpes" | "memory" | "ends" | "regions" | "intids" | "windows" | "suspended"
-                ) =>
-            {
-                format!("a table [[{key}]]")
+            // An entry of a list that is written in one line, with the keys that it must have.
+            ("{ ... }", _) if in_place => {
+                let required = schema.get("required").and_then(Value::as_array);
+                let keys = required.into_iter().flatten().filter_map(Value::as_str);
+                let keys: Vec<String> =
+                    keys.map(|key| self.example(key, &schema["properties"][key])).collect();
+                format!("{{ {} }}", keys.join(", "))
             }
+            ("{ ... }", _) => format!("a table [{key}]"),
+            (_, true) if !in_place => format!("a table [[{key}]]"),
             (_, true) => format!("{key} = [{{ ... }}]"),
             _ => format!("{key} = {value}"),
         }
