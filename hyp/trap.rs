@@ -5,10 +5,10 @@
 //! fetches and walks of its tables as well, unknown calls NOT_SUPPORTED. Only an abort that it cannot take ends its VM:
 //! its vector is what aborts ([`deny_abort`]).
 
-use crate::arch::sysreg::ticks;
+use crate::arch::sysreg::{dsb_sy, ticks, ticks_per_second};
 use crate::arch::this::this;
 use crate::arch::vectors::{Frame, LAST_SAVED, Next};
-use crate::arch::{guest, id};
+use crate::arch::{guest, id, mmu};
 use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
@@ -22,6 +22,7 @@ use vm::health::{Action, Fault, Reason};
 use vm::history::Past;
 use vm::hypercall::{self, Outcome};
 use vm::mmio::{self, Written};
+use vm::set_way::Step;
 use vm::sysreg::{self, Access};
 use vm::{Guest, aarch32, psci, smccc, vgic};
 
@@ -230,7 +231,11 @@ fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) 
     match serve(guest, register, frame.get(register.rt())) {
         Access::Value(value) => frame.set(register.rt(), value),
         Access::Undefined => return deny_instruction(guest, esr),
-        Access::Ignored | Access::DebugControl => {}
+        Access::SetWay if !set_way(guest, frame.get(register.rt())) => {
+            guest.vpe.counters.count(Counter::ExitSysReg);
+            return After::Guest;
+        }
+        Access::Ignored | Access::DebugControl | Access::SetWay => {}
     }
     guest.vpe.counters.count(Counter::ExitSysReg);
     guest::skip();
@@ -258,7 +263,20 @@ fn serve(guest: &Guest, register: SysReg, value: u64) -> Access {
     }
 }
 
-/// The same for a program in AArch32.
+/// Cache maintenance by set and way. False: there is more to do, and the guest is to try again.
+fn set_way(guest: &Guest, operand: u64) -> bool {
+    let tenth = ticks_per_second() / 10_000;
+    match guest.vpe.set_way.step(guest.config.memory, operand, ticks(), tenth) {
+        Step::Slice(base, bytes) => {
+            mmu::flush(base, bytes);
+            dsb_sy();
+            false
+        }
+        Step::Done => true,
+    }
+}
+
+/// A register as a program in AArch32 accesses it.
 fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
     if aarch32::condition_holds(esr, guest::state()) {
         let Some(access) = aarch32::access(esr) else { return deny_instruction(guest, esr) };
@@ -279,7 +297,7 @@ fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
                 }
             }
             Access::Undefined => return deny_instruction(guest, esr),
-            Access::Ignored | Access::DebugControl => {}
+            Access::Ignored | Access::DebugControl | Access::SetWay => {}
         }
     }
     guest.vpe.counters.count(Counter::ExitSysReg);

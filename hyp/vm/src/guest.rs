@@ -9,6 +9,7 @@ use crate::{
     pci::{Refusals, Sizing},
     pl011::Uart,
     power::Power,
+    set_way::SetWay,
     vgic::Distributor,
     vgic::Redistributor,
     vits::Event,
@@ -101,6 +102,7 @@ pub struct VpeState {
     pub counters: Counters,
     pub power: Power,
     pub history: History,
+    pub set_way: SetWay,
 }
 
 impl VpeState {
@@ -111,6 +113,7 @@ impl VpeState {
             counters: Counters::new(),
             power: Power::new(),
             history: History::new(),
+            set_way: SetWay::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl VpeState {
         self.redistributor.reset();
         self.pending_read.store(0, Relaxed);
         self.history.clear();
+        self.set_way.reset();
     }
 }
 

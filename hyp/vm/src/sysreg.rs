@@ -16,6 +16,8 @@ pub enum Access {
     Ignored,
     /// MDSCR_EL1: the CPU's own is read or written, for the guest's single steps and its traps of EL0 are its own.
     DebugControl,
+    /// DC ISW, CSW or CISW: [`crate::set_way`].
+    SetWay,
     /// The guest gets an UNDEFINED exception.
     Undefined,
 }
@@ -23,6 +25,9 @@ pub enum Access {
 const SGI1R: u32 = SysReg::encode(3, 0, 12, 11, 5);
 const SGI0R: u32 = SysReg::encode(3, 0, 12, 11, 7);
 const ASGI1R: u32 = SysReg::encode(3, 0, 12, 11, 6);
+const ISW: u32 = SysReg::encode(1, 0, 7, 6, 2);
+const CSW: u32 = SysReg::encode(1, 0, 7, 10, 2);
+const CISW: u32 = SysReg::encode(1, 0, 7, 14, 2);
 
 /// The guest writes ICC_SGI1R_EL1.
 #[inline(always)]
@@ -51,6 +56,7 @@ pub fn access(register: SysReg, features: Features, hardware: impl Fn(u32) -> u6
         return match encoding {
             // Group 0 and the other security state: a guest has no such interrupts.
             SGI0R | ASGI1R => Access::Ignored,
+            ISW | CSW | CISW => Access::SetWay,
             _ if reads_zero(encoding) => Access::Ignored,
             _ => Access::Undefined,
         };
@@ -158,6 +164,16 @@ mod tests {
         assert_eq!(write(pfr0), Access::Undefined);
         // MIDR and its group are not ID features.
         assert_eq!(read(SysReg::encode(3, 0, 0, 0, 0)), Access::Undefined);
+    }
+
+    #[test]
+    fn caches_by_set_and_way() {
+        for encoding in [ISW, CSW, CISW] {
+            assert_eq!(write(encoding), Access::SetWay, "{encoding:#x}");
+        }
+        // DC IGSW, of allocation tags, which guests do not have; DC IVAC.
+        assert_eq!(write(SysReg::encode(1, 0, 7, 6, 4)), Access::Undefined);
+        assert_eq!(write(SysReg::encode(1, 0, 7, 6, 1)), Access::Undefined);
     }
 
     #[test]

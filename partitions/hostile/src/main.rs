@@ -8,7 +8,8 @@
 //! * MSIs written by hand to the ITS's translation register;
 //! * SGIs to every affinity by ICC_SGI0R, ICC_SGI1R and ICC_ASGI1R;
 //! * HVC and SMC with random functions, arguments and immediates, CPU_ON of vPEs that are not its own;
-//! * reads of every system register encoding, writes of all that cannot hurt the guest itself, EL2's and EL3's among them.
+//! * reads of every system register encoding, writes of all that cannot hurt the guest itself, EL2's and EL3's among them;
+//! * cache maintenance by set and way;
 //! * all-ones and random words to the configuration space of every PCI bridge it can see, which must not change.
 //!
 //! With `only=gic` it keeps to the emulated GIC, on every vPE of its VM: registers of all frames by every width, SGIs, and its CPU
@@ -162,7 +163,7 @@ impl Hostile {
                 _ => self.interface(),
             };
         }
-        match self.random.below(16) {
+        match self.random.below(17) {
             0..4 => self.anywhere(),
             4..6 => self.gic(),
             6 => self.odd(),
@@ -173,7 +174,8 @@ impl Hostile {
             12 => self.cpu_on(),
             13 => self.read_register(),
             14 => self.write_register(),
-            _ => self.system_instruction(),
+            15 => self.system_instruction(),
+            _ => self.set_and_way(),
         }
     }
 
@@ -403,6 +405,15 @@ impl Hostile {
         let rest = self.random.below(1 << 11) as u32;
         let crn = if self.random.below(2) == 0 { 8 } else { 7 };
         self.run(SYS | op1 << 16 | crn << 12 | (rest & 0x7f) << 5, 0);
+    }
+
+    /// DC ISW, CSW or CISW of any level, set and way: bursts, and single ones.
+    fn set_and_way(&mut self) {
+        let crm = [6, 10, 14][self.random.below(3) as usize];
+        let operand = self.random.draw();
+        for set in 0..self.random.below(16) {
+            self.run(SYS | 7 << 12 | crm << 8 | 2 << 5, operand.wrapping_add(set << 6));
+        }
     }
 
     fn run(&mut self, instruction: u32, value: u64) {
