@@ -3,7 +3,8 @@
 //! Only CPUs that several vPEs share need it. What is kept here is all that a guest can change by itself:
 //!
 //! 1. general registers: they are in the CPU's trap frame and change places with it;
-//! 2. system registers of EL1 and EL0, where the guest goes on, pointer authentication keys if the CPU has them;
+//! 2. system registers of EL1 and EL0, where the guest goes on, pointer authentication keys and DISR_EL1 if the CPU has
+//!    them;
 //! 3. q0 to q31, FPCR, FPSR: EL2 is built without floating point, so that they are still the guest's;
 //! 4. the virtual CPU interface, list registers and all ([`super::gic::Interface`]).
 //!
@@ -11,6 +12,7 @@
 //! [`super::timer`]'s and [`super::pmu`]'s, because they stop when the vPE waits, too, not only when another one runs. Not
 //! kept, since no guest can change it: auxiliary control, and SVE (HCR_EL2.TACR, CPTR_EL2.TZ trap them).
 
+use super::cpu::has_deferred_errors;
 use super::gic::Interface;
 use super::guest;
 use super::sysreg::{isb, read, write};
@@ -25,6 +27,8 @@ pub struct Context {
     general: Frame,
     system: [u64; SYSTEM],
     keys: [u64; KEYS],
+    /// VDISR_EL2, which is the guest's DISR_EL1.
+    deferred: u64,
     pub interface: Interface,
 }
 
@@ -111,6 +115,7 @@ impl Context {
             general: Frame::new(),
             system: [0; SYSTEM],
             keys: [0; KEYS],
+            deferred: 0,
             interface: Interface::new(),
         }
     }
@@ -121,6 +126,7 @@ impl Context {
         self.system[SCTLR] = guest::SCTLR_EL1;
         self.system[ELR] = entry;
         self.system[SPSR] = guest::SPSR;
+        self.deferred = 0;
         self.general.start(x0);
     }
 
@@ -132,6 +138,9 @@ impl Context {
         if has_keys() {
             save_keys(&mut self.keys);
         }
+        if has_deferred_errors() {
+            self.deferred = read!("S3_4_C12_C1_1");
+        }
         self.interface.save();
     }
 
@@ -140,6 +149,9 @@ impl Context {
         load_system(&self.system);
         if has_keys() {
             load_keys(&self.keys);
+        }
+        if has_deferred_errors() {
+            write!("S3_4_C12_C1_1", self.deferred);
         }
         self.interface.load();
         // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use, and writes the frame.

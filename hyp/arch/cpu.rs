@@ -10,11 +10,12 @@
 use super::debug;
 use super::sysreg::{isb, read, write};
 use super::timer;
+use crate::plan_data::PLAN;
 use aarch64_cpu::registers::HCR_EL2;
 use plan::Features;
 
-/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own. Invalidation by set and way cleans, too (SWIO);
-/// a guest's tables in device memory fault (PTW); all interrupts come to EL2 (FMO, IMO, AMO); the rest traps what the
+/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own. Maintenance by set and way traps (TSW; SWIO, should it
+/// ever not); a guest's tables in device memory fault (PTW); all interrupts come to EL2 (FMO, IMO, AMO); the rest traps what the
 /// module's introduction says, but not pointer authentication (APK, API).
 pub const HCR: u64 = HCR_EL2::VM::SET.value
     | HCR_EL2::SWIO::SET.value
@@ -24,6 +25,7 @@ pub const HCR: u64 = HCR_EL2::VM::SET.value
     | HCR_EL2::AMO::SET.value
     | HCR_EL2::TID3::SET.value
     | HCR_EL2::TSC::SET.value
+    | TSW
     | HCR_EL2::TIDCP::SET.value
     | HCR_EL2::TACR::SET.value
     | HCR_EL2::RW::SET.value
@@ -31,6 +33,12 @@ pub const HCR: u64 = HCR_EL2::VM::SET.value
     | HCR_EL2::TERR::SET.value
     | HCR_EL2::APK::SET.value
     | HCR_EL2::API::SET.value;
+
+/// HCR_EL2.TSW.
+const TSW: u64 = 1 << 22;
+
+/// HSTR_EL2.T15: implementation defined CP15 registers, which HCR_EL2.TIDCP leaves to AArch32 programs.
+const HSTR: u64 = 1 << 15;
 
 /// HCR_EL2 before a guest is there: interrupts are EL2's, EL1 is AArch64.
 pub const HCR_BOOT: u64 = HCR_EL2::RW::SET.value
@@ -98,8 +106,9 @@ pub fn initialise() {
     // FEAT_PMUv3p5: HCCD, so that EL2's cycles are not a guest's.
     let cycles = if pmu >= 6 { 1 << 23 } else { 0 };
     write!("mdcr_el2", MDCR | counters | cycles);
-    write!("hstr_el2", 0);
+    write!("hstr_el2", HSTR);
     write!("hacr_el2", 0);
+    write!("actlr_el2", 0);
     write!("cnthctl_el2", timer::COUNTER);
     write!("cntvoff_el2", 0);
     write!("cntp_ctl_el0", 0);
@@ -107,9 +116,6 @@ pub fn initialise() {
     debug::disarm();
     write!("vpidr_el2", read!("midr_el1"));
     write!("tpidr_el2", 0);
-    if read!("id_aa64mmfr0_el1") >> 56 & 0xf != 0 {
-        initialise_fine_traps();
-    }
     initialise_extensions();
     isb();
 }
@@ -132,31 +138,66 @@ fn reset_pmu() {
 }
 
 /// Registers that only some CPUs have: nothing that a reset or firmware left behind stays.
+///
+/// TRFCR_EL2 is left as it is: E2TRE is 0 after reset, and an access may end in EL3 (MDCR_EL3.TTRF). So may one of MPAM2_EL2
+/// (MPAM3_EL3.TRAPLOWER is 1 after reset), which is written if the board says that firmware allows it.
 fn initialise_extensions() {
-    let debug = read!("id_aa64dfr0_el1");
-    if read!("id_aa64mmfr1_el1") >> 40 & 0xf != 0 {
+    let has = |register: u64, lowest: u32| register >> lowest & 0xf != 0;
+    let (processor, debug) = (read!("id_aa64pfr0_el1"), read!("id_aa64dfr0_el1"));
+    let (memory, fine_traps) = (read!("id_aa64mmfr1_el1"), read!("id_aa64mmfr0_el1") >> 56 & 0xf);
+    let activity = has(processor, 44);
+    if fine_traps != 0 {
+        initialise_fine_traps(activity, fine_traps >= 2);
+    }
+    if has(memory, 40) {
         // HCRX_EL2: MSCEn, since a guest's feature registers show FEAT_MOPS.
-        let copies = read!("S3_0_C0_C6_2") >> 16 & 0xf != 0; // ID_AA64ISAR2_EL1.MOPS
+        let copies = has(read!("S3_0_C0_C6_2"), 16); // ID_AA64ISAR2_EL1.MOPS
         write!("S3_4_C1_C2_2", u64::from(copies) << 11);
     }
-    if debug >> 40 & 0xf != 0 {
-        write!("S3_4_C1_C2_1", 0); // TRFCR_EL2: no trace of EL2
+    if has(memory, 8) {
+        write!("S3_4_C14_C3_1", 0); // CNTHV_CTL_EL2
     }
-    if debug >> 32 & 0xf != 0 {
-        write!("S3_4_C9_C9_0", 0); // PMSCR_EL2: no profiling of EL2
+    if has_deferred_errors() {
+        write!("S3_4_C5_C2_3", 0); // VSESR_EL2
+        write!("S3_4_C12_C1_1", 0); // VDISR_EL2
     }
-    if read!("id_aa64pfr0_el1") >> 40 & 0xf != 0 {
+    if has(debug, 52) {
+        write!("S2_4_C9_C0_0", 0); // BRBCR_EL2: no record of EL2's branches
+    }
+    if has(read!("id_aa64pfr1_el1"), 44) {
+        write!("S3_4_C2_C5_0", 0); // GCSCR_EL2: no guarded stack of EL2's
+    }
+    if PLAN.board.mpam && has(processor, 40) {
         write!("S3_4_C10_C5_0", 0b11 << 48); // MPAM2_EL2: EL1's and EL0's registers are trapped
+    }
+    // PMBIDR_EL1.P: profiling is somebody else's.
+    if has(debug, 32) && read!("S3_0_C9_C10_7") & 1 << 4 == 0 {
+        write!("S3_4_C9_C9_0", 0); // PMSCR_EL2: no profiling of EL2
     }
 }
 
-/// FEAT_FGT: no fine-grained trap is on.
-fn initialise_fine_traps() {
+/// ID_AA64PFR0_EL1.RAS: DISR_EL1 is there, which is VDISR_EL2 to a guest (HCR_EL2.AMO).
+pub fn has_deferred_errors() -> bool {
+    read!("id_aa64pfr0_el1") >> 28 & 0xf != 0
+}
+
+/// FEAT_FGT: no fine-grained trap is on, but those of what is newer than this list (the bits whose names begin with n).
+fn initialise_fine_traps(activity: bool, second: bool) {
     write!("S3_4_C1_C1_4", 0); // HFGRTR_EL2
     write!("S3_4_C1_C1_5", 0); // HFGWTR_EL2
     write!("S3_4_C1_C1_6", 0); // HFGITR_EL2
     write!("S3_4_C3_C1_4", 0); // HDFGRTR_EL2
     write!("S3_4_C3_C1_5", 0); // HDFGWTR_EL2
+    if activity {
+        write!("S3_4_C3_C1_6", 0); // HAFGRTR_EL2
+    }
+    if second {
+        write!("S3_4_C3_C1_0", 0); // HDFGRTR2_EL2
+        write!("S3_4_C3_C1_1", 0); // HDFGWTR2_EL2
+        write!("S3_4_C3_C1_2", 0); // HFGRTR2_EL2
+        write!("S3_4_C3_C1_3", 0); // HFGWTR2_EL2
+        write!("S3_4_C3_C1_7", 0); // HFGITR2_EL2
+    }
 }
 
 /// ID_AA64MMFR0_EL1.PARange in bits.

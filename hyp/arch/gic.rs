@@ -20,9 +20,23 @@ pub fn initialise() {
     write!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
     write!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
     write!("S3_0_C12_C12_4", 1 << 1); // ICC_CTLR_EL1: EOImode
+    forget_active_priorities();
     write!("S3_0_C12_C12_6", 0); // ICC_IGRPEN0_EL1
     write!("S3_0_C12_C12_7", 1);
     reset_virtual();
+}
+
+/// ICC_AP1R<n>_EL1: no interrupt that somebody took before us and did not end holds ours back.
+fn forget_active_priorities() {
+    let priority_bits = (read!("S3_0_C12_C12_4") >> 8 & 7) + 1; // ICC_CTLR_EL1.PRIbits
+    write!("S3_0_C12_C9_0", 0);
+    if priority_bits >= 6 {
+        write!("S3_0_C12_C9_1", 0);
+    }
+    if priority_bits >= 7 {
+        write!("S3_0_C12_C9_2", 0);
+        write!("S3_0_C12_C9_3", 0);
+    }
 }
 
 /// The guest's interface as after reset: nothing listed, nothing active, everything masked.

@@ -5,7 +5,7 @@
 //! reset values).
 
 use super::context::forget_vectors;
-use super::cpu::{HCR, TWI, grant};
+use super::cpu::{HCR, TWI, grant, has_deferred_errors};
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
 use plan::Vm;
@@ -29,6 +29,12 @@ pub fn assign(vm: &Vm, mpidr: u64) {
 }
 
 /// The same on a shared CPU: WFI of its vPE comes to EL2 if `waits_here`. No barrier: [`Context::load`] has one.
+///
+/// Until then the old guest's EL1 tables stand beside the new one's stage 2. On Cortex-A55, A57, A72 and A76 (errata 1530923,
+/// 1319537, 1319367, 1165522) an AT instruction that is executed speculatively meanwhile would leave wrong translations
+/// behind. The remedy, TCR_EL1.EPD0 and EPD1 set around the change, is left out: there is no AT in an image's text
+/// (tests, `build::no_address_translation`), and nothing else can be fetched at EL2, speculatively or not, since all other memory
+/// is execute-never there.
 ///
 /// [`Context::load`]: super::context::Context::load
 #[inline]
@@ -69,6 +75,9 @@ pub fn reset(entry: u64) {
     write!("cntv_cval_el0", 0);
     write!("cntp_ctl_el0", 0);
     write!("cntp_cval_el0", 0);
+    if has_deferred_errors() {
+        write!("S3_4_C12_C1_1", 0); // VDISR_EL2
+    }
     forget_vectors();
     write!("elr_el2", entry);
     write!("spsr_el2", SPSR);

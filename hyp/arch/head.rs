@@ -3,7 +3,8 @@
 //! Called by whatever loaded the image, with the MMU off (arm64 boot protocol: Linux, Documentation/arch/arm64/booting),
 //! and by firmware's PSCI CPU_ON with the CPU's index as context. Order, for each CPU:
 //!
-//! 1. exceptions masked, EL2's vectors in place, `SCTLR_EL2` to a known value with MMU and caches off;
+//! 1. exceptions masked, EL2's vectors in place, `SCTLR_EL2` to a known value with MMU and caches off, `HCR_EL2` without E2H,
+//!    which is read back;
 //! 2. first CPU only: EL and address checked, image and tables dropped from the caches, `.bss` cleared, the image's
 //!    pages given their permissions in EL2's own table;
 //! 3. MAIR, TCR, TTBR0, TLBs dropped, MMU and caches on;
@@ -100,7 +101,11 @@ quiet:
     ldr     x9, ={hcr}
     msr     hcr_el2, x9
     isb
-    ret
+    mrs     x9, hcr_el2
+    tbz     x9, #34, 5f             // E2H: other layouts of TCR_EL2, CPTR_EL2, CNTHCTL_EL2
+    adr     x0, wrong_host
+    b       complain
+5:  ret
 
 translate:
     ldr     x9, ={mair}
@@ -137,6 +142,8 @@ complain:
     b       4b
 wrong_el:
     .asciz  "bulkhead: stopped: not entered at EL2\r\n"
+wrong_host:
+    .asciz  "bulkhead: stopped: HCR_EL2.E2H cannot be cleared: the CPU has no FEAT_E2H0\r\n"
 wrong_address:
     .asciz  "bulkhead: stopped: not loaded where the plan puts it (RAM base + text_offset)\r\n"
     .balign 4

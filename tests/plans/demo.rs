@@ -34,6 +34,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             intid: Some(33u32),
         },
         psci: plan::Conduit::Smc,
+        mpam: false,
     },
     cpus: &[
         plan::Cpu {

@@ -115,7 +115,8 @@ fn tokens(plan: &Decided) -> TokenStream {
 }
 
 fn board(board: &Board) -> TokenStream {
-    let Board { name, spis, list_registers, redistributor_stride, direct_injection, .. } = board;
+    let Board { name, spis, list_registers, redistributor_stride, direct_injection, mpam, .. } =
+        board;
     let ram = board.ram.iter().map(|ram| {
         let (name, base, bytes) = (&ram.name, pa(ram.base), ram.bytes);
         quote!(plan::Ram { name: #name, base: #base, bytes: #bytes })
@@ -145,6 +146,7 @@ fn board(board: &Board) -> TokenStream {
         },
         uart: plan::Uart { kind: plan::UartKind::Pl011, base: #uart, intid: #intid },
         psci: plan::Conduit::#psci,
+        mpam: #mpam,
     })
 }
 

@@ -77,6 +77,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             Some(time) => time.map(file, |time| time.0),
             None => board.board.name.map(file, |_| model::Board::SWITCH_TIME),
         },
+        mpam: board.board.mpam,
         cpus,
         ram: board
             .ram

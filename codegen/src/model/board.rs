@@ -18,6 +18,8 @@ pub struct Board {
     pub psci: At<Conduit>,
     /// What handing a CPU from one vPE to another takes at most: the least window and budget.
     pub switch_time: At<Duration>,
+    /// EL2 may use the MPAM registers.
+    pub mpam: bool,
     /// CPU 0 is the one that boots.
     pub cpus: Vec<Cpu>,
     /// Sorted as in the TOML; the hypervisor lives in the first.

@@ -88,6 +88,8 @@ pub struct Board {
     pub uart_intid: Option<u32>,
     /// Firmware's PSCI is called by SMC, not by HVC.
     pub psci_smc: bool,
+    /// EL2 may use the MPAM registers.
+    pub mpam: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -333,6 +333,7 @@ impl<'a> Maker<'a> {
             uart: Hex(uart.map_or(0, |uart| uart.region.start())),
             uart_intid: uart.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
             psci_smc: board.psci.value == model::Conduit::Smc,
+            mpam: board.mpam,
         }
     }
 

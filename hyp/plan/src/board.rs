@@ -21,6 +21,8 @@ pub struct Board {
     pub uart: Uart,
     /// How firmware's PSCI is called.
     pub psci: Conduit,
+    /// Firmware lets EL2 have the MPAM registers, where the CPU has them.
+    pub mpam: bool,
 }
 
 /// A range of RAM.

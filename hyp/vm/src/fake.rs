@@ -676,6 +676,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             },
             uart: plan::Uart { kind: plan::UartKind::Pl011, base: Pa::new(UART), intid: Some(33) },
             psci: Conduit::Smc,
+            mpam: false,
         },
         cpus: &[],
         vms,

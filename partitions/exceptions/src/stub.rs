@@ -260,6 +260,14 @@ pub fn ring_timer(on: bool) {
     };
 }
 
+/// DC CISW, CSW and ISW.
+pub fn set_and_way(operand: u64) {
+    // SAFETY: what is invalidated is written back first: by EL2, or by HCR_EL2.SWIO.
+    unsafe {
+        asm!("dc cisw, {0}", "dc csw, {0}", "dc isw, {0}", in(reg) operand, options(nostack, preserves_flags))
+    };
+}
+
 /// Runs a stub until it takes an exception to EL1.
 pub fn run(start: &Start) -> End {
     let vectors = &raw const stub_vectors as u64;
