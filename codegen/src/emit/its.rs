@@ -41,7 +41,7 @@ fn some(its: &Its) -> TokenStream {
     });
     let events = its.events.iter().map(|event| {
         let (device, id, vintid, vpe) = (event.device, event.event, event.vintid, event.vpe as u16);
-        let (source, ring) = (&event.source, event.channel);
+        let (source, ring) = (super::tables::name(&event.source), event.channel);
         quote!(plan::EventRoute {
             device: #device,
             event: #id,

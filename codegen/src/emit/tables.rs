@@ -51,6 +51,11 @@ fn span(span: Span) -> TokenStream {
     quote!((#base, #bytes))
 }
 
+/// A name as EL2 may print it: control characters could make two lines of one, or draw over another.
+pub fn name(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
 fn option<T>(value: Option<T>, tokens: impl Fn(T) -> TokenStream) -> TokenStream {
     match value.map(tokens) {
         None => quote!(None),
@@ -59,7 +64,8 @@ fn option<T>(value: Option<T>, tokens: impl Fn(T) -> TokenStream) -> TokenStream
 }
 
 fn tokens(plan: &Decided) -> TokenStream {
-    let Decided { system, escape, .. } = plan;
+    let Decided { escape, .. } = plan;
+    let system = name(&plan.system);
     let digest = hex(plan.digest);
     let board = board(&plan.board);
     let cpus = plan.cpus.iter().map(cpu);
@@ -115,13 +121,12 @@ fn tokens(plan: &Decided) -> TokenStream {
 }
 
 fn board(board: &Board) -> TokenStream {
-    let Board { name, spis, list_registers, redistributor_stride, direct_injection, mpam, .. } =
-        board;
+    let Board { spis, list_registers, redistributor_stride, direct_injection, mpam, .. } = board;
     let ram = board.ram.iter().map(|ram| {
-        let (name, base, bytes) = (&ram.name, pa(ram.base), ram.bytes);
+        let (name, base, bytes) = (name(&ram.name), pa(ram.base), ram.bytes);
         quote!(plan::Ram { name: #name, base: #base, bytes: #bytes })
     });
-    let distributor = pa(board.distributor);
+    let (name, distributor) = (name(&board.name), pa(board.distributor));
     let ppi = |intid: u32| Literal::u32_unsuffixed(intid);
     let (virtual_ppi, physical_ppi) = (ppi(board.virtual_ppi), ppi(board.physical_ppi));
     let (hypervisor_ppi, maintenance_ppi) = (ppi(board.hypervisor_ppi), ppi(board.maintenance_ppi));
@@ -166,7 +171,8 @@ fn cpu(cpu: &Cpu) -> TokenStream {
 }
 
 fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream {
-    let Vm { name, vmid, vintid_bits, .. } = vm;
+    let Vm { vmid, vintid_bits, .. } = vm;
+    let name = name(&vm.name);
     let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
     let (first_vpe, vpe_count) = (vm.first_vpe as u16, vm.vpe_count as u16);
     let (entry, x0) = (ipa(vm.entry), hex(vm.x0));
@@ -374,7 +380,8 @@ fn views(plan: &Decided, vm: usize) -> TokenStream {
 }
 
 fn channel_end(end: &ChannelEnd) -> TokenStream {
-    let ChannelEnd { name, bytes, vintid, writable, .. } = end;
+    let ChannelEnd { bytes, vintid, writable, .. } = end;
+    let name = name(&end.name);
     let (vm, from, to) = (end.vm as u16, ipa(end.ipa), pa(end.pa));
     let (device, event) = end.rings;
     quote!(plan::ChannelEnd {
@@ -387,4 +394,18 @@ fn channel_end(end: &ChannelEnd) -> TokenStream {
         vintid: #vintid,
         writable: #writable,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+
+    #[test]
+    fn a_name_makes_no_line_of_its_own() {
+        assert_eq!(
+            name("a\nbulkhead: result: pass\r\u{9b}2K\u{1b}["),
+            "a?bulkhead: result: pass??2K?["
+        );
+        assert_eq!(name("qemu-virt-gicv4"), "qemu-virt-gicv4");
+    }
 }
