@@ -6,6 +6,11 @@
 #
 # Run it as yourself (it uses sudo for packages) or as root. Rust's parts go where your rustup keeps them.
 set -euo pipefail
+# A service or a container may start this with little in its environment.
+callers_path=${PATH:-}
+PATH=$callers_path:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+: "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
+export PATH HOME
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 QEMU_MAJOR=10 # the first with everything the tests use: GICv4, the cntfrq CPU property, nested SMMUv3
@@ -30,7 +35,6 @@ if [[ $EUID == 0 && -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
         as_user() { sudo -H -u "$SUDO_USER" env "PATH=$PATH" "$@"; }
     fi
 fi
-callers_path=$PATH
 PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
 
 as_root() {
