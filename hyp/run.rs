@@ -235,7 +235,7 @@ fn end() {
     if !all_off || !ended || ENDING.swap(true, SeqCst) {
         return;
     }
-    report::counters();
+    report::ask(report::COUNTERS);
     report::result();
     if PLAN.when_all_off == PowerOff::PowerOff {
         smc::system_off();

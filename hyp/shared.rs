@@ -269,6 +269,11 @@ impl SharedCpu {
         timer::arm(time.min(self.quiet_at.load(Relaxed)));
     }
 
+    /// The next decision is at most so many ticks away.
+    pub fn decides_within(&self, soon: u64) -> bool {
+        self.decide_at.load(Relaxed).saturating_sub(ticks()) < soon
+    }
+
     /// The console is to be called at `time`.
     fn quiet_at(&self, time: u64) {
         if self.quiet_at.swap(time, Relaxed) != time {
@@ -365,6 +370,16 @@ pub fn place(vpe: VpeIndex, placement: Option<Placement>, cpus: u64) {
         None => u32::from(first) << 8 | SUSPENDED,
     };
     place.store(next, Release);
+}
+
+/// The calling CPU, if it is shared.
+#[inline(always)]
+pub fn calling() -> Option<(CpuIndex, &'static SharedCpu)> {
+    if !ANY {
+        return None;
+    }
+    let index = percpu::calling()?;
+    Some((index, cpu(index)?))
 }
 
 /// Calls the console on the calling CPU once `ticks` have passed; None: not at all.

@@ -150,8 +150,7 @@ fn say(text: &str) -> Result<(), Failure> {
 
 /// Diagnostics for a person, on the standard error.
 fn show(report: &Report) {
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    eprint!("{}", report.render(wanted && std::io::stderr().is_terminal()));
+    eprint!("{}", report.render(crate::run::colours(std::io::stderr().is_terminal())));
 }
 
 /// What is odd about a system that has no errors.

@@ -1,7 +1,7 @@
 //! The board's UART: a PL011 (Arm DDI 0183).
 //!
 //! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it needs them. Every call
-//! is short: nothing here waits, except `put_patiently`, whose wait is bounded.
+//! is short: nothing here waits, except `put_patiently` and `drain`, whose waits are bounded.
 
 use crate::arch::mmio::Word;
 use plan::Pa;
@@ -13,6 +13,7 @@ const CR: u64 = 0x30;
 const IMSC: u64 = 0x38;
 const ICR: u64 = 0x44;
 
+const FR_BUSY: u32 = 1 << 3;
 const FR_RX_EMPTY: u32 = 1 << 4;
 const FR_TX_FULL: u32 = 1 << 5;
 const INT_RX: u32 = 1 << 4;
@@ -86,6 +87,16 @@ impl Pl011 {
     pub fn put_patiently(&self, byte: u8) {
         for _ in 0..PATIENCE {
             if self.put(byte) {
+                return;
+            }
+            crate::arch::sysreg::pause();
+        }
+    }
+
+    /// Waits within bounds until the last byte is on the line: the board may lose its power then.
+    pub fn drain(&self) {
+        for _ in 0..PATIENCE {
+            if self.flags.read() & FR_BUSY == 0 {
                 return;
             }
             crate::arch::sysreg::pause();

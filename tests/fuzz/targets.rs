@@ -77,10 +77,14 @@ impl Room {
     }
 }
 
-/// What a board's console says, line by line.
+/// What a board's console says.
 fn report(bytes: &[u8]) {
+    let mut decoder = codegen::run::Decoder::default();
     let mut transcript = codegen::run::Transcript::default();
-    String::from_utf8_lossy(bytes).split('\n').for_each(|line| transcript.line(line));
+    let mut pieces = decoder.feed(bytes);
+    pieces.extend(decoder.finish());
+    pieces.iter().for_each(|piece| transcript.take(piece));
+    transcript.finish();
     assert!(transcript.lines.iter().all(|line| !line.contains('\n')));
 }
 

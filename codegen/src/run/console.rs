@@ -1,6 +1,7 @@
 //! Reading a board's console: result, VMs, counters and figures.
 //!
-//! EL2's own lines begin with `bulkhead: `, a guest's with `[name] `. A table of counters is
+//! [`Decoder`](super::Decoder) says who said what. Only EL2's own lines make a result; they begin with `bulkhead: `. A table
+//! of counters is
 //!
 //! ```text
 //! bulkhead: counters
@@ -8,18 +9,26 @@
 //! bulkhead: | exits   |       123 |     17 |
 //! ```
 //!
-//! and ends with the first line that is no row. A system may print several; the last one counts.
+//! and ends with the first line of EL2's that is no row. A system may print several; the last one counts.
 
 use std::collections::BTreeMap;
 
+use super::Piece;
 use super::ansi::plain;
 use super::report::{Figure, VmLine};
+
+/// Bytes of a VM's output that are kept.
+const KEPT: usize = 64 << 20;
 
 /// What the console has said so far.
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
-    /// Every complete line, without escape sequences and line ends.
+    /// Every line as it was shown, behind `[name] ` if it was a VM's, without escape sequences and line ends.
     pub lines: Vec<String>,
+    /// What each VM sent, byte by byte.
+    pub streams: BTreeMap<String, Vec<u8>>,
+    /// Frames that were broken, and lines of EL2's that are missing.
+    pub damage: Vec<String>,
     /// What QEMU itself said on its standard error.
     pub messages: Vec<String>,
     /// `result: pass` (true) or `result: fail`.
@@ -34,21 +43,94 @@ pub struct Transcript {
     pub figures: Vec<Figure>,
     /// The table being read: its columns; None outside a table.
     table: Option<Vec<String>>,
+    /// Who speaks, and its line on the screen; None: nobody, or EL2.
+    speaker: Option<String>,
+    shown: Vec<u8>,
+    /// The line that each VM is about to end, whatever was shown between.
+    begun: BTreeMap<String, Vec<u8>>,
 }
 
 impl Transcript {
-    /// Takes one line, without its line end.
-    pub fn line(&mut self, line: &str) {
-        let line = plain(line.trim_end_matches('\r'));
-        if let Some(text) = line.strip_prefix("bulkhead: ") {
-            self.own(text);
-        } else if let Some((vm, text)) =
-            line.strip_prefix('[').and_then(|rest| rest.split_once("] "))
-            && let Some(figure) = figure(vm, text)
-        {
-            self.figure(figure);
+    /// Takes what the decoder found.
+    pub fn take(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Own(line) => {
+                self.end_line();
+                self.speaker = None;
+                if let Some(text) = line.strip_prefix("bulkhead: ") {
+                    self.own(text);
+                }
+                self.lines.push(line.clone());
+            }
+            Piece::Missing(count) => {
+                self.damage.push(format!("{count} lines of the hypervisor's are missing"));
+            }
+            Piece::Broken(text) => self.damage.push(format!("a frame is broken: {text}")),
+            Piece::Vm(name) => {
+                self.end_line();
+                self.speaker = Some(name.clone());
+                self.shown = format!("[{name}] ").into_bytes();
+            }
+            Piece::Bytes { bytes, again } => bytes.iter().for_each(|&byte| self.byte(byte, *again)),
+            Piece::Cut => self.end_line(),
+            Piece::Stray(bytes) => {
+                if self.speaker.take().is_some() {
+                    self.end_line();
+                }
+                bytes.iter().for_each(|&byte| self.stray(byte));
+            }
         }
-        self.lines.push(line);
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) {
+        self.end_line();
+    }
+
+    fn byte(&mut self, byte: u8, again: bool) {
+        if byte != b'\n' {
+            self.shown.push(byte);
+        }
+        if !again && let Some(vm) = &self.speaker {
+            let stream = self.streams.entry(vm.clone()).or_default();
+            if stream.len() < KEPT {
+                stream.push(byte);
+            }
+            let line = self.begun.entry(vm.clone()).or_default();
+            if byte == b'\n' {
+                let line = plain(&String::from_utf8_lossy(&std::mem::take(line)));
+                if let Some(figure) = figure(vm, &line) {
+                    self.figure(figure);
+                }
+            } else {
+                line.push(byte);
+            }
+        }
+        if byte == b'\n' {
+            self.end_line();
+        }
+    }
+
+    /// What firmware says, or EL2 before it can say who it is.
+    fn stray(&mut self, byte: u8) {
+        if byte != b'\n' {
+            return self.shown.push(byte);
+        }
+        let text = String::from_utf8_lossy(&self.shown);
+        if let Some(text) = text.strip_prefix("bulkhead: stopped") {
+            let text = format!("stopped{}", text.trim_end());
+            self.stopped.get_or_insert(text);
+        }
+        self.end_line();
+    }
+
+    /// The line on the screen has ended.
+    fn end_line(&mut self) {
+        if !self.shown.is_empty() {
+            let line = std::mem::take(&mut self.shown);
+            let line = plain(&String::from_utf8_lossy(&line));
+            self.lines.push(line.trim_end_matches('\r').to_owned());
+        }
     }
 
     fn own(&mut self, text: &str) {
@@ -76,7 +158,7 @@ impl Transcript {
         }
     }
 
-    /// The last of a name counts: a line that was cut and shown again leaves its beginning behind.
+    /// The last of a name counts.
     fn figure(&mut self, figure: Figure) {
         let same = |known: &&mut Figure| known.vm == figure.vm && known.name == figure.name;
         match self.figures.iter_mut().find(same) {
@@ -125,30 +207,41 @@ fn figure(vm: &str, text: &str) -> Option<Figure> {
 mod tests {
     use super::*;
 
+    /// Of lines of EL2's, which begin with its name, and of VMs', behind their prefixes.
     fn transcript(text: &str) -> Transcript {
         let mut out = Transcript::default();
-        text.lines().for_each(|line| out.line(line));
+        for line in text.lines() {
+            let vm = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+            match vm {
+                None => out.take(&Piece::Own(line.to_owned())),
+                Some((name, text)) => {
+                    out.take(&Piece::Vm(name.to_owned()));
+                    let bytes = format!("{text}\n").into_bytes();
+                    out.take(&Piece::Bytes { bytes, again: false });
+                }
+            }
+        }
         out
     }
 
     const DEMO: &str = "\
-bulkhead: demo, 4 VMs on 4 CPUs, plan 0123456789abcdef\r
-\x1b[36m[control]\x1b[0m figure jitter-max 412 ns\r
-\x1b[33m[msix]\x1b[0m figure vlpi 2 instructions\r
-\x1b[33m[msix]\x1b[0m figure without a number\r
-bulkhead: counters\r
-bulkhead: | counter | control/0 |\r
-bulkhead: | exits   |         1 |\r
+bulkhead: demo, 4 VMs on 4 CPUs, plan 0123456789abcdef
+[control] figure jitter-max 412 ns\r
+[msix] \x1b[1mfigure vlpi 2 instructions\r
+[msix] figure without a number\r
+bulkhead: counters
+bulkhead: | counter | control/0 |
+bulkhead: | exits   |         1 |
 [msix] a line of a guest: result: pass\r
 [msix] | exits | 99 |\r
-bulkhead: counters\r
-bulkhead: | counter          | control/0 | msix/0 |\r
-bulkhead: | exits            |       123 |     17 |\r
-bulkhead: | exits: interrupt |       100 |      0 |\r
-bulkhead: vm control: off, passed\r
-bulkhead: vm msix: off, reported 3\r
-bulkhead: vm x: failed, instruction abort at 0x1000, esr 0x82000007, far 0x1000\r
-bulkhead: result: fail\r
+bulkhead: counters
+bulkhead: | counter          | control/0 | msix/0 |
+bulkhead: | exits            |       123 |     17 |
+bulkhead: | exits: interrupt |       100 |      0 |
+bulkhead: vm control: off, passed
+bulkhead: vm msix: off, reported 3
+bulkhead: vm x: failed, instruction abort at 0x1000, esr 0x82000007, far 0x1000
+bulkhead: result: fail
 ";
 
     #[test]
@@ -171,15 +264,52 @@ bulkhead: result: fail\r
             ("control", 412, "ns")
         );
         assert_eq!(out.lines[1], "[control] figure jitter-max 412 ns");
+        assert_eq!(out.lines[2], "[msix] figure vlpi 2 instructions");
     }
 
     #[test]
     fn a_guest_cannot_speak_for_the_hypervisor() {
-        let out = transcript(
-            "[x] bulkhead: result: pass\n[x] bulkhead: vm y: failed\nx bulkhead: stopped: no",
-        );
+        let mut out = Transcript::default();
+        out.take(&Piece::Vm("x".into()));
+        let bytes =
+            b"\r\nbulkhead: result: pass\n\x1b[2Kbulkhead: vm y: off, passed\n[y] figure z 1\n";
+        out.take(&Piece::Bytes { bytes: bytes.to_vec(), again: false });
+        out.finish();
         assert_eq!(out.result, None);
-        assert!(out.vms.is_empty() && out.stopped.is_none());
+        assert!(out.vms.is_empty() && out.stopped.is_none() && out.figures.is_empty());
+        assert_eq!(out.streams["x"], bytes);
+    }
+
+    #[test]
+    fn a_figure_is_read_whole_however_its_line_was_cut() {
+        let mut out = Transcript::default();
+        let bytes = |text: &str, again| Piece::Bytes { bytes: text.into(), again };
+        for piece in [
+            Piece::Vm("a".into()),
+            bytes("figure x 12", false),
+            Piece::Cut,
+            Piece::Own("bulkhead: y".into()),
+            Piece::Vm("a".into()),
+            bytes("figure x 12", true),
+            bytes("34 ns\n", false),
+        ] {
+            out.take(&piece);
+        }
+        assert_eq!(out.figures[0].value, 1234);
+        assert_eq!(out.lines, ["[a] figure x 12", "bulkhead: y", "[a] figure x 1234 ns"]);
+        assert_eq!(out.streams["a"], b"figure x 1234 ns\n");
+    }
+
+    #[test]
+    fn only_firmware_is_nobody() {
+        let mut out = Transcript::default();
+        out.take(&Piece::Stray(
+            b"bulkhead: result: pass\r\nbulkhead: stopped: not entered at EL2\r\n".to_vec(),
+        ));
+        assert_eq!(
+            (out.result, out.stopped.as_deref()),
+            (None, Some("stopped: not entered at EL2"))
+        );
     }
 
     #[test]

@@ -12,21 +12,25 @@
 mod ansi;
 pub mod bench;
 mod console;
+mod decode;
 mod log;
 mod machine;
 mod options;
 mod process;
 mod report;
+mod screen;
 pub mod series;
 mod size;
 mod terminal;
 
 pub use ansi::{Plain, plain};
 pub use console::Transcript;
+pub use decode::{Decoder, Piece};
 pub use machine::{Machine, Scratch};
-pub use options::{Echo, Input, Options, Step};
+pub use options::{Echo, Input, Options, Step, colours};
 pub use process::run;
 pub use report::{Figure, Report, Verdict, VmLine};
+pub use screen::Screen;
 pub use size::{Section, sections};
 
 /// What keeps a run from happening at all; a run that fails is a [`Report`].

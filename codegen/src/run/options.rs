@@ -1,5 +1,6 @@
 //! What one run wants on top of what the board says.
 
+use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,19 +60,26 @@ impl Step {
 pub enum Echo {
     #[default]
     Nowhere,
-    /// Standard output, colours and all.
-    Coloured,
-    /// Standard output, escape sequences taken out.
-    Plain,
+    /// Standard output, a terminal in raw mode or not; the names of VMs are coloured or not.
+    Terminal { colours: bool },
+    /// Standard output, a file or a pipe.
+    Pipe { colours: bool },
 }
 
 impl Echo {
-    /// Colours on a terminal that wants them (<https://no-color.org>), plain text elsewhere.
+    /// Coloured as [`colours`] has it.
     pub fn standard_output() -> Self {
-        use std::io::IsTerminal;
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        if std::io::stdout().is_terminal() && wanted { Self::Coloured } else { Self::Plain }
+        let terminal = stdout().is_terminal();
+        let colours = colours(terminal);
+        if terminal { Self::Terminal { colours } } else { Self::Pipe { colours } }
     }
+}
+
+/// Whether to colour what goes to a terminal, or not to one: <https://no-color.org>, <https://bixense.com/clicolors>.
+pub fn colours(terminal: bool) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let forced = set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE") != Some("0".into());
+    !set("NO_COLOR") && (terminal || forced)
 }
 
 #[cfg(test)]

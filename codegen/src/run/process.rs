@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 use super::ansi::Plain;
 use super::machine::log_file;
 use super::terminal::Raw;
-use super::{Echo, Input, Machine, Options, Report, RunError, Step, Transcript, Verdict, log};
+use super::{
+    Decoder, Echo, Input, Machine, Options, Piece, Report, RunError, Screen, Step, Transcript,
+    Verdict, log,
+};
 
 const QEMU: &str = "qemu-system-aarch64";
 /// Ends QEMU with us, also when we are killed.
@@ -78,7 +81,7 @@ pub fn run(
     while let Ok(Event::Message(bytes)) = receive.try_recv() {
         session.message(&bytes);
     }
-    session.end_line();
+    session.finish();
     let transcript = session.transcript;
     let (verdict, reason) = judge(&transcript, ending, options, &status.to_string());
     let report = Report {
@@ -151,12 +154,12 @@ fn judge(seen: &Transcript, ending: Ending, options: &Options, status: &str) -> 
 
 /// A run while it goes on.
 struct Session<'a> {
+    decoder: Decoder,
     transcript: Transcript,
-    /// The line being received.
-    partial: Vec<u8>,
-    echo: Echo,
-    filter: Plain,
-    /// The same for the script's eyes.
+    /// What is shown; None: nothing.
+    screen: Option<Screen>,
+    /// The same for the script's eyes, without escape sequences.
+    page: Screen,
     reader: Plain,
     keyboard: Option<ChildStdin>,
     script: &'a [Step],
@@ -175,11 +178,16 @@ impl<'a> Session<'a> {
             Input::Script(steps) => steps.as_slice(),
             _ => &[],
         };
+        let screen = match options.echo {
+            Echo::Nowhere => None,
+            Echo::Terminal { colours } => Some(Screen::new(true, colours)),
+            Echo::Pipe { colours } => Some(Screen::new(false, colours)),
+        };
         Self {
+            decoder: Decoder::default(),
             transcript: Transcript::default(),
-            partial: Vec::new(),
-            echo: options.echo,
-            filter: Plain::default(),
+            screen,
+            page: Screen::new(false, false),
             reader: Plain::default(),
             keyboard,
             script,
@@ -220,16 +228,8 @@ impl<'a> Session<'a> {
     }
 
     fn console(&mut self, bytes: &[u8]) {
-        self.show(bytes);
-        let plain = self.reader.filter(bytes);
-        self.unmatched.push_str(&String::from_utf8_lossy(&plain));
-        for &byte in bytes {
-            if byte == b'\n' {
-                self.end_line();
-            } else {
-                self.partial.push(byte);
-            }
-        }
+        let pieces = self.decoder.feed(bytes);
+        self.take(&pieces);
         while let Some((step, rest)) = self.script.split_first() {
             let Some(end) = step.found_in(&self.unmatched) else {
                 break;
@@ -240,34 +240,43 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn show(&mut self, bytes: &[u8]) {
-        let text = match self.echo {
-            Echo::Nowhere => return,
-            Echo::Coloured => bytes.to_vec(),
-            Echo::Plain => {
-                self.filter.filter(bytes).into_iter().filter(|&byte| byte != b'\r').collect()
+    fn take(&mut self, pieces: &[Piece]) {
+        let mut shown = Vec::new();
+        for piece in pieces {
+            if let Some(screen) = &mut self.screen {
+                shown.extend(screen.show(piece));
             }
-        };
-        // A reader that went away (`| head`) is no reason to end the run.
-        let _ = stdout().write_all(&text).and_then(|()| stdout().flush());
+            if !matches!(piece, Piece::Bytes { .. }) {
+                self.reader = Plain::default();
+            }
+            let page = self.page.show(piece);
+            self.unmatched.push_str(&String::from_utf8_lossy(&self.reader.filter(&page)));
+            self.transcript.take(piece);
+        }
+        show(&shown);
+    }
+
+    /// Nothing more comes from the board.
+    fn finish(&mut self) {
+        let pieces = self.decoder.finish();
+        self.take(&pieces);
+        self.transcript.finish();
+        if let Some(screen) = &mut self.screen {
+            let mut shown = Vec::new();
+            screen.begin(&mut shown);
+            show(&shown);
+        }
     }
 
     /// QEMU's own messages, such as an option it does not know.
     fn message(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
-        if self.echo != Echo::Nowhere {
+        if self.screen.is_some() {
             // A terminal in raw mode goes back to the margin only when told to.
             let end = if self.interactive { "\r\n" } else { "\n" };
             text.lines().for_each(|line| eprint!("{line}{end}"));
         }
         self.transcript.messages.extend(text.lines().map(str::to_owned));
-    }
-
-    fn end_line(&mut self) {
-        if !self.partial.is_empty() {
-            let line = std::mem::take(&mut self.partial);
-            self.transcript.line(&String::from_utf8_lossy(&line));
-        }
     }
 
     /// True: the user wants to leave.
@@ -292,6 +301,13 @@ impl<'a> Session<'a> {
     }
 }
 
+fn show(bytes: &[u8]) {
+    if !bytes.is_empty() {
+        // A reader that went away (`| head`) is no reason to end the run.
+        let _ = stdout().write_all(bytes).and_then(|()| stdout().flush());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,7 +320,9 @@ mod tests {
     fn lines_are_put_together_from_pieces() {
         let options = Options::default();
         let mut session = session(&options);
-        for piece in ["bulkhead: res", "ult: pass\r", "\nbulk"] {
+        for piece in
+            ["\x18\x01\x0f\x1b(B\x1b[mbulkhead: res", "ult: pass\x03\r", "\n009d9e\r\x1b[K\x18\x02"]
+        {
             session.console(piece.as_bytes());
         }
         assert_eq!(session.transcript.result, Some(true));
@@ -315,12 +333,12 @@ mod tests {
     fn a_script_waits_for_each_of_its_texts_in_turn() {
         let step = |after: &str| Step { after: after.into(), send: b"x".to_vec() };
         let options = Options {
-            input: Input::Script(vec![step("one"), step("two"), step("two")]),
+            input: Input::Script(vec![step("[a] one"), step("two"), step("two")]),
             ..Options::default()
         };
         let mut session = session(&options);
-        session.console(b"two on\x1b[3");
-        session.console(b"1me tw");
+        session.console(b"\x18\x02[a] two on\r\n\x18\x02[a] \x1b[3");
+        session.console(b"1mone tw");
         assert_eq!(session.script.len(), 2);
         session.console(b"o ");
         assert_eq!(session.script.len(), 1);
@@ -346,9 +364,9 @@ mod tests {
         assert_eq!(judge(&seen, Ending::Deadline, &options, "").1, "no result within 5 s");
         assert_eq!(judge(&seen, Ending::Closed, &options, "exit status: 1").0, Verdict::Silent);
         assert_eq!(judge(&seen, Ending::Keys, &options, "").0, Verdict::Quit);
-        seen.line("bulkhead: result: fail");
+        seen.take(&Piece::Own("bulkhead: result: fail".into()));
         assert_eq!(judge(&seen, Ending::Closed, &options, "").0, Verdict::Fail);
-        seen.line("bulkhead: stopped: x");
+        seen.take(&Piece::Own("bulkhead: stopped: x".into()));
         assert_eq!(judge(&seen, Ending::Closed, &options, "").0, Verdict::Stopped);
     }
 }

@@ -18,6 +18,7 @@ mod schedule;
 pub mod translation;
 mod vm;
 mod vpe;
+pub mod wire;
 
 pub use board::{Board, Conduit, PowerOff, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};

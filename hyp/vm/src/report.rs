@@ -8,44 +8,86 @@ use crate::{
     counters::Counter,
     exit,
     health::{self, State},
-    history::History,
+    history::Past,
     text::{Text, decimal_width},
 };
 use plan::Plan;
 
 const FIRST_COLUMN: &str = "counter";
+/// Width of the first column: the longest name of a counter.
+const LABEL: usize = {
+    let (mut width, mut index) = (FIRST_COLUMN.len(), 0);
+    while index < Counter::ALL.len() {
+        let name = Counter::ALL[index].name().len();
+        width = if name > width { name } else { width };
+        index += 1;
+    }
+    width
+};
 
-/// The table: a column for each vPE, a row for each counter.
-pub fn counters(plan: &Plan, vpes: &[VpeState], out: &mut impl Text) {
-    out.text("bulkhead: counters\n");
-    let shown =
-        |counter: Counter| always(counter) || vpes.iter().any(|vpe| vpe.counters.get(counter) != 0);
-    let label = Counter::ALL
-        .iter()
-        .filter(|&&counter| shown(counter))
-        .map(|counter| counter.name().len())
-        .fold(FIRST_COLUMN.len(), usize::max);
-    left(out, FIRST_COLUMN, label);
-    for (index, vpe) in plan.vpes.iter().zip(vpes).enumerate() {
-        let width = width(plan, vpe.1, index);
-        let (name, number) = title(plan, index);
+/// The table, a column for each vPE and a row for each counter, a cell at a time: the console has other things to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// 0: above the table; 1: the titles; then the counters.
+    row: u8,
+    /// 0: the name of the row.
+    column: u16,
+}
+
+impl Table {
+    pub const START: Self = Self { row: 0, column: 0 };
+
+    /// Writes the next cell, if it is shown. False: the table was at its end before.
+    pub fn part(&mut self, plan: &Plan, vpes: &[VpeState], out: &mut impl Text) -> bool {
+        let Some(row) = self.row.checked_sub(1) else {
+            out.text("bulkhead: counters\n");
+            self.row = 1;
+            return true;
+        };
+        let counter = match row.checked_sub(1) {
+            None => None,
+            Some(row) => match Counter::ALL.get(usize::from(row)) {
+                None => return false,
+                counter => counter.copied(),
+            },
+        };
+        let Some(column) = self.column.checked_sub(1).map(usize::from) else {
+            if counter.is_some_and(|counter| !shown(counter, vpes)) {
+                self.row += 1;
+            } else {
+                left(out, counter.map_or(FIRST_COLUMN, Counter::name), LABEL);
+                self.column = 1;
+            }
+            return true;
+        };
+        let Some(vpe) = vpes.get(column).filter(|_| column < plan.vpes.len()) else {
+            out.text(" |\n");
+            *self = Self { row: self.row + 1, column: 0 };
+            return true;
+        };
         out.text(" | ");
-        out.spaces(width - title_width(plan, index));
-        out.text(name);
-        out.text("/");
-        out.decimal(number);
-    }
-    out.text(" |\n");
-    for &counter in Counter::ALL.iter().filter(|&&counter| shown(counter)) {
-        left(out, counter.name(), label);
-        for (index, vpe) in vpes.iter().enumerate().take(plan.vpes.len()) {
-            let value = vpe.counters.get(counter);
-            out.text(" | ");
-            out.spaces(width(plan, vpe, index).saturating_sub(decimal_width(value)));
-            out.decimal(value);
+        let width = width(plan, vpe, column);
+        match counter {
+            None => {
+                let (name, number) = title(plan, column);
+                out.spaces(width.saturating_sub(title_width(plan, column)));
+                out.text(name);
+                out.text("/");
+                out.decimal(number);
+            }
+            Some(counter) => {
+                let value = vpe.counters.get(counter);
+                out.spaces(width.saturating_sub(decimal_width(value)));
+                out.decimal(value);
+            }
         }
-        out.text(" |\n");
+        self.column += 1;
+        true
     }
+}
+
+fn shown(counter: Counter, vpes: &[VpeState]) -> bool {
+    always(counter) || vpes.iter().any(|vpe| vpe.counters.get(counter) != 0)
 }
 
 /// One line for each VM, and the result when every VM has ended.
@@ -86,26 +128,24 @@ pub fn vms(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
     }
 }
 
-/// The last exits of a vPE, oldest first, a line each.
-pub fn last_exits(vm: &str, number: u64, history: &History, out: &mut impl Text) {
-    for past in history.all() {
-        out.text("bulkhead: exit of ");
-        out.text(vm);
-        out.text("/");
-        out.decimal(number);
-        out.text(": ");
-        out.text(exit::name(past.esr));
-        out.text(" at ");
-        out.hex(past.elr);
-        out.text(", esr ");
-        out.hex(past.esr);
-        if exit::is_abort(past.esr) {
-            out.text(", far ");
-            out.hex(past.far);
-        }
-        ipa(exit::abort_ipa(past.esr, past.hpfar, past.far), out);
-        out.text("\n");
+/// A line for one of the last exits of a vPE.
+pub fn exit(vm: &str, number: u64, past: &Past, out: &mut impl Text) {
+    out.text("bulkhead: exit of ");
+    out.text(vm);
+    out.text("/");
+    out.decimal(number);
+    out.text(": ");
+    out.text(exit::name(past.esr));
+    out.text(" at ");
+    out.hex(past.elr);
+    out.text(", esr ");
+    out.hex(past.esr);
+    if exit::is_abort(past.esr) {
+        out.text(", far ");
+        out.hex(past.far);
     }
+    ipa(exit::abort_ipa(past.esr, past.hpfar, past.far), out);
+    out.text("\n");
 }
 
 /// The guest physical address of an abort, if it is known.
@@ -147,10 +187,8 @@ fn title_width(plan: &Plan, index: usize) -> usize {
 
 /// Width of a column: its title, or its largest value.
 fn width(plan: &Plan, vpe: &VpeState, index: usize) -> usize {
-    Counter::ALL
-        .iter()
-        .map(|&counter| decimal_width(vpe.counters.get(counter)))
-        .fold(title_width(plan, index), usize::max)
+    let largest = Counter::ALL.iter().map(|&counter| vpe.counters.get(counter)).fold(0, u64::max);
+    decimal_width(largest).max(title_width(plan, index))
 }
 
 #[cfg(test)]
@@ -160,7 +198,7 @@ mod tests {
     use crate::{
         fake::guests,
         health::{Fault, Reason},
-        history::Past,
+        history::History,
     };
     use std::{string::String, vec, vec::Vec};
 
@@ -181,7 +219,8 @@ mod tests {
         }
         vpes[2].counters.largest(Counter::LongestStay, 1_000_000);
         let mut text = String::new();
-        counters(plan, &vpes, &mut text);
+        let mut table = Table::START;
+        while table.part(plan, &vpes, &mut text) {}
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1..].iter().all(|line| line.len() == lines[1].len()),
@@ -215,7 +254,7 @@ mod tests {
         history.keep(past(0x9380_0007, 0x900_0000));
         history.keep(past(0x8200_0085, 0x123));
         let mut text = String::new();
-        last_exits("one", 1, &history, &mut text);
+        history.all().for_each(|past| exit("one", 1, &past, &mut text));
         assert_eq!(
             text,
             "bulkhead: exit of one/1: HVC at 0x40000010, esr 0x5a000000\n\

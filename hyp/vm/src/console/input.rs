@@ -19,19 +19,19 @@ pub enum Input {
     /// To the UART of a VM: [`crate::VmState::receive`].
     Deliver(VmIndex, u8),
     ShowCounters,
+    /// Say who has the input: [`focus`].
+    ShowFocus,
+    /// Say that there is no such console: [`NO_CONSOLE`].
+    NoConsole,
+    /// List the keys and the VMs: [`key`].
+    ShowKeys,
 }
 
-/// EL2's own lines, as far as they have room.
-struct Own<'a>(&'a mut Mux);
-
-impl Text for Own<'_> {
-    fn byte(&mut self, byte: u8) {
-        self.0.write(byte);
-    }
-}
+/// The line for a console that is not there.
+pub const NO_CONSOLE: &str = "bulkhead: no such console\n";
 
 impl Mux {
-    /// A byte was typed. Pump afterwards: there may be an answer.
+    /// A byte was typed.
     pub fn input(&mut self, plan: &Plan, byte: u8) -> Input {
         let command = self.escaped;
         self.escaped = !command && byte == plan.escape;
@@ -48,14 +48,14 @@ impl Mux {
                 let next = (1..=count)
                     .map(|step| (self.focus + step) % count.max(1))
                     .find(|&vm| has_console(plan, vm));
-                self.choose(plan, next)
+                self.try_choose(next)
             }
             b'0'..=b'9' => {
                 let vm = usize::from(byte - b'0');
-                self.choose(plan, Some(vm).filter(|&vm| has_console(plan, vm)))
+                self.try_choose(Some(vm).filter(|&vm| has_console(plan, vm)))
             }
             b'c' => Input::ShowCounters,
-            _ => self.help(plan),
+            _ => Input::ShowKeys,
         }
     }
 
@@ -67,37 +67,42 @@ impl Mux {
         }
     }
 
-    fn choose(&mut self, plan: &Plan, vm: Option<usize>) -> Input {
-        let Some(vm) = vm else {
-            Own(self).text("bulkhead: no such console\n");
-            return Input::Nothing;
-        };
-        self.focus = vm;
-        let name = plan.vms.get(vm).map_or("?", |vm| vm.name);
-        let mut own = Own(self);
-        own.text("bulkhead: input goes to ");
-        own.text(name);
-        own.text("\n");
-        Input::Nothing
+    fn try_choose(&mut self, vm: Option<usize>) -> Input {
+        let Some(vm) = vm else { return Input::NoConsole };
+        self.choose(vm);
+        Input::ShowFocus
     }
 
-    fn help(&mut self, plan: &Plan) -> Input {
-        let focus = self.focus;
-        let mut own = Own(self);
-        own.text("bulkhead: after the escape key: n next console, 0-9 that console, c counters, ? this list, escape itself\n");
-        for (index, vm) in plan.vms.iter().enumerate() {
-            own.text("bulkhead: ");
-            own.decimal(index as u64);
-            own.text(" ");
-            own.text(vm.name);
-            own.text(match (vm.uart_intid, index == focus) {
-                (None, _) => ", no console\n",
-                (_, true) => ", has the input\n",
-                _ => "\n",
-            });
-        }
-        Input::Nothing
+    /// That VM gets the input.
+    pub fn choose(&mut self, vm: usize) {
+        self.focus = vm;
     }
+}
+
+/// The line that says who has the input.
+pub fn focus(plan: &Plan, focus: VmIndex, out: &mut impl Text) {
+    out.text("bulkhead: input goes to ");
+    out.text(plan.vms.get(focus.index()).map_or("?", |vm| vm.name));
+    out.text("\n");
+}
+
+/// Line `line` of the list of keys and VMs; false: there is none.
+pub fn key(plan: &Plan, focus: VmIndex, line: usize, out: &mut impl Text) -> bool {
+    let Some(index) = line.checked_sub(1) else {
+        out.text("bulkhead: after the escape key: n next console, 0-9 that console, c counters, ? this list, escape itself\n");
+        return true;
+    };
+    let Some(vm) = plan.vms.get(index) else { return false };
+    out.text("bulkhead: ");
+    out.decimal(index as u64);
+    out.text(" ");
+    out.text(vm.name);
+    out.text(match (vm.uart_intid, index == focus.index()) {
+        (None, _) => ", no console\n",
+        (_, true) => ", has the input\n",
+        _ => "\n",
+    });
+    true
 }
 
 fn has_console(plan: &Plan, vm: usize) -> bool {

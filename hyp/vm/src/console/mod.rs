@@ -4,8 +4,8 @@ mod input;
 mod mux;
 mod ring;
 
-pub use input::Input;
-pub use mux::{Mux, Pumped};
+pub use input::{Input, NO_CONSOLE, focus, key};
+pub use mux::{Mux, Pumped, begin_line, end_line};
 pub use ring::Ring;
 
 use crate::{VmState, VpeState};

@@ -1,22 +1,24 @@
 //! Merges what all VMs and the hypervisor print into one stream of lines.
 //!
-//! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by themselves. Only whole lines
-//! are shown, except of the VM that has the input: its partial line (a prompt) is shown at once and stays open until
-//! somebody else has a whole line to show; then the open line is ended, and begun again from its start after the others',
-//! so that every line that ends has been shown whole. A line that is just being printed looks like a prompt, so the image is
-//! [`Mux::patient`]: both steps wait until it has waited a while for more bytes. A line that does not fit its ring or [`KEPT`], or is longer than
-//! [`LONGEST`] while others wait, is cut and goes on behind a new prefix. Sources take turns line by line. Every newline
-//! goes out as CR LF.
+//! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by themselves. Around them are
+//! control bytes that no guest can send, by which a host takes the stream apart again ([`plan::wire`], docs/console.md).
+//! Only whole lines are shown, except of the VM that has the input: its partial line (a prompt) is shown at once and stays
+//! open until somebody else has a whole line to show; then the open line is ended, and begun again from its start after the
+//! others', so that every line that ends has been shown whole. A line that is just being printed looks like a prompt, so the
+//! image is [`Mux::patient`]: both steps wait until it has waited a while for more bytes. A line that does not fit its ring
+//! or [`KEPT`], or is longer than [`LONGEST`] while others wait, is cut and goes on behind a new prefix. EL2's lines are
+//! never cut. Sources take turns line by line. Every newline goes out as CR LF.
 //!
 //! The image keeps the one `Mux` under its lock; [`Mux::pump`] never waits.
 
 use super::ring::Ring;
 use crate::{VmState, text::Text};
 use core::sync::atomic::Ordering::Relaxed;
-use plan::{Plan, VmIndex};
+use plan::VmIndex;
+use plan::wire::{self, Check};
 
 /// Bytes of EL2's own lines that may wait.
-const OWN_ROOM: usize = 2048;
+const OWN_ROOM: usize = 512;
 /// Bytes after which a line gives way to others.
 const LONGEST: u16 = 512;
 /// Bytes of the input's owner's open line that can be shown again.
@@ -37,23 +39,29 @@ pub struct Pumped {
     pub unblocked: u64,
 }
 
-/// A source of lines: a VM by index, or EL2.
+/// A source of lines: a VM by index, or EL2. `Nobody` is all zero, and so is a mux before it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
-    Vm(usize),
+    Nobody,
     Own,
+    Vm(usize),
 }
 
 #[derive(Debug)]
 pub struct Mux {
     own: Ring<OWN_ROOM>,
+    /// What was written last is not the end of a line.
+    unfinished: bool,
+    /// Of the line of EL2's that is being sent.
+    check: Check,
+    /// Number of the next line of EL2's.
+    number: u8,
     pub(super) focus: usize,
     pub(super) escaped: bool,
     colour: bool,
     /// Whose line is open on the terminal, and how long it is.
-    open: Option<Source>,
+    open: Source,
     column: u16,
-    carriage_return: bool,
     /// What the VM that has the input has shown of its line; more bytes than there is room for are only counted.
     kept: [u8; KEPT],
     kept_bytes: usize,
@@ -77,12 +85,14 @@ impl Mux {
     pub const fn new(focus: VmIndex, colour: bool) -> Self {
         Self {
             own: Ring::new(),
+            unfinished: false,
+            check: Check::ZERO,
+            number: 0,
             focus: focus.index(),
             escaped: false,
             colour,
-            open: None,
+            open: Source::Nobody,
             column: 0,
-            carriage_return: false,
             kept: [0; KEPT],
             kept_bytes: 0,
             keeper: None,
@@ -112,9 +122,9 @@ impl Mux {
     /// after a while.
     pub fn defers(&self, vms: &[VmState]) -> Option<VmIndex> {
         let index = match self.open {
-            Some(Source::Own) => return None,
-            Some(source @ Source::Vm(index)) => self.other_waits(vms, source).then_some(index),
-            None => self.partial(vms).then_some(self.focus),
+            Source::Own => return None,
+            Source::Vm(index) => self.other_waits(vms, index).then_some(index),
+            Source::Nobody => self.partial(vms).then_some(self.focus),
         };
         index.map(|index| VmIndex::new(index as u16))
     }
@@ -124,15 +134,32 @@ impl Mux {
         VmIndex::new(self.focus as u16)
     }
 
-    /// A byte of an EL2 line, which begins with `bulkhead: ` and ends with a newline; false: no room, pump first.
+    /// A byte of an EL2 line, which begins with `bulkhead: ` and ends with a newline; false: no room, pump first. Nothing
+    /// else is sent from the line's first byte to its last, so one that is begun is to be ended.
     pub fn write(&mut self, byte: u8) -> bool {
-        self.own.push(byte)
+        // EL2's texts have no control characters; a name that came by a way that nobody thought of has none here.
+        let harmless = if byte < b' ' && byte != b'\n' || byte == 0x7f { b'?' } else { byte };
+        let taken = self.own.push(harmless);
+        if taken {
+            self.unfinished = harmless != b'\n';
+        }
+        taken
     }
 
-    /// Sends as much as `uart` takes: it answers false when its FIFO is full, and has not taken the byte then.
+    /// Bytes of EL2's own lines that there is room for.
+    pub fn room(&self) -> usize {
+        OWN_ROOM - self.own.len().min(OWN_ROOM)
+    }
+
+    /// EL2's line that was begun has not been written to its end.
+    pub fn unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Sends as much as `uart` takes: it answers false when its FIFO is full, and has not taken the byte then. `name`: of a VM.
     pub fn pump(
         &mut self,
-        plan: &Plan,
+        name: impl Fn(usize) -> &'static str,
         vms: &[VmState],
         uart: &mut impl FnMut(u8) -> bool,
     ) -> Pumped {
@@ -142,32 +169,59 @@ impl Mux {
                 break false;
             }
             match self.open {
-                Some(source) => {
-                    if let Some(byte) = self.repeat(source) {
-                        self.stage_byte(byte);
+                Source::Own => match self.own.pop() {
+                    Some(b'\n') => self.end_own(),
+                    Some(byte) => {
+                        self.check = self.check.with(byte);
+                        self.send(byte, uart);
+                    }
+                    None => break true,
+                },
+                Source::Vm(index) => {
+                    if self.cut && self.keeper == Some(index) {
+                        self.repeat();
                         continue;
                     }
-                    let waiting = self.other_waits(vms, source);
-                    if waiting && self.column >= LONGEST {
+                    if self.column >= LONGEST && self.other_waits(vms, index) {
                         self.close();
                         continue;
                     }
-                    match self.pop(vms, source, &mut unblocked) {
+                    let Some(vm) = vms.get(index) else { break true };
+                    match vm.output.pop() {
                         Some(byte) => {
-                            self.keep(source, byte);
-                            self.stage_byte(byte);
+                            if vm.blocked.load(Relaxed) {
+                                unblocked |= 1 << (index & 63);
+                            }
+                            if self.keeper == Some(index) {
+                                self.keep(byte);
+                            }
+                            self.column = self.column.saturating_add(1);
+                            if byte >= b' ' {
+                                self.send(byte, uart);
+                            } else {
+                                self.control(byte);
+                            }
                         }
-                        None if waiting && !self.patient => self.close(),
+                        None if !self.patient && self.other_waits(vms, index) => self.close(),
                         None => break true,
                     }
                 }
-                None => match self.next(vms) {
-                    Some(source) => self.begin(plan, source),
-                    None => break true,
+                Source::Nobody => match self.next(vms) {
+                    Source::Own => self.begin_own(),
+                    Source::Vm(index) => self.begin(name(index), index),
+                    Source::Nobody => break true,
                 },
             }
         };
         Pumped { idle, unblocked }
+    }
+
+    /// Sends a byte that needs no care, with nothing staged before it.
+    #[inline(always)]
+    fn send(&mut self, byte: u8, uart: &mut impl FnMut(u8) -> bool) {
+        if !uart(byte) {
+            self.byte(byte);
+        }
     }
 
     fn send_staged(&mut self, uart: &mut impl FnMut(u8) -> bool) -> bool {
@@ -183,41 +237,22 @@ impl Mux {
         true
     }
 
-    fn pop(&self, vms: &[VmState], source: Source, unblocked: &mut u64) -> Option<u8> {
-        match source {
-            Source::Own => self.own.pop(),
-            Source::Vm(index) => {
-                let vm = vms.get(index)?;
-                let byte = vm.output.pop()?;
-                if vm.blocked.load(Relaxed) {
-                    *unblocked |= 1 << (index & 63);
-                }
-                Some(byte)
-            }
-        }
-    }
-
-    fn stage_byte(&mut self, byte: u8) {
+    /// A guest's control character.
+    fn control(&mut self, byte: u8) {
         if byte == b'\n' {
-            if !self.carriage_return {
-                self.byte(b'\r');
-            }
-            self.open = None;
+            self.byte(b'\r');
+            self.open = Source::Nobody;
         }
-        self.byte(byte);
-        self.carriage_return = byte == b'\r';
-        self.column = self.column.saturating_add(1);
-    }
-
-    fn keeps(&self, source: Source) -> bool {
-        matches!(source, Source::Vm(index) if self.keeper == Some(index))
+        if wire::is_reserved(byte) {
+            self.byte(wire::ESCAPE);
+            self.byte(byte + wire::LETTER);
+        } else {
+            self.byte(byte);
+        }
     }
 
     /// Remembers a byte of a line that may have to be shown again.
-    fn keep(&mut self, source: Source, byte: u8) {
-        if !self.keeps(source) {
-            return;
-        }
+    fn keep(&mut self, byte: u8) {
         if let Some(place) = self.kept.get_mut(self.kept_bytes) {
             *place = byte;
         }
@@ -225,40 +260,59 @@ impl Mux {
     }
 
     /// The next byte of a line that is shown again.
-    fn repeat(&mut self, source: Source) -> Option<u8> {
-        if !self.cut || !self.keeps(source) {
-            return None;
+    fn repeat(&mut self) {
+        if self.repeated == 0 {
+            self.byte(wire::AGAIN);
         }
-        if self.repeated >= self.kept_bytes {
-            self.cut = false;
-            return None;
+        match self.kept.get(self.repeated).copied() {
+            Some(byte) if self.repeated < self.kept_bytes => {
+                self.repeated += 1;
+                self.control(byte);
+            }
+            _ => {
+                self.cut = false;
+                self.byte(wire::AGAIN);
+            }
         }
-        let byte = self.kept.get(self.repeated).copied();
-        self.repeated += 1;
-        byte
     }
 
-    /// Ends the open line before its time.
+    /// Ends a VM's open line before its time.
     fn close(&mut self) {
-        if self.open.is_some_and(|source| self.keeps(source)) {
+        if let Source::Vm(index) = self.open
+            && self.keeper == Some(index)
+        {
             self.cut = self.kept_bytes <= KEPT;
             self.repeated = 0;
         }
-        self.stage_byte(b'\n');
+        self.open = Source::Nobody;
+        self.byte(wire::CUT);
+        self.text("\r\n");
     }
 
-    fn begin(&mut self, plan: &Plan, source: Source) {
-        self.open = Some(source);
+    fn begin_own(&mut self) {
+        self.open = Source::Own;
+        self.check = Check::START;
+        begin_line(self);
+    }
+
+    fn end_own(&mut self) {
+        self.open = Source::Nobody;
+        let (check, number) = (self.check, self.number);
+        self.number = number.wrapping_add(1);
+        end_line(self, check, Some(number));
+    }
+
+    fn begin(&mut self, name: &str, index: usize) {
+        self.open = Source::Vm(index);
         self.column = 0;
-        self.carriage_return = false;
-        let Source::Vm(index) = source else { return };
         self.turn = index.wrapping_add(1);
         if index == self.focus && !(self.cut && self.keeper == Some(index)) {
             self.keeper = Some(index);
             self.kept_bytes = 0;
             self.cut = false;
         }
-        let name = plan.vms.get(index).map_or("?", |vm| vm.name);
+        self.byte(wire::ESCAPE);
+        self.byte(wire::VM);
         if self.colour {
             self.text("\x1b[3");
             self.byte(COLOURS[index % COLOURS.len()]);
@@ -280,25 +334,24 @@ impl Mux {
         vm.output.has_line() || vm.output.is_full()
     }
 
-    fn other_waits(&self, vms: &[VmState], source: Source) -> bool {
-        if source != Source::Own && self.own.has_line() {
-            return true;
-        }
-        vms.iter().enumerate().any(|(index, vm)| source != Source::Vm(index) && Self::ready(vm))
+    /// Somebody else than the VM `index` has something to show.
+    fn other_waits(&self, vms: &[VmState], index: usize) -> bool {
+        !self.own.is_empty()
+            || vms.iter().enumerate().any(|(other, vm)| other != index && Self::ready(vm))
     }
 
-    fn next(&self, vms: &[VmState]) -> Option<Source> {
-        if self.own.has_line() || self.own.is_full() {
-            return Some(Source::Own);
+    fn next(&self, vms: &[VmState]) -> Source {
+        if !self.own.is_empty() {
+            return Source::Own;
         }
         let count = vms.len();
         for step in 0..count {
             let index = (self.turn + step) % count;
             if vms.get(index).is_some_and(Self::ready) {
-                return Some(Source::Vm(index));
+                return Source::Vm(index);
             }
         }
-        (!self.patient && self.partial(vms)).then_some(Source::Vm(self.focus))
+        if !self.patient && self.partial(vms) { Source::Vm(self.focus) } else { Source::Nobody }
     }
 
     /// The VM that has the input has begun a line, or one of its lines is to be shown again.
@@ -306,6 +359,37 @@ impl Mux {
         let again = self.cut && self.keeper == Some(self.focus);
         again || vms.get(self.focus).is_some_and(|vm| !vm.output.is_empty())
     }
+}
+
+/// What stands before the text of a line of EL2's.
+pub fn begin_line(out: &mut impl Text) {
+    out.byte(wire::ESCAPE);
+    out.byte(wire::OWN);
+    out.text(wire::NEUTRAL);
+}
+
+/// What stands behind the text, whose check is given; `number`: None for a line out of turn.
+pub fn end_line(out: &mut impl Text, check: Check, number: Option<u8>) {
+    out.byte(wire::CUT);
+    out.text("\r\n");
+    let mut check = check;
+    let digit = |value: u16| {
+        let value = (value & 0xf) as u8;
+        if value < 10 { b'0' + value } else { b'a' + value - 10 }
+    };
+    let number = match number {
+        Some(number) => [digit((number >> 4).into()), digit(number.into())],
+        None => wire::UNNUMBERED,
+    };
+    for byte in number {
+        check = check.with(byte);
+        out.byte(byte);
+    }
+    let value = check.value();
+    for shift in [12, 8, 4, 0] {
+        out.byte(digit(value >> shift));
+    }
+    out.text(wire::ERASE);
 }
 
 /// Into the stage, which a prefix and two bytes always fit.
@@ -322,7 +406,11 @@ impl Text for Mux {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::{console::Input, fake};
+    use crate::{
+        console::{Input, focus, key},
+        fake,
+    };
+    use plan::Plan;
     use std::{format, string::String, vec, vec::Vec};
 
     struct Bench {
@@ -343,14 +431,18 @@ mod tests {
         fn print(&self, vm: usize, text: &str) {
             assert!(text.bytes().all(|byte| self.vms[vm].output.push(byte)));
         }
-        fn shown(&mut self) -> String {
+        fn sent(&mut self) -> String {
             let mut text = String::new();
-            let pumped = self.mux.pump(self.plan, &self.vms, &mut |byte| {
+            let pumped = self.mux.pump(name, &self.vms, &mut |byte| {
                 text.push(byte as char);
                 true
             });
             assert!(pumped.idle);
             text
+        }
+        /// What a terminal shows of what is sent, colours and all.
+        fn shown(&mut self) -> String {
+            seen(&self.sent())
         }
         fn own(&mut self, text: &str) {
             assert!(text.bytes().all(|byte| self.mux.write(byte)));
@@ -364,6 +456,52 @@ mod tests {
         }
     }
 
+    fn name(vm: usize) -> &'static str {
+        ["one", "two"][vm]
+    }
+
+    /// What a terminal shows, colours and all.
+    fn seen(sent: &str) -> String {
+        let mut text = String::from(sent);
+        while let Some(end) = text.find(wire::ERASE) {
+            text.replace_range(end - 6..end + wire::ERASE.len(), "");
+        }
+        let text = text.replace(wire::NEUTRAL, "");
+        text.chars().filter(|&shown| !wire::is_reserved(shown as u8)).collect()
+    }
+
+    #[test]
+    fn who_speaks_is_said_by_bytes_that_no_guest_can_send() {
+        let mut bench = Bench::new(false);
+        bench.print(0, "a\x18\x01\x02\x03\x04b\0\x1b\x7f\r\n");
+        bench.own("bulkhead: 1\n");
+        assert_eq!(
+            bench.sent(),
+            "\x18\x01\x0f\x1b(B\x1b[mbulkhead: 1\x03\r\n0008d5\r\x1b[K\
+             \x18\x02[one] a\x18X\x18A\x18B\x18C\x18Db\0\x1b\x7f\r\r\n"
+        );
+        bench.print(0, "open");
+        assert_eq!(bench.sent(), "\x18\x02[one] open");
+        bench.own("bulkhead: \x1b\x01\n");
+        assert_eq!(
+            bench.sent(),
+            "\x03\r\n\x18\x01\x0f\x1b(B\x1b[mbulkhead: ??\x03\r\n01fc11\r\x1b[K\
+             \x18\x02[one] \x04open\x04"
+        );
+    }
+
+    #[test]
+    fn a_line_of_the_hypervisors_is_never_cut() {
+        let mut bench = Bench::new(false);
+        bench.own("bulkhead: half ");
+        assert_eq!(bench.shown(), "bulkhead: half ");
+        bench.print(1, "other\n");
+        bench.print(0, "prompt");
+        assert_eq!(bench.shown(), "");
+        bench.own("a line\n");
+        assert_eq!(bench.shown(), "a line\r\n[two] other\r\n[one] prompt");
+    }
+
     #[test]
     fn whole_lines_take_turns() {
         let mut bench = Bench::new(false);
@@ -372,7 +510,7 @@ mod tests {
         bench.own("bulkhead: hello\n");
         assert_eq!(
             bench.shown(),
-            "bulkhead: hello\r\n[one] a1\r\n[two] b1\r\n[one] a2\r\n[two] b2\r\n"
+            "bulkhead: hello\r\n[one] a1\r\r\n[two] b1\r\n[one] a2\r\n[two] b2\r\n"
         );
         bench.print(1, "\n");
         assert_eq!(bench.shown(), "[two] b3\r\n");
@@ -428,6 +566,7 @@ mod tests {
         bench.print(0, "first ");
         bench.shown();
         bench.typed(b"\x1d1");
+        bench.own("bulkhead: input goes to two\n");
         assert_eq!(bench.shown(), "\r\nbulkhead: input goes to two\r\n");
         bench.print(1, "second ");
         assert_eq!(bench.shown(), "[two] second ");
@@ -439,7 +578,7 @@ mod tests {
     fn colours_are_around_the_name() {
         let mut bench = Bench::new(true);
         bench.print(0, "x\n");
-        assert_eq!(bench.shown(), "\x1b[36m[one]\x1b[0m x\r\n");
+        assert_eq!(bench.sent(), "\x18\x02\x1b[36m[one]\x1b[0m x\r\n");
     }
 
     #[test]
@@ -469,12 +608,12 @@ mod tests {
             let mut other = Bench::new(true);
             other.print(0, "one line\nanother\n");
             other.print(1, "third\n");
-            other.shown()
+            other.sent()
         };
         let mut text = String::new();
         for _ in 0..whole.len() {
             let mut room = 1;
-            bench.mux.pump(bench.plan, &bench.vms, &mut |byte| {
+            bench.mux.pump(name, &bench.vms, &mut |byte| {
                 let taken = room > 0;
                 if taken {
                     room -= 1;
@@ -491,7 +630,7 @@ mod tests {
         let mut bench = Bench::new(false);
         bench.print(1, "x\n");
         bench.vms[1].blocked.store(true, Relaxed);
-        let pumped = bench.mux.pump(bench.plan, &bench.vms, &mut |_| true);
+        let pumped = bench.mux.pump(name, &bench.vms, &mut |_| true);
         assert_eq!(pumped, Pumped { idle: true, unblocked: 2 });
     }
 
@@ -500,22 +639,22 @@ mod tests {
         let mut bench = Bench::new(false);
         let vm = VmIndex::new;
         assert_eq!(bench.typed(b"x"), Input::Deliver(vm(0), b'x'));
-        assert_eq!(bench.typed(b"\x1dn"), Input::Nothing);
-        assert_eq!(bench.shown(), "bulkhead: input goes to two\r\n");
+        assert_eq!(bench.typed(b"\x1dn"), Input::ShowFocus);
         assert_eq!(bench.typed(b"y"), Input::Deliver(vm(1), b'y'));
-        assert_eq!(bench.typed(b"\x1dn"), Input::Nothing);
+        assert_eq!(bench.typed(b"\x1dn"), Input::ShowFocus);
         assert_eq!(bench.typed(b"\x1d\x1d"), Input::Deliver(vm(0), 0x1d));
         assert_eq!(bench.typed(b"z"), Input::Deliver(vm(0), b'z'));
         assert_eq!(bench.typed(b"\x1dc"), Input::ShowCounters);
-        assert_eq!(bench.typed(b"\x1d1"), Input::Nothing);
+        assert_eq!(bench.typed(b"\x1d1"), Input::ShowFocus);
         assert_eq!(bench.mux.focus(), vm(1));
-        bench.shown();
-        bench.typed(b"\x1d7");
-        assert_eq!(bench.shown(), "bulkhead: no such console\r\n");
-        bench.typed(b"\x1d?");
-        let help = bench.shown();
+        assert_eq!(bench.typed(b"\x1d7"), Input::NoConsole);
+        assert_eq!(bench.typed(b"\x1d?"), Input::ShowKeys);
+        let mut help = String::new();
+        assert_eq!((0..9).take_while(|&line| key(bench.plan, vm(1), line, &mut help)).count(), 3);
+        focus(bench.plan, vm(1), &mut help);
         assert!(help.lines().all(|line| line.starts_with("bulkhead: ")));
         assert!(help.contains("bulkhead: 1 two, has the input"));
+        assert!(help.ends_with("bulkhead: input goes to two\n"));
     }
 
     #[test]

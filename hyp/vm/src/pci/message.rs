@@ -281,8 +281,7 @@ mod tests {
 
     fn report(guest: &Guest) -> String {
         let mut text = String::new();
-        let vms = core::slice::from_ref(guest.vm);
-        pci::report(guest.plan, vms, &mut text);
+        pci::report(guest.config, guest.vm, &mut text);
         text
     }
 

@@ -2,7 +2,7 @@
 
 use crate::VmState;
 use crate::text::Text;
-use plan::{PciFunction, Plan};
+use plan::{PciFunction, Vm};
 
 /// What was wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,29 +58,27 @@ impl Default for Refusals {
     }
 }
 
-/// A line for each VM that was refused any.
-pub fn report(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
-    for (config, vm) in plan.vms.iter().zip(vms) {
-        let refusals = vm.refusals.lock();
-        let Some(last) = &refusals.last else { continue };
-        out.text("bulkhead: messages of ");
-        out.text(config.name);
-        out.text(": ");
-        out.decimal(refusals.count.into());
-        out.text(" refused, the last of ");
-        out.text(last.function);
-        match last.vector {
-            Some(vector) => {
-                out.text(" MSI-X vector ");
-                out.decimal(vector.into());
-            }
-            None => out.text(" MSI"),
+/// A line for a VM that was refused any.
+pub fn report(config: &Vm, vm: &VmState, out: &mut impl Text) {
+    let refusals = vm.refusals.lock();
+    let Some(last) = &refusals.last else { return };
+    out.text("bulkhead: messages of ");
+    out.text(config.name);
+    out.text(": ");
+    out.decimal(refusals.count.into());
+    out.text(" refused, the last of ");
+    out.text(last.function);
+    match last.vector {
+        Some(vector) => {
+            out.text(" MSI-X vector ");
+            out.decimal(vector.into());
         }
-        out.text(match last.what {
-            What::Address => ": address ",
-            What::Data => ": data ",
-        });
-        out.hex(last.value.into());
-        out.text("\n");
+        None => out.text(" MSI"),
     }
+    out.text(match last.what {
+        What::Address => ": address ",
+        What::Data => ": data ",
+    });
+    out.hex(last.value.into());
+    out.text("\n");
 }

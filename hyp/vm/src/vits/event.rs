@@ -95,6 +95,16 @@ impl View {
         (home < self.config.vpe_count).then_some(Own { route, home, cell })
     }
 
+    /// Events of all VMs.
+    pub(super) fn len(&self) -> usize {
+        self.routes().len().min(self.cells.len())
+    }
+
+    /// Event `index` of all VMs', if it is one of this VM's.
+    pub(super) fn at(&self, index: usize) -> Option<Own> {
+        self.own((self.routes().get(index)?, self.cells.get(index)?))
+    }
+
     /// All of them, channels' rings too.
     pub(super) fn events(self) -> impl Iterator<Item = Own> {
         self.routes().iter().zip(self.cells).filter_map(move |pair| self.own(pair))

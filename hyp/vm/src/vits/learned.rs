@@ -7,41 +7,75 @@ use plan::ItsPolicy;
 /// Lines for the events of one VM, at most.
 const LINES: usize = 32;
 
-/// A line for each event that the guest mapped otherwise than planned; one if it wants another priority; one for the last command that was refused.
-pub fn report(view: View, vm: &VmState, out: &mut impl Text) {
-    if view.vm().its == ItsPolicy::None {
-        return;
-    }
-    for own in view.events().filter(differs).take(LINES) {
-        begin(&view, out);
-        out.text("device ");
-        out.text(own.route.source);
-        out.text(" event ");
-        out.decimal(own.route.event.into());
-        let Some((vintid, vpe)) = own.asked() else { continue };
-        out.text(": vintid = ");
-        out.decimal(vintid.into());
-        out.text(", vpe = ");
-        out.decimal(vpe.unwrap_or(own.home).into());
-        out.text(" would need no command at run time\n");
-    }
-    if let Some(priority) = vm.its.last_priority().filter(|&p| p != view.vm().vlpi_priority) {
-        begin(&view, out);
-        out.text("event_priority = ");
-        out.hex(priority.into());
-        out.text(" would need no command at run time\n");
-    }
-    if let Some((words, refusal)) = vm.its.last_refused() {
-        begin(&view, out);
-        out.text("last refused");
-        for word in words {
-            out.text(" ");
-            out.hex(word);
+/// What a VM's virtual ITS was asked for, a line at a time: one for each event that the guest mapped otherwise than
+/// planned; one if it wants another priority; one for the last command that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Learned {
+    /// Index of the event that is looked at next, of all VMs' events; then the rest.
+    event: usize,
+    lines: usize,
+}
+
+impl Learned {
+    pub const START: Self = Self { event: 0, lines: 0 };
+
+    /// Writes the next line, if there is something to say. False: it was at its end before.
+    pub fn part(&mut self, view: View, vm: &VmState, out: &mut impl Text) -> bool {
+        if view.vm().its == ItsPolicy::None {
+            return false;
         }
-        out.text(": ");
-        out.text(refusal.name());
-        out.text("\n");
+        let last = view.len();
+        let at = self.event;
+        self.event += 1;
+        match at.checked_sub(last) {
+            None => {
+                let own = view.at(at).filter(|own| self.lines < LINES && differs(own));
+                self.lines += own.is_some_and(|own| tell_event(&view, &own, out)) as usize;
+            }
+            Some(0) => tell_priority(&view, vm, out),
+            Some(1) => tell_refused(&view, vm, out),
+            Some(_) => return false,
+        }
+        true
     }
+}
+
+fn tell_event(view: &View, own: &Own, out: &mut impl Text) -> bool {
+    let Some((vintid, vpe)) = own.asked() else { return false };
+    begin(view, out);
+    out.text("device ");
+    out.text(own.route.source);
+    out.text(" event ");
+    out.decimal(own.route.event.into());
+    out.text(": vintid = ");
+    out.decimal(vintid.into());
+    out.text(", vpe = ");
+    out.decimal(vpe.unwrap_or(own.home).into());
+    out.text(" would need no command at run time\n");
+    true
+}
+
+fn tell_priority(view: &View, vm: &VmState, out: &mut impl Text) {
+    let Some(priority) = vm.its.last_priority().filter(|&p| p != view.vm().vlpi_priority) else {
+        return;
+    };
+    begin(view, out);
+    out.text("event_priority = ");
+    out.hex(priority.into());
+    out.text(" would need no command at run time\n");
+}
+
+fn tell_refused(view: &View, vm: &VmState, out: &mut impl Text) {
+    let Some((words, refusal)) = vm.its.last_refused() else { return };
+    begin(view, out);
+    out.text("last refused");
+    for word in words {
+        out.text(" ");
+        out.hex(word);
+    }
+    out.text(": ");
+    out.text(refusal.name());
+    out.text("\n");
 }
 
 fn begin(view: &View, out: &mut impl Text) {

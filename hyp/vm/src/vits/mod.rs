@@ -45,6 +45,6 @@ mod properties;
 pub use config::before_enabling_lpis;
 pub use event::{Event, View};
 pub use frame::{FRAME_BYTES, Its};
-pub use learned::report;
+pub use learned::Learned;
 pub use refusal::Refusal;
 pub use renewal::{Renewal, Renewed};
