@@ -32,14 +32,20 @@ static CONSOLE: Mutex<Option<Registers>> = Mutex::new(None);
 
 struct Output<'a>(&'a Registers);
 
-impl Write for Output<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
+impl Output<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
             while self.0.read32(UARTFR) & TXFF != 0 {
                 cpu::relax();
             }
             self.0.write8(UARTDR, byte);
         }
+    }
+}
+
+impl Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write(text.as_bytes());
         Ok(())
     }
 }
@@ -61,6 +67,15 @@ pub fn print(arguments: fmt::Arguments) {
         if let Some(registers) = CONSOLE.lock().as_ref() {
             // `Output` never fails; an error could only come from a `Display` of the caller's.
             let _ = Output(registers).write_fmt(arguments);
+        }
+    });
+}
+
+/// Prints bytes as they are.
+pub fn write(bytes: &[u8]) {
+    cpu::without_interrupts(|| {
+        if let Some(registers) = CONSOLE.lock().as_ref() {
+            Output(registers).write(bytes);
         }
     });
 }

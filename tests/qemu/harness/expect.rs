@@ -13,6 +13,7 @@ pub fn violations(scenario: &Scenario, report: &Report, seen: &Transcript) -> Ve
         out.push(format!("the verdict is {got:?} ({}), not {wanted:?}", report.reason));
     }
     console(expect, &seen.lines, &mut out);
+    sent(expect, seen, &mut out);
     for (name, wanted) in &expect.vms {
         let line = report.vms.iter().find(|vm| vm.name == *name);
         let got = line.map_or("not reported".into(), |vm| format!("{}, {}", vm.state, vm.detail));
@@ -30,6 +31,7 @@ pub fn violations(scenario: &Scenario, report: &Report, seen: &Transcript) -> Ve
         let what = format!("figure {} {}", wanted.vm, wanted.name);
         range(&what, value, wanted.at_least, wanted.at_most, &mut out);
     }
+    out.extend(seen.damage.iter().map(|damage| format!("console: {damage}")));
     let unexpected =
         report.log.iter().filter(|line| !scenario.log.iter().any(|known| line.contains(known)));
     out.extend(unexpected.take(5).map(|line| format!("QEMU logged: {line}")));
@@ -39,12 +41,12 @@ pub fn violations(scenario: &Scenario, report: &Report, seen: &Transcript) -> Ve
 fn console(expect: &Expect, lines: &[String], out: &mut Vec<String>) {
     let mut rest = lines.iter();
     for text in &expect.lines {
-        if !rest.any(|line| line.contains(text)) {
+        if !rest.any(|line| has(line, text)) {
             out.push(format!("no line with \"{text}\" in its place"));
             break;
         }
     }
-    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    let count = |text: &str| lines.iter().filter(|line| has(line, text)).count();
     for text in &expect.once {
         let found = count(text);
         if found != 1 {
@@ -55,6 +57,37 @@ fn console(expect: &Expect, lines: &[String], out: &mut Vec<String>) {
         if count(text) > 0 {
             out.push(format!("a line with \"{text}\""));
         }
+    }
+}
+
+/// What begins with a speaker's mark is found where that speaker has it, at the start of the line, not in what another says.
+fn has(line: &str, text: &str) -> bool {
+    if text.starts_with("bulkhead: ") || text.starts_with('[') {
+        line.starts_with(text)
+    } else {
+        line.contains(text)
+    }
+}
+
+/// A VM that says how many bytes it sent before, and their sum (times 31, plus the byte), sent exactly these.
+fn sent(expect: &Expect, seen: &Transcript, out: &mut Vec<String>) {
+    const CLAIM: &[u8] = b"sent-bytes ";
+    for (vm, least) in &expect.sent {
+        let stream = seen.streams.get(vm).map_or(&[][..], Vec::as_slice);
+        let Some(at) = stream.windows(CLAIM.len()).position(|text| text == CLAIM) else {
+            out.push(format!("{vm} does not say what it sent"));
+            continue;
+        };
+        let (before, rest) = stream.split_at(at);
+        let sum =
+            before.iter().fold(0u32, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let got = format!("sent-bytes {} sum {sum}", before.len());
+        let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let said = String::from_utf8_lossy(line);
+        if said.trim_end() != got {
+            out.push(format!("{vm} says \"{said}\", and the console has \"{got}\""));
+        }
+        range(&format!("bytes sent by {vm}"), Some(before.len() as u64), *least, u64::MAX, out);
     }
 }
 

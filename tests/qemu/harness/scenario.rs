@@ -74,6 +74,9 @@ pub struct Expect {
     /// By VM: how its line in the report begins, such as "off, passed".
     #[serde(default)]
     pub vms: BTreeMap<String, String>,
+    /// By VM: how many bytes it sent at least. It says how many, and their sum, and the console has exactly these.
+    #[serde(default)]
+    pub sent: BTreeMap<String, u64>,
     #[serde(default)]
     pub counter: Vec<Counter>,
     #[serde(default)]
