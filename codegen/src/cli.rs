@@ -1,6 +1,7 @@
 //! The `bulkhead` command.
 //!
-//! Exit status: 0 done; 1 the system has errors, or did not build, or did not pass; 2 wrong use.
+//! Exit status: 0 done; 1 the system has errors, or did not build, or what was asked for could not be written; 2 wrong use;
+//! others are `bulkhead run`'s ([`Verdict::status`](crate::run::Verdict::status)).
 
 mod bench;
 mod run;
@@ -214,7 +215,7 @@ fn image(choice: &Choice, lint: bool) -> Done {
         let path = built.directory.join(name);
         let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
         let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
-        println!("{} {} KiB", shown.display(), bytes.div_ceil(1024));
+        say(&format!("{} {} KiB\n", shown.display(), bytes.div_ceil(1024)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -41,7 +41,7 @@ impl Bench {
         let reports = workspace.outputs("reports");
         let out = bench(&subjects?, Duration::from_secs(self.timeout), &reports)
             .map_err(|error| Failure::Other(error.to_string()))?;
-        print!("{out}");
+        super::say(&out.to_string())?;
         let good = out.sound() && (!self.strict || out.beaten());
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -1,5 +1,6 @@
 //! `bulkhead run`.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,8 +9,14 @@ use clap::Args;
 use super::{Choice, Done, Failure};
 use crate::run::{Echo, Input, Machine, Options, Verdict};
 
+/// What `--help` says at its end.
+const STATUSES: &str = "Exit status: 0 pass; 1 not built or not started; 2 wrong use; 3 fail; 4 no result in time; \
+                        5 hardware differs from the plan; 6 the hypervisor stopped; 7 QEMU ended without a result; \
+                        8 ended by the escape key and q";
+
 /// Build the image and boot it under QEMU.
 #[derive(Debug, Args)]
+#[command(after_help = STATUSES)]
 pub struct Run {
     #[command(flatten)]
     system: Choice,
@@ -62,12 +69,36 @@ impl Run {
         }
         let failed = |error: crate::run::RunError| Failure::Other(error.to_string());
         let name = &system.name.value;
+        eprint!("{}", how_to_leave(name, options.escape, std::io::stdin().is_terminal()));
         let (report, _) = crate::run::run(name, &machine, &image, &options).map_err(failed)?;
         let path = report.write(&workspace.outputs("reports")).map_err(failed)?;
         if report.verdict == Verdict::Pass {
             return Ok(ExitCode::SUCCESS);
         }
         let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
-        Err(Failure::Other(format!("{name}: {}; {}", report.reason, shown.display())))
+        eprintln!("bulkhead: {name}: {}; {}", report.reason, shown.display());
+        Ok(ExitCode::from(report.verdict.status()))
+    }
+}
+
+/// The line at the start that names the keys; nothing without an escape key.
+fn how_to_leave(name: &str, escape: u8, terminal: bool) -> String {
+    if escape == 0 {
+        return String::new();
+    }
+    let key = char::from(escape + b'@');
+    let ends = if terminal { "ends the run" } else { "on the input ends the run" };
+    format!("bulkhead: {name} runs; Ctrl-{key} q {ends}, Ctrl-{key} ? lists the keys\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::how_to_leave;
+
+    #[test]
+    fn the_first_line_says_how_to_leave() {
+        let line = how_to_leave("demo", 0x1d, true);
+        assert_eq!(line, "bulkhead: demo runs; Ctrl-] q ends the run, Ctrl-] ? lists the keys\n");
+        assert_eq!(how_to_leave("demo", 0, true), "");
     }
 }

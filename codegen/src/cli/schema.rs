@@ -29,7 +29,7 @@ pub fn write_all(workspace: &Workspace, check: bool) -> Done {
         }
         write(&workspace.root, name, text.as_bytes())
             .map_err(|error| Failure::Other(error.to_string()))?;
-        println!("{name}");
+        super::say(&format!("{name}\n"))?;
     }
     match stale.is_empty() {
         true => Ok(ExitCode::SUCCESS),

@@ -97,7 +97,17 @@ pub fn run(
     Ok((report, transcript))
 }
 
+/// QEMU is in one of the directories of `path`.
+fn is_there(path: &std::ffi::OsStr) -> bool {
+    std::env::split_paths(path).any(|directory| directory.join(QEMU).is_file())
+}
+
 fn start(arguments: &[String]) -> Result<Child, RunError> {
+    // setpriv would start, and say in its own words that QEMU does not.
+    if !std::env::var_os("PATH").is_some_and(|path| is_there(&path)) {
+        let error = std::io::Error::new(std::io::ErrorKind::NotFound, "it is not in PATH");
+        return Err(RunError::Start { program: QEMU.into(), error });
+    }
     let mut command = if Path::new(SETPRIV).exists() {
         let mut command = Command::new(SETPRIV);
         command.args(["--pdeathsig", "KILL", "--", QEMU]);
@@ -167,7 +177,7 @@ struct Session<'a> {
     unmatched: String,
     deadline: Option<Instant>,
     escape: u8,
-    /// The keyboard is a terminal, where escape and `q` end the run.
+    /// The keyboard is a terminal in raw mode.
     interactive: bool,
     escaped: bool,
 }
@@ -281,7 +291,7 @@ impl<'a> Session<'a> {
 
     /// True: the user wants to leave.
     fn keys(&mut self, bytes: &[u8]) -> bool {
-        if self.interactive && self.escape != 0 {
+        if self.escape != 0 {
             for &byte in bytes {
                 if self.escaped && byte == b'q' {
                     return true;
@@ -313,7 +323,15 @@ mod tests {
     use super::*;
 
     fn session(options: &Options) -> Session<'_> {
-        Session::new(options, None, true)
+        Session::new(options, None, false)
+    }
+
+    #[test]
+    fn who_has_no_qemu_is_sent_to_setup() {
+        assert!(!is_there("/nonexistent:".as_ref()));
+        let error = std::io::Error::new(std::io::ErrorKind::NotFound, "it is not in PATH");
+        let said = RunError::Start { program: QEMU.into(), error }.to_string();
+        assert!(said.contains("./setup.sh"), "{said}");
     }
 
     #[test]

@@ -69,6 +69,21 @@ pub struct Figure {
     pub unit: String,
 }
 
+impl Verdict {
+    /// Exit status of `bulkhead run`; 1 and 2 are for runs that did not begin.
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 3,
+            Self::Timeout => 4,
+            Self::Differs => 5,
+            Self::Stopped => 6,
+            Self::Silent => 7,
+            Self::Quit => 8,
+        }
+    }
+}
+
 impl Report {
     /// The counter's value; None when the table has no such vPE. A counter that is not in the table is zero.
     pub fn counter(&self, vpe: &str, counter: &str) -> Option<u64> {
