@@ -65,12 +65,13 @@ const PATIENCE: u32 = 1_000_000;
 struct Budget {
     /// Bytes for the UART.
     bytes: u32,
-    /// Parts of EL2's own lines, [`EFFORT`] each; those that turn out to be empty cost one. Who has used it up sends as few
+    /// Parts of EL2's own lines, [`EFFORT`] each; [`EMPTY`] those that turn out to be empty. Who has used it up sends as few
     /// bytes as `NEAR` has.
     effort: u32,
 }
 
-const EFFORT: u32 = 16;
+const EFFORT: u32 = 4;
+const EMPTY: u32 = 1;
 
 impl Budget {
     /// A CPU's vPE pays for itself.
@@ -122,7 +123,7 @@ impl Console {
         while more && *effort != 0 && self.mux.room() >= report::PART {
             let room = self.mux.room();
             more = self.printer.part(&mut self.mux);
-            let cost = if self.mux.room() == room { 1 } else { EFFORT };
+            let cost = if self.mux.room() == room { EMPTY } else { EFFORT };
             *effort = effort.saturating_sub(cost);
         }
         more
@@ -285,6 +286,7 @@ pub fn interrupt() {
                 with_vm(VmIndex::index(vm), |state, vpes| state.receive(vpes, byte))
             }
             Input::ShowCounters => report::ask(report::COUNTERS),
+            Input::ShowPlaces => report::ask(report::PLACES),
             Input::ShowFocus => report::ask(report::FOCUS),
             Input::NoConsole => report::ask(report::NO_CONSOLE),
             Input::ShowKeys => report::ask(report::KEYS),

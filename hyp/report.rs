@@ -31,7 +31,8 @@ pub const FAULTS: u32 = 1 << 0;
 pub const FOCUS: u32 = 1 << 1;
 pub const NO_CONSOLE: u32 = 1 << 2;
 pub const KEYS: u32 = 1 << 3;
-pub const COUNTERS: u32 = 1 << 4;
+pub const PLACES: u32 = 1 << 4;
+pub const COUNTERS: u32 = 1 << 5;
 
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
@@ -117,6 +118,7 @@ enum Page {
     Messages(usize),
     Its(usize, Learned),
     Fault(usize, Option<Note>),
+    Place(usize),
     Keys,
 }
 
@@ -159,6 +161,7 @@ impl Printer {
             Page::Fault(vm, note) => {
                 note.as_ref().is_some_and(|note| tell(*vm, note, part, &mut out))
             }
+            Page::Place(vpe) => locate(*vpe, part, &mut out),
             Page::Keys => {
                 let focus = out.0.focus();
                 key(&PLAN, focus, part, &mut out)
@@ -188,6 +191,7 @@ impl Printer {
             Page::Messages(_) => first_its(),
             Page::Its(vm, _) if vm + 1 < VM_COUNT => Page::Its(vm + 1, Learned::START),
             Page::Fault(vm, _) if vm + 1 < VM_COUNT => fault_of(vm + 1),
+            Page::Place(vpe) if vpe + 1 < PLAN.vpes.len() => Page::Place(vpe + 1),
             _ => Page::Nothing,
         };
     }
@@ -203,6 +207,7 @@ impl Printer {
             FOCUS => focus(&PLAN, out.0.focus(), out),
             NO_CONSOLE => out.text(NO_CONSOLE_LINE),
             KEYS => self.page = Page::Keys,
+            PLACES => self.page = Page::Place(0),
             COUNTERS => self.page = Page::Counters(Table::START),
             _ => {}
         }
@@ -289,6 +294,20 @@ fn latency(latency: &Latency, part: usize, out: &mut impl Text) -> bool {
         }
     }
     true
+}
+
+/// What a vPE does, then its last exits.
+fn locate(vpe: usize, part: usize, out: &mut impl Text) -> bool {
+    let Some(exit) = part.checked_sub(1) else {
+        vm::report::place(&PLAN, &VPES, vpe, out);
+        return true;
+    };
+    let past = VPES.get(vpe).and_then(|vpe| vpe.history.all().nth(exit));
+    let (name, number) = vm::report::title(&PLAN, vpe);
+    past.is_some_and(|past| {
+        vm::report::exit(name, number, &past, out);
+        true
+    })
 }
 
 /// A VM's fault, and if it does not start again, its last exits.

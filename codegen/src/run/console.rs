@@ -41,6 +41,8 @@ pub struct Transcript {
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
     /// One of each name from each VM.
     pub figures: Vec<Figure>,
+    /// Tables of counters that have begun.
+    pub tables: usize,
     /// The table being read: its columns; None outside a table.
     table: Option<Vec<String>>,
     /// Who speaks, and its line on the screen; None: nobody, or EL2.
@@ -80,6 +82,12 @@ impl Transcript {
                 bytes.iter().for_each(|&byte| self.stray(byte));
             }
         }
+    }
+
+    /// A table is being read that has not all of the rows that every table has.
+    pub fn in_table(&self) -> bool {
+        const LAST: &str = "injections by list register: emulated device";
+        self.table.is_some() && !self.counters.values().all(|column| column.contains_key(LAST))
     }
 
     /// Nothing more comes.
@@ -142,6 +150,7 @@ impl Transcript {
         if text == "counters" {
             self.table = Some(Vec::new());
             self.counters.clear();
+            self.tables += 1;
         } else if let Some(result) = text.strip_prefix("result: ") {
             self.result = Some(result.trim() == "pass");
         } else if text.starts_with("hardware differs from the plan") {

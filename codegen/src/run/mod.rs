@@ -13,6 +13,7 @@ mod ansi;
 pub mod bench;
 mod console;
 mod decode;
+mod hang;
 mod log;
 mod machine;
 mod options;

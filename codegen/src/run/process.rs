@@ -14,12 +14,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ansi::Plain;
+use super::hang::Monitor;
 use super::machine::log_file;
 use super::terminal::Raw;
 use super::{
     Decoder, Echo, Input, Machine, Options, Piece, Report, RunError, Screen, Step, Transcript,
     Verdict, log,
 };
+
+/// How long EL2 may take to say where everybody is.
+const ANSWER: Duration = Duration::from_secs(3);
 
 const QEMU: &str = "qemu-system-aarch64";
 /// Ends QEMU with us, also when we are killed.
@@ -46,7 +50,10 @@ pub fn run(
         None => image.with_file_name("scratch"),
     };
     machine.prepare(&scratch)?;
-    let mut child = start(&machine.arguments(image, &scratch, options))?;
+    let monitor = Monitor::new();
+    let mut arguments = machine.arguments(image, &scratch, options);
+    arguments.extend(monitor.arguments());
+    let mut child = start(&arguments)?;
     let (send, receive) = channel();
     let keyboard = child.stdin.take();
     if let Some(console) = child.stdout.take() {
@@ -69,6 +76,9 @@ pub fn run(
     };
     let mut session = Session::new(options, keyboard, raw.is_some());
     let ending = session.listen(&receive);
+    if ending == Ending::Deadline && !session.has_result() {
+        session.ask_where(&receive, &monitor);
+    }
     drop(raw);
     let status = match ending {
         // The pipe is closed, so QEMU is about to end or has ended.
@@ -234,6 +244,37 @@ impl<'a> Session<'a> {
                 }
                 Event::ConsoleClosed => return Ending::Closed,
             }
+        }
+    }
+
+    /// EL2 has said how it went, or why it did not begin.
+    fn has_result(&self) -> bool {
+        let seen = &self.transcript;
+        seen.result.is_some() || seen.differs.is_some() || seen.stopped.is_some()
+    }
+
+    /// No result in time: asks EL2 what each vPE does, its last exits and the counters, by the escape key, and QEMU where the
+    /// CPUs are.
+    fn ask_where(&mut self, events: &Receiver<Event>, monitor: &Monitor) {
+        let places = monitor.cpus();
+        if self.escape != 0 {
+            self.send(&[self.escape, b's', self.escape, b'c']);
+        }
+        let end = Instant::now() + ANSWER;
+        self.deadline = Some(end);
+        let asked = self.transcript.tables;
+        while self.transcript.tables == asked || self.transcript.in_table() {
+            match events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Event::Console(bytes)) => self.console(&bytes),
+                Ok(Event::Message(bytes)) => self.message(&bytes),
+                Ok(Event::Keys(_)) => {}
+                Ok(Event::ConsoleClosed) | Err(_) => break,
+            }
+        }
+        let silent = self.transcript.tables == asked;
+        let el2 = silent.then(|| "the hypervisor does not answer".to_owned());
+        for line in places.unwrap_or_default().into_iter().chain(el2) {
+            self.message(format!("qemu: {line}\n").as_bytes());
         }
     }
 

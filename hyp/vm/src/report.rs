@@ -9,6 +9,7 @@ use crate::{
     exit,
     health::{self, State},
     history::Past,
+    power,
     text::{Text, decimal_width},
 };
 use plan::Plan;
@@ -126,6 +127,32 @@ pub fn vms(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
     if let Some(passed) = health::result(vms.iter().take(plan.vms.len()).map(|vm| &vm.health)) {
         out.text(if passed { "bulkhead: result: pass\n" } else { "bulkhead: result: fail\n" });
     }
+}
+
+/// What a vPE does, and the last of its exits that is kept.
+pub fn place(plan: &Plan, vpes: &[VpeState], index: usize, out: &mut impl Text) {
+    let Some(vpe) = vpes.get(index) else { return };
+    let (name, number) = title(plan, index);
+    out.text("bulkhead: vpe ");
+    out.text(name);
+    out.text("/");
+    out.decimal(number);
+    out.text(match vpe.power.state() {
+        power::State::Off => ": off",
+        power::State::Claimed | power::State::OnPending | power::State::Loading => {
+            ": about to begin"
+        }
+        power::State::On => ": on",
+        power::State::Suspended => ": suspended",
+        power::State::Leaving => ": about to be off",
+    });
+    out.text(", exits ");
+    out.decimal(vpe.counters.get(Counter::Exits));
+    if let Some(past) = vpe.history.all().last() {
+        out.text(", last at ");
+        out.hex(past.elr);
+    }
+    out.text("\n");
 }
 
 /// A line for one of the last exits of a vPE.
@@ -260,6 +287,23 @@ mod tests {
             "bulkhead: exit of one/1: HVC at 0x40000010, esr 0x5a000000\n\
              bulkhead: exit of one/1: data abort at 0x40000010, esr 0x93800007, far 0x9000000, ipa 0x9000000\n\
              bulkhead: exit of one/1: instruction abort at 0x40000010, esr 0x82000085, far 0x123, ipa 0x9000000\n"
+        );
+    }
+
+    #[test]
+    fn places() {
+        let plan = guests()[0].plan;
+        let (_, vpes) = states();
+        vpes[1].history.keep(Past { esr: 0, elr: 0x4000_0010, far: 0, hpfar: 0 });
+        let start = power::Start { entry: 0, context: 0 };
+        vpes[1].power.turn_on(start).expect("it is off");
+        let mut text = String::new();
+        (0..4).for_each(|vpe| place(plan, &vpes, vpe, &mut text));
+        assert_eq!(
+            text,
+            "bulkhead: vpe one/0: off, exits 0\n\
+             bulkhead: vpe one/1: about to begin, exits 0, last at 0x40000010\n\
+             bulkhead: vpe two/0: off, exits 0\n"
         );
     }
 

@@ -5,6 +5,7 @@
 //! | escape, n | the next VM with a console gets the input |
 //! | escape, 0..9 | that VM gets the input |
 //! | escape, c | shows the counters |
+//! | escape, s | shows where each vPE is, and its last exits |
 //! | escape, ? | lists the keys and the VMs |
 //! | escape, escape | the escape key itself, to the VM |
 
@@ -19,6 +20,8 @@ pub enum Input {
     /// To the UART of a VM: [`crate::VmState::receive`].
     Deliver(VmIndex, u8),
     ShowCounters,
+    /// Where each vPE is: [`crate::report::place`].
+    ShowPlaces,
     /// Say who has the input: [`focus`].
     ShowFocus,
     /// Say that there is no such console: [`NO_CONSOLE`].
@@ -55,6 +58,7 @@ impl Mux {
                 self.try_choose(Some(vm).filter(|&vm| has_console(plan, vm)))
             }
             b'c' => Input::ShowCounters,
+            b's' => Input::ShowPlaces,
             _ => Input::ShowKeys,
         }
     }
@@ -89,7 +93,7 @@ pub fn focus(plan: &Plan, focus: VmIndex, out: &mut impl Text) {
 /// Line `line` of the list of keys and VMs; false: there is none.
 pub fn key(plan: &Plan, focus: VmIndex, line: usize, out: &mut impl Text) -> bool {
     let Some(index) = line.checked_sub(1) else {
-        out.text("bulkhead: after the escape key: n next console, 0-9 that console, c counters, ? this list, escape itself\n");
+        out.text("bulkhead: after the escape key: n next console, 0-9 that console, c counters, s states and last exits, ? this list, escape itself\n");
         return true;
     };
     let Some(vm) = plan.vms.get(index) else { return false };

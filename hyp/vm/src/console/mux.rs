@@ -645,6 +645,7 @@ mod tests {
         assert_eq!(bench.typed(b"\x1d\x1d"), Input::Deliver(vm(0), 0x1d));
         assert_eq!(bench.typed(b"z"), Input::Deliver(vm(0), b'z'));
         assert_eq!(bench.typed(b"\x1dc"), Input::ShowCounters);
+        assert_eq!(bench.typed(b"\x1ds"), Input::ShowPlaces);
         assert_eq!(bench.typed(b"\x1d1"), Input::ShowFocus);
         assert_eq!(bench.mux.focus(), vm(1));
         assert_eq!(bench.typed(b"\x1d7"), Input::NoConsole);
