@@ -23,7 +23,9 @@ use super::{
 };
 
 /// How long EL2 may take to say where everybody is.
-const ANSWER: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long the rows that not every table has may take.
+const REST: Duration = Duration::from_millis(300);
 
 const QEMU: &str = "qemu-system-aarch64";
 /// Ends QEMU with us, also when we are killed.
@@ -91,7 +93,7 @@ pub fn run(
     while let Ok(Event::Message(bytes)) = receive.try_recv() {
         session.message(&bytes);
     }
-    session.finish();
+    session.finish(ending);
     let transcript = session.transcript;
     let (verdict, reason) = judge(&transcript, ending, options, &status.to_string());
     let report = Report {
@@ -263,8 +265,10 @@ impl<'a> Session<'a> {
         let end = Instant::now() + ANSWER;
         self.deadline = Some(end);
         let asked = self.transcript.tables;
-        while self.transcript.tables == asked || self.transcript.in_table() {
-            match events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        loop {
+            let told = self.transcript.tables != asked && !self.transcript.in_table();
+            let left = end.saturating_duration_since(Instant::now());
+            match events.recv_timeout(if told { left.min(REST) } else { left }) {
                 Ok(Event::Console(bytes)) => self.console(&bytes),
                 Ok(Event::Message(bytes)) => self.message(&bytes),
                 Ok(Event::Keys(_)) => {}
@@ -307,9 +311,10 @@ impl<'a> Session<'a> {
         show(&shown);
     }
 
-    /// Nothing more comes from the board.
-    fn finish(&mut self) {
-        let pieces = self.decoder.finish();
+    /// Nothing more comes from the board. A frame that was cut because we ended QEMU is no damage.
+    fn finish(&mut self, ending: Ending) {
+        let mut pieces = self.decoder.finish();
+        pieces.retain(|piece| ending == Ending::Closed || !matches!(piece, Piece::Broken(_)));
         self.take(&pieces);
         self.transcript.finish();
         if let Some(screen) = &mut self.screen {
