@@ -1,6 +1,7 @@
 //! EL2's timer on a CPU that one vPE has for itself, or that has none: who wants to be called, and when.
 //!
-//! The console, for a line that does not end; a vPE that waits for the physical ITS; and rings that wait for it. Used by the CPU itself alone.
+//! The console, for a line that does not end; a vPE that waits for the physical ITS; rings that wait for it; and a VM's watchdog.
+//! Used by the CPU itself alone.
 //! Shared CPUs have their timer for their schedules (shared.rs).
 
 use crate::arch::sysreg::ticks;
@@ -16,21 +17,23 @@ pub enum Caller {
     Console,
     Waiter,
     Rings,
+    Watchdog,
 }
 
 /// When each of them is to be called, in ticks.
-struct Alarm([AtomicU64; 3]);
+struct Alarm([AtomicU64; 4]);
 
 static ALARMS: [Alarm; CPU_COUNT] =
-    [const { Alarm([const { AtomicU64::new(NEVER) }; 3]) }; CPU_COUNT];
+    [const { Alarm([const { AtomicU64::new(NEVER) }; 4]) }; CPU_COUNT];
 
 impl Alarm {
     fn at(&self, caller: Caller) -> &AtomicU64 {
-        let [console, waiter, rings] = &self.0;
+        let [console, waiter, rings, watchdog] = &self.0;
         match caller {
             Caller::Console => console,
             Caller::Waiter => waiter,
             Caller::Rings => rings,
+            Caller::Watchdog => watchdog,
         }
     }
 
@@ -52,11 +55,11 @@ pub fn set(caller: Caller, time: u64) {
     }
 }
 
-/// EL2's timer has interrupted: whether the console and the rings are to be called, once; and it is set for the next one.
-pub fn take() -> (bool, bool) {
+/// EL2's timer has interrupted: whether the console, the rings and the watchdog are to be called, once; and it is set for the next one.
+pub fn take() -> (bool, bool, bool) {
     let Some(alarm) = here() else {
         timer::stop();
-        return (false, false);
+        return (false, false, false);
     };
     let now = ticks();
     let due = |caller| {
@@ -68,7 +71,7 @@ pub fn take() -> (bool, bool) {
     };
     // Whoever waits looks at the time itself.
     due(Caller::Waiter);
-    let called = (due(Caller::Console), due(Caller::Rings));
+    let called = (due(Caller::Console), due(Caller::Rings), due(Caller::Watchdog));
     alarm.arm();
     called
 }

@@ -11,7 +11,7 @@ use crate::arch::vectors::{Frame, Next};
 use crate::percpu::PerCpu;
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware, KICK};
-use crate::{alarm, console, residency, rings, run, shared, turns};
+use crate::{alarm, console, residency, rings, run, shared, turns, watchdog};
 use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
@@ -171,9 +171,12 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if Some(intid) == PLAN.board.uart.intid {
         console::interrupt();
     } else if intid == HYPERVISOR_TIMER {
-        let (console, rings) = alarm::take();
+        let (console, rings, watchdog) = alarm::take();
         if console {
             console::quiet();
+        }
+        if watchdog::ANY && watchdog {
+            watchdog::called();
         }
         if rings && let Some(this) = this {
             rings::deliver_due(this);

@@ -16,7 +16,7 @@ use crate::arch::{gic, mmu};
 use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{Hardware, VIRTUAL_ITS};
-use crate::{its, run};
+use crate::{its, run, watchdog};
 use plan::{Vm, VmIndex};
 use spin::Mutex;
 use vm::counters::Counter;
@@ -227,6 +227,7 @@ fn finish(index: VmIndex) {
     let (Some(vm), Some(state)) = (PLAN.vms.get(index.index()), VMS.get(index.index())) else {
         return;
     };
+    watchdog::start(vm, state);
     state.health.start();
     if let Some(vpe) = VPES.get(usize::from(vm.first_vpe)) {
         vpe.power.loaded(Start { entry: vm.entry.value(), context: vm.x0 });

@@ -33,6 +33,7 @@ mod switch;
 mod trap;
 mod turns;
 mod verify;
+mod watchdog;
 
 use arch::smc;
 use console::Own;

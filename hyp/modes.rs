@@ -18,7 +18,7 @@ use crate::arch::vectors::Frame;
 use crate::percpu::{self, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::shared::{self, Here};
-use crate::{its, load, rings};
+use crate::{its, load, rings, watchdog};
 use gicv4::IntId;
 use gicv4::dist::Dist;
 use plan::{CpuIndex, ModeIndex, ModeSwitch, VmIndex, VpeIndex};
@@ -125,6 +125,9 @@ fn carry_out(switch: &ModeSwitch) {
             shared::place(vpe, placement, switch.cpus);
         }
     });
+    if watchdog::ANY {
+        watchdog::moved();
+    }
     for (vm, state) in PLAN.vms.iter().zip(&VMS) {
         for intid in state.distributor.spis() {
             let number = state.distributor.route_of(intid);

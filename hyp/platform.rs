@@ -7,7 +7,7 @@ use crate::arch::this::this;
 use crate::arch::{gic, guest, mmu, probe, sysreg};
 use crate::percpu::cpu_of;
 use crate::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
-use crate::{console, irq, its, shared};
+use crate::{console, irq, its, shared, watchdog};
 use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
@@ -266,6 +266,7 @@ pub const MSIX: bool = {
 impl Platform for Hardware {
     const VIRTUAL_ITS: bool = VIRTUAL_ITS;
     const MSIX: bool = MSIX;
+    const WATCHDOG: bool = watchdog::ANY;
     const VIRTUAL_TIMER: u32 = irq::TIMER;
     const PHYSICAL_TIMER: u32 = irq::PHYSICAL_TIMER;
 
@@ -277,6 +278,9 @@ impl Platform for Hardware {
         if let Some(&value) = KICKS.get(vpe.index()) {
             gic::send_sgi(value);
         }
+    }
+    fn deadline_moved(&mut self, vpe: VpeIndex) {
+        attention(vpe);
     }
     fn output_waits(&mut self) {
         console::pump();

@@ -335,11 +335,16 @@ fn tell(vm: usize, note: &Note, part: usize, out: &mut impl Text) -> bool {
             out.text(match note.action {
                 Action::Restart => "; it restarts",
                 Action::ResetBoard => "; the board is reset",
-                Action::Stop | Action::Nothing => "; it is stopped",
+                Action::Stop => "; it is stopped",
+                Action::Nothing => "; it goes on",
             });
-            let limit = match config.on_fault {
+            let policy = match (fault.reason, &config.watchdog) {
+                (Reason::Watchdog, Some(watchdog)) => watchdog.action,
+                _ => Some(config.on_fault),
+            };
+            let limit = match policy {
                 _ if fault.reason == Reason::Resets => Some((config.resets, " resets within ")),
-                Policy::Restart(limit) if note.action == Action::Stop => {
+                Some(Policy::Restart(limit)) if note.action == Action::Stop => {
                     Some((limit, " restarts within "))
                 }
                 _ => None,

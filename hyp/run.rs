@@ -16,12 +16,12 @@ use crate::arch::sysreg::{pause, ticks};
 use crate::arch::vectors::Frame;
 use crate::arch::{self, gic, guest, mmu, smc};
 use crate::load::{self, Loaded};
-use crate::percpu::{PerCpu, VMS, VPES};
+use crate::percpu::{self, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{Hardware, MSIX, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
-use crate::{console, irq, report, rings, turns};
+use crate::{console, irq, report, rings, turns, watchdog};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
@@ -48,6 +48,11 @@ fn settle_exclusive(this: &PerCpu, frame: &mut Frame) {
     let guest = &this.guest;
     loop {
         console::pump();
+        if watchdog::ANY
+            && let Some(cpu) = percpu::cpu_index_of(this.vpe)
+        {
+            watchdog::look(cpu);
+        }
         if let Some(start) = guest.vpe.power.take_start() {
             begin(this, guest, start, frame);
         }

@@ -21,6 +21,7 @@ use crate::modes;
 use crate::percpu::{self, PerCpu, Physical, VPES as STATES};
 use crate::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use crate::switch::State;
+use crate::watchdog;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
@@ -188,6 +189,8 @@ pub struct SharedCpu {
     /// When the scheduler wants to decide again, and when the console wants to be called; one timer serves both.
     decide_at: AtomicU64,
     quiet_at: AtomicU64,
+    /// When a watchdog is to be looked at.
+    look_at: AtomicU64,
     /// When a mode ends here (modes.rs).
     leave_at: AtomicU64,
 }
@@ -203,6 +206,7 @@ impl SharedCpu {
             window: AtomicU32::new(NO_WINDOWS),
             decide_at: AtomicU64::new(sched::NEVER),
             quiet_at: AtomicU64::new(sched::NEVER),
+            look_at: AtomicU64::new(sched::NEVER),
             leave_at: AtomicU64::new(sched::NEVER),
         }
     }
@@ -266,7 +270,7 @@ impl SharedCpu {
     #[inline]
     pub fn decide_at(&self, time: u64) {
         self.decide_at.store(time, Relaxed);
-        timer::arm(time.min(self.quiet_at.load(Relaxed)));
+        timer::arm(time.min(self.quiet_at.load(Relaxed)).min(self.looks_at()));
     }
 
     /// The next decision is at most so many ticks away.
@@ -277,8 +281,19 @@ impl SharedCpu {
     /// The console is to be called at `time`.
     fn quiet_at(&self, time: u64) {
         if self.quiet_at.swap(time, Relaxed) != time {
-            timer::arm(time.min(self.decide_at.load(Relaxed)));
+            timer::arm(time.min(self.decide_at.load(Relaxed)).min(self.looks_at()));
         }
+    }
+
+    /// A watchdog is to be looked at from `time` on. The timer follows with the next decision.
+    pub fn look_at(&self, time: u64) {
+        self.look_at.store(time, Relaxed);
+    }
+
+    /// When a watchdog is to be looked at.
+    #[inline(always)]
+    pub fn looks_at(&self) -> u64 {
+        if watchdog::ANY { self.look_at.load(Relaxed) } else { sched::NEVER }
     }
 
     /// The time has come to call the console, once.

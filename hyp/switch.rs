@@ -61,6 +61,11 @@ impl State {
         self.current.is_some_and(|current| current.vpe == vpe)
     }
 
+    /// The CPU holds the vPE's registers.
+    pub fn is_loaded(&self, vpe: VpeIndex) -> bool {
+        self.loaded.is_some_and(|loaded| loaded.vpe == vpe)
+    }
+
     /// The vPE has the CPU, with its registers in the frame and in the CPU. False: nobody has, since its VM is to be loaded first.
     pub fn give(&mut self, next: &'static PerCpu, here: Here, frame: &mut Frame) -> bool {
         if self.is_current(next.vpe) {

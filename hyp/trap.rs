@@ -13,7 +13,7 @@ use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{interface, modes, physical, report, rings, run, turns};
+use crate::{interface, modes, physical, report, rings, run, turns, watchdog};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -391,6 +391,10 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
                     Err(Refused::NoSuchMode) => smccc::INVALID_PARAMETERS,
                 },
             );
+        }
+        Outcome::Feed(watchdog) => {
+            frame.set(0, 0);
+            watchdog::feed(guest, watchdog);
         }
         Outcome::Ring(bell) => {
             rings::ring(this, bell);

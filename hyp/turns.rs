@@ -26,7 +26,7 @@ use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, Paused, State};
-use crate::{console, modes, physical, residency, rings, run, shared};
+use crate::{console, modes, physical, residency, rings, run, shared, watchdog};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
@@ -169,6 +169,9 @@ pub fn take(here: Here, intid: u32) -> Taken {
         end(intid);
         if here.cpu.quiet_is_due() {
             console::quiet();
+        }
+        if here.cpu.looks_at() <= ticks() {
+            watchdog::look(here.physical.index);
         }
         return Taken::Decide;
     }
@@ -387,6 +390,9 @@ fn review(here: Here, vpe: VpeIndex) {
         return;
     }
     let guest = &this.guest;
+    if watchdog::ANY && guest.number == 0 {
+        watchdog::look(here.physical.index);
+    }
     // Without a slot it begins, and its VM is loaded, when a mode has one for it.
     if let Some(slot) = shared::slot_of(vpe)
         && guest.vpe.power.loads()

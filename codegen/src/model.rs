@@ -21,7 +21,7 @@ pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
 pub use vm::{
     Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory,
-    MemoryRole, Restarts, Vm, Vpe,
+    MemoryRole, Restarts, Vm, Vpe, Watchdog, WatchdogAction,
 };
 
 use std::ops::{Deref, Range};

@@ -21,6 +21,7 @@ mod own;
 mod pci;
 mod schedule;
 mod tables;
+pub mod watchdog;
 
 pub use arena::Arena;
 pub use decided::*;

@@ -130,6 +130,11 @@ impl Context {
         self.general.start(x0);
     }
 
+    /// Where the guest goes on.
+    pub fn elr(&self) -> u64 {
+        self.system[ELR]
+    }
+
     /// Takes the registers of the vPE that this CPU holds.
     pub fn save(&mut self, frame: &Frame) {
         // SAFETY: stores q0 to q31, FPCR, FPSR and the frame in the first two fields of a `Context`, and nothing else.

@@ -16,7 +16,7 @@ KERNEL=linux-image-cloud-arm64 # depends on the package of the newest version
 PACKAGES=${XDG_CACHE_HOME:-$HOME/.cache}/bulkhead
 FETCHED=fetched
 # In the order in which they are loaded. Which of them are modules, and not part of the kernel, depends on its version.
-MODULES=(failover net_failover virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net virtio_blk)
+MODULES=(failover net_failover virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net virtio_blk sbsa_gwdt)
 
 say() { printf 'linux: %s\n' "$*"; }
 die() { printf 'linux: %s\n' "$*" >&2; exit 1; }

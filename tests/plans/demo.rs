@@ -146,6 +146,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 ticks: 10000000000u64,
             },
             mode_on_fault: None,
+            watchdog: None,
         },
         plan::Vm {
             name: "msix",
@@ -232,6 +233,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 ticks: 10000000000u64,
             },
             mode_on_fault: None,
+            watchdog: None,
         },
         plan::Vm {
             name: "producer",
@@ -308,6 +310,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 ticks: 10000000000u64,
             },
             mode_on_fault: None,
+            watchdog: None,
         },
         plan::Vm {
             name: "consumer",
@@ -384,6 +387,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 ticks: 10000000000u64,
             },
             mode_on_fault: None,
+            watchdog: None,
         },
     ],
     vpes: &[

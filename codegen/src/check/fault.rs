@@ -1,7 +1,11 @@
 //! What becomes of VMs that fail.
 
 use crate::diag::{Report, rules};
-use crate::model::{Fault, System};
+use crate::model::{System, Vm};
+use std::time::Duration;
+
+/// A shorter time would keep EL2 busy on the VM's CPU, which others may share.
+const LEAST: Duration = Duration::from_millis(1);
 
 pub fn check(system: &System, report: &mut Report) {
     for vm in &system.vms {
@@ -15,8 +19,9 @@ pub fn check(system: &System, report: &mut Report) {
                     .help("write a time, as in within = \"10 s\""),
             );
         }
+        watchdog(vm, report);
         let Some(restarts) = &vm.restarts else { continue };
-        if vm.on_fault != Fault::Restart {
+        if !vm.is_restarted() {
             report.push(
                 rules::RESTARTS_UNUSED
                     .says(format!("faults do not restart VM `{}`", *vm.name))
@@ -33,5 +38,19 @@ pub fn check(system: &System, report: &mut Report) {
                     .help("write a time, as in within = \"10 s\""),
             );
         }
+    }
+}
+
+fn watchdog(vm: &Vm, report: &mut Report) {
+    let Some(watchdog) = &vm.watchdog else { return };
+    let time = &watchdog.value.time;
+    if time.value < LEAST {
+        report.push(
+            rules::WATCHDOG_TIME
+                .says(format!("the watchdog of VM `{}` would expire all the time", *vm.name))
+                .label(time, "shorter than 1 ms")
+                .label(&vm.name, "of this VM")
+                .help("write a time of 1 ms or more, several times what the guest needs between two feeds"),
+        );
     }
 }

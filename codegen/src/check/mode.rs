@@ -19,7 +19,10 @@ pub fn check(system: &System, report: &mut Report) {
 }
 
 fn reached(system: &System, report: &mut Report) {
-    let on_fault = system.vms.iter().any(|vm| vm.mode_on_fault.is_some());
+    let on_fault = system.vms.iter().any(|vm| {
+        let watchdog = vm.watchdog.as_ref().and_then(|watchdog| watchdog.value.mode.as_ref());
+        vm.mode_on_fault.as_ref().or(watchdog).is_some()
+    });
     match (system.modes.first(), &system.switch_by) {
         (Some(mode), None) if !on_fault => report.push(
             rules::MODE_UNREACHED

@@ -58,7 +58,7 @@ rules! {
     UNKNOWN_PART "E106 unknown-part" "The board names a UART or a PCIe host that it does not have."
     DUPLICATE_NAME "E107 duplicate-name" "Two things of one kind have the same name."
     BAD_NAME "E108 bad-name" "A name is empty or has characters that file names and device trees do not allow."
-    UNKNOWN_MODE "E109 unknown-mode" "`mode_on_fault` names a mode that the system does not have."
+    UNKNOWN_MODE "E109 unknown-mode" "`mode_on_fault` or a watchdog names a mode that the system does not have."
     LABEL_TWICE "E110 label-twice" "Two nodes of a device tree would have one label, by which overlays name them: `-` and `_` are the same there."
 
     MEMORY_OVERLAP "E201 memory-overlap" "Two VMs, or a VM and a channel, have the same physical memory."
@@ -98,6 +98,7 @@ rules! {
     NO_WAY_BACK "W320 no-way-back" "A mode suspends the VM that alone may ask for another one, and no fault leads out of it."
     ONE_CPU "W321 one-cpu" "Two vPEs of one VM share a CPU by priority: while one waits for the other without sleeping, the other never runs."
 
+    WATCHDOG_TIME "E322 watchdog-time" "A watchdog's time is shorter than 1 ms."
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
     NO_EVENT "E403 device-without-event" "A device that interrupts by events is given to a VM without any of them: the guest would wait for ever."

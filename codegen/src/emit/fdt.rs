@@ -6,6 +6,7 @@
 use vm_fdt::{Error, FdtWriter};
 
 use crate::model::{DeviceKind, MemoryRole, System};
+use crate::plan::watchdog;
 use crate::plan::{Decided, MmioKind, Span, Vm};
 
 const PHANDLE_GIC: u32 = 1;
@@ -61,6 +62,7 @@ impl Tree<'_> {
         self.pmu()?;
         self.clock()?;
         self.uart()?;
+        self.watchdog()?;
         self.pcie()?;
         self.platform()?;
         self.bulkhead()?;
@@ -318,12 +320,32 @@ impl Tree<'_> {
         Ok(())
     }
 
+    /// Linux takes the time from `timeout-sec`, and feeds twice in it.
+    fn watchdog(&mut self) -> Result {
+        let Some(watchdog) = self.vm.watchdog.clone() else { return Ok(()) };
+        let base = watchdog.base.0;
+        let node = self.fdt.begin_node(&format!("watchdog@{base:x}"))?;
+        self.fdt.property_string("compatible", "arm,sbsa-gwdt")?;
+        let frames = [base, base + watchdog::REFRESH];
+        let reg: Vec<u64> = frames.into_iter().flat_map(|base| [base, watchdog::FRAME]).collect();
+        self.fdt.property_array_u64("reg", &reg)?;
+        self.fdt.property_array_u32("interrupts", &[SPI, watchdog.intid - 32, LEVEL_HIGH])?;
+        let seconds = watchdog.microseconds / 1_000_000;
+        if let Ok(seconds @ 1..) = u32::try_from(seconds) {
+            self.fdt.property_u32("timeout-sec", seconds)?;
+        }
+        self.fdt.end_node(node)
+    }
+
     /// What has no binding of its own: docs/guest-abi.md.
     fn bulkhead(&mut self) -> Result {
         let node = self.fdt.begin_node("bulkhead")?;
         self.fdt.property_string("compatible", "bulkhead,system")?;
         self.fdt.property_string("system", &self.plan.system)?;
         self.fdt.property_string("vm", &self.vm.name)?;
+        if let Some(watchdog) = &self.vm.watchdog {
+            self.fdt.property_u64("watchdog-us", watchdog.microseconds)?;
+        }
         self.modes()?;
         self.events()?;
         self.channels()?;

@@ -185,14 +185,17 @@ impl Report<'_> {
         let often = vm.restarts.as_ref().map_or(String::new(), |limit| {
             format!(", halt after {} within {}", limit.most, limit.within)
         });
+        let watchdog = vm.watchdog.as_ref().map_or(String::new(), |watchdog| {
+            format!(", watchdog {} {}", watchdog.time, watchdog.action)
+        });
         let resets = format!(", at most {} resets within {}", vm.resets.most, vm.resets.within);
         let its =
             if vm.its == "none" { String::new() } else { format!(", virtual ITS {}", vm.its) };
         let features: String = vm.features.iter().map(|name| format!(", {name}")).collect();
         writeln!(
             out,
-            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}{}",
-            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, often, resets, its, features
+            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}{}{}",
+            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, watchdog, often, resets, its, features
         )?;
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
         let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
@@ -212,6 +215,7 @@ impl Report<'_> {
                 MmioKind::Redistributors => "redistributors",
                 MmioKind::Its => "ITS",
                 MmioKind::Uart => "UART",
+                MmioKind::Watchdog => "watchdog",
                 MmioKind::PciConfig | MmioKind::MsixTable => continue,
             };
             rows.push((region.base.0, region.bytes, what.into(), "emulated"));

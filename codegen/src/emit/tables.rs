@@ -9,7 +9,7 @@ use quote::quote;
 use super::{its, schedule};
 use crate::plan::{
     Bar, Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Restarts, Span,
-    SpiRoute, Vm, Vpe,
+    SpiRoute, Vm, Vpe, Watchdog,
 };
 
 const HEAD: &str =
@@ -189,6 +189,7 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
             MmioKind::Uart => quote!(Uart),
             MmioKind::PciConfig => quote!(PciConfig),
             MmioKind::MsixTable => quote!(MsixTable),
+            MmioKind::Watchdog => quote!(Watchdog),
         };
         let (base, bytes) = (ipa(region.base), region.bytes);
         quote!(plan::Mmio { base: #base, bytes: #bytes, kind: plan::MmioKind::#kind })
@@ -216,21 +217,12 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
     });
     let ppis = [board.virtual_ppi, board.physical_ppi].into_iter().chain(vm.pmu_ppi);
     let ppis = hex(Hex(ppis.fold(0, |bits, ppi| bits | 1 << ppi)));
-    let on_fault = match vm.on_fault {
-        "restart" => {
-            let limit = vm.restarts.as_ref().map(limit);
-            quote!(Restart(#limit))
-        }
-        "reset-board" => quote!(ResetBoard),
-        _ => quote!(Halt),
-    };
+    let on_fault = fault(vm, vm.on_fault);
+    let watchdog = option(vm.watchdog.as_ref(), |own| watchdog(vm, own));
     let resets = limit(&vm.resets);
     let cleared = vm.cleared.iter().map(|&range| span(range));
     let kept = vm.kept.iter().map(|&range| span(range));
-    let mode_on_fault = option(vm.mode_on_fault, |mode| {
-        let mode = mode as u8;
-        quote!(plan::ModeIndex::new(#mode))
-    });
+    let mode_on_fault = option(vm.mode_on_fault, mode);
     quote!(plan::Vm {
         name: #name,
         vmid: plan::VmId::new(#vmid),
@@ -260,9 +252,41 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
         vlpi_priority: #vlpi_priority,
         features: plan::Features::NONE #(.with(plan::Features::#features))*,
         ppis: #ppis,
-        on_fault: plan::Fault::#on_fault,
+        on_fault: #on_fault,
         resets: #resets,
         mode_on_fault: #mode_on_fault,
+        watchdog: #watchdog,
+    })
+}
+
+fn mode(number: usize) -> TokenStream {
+    let number = number as u8;
+    quote!(plan::ModeIndex::new(#number))
+}
+
+/// What becomes of a VM.
+fn fault(vm: &Vm, name: &str) -> TokenStream {
+    match name {
+        "restart" => {
+            let limit = vm.restarts.as_ref().map(limit);
+            quote!(plan::Fault::Restart(#limit))
+        }
+        "reset-board" => quote!(plan::Fault::ResetBoard),
+        _ => quote!(plan::Fault::Halt),
+    }
+}
+
+fn watchdog(vm: &Vm, watchdog: &Watchdog) -> TokenStream {
+    let Watchdog { ticks, from_start, intid, .. } = watchdog;
+    let action = Some(watchdog.action).filter(|action| *action != "report");
+    let action = option(action, |action| fault(vm, action));
+    let mode = option(watchdog.mode, mode);
+    quote!(plan::Watchdog {
+        ticks: #ticks,
+        from_start: #from_start,
+        action: #action,
+        mode: #mode,
+        intid: #intid,
     })
 }
 

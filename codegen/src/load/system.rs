@@ -134,6 +134,10 @@ impl Names<'_> {
             },
             restarts: vm.restarts.as_ref().map(|restarts| limit(restarts, file)),
             resets: vm.resets.as_ref().map(|resets| limit(resets, file)),
+            watchdog: vm
+                .watchdog
+                .as_ref()
+                .map(|own| own.map(file, |own| self.watchdog(files, own))),
             mode_on_fault: vm.mode_on_fault.as_ref().map(|name| self.find_mode(files, name)),
             its: vm.its.as_ref().map_or_else(
                 || vm.name.map(file, |_| model::ItsPolicy::None),
@@ -198,6 +202,22 @@ impl Names<'_> {
                 vpe: taker(n),
             })
             .collect()
+    }
+
+    fn watchdog(&self, files: &mut Files, watchdog: &toml::Watchdog) -> model::Watchdog {
+        use model::{Fault, WatchdogAction};
+        model::Watchdog {
+            time: watchdog.time.map(self.file, |time| time.0),
+            action: match watchdog.action {
+                None | Some(toml::WatchdogAction::OnFault) => WatchdogAction::OnFault,
+                Some(toml::WatchdogAction::Report) => WatchdogAction::Report,
+                Some(toml::WatchdogAction::Halt) => WatchdogAction::Fault(Fault::Halt),
+                Some(toml::WatchdogAction::Restart) => WatchdogAction::Fault(Fault::Restart),
+                Some(toml::WatchdogAction::ResetBoard) => WatchdogAction::Fault(Fault::ResetBoard),
+            },
+            mode: watchdog.mode.as_ref().map(|name| self.find_mode(files, name)),
+            from_start: !matches!(watchdog.start, Some(toml::WatchdogStart::Feed)),
+        }
     }
 
     fn channel(&self, files: &mut Files, channel: &toml::Channel) -> model::Channel {

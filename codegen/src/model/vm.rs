@@ -28,6 +28,7 @@ pub struct Vm {
     pub resets: Option<At<Restarts>>,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
+    pub watchdog: Option<At<Watchdog>>,
     pub its: At<ItsPolicy>,
     /// Batches of commands that it may cause at the physical ITS in a millisecond. None: as many as is usual.
     pub its_allowance: Option<At<u32>>,
@@ -144,11 +145,39 @@ impl Feature {
     }
 }
 
+/// What becomes of a VM that does not feed its watchdog.
+#[derive(Clone, Debug)]
+pub struct Watchdog {
+    pub time: At<Duration>,
+    pub action: WatchdogAction,
+    /// Number of the mode that the system is switched to.
+    pub mode: Option<At<usize>>,
+    /// It is armed when the VM starts.
+    pub from_start: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchdogAction {
+    /// As after a fault.
+    OnFault,
+    /// It is told, and the VM goes on.
+    Report,
+    Fault(Fault),
+}
+
 /// How often a VM may be restarted, in which time.
 #[derive(Clone, Debug)]
 pub struct Restarts {
     pub most: u32,
     pub within: At<Duration>,
+}
+
+impl Vm {
+    /// Something restarts it, as long as that is not too often.
+    pub fn is_restarted(&self) -> bool {
+        let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.value.action);
+        self.on_fault == Fault::Restart || watchdog == Some(WatchdogAction::Fault(Fault::Restart))
+    }
 }
 
 impl Restarts {

@@ -135,6 +135,25 @@ pub struct ItsAllowance {
     pub interval: u64,
 }
 
+/// A VM's watchdog.
+#[derive(Clone, Debug, Serialize)]
+pub struct Watchdog {
+    /// The longest time between two feeds, as the TOML says it.
+    pub time: String,
+    pub microseconds: u64,
+    pub ticks: u64,
+    /// It is armed when the VM starts.
+    pub from_start: bool,
+    /// "report", "halt", "restart" or "reset-board".
+    pub action: &'static str,
+    /// Number of the mode that the system is switched to.
+    pub mode: Option<usize>,
+    /// IPA of the control frame.
+    pub base: Hex,
+    /// INTID of WS0.
+    pub intid: u32,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Vm {
     pub name: String,
@@ -185,6 +204,8 @@ pub struct Vm {
     pub resets: Restarts,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Watchdog>,
     /// Registers of platform devices, mapped at their physical address.
     pub registers: Vec<NamedSpan>,
     /// The hosts that its PCI functions are behind, in the board's order.
@@ -245,6 +266,7 @@ pub struct Mmio {
 pub enum MmioKind {
     Distributor,
     Redistributors,
+    Watchdog,
     Its,
     Uart,
     PciConfig,

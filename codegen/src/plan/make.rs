@@ -16,6 +16,7 @@ use super::modes::{self, Modes};
 use super::own::Own;
 use super::pci::{self, Windows};
 use super::schedule::{self, Layout, Schedule};
+use super::watchdog;
 use crate::diag::{Report, rules};
 use crate::emit::stage2;
 use crate::image::Payloads;
@@ -55,6 +56,8 @@ pub struct Maker<'a> {
     pub modes: Option<Modes>,
     /// `[channel][end]`.
     channel_ipas: Vec<Vec<u64>>,
+    /// By VM.
+    watchdogs: Vec<Option<Watchdog>>,
 }
 
 impl<'a> Maker<'a> {
@@ -65,6 +68,7 @@ impl<'a> Maker<'a> {
         let interrupts = interrupts::assign(system);
         messages::assign(system, &interrupts, &mut windows.functions);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
+        let watchdogs = watchdog::place(system, &placed, &windows, &channel_ipas, report)?;
         let layouts = schedule::layouts(system);
         let modes = modes::decide(system, &layouts)
             .map_err(|why| {
@@ -72,7 +76,17 @@ impl<'a> Maker<'a> {
                 report.push(impossible.label(&system.name, "for this system"));
             })
             .ok()?;
-        Some(Self { system, layouts, modes, payloads, interrupts, placed, windows, channel_ipas })
+        Some(Self {
+            system,
+            layouts,
+            modes,
+            payloads,
+            interrupts,
+            placed,
+            windows,
+            channel_ipas,
+            watchdogs,
+        })
     }
 
     fn plan(self, report: &mut Report) -> Option<Decided> {
@@ -205,15 +219,13 @@ impl<'a> Maker<'a> {
                 model::ItsPolicy::Fixed => "fixed",
                 model::ItsPolicy::Remap => "remap",
             },
-            on_fault: match owner.on_fault {
-                model::Fault::Halt => "halt",
-                model::Fault::Restart => "restart",
-                model::Fault::ResetBoard => "reset-board",
-            },
-            restarts: (owner.on_fault == model::Fault::Restart)
+            on_fault: watchdog::name(owner.on_fault),
+            restarts: owner
+                .is_restarted()
                 .then(|| self.limit(owner.restarts.as_ref(), model::Restarts::USUAL)),
             resets: self.limit(owner.resets.as_ref(), model::Restarts::USUAL_RESETS),
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
+            watchdog: self.watchdogs[vm].clone(),
             registers: self.registers(vm),
             hosts,
             stand_ins: messages::stand_ins(self.system, vm, &windows.functions, &windows.bridges),
@@ -255,6 +267,9 @@ impl<'a> Maker<'a> {
         }
         if let (Some(its), true) = (&gic.its, owner.its.value != model::ItsPolicy::None) {
             out.push((its.region.start(), FRAME, MmioKind::Its));
+        }
+        if let Some(watchdog) = &self.watchdogs[vm] {
+            out.push((watchdog.base.0, watchdog::BYTES, MmioKind::Watchdog));
         }
         let ecams = hosts.iter().map(|host| &host.ecam);
         out.extend(ecams.map(|ecam| (ecam.base.0, ecam.bytes, MmioKind::PciConfig)));

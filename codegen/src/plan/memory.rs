@@ -164,7 +164,7 @@ pub fn channel_ipas(
 }
 
 /// IPAs above a VM's memory that nothing of it uses.
-fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> Arena {
+pub fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> Arena {
     let memory = &placed.memory[vm];
     let top = memory.iter().map(|piece| piece.ipa.0 + piece.bytes).max();
     let mut space = Arena::new(top.unwrap_or(0).next_multiple_of(MIB2)..LIMIT);

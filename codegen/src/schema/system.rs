@@ -115,6 +115,8 @@ pub struct Vm {
     pub resets: Option<S<Restarts>>,
     /// Mode that the system is switched to when it fails.
     pub mode_on_fault: Option<S<String>>,
+    /// It must feed a watchdog: by hypercall, or by the registers of an SBSA generic watchdog (docs/guest-abi.md).
+    pub watchdog: Option<S<Watchdog>>,
     /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
     #[schemars(extend("x-default" = "none"))]
     pub its: Option<S<ItsPolicy>>,
@@ -212,6 +214,39 @@ pub struct Restarts {
     pub most: S<u32>,
     /// The time, which begins with the first of them, and with the first one after it is over.
     pub within: S<Time>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watchdog {
+    /// The longest time between two feeds, 1 ms at least. It runs whether the VM has a CPU or not, but not in a mode without a place for its vPE 0.
+    pub time: S<Time>,
+    /// What becomes of the VM when the time is over: "on-fault", what `on_fault` says; "report", a line on the console and it goes on; "halt", "restart" or "reset-board". `restarts` count as after faults.
+    #[schemars(extend("x-default" = "on-fault"))]
+    pub action: Option<WatchdogAction>,
+    /// Mode that the system is switched to then.
+    #[schemars(extend("x-default" = "none; with \"on-fault\" that of `mode_on_fault`"))]
+    pub mode: Option<S<String>>,
+    /// When the time begins: "boot", whenever the VM starts, and the guest cannot stop it; "feed", with its first feed.
+    #[schemars(extend("x-default" = "boot"))]
+    pub start: Option<WatchdogStart>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchdogAction {
+    OnFault,
+    Report,
+    Halt,
+    Restart,
+    ResetBoard,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchdogStart {
+    Boot,
+    Feed,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]

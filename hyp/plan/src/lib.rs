@@ -30,6 +30,7 @@ pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFuncti
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use vm::{
     ChannelEnd, Fault, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, SharedMemory, Vm,
+    Watchdog,
 };
 pub use vpe::{Doorbell, Vpe, VpeTables};
 

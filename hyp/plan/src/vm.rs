@@ -57,6 +57,7 @@ pub struct Vm {
     pub resets: Restarts,
     /// Mode that the system goes to when this VM fails, besides what `on_fault` says.
     pub mode_on_fault: Option<ModeIndex>,
+    pub watchdog: Option<Watchdog>,
 }
 
 /// A piece of payload, copied from the image when its VM starts.
@@ -89,6 +90,8 @@ pub enum MmioKind {
     PciConfig,
     /// The pages of a function's MSI-X table.
     MsixTable,
+    /// The watchdog's control frame, and 64 KiB above it its refresh frame.
+    Watchdog,
 }
 
 /// What the guest may do about its events' vINTIDs (DESIGN.md, decision 2).
@@ -116,6 +119,21 @@ pub enum Fault {
     /// It starts afresh, as long as it does not fail too often.
     Restart(Restarts),
     ResetBoard,
+}
+
+/// What becomes of a VM that does not feed its watchdog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watchdog {
+    /// The longest time between two feeds, in ticks of the counter.
+    pub ticks: u64,
+    /// It is armed when the VM starts, and the guest cannot stop it; otherwise the first feed arms it.
+    pub from_start: bool,
+    /// None: it is told, and the VM goes on.
+    pub action: Option<Fault>,
+    /// Mode that the system goes to.
+    pub mode: Option<ModeIndex>,
+    /// INTID of its first signal, an SPI that the board does not use.
+    pub intid: u32,
 }
 
 /// How often a VM may be restarted before it is halted.

@@ -40,6 +40,9 @@ pub const RAM: u64 = 0x4000_0000;
 /// No CPU's number.
 pub const ABSENT: usize = usize::MAX;
 pub const UART_INTID: u32 = 33;
+/// VM 0's watchdog.
+pub const WATCHDOG: u64 = 0x0a00_0000;
+pub const WATCHDOG_INTID: u32 = 34;
 /// SPIs of VM 0; 43 is VM 1's. Odd ones are level-sensitive.
 pub const SPIS: [u32; 4] = [40, 41, 42, 70];
 pub const FOREIGN: u32 = 43;
@@ -97,6 +100,8 @@ pub struct Machine {
     pub ticks: u64,
     /// A word that another vPE writes in the middle of what this one does: after so many changes of enables, once.
     pub meanwhile: Option<(usize, Guest, u64, u64)>,
+    /// Deadlines that became earlier.
+    pub deadlines: usize,
 }
 
 /// One CPU of the machine, which runs the vPE of the same index.
@@ -125,6 +130,7 @@ impl Machine {
             output: 0,
             ticks: 0,
             meanwhile: None,
+            deadlines: 0,
         })
     }
 
@@ -518,6 +524,7 @@ impl PhysicalIts for Cpu<'_> {
 impl Platform for Cpu<'_> {
     const VIRTUAL_ITS: bool = true;
     const MSIX: bool = true;
+    const WATCHDOG: bool = true;
     const VIRTUAL_TIMER: u32 = TIMER;
     const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;
 
@@ -526,10 +533,21 @@ impl Platform for Cpu<'_> {
         assert!(vpe.index() < 2, "a kick beyond the VM");
         self.machine.borrow_mut().cpus[vpe.index()].kicked = true;
     }
+    fn deadline_moved(&mut self, _: VpeIndex) {
+        self.machine.borrow_mut().deadlines += 1;
+    }
     fn output_waits(&mut self) {
         self.machine.borrow_mut().output += 1;
     }
 }
+
+const WATCHDOG_OF_FIRST: plan::Watchdog = plan::Watchdog {
+    ticks: 1000,
+    from_start: true,
+    action: None,
+    mode: None,
+    intid: WATCHDOG_INTID,
+};
 
 pub fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
@@ -561,6 +579,7 @@ pub fn vm(
             region(GICD, 0x1_0000, MmioKind::Distributor),
             region(GICR, u64::from(vpe_count) << 17, MmioKind::Redistributors),
             region(UART, 0x1000, MmioKind::Uart),
+            region(WATCHDOG, crate::watchdog::BYTES, MmioKind::Watchdog),
             region(ECAM, 0x10_0000, MmioKind::PciConfig),
             region(FAR_ECAM, 0x10_0000, MmioKind::PciConfig),
         ]),
@@ -588,6 +607,7 @@ pub fn vm(
         on_fault: Fault::Halt,
         resets: Restarts { most: 5, ticks: 1000 },
         mode_on_fault: None,
+        watchdog: (first_vpe == 0).then_some(WATCHDOG_OF_FIRST),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     vits::Event,
     vits::Its,
     vits::View,
+    watchdog::Watchdog,
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use plan::{Pa, Plan, VpeIndex};
@@ -43,6 +44,7 @@ pub struct VmState {
     pub its: Its,
     /// What it may cause at the physical ITS.
     pub allowance: Allowance,
+    pub watchdog: Watchdog,
 }
 
 impl VmState {
@@ -58,6 +60,7 @@ impl VmState {
             refusals: Mutex::new(Refusals::new()),
             its: Its::new(),
             allowance: Allowance::new(),
+            watchdog: Watchdog::new(),
         }
     }
 
@@ -158,6 +161,8 @@ pub struct Guest {
     pub uart: u64,
     /// IPA of the emulated ITS's control frame; `ABSENT` when there is none.
     pub its: u64,
+    /// IPA of the watchdog's control frame; `ABSENT` when there is none.
+    pub watchdog: u64,
 }
 
 /// vPEs with the same Aff1: as many as the target list of ICC_SGI1R_EL1 names without a range selector (GICD_TYPER.RSS = 0).
@@ -212,6 +217,7 @@ impl Guest {
             redistributors: region(plan::MmioKind::Redistributors),
             uart: region(plan::MmioKind::Uart),
             its: region(plan::MmioKind::Its),
+            watchdog: region(plan::MmioKind::Watchdog),
         })
     }
 

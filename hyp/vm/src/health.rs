@@ -23,6 +23,8 @@ pub enum Reason {
     Stopped = 5,
     /// It reset itself more often than the plan lets it.
     Resets = 6,
+    /// It did not feed its watchdog.
+    Watchdog = 7,
 }
 
 impl Reason {
@@ -33,6 +35,7 @@ impl Reason {
             Self::SystemError => "system error",
             Self::Stopped => "stopped",
             Self::Resets => "too many resets",
+            Self::Watchdog => "watchdog",
         }
     }
 
@@ -42,6 +45,7 @@ impl Reason {
             2 => Self::DataAbort,
             4 => Self::SystemError,
             6 => Self::Resets,
+            7 => Self::Watchdog,
             _ => Self::Stopped,
         }
     }

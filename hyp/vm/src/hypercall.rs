@@ -19,6 +19,9 @@ pub const NOTHING: u32 = 0xc600_0005;
 /// MODE_SWITCH: x1 mode, by its number in the plan.
 pub const MODE_SWITCH: u32 = 0xc600_0006;
 
+/// FEED: the VM's watchdog.
+pub const FEED: u32 = 0xc600_0007;
+
 /// What the image does to finish a call. Registers that are not named stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -42,6 +45,8 @@ pub enum Outcome {
     ShowCounters,
     /// x0 = 0; the peer is rung.
     Ring(Bell),
+    /// x0 = 0; the VM's watchdog is fed.
+    Feed(&'static plan::Watchdog),
     /// The system is to go to this mode; x0 says whether it does. For the image to refuse, too.
     SwitchMode(ModeIndex),
 }
@@ -98,6 +103,10 @@ pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> 
         SHOW_COUNTERS => Outcome::ShowCounters,
         MODE_SWITCH => mode(guest, first),
         RING => ring(guest, first, peer_runs),
+        FEED => match &guest.config.watchdog {
+            Some(watchdog) => Outcome::Feed(watchdog),
+            None => Outcome::Return(smccc::NOT_SUPPORTED),
+        },
         _ => Outcome::Return(smccc::NOT_SUPPORTED),
     }
 }
@@ -189,7 +198,7 @@ mod tests {
             0x8000_8000,
             0x8600_0000,
             0xc600_0000,
-            0xc600_0007,
+            0xc600_0008,
             0xbf00_ff01,
             0xffff_ffff,
         ] {
@@ -218,6 +227,14 @@ mod tests {
             );
         }
         assert_eq!(ask(&guest, [0xc600_0003, 0, 0, 0]), Outcome::ShowCounters);
+    }
+
+    #[test]
+    fn feeds_the_watchdog_that_there_is() {
+        let [guest, _, other] = guests();
+        let own = guest.config.watchdog.as_ref().expect("it has one");
+        assert_eq!(ask(&guest, [0xc600_0007, 0, 0, 0]), Outcome::Feed(own));
+        assert_eq!(ask(&other, [0xc600_0007, 0, 0, 0]), Return(smccc::NOT_SUPPORTED));
     }
 
     #[test]

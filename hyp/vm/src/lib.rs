@@ -47,6 +47,7 @@ pub mod sysreg;
 pub mod text;
 pub mod vgic;
 pub mod vits;
+pub mod watchdog;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;

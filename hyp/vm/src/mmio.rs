@@ -7,6 +7,7 @@ use crate::{
     Guest, Platform, pci,
     vgic::{self, Distributor, Redistributor, notify},
     vits::{self, Its},
+    watchdog::{self, Watchdog},
 };
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -111,6 +112,10 @@ fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32
     if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
         return Its::read(guest, offset, bytes);
     }
+    let offset = ipa.wrapping_sub(guest.watchdog);
+    if P::WATCHDOG && offset < watchdog::BYTES {
+        return Watchdog::read(guest, offset, bytes);
+    }
     if pci::is_config(guest, ipa) {
         return pci::read(guest, platform, ipa, bytes).map(u64::from);
     }
@@ -148,6 +153,10 @@ fn write_other<P: Platform>(
     let offset = ipa.wrapping_sub(guest.its);
     if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
         return Its::write(guest, platform, offset, bytes, value);
+    }
+    let offset = ipa.wrapping_sub(guest.watchdog);
+    if P::WATCHDOG && offset < watchdog::BYTES {
+        return Written::of(Watchdog::write(guest, platform, offset, bytes, value));
     }
     if pci::is_config(guest, ipa) {
         return Written::of(pci::write(guest, platform, ipa, bytes, value as u32));
@@ -256,7 +265,7 @@ mod tests {
         for value in [0x0000_0102, u64::MAX, 0] {
             assert!(quick_write(&guest, &mut cpu, GICD + 0x104, value));
         }
-        assert_eq!(read(&guest, &mut cpu, GICD + 0x104, 4), Some(0x702));
+        assert_eq!(read(&guest, &mut cpu, GICD + 0x104, 4), Some(0x706));
         assert_eq!(quick_read(&guest, GICD + 4), read(&guest, &mut cpu, GICD + 4, 4));
         for ipa in [
             0,

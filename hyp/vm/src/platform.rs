@@ -116,11 +116,15 @@ pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     const VIRTUAL_ITS: bool;
     /// Some VM has an MSI-X table that EL2 looks after. Likewise.
     const MSIX: bool;
+    /// Some VM has a watchdog. If none has, its code is not in the image.
+    const WATCHDOG: bool;
     /// INTIDs of the EL1 timers' PPIs: the board's, virtual and physical alike.
     const VIRTUAL_TIMER: u32;
     const PHYSICAL_TIMER: u32;
     /// Makes the CPU of `vpe` call [`crate::vgic::deliver`] soon; wakes the vPE if it sleeps. Never `vpe` itself.
     fn kick(&mut self, vpe: VpeIndex);
+    /// The deadline of the watchdog of `vpe`'s VM is earlier than it was: its CPU is to look.
+    fn deadline_moved(&mut self, vpe: VpeIndex);
     /// A VM's console ring has bytes: pump the mux when convenient.
     fn output_waits(&mut self);
 }

@@ -16,6 +16,7 @@ const SHOW_COUNTERS: u32 = 0xc600_0003;
 const RING: u32 = 0xc600_0004;
 const NOTHING: u32 = 0xc600_0005;
 const MODE_SWITCH: u32 = 0xc600_0006;
+const FEED: u32 = 0xc600_0007;
 
 /// A counter that the hypervisor keeps for each vPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,11 @@ pub fn switch_mode(mode: u64) -> Result<bool, Error> {
         Err(Error::Other(-4)) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Feeds the VM's watchdog.
+pub fn feed() -> Result<(), Error> {
+    checked(FEED, [0; 3]).map(drop)
 }
 
 /// Does nothing.

@@ -82,6 +82,8 @@ pub mod start;
 pub mod timer;
 #[cfg(target_os = "none")]
 mod vectors;
+#[cfg(target_os = "none")]
+pub mod watchdog;
 
 #[cfg(target_os = "none")]
 pub use machine::Machine;

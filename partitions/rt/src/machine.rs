@@ -161,6 +161,13 @@ impl Machine {
         host.interrupt(&self.compatible("arm,gic-v3")?, device, pin)
     }
 
+    /// Control frame, refresh frame and first signal's INTID of the VM's watchdog.
+    pub fn watchdog(&self) -> Option<(Region, Region, u32)> {
+        let node = self.compatible("arm,sbsa-gwdt")?;
+        let mut frames = regions(node);
+        Some((frames.next()?, frames.next()?, interrupt(&node, 0)?))
+    }
+
     /// INTID of the virtual timer.
     pub fn timer_intid(&self) -> u32 {
         let timer = self.compatible("arm,armv8-timer");

@@ -65,7 +65,8 @@ impl Judge<'_> {
     fn interrupt(&mut self, device: &Device, intid: u32) {
         let spi = self.plan.spis.get(intid as usize - 32);
         let own = spi.and_then(|spi| spi.as_ref()).is_some_and(|spi| spi.vm == self.number);
-        if own || self.vm.uart_intid == Some(intid) {
+        let watchdog = self.vm.watchdog.as_ref().map(|watchdog| watchdog.intid);
+        if own || [self.vm.uart_intid, watchdog].contains(&Some(intid)) {
             return;
         }
         let owner = self.owner;
@@ -75,7 +76,7 @@ impl Judge<'_> {
                 spi.as_ref().filter(|spi| spi.vm == self.number).map(|_| intid)
             })
             .collect();
-        spis.extend(self.vm.uart_intid);
+        spis.extend(self.vm.uart_intid.into_iter().chain(watchdog));
         spis.sort_unstable();
         let spis = match spis.is_empty() {
             true => "has no SPI".into(),
@@ -103,6 +104,11 @@ impl Judge<'_> {
             && !has(base)
         {
             lacking.push("its console".into());
+        }
+        if let Some((base, _)) = self.mmio(MmioKind::Watchdog)
+            && !has(base)
+        {
+            lacking.push("its watchdog".into());
         }
         let registers = self.vm.registers.iter().filter(|region| !has(region.base.0));
         lacking.extend(registers.map(|region| format!("device `{}`", region.name)));

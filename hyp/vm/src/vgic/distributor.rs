@@ -115,6 +115,10 @@ impl Distributor {
             self.owned[word].fetch_or(bit, Relaxed);
             self.hardware[word].fetch_and(!bit, Relaxed);
         }
+        if let Some(watchdog) = &config.watchdog {
+            let (word, bit) = place(watchdog.intid);
+            self.owned[word].fetch_or(bit, Relaxed);
+        }
         let highest = (1..32).rev().find(|&word| self.owned[word].load(Relaxed) != 0);
         let lpis = if config.its == ItsPolicy::None { 0 } else { TYPER_LPIS };
         // 10 bits hold every SPI; vLPIs need what the plan says.
@@ -364,8 +368,11 @@ impl Distributor {
         if hardware != 0 {
             platform.enable(word, hardware);
         }
-        if bits != hardware {
-            inject::notify(guest, platform, this.route_of(this.emulated.load(Relaxed)));
+        let mut software = bits & !hardware;
+        while software != 0 {
+            let intid = word as u32 * 32 + software.trailing_zeros();
+            software &= software - 1;
+            inject::notify(guest, platform, this.route_of(intid));
         }
     }
 
@@ -567,8 +574,8 @@ mod tests {
             // ICENABLER came after ISENABLER.
             assert_eq!(read(&guest, &cpu, 0x100 + 4 * word), 0, "ISENABLER{word}");
         }
-        // INTID 33, the UART's, is a level for good.
-        assert_eq!(read(&guest, &cpu, 0xc08), 0xaaaa_aaa2, "ICFGR2");
+        // INTIDs 33 and 34, the UART's and the watchdog's, are as they are for good.
+        assert_eq!(read(&guest, &cpu, 0xc08), 0xaaaa_aa82, "ICFGR2");
         assert!(!machine.borrow().lines[FOREIGN as usize].enabled);
     }
 
@@ -589,7 +596,7 @@ mod tests {
             Distributor::write(&guest, &mut cpu, 0x6000 + 8 * intid, 8, 1);
             let route = Distributor::read(&guest, &cpu, 0x6000 + 8 * intid, 8);
             assert_eq!(route, Some(u64::from(admitted)), "route of {intid}");
-            if SPIS.contains(&intid) || intid == 33 {
+            if SPIS.contains(&intid) || [33, 34].contains(&intid) {
                 continue;
             }
             let (register, field) = (0xc00 + 4 * (intid / 16), 2 * (intid % 16));

@@ -88,6 +88,13 @@ pub fn hold_spi<P: Platform>(
     Some(number)
 }
 
+/// An interrupt that is the emulation's own and no level becomes pending. As [`hold_spi`]; None: it goes to nobody, and is lost.
+pub fn raise(distributor: &Distributor, vpes: &[VpeState], intid: u32) -> Option<usize> {
+    let number = distributor.queue(vpes, intid)?;
+    vpes.get(number)?.redistributor.attention.fetch_or(RECHECK, AcqRel);
+    Some(number)
+}
+
 /// The short path of [`inject_spi`], without a call; false: nothing was done.
 #[inline(always)]
 pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) -> bool {
@@ -384,10 +391,10 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
             .write(index, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
         if entry.is_hardware() {
             surrender::give_back(platform, intid);
-        } else if word == 0 {
-            redistributor.waiting[word].fetch_or(bit, AcqRel);
-        } else {
+        } else if intid == emulated {
             sample(guest, platform, intid);
+        } else {
+            redistributor.waiting[word].fetch_or(bit, AcqRel);
         }
     }
     // What waits for a list register goes back to the hardware when it is switched off.
@@ -493,6 +500,7 @@ fn count<P: Platform>(guest: &Guest, intid: u32, hardware: bool, emulated: bool)
         (true, _) if intid < 32 => Counter::InjectedPmu,
         (true, _) => Counter::InjectedSpi,
         (_, true) => Counter::InjectedEmulated,
+        _ if intid >= 32 => Counter::InjectedEmulated,
         _ => Counter::InjectedSgi,
     });
 }
@@ -556,7 +564,7 @@ fn make_room<P: Platform>(
 mod tests {
     use super::*;
     use crate::{
-        fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, TIMER, guests},
+        fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, TIMER, WATCHDOG_INTID, guests},
         mmio,
     };
     use core::cell::RefCell;
@@ -726,6 +734,29 @@ mod tests {
         let counted = [Counter::InjectedSgi, Counter::InjectedSpi, Counter::InjectedTimer]
             .map(|c| guest.vpe.counters.get(c));
         assert_eq!(counted, [1, 1, 1]);
+    }
+
+    /// An interrupt that is the emulation's own and no level: it waits while it is off, comes once, and follows its route.
+    #[test]
+    fn an_edge_of_the_emulation_s() {
+        let machine = Machine::new(3);
+        let (guest, mut cpu) = on(&machine);
+        let bit = 1 << (WATCHDOG_INTID - 32);
+        mmio::write(&guest, &mut cpu, GICD + 0x184, 4, bit);
+        assert_eq!(raise(&guest.vm.distributor, guest.vpes, WATCHDOG_INTID), Some(0));
+        deliver(&guest, &mut cpu);
+        assert_eq!(cpu.acknowledge(), None, "it is off");
+        mmio::write(&guest, &mut cpu, GICD + 0x104, 4, bit);
+        // Listed, then off and on again.
+        mmio::write(&guest, &mut cpu, GICD + 0x184, 4, bit);
+        assert_eq!(cpu.acknowledge(), None);
+        mmio::write(&guest, &mut cpu, GICD + 0x104, 4, bit);
+        assert_eq!(cpu.acknowledge(), Some(WATCHDOG_INTID));
+        cpu.end(WATCHDOG_INTID);
+        cpu.settle(&guest);
+        assert_eq!(cpu.acknowledge(), None, "once");
+        mmio::write(&guest, &mut cpu, GICD + 0x6000 + 8 * u64::from(WATCHDOG_INTID), 8, 1);
+        assert_eq!(raise(&guest.vm.distributor, guest.vpes, WATCHDOG_INTID), Some(1));
     }
 
     /// The physical timer has no list register of its own, and comes beside the virtual one.

@@ -11,6 +11,7 @@
 //! | physical timer's PPI, the PMU's if the VM has it | the same | physical; in a list register or waiting here it is physically active |
 //! | SPI of the VM's | here (enable), mirrored into the physical distributor | physical; in a list register or waiting here it is physically active |
 //! | UART's SPI | here | level of the line; sampled again when the guest ends it |
+//! | watchdog's SPI | here | here, set once when its signal rises |
 //!
 //! Priorities are virtual. An interrupt that the VM does not own reads as zero and ignores writes.
 
@@ -29,7 +30,7 @@ mod properties;
 pub use distributor::Distributor;
 pub use inject::{
     deliver, flush, hold_spi, holds_timer, inject_private, inject_spi, inject_timer, look_again,
-    notify, try_deliver, try_inject_spi,
+    notify, raise, try_deliver, try_inject_spi,
 };
 pub use redistributor::Redistributor;
 pub use sgi1r::{send_sgi, try_send_sgi};

@@ -5,7 +5,10 @@ extern crate std;
 use super::Distributor;
 use crate::{
     Guest,
-    fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, PMU, SPIS, TIMER, UART_INTID, guests},
+    fake::{
+        Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, PMU, SPIS, TIMER, UART_INTID, WATCHDOG_INTID,
+        guests,
+    },
     mmio,
     platform::{PhysicalGic, TRAP_DIR},
     power::Start,
@@ -587,7 +590,7 @@ proptest! {
                 }
             }
             for intid in 0..128u32 {
-                let own = SPIS.contains(&intid) || intid == UART_INTID;
+                let own = SPIS.contains(&intid) || [UART_INTID, WATCHDOG_INTID].contains(&intid);
                 let bit = Distributor::read(&guest, &cpu, 0x100 + 4 * (intid / 32), 4).unwrap_or(0) >> (intid % 32) & 1 != 0;
                 prop_assert_eq!(bit, own && enabled[intid as usize]);
                 let physical = machine.borrow().lines[intid as usize].enabled;

@@ -384,11 +384,13 @@ impl PhysicalIts for Chip<'_> {
 impl Platform for Chip<'_> {
     const VIRTUAL_ITS: bool = true;
     const MSIX: bool = false;
+    const WATCHDOG: bool = false;
     const VIRTUAL_TIMER: u32 = fake::TIMER;
     const PHYSICAL_TIMER: u32 = fake::PHYSICAL_TIMER;
     fn kick(&mut self, vpe: VpeIndex) {
         self.board.kicked.borrow_mut().push(vpe.value());
     }
+    fn deadline_moved(&mut self, _: VpeIndex) {}
     fn output_waits(&mut self) {}
 }
 
