@@ -36,6 +36,11 @@ const fn used() -> u32 {
     used
 }
 
+/// The CPU is one of `used`.
+fn starts(index: usize, cpu: &Cpu) -> bool {
+    cpu.schedule != Schedule::Unused || shared::cpu(CpuIndex::new(index as u16)).is_some()
+}
+
 /// Something runs on this CPU, in some mode at least.
 const fn is_used(cpu: usize) -> bool {
     !matches!(PLAN.cpus[cpu].schedule, Schedule::Unused) || shared::is_shared(cpu)
@@ -104,7 +109,7 @@ fn board() -> Result<(), Error> {
 /// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
 fn start_other_cpus() {
     for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
-        if !is_used(index) {
+        if !starts(index, cpu) {
             continue;
         }
         let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
@@ -136,7 +141,7 @@ fn assemble(index: CpuIndex, ready: Ready) -> Result<(), Error> {
 /// A CPU that firmware started has not arrived.
 fn missing() {
     for (index, cpu) in PLAN.cpus.iter().enumerate() {
-        if is_used(index) && percpu::physical(CpuIndex::new(index as u16)).is_none() {
+        if starts(index, cpu) && percpu::physical(CpuIndex::new(index as u16)).is_none() {
             verify::absent_cpu(cpu).end();
         }
     }

@@ -165,7 +165,7 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
             Err(error) => crate::broken(error),
         };
     }
-    if intid >= gic::NOTHING {
+    if gic::is_nothing(intid) {
         return Taken::Nothing;
     }
     if Some(intid) == PLAN.board.uart.intid {

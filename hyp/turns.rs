@@ -188,7 +188,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
         gic::drop_priority(intid);
         return doorbell(here, intid);
     }
-    if intid >= gic::NOTHING {
+    if gic::is_nothing(intid) {
         return Taken::Nothing;
     }
     if intid == MAINTENANCE

@@ -6,8 +6,11 @@
 use super::sysreg::{dsb_ish, isb, read, write};
 use crate::plan_data::PLAN;
 
-/// INTIDs from here to 1023 say that there is nothing to acknowledge.
-pub const NOTHING: u32 = 1020;
+/// INTIDs 1020 to 1023 say that there is nothing to acknowledge. Higher ones are interrupts: extended PPIs and SPIs, which
+/// boot disables, have active states that must be ended all the same.
+pub const fn is_nothing(intid: u32) -> bool {
+    matches!(intid, 1020..=1023)
+}
 
 /// ICH_HCR_EL2.En.
 pub const ICH_ENABLE: u64 = 1;
@@ -82,7 +85,7 @@ pub fn no_direct_injection() -> bool {
     read!("S3_4_C12_C11_1") >> 20 & 1 != 0
 }
 
-/// Takes the highest pending interrupt; `NOTHING` or more if there is none.
+/// Takes the highest pending interrupt; [`is_nothing`] if there is none.
 #[inline(always)]
 pub fn acknowledge() -> u32 {
     read!("S3_0_C12_C12_0") as u32 // ICC_IAR1_EL1
