@@ -210,7 +210,8 @@ fn come_back(shared: Option<(plan::CpuIndex, &SharedCpu)>, idle: bool) {
         PACED.store(!idle, SeqCst);
         shared::call_console(if idle { None } else { Some(PACE) });
     }
-    let sending = !idle && !(shared::ANY && PACED.load(SeqCst));
+    let waits = shared::ANY && PACED.load(SeqCst);
+    let sending = !(idle || waits);
     if SENDING.swap(sending, SeqCst) != sending {
         UART.interrupts(sending);
     }

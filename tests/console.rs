@@ -107,11 +107,11 @@ fn play(acts: &[Act]) -> Said {
         }
     }
     mux.patient(false);
-    for vm in 0..NAMES.len() {
+    for (vm, state) in vms.iter().enumerate() {
         // Partial lines are shown of the VM that has the input.
         mux.choose(vm);
         while !pump(&mut mux, &mut said.wire, 1000) {}
-        assert!(vms[vm].output.push(b'\n'));
+        assert!(state.output.push(b'\n'));
         said.vms[vm].push(b'\n');
         while !pump(&mut mux, &mut said.wire, 1000) {}
     }

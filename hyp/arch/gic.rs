@@ -248,7 +248,7 @@ pub fn running_priority() -> u64 {
     ];
     let first = words.iter().enumerate().find(|(_, word)| **word as u32 != 0);
     first.map_or(0xff, |(index, word)| {
-        (index as u64 * 32 + u64::from((*word as u32).trailing_zeros())) << (8 - bits & 7)
+        (index as u64 * 32 + u64::from((*word as u32).trailing_zeros())) << ((8 - bits) & 7)
     })
 }
 

@@ -40,7 +40,8 @@ const TABLES: [(u64, TableKind); 3] = [
 ];
 
 /// The ITS's queue, which one CPU at a time has.
-pub type SharedQueue<'a> = Rc<RefCell<Queue<Watched<'a, ItsFrame>, ModelQueue>>>;
+pub type SharedQueue<'a> = Rc<ItsQueue<'a>>;
+type ItsQueue<'a> = RefCell<Queue<Watched<'a, ItsFrame>, ModelQueue>>;
 
 /// A device with a number of events, each of which rings once, at any moment; and a vPE on another CPU, which enables at any moment
 /// those that boot has left disabled, one after the other.
@@ -54,7 +55,7 @@ pub struct Device<'a> {
     enabled: Cell<u32>,
     /// Not yet while the board boots.
     awake: Cell<bool>,
-    its: RefCell<Weak<RefCell<Queue<Watched<'a, ItsFrame>, ModelQueue>>>>,
+    its: RefCell<Weak<ItsQueue<'a>>>,
     /// An event was enabled, and the vPE's CPU was told by SGI.
     pub knocked: Cell<bool>,
     /// It is told.

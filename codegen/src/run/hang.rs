@@ -79,8 +79,8 @@ fn places(text: &str) -> Vec<String> {
             let digits = value.split_whitespace().next().unwrap_or("").trim_start_matches('0');
             pc = format!("0x{}", if digits.is_empty() { "0" } else { digits });
         } else if line.trim().starts_with("PSTATE=") {
-            let words = line.split_whitespace();
-            let level = words.filter(|word| word.starts_with("EL")).next().unwrap_or("EL?");
+            let mut words = line.split_whitespace();
+            let level = words.find(|word| word.starts_with("EL")).unwrap_or("EL?");
             out.push(format!("CPU {cpu} is at {pc}, {level}"));
         }
     }

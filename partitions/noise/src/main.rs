@@ -151,7 +151,7 @@ fn always(machine: &Machine) -> Outcome {
     let mut calls = 0u64;
     while timer::now() < stop {
         let _ = hypercall::show_counters();
-        if calls % 64 == 0 {
+        if calls.is_multiple_of(64) {
             println!("{:300}", calls);
         }
         calls += 1;
