@@ -419,11 +419,13 @@ pub fn kick(vpe: VpeIndex) -> bool {
     true
 }
 
-/// The same for one whose letter was found on another CPU, or may have been left there.
-pub fn send_on(vpe: VpeIndex) {
-    if let Some(index) = home_of(vpe) {
+/// The same for one whose letter was found on another CPU, or may have been left there. False: its CPU is not shared.
+pub fn send_on(vpe: VpeIndex) -> bool {
+    let home = home_of(vpe);
+    if let Some(index) = home {
         send(index, vpe);
     }
+    home.is_some()
 }
 
 fn send(index: CpuIndex, vpe: VpeIndex) {

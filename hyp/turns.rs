@@ -31,7 +31,7 @@ use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
 use vm::power::{self, Start};
-use vm::vgic;
+use vm::{Platform, vgic};
 
 /// What an interrupt means for whoever runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -229,8 +229,14 @@ fn look(here: Here, state: &mut State) -> bool {
 
 /// An interrupt is pending for `vpe`, which does not have the CPU.
 fn wake(here: Here, state: &mut State, vpe: VpeIndex, now: u64) {
+    if !here.has(vpe) {
+        // Its letter came late, or an SPI was routed to it while it was taken here: then it may have a CPU of its own.
+        if !shared::send_on(vpe) {
+            Hardware.kick(vpe);
+        }
+        return;
+    }
     match shared::slot_of(vpe) {
-        _ if !here.has(vpe) => shared::send_on(vpe),
         Some(slot) => state.scheduler.wake(slot, now),
         None => modes::parked(vpe, |task| task.wake(now)),
     }
