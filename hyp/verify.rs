@@ -5,7 +5,7 @@
 //! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number, virtual LPIs as its
 //!    stride says, in GICv4.0's form;
 //! 4. ITS: there, virtual LPIs in GICv4.0's form, VMOVP if vPEs move, widths, entry size;
-//! 5. RAM: the last word of each range answers;
+//! 5. RAM: the last word of each range that is not reserved answers;
 //! 6. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
 //!    behind it cannot be asked before;
 //! 7. PCI functions: vendor and device, BARs, MSI and MSI-X (`vm::pci::examine`).
@@ -118,8 +118,8 @@ pub fn machine() -> Verdict {
         translation_service(its)?;
     }
     for ram in PLAN.board.ram {
-        let last = ram.base.offset(ram.bytes.wrapping_sub(8));
-        expect("the last word of RAM", ram.name, Some(last), Rule::There, probe::read64(last))?;
+        let (at, word) = (Some(ram.probe), probe::read64(ram.probe));
+        expect("the last word of RAM", ram.name, at, Rule::There, word)?;
     }
     PLAN.bridges.iter().try_for_each(bridge)?;
     for function in PLAN.functions {

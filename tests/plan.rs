@@ -21,6 +21,8 @@ mod schedule;
 mod snapshot;
 #[path = "plan/software.rs"]
 mod software;
+#[path = "plan/stage1.rs"]
+mod stage1;
 #[path = "plan/stage2.rs"]
 mod stage2;
 #[path = "plan/stand_in.rs"]

@@ -14,6 +14,7 @@ pub fn hold(plan: &Decided) {
     tables_are_apart_and_aligned(plan);
     memory_is_written_before_it_is_read(plan);
     guests_reach_their_own_only(plan);
+    crate::stage1::hold(plan);
     bars_lie_in_their_windows(plan);
     bridges_pass_on_what_is_behind(plan);
     hosts_show_what_is_the_guests_own(plan);

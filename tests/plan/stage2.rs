@@ -1,4 +1,4 @@
-//! Stage-2 tables as hardware reads them, from the bytes that the image holds.
+//! Translation tables as hardware reads them, from the bytes that the image holds.
 
 use std::ops::Range;
 
@@ -19,6 +19,13 @@ pub fn mapped(plan: &Decided, vm: usize) -> Vec<Mapped> {
     let root = plan.vms[vm].vttbr.0 & OUTPUT;
     let mut out = Vec::new();
     walk(plan, root, 1, 0, &mut out);
+    out
+}
+
+/// Everything that EL2's own tables map, by address.
+pub fn own(plan: &Decided) -> Vec<Mapped> {
+    let mut out = Vec::new();
+    walk(plan, plan.hypervisor.ttbr.0, 1, 0, &mut out);
     out
 }
 

@@ -12,8 +12,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         ram: &[
             plan::Ram {
                 name: "dram",
-                base: plan::Pa::new(0x40000000),
-                bytes: 1073741824u64,
+                probe: plan::Pa::new(0x7ffffff8),
             },
         ],
         distributor: plan::Pa::new(0x8000000),
@@ -49,7 +48,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
             processor: 1u16,
-            propbaser: 0x4024378d,
+            propbaser: 0x4024978d,
             pendbaser: 0x4000000040230780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(1u16)),
         },
@@ -57,7 +56,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
             processor: 2u16,
-            propbaser: 0x4024378d,
+            propbaser: 0x4024978d,
             pendbaser: 0x4000000040250780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(2u16)),
         },
@@ -65,7 +64,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
             processor: 3u16,
-            propbaser: 0x4024378d,
+            propbaser: 0x4024978d,
             pendbaser: 0x4000000040270780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
         },
@@ -74,7 +73,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "control",
             vmid: plan::VmId::new(1u16),
-            vttbr: 0x1000040241000,
+            vttbr: 0x1000040247000,
             vtcr: 0x80023559,
             first_vpe: 0u16,
             vpe_count: 1u16,
@@ -90,7 +89,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x15000).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40600000),
                     clear: 0u64,
                 },
@@ -151,7 +150,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "msix",
             vmid: plan::VmId::new(2u16),
-            vttbr: 0x2000040236000,
+            vttbr: 0x200004023c000,
             vtcr: 0x80023559,
             first_vpe: 1u16,
             vpe_count: 1u16,
@@ -167,7 +166,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x18000).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40800000),
                     clear: 0u64,
                 },
@@ -238,7 +237,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "producer",
             vmid: plan::VmId::new(3u16),
-            vttbr: 0x300004023a000,
+            vttbr: 0x3000040241000,
             vtcr: 0x80023559,
             first_vpe: 2u16,
             vpe_count: 1u16,
@@ -254,7 +253,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x23800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40c00000),
                     clear: 0u64,
                 },
@@ -287,7 +286,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40254000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x4025a000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
@@ -315,7 +314,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "consumer",
             vmid: plan::VmId::new(4u16),
-            vttbr: 0x400004023d000,
+            vttbr: 0x4000040244000,
             vtcr: 0x80023559,
             first_vpe: 3u16,
             vpe_count: 1u16,
@@ -331,7 +330,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x26800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40e00000),
                     clear: 0u64,
                 },
@@ -364,7 +363,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40256000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x4025c000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
@@ -419,7 +418,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             cpu: plan::CpuIndex::new(2u16),
             slot: 0,
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4025478d,
+                vpropbaser: 0x4025a78d,
                 vpendbaser: 0x40260780,
                 doorbell: plan::Doorbell {
                     intid: 8194u32,
@@ -434,7 +433,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             cpu: plan::CpuIndex::new(3u16),
             slot: 0,
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4025678d,
+                vpropbaser: 0x4025c78d,
                 vpendbaser: 0x40280780,
                 doorbell: plan::Doorbell {
                     intid: 8195u32,
@@ -471,7 +470,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             },
             plan::ItsTable {
                 kind: 2u8,
-                base: plan::Pa::new(0x40258000),
+                base: plan::Pa::new(0x4025e000),
                 bytes: 4096u64,
                 entries: 4u32,
                 entry_bytes: 8u8,
@@ -487,8 +486,8 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0x2a0000000a, 0x200100000001, 0x1, 0x0],
             [0x2a0000000a, 0x200200000002, 0x2, 0x0],
             [0x2a0000000a, 0x200300000003, 0x3, 0x0],
-            [0x2900000008, 0x0, 0x8000000040253800, 0x0],
-            [0x1000000008, 0x0, 0x8000000040253900, 0x0],
+            [0x2900000008, 0x0, 0x8000000040259800, 0x0],
+            [0x1000000008, 0x0, 0x8000000040259900, 0x0],
             [0x29, 0x100000000, 0x8000000000010000, 0x4024000d],
             [0x29, 0x200000000, 0x8000000000020000, 0x4026000d],
             [0x29, 0x300000000, 0x8000000000030000, 0x4028000d],
@@ -509,7 +508,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0xd, 0x0, 0x3, 0x0],
             [0x5, 0x0, 0x30000, 0x0],
         ],
-        lpi_config: (plan::Pa::new(0x40243000), 8192u64),
+        lpi_config: (plan::Pa::new(0x40249000), 8192u64),
         events: &[
             plan::EventRoute {
                 device: 16u32,
@@ -883,8 +882,8 @@ pub static PLAN: plan::Plan = plan::Plan {
         (plan::Pa::new(0x40230000), 2048u64),
         (plan::Pa::new(0x40240000), 2048u64),
         (plan::Pa::new(0x4024ef00), 6400u64),
-        (plan::Pa::new(0x40253800), 512u64),
-        (plan::Pa::new(0x40254000), 20480u64),
+        (plan::Pa::new(0x40259800), 512u64),
+        (plan::Pa::new(0x4025a000), 20480u64),
         (plan::Pa::new(0x40260000), 2048u64),
         (plan::Pa::new(0x40270000), 2048u64),
         (plan::Pa::new(0x40280000), 2048u64),

@@ -2,8 +2,8 @@
 //!
 //! RAM that the plan uses is Normal write-back; registers are Device-nGnRE. All is read-write and never executable: the
 //! 2 MiB that hold the code are mapped page by page, and boot turns text into read-execute and constants into
-//! read-only there, before it switches translation on. Registers are mapped in blocks of 2 MiB, which may reach past
-//! them; EL2 touches only what the plan names, and the tables stay small.
+//! read-only there, before it switches translation on. What is given is mapped to the page, by the largest blocks, and
+//! nothing beside it: what Normal memory is mapped, a CPU may read by speculation at any time, and firmware's own must not be.
 
 use std::ops::Range;
 
@@ -12,6 +12,7 @@ use ::plan::translation::{EL2_ATTR_DEVICE, EL2_ATTR_NORMAL};
 use super::translation::{Refused, Tree};
 
 const BLOCK: u64 = 2 << 20;
+const PAGE: u64 = 4096;
 /// AttrIndx 4:2.
 const fn attr(index: u64) -> u64 {
     index << 2
@@ -28,28 +29,28 @@ const REGISTERS: u64 = attr(EL2_ATTR_DEVICE) | READ_WRITE | ACCESSED | XN;
 /// Tables that map `ram` and `registers` to themselves; the 2 MiB from `image` on in pages.
 pub fn tables(image: u64, ram: &[Range<u64>], registers: &[Range<u64>]) -> Result<Tree, Refused> {
     let mut tree = Tree::default();
-    for page in (image..image + BLOCK).step_by(4096) {
-        tree.map(page, page, 4096, RAM)?;
-    }
     let code = image..image + BLOCK;
-    for range in blocks(ram) {
+    for range in joined(ram) {
+        for page in (range.start.max(code.start)..range.end.min(code.end)).step_by(PAGE as usize) {
+            tree.map(page, page, PAGE, RAM)?;
+        }
         for part in [range.start..range.end.min(code.start), range.start.max(code.end)..range.end] {
             if part.start < part.end {
                 tree.map(part.start, part.start, part.end - part.start, RAM)?;
             }
         }
     }
-    for range in blocks(registers) {
+    for range in joined(registers) {
         tree.map(range.start, range.start, range.end - range.start, REGISTERS)?;
     }
     Ok(tree)
 }
 
-/// `ranges` widened to whole blocks, sorted, those that touch made one.
-fn blocks(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+/// `ranges` in whole pages, sorted, those that touch made one.
+fn joined(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut wide: Vec<_> = ranges
         .iter()
-        .map(|range| range.start / BLOCK * BLOCK..range.end.next_multiple_of(BLOCK))
+        .map(|range| range.start / PAGE * PAGE..range.end.next_multiple_of(PAGE))
         .collect();
     wide.sort_by_key(|range| range.start);
     let mut out: Vec<Range<u64>> = Vec::new();
@@ -67,17 +68,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ram_by_blocks_code_by_pages() {
+    fn what_is_given_to_the_page_and_code_by_pages() {
         let tree = tables(
             0x4020_0000,
-            &[0x4020_0000..0x4060_0000, 0x4060_0000..0x4080_0000],
-            &[0x0900_0000..0x0900_1000, 0x0801_0000..0x0801_1000],
+            &[0x4020_0000..0x4060_0000, 0x4060_0000..0x4080_3000],
+            &[0x0900_0000..0x0900_1000, 0x0801_0000..0x0801_0800],
         )
         .unwrap();
         assert_eq!(tree.walk(0x4020_1000), Some((0x4020_1000, 0x0040_0000_4020_1747)));
         assert_eq!(tree.walk(0x4070_0000), Some((0x4070_0000, 0x0040_0000_4060_0745)));
-        assert_eq!(tree.walk(0x0900_0018), Some((0x0900_0018, 0x0040_0000_0900_0441)));
-        assert_eq!(tree.walk(0x4000_0000), None);
+        assert_eq!(tree.walk(0x4080_2000), Some((0x4080_2000, 0x0040_0000_4080_2747)));
+        assert_eq!(tree.walk(0x0900_0018), Some((0x0900_0018, 0x0040_0000_0900_0443)));
+        assert_eq!(tree.walk(0x0801_0fff), Some((0x0801_0fff, 0x0040_0000_0801_0443)));
+        for beside in [0x4000_0000, 0x401f_ffff, 0x4080_3000, 0x0900_1000, 0x0801_1000, 0x0800_ffff]
+        {
+            assert_eq!(tree.walk(beside), None);
+        }
         assert!(tree.level3(0x4020_0000).is_some());
         assert!(tree.level3(0x4040_0000).is_none());
     }

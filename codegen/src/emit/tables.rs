@@ -122,9 +122,9 @@ fn tokens(plan: &Decided) -> TokenStream {
 
 fn board(board: &Board) -> TokenStream {
     let Board { spis, list_registers, redistributor_stride, direct_injection, mpam, .. } = board;
-    let ram = board.ram.iter().map(|ram| {
-        let (name, base, bytes) = (name(&ram.name), pa(ram.base), ram.bytes);
-        quote!(plan::Ram { name: #name, base: #base, bytes: #bytes })
+    let ram = board.ram.iter().zip(&board.probes).filter_map(|(ram, &probe)| {
+        let (name, probe) = (name(&ram.name), pa(probe?));
+        Some(quote!(plan::Ram { name: #name, probe: #probe }))
     });
     let (name, distributor) = (name(&board.name), pa(board.distributor));
     let ppi = |intid: u32| Literal::u32_unsuffixed(intid);

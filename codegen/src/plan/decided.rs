@@ -72,6 +72,8 @@ pub struct Decided {
 pub struct Board {
     pub name: String,
     pub ram: Vec<NamedSpan>,
+    /// The word of each RAM that boot reads, to see that it is there; None: all of it is reserved.
+    pub probes: Vec<Option<Hex>>,
     pub distributor: Hex,
     pub redistributors: Hex,
     pub redistributor_stride: u64,

@@ -334,6 +334,7 @@ impl<'a> Maker<'a> {
                     bytes: ram.region.size.value,
                 })
                 .collect(),
+            probes: board.ram.iter().map(|ram| self.probe(ram).map(Hex)).collect(),
             distributor: Hex(board.gic.distributor.start()),
             redistributors: Hex(board.gic.redistributors.region.start()),
             redistributor_stride: board.gic.redistributors.stride.value,

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use gicv4::layout::LayoutError;
 
+use super::Arena;
 use super::decided::{Hex, Hypervisor, Span};
 use super::make::Maker;
 use super::schedule::Schedule;
@@ -160,11 +161,12 @@ impl Maker<'_> {
             .label(&self.system.name, "for this system")
     }
 
-    /// RAM that EL2 reaches: its own, everything that is a VM's, and the last page of each RAM, which boot probes.
+    /// RAM that EL2 reaches: its own, everything that is a VM's, and each page that boot probes.
     fn el2_ram(&self) -> Vec<Range<u64>> {
         let own = &self.system.hypervisor;
-        let ram = self.system.board.ram.iter().map(|ram| ram.region.end());
-        let mut out: Vec<Range<u64>> = ram.map(|end| end - PAGE..end).collect();
+        let probed = self.system.board.ram.iter().filter_map(|ram| self.probe(ram));
+        let mut out: Vec<Range<u64>> =
+            probed.map(|last| last & !(PAGE - 1)..(last | (PAGE - 1)) + 1).collect();
         out.push(own.base..own.base + own.size.value);
         let pieces = self.placed.memory.iter().flatten();
         out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
@@ -173,16 +175,25 @@ impl Maker<'_> {
         out
     }
 
+    /// The last word of `ram` that nobody reserved, for boot to ask whether it is there.
+    pub fn probe(&self, ram: &model::Ram) -> Option<u64> {
+        let mut free = Arena::new(ram.region.start()..ram.region.end());
+        for reserved in &self.system.board.reserved {
+            free.remove(reserved.region.start()..reserved.region.end().next_multiple_of(PAGE));
+        }
+        free.ranges().last().map(|range| range.end - 8)
+    }
+
     /// Registers that EL2 reaches.
     fn el2_registers(&self) -> Vec<Range<u64>> {
         let board = &self.system.board;
         let range = |region: &model::Region| region.start()..region.end();
-        let mut out = vec![range(&board.gic.distributor), range(&board.gic.redistributors.region)];
+        let mut out = vec![range(&board.gic.distributor)];
         let stride = board.gic.redistributors.stride.value;
-        out.extend(
-            board.cpus.iter().map(|cpu| cpu.redistributor.value..cpu.redistributor.value + stride),
-        );
-        out.extend(board.gic.its.iter().map(|its| range(&its.region)));
+        let used = board.cpus.iter().enumerate().filter(|(cpu, _)| self.starts(*cpu));
+        out.extend(used.map(|(_, cpu)| cpu.redistributor.value..cpu.redistributor.value + stride));
+        let its = board.gic.its.as_ref().filter(|_| !self.interrupts.events.is_empty());
+        out.extend(its.map(|its| range(&its.region)));
         out.extend(self.console().map(|uart| range(&uart.region)));
         let functions = self.windows.functions.iter();
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
@@ -191,6 +202,11 @@ impl Maker<'_> {
         let tables = self.windows.functions.iter().filter_map(|function| function.msix?.pages);
         out.extend(tables.map(|pages| pages.base.0..pages.base.0 + pages.bytes));
         out
+    }
+
+    /// The CPU runs something in some mode, or boots.
+    fn starts(&self, cpu: usize) -> bool {
+        cpu == 0 || self.layouts.iter().any(|layout| layout.schedules[cpu].is_used())
     }
 
     /// What a VM reaches without the hypervisor.

@@ -5,7 +5,7 @@ use crate::Pa;
 #[derive(Debug)]
 pub struct Board {
     pub name: &'static str,
-    /// RAM that the plan uses; boot probes the last word of each.
+    /// RAM, a word of which boot reads to see that it is there. Without those that are reserved as a whole.
     pub ram: &'static [Ram],
     /// GICD frame.
     pub distributor: Pa,
@@ -29,8 +29,8 @@ pub struct Board {
 #[derive(Debug)]
 pub struct Ram {
     pub name: &'static str,
-    pub base: Pa,
-    pub bytes: u64,
+    /// Its last word that nobody reserved.
+    pub probe: Pa,
 }
 
 /// The generic timer; its PPIs and the GIC's as INTIDs 16..32.

@@ -1,0 +1,126 @@
+//! EL2's own tables map what the plan gives to EL2, each page as what it is, and nothing else.
+
+use std::ops::Range;
+
+use codegen::plan::Decided;
+
+use crate::{stage2, stand_in};
+
+/// Attributes of a leaf: index, AP, SH, AF, XN. DDI 0487 D8.3.
+const NORMAL: u64 = 1 << 2 | 0b01 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
+const DEVICE: u64 = 0b01 << 6 | 1 << 10 | 1 << 54;
+const FRAME: u64 = 64 << 10;
+const PAGE: u64 = 4096;
+
+/// Panics if a page is mapped that should not be, or is not that should.
+pub fn hold(plan: &Decided) {
+    let mut normal = Vec::new();
+    let mut device = Vec::new();
+    for leaf in stage2::own(plan) {
+        assert_eq!(leaf.ipa, leaf.pa.start, "an address of EL2's that is another");
+        match leaf.attributes {
+            NORMAL => normal.push(leaf.pa),
+            DEVICE => device.push(leaf.pa),
+            other => panic!("{:#x} has attributes {other:#x}", leaf.ipa),
+        }
+    }
+    assert_eq!(joined(normal), joined(memory(plan)), "memory that EL2 reaches");
+    assert_eq!(joined(device), joined(registers(plan)), "registers that EL2 reaches");
+    for area in plan.memory_map.iter().filter(|area| area.owner == "reserved") {
+        let range = area.base.0..area.base.0 + area.bytes;
+        let over = |pa: &Range<u64>| pa.start < range.end && range.start < pa.end;
+        let hit = stage2::own(plan).into_iter().find(|leaf| over(&leaf.pa));
+        assert_eq!(hit, None, "{} is mapped", area.what);
+    }
+}
+
+fn memory(plan: &Decided) -> Vec<Range<u64>> {
+    let own = &plan.hypervisor;
+    let probes = plan.board.probes.iter().flatten().map(|word| word.0 / PAGE * PAGE);
+    let mut out: Vec<_> = probes.map(|page| page..page + PAGE).collect();
+    out.push(own.base.0..own.base.0 + own.bytes);
+    let pieces = plan.vms.iter().flat_map(|vm| &vm.memory);
+    out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
+    let shared = plan.shared_memory.iter();
+    out.extend(shared.map(|memory| memory.base.0..memory.base.0 + memory.bytes));
+    out
+}
+
+fn registers(plan: &Decided) -> Vec<Range<u64>> {
+    let board = &plan.board;
+    let distributor = board.distributor.0..board.distributor.0 + FRAME;
+    let mut out: Vec<_> = std::iter::once(distributor).collect();
+    for (number, cpu) in plan.cpus.iter().enumerate() {
+        let modes = plan.modes.iter().flat_map(|modes| &modes.modes);
+        let mut places = modes.flat_map(|mode| mode.placements.iter().flatten());
+        if number == 0 || cpu.schedule.is_used() || places.any(|place| place.cpu == number) {
+            let base = cpu.redistributor.0;
+            out.push(base..base + board.redistributor_stride);
+        }
+    }
+    out.extend(plan.its.iter().map(|its| its.base.0..its.base.0 + 2 * FRAME));
+    if board.uart.0 != 0 {
+        out.push(board.uart.0..board.uart.0 + PAGE);
+    }
+    let configs = plan.functions.iter().map(|function| function.config.0);
+    let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.config.0));
+    out.extend(configs.map(|base| base..base + PAGE));
+    let tables = plan.functions.iter().filter_map(|function| function.msix?.pages);
+    out.extend(tables.map(|pages| pages.base.0..pages.base.0 + pages.bytes));
+    out
+}
+
+/// In order, those that touch or overlap made one.
+fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+#[test]
+fn systems_of_scenarios() {
+    let directory = tests::root().join("tests/qemu/systems");
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".toml") && !name.starts_with("linux-trees"))
+        .collect();
+    names.sort();
+    for name in &names {
+        hold(&stand_in::at(&format!("tests/qemu/systems/{name}")));
+    }
+    assert!(names.len() > 50);
+}
+
+/// Firmware's memory at both ends of the RAM and inside, in no unit but pages.
+#[test]
+fn nothing_reserved_is_mapped() {
+    let root = tests::root();
+    let directory = stand_in::directory("reserved");
+    let board = std::fs::read_to_string(root.join("boards/qemu-virt-gicv4.toml")).unwrap();
+    let mut reserved = String::new();
+    for (name, base, size) in [("inside", 0x4060_0000u64, "12 KiB"), ("top", 0x7fff_7000, "36 KiB")]
+    {
+        reserved += &format!(
+            "[[reserved]]\nname = \"{name}\"\nbase = {base:#x}\nsize = \"{size}\"\nreason = \"test\"\n\n"
+        );
+    }
+    let board = board.replace("[gic]\n", &format!("{reserved}[gic]\n"));
+    std::fs::write(directory.join("board.toml"), board).unwrap();
+    let path = directory.join("system.toml");
+    let system = "[system]\nname = \"reserved\"\nboard = \"board.toml\"\n\n[[vm]]\nname = \"hello\"\n\
+                  partition = \"hello\"\nvpes = [{ cpu = \"cpu0\" }]\nmemory = [{ size = \"200 KiB\" }]\n";
+    std::fs::write(&path, system).unwrap();
+    let system = codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let plan = stand_in::plan(&system, &directory)
+        .unwrap_or_else(|report| panic!("{}", report.render(false)));
+    hold(&plan);
+    assert_eq!(plan.vms[0].memory[0].pa.0, 0x4000_1000, "right after the boot stub");
+    assert_eq!(plan.board.probes[0].map(|word| word.0), Some(0x7fff_6ff8));
+}
