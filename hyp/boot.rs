@@ -9,6 +9,7 @@ use crate::its::{self, POLLS};
 use crate::percpu::{self, VMS};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{ATTENTION, KICK};
+use crate::shared::KNOCK;
 use crate::{broken, console, irq, load, modes, run, shared, stop, turns, verify};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
@@ -23,6 +24,14 @@ use vm::text::Text;
 const PRIORITY: u8 = 0xa0;
 /// How long firmware may take to start a CPU, in seconds.
 const START_TIME: u64 = 5;
+
+/// SGIs and PPIs that EL2 has on every CPU, as bits of word 0.
+const OWN: u32 = 1 << KICK
+    | 1 << ATTENTION
+    | 1 << PLAN.board.timer.maintenance_ppi
+    | 1 << PLAN.board.timer.hypervisor_ppi;
+/// PPIs that guests have.
+const GUESTS: u32 = irq::PRIVATE | 1 << PLAN.board.timer.virtual_ppi;
 
 /// Where the CPUs that the plan uses wait for each other.
 static ASSEMBLY: Assembly = Assembly::new(used());
@@ -92,6 +101,10 @@ fn board() -> Result<(), Error> {
     distributor.enable(PRIORITY, POLLS)?;
     for (intid, spi) in (32..).map(IntId::new).zip(PLAN.spis) {
         let Some(spi) = spi else { continue };
+        if !distributor.is_ours(intid) {
+            let owner = PLAN.vms.get(spi.vm.index()).map_or("", |vm| vm.name);
+            verify::not_ours(intid.value(), "an interrupt of VM", owner, None).end();
+        }
         distributor.set_edge(intid, spi.edge);
         if let Some(cpu) = percpu::cpu_of(spi.vpe) {
             distributor.route(intid, cpu.mpidr);
@@ -101,6 +114,9 @@ fn board() -> Result<(), Error> {
         (PLAN.board.uart.intid, PLAN.cpus.get(PLAN.console_cpu.index()))
     {
         distributor.route(IntId::new(intid), cpu.mpidr);
+        if !distributor.is_ours(IntId::new(intid)) {
+            verify::not_ours(intid, "the console's interrupt", "", None).end();
+        }
         distributor.enable_spi(IntId::new(intid));
     }
     Ok(())
@@ -183,9 +199,15 @@ fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
     };
     let ready = gicv4::boot::redistributor(frame, &tables, POLLS)?;
     let redistributor = Redist::new(frame);
-    let timer = &PLAN.board.timer;
-    for intid in [KICK, ATTENTION, timer.maintenance_ppi, timer.hypervisor_ppi] {
-        redistributor.enable(IntId::new(intid.into()));
+    let not_ours = redistributor.not_ours(OWN | GUESTS | 1 << KNOCK, POLLS)?;
+    if not_ours != 0 {
+        let intid = not_ours.trailing_zeros();
+        let whose = match GUESTS >> intid & 1 {
+            0 => "an interrupt of the hypervisor",
+            _ => "a timer or PMU of VMs",
+        };
+        verify::not_ours(intid, whose, "", Some(cpu.redistributor)).end();
     }
+    redistributor.enable_private(OWN);
     Ok(ready)
 }

@@ -34,6 +34,8 @@ enum Rule {
     AtMost(u64),
     /// A read is answered.
     There,
+    /// This INTID can be enabled.
+    Ours(u32),
 }
 
 /// One thing that is not as planned.
@@ -65,11 +67,18 @@ impl Difference {
             out.text(" at ");
             out.hex(at.value());
         }
+        if let Rule::Ours(intid) = self.rule {
+            out.text(": INTID ");
+            out.decimal(intid.into());
+            return out.text(
+                " cannot be enabled: firmware keeps it in a Secure group, or the GIC lacks it\n",
+            );
+        }
         let (says, value, also) = match self.rule {
             Rule::Exactly(value) => (": the plan says ", Some(value), ""),
             Rule::AtLeast(value) => (": the plan needs ", Some(value), " or more"),
             Rule::AtMost(value) => (": the plan has room for ", Some(value), ""),
-            Rule::There => (": the plan has it", None, ""),
+            Rule::There | Rule::Ours(_) => (": the plan has it", None, ""),
         };
         out.text(says);
         if let Some(value) = value {
@@ -100,7 +109,7 @@ fn expect(
         (Rule::Exactly(value), Some(found)) => found == value,
         (Rule::AtLeast(value), Some(found)) => found >= value,
         (Rule::AtMost(value), Some(found)) => found <= value,
-        (Rule::There, Some(_)) => true,
+        (Rule::There | Rule::Ours(_), Some(_)) => true,
     };
     if holds { Ok(()) } else { Err(Difference { what, name, at, rule, found }) }
 }
@@ -376,4 +385,10 @@ pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
         rule: Rule::Exactly(0),
         found: Some(answer as u64),
     }
+}
+
+/// An interrupt that cannot be enabled. `at`: the redistributor of a private one.
+#[cold]
+pub fn not_ours(intid: u32, what: &'static str, name: &'static str, at: Option<Pa>) -> Difference {
+    Difference { what, name, at, rule: Rule::Ours(intid), found: None }
 }

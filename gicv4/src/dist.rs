@@ -140,6 +140,14 @@ impl<F: Frame> Dist<F> {
     pub fn enable_spi(&self, intid: IntId) {
         self.set_bit(gicd::ISENABLER, intid);
     }
+    /// It can be enabled, and is disabled again. False: firmware keeps it in a Secure group, which we neither see nor change
+    /// (GICD_CTLR.DS = 0), or the GIC lacks it.
+    pub fn is_ours(&self, intid: IntId) -> bool {
+        self.enable_spi(intid);
+        let ours = self.is_enabled(intid);
+        self.disable_spi(intid);
+        ours
+    }
     /// Takes effect when [`Self::wait_for_writes`] is over.
     #[inline]
     pub fn disable_spi(&self, intid: IntId) {

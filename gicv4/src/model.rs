@@ -74,6 +74,8 @@ pub struct Config {
     pub powered_off: bool,
     /// A multiple of 32, at most 960.
     pub spis: u32,
+    /// INTIDs below 1020 that firmware keeps in a Secure group: their enables are RAZ/WI.
+    pub secure: &'static [u32],
     /// Extended SPIs from INTID 4096 on, enabled as firmware left them: a multiple of 32, at most 1024.
     pub extended_spis: u32,
     /// Extended PPIs from INTID 1056 on, enabled as firmware left them: 0, 32 or 64.
@@ -119,6 +121,7 @@ impl Config {
         processors: &[3, 1, 0, 106],
         powered_off: true,
         spis: 256,
+        secure: &[15, 29, 286],
         extended_spis: 64,
         extended_ppis: 64,
         device_id_bits: 16,
@@ -148,6 +151,7 @@ impl Config {
     pub const QEMU: Self = Self {
         processors: &[],
         powered_off: false,
+        secure: &[],
         extended_spis: 0,
         extended_ppis: 0,
         tables: &[
@@ -166,6 +170,12 @@ impl Config {
     /// GICR_TYPER.ProcessorNumber of a CPU.
     pub fn processor(&self, cpu: u16) -> u16 {
         self.processors.get(usize::from(cpu)).copied().unwrap_or(cpu)
+    }
+
+    /// Bits of word `n` of INTIDs that are not Secure.
+    fn open(&self, n: usize) -> u32 {
+        let here = self.secure.iter().filter(|intid| **intid as usize / 32 == n);
+        !here.fold(0, |bits, intid| bits | 1 << (intid % 32))
     }
 
     /// MPIDR_EL1 of a CPU: 16 to a cluster.

@@ -241,6 +241,15 @@ impl<F: Frame> Redist<F> {
     pub fn disable_private(&self, bits: u32) {
         self.frame.write32(gicr::ICENABLER0, bits);
     }
+    /// SGIs and PPIs of `bits` that cannot be enabled: firmware keeps them in a Secure group, which we neither see nor change
+    /// (GICD_CTLR.DS = 0), or the GIC lacks them. The others are disabled again.
+    pub fn not_ours(&self, bits: u32, polls: u32) -> Result<u32, Error> {
+        self.enable_private(bits);
+        let not_ours = bits & !self.frame.read32(gicr::ISENABLER0);
+        self.disable_private(bits);
+        self.wait_for_writes(polls)?;
+        Ok(not_ours)
+    }
     pub fn is_enabled(&self, intid: IntId) -> bool {
         self.bit(gicr::ISENABLER0, intid)
     }

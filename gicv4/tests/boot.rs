@@ -442,3 +442,19 @@ fn a_pending_table_that_never_gets_clean() {
     let frame = altered(board.gic.redistributor(0), vlpi::VPENDBASER, 0, 1 << 60);
     assert!(timeout(gicv4::vpe::Vacant::take(frame, BITS, 10).unwrap_err()));
 }
+
+#[test]
+fn interrupts_that_firmware_keeps_are_told() {
+    let gic = powered(Config::V4_0);
+    let redist = Redist::new(gic.redistributor(0));
+    let bits = 1 << 0 | 1 << 15 | 1 << 27 | 1 << 29;
+    assert_eq!(redist.not_ours(bits, POLLS), Ok(1 << 15 | 1 << 29));
+    assert_eq!(gic.redistributor(0).read32(gicr::ISENABLER0), 0);
+    let dist = Dist::new(gic.distributor());
+    let ours = |intid| dist.is_ours(IntId::new(intid));
+    assert_eq!([285, 286, 287].map(ours), [true, false, true]);
+    assert!(!dist.is_enabled(IntId::new(287)));
+    let gic = powered(Config::QEMU);
+    assert_eq!(Redist::new(gic.redistributor(1)).not_ours(bits, POLLS), Ok(0));
+    assert_eq!(gic.take_violations(), []);
+}

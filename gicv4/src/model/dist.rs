@@ -112,7 +112,9 @@ impl State {
                 dist.control = value & 0x13 | GICD_CTLR::DS::SET.value;
                 dist.busy = write_polls;
             }
-            _ if let Some(n) = bank(gicd::ISENABLER) => dist.enabled[n] |= value,
+            _ if let Some(n) = bank(gicd::ISENABLER) => {
+                dist.enabled[n] |= value & self.config.open(n);
+            }
             _ if let Some(n) = bank(gicd::ICENABLER) => {
                 dist.enabled[n] &= !value;
                 dist.busy = write_polls;

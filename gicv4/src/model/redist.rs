@@ -177,7 +177,7 @@ impl State {
     }
 
     fn redist_write32(&mut self, cpu: usize, offset: usize, value: u32) -> Option<()> {
-        let write_polls = self.config.write_polls;
+        let (write_polls, open) = (self.config.write_polls, self.config.open(0));
         if offset == gicr::CTLR {
             self.write_control(cpu, value);
             return Some(());
@@ -191,7 +191,7 @@ impl State {
                     | (value & GICR_WAKER::ProcessorSleep::SET.value);
                 redist.waking = write_polls;
             }
-            gicr::ISENABLER0 => private.enabled |= value,
+            gicr::ISENABLER0 => private.enabled |= value & open,
             gicr::ICENABLER0 => {
                 private.enabled &= !value;
                 redist.busy = write_polls;
