@@ -28,6 +28,7 @@ mod report;
 mod residency;
 mod rings;
 mod run;
+mod serror;
 mod shared;
 mod switch;
 mod trap;

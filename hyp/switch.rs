@@ -4,7 +4,8 @@
 //!
 //! 1. `pause`, `resume`: its timers and its PMU stop being in the CPU, with their PPIs, and its residency ends. A PPI
 //!    is active exactly while its vPE has the CPU and has it in hand; the next vPE's could not interrupt if it stayed so.
-//! 2. `load`: the registers of one are saved, those of the other loaded (`away`), only when another vPE runs.
+//! 2. `load`: the registers of one are saved, its SErrors charged to it (serror.rs), and those of the other loaded (`away`),
+//!    only when another vPE runs.
 //!
 //! Nothing here loops over vPEs, VMs or events.
 //!
@@ -21,6 +22,7 @@ use crate::physical;
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::Hardware;
 use crate::residency::{self, Why};
+use crate::serror;
 use crate::shared::{self, Here};
 use gicv4::IntId;
 use gicv4::list_regs::ListReg;
@@ -41,6 +43,8 @@ pub struct State {
     pub current: Option<&'static PerCpu>,
     /// Whose registers the CPU holds.
     loaded: Option<&'static PerCpu>,
+    /// Who ran last, for whom an SError may still be reported.
+    last: Option<&'static PerCpu>,
     /// The vPE of each VM whose translations this CPU may hold.
     translated: [u16; VM_COUNT],
 }
@@ -53,6 +57,7 @@ impl State {
             schedule: Schedule::Unused,
             current: None,
             loaded: None,
+            last: None,
             translated: [NOBODY; VM_COUNT],
         }
     }
@@ -79,6 +84,7 @@ impl State {
             if let Some(old) = self.loaded {
                 away(old.vpe, |away| away.save(&old.guest, frame));
             }
+            serror::settle(self.last);
             self.load(next, frame);
         }
         resume(next, here);
@@ -163,6 +169,7 @@ impl State {
         }
         away(next.vpe, |away| away.load(guest, frame));
         self.loaded = Some(next);
+        self.last = Some(next);
         this::set(next);
         guest.vpe.counters.count(Counter::Switches);
     }

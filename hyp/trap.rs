@@ -141,7 +141,7 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
     }
 }
 
-/// From the vectors: an SError while a guest ran. It cannot be told whose it was, so it is that guest's.
+/// From the vectors: an SError while a guest ran. It is that guest's: what others left was charged to them (serror.rs).
 pub extern "C" fn error(esr: u64, frame: &mut Frame) {
     let this = this();
     this.guest.vpe.counters.count(Counter::ExitOther);
@@ -441,7 +441,17 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let (far, elr) = (guest::far(), guest::elr());
     let ipa = exit::abort_ipa(esr, guest::hpfar(), far);
-    let fault = Fault { reason, esr, far, elr, ipa };
+    fail_for(guest, Fault { reason, esr, far, elr, ipa });
+}
+
+/// An SError that came when the guest had left its CPU: no address of it is known any more.
+#[cold]
+#[inline(never)]
+pub fn charged(guest: &Guest, esr: u64) {
+    fail_for(guest, Fault { reason: Reason::SystemError, esr, far: 0, elr: 0, ipa: None });
+}
+
+fn fail_for(guest: &Guest, fault: Fault) {
     let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
     if action != Action::Nothing {
         failed(guest, &fault, action);

@@ -26,7 +26,7 @@ use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, Paused, State};
-use crate::{console, modes, physical, residency, rings, run, shared, watchdog};
+use crate::{console, modes, physical, residency, rings, run, serror, shared, trap, watchdog};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
@@ -396,6 +396,9 @@ fn review(here: Here, vpe: VpeIndex) {
         return;
     }
     let guest = &this.guest;
+    if let Some(esr) = serror::charged(vpe) {
+        trap::charged(guest, esr);
+    }
     if watchdog::ANY && guest.number == 0 {
         watchdog::look(here.physical.index);
     }

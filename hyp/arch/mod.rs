@@ -13,6 +13,7 @@ pub mod mmio;
 pub mod mmu;
 pub mod pmu;
 pub mod probe;
+pub mod serror;
 pub mod smc;
 pub mod sysreg;
 pub mod this;

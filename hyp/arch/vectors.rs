@@ -170,10 +170,12 @@ vectors:
     .endr
     b       own_synchronous
     .balign 128
-    .rept   3
+    .rept   2
     b       own_exception
     .balign 128
     .endr
+    b       own_error
+    .balign 128
 
     // From a guest in AArch64: synchronous. PSCI_VERSION needs no handler at all.
     stp     x0, x1, [sp, #0]
@@ -305,6 +307,29 @@ own_synchronous:
     adr     x10, probe_failed
     msr     elr_el2, x10
     eret
+
+// An SError in take_error's window goes on behind it; at any other place EL2 masks them.
+own_error:
+    mrs     x9, elr_el2
+    adr     x10, error_window
+    sub     x9, x9, x10
+    cmp     x9, #error_taken - error_window
+    b.hi    own_exception
+    mrs     x0, esr_el2
+    adr     x10, error_taken
+    msr     elr_el2, x10
+    eret
+
+// The pending SError's syndrome in x0, or 0.
+    .global take_error
+take_error:
+    mov     x0, xzr
+    msr     daifclr, #4
+error_window:
+    isb
+error_taken:
+    msr     daifset, #4
+    ret
 
 own_exception:
     mrs     x0, esr_el2

@@ -41,6 +41,7 @@ pub mod platform;
 pub mod power;
 pub mod psci;
 pub mod report;
+pub mod serror;
 pub mod set_way;
 pub mod smccc;
 pub mod sysreg;
