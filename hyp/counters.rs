@@ -3,11 +3,12 @@
 //! Counters are in the CPU while their vPE runs. Their PPI is active exactly then, and only if the vPE has it in hand: listed,
 //! parked or waiting (`vm::vgic::holds`). While the vPE is away its counters stand still, so that nothing is missed.
 
+use crate::arch::gic;
 use crate::arch::pmu::{self, Counters};
-use crate::arch::{gic, sysreg};
 use crate::irq::{NOBODYS, PMU};
 use crate::platform::Hardware;
 use crate::shared::{FEATURES, Here};
+use crate::switch::activate;
 use gicv4::IntId;
 use plan::Features;
 use vm::{Guest, vgic};
@@ -26,9 +27,7 @@ pub fn leave(counters: &mut Counters, guest: &Guest) {
 /// They are in the CPU again.
 pub fn enter(counters: &mut Counters, guest: &Guest, here: Here) {
     if in_hand(guest) {
-        here.physical.redistributor.set_active(IntId::new(PMU));
-        // Active before they can ask again.
-        sysreg::dsb_sy();
+        activate(here, IntId::new(PMU));
     }
     counters.put();
 }

@@ -4,13 +4,14 @@
 //! in the CPU while it runs, and in memory while it does not. A vPE that never touches it pays nothing. The PPI is active
 //! exactly while its vPE runs and has it in hand (`vm::vgic::holds`). On an exclusive CPU the timer is the guest's for good.
 
+use crate::arch::gic;
 use crate::arch::timer::PhysicalTimer;
-use crate::arch::{gic, sysreg};
 use crate::away::away;
 use crate::irq::PHYSICAL_TIMER;
 use crate::percpu::PerCpu;
 use crate::platform::Hardware;
 use crate::shared::Here;
+use crate::switch::activate;
 use gicv4::IntId;
 use vm::{Guest, vgic};
 
@@ -53,9 +54,7 @@ pub fn leave(loan: &mut Loan, guest: &Guest) {
 /// It is in the CPU again.
 pub fn enter(loan: &Loan, guest: &Guest, here: Here) {
     if in_hand(guest) {
-        here.physical.redistributor.set_active(IntId::new(PHYSICAL_TIMER));
-        // Active before it can ask again.
-        sysreg::dsb_sy();
+        activate(here, IntId::new(PHYSICAL_TIMER));
     }
     loan.timer.put();
 }

@@ -25,6 +25,9 @@ pub const KICK: u8 = 0;
 /// Physical SGI: "look at the state of your vPE and its VM" (run.rs).
 pub const ATTENTION: u8 = 1;
 
+/// Bytes of a function's header, which decide what it answers and whether it is a bus master.
+const HEADER: u16 = 0x40;
+
 /// GICD_IROUTER of an SPI that is to stay pending: an affinity that no CPU has (IHI 0069H 12.9.22).
 const NOWHERE: u64 = 0xff_00ff_ffff;
 const _: () = {
@@ -183,6 +186,9 @@ impl PhysicalGic for Hardware {
     }
     fn activate(&mut self, intid: u32) {
         if let Some(cpu) = cpu_of(this().vpe) {
+            // A write of ICC_DIR_EL1 before may still be on its way there; it must not undo this one.
+            sysreg::isb();
+            sysreg::dsb_sy();
             mmu::redistributor(cpu).write32(gicr::ISACTIVER0, 1 << (intid & 31));
             sysreg::dsb_sy();
         }
@@ -204,6 +210,9 @@ impl ConfigSpace for Hardware {
     }
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
         mmu::config_space(function, offset).write_part(bytes, value);
+        if offset < HEADER {
+            mmu::complete_config(function);
+        }
     }
     fn table_read(&self, function: &PciFunction, offset: u32) -> u32 {
         // A function that its guest put to sleep by means of its own does not answer: that is the

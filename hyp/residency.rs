@@ -10,15 +10,16 @@
 //!    cleared, Dirty polled; if it waits and nothing is pending the doorbell is unmasked.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
-//! A failed wait stops the CPU; the line on the console says why.
+//! A pending table that is not clean in time is counted, and something counts as pending: the vPE runs once more than it needs to.
+//! An ITS that does not take a command stops the CPU; the line on the console says why.
 
 use crate::its::{self, POLLS};
 use crate::percpu::{PerCpu, Physical};
 use crate::plan_data::PLAN;
+use gicv4::Error;
 use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::hw::MmioFrame;
 use gicv4::vpe::{NonResident, Resident};
-use gicv4::{Error, Stuck};
 use plan::VpeIndex;
 use vm::counters::Counter;
 
@@ -93,8 +94,14 @@ pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
             if why == Why::Waits && stale {
                 its::doorbell(this.vpe, Todo::Clear, cpu)?;
             }
-            let leaving = vpe.leave(POLLS).map_err(cause)?;
-            let left = leaving.finish(POLLS).map_err(cause)?;
+            let leaving = vpe.leave(POLLS).unwrap_or_else(|stuck| {
+                count(this, Counter::SlowTables);
+                stuck.state.leave_unsettled()
+            });
+            let left = leaving.finish(POLLS).unwrap_or_else(|stuck| {
+                count(this, Counter::SlowTables);
+                stuck.state.give_up()
+            });
             *cpu.vacant.lock() = Some(left.redistributor);
             count(this, Counter::ResidencyChanges);
             if why == Why::Waits {
@@ -116,8 +123,4 @@ pub fn rang(this: &PerCpu, cpu: &Physical) -> Result<bool, Error> {
     let todo = bell.rang();
     its::doorbell(this.vpe, todo, cpu)?;
     Ok(matches!(todo, Todo::MaskAndRun))
-}
-
-fn cause<S>(stuck: Stuck<S>) -> Error {
-    stuck.error
 }

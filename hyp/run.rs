@@ -217,6 +217,7 @@ pub fn set_up_device(vm: &Vm, number: usize) -> bool {
     for write in function.setup {
         mmu::config_space(function, write.offset).write(write.value);
     }
+    mmu::complete_config(function);
     if MSIX {
         pci::table::clear(&mut Hardware, function);
     }

@@ -206,6 +206,15 @@ fn leave(current: &PerCpu, here: Here, why: Why) -> bool {
     residency::leave(current, here.physical, why).unwrap_or_else(|error| crate::broken(error))
 }
 
+/// The PPI is active at this CPU's redistributor, before it can be asked for again.
+pub fn activate(here: Here, intid: IntId) {
+    // A write of ICC_DIR_EL1 before may still be on its way there; it must not undo this one.
+    sysreg::isb();
+    sysreg::dsb_sy();
+    here.physical.redistributor.set_active(intid);
+    sysreg::dsb_sy();
+}
+
 /// The vPE is resident; its timers, its counters and their PPIs are as it left them.
 fn resume(next: &PerCpu, here: Here) {
     shared::looks(next.vpe);
@@ -214,9 +223,7 @@ fn resume(next: &PerCpu, here: Here) {
     vgic::returns(guest);
     here.cpu.enable_ppis(guest.enabled_ppis());
     if vgic::holds_timer(guest, &Hardware) {
-        here.physical.redistributor.set_active(TIMER);
-        // Active before the timer can ask again.
-        sysreg::dsb_sy();
+        activate(here, TIMER);
     }
     away(next.vpe, |away| {
         if let Some(counters) = away.counters(guest) {

@@ -16,6 +16,8 @@
 //! Moving a vPE to another redistributor needs VMOVP and VSYNC between `finish` there and `enter` here;
 //! [`NonResident::move_to`] makes the commands, so they exist only for a vPE that is nowhere.
 //!
+//! A GIC that takes too long over a table gives the state back with the error; `leave_unsettled` and `give_up` go on all the same.
+//!
 //! A vPE that never leaves costs nothing more. Not supported: GICv4.1, which is [`crate::vpe41`].
 
 use crate::command::{Command, Encoded};
@@ -109,6 +111,13 @@ impl<F: Frame> Resident<F> {
         }
     }
 
+    /// The same after a wait that was too long: what the GIC still reads of the pending table may be lost to it, not to the table.
+    pub fn leave_unsettled(self) -> Descheduling<F> {
+        let value = self.frame.read64(vlpi::VPENDBASER);
+        self.frame.write64(vlpi::VPENDBASER, value & !VALID);
+        Descheduling { frame: self.frame, vpe: self.vpe }
+    }
+
     /// True once the GIC has read the pending table after `enter`: what was pending is signalled now.
     #[inline]
     pub fn is_settled(&self) -> bool {
@@ -134,6 +143,18 @@ pub struct Left<F> {
 }
 
 impl<F: Frame> Descheduling<F> {
+    /// Goes on after a wait that was too long. PendingLast is not known, so something counts as pending: the vPE runs once more
+    /// than it needs to, and none is lost.
+    pub fn give_up(self) -> Left<F> {
+        let value = self.frame.read64(vlpi::VPENDBASER);
+        let vpendbaser = (self.vpe.vpendbaser & !IDAI) | (value & IDAI);
+        Left {
+            vpe: NonResident { vpendbaser, ..self.vpe },
+            redistributor: Vacant { frame: self.frame },
+            pending: true,
+        }
+    }
+
     /// Waits until the pending table is complete in memory, at most `polls` reads.
     #[inline]
     pub fn finish(self, polls: u32) -> Result<Left<F>, Stuck<Self>> {

@@ -428,7 +428,8 @@ fn shared_interrupts() {
 
 #[test]
 fn a_pending_table_that_never_gets_clean() {
-    let board = Board::with_vpes(Config { dirty_polls: 50, ..Config::V4_0 }, 1);
+    let mut board = Board::with_vpes(Config { dirty_polls: 50, ..Config::V4_0 }, 1);
+    board.map(0, 1, 0);
     let timeout = |error| matches!(error, Error::Timeout { wait: Wait::PendingTableClean, .. });
     let resident = board.non_resident(0).enter(board.vacant(0));
     // Stuck twice, the state comes back each time, and in the end it works.
@@ -439,6 +440,17 @@ fn a_pending_table_that_never_gets_clean() {
     assert!(timeout(stuck.error));
     assert!(stuck.state.finish(POLLS).is_ok());
     board.clean();
+    // Or it goes on: something counts as pending, and what is pending comes when the vPE is back.
+    board.msi(0);
+    let stuck = board.non_resident(0).enter(board.vacant(0)).leave(10).unwrap_err();
+    let left = stuck.state.leave_unsettled().finish(10).unwrap_err().state.give_up();
+    assert!(left.pending);
+    assert_eq!(board.gic.resident(0), None);
+    for _ in 0..100 {
+        board.gic.redistributor(0).read64(vlpi::VPENDBASER);
+    }
+    core::mem::forget(left.vpe.enter(left.redistributor));
+    assert_eq!(board.take(0), Some(lpi(1)));
     let frame = altered(board.gic.redistributor(0), vlpi::VPENDBASER, 0, 1 << 60);
     assert!(timeout(gicv4::vpe::Vacant::take(frame, BITS, 10).unwrap_err()));
 }

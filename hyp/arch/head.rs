@@ -13,6 +13,7 @@
 //! x0 at entry (a device tree, usually) is ignored: the plan is the only source. Big-endian entry and relocation are
 //! not supported; a wrong EL or address is one line on the UART.
 
+use crate::devices::pl011;
 use crate::plan_data::PLAN;
 use core::arch::global_asm;
 use plan::translation::{EL2_MAIR, EL2_T0SZ};
@@ -23,6 +24,8 @@ const SCTLR_OFF: u64 = 0x30c5_0830;
 const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 /// TCR_EL2 without PS: RES1 bits, inner shareable, write-back walks.
 const TCR: u64 = 1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | EL2_T0SZ;
+/// Polls of a full FIFO before a character of an early message is given up.
+const PATIENCE: u32 = 1 << 24;
 global_asm!(
     r#"
     .section .head, "ax"
@@ -131,12 +134,17 @@ translate:
     isb
     ret
 
-// x0: text. Any EL, any address, no stack.
+// x0: text. Any EL, any address, no stack. Waits for room within bounds; 32-bit accesses, as some UARTs take no others.
 complain:
     ldr     x1, ={uart}
 3:  ldrb    w2, [x0], #1
     cbz     w2, 4f
-    strb    w2, [x1]
+    mov     w3, #{patience}
+6:  ldr     w4, [x1, #{flags}]
+    tbz     w4, #{full}, 7f
+    subs    w3, w3, #1
+    b.ne    6b
+7:  str     w2, [x1]
     b       3b
 4:  wfi
     b       4b
@@ -158,6 +166,9 @@ wrong_address:
     mair = const EL2_MAIR,
     hcr = const super::cpu::HCR_BOOT,
     uart = const PLAN.board.uart.base.value(),
+    flags = const pl011::FR,
+    full = const pl011::FR_TX_FULL.trailing_zeros(),
+    patience = const PATIENCE,
 );
 
 unsafe extern "C" {

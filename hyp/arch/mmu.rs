@@ -266,6 +266,13 @@ pub fn config_space(function: &PciFunction, offset: u16) -> Word {
     Word::new(function.config.offset(u64::from(offset & 0xfff)))
 }
 
+/// What was written to the function's configuration space has arrived. A host bridge may keep such a write while accesses to a
+/// BAR overtake it; the answer to a read cannot.
+pub fn complete_config(function: &PciFunction) {
+    let _ = Word::new(function.config).read();
+    super::sysreg::dsb_sy();
+}
+
 /// A word of the pages that hold the function's MSI-X table. None: it is not EL2's, or `offset` is
 /// beyond.
 pub fn msix_table(function: &PciFunction, offset: u32) -> Option<Pa> {

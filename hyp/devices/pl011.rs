@@ -7,7 +7,7 @@ use crate::arch::mmio::Word;
 use plan::Pa;
 
 const DR: u64 = 0x00;
-const FR: u64 = 0x18;
+pub const FR: u64 = 0x18;
 const LCR_H: u64 = 0x2c;
 const CR: u64 = 0x30;
 const IMSC: u64 = 0x38;
@@ -15,7 +15,7 @@ const ICR: u64 = 0x44;
 
 const FR_BUSY: u32 = 1 << 3;
 const FR_RX_EMPTY: u32 = 1 << 4;
-const FR_TX_FULL: u32 = 1 << 5;
+pub const FR_TX_FULL: u32 = 1 << 5;
 const INT_RX: u32 = 1 << 4;
 const INT_TX: u32 = 1 << 5;
 const INT_RX_TIMEOUT: u32 = 1 << 6;

@@ -1,13 +1,15 @@
 //! Stage-2 tables of a VM.
 //!
 //! RAM is Normal write-back, inner shareable, read, write and execute; ROM is the same without write; device registers are Device-nGnRE and never
-//! executable; a read-only channel is what RAM is, without write (DDI 0487, D8.6 stage 2 attributes). Nothing else is
+//! executable, but prefetchable BARs are Normal non-cacheable, so that a guest may choose (stage 1 and stage 2 combine to the
+//! stricter: what it maps as device memory is that); a read-only channel is what RAM is, without write (DDI 0487, D8.6 stage 2 attributes). Nothing else is
 //! mapped: an emulated region faults on purpose.
 
 use super::translation::{Refused, Tree};
 
 /// MemAttr 5:2.
 const MEMATTR_NORMAL_WB: u64 = 0b1111 << 2;
+const MEMATTR_NORMAL_NC: u64 = 0b0101 << 2;
 const MEMATTR_DEVICE_NGNRE: u64 = 0b0001 << 2;
 /// S2AP 7:6.
 const S2AP_READ: u64 = 0b01 << 6;
@@ -27,6 +29,8 @@ pub enum Access {
     SharedReadWrite,
     SharedReadOnly,
     Device,
+    /// Reading it has no side effect.
+    Prefetchable,
 }
 
 impl Access {
@@ -37,6 +41,7 @@ impl Access {
             Self::SharedReadWrite => MEMATTR_NORMAL_WB | S2AP_READ_WRITE | SH_INNER | ACCESSED | XN,
             Self::SharedReadOnly => MEMATTR_NORMAL_WB | S2AP_READ | SH_INNER | ACCESSED | XN,
             Self::Device => MEMATTR_DEVICE_NGNRE | S2AP_READ_WRITE | ACCESSED | XN,
+            Self::Prefetchable => MEMATTR_NORMAL_NC | S2AP_READ_WRITE | ACCESSED | XN,
         }
     }
 }
@@ -81,6 +86,7 @@ mod tests {
             (0x4020_0000, Access::SharedReadOnly),
             (0x4040_0000, Access::Device),
             (0x4060_0000, Access::Rom),
+            (0x4080_0000, Access::Prefetchable),
         ] {
             space.map(ipa, ipa, 0x20_0000, access).unwrap();
         }
@@ -89,6 +95,7 @@ mod tests {
         assert_eq!(leaf(0x4020_0000), 0x0040_0000_4020_077d);
         assert_eq!(leaf(0x4040_0000), 0x0040_0000_4040_04c5);
         assert_eq!(leaf(0x4060_0000), 0x0000_0000_4060_077d);
+        assert_eq!(leaf(0x4080_0000), 0x0040_0000_4080_04d5);
     }
 
     #[test]

@@ -240,9 +240,10 @@ impl Maker<'_> {
                 .map(|pages| (pages.base.0, pages.base.0 + pages.bytes))
                 .find(|pages| start <= pages.0 && pages.1 <= end)
                 .unwrap_or((end, end));
+            let access = if bar.prefetchable { Access::Prefetchable } else { Access::Device };
             for (from, to) in [(start, before), (after, end)] {
                 if from < to {
-                    space.map(from, from, to - from, Access::Device)?;
+                    space.map(from, from, to - from, access)?;
                 }
             }
         }

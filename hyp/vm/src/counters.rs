@@ -76,6 +76,8 @@ counters! {
     ClearedBytes = 32, "starts: bytes cleared";
     /// In ticks of the counter.
     ClearedTicks = 33, "starts: ticks of clearing";
+    /// GICR_VPENDBASER.Dirty was not clear in time: something was taken for pending.
+    SlowTables = 34, "pending table: waits given up";
 }
 
 /// How many counters there are.

@@ -80,7 +80,8 @@ pub trait PhysicalGic {
 /// Configuration space of a function that the VM owns. Offsets are multiples of 4 below 4096.
 pub trait ConfigSpace {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32;
-    /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay untouched.
+    /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay untouched. The function has
+    /// a write to its header when this returns.
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32);
     /// A word of the pages that hold the function's MSI-X table; `offset` is from the first page
     /// on. Memory space is on.
