@@ -51,6 +51,7 @@ fn starts(index: usize, cpu: &Cpu) -> bool {
 }
 
 /// Something runs on this CPU, in some mode at least.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const fn is_used(cpu: usize) -> bool {
     !matches!(PLAN.cpus[cpu].schedule, Schedule::Unused) || shared::is_shared(cpu)
 }

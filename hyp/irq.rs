@@ -20,6 +20,7 @@ pub const PHYSICAL_TIMER: u32 = PLAN.board.timer.physical_ppi as u32;
 pub const MAINTENANCE: u32 = PLAN.board.timer.maintenance_ppi as u32;
 pub const HYPERVISOR_TIMER: u32 = PLAN.board.timer.hypervisor_ppi as u32;
 /// PPIs that guests have besides the virtual timer's, as bits of word 0.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const PRIVATE: u32 = {
     let (mut ppis, mut vm) = (0, 0);
     while vm < PLAN.vms.len() {

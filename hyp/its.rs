@@ -85,6 +85,7 @@ fn has_tables(vpe: u16) -> bool {
 }
 
 /// The doorbell of each vPE; of one without, nothing is ever asked.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static DOORBELLS: [Prepared; VPE_COUNT] = {
     let nobody = Proxy::new(IntId::new(0), DeviceId::new(0), EventId::new(0));
     let mut doorbells = [Prepared::new(nobody); VPE_COUNT];

@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod alarm;
 #[allow(unsafe_code)]

@@ -30,6 +30,7 @@ const HEADER: u16 = 0x40;
 
 /// GICD_IROUTER of an SPI that is to stay pending: an affinity that no CPU has (IHI 0069H 12.9.22).
 const NOWHERE: u64 = 0xff_00ff_ffff;
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const _: () = {
     let mut cpu = 0;
     while cpu < PLAN.cpus.len() {
@@ -46,6 +47,7 @@ static ATTENTIONS: [u64; VPE_COUNT] = signals(ATTENTION);
 /// pending and active state have a bit to write for each SPI, and GICD_IROUTER is one SPI's.
 static CONFIG: TicketMutex<(), Pause> = TicketMutex::new(());
 
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const fn signals(sgi: u8) -> [u64; VPE_COUNT] {
     let mut values = [0; VPE_COUNT];
     let mut vpe = 0;
@@ -253,6 +255,7 @@ impl PhysicalIts for Hardware {
 }
 
 /// A VM of the plan's has a virtual ITS.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const VIRTUAL_ITS: bool = {
     let mut vm = 0;
     while vm < VM_COUNT && matches!(PLAN.vms[vm].its, ItsPolicy::None) {
@@ -262,6 +265,7 @@ pub const VIRTUAL_ITS: bool = {
 };
 
 /// A function of the plan's has an MSI-X table that its VM reaches through EL2.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const MSIX: bool = {
     let mut n = 0;
     while n < PLAN.functions.len()

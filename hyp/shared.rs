@@ -44,6 +44,7 @@ pub const ANY: bool = COUNT != 0;
 pub const VPES: usize = if ANY { VPE_COUNT } else { 0 };
 
 /// What vPEs on shared CPUs have besides what every guest has.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const FEATURES: Features = {
     let (mut features, mut vpe) = (Features::NONE, 0);
     while vpe < PLAN.vpes.len() {
@@ -56,6 +57,7 @@ pub const FEATURES: Features = {
 };
 
 /// The CPU is shared, in some mode at least.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const fn is_shared(cpu: usize) -> bool {
     if let Some(modes) = &PLAN.modes {
         let mut from = 0;
@@ -84,6 +86,7 @@ const fn count() -> usize {
 }
 
 /// Index of each CPU among the shared ones; `NONE`: it is exclusive.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static NUMBERS: [u8; CPU_COUNT] = {
     let mut numbers = [NONE; CPU_COUNT];
     let (mut next, mut cpu) = (0, 0);
@@ -109,6 +112,7 @@ static CPUS: [SharedCpu; COUNT] = [const { SharedCpu::new() }; COUNT];
 
 /// CPU and slot of each vPE, `cpu << 8 | slot`; slot `SUSPENDED`: it has none in this mode; `NOWHERE`: it has a CPU of its
 /// own.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static PLACES: [AtomicU32; VPES] = {
     let mut places = [const { AtomicU32::new(NOWHERE) }; VPES];
     let mut vpe = 0;

@@ -284,6 +284,7 @@ fn doorbell(here: Here, intid: u32) -> Taken {
 }
 
 /// vPE of each doorbell, from LPI 8192 on.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static DOORBELLS: [u16; doorbells()] = {
     let mut vpes = [u16::MAX; doorbells()];
     let mut vpe = 0;
@@ -299,6 +300,7 @@ static DOORBELLS: [u16; doorbells()] = {
 };
 
 /// How many entries there are: up to the highest doorbell.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const fn doorbells() -> usize {
     let (mut count, mut vpe) = (0, 0);
     while vpe < PLAN.vpes.len() && shared::ANY {

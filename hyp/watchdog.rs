@@ -21,6 +21,7 @@ use vm::watchdog::{Due, NEVER};
 use vm::{Guest, Platform, VmState, vgic};
 
 /// A VM of the plan's has a watchdog.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const ANY: bool = {
     let mut vm = 0;
     while vm < VM_COUNT && PLAN.vms[vm].watchdog.is_none() {

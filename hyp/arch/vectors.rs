@@ -32,6 +32,7 @@ pub struct Frame {
 /// Last of the registers that the fast handlers find in the frame, besides x30.
 pub const LAST_SAVED: usize = 18;
 
+#[expect(clippy::indexing_slicing, reason = "each index is masked to below 32")]
 impl Frame {
     pub const fn new() -> Self {
         Self { slots: [0; 32] }

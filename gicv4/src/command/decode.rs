@@ -95,18 +95,16 @@ impl Command {
     }
 
     /// Like [`Self::decode_for`], and no bit may be set that the command does not define.
-    pub const fn decode_strict(words: Encoded, version: Version) -> Result<Self, DecodeError> {
+    pub fn decode_strict(words: Encoded, version: Version) -> Result<Self, DecodeError> {
         let opcode = words[0] as u8;
         let Some(defined) = defined(opcode, version) else {
             return Err(DecodeError::Opcode(opcode));
         };
-        let mut word = 0;
-        while word < 4 {
-            let bits = words[word] & !defined[word];
+        for (word, (bits, defined)) in (0..).zip(words.into_iter().zip(defined)) {
+            let bits = bits & !defined;
             if bits != 0 {
-                return Err(DecodeError::Reserved { opcode, word: word as u8, bits });
+                return Err(DecodeError::Reserved { opcode, word, bits });
             }
-            word += 1;
         }
         read(words, version)
     }

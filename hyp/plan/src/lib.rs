@@ -6,11 +6,13 @@
 //! IHI 0069 is the GIC's manual, DDI 0487 the Armv8-A one.
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod board;
 mod cpu;
 mod features;
 mod its;
+mod masked;
 mod mode;
 mod number;
 mod pci;
@@ -24,6 +26,7 @@ pub use board::{Board, Conduit, PowerOff, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};
 pub use features::Features;
 pub use its::{EventRoute, Its, ItsTable};
+pub use masked::Masked;
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};

@@ -13,6 +13,8 @@
 //! A time that passes therefore needs no work of its own: no queue is drained, whatever number of slots becomes due
 //! at once. The cost is the same for 2 slots and for 32.
 
+use plan::Masked;
+
 use crate::{SLOTS, Slot};
 
 /// Later than every time.
@@ -25,33 +27,33 @@ const ROOT: usize = 1;
 #[derive(Clone)]
 pub(crate) struct Calendar {
     /// Node n has the children 2n and 2n + 1; the leaves are the upper half; entry 0 is not used.
-    nodes: [u64; NODES],
+    nodes: Masked<u64, NODES>,
 }
 
 impl Calendar {
     pub const fn new() -> Self {
-        Self { nodes: [NEVER; NODES] }
+        Self { nodes: Masked::new([NEVER; NODES]) }
     }
 
     pub fn clear(&mut self) {
         self.nodes.fill(NEVER);
     }
 
-    const fn node(&self, n: usize) -> u64 {
-        self.nodes[n % NODES]
+    fn node(&self, n: usize) -> u64 {
+        self.nodes[n]
     }
 
     /// From `time` on, `slot` may run.
     pub fn set(&mut self, slot: Slot, time: u64) {
         let mut n = SLOTS + slot.index();
-        self.nodes[n % NODES] = time;
+        self.nodes[n] = time;
         while n > ROOT {
             n /= 2;
             let least = self.node(2 * n).min(self.node(2 * n + 1));
             if self.node(n) == least {
                 return;
             }
-            self.nodes[n % NODES] = least;
+            self.nodes[n] = least;
         }
     }
 

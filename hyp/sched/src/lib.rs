@@ -32,6 +32,7 @@
 //! giving the rest of a window to somebody else.
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod budget;
 mod calendar;

@@ -4,7 +4,7 @@
 //! A vPE is in both when it has a budget and `rest` is background. The first of the foreground runs; when it has
 //! nobody, the first of the background.
 
-use plan::{PrioritySlot, Rest};
+use plan::{Masked, PrioritySlot, Rest};
 
 use crate::budget::Account;
 use crate::calendar::Calendar;
@@ -13,14 +13,18 @@ use crate::{NEVER, SLOTS, Slot};
 
 #[derive(Clone)]
 pub(crate) struct Ranks {
-    accounts: [Option<Account>; SLOTS],
+    accounts: Masked<Option<Account>, SLOTS>,
     foreground: Calendar,
     background: Calendar,
 }
 
 impl Ranks {
     pub const fn new() -> Self {
-        Self { accounts: [None; SLOTS], foreground: Calendar::new(), background: Calendar::new() }
+        Self {
+            accounts: Masked::new([None; SLOTS]),
+            foreground: Calendar::new(),
+            background: Calendar::new(),
+        }
     }
 
     /// Nobody has an account or is ready. In place: the whole would not fit on a small stack.

@@ -1,6 +1,6 @@
 //! One CPU's scheduler: events in, one decision out.
 
-use plan::{Schedule, VpeIndex};
+use plan::{Masked, Schedule, VpeIndex};
 
 use crate::choice::Choice;
 use crate::cycle::{self, Position};
@@ -34,7 +34,7 @@ pub struct CpuScheduler {
     /// Start of frames and periods, the same on every CPU.
     epoch: u64,
     schedule: Schedule,
-    tasks: [Task; SLOTS],
+    tasks: Masked<Task, SLOTS>,
     ranks: Ranks,
     running: Option<Running>,
     /// Start of the last window seen, and whose it is.
@@ -48,7 +48,7 @@ impl CpuScheduler {
         Self {
             epoch,
             schedule: Schedule::Unused,
-            tasks: [Task::OFF; SLOTS],
+            tasks: Masked::new([Task::OFF; SLOTS]),
             ranks: Ranks::new(),
             running: None,
             window: 0,

@@ -21,8 +21,10 @@ impl Latency {
         self.sum = self.sum.saturating_add(ticks);
         self.min = self.min.min(ticks);
         self.max = self.max.max(ticks);
-        let bucket = &mut self.buckets[(ticks | 1).ilog2().min(Self::BUCKETS as u32 - 1) as usize];
-        *bucket = bucket.saturating_add(1);
+        let last = Self::BUCKETS as u32 - 1;
+        if let Some(bucket) = self.buckets.get_mut((ticks | 1).ilog2().min(last) as usize) {
+            *bucket = bucket.saturating_add(1);
+        }
     }
 
     pub const fn count(&self) -> u64 {

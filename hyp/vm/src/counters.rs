@@ -4,6 +4,7 @@
 //! only writer, so a count is a plain load, add and store; anyone may read. "exits" is not counted: every exit has
 //! exactly one reason, and the sum is taken when somebody asks.
 
+use core::ops::Index;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
@@ -87,6 +88,16 @@ pub const COUNT: usize = Counter::ALL.len();
 #[derive(Debug)]
 pub struct Counters([AtomicU64; COUNT]);
 
+impl Index<Counter> for Counters {
+    type Output = AtomicU64;
+
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "there is an entry for each counter")]
+    fn index(&self, counter: Counter) -> &AtomicU64 {
+        &self.0[counter as usize]
+    }
+}
+
 impl Counters {
     pub const fn new() -> Self {
         Self([const { AtomicU64::new(0) }; COUNT])
@@ -95,27 +106,27 @@ impl Counters {
     /// One more. Only for the CPU that runs the vPE.
     #[inline(always)]
     pub fn count(&self, counter: Counter) {
-        let cell = &self.0[counter as usize];
+        let cell = &self[counter];
         cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// One less: an exit that turned out to be of another kind. Only for the CPU that runs the vPE.
     #[inline(always)]
     pub fn uncount(&self, counter: Counter) {
-        let cell = &self.0[counter as usize];
+        let cell = &self[counter];
         cell.store(cell.load(Relaxed).wrapping_sub(1), Relaxed);
     }
 
     /// So many more. Only for the CPU that runs the vPE.
     pub fn add(&self, counter: Counter, more: u64) {
-        let cell = &self.0[counter as usize];
+        let cell = &self[counter];
         cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
     /// Keeps the largest value. Only for the CPU that runs the vPE.
     #[inline(always)]
     pub fn largest(&self, counter: Counter, value: u64) {
-        let cell = &self.0[counter as usize];
+        let cell = &self[counter];
         if cell.load(Relaxed) < value {
             cell.store(value, Relaxed);
         }
@@ -123,19 +134,17 @@ impl Counters {
 
     /// What somebody else has counted. Only for the CPU that runs the vPE.
     pub fn set(&self, counter: Counter, value: u64) {
-        self.0[counter as usize].store(value, Relaxed);
+        self[counter].store(value, Relaxed);
     }
 
     pub fn get(&self, counter: Counter) -> u64 {
         if matches!(counter, Counter::Exits) {
             let first = Counter::ExitInterrupt as usize;
             let last = Counter::ExitOther as usize;
-            return self.0[first..=last]
-                .iter()
-                .map(|cell| cell.load(Relaxed))
-                .fold(0, u64::wrapping_add);
+            let cells = self.0.get(first..=last).unwrap_or_default();
+            return cells.iter().map(|cell| cell.load(Relaxed)).fold(0, u64::wrapping_add);
         }
-        self.0[counter as usize].load(Relaxed)
+        self[counter].load(Relaxed)
     }
 
     /// By the guest's number; None: no such counter.

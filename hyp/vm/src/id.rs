@@ -23,6 +23,7 @@ const fn aa64(crm: u32, op2: u32) -> u32 {
 }
 
 /// The fields whose lowest bits are given.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const fn fields<const N: usize>(lowest: [u32; N]) -> u64 {
     let mut mask = 0;
     let mut n = 0;

@@ -22,6 +22,7 @@
 //! of order while more interrupts are active than there are list registers, GICv2 compatibility, AArch32 at EL1.
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 pub mod aarch32;
 pub mod allowance;

@@ -4,6 +4,8 @@
 //! the UART is never busy. Received bytes wait in a FIFO of 32, and behind it on the line: what is pasted arrives as fast as
 //! the guest reads, as if its sender kept to flow control. The receive timeout counts as passed as soon as a byte waits. Baud rate, modem lines, DMA and loopback are stored or ignored. Registers answer to 8, 16 and 32 bits.
 
+use plan::Masked;
+
 /// Bits of RIS, MIS, IMSC and ICR.
 const RECEIVE: u16 = 1 << 4;
 const TRANSMIT: u16 = 1 << 5;
@@ -34,7 +36,7 @@ const ROOM: usize = 1024;
 
 #[derive(Debug)]
 pub struct Uart {
-    received: [u8; ROOM],
+    received: Masked<u8, ROOM>,
     first: u16,
     count: u16,
     overrun: bool,
@@ -56,7 +58,7 @@ impl Uart {
     /// All zero, before the VM's first reset: takes no room in the image.
     pub(crate) const fn unpowered() -> Self {
         Self {
-            received: [0; ROOM],
+            received: Masked::new([0; ROOM]),
             first: 0,
             count: 0,
             overrun: false,
@@ -147,7 +149,7 @@ impl Uart {
             self.ris |= OVERRUN;
             return;
         }
-        let place = usize::from(self.first.wrapping_add(self.count)) % ROOM;
+        let place = usize::from(self.first.wrapping_add(self.count));
         self.received[place] = byte;
         self.count += 1;
         self.update();
@@ -166,7 +168,7 @@ impl Uart {
         if self.count == 0 {
             return 0;
         }
-        let byte = self.received[usize::from(self.first) % ROOM];
+        let byte = self.received[usize::from(self.first)];
         self.first = self.first.wrapping_add(1) % ROOM as u16;
         self.count -= 1;
         self.update();

@@ -16,6 +16,7 @@ use plan::Plan;
 
 const FIRST_COLUMN: &str = "counter";
 /// Width of the first column: the longest name of a counter.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const LABEL: usize = {
     let (mut width, mut index) = (FIRST_COLUMN.len(), 0);
     while index < Counter::ALL.len() {

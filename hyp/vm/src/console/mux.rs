@@ -315,7 +315,7 @@ impl Mux {
         self.byte(wire::VM);
         if self.colour {
             self.text("\x1b[3");
-            self.byte(COLOURS[index % COLOURS.len()]);
+            self.byte(COLOURS.get(index % COLOURS.len()).copied().unwrap_or(b'7'));
             self.byte(b'm');
         }
         self.byte(b'[');

@@ -7,10 +7,11 @@ use core::sync::atomic::{
     AtomicU8, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
+use plan::Masked;
 
 #[derive(Debug)]
 pub struct Ring<const N: usize> {
-    bytes: [AtomicU8; N],
+    bytes: Masked<AtomicU8, N>,
     /// Pushed so far.
     tail: AtomicU32,
     /// Popped so far.
@@ -21,14 +22,9 @@ pub struct Ring<const N: usize> {
 }
 
 impl<const N: usize> Ring<N> {
-    const MASK: usize = {
-        assert!(N.is_power_of_two());
-        N - 1
-    };
-
     pub const fn new() -> Self {
         Self {
-            bytes: [const { AtomicU8::new(0) }; N],
+            bytes: Masked::new([const { AtomicU8::new(0) }; N]),
             tail: AtomicU32::new(0),
             head: AtomicU32::new(0),
             lines_in: AtomicU32::new(0),
@@ -59,7 +55,7 @@ impl<const N: usize> Ring<N> {
             return false;
         }
         let tail = self.tail.load(Relaxed);
-        self.bytes[tail as usize & Self::MASK].store(byte, Relaxed);
+        self.bytes[tail as usize].store(byte, Relaxed);
         self.tail.store(tail.wrapping_add(1), Release);
         if byte == b'\n' {
             self.lines_in.store(self.lines_in.load(Relaxed).wrapping_add(1), Release);
@@ -72,7 +68,7 @@ impl<const N: usize> Ring<N> {
             return None;
         }
         let head = self.head.load(Relaxed);
-        let byte = self.bytes[head as usize & Self::MASK].load(Relaxed);
+        let byte = self.bytes[head as usize].load(Relaxed);
         self.head.store(head.wrapping_add(1), Release);
         if byte == b'\n' {
             self.lines_out.store(self.lines_out.load(Relaxed).wrapping_add(1), Relaxed);

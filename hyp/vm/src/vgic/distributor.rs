@@ -13,7 +13,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
-use plan::{ItsPolicy, Plan};
+use plan::{ItsPolicy, Masked, Plan};
 
 /// GICD_CTLR: enables of both groups; only Group 1 means anything.
 const ENABLES: u32 = 0b11;
@@ -40,17 +40,17 @@ pub struct Distributor {
     /// vPE that has its interrupt in a list register or parked, plus 1; 0: none.
     holder: AtomicU32,
     /// The VM's interrupts, by word; word 0 is always 0.
-    pub(super) owned: [AtomicU32; 32],
+    pub(super) owned: Masked<AtomicU32, 32>,
     /// Those of them that the hardware has.
-    hardware: [AtomicU32; 32],
-    enabled: [AtomicU32; 32],
+    hardware: Masked<AtomicU32, 32>,
+    enabled: Masked<AtomicU32, 32>,
     /// Edge-triggered ones of those that are not the VM's, as the guest wrote them.
-    edge: [AtomicU32; 32],
+    edge: Masked<AtomicU32, 32>,
     /// SPIs whose line was high when they were given to a vPE that cannot take them yet: looked at again before it does.
-    pub(super) doubtful: [AtomicU32; 32],
-    pub(super) priority: [AtomicU8; 1024],
+    pub(super) doubtful: Masked<AtomicU32, 32>,
+    pub(super) priority: Masked<AtomicU8, 1024>,
     /// Affinity that each goes to: Aff3 31:24, Aff2, Aff1, Aff0.
-    pub(super) route: [AtomicU32; 1024],
+    pub(super) route: Masked<AtomicU32, 1024>,
 }
 
 impl Distributor {
@@ -61,13 +61,13 @@ impl Distributor {
             emulated: AtomicU32::new(0),
             line: AtomicBool::new(false),
             holder: AtomicU32::new(0),
-            owned: [const { AtomicU32::new(0) }; 32],
-            hardware: [const { AtomicU32::new(0) }; 32],
-            enabled: [const { AtomicU32::new(0) }; 32],
-            edge: [const { AtomicU32::new(0) }; 32],
-            doubtful: [const { AtomicU32::new(0) }; 32],
-            priority: [const { AtomicU8::new(0) }; 1024],
-            route: [const { AtomicU32::new(0) }; 1024],
+            owned: Masked::new([const { AtomicU32::new(0) }; 32]),
+            hardware: Masked::new([const { AtomicU32::new(0) }; 32]),
+            enabled: Masked::new([const { AtomicU32::new(0) }; 32]),
+            edge: Masked::new([const { AtomicU32::new(0) }; 32]),
+            doubtful: Masked::new([const { AtomicU32::new(0) }; 32]),
+            priority: Masked::new([const { AtomicU8::new(0) }; 1024]),
+            route: Masked::new([const { AtomicU32::new(0) }; 1024]),
         }
     }
 
@@ -169,7 +169,7 @@ impl Distributor {
     /// Interrupts of a word that may be delivered now.
     #[inline]
     pub(super) fn live(&self, word: usize) -> u32 {
-        if self.group_on() { self.enabled[word & 31].load(Acquire) } else { 0 }
+        if self.group_on() { self.enabled[word].load(Acquire) } else { 0 }
     }
 
     #[inline]
@@ -180,11 +180,11 @@ impl Distributor {
 
     /// The VM's interrupts of a word.
     pub(super) fn owned(&self, word: usize) -> u32 {
-        self.owned[word & 31].load(Relaxed)
+        self.owned[word].load(Relaxed)
     }
 
     pub(super) fn hardware_word(&self, word: usize) -> u32 {
-        self.hardware[word & 31].load(Relaxed)
+        self.hardware[word].load(Relaxed)
     }
 
     /// INTIDs of the VM's physical SPIs.
@@ -295,7 +295,7 @@ impl Distributor {
                 let index = config_index(offset);
                 let mask = Self::fields(self.hardware_word(index >> 1), index);
                 let own = if mask == 0 { 0 } else { platform.config(index) & mask };
-                own | Self::fields(self.edge[index >> 1 & 31].load(Relaxed), index)
+                own | Self::fields(self.edge[index >> 1].load(Relaxed), index)
             }
             _ if offset == 0xffe8 => PIDR2,
             _ => 0,
@@ -428,7 +428,7 @@ impl Distributor {
     /// Physical enables, and what is live in each redistributor, follow the group.
     fn switch_group<P: Platform>(&self, guest: &Guest, platform: &mut P, on: bool) {
         for word in 1..=self.last_word() {
-            let bits = self.enabled[word & 31].load(Acquire) & self.hardware_word(word);
+            let bits = self.enabled[word].load(Acquire) & self.hardware_word(word);
             if bits == 0 {
                 continue;
             }
@@ -447,10 +447,7 @@ impl Distributor {
 
     /// Waiting in software for any of the VM's vPEs.
     fn waiting(&self, guest: &Guest, word: usize) -> u32 {
-        guest
-            .vpes
-            .iter()
-            .fold(0, |bits, vpe| bits | vpe.redistributor.waiting[word & 31].load(Relaxed))
+        guest.vpes.iter().fold(0, |bits, vpe| bits | vpe.redistributor.waiting[word].load(Relaxed))
     }
 
     /// Pending outside the physical distributor, as far as this CPU can see.
@@ -464,7 +461,7 @@ impl Distributor {
     fn read_priority(&self, first: usize, bytes: u32) -> u64 {
         let mut value = 0;
         for n in 0..bytes as usize {
-            value |= u64::from(self.priority[(first + n) & 1023].load(Relaxed)) << (8 * n);
+            value |= u64::from(self.priority[first + n].load(Relaxed)) << (8 * n);
         }
         value
     }

@@ -36,7 +36,7 @@ use gicv4::{
 #[inline(always)]
 pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
     let intid = IntId::new(P::VIRTUAL_TIMER);
-    let priority = guest.vpe.redistributor.priority[P::VIRTUAL_TIMER as usize & 31].load(Relaxed);
+    let priority = guest.vpe.redistributor.priority[P::VIRTUAL_TIMER as usize].load(Relaxed);
     platform.write(0, ListReg::hardware(intid, intid, priority));
     guest.vpe.counters.count(Counter::InjectedTimer);
 }
@@ -55,7 +55,7 @@ pub fn inject_private<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
     if !short_path(guest, platform) {
         return inject_any(guest, platform, intid);
     }
-    let priority = guest.vpe.redistributor.priority[intid as usize & 31].load(Relaxed);
+    let priority = guest.vpe.redistributor.priority[intid as usize].load(Relaxed);
     platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     count::<P>(guest, intid, true, false);
 }
@@ -102,6 +102,7 @@ pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
     if platform.masked() || !short_path(guest, platform) {
         return false;
     }
+    // Masked before it is inlined, the range that callers have checked makes the mask nothing.
     let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
     platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSpi);
@@ -171,7 +172,7 @@ fn short_path<P: Platform>(guest: &Guest, platform: &P) -> bool {
 
 #[inline(always)]
 fn list_sgi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
-    let priority = guest.vpe.redistributor.priority[intid as usize & 31].load(Relaxed);
+    let priority = guest.vpe.redistributor.priority[intid as usize].load(Relaxed);
     platform.write(1, ListReg::pending(IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSgi);
 }
@@ -417,16 +418,16 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
     let mut best: Option<(u32, u8)> = None;
     for word in 0..=distributor.last_word() {
         // One that is active is not delivered.
-        let mut bits = redistributor.waiting[word & 31].load(Acquire)
+        let mut bits = redistributor.waiting[word].load(Acquire)
             & live(guest, word)
             & !redistributor.parked_word(word);
         while bits != 0 {
             let intid = word as u32 * 32 + bits.trailing_zeros();
             bits &= bits - 1;
             let priority = if word == 0 {
-                redistributor.priority[intid as usize & 31].load(Relaxed)
+                redistributor.priority[intid as usize].load(Relaxed)
             } else {
-                distributor.priority[intid as usize & 1023].load(Relaxed)
+                distributor.priority[intid as usize].load(Relaxed)
             };
             let this = urgency(intid, priority);
             if this >= from && best.is_none_or(|(intid, priority)| this < urgency(intid, priority))

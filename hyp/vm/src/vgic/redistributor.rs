@@ -16,6 +16,7 @@ use core::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
+use plan::Masked;
 
 /// SGIs.
 const SGIS: u32 = 0xffff;
@@ -42,16 +43,16 @@ pub struct Redistributor {
     /// Enabled SGIs and PPIs while the distributor's group is on, else 0.
     pub(super) live: AtomicU32,
     /// Pending in software: SGIs (word 0), and SPIs that found no list register or came from another CPU.
-    pub(super) waiting: [AtomicU32; 32],
-    pub(super) priority: [AtomicU8; 32],
+    pub(super) waiting: Masked<AtomicU32, 32>,
+    pub(super) priority: Masked<AtomicU8, 32>,
     /// Active interrupts of this vPE's in no list register. Changed by the own CPU only.
-    pub(super) parked: [AtomicU32; 32],
+    pub(super) parked: Masked<AtomicU32, 32>,
     /// Those of them that the guest ends by priority (EOImode 0), by priority: INTID + 1. No two have the same one, as only a
     /// higher priority preempts. An entry that is not parked any more counts for nothing. Own CPU only.
     nested: [AtomicU16; PRIORITIES],
     /// Interrupts whose pending and whose active state another CPU cleared: to be taken out of list registers at the next flush.
-    pub(super) cleared_pending: [AtomicU32; 32],
-    pub(super) cleared_active: [AtomicU32; 32],
+    pub(super) cleared_pending: Masked<AtomicU32, 32>,
+    pub(super) cleared_active: Masked<AtomicU32, 32>,
     /// SGIs and PPIs that another CPU made active: at the next flush, too.
     pub(super) made_active: AtomicU32,
     /// What other vPEs see of its list registers.
@@ -71,12 +72,12 @@ impl Redistributor {
         Self {
             attention: AtomicU32::new(0),
             live: AtomicU32::new(0),
-            waiting: [const { AtomicU32::new(0) }; 32],
-            priority: [const { AtomicU8::new(0) }; 32],
-            parked: [const { AtomicU32::new(0) }; 32],
+            waiting: Masked::new([const { AtomicU32::new(0) }; 32]),
+            priority: Masked::new([const { AtomicU8::new(0) }; 32]),
+            parked: Masked::new([const { AtomicU32::new(0) }; 32]),
             nested: [const { AtomicU16::new(0) }; PRIORITIES],
-            cleared_pending: [const { AtomicU32::new(0) }; 32],
-            cleared_active: [const { AtomicU32::new(0) }; 32],
+            cleared_pending: Masked::new([const { AtomicU32::new(0) }; 32]),
+            cleared_active: Masked::new([const { AtomicU32::new(0) }; 32]),
             made_active: AtomicU32::new(0),
             view: View::new(),
             maintenance: AtomicU32::new(0),
@@ -287,7 +288,7 @@ impl Redistributor {
     /// Parked interrupts of a word.
     #[inline]
     pub(super) fn parked_word(&self, word: usize) -> u32 {
-        self.parked[word & 31].load(Relaxed)
+        self.parked[word].load(Relaxed)
     }
 
     /// An interrupt is active and leaves its list register, or never was in one. With `priority`: the guest will end it by
@@ -329,11 +330,9 @@ impl Redistributor {
 
     fn read_priority(&self, first: usize, bytes: u32) -> Option<u64> {
         match bytes {
-            1 => Some(u64::from(self.priority[first & 31].load(Relaxed))),
+            1 => Some(u64::from(self.priority[first].load(Relaxed))),
             4 => Some(
-                (0..4)
-                    .map(|n| u64::from(self.priority[(first + n) & 31].load(Relaxed)) << (8 * n))
-                    .sum(),
+                (0..4).map(|n| u64::from(self.priority[first + n].load(Relaxed)) << (8 * n)).sum(),
             ),
             _ => None,
         }

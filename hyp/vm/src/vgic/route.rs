@@ -11,7 +11,7 @@ const TRIES: u32 = 4;
 impl Distributor {
     /// Number of the vPE that interrupt `intid` goes to; more than the VM has: nobody, and it stays pending.
     pub fn route_of(&self, intid: u32) -> usize {
-        number_of(self.route[intid as usize & 1023].load(SeqCst))
+        number_of(self.route[intid as usize].load(SeqCst))
     }
 
     /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look at its next flush.
@@ -34,7 +34,7 @@ impl Distributor {
 
     /// GICD_IROUTER: Aff3 in the upper half; IRM is 0, as GICD_TYPER.No1N says.
     pub(super) fn read_route(&self, offset: u32, bytes: u32) -> u64 {
-        let affinity = u64::from(self.route[(offset >> 3) as usize & 1023].load(SeqCst));
+        let affinity = u64::from(self.route[(offset >> 3) as usize].load(SeqCst));
         let value = affinity >> 24 << 32 | affinity & 0xff_ffff;
         match (offset & 4, bytes) {
             (0, 8) => value,
@@ -58,7 +58,7 @@ impl Distributor {
         if self.admitted(word) & bit == 0 {
             return;
         }
-        let cell = &self.route[intid as usize & 1023];
+        let cell = &self.route[intid as usize];
         let low = value as u32 & 0xff_ffff;
         let affinity = match (offset & 4, bytes) {
             (0, 8) => ((value >> 32) as u32) << 24 | low,

@@ -33,10 +33,10 @@ pub(super) fn return_waiting<P: Platform>(
     word: usize,
     bits: u32,
 ) {
-    if redistributor.waiting[word & 31].load(Acquire) & bits == 0 {
+    if redistributor.waiting[word].load(Acquire) & bits == 0 {
         return;
     }
-    let mut rest = redistributor.waiting[word & 31].fetch_and(!bits, SeqCst) & bits;
+    let mut rest = redistributor.waiting[word].fetch_and(!bits, SeqCst) & bits;
     while rest != 0 {
         give_back(platform, word as u32 * 32 + rest.trailing_zeros());
         rest &= rest - 1;
@@ -64,7 +64,7 @@ pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
     }
     view::gone(redistributor);
     for word in 0..=guest.vm.distributor.last_word() {
-        let mut parked = redistributor.parked[word & 31].swap(0, Relaxed);
+        let mut parked = redistributor.parked[word].swap(0, Relaxed);
         while parked != 0 {
             ended(guest, platform, word as u32 * 32 + parked.trailing_zeros());
             parked &= parked - 1;
@@ -89,7 +89,7 @@ fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
         (State::Pending, true) => give_back(platform, intid),
         (_, true) => deactivate(platform, intid),
         (_, false) => {
-            guest.vpe.redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
+            guest.vpe.redistributor.waiting[word].fetch_or(bit, AcqRel);
         }
     }
 }

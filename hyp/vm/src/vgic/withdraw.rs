@@ -30,8 +30,8 @@ impl Change {
     /// Where a redistributor notes what another CPU changed.
     fn cell(self, redistributor: &Redistributor, word: usize) -> &AtomicU32 {
         match self {
-            Change::NotPending => &redistributor.cleared_pending[word & 31],
-            Change::NotActive => &redistributor.cleared_active[word & 31],
+            Change::NotPending => &redistributor.cleared_pending[word],
+            Change::NotActive => &redistributor.cleared_active[word],
             Change::Active => &redistributor.made_active,
         }
     }
@@ -86,8 +86,7 @@ pub(super) fn clear_pending<P: Platform>(guest: &Guest, platform: &mut P, word: 
     let hardware = guest.vm.distributor.hardware_word(word) & bits;
     if hardware != 0 {
         for vpe in guest.vpes {
-            let waiting =
-                vpe.redistributor.waiting[word & 31].fetch_and(!hardware, AcqRel) & hardware;
+            let waiting = vpe.redistributor.waiting[word].fetch_and(!hardware, AcqRel) & hardware;
             if waiting != 0 {
                 platform.clear_active(word, waiting);
             }
@@ -112,7 +111,7 @@ pub(super) fn clear_active<P: Platform>(guest: &Guest, platform: &mut P, word: u
     unlist_active(guest, platform, word, bits);
     // What is only pending for the guest stays active in the hardware.
     let waiting = guest.vpes.iter().fold(pending & !active, |waiting, vpe| {
-        waiting | vpe.redistributor.waiting[word & 31].load(Acquire)
+        waiting | vpe.redistributor.waiting[word].load(Acquire)
     });
     let physical = hardware & !waiting & platform.active(word);
     let emulated = bits & !hardware;
@@ -248,7 +247,7 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
             State::Pending | State::Inactive => {}
         }
     }
-    let parked = &guest.vpe.redistributor.parked[word & 31];
+    let parked = &guest.vpe.redistributor.parked[word];
     let mut rest = parked.fetch_and(!bits, Relaxed) & bits;
     while rest != 0 {
         let intid = word as u32 * 32 + rest.trailing_zeros();
@@ -270,7 +269,7 @@ fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: 
         let (entry_word, bit) = place(entry.vintid().value());
         if entry_word == word && bits & bit != 0 && entry.state() == State::Pending {
             platform.write(index, ListReg::EMPTY);
-            redistributor.waiting[word & 31].fetch_or(bit, AcqRel);
+            redistributor.waiting[word].fetch_or(bit, AcqRel);
         }
     }
     // Those in list registers are active already.
@@ -285,7 +284,7 @@ fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: 
             }
             continue;
         }
-        let waiting = redistributor.waiting[word & 31].fetch_and(!bit, AcqRel) & bit != 0;
+        let waiting = redistributor.waiting[word].fetch_and(!bit, AcqRel) & bit != 0;
         if word == 0 {
             redistributor.park(intid, None);
             platform.activate(intid);

@@ -135,7 +135,7 @@ impl Its {
     /// The last command that was ignored, and why.
     pub fn last_refused(&self) -> Option<([u64; 4], Refusal)> {
         let refusal = Refusal::from_number(self.refusal.load(Relaxed))?;
-        Some((core::array::from_fn(|n| self.refused[n].load(Relaxed)), refusal))
+        Some((self.refused.each_ref().map(|word| word.load(Relaxed)), refusal))
     }
 
     /// Reads `bytes` at `offset` of the frame; None: refused.
