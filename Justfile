@@ -5,8 +5,6 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 # The first build takes a minute, in which cargo shows how far it is; later ones need no words.
 quiet := `[[ -e ${CARGO_TARGET_DIR:-target}/debug/bulkhead ]] && echo --quiet || true`
 bulkhead := "cargo run " + quiet + " --package codegen --bin bulkhead --"
-# Everything that runs on the bare machine: all partitions, one -p for each.
-partitions := `sed -n 's/^name = "\(.*\)"/-p \1/p' partitions/*/Cargo.toml | sort -u | tr '\n' ' '`
 
 _list:
     @just --list --unsorted
@@ -47,13 +45,9 @@ schema:
 fmt:
     cargo fmt --all
 
-# Formatting, clippy and documentation, each without a warning, for the host and for the bare machine
+# Formatting, clippy, documentation, generated files, shell scripts and TOMLs, each without a warning
 lint:
-    cargo fmt --all --check
-    cargo clippy --quiet --all-targets -- -D warnings
-    cargo clippy --quiet {{partitions}} --target aarch64-unknown-none -- -D warnings
-    {{bulkhead}} image demo --lint
-    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
+    @tests/lint.sh
 
 # What a change must pass: lint, then the tests
 ci: lint test

@@ -15,6 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 QEMU_MAJOR=10 # the first with everything the tests use: GICv4, the cntfrq CPU property, nested SMMUv3
 UBOOT=/usr/lib/u-boot/qemu_arm64/u-boot.bin # where package u-boot-qemu has it
+TOOLS=target/tools
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 RUST=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 list() { sed -n "s/^$1 = \[\(.*\)\]/\1/p" rust-toolchain.toml | tr -d '",'; }
@@ -71,6 +72,9 @@ look() {
     have cc || missing+=("cc: a C compiler, for linking host programs")
     have dtc || missing+=("dtc: the device tree compiler")
     [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that scenarios start the image with, and have as a guest")
+    have shellcheck || missing+=("shellcheck: for just lint")
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=("python: with venv, for check-jsonschema")
+    cmp -s tests/tools.txt "$TOOLS/installed.txt" || missing+=("check-jsonschema: for just lint")
     have cpio || missing+=("cpio: for Linux's initial RAM disk")
     have xz || missing+=("xz: for Linux's modules")
     [[ -e $KEYRING ]] || missing+=("keyring: Debian's keys, to fetch Linux with")
@@ -91,6 +95,8 @@ look() {
     fi
     have just || missing+=("just: the command runner")
 }
+# Nothing else needs these: without them, everything but the lint works.
+only_for_lint() { ((${#missing[@]} == 1)) && lacks check-jsonschema; }
 lacks() { printf '%s\n' "${missing[@]}" | grep -q "^$1"; }
 
 # --- how it gets there ------------------------------------------------------------------------------------------
@@ -105,6 +111,7 @@ update() {
 
 # The repository that this machine takes its release from.
 mirror() {
+    # shellcheck disable=SC2016 # apt's own placeholders
     apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
         awk -v codename="$1" '$1 == codename && $2 == "main" { print $3; exit }'
 }
@@ -117,6 +124,7 @@ install_qemu() {
         return
     fi
     local ID='' VERSION_CODENAME='' suite uri
+    # shellcheck source=/dev/null
     . /etc/os-release
     case $ID in
         debian)
@@ -162,6 +170,15 @@ install_just() {
     fi
 }
 
+# Pinned, and in a place of their own: what the system has of Python stays as it is.
+install_tools() {
+    as_user rm -rf "$TOOLS"
+    as_user python3 -m venv "$TOOLS" &&
+        as_user "$TOOLS/bin/pip" --quiet --disable-pip-version-check --no-input --retries 2 \
+            install --requirement tests/tools.txt </dev/null &&
+        as_user cp tests/tools.txt "$TOOLS/installed.txt"
+}
+
 # --- do it ------------------------------------------------------------------------------------------------------
 case ${1:-} in
     '') ;;
@@ -179,7 +196,7 @@ look
 printf 'setup: missing: %s\n' "${missing[@]}"
 if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
 
-if lacks cc || lacks dtc || lacks u-boot || lacks cpio || lacks xz || lacks keyring || lacks qemu; then
+if lacks cc || lacks dtc || lacks u-boot || lacks cpio || lacks xz || lacks shellcheck || lacks python || lacks keyring || lacks qemu; then
     have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
 fi
 packages=()
@@ -188,6 +205,8 @@ lacks dtc && packages+=(device-tree-compiler)
 lacks u-boot && packages+=(u-boot-qemu)
 lacks cpio && packages+=(cpio)
 lacks xz && packages+=(xz-utils)
+lacks shellcheck && packages+=(shellcheck)
+lacks python && packages+=(python3-venv)
 lacks keyring && packages+=(debian-archive-keyring)
 if ((${#packages[@]})); then
     update
@@ -200,10 +219,14 @@ if lacks qemu; then
 fi
 if lacks Rust; then install_rust; fi
 if lacks just; then install_just; fi
+if lacks check-jsonschema; then
+    say "installing check-jsonschema into $TOOLS"
+    install_tools || say "check-jsonschema was not installed; only \`just lint\` needs it"
+fi
 if lacks linux; then as_user partitions/linux/fetch.sh; fi
 
 hash -r
 look
-((${#missing[@]} == 0)) || die "still missing after installation: ${missing[*]}"
+((${#missing[@]} == 0)) || only_for_lint || die "still missing after installation: ${missing[*]}"
 PATH=$callers_path have just || say "add $(dirname "$(command -v just)") to PATH"
 say "done"

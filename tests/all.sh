@@ -3,9 +3,9 @@
 #
 #   tests/all.sh [OPTION]...     options of the test programs, such as --include-ignored or a name to filter by
 #
-# With CI=true the long ones run as well.
+# With CI=true the long ones run as well, and lint.sh before all of them; it counts as one more test.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -15,6 +15,10 @@ partitions/linux/fetch.sh || exit 1
 if [[ ${CI:-} == true && $* != *--include-ignored* ]]; then set -- --include-ignored "$@"; fi
 
 started=$SECONDS
+linted=0 unlinted=0
+if [[ ${CI:-} == true ]]; then
+    if tests/lint.sh; then linted=1; else unlinted=1; fi
+fi
 cargo test --no-fail-fast -- "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 
@@ -25,8 +29,11 @@ read -r passed failed ignored < <(awk '/^test result: / {
 
 # A suite that did not even build or run has failed, too.
 if ((status != 0 && failed == 0)); then failed=1; fi
+((passed += linted, failed += unlinted))
+if ((unlinted)); then status=1; fi
 if ((failed)); then
     printf '\nfailures:\n'
+    if ((unlinted)); then echo tests/lint.sh; fi
     grep -aE '^test .*FAILED$|^error' "$log" | sort -u
 fi
 printf '\nall suites in %d s, %d left out as too long (just test-long)\n' $((SECONDS - started)) "$ignored"

@@ -344,6 +344,49 @@ fn a_run_of_events_is_each_of_them() {
     assert_eq!(run("vpe = [1, 1, 0]"), each([1, 1, 0, 1], false));
 }
 
+/// JSON Schema gives these a meaning of its own: a tool that knows it would refuse what we mean (RFC 3339's "time").
+#[test]
+fn no_format_has_a_meaning_elsewhere() {
+    const TAKEN: [&str; 19] = [
+        "date-time",
+        "date",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    ];
+    fn walk(value: &serde_json::Value, seen: &mut Vec<String>) {
+        if let Some(format) = value.get("format").and_then(|format| format.as_str()) {
+            seen.push(format.to_owned());
+        }
+        match value {
+            serde_json::Value::Object(map) => map.values().for_each(|value| walk(value, seen)),
+            serde_json::Value::Array(items) => items.iter().for_each(|value| walk(value, seen)),
+            _ => {}
+        }
+    }
+    let mut seen = Vec::new();
+    for kind in codegen::schema::json::Kind::ALL {
+        walk(kind.schema(), &mut seen);
+    }
+    assert!(seen.iter().any(|format| format == "size"));
+    let bad = seen.iter().find(|format| TAKEN.contains(&format.as_str()));
+    assert_eq!(bad, None);
+}
+
 /// Each TOML of ours begins with the path of its schema, so that an editor finds it.
 #[test]
 fn every_toml_names_its_schema() {

@@ -168,7 +168,7 @@ fn kind_of(value: &Value) -> String {
 fn text_kind(value: &Value) -> &'static str {
     match (text(value, "type"), text(value, "format")) {
         (_, "size") => "size",
-        (_, "time") => "time",
+        (_, "time-span") => "time",
         (_, "address") => "address",
         (_, "pci-address") => "PCI address",
         (_, "pci-id") => "PCI identity",

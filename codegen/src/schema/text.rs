@@ -81,7 +81,7 @@ impl JsonSchema for Address {
 pub fn verify(format: &str, text: &str) -> Result<(), String> {
     match format {
         "size" => text.parse::<Size>().map(drop),
-        "time" => text.parse::<Time>().map(drop),
+        "time-span" => text.parse::<Time>().map(drop),
         "pci-address" => text.parse::<Bdf>().map(drop),
         "pci-id" => text.parse::<PciId>().map(drop),
         "event-run" => text.parse::<EventRun>().map(drop),
@@ -111,7 +111,7 @@ macro_rules! text {
     };
 }
 text!(Size, "size", "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$");
-text!(Time, "time", "^[0-9]+ ?(ns|us|ms|s)$");
+text!(Time, "time-span", "^[0-9]+ ?(ns|us|ms|s)$");
 text!(Bdf, "pci-address", "^[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]$");
 text!(PciId, "pci-id", "^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$");
 text!(EventRun, "event-run", "^[0-9]+\\.\\.[0-9]+$");

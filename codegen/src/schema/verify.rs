@@ -315,7 +315,7 @@ impl Verify<'_> {
                 schema.get("format").and_then(Value::as_str),
             ) {
                 (_, Some("size")) => "\"64 KiB\"",
-                (_, Some("time")) => "\"10 ms\"",
+                (_, Some("time-span")) => "\"10 ms\"",
                 (_, Some("pci-address")) => "\"00:02.0\"",
                 (_, Some("pci-id")) => "\"1b36:0010\"",
                 (_, Some("control-key")) => "\"ctrl-]\"",
@@ -363,7 +363,7 @@ fn human(schema: &Value) -> &'static str {
     match (schema.get("type").and_then(Value::as_str), schema.get("format").and_then(Value::as_str))
     {
         (_, Some("size")) => "a size",
-        (_, Some("time")) => "a time",
+        (_, Some("time-span")) => "a time",
         (_, Some("pci-address")) => "a PCI address",
         (_, Some("pci-id")) => "a PCI identity",
         (_, Some("control-key")) => "a control key",

@@ -148,7 +148,7 @@ pub struct Guest {
     pub events: &'static [Event],
     /// This one: `vpes[number]`.
     pub vpe: &'static VpeState,
-    /// Number of the vPE in its VM, which its affinity says ([`affinity_of`]).
+    /// Number of the vPE in its VM, which its affinity says (`affinity_of`).
     pub number: usize,
     /// Bit `number`, and the VM's vPEs, in a target list of SGIs to Aff1 0.
     pub own_target: u32,

@@ -157,7 +157,7 @@ impl View {
     }
 
     /// As at power-up: the guest mapped nothing, the hardware is as planned. Before the VM starts; what the hardware has
-    /// besides the plan is put back by [`super::restore`] before that.
+    /// besides the plan is put back by [`super::Renewal`] before that.
     pub fn reset(&self) {
         for own in self.events() {
             own.place(own.route.vintid, own.home, self.planned());

@@ -1,8 +1,10 @@
+# shellcheck shell=dash disable=SC2154 # busybox; the caller sets $test
 # What the tests share.
 
 # Runs test $test, in a subshell: it passes when it comes to its end, or ends by `fail`.
 run() {
     [ -e "/tests/$test" ] || fail "there is no such test"
+    # shellcheck source=/dev/null
     . "/tests/$test"
 }
 

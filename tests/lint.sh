@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Everything that can be said about the tree without running it: each check runs, and the last line says which failed.
+# shellcheck disable=SC2317,SC2329 # functions are called by check
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+failed=()
+
+# Runs a check under its name; what it has to say is worth reading only when it fails.
+check() {
+    local name=$1 said
+    shift
+    said=$("$@" 2>&1) && return
+    printf 'lint: %s\n%s\n' "$name" "$said"
+    failed+=("$name")
+}
+
+bulkhead() { cargo run --quiet --package codegen --bin bulkhead -- "$@"; }
+
+# Everything that runs on the bare machine: all partitions, one -p for each.
+bare() {
+    local -a packages
+    mapfile -t packages < <(sed -n 's/^name = "\(.*\)"/-p\n\1/p' partitions/*/Cargo.toml)
+    cargo clippy --quiet "${packages[@]}" --target aarch64-unknown-none -- -D warnings
+}
+
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps; }
+
+# Linux's own scripts run in busybox, and its tests have no suffix.
+scripts() {
+    local -a files
+    mapfile -t files < <(git ls-files '*.sh' .ci/run)
+    shellcheck --external-sources "${files[@]}" &&
+        shellcheck --external-sources --source-path partitions/linux/rootfs/tests --shell dash \
+            partitions/linux/rootfs/init
+}
+
+# The schemas as editors use them, by the name in each file's first line. Most files in tests/bad are mistakes.
+schemas() {
+    local kind status=0 tool=target/tools/bin/check-jsonschema
+    local -a files
+    [[ -x $tool ]] || { echo "check-jsonschema is missing: ./setup.sh"; return 1; }
+    for kind in system board partition; do
+        mapfile -t files < <(git grep -l "^#:schema .*$kind\.schema\.json$" -- '*.toml' |
+            grep -vE '^tests/bad/(boards/)?([0-9]|all)')
+        if ((${#files[@]} == 0)); then
+            echo "no TOML names $kind.schema.json"
+            return 1
+        fi
+        "$tool" --schemafile "configs/$kind.schema.json" "${files[@]}" || status=1
+    done
+    return "$status"
+}
+
+check formatting cargo fmt --all --check
+check clippy cargo clippy --quiet --all-targets -- -D warnings
+check "clippy, bare machine" bare
+check "clippy, EL2" bulkhead image demo --lint
+check documentation documentation
+check "generated files" bulkhead schema --check
+check shellcheck scripts
+check schemas schemas
+
+((${#failed[@]} == 0)) && exit
+printf 'lint failed: %s\n' "$(IFS=';' && echo "${failed[*]}")"
+exit 1
