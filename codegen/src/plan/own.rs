@@ -23,7 +23,7 @@ use crate::model::{self, ItsPolicy, MemoryRole};
 const STACK: u64 = 8 << 10;
 /// Text, constants, data and bss, what the room for code holds besides stacks: for all systems, and for each thing that
 /// a system has. Measured in images and rounded up; the linker says when it is too little.
-const CODE: u64 = 96 << 10;
+const CODE: u64 = 100 << 10;
 const VM: u64 = 9 << 10;
 const VPE: u64 = 2 << 10;
 const EVENT: u64 = 128;
