@@ -36,12 +36,16 @@ enum Rule {
     There,
     /// This INTID can be enabled.
     Ours(u32),
+    /// Vendor and device of something on PCI.
+    Id(u32),
 }
 
 /// One thing that is not as planned.
 pub struct Difference {
     what: &'static str,
     name: &'static str,
+    /// On PCI: bus, device, function and host.
+    place: &'static str,
     at: Option<Pa>,
     rule: Rule,
     found: Option<u64>,
@@ -63,6 +67,11 @@ impl Difference {
             out.text(" ");
             out.text(self.name);
         }
+        if !self.place.is_empty() {
+            out.text(" (");
+            out.text(self.place);
+            out.text(")");
+        }
         if let Some(at) = self.at {
             out.text(" at ");
             out.hex(at.value());
@@ -79,20 +88,39 @@ impl Difference {
             Rule::AtLeast(value) => (": the plan needs ", Some(value), " or more"),
             Rule::AtMost(value) => (": the plan has room for ", Some(value), ""),
             Rule::There | Rule::Ours(_) => (": the plan has it", None, ""),
+            Rule::Id(id) => (": the plan says ", Some(id.into()), ""),
         };
         out.text(says);
         if let Some(value) = value {
-            out.hex(value);
+            self.value(value, out);
         }
         out.text(also);
         match self.found {
             Some(found) => {
                 out.text(", found ");
-                out.hex(found);
+                self.value(found, out);
             }
             None => out.text(", found nothing there"),
         }
         out.text("\n");
+    }
+
+    /// An id as TOMLs and lspci write it, anything else as a number.
+    fn value(&self, value: u64, out: &mut Own) {
+        if let Rule::Id(_) = self.rule {
+            word(value as u16, out);
+            out.text(":");
+            word((value >> 16) as u16, out);
+        } else {
+            out.hex(value);
+        }
+    }
+}
+
+/// Four digits.
+fn word(value: u16, out: &mut Own) {
+    for nibble in [value >> 12, value >> 8 & 15, value >> 4 & 15, value & 15] {
+        out.byte(b"0123456789abcdef".get(usize::from(nibble)).copied().unwrap_or(b'?'));
     }
 }
 
@@ -110,8 +138,21 @@ fn expect(
         (Rule::AtLeast(value), Some(found)) => found >= value,
         (Rule::AtMost(value), Some(found)) => found <= value,
         (Rule::There | Rule::Ours(_), Some(_)) => true,
+        (Rule::Id(id), Some(found)) => found == u64::from(id),
     };
-    if holds { Ok(()) } else { Err(Difference { what, name, at, rule, found }) }
+    if holds { Ok(()) } else { Err(Difference { what, name, place: "", at, rule, found }) }
+}
+
+/// Vendor and device. A host answers for a function that is not there, with ones.
+fn identify(
+    what: &'static str,
+    (name, place): (&'static str, &'static str),
+    config: Pa,
+    id: u32,
+) -> Verdict {
+    let found = probe::read32(config).filter(|&found| found != u32::MAX).map(u64::from);
+    expect(what, name, Some(config), Rule::Id(id), found)
+        .map_err(|difference| Difference { place, ..difference })
 }
 
 /// The whole machine, from the first CPU.
@@ -132,28 +173,20 @@ pub fn machine() -> Verdict {
     }
     PLAN.bridges.iter().try_for_each(bridge)?;
     for function in PLAN.functions {
-        let id = probe::read32(function.config).map(u64::from);
-        expect(
-            "vendor and device of the PCI function",
-            function.name,
-            Some(function.config),
-            Rule::Exactly(function.id.into()),
-            id,
-        )?;
+        let title = (function.name, function.place);
+        let what = "vendor and device of the PCI function";
+        identify(what, title, function.config, function.id)?;
         examine::function(&mut Config(function.config), function)
-            .map_err(|difference| unlike(&difference, function.name, function.config))?;
+            .map_err(|difference| unlike(&difference, title, function.config))?;
     }
     Ok(())
 }
 
 fn bridge(bridge: &PciBridge) -> Verdict {
-    let at = Some(bridge.config);
-    let id = probe::read32(bridge.config).map(u64::from);
-    expect("vendor and device of the PCI bridge", "", at, Rule::Exactly(bridge.id.into()), id)?;
-    let header = probe::read32(bridge.config.offset(0x0c)).map(|value| (value >> 16 & 0x7f).into());
-    expect("header type of the PCI bridge", "", at, Rule::Exactly(1), header)?;
+    let title = (bridge.name, bridge.place);
+    identify("vendor and device of the PCI bridge", title, bridge.config, bridge.id)?;
     examine::bridge(&mut Config(bridge.config), bridge.bars)
-        .map_err(|difference| unlike(&difference, "the PCI bridge", bridge.config))?;
+        .map_err(|difference| unlike(&difference, title, bridge.config))?;
     for write in bridge.setup {
         mmu::bridge_space(bridge, write.offset).write(write.value);
     }
@@ -178,12 +211,16 @@ impl examine::Config for Config {
     }
 }
 
-fn unlike(found: &examine::Difference, name: &'static str, at: Pa) -> Difference {
+fn unlike(
+    found: &examine::Difference,
+    (name, place): (&'static str, &'static str),
+    at: Pa,
+) -> Difference {
     let rule = match found.at_least {
         true => Rule::AtLeast(found.planned),
         false => Rule::Exactly(found.planned),
     };
-    Difference { what: found.what, name, at: Some(at), rule, found: Some(found.found) }
+    Difference { what: found.what, name, place, at: Some(at), rule, found: Some(found.found) }
 }
 
 /// What every CPU checks of itself.
@@ -370,6 +407,7 @@ pub fn absent_cpu(cpu: &Cpu) -> Difference {
     Difference {
         what: "the CPU with this redistributor, which firmware has started",
         name: "",
+        place: "",
         at: Some(cpu.redistributor),
         rule: Rule::There,
         found: None,
@@ -381,6 +419,7 @@ pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
     Difference {
         what: "PSCI CPU_ON of the CPU with this redistributor",
         name: "",
+        place: "",
         at: Some(cpu.redistributor),
         rule: Rule::Exactly(0),
         found: Some(answer as u64),
@@ -390,5 +429,5 @@ pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
 /// An interrupt that cannot be enabled. `at`: the redistributor of a private one.
 #[cold]
 pub fn not_ours(intid: u32, what: &'static str, name: &'static str, at: Option<Pa>) -> Difference {
-    Difference { what, name, at, rule: Rule::Ours(intid), found: None }
+    Difference { what, name, place: "", at, rule: Rule::Ours(intid), found: None }
 }

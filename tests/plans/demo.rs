@@ -806,6 +806,7 @@ pub static PLAN: plan::Plan = plan::Plan {
     functions: &[
         plan::PciFunction {
             name: "nvme0",
+            place: "00:02.0 of pcie0",
             vm: plan::VmIndex::new(1u16),
             config: plan::Pa::new(0x4010010000),
             id: 0x101b36,

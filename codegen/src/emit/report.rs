@@ -80,7 +80,7 @@ fn host(vm: &Vm, number: usize) -> &str {
 }
 
 /// "00:02.0".
-fn address(bdf: u16) -> String {
+pub(super) fn address(bdf: u16) -> String {
     format!("{:02x}:{:02x}.{}", bdf >> 8, bdf >> 3 & 31, bdf & 7)
 }
 

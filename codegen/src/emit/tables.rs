@@ -6,6 +6,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::report::address;
 use super::{its, schedule};
 use crate::plan::{
     Bar, Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Restarts, Span,
@@ -79,8 +80,8 @@ fn tokens(plan: &Decided) -> TokenStream {
     let modes = schedule::modes(plan);
     let its = its::option(plan);
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
-    let bridges = plan.bridges.iter().map(bridge);
-    let functions = plan.functions.iter().map(function);
+    let bridges = plan.bridges.iter().map(|own| bridge(plan, own));
+    let functions = plan.functions.iter().map(|own| function(plan, own));
     let shared = plan.shared_memory.iter().map(|memory| {
         let (base, bytes, clear) = (pa(memory.base), memory.bytes, memory.clear);
         quote!(plan::SharedMemory { base: #base, bytes: #bytes, clear: #clear })
@@ -328,8 +329,17 @@ fn spi(plan: &Decided, route: &SpiRoute) -> TokenStream {
     quote!(plan::SpiRoute { vm: plan::VmIndex::new(#vm), vpe: plan::VpeIndex::new(#vpe), edge: #edge })
 }
 
-fn function(function: &Function) -> TokenStream {
+/// Bus, device and function, and the host, as the board's TOML has them.
+fn place(plan: &Decided, host: usize, bdf: u16) -> String {
+    let address = address(bdf);
+    let hosts = plan.vms.iter().flat_map(|vm| &vm.hosts);
+    let mut named = hosts.filter(|own| own.host == host);
+    named.next().map_or(address.clone(), |own| format!("{address} of {}", own.name))
+}
+
+fn function(plan: &Decided, function: &Function) -> TokenStream {
     let (name, vm) = (&function.name, function.vm as u16);
+    let place = place(plan, function.host, function.bdf);
     let (config, id) = (pa(function.config), hex(function.id));
     let bars = bars(&function.bars);
     let setup = setup(&function.setup);
@@ -344,6 +354,7 @@ fn function(function: &Function) -> TokenStream {
     });
     quote!(plan::PciFunction {
         name: #name,
+        place: #place,
         vm: plan::VmIndex::new(#vm),
         config: #config,
         id: #id,
@@ -377,13 +388,16 @@ fn setup(writes: &[(u16, Hex)]) -> TokenStream {
     quote!(&[#(#writes),*])
 }
 
-fn bridge(bridge: &Bridge) -> TokenStream {
-    let Bridge { secondary, subordinate, .. } = bridge;
+fn bridge(plan: &Decided, bridge: &Bridge) -> TokenStream {
+    let Bridge { name, secondary, subordinate, .. } = bridge;
+    let place = place(plan, bridge.host, bridge.bdf);
     let primary = (bridge.bdf >> 8) as u8;
     let (config, id) = (pa(bridge.config), hex(bridge.id));
     let bars = bars(&bridge.bars);
     let setup = setup(&bridge.setup);
     quote!(plan::PciBridge {
+        name: #name,
+        place: #place,
         config: #config,
         id: #id,
         primary: #primary,

@@ -7,6 +7,8 @@ use crate::{Pa, VmIndex};
 pub struct PciFunction {
     /// As the board's TOML has it.
     pub name: &'static str,
+    /// Bus, device, function and host, as the board's TOML has them.
+    pub place: &'static str,
     pub vm: VmIndex,
     /// Its 4 KiB of configuration space in its host's ECAM; the guest sees them at the same address.
     pub config: Pa,
@@ -56,6 +58,9 @@ pub struct StandIn {
 /// A bridge that leads to functions of VMs. Boot opens it, and it stays as it is.
 #[derive(Debug)]
 pub struct PciBridge {
+    /// As the board's TOML has them.
+    pub name: &'static str,
+    pub place: &'static str,
     /// Its 4 KiB of configuration space in its host's ECAM; guests see them at the same address.
     pub config: Pa,
     /// Vendor 15:0 and device 31:16 that offset 0 must read.

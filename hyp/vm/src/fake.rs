@@ -660,6 +660,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
     let function = |config, bars: &'static [Bar]| PciFunction {
         name: "nvme0",
+        place: "00:02.0 of pcie0",
         messages: None,
         msix: None,
         vm: VmIndex::new(0),
@@ -720,6 +721,8 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         }),
         spis: Vec::leak(spis),
         bridges: leak([PciBridge {
+            name: "port0",
+            place: "00:01.0 of pcie0",
             config: Pa::new(BRIDGE),
             id: 0x000c_1b36,
             primary: 0,

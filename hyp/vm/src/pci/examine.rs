@@ -101,6 +101,7 @@ pub fn function(config: &mut impl Config, function: &PciFunction) -> Result<(), 
 /// A bridge's own BARs.
 pub fn bridge(config: &mut impl Config, planned: &[Bar]) -> Result<(), Difference> {
     const BRIDGE_BARS: u8 = 2;
+    same("header type of", 1, u64::from(config.read(HEADER) >> 16 & 0x7f))?;
     still(config);
     bars(config, planned, BRIDGE_BARS)
 }
@@ -316,6 +317,8 @@ mod tests {
     fn bridges_bars_are_compared_as_well() {
         let mut port = device();
         port.bars = std::vec![(0, 0x1000, 0)];
+        assert_eq!(bridge(&mut port, &[]).map_err(|it| it.what), Err("header type of"));
+        port.words[3] = 0x0001_0000;
         let bar = |bytes| Bar { index: 0, wide: false, prefetchable: false, base: 0, bytes };
         assert_eq!(bridge(&mut port, &[bar(0x1000)]), Ok(()));
         assert_eq!(bridge(&mut port, &[bar(0x2000)]).map_err(|it| it.found), Err(0x1000));
