@@ -24,10 +24,10 @@ enum Entry {
 /// Why a mapping could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Not in whole pages.
-    Misaligned,
-    /// At or above 2^39.
-    TooHigh,
+    /// Not in whole pages: the address or the size that is not.
+    Misaligned(u64),
+    /// Ends above 2^39.
+    TooHigh(u64),
     /// The address is mapped already.
     Twice(u64),
 }
@@ -56,11 +56,11 @@ fn index(address: u64, level: u32) -> usize {
 impl Tree {
     /// Maps `bytes` from `from` to `to` with the leaf `attributes` (bits 63:50 and 11:2 of a descriptor).
     pub fn map(&mut self, from: u64, to: u64, bytes: u64, attributes: u64) -> Result<(), Refused> {
-        if !(from | to | bytes).is_multiple_of(PAGE) {
-            return Err(Refused::Misaligned);
+        if let Some(skew) = [from, to, bytes].into_iter().find(|it| !it.is_multiple_of(PAGE)) {
+            return Err(Refused::Misaligned(skew));
         }
         if from.checked_add(bytes).is_none_or(|end| end > LIMIT) {
-            return Err(Refused::TooHigh);
+            return Err(Refused::TooHigh(from));
         }
         let mut done = 0;
         while done < bytes {
@@ -196,8 +196,8 @@ mod tests {
     #[test]
     fn what_cannot_be_mapped_is_refused() {
         let mut tree = Tree::default();
-        assert_eq!(tree.map(0x800, 0, 4096, 0), Err(Refused::Misaligned));
-        assert_eq!(tree.map(LIMIT - 4096, 0, 8192, 0), Err(Refused::TooHigh));
+        assert_eq!(tree.map(0x800, 0, 4096, 0), Err(Refused::Misaligned(0x800)));
+        assert_eq!(tree.map(LIMIT - 4096, 0, 8192, 0), Err(Refused::TooHigh(LIMIT - 4096)));
         tree.map(0x20_0000, 0, 0x20_0000, 0).unwrap();
         assert_eq!(tree.map(0x20_1000, 0, 4096, 0), Err(Refused::Twice(0x20_1000)));
     }

@@ -287,8 +287,10 @@ fn cannot_see(vm: &model::Vm, refused: Refused) -> Diagnostic {
 
 fn why(refused: Refused) -> String {
     match refused {
-        Refused::Misaligned => "an address or a size is not a multiple of 4 KiB".into(),
-        Refused::TooHigh => "an address is not below 2^39".into(),
+        Refused::Misaligned(it) => format!("{it:#x} is not a multiple of 4 KiB"),
+        Refused::TooHigh(address) => {
+            format!("what begins at {address:#x} ends above 2^39")
+        }
         Refused::Twice(address) => format!("{address:#x} would be two things"),
     }
 }

@@ -15,6 +15,7 @@ use crate::diag::{Report, Rule, rules};
 use crate::emit::fdt::affinity;
 use crate::model::{self, At, MemoryRole, System};
 use crate::plan::{Decided, MmioKind, Vm};
+use crate::units::Size;
 
 /// Compares `facts`, which the file at `path` led to, with VM number `vm`.
 pub fn check(
@@ -92,6 +93,15 @@ impl Judge<'_> {
         if facts.memory.iter().all(|(_, range)| range.1 == 0) {
             let there = "no node with device_type = \"memory\"";
             self.push(&rules::TREE_MEMORY, "has no memory", there, (at, here()), help);
+            return;
+        }
+        let told: Vec<Range> = facts.memory.iter().map(|(_, range)| *range).collect();
+        let lost = outside(&own, &told);
+        if !lost.is_empty() {
+            let bytes = Size(lost.iter().map(|range| range.1).sum());
+            let title = format!("leaves out {bytes} of its memory");
+            let there = format!("nothing about {}", extents(&lost));
+            self.push(&rules::TREE_LACKS, &title, there, (at, here()), help);
         }
     }
 
@@ -227,6 +237,30 @@ impl Judge<'_> {
     }
 }
 
+/// What is in `own` and not in `told`, by address.
+fn outside(own: &[Range], told: &[Range]) -> Vec<Range> {
+    let mut told = told.to_vec();
+    told.sort_unstable();
+    let mut out = Vec::new();
+    for &(base, bytes) in own {
+        let (mut from, end) = (base, base.saturating_add(bytes));
+        for &(start, bytes) in &told {
+            let stop = start.saturating_add(bytes);
+            if stop <= from || start >= end {
+                continue;
+            }
+            if start > from {
+                out.push((from, start - from));
+            }
+            from = stop;
+        }
+        if from < end {
+            out.push((from, end - from));
+        }
+    }
+    out
+}
+
 /// All of `range` is in `own`, whose neighbours may touch.
 fn is_inside((base, bytes): Range, own: &[Range]) -> bool {
     let Some(end) = base.checked_add(bytes) else { return false };
@@ -271,6 +305,21 @@ mod tests {
         {
             assert!(!is_inside(outside, &own), "{outside:x?}");
         }
+    }
+
+    #[test]
+    fn what_nobody_tells_is_found() {
+        let own = [(0x1000, 0x3000), (0x8000, 0x1000)];
+        assert_eq!(outside(&own, &[(0x8000, 0x1000), (0x1000, 0x1000), (0x2000, 0x2000)]), []);
+        assert_eq!(
+            outside(&own, &[(0x2000, 0x1000)]),
+            [(0x1000, 0x1000), (0x3000, 0x1000), (0x8000, 0x1000)]
+        );
+        assert_eq!(outside(&own, &[(0, 0x8800), (0x9000, u64::MAX)]), [(0x8800, 0x800)]);
+        assert_eq!(
+            outside(&own, &[(0x1000, 0x2000), (0x1800, 0x800)]),
+            [(0x3000, 0x1000), (0x8000, 0x1000)]
+        );
     }
 
     #[test]
