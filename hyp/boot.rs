@@ -112,7 +112,7 @@ fn board() -> Result<(), Error> {
         }
     }
     if let (Some(intid), Some(cpu)) =
-        (PLAN.board.uart.intid, PLAN.cpus.get(PLAN.console_cpu.index()))
+        (PLAN.board.console.intid(), PLAN.cpus.get(PLAN.console_cpu.index()))
     {
         distributor.route(IntId::new(intid), cpu.mpidr);
         if !distributor.is_ours(IntId::new(intid)) {

@@ -1,4 +1,4 @@
-//! The board's one UART: everybody's output, and what is typed.
+//! The board's one UART: everybody's output, and what is typed. A board without one has a log in memory instead.
 //!
 //! Any CPU pumps what waits into the UART when its guest has printed, but only if nobody else does: `pump` tries the lock
 //! and, failing that, leaves word for the holder. A visit sends a bounded number of bytes and never waits for the FIFO; what
@@ -12,7 +12,7 @@
 //! What EL2 says while guests run waits in report.rs and is written part by part during visits. Only at boot, at the end,
 //! and when EL2 has failed do its lines wait for room in the UART, within bounds.
 
-use crate::devices::pl011::Pl011;
+use crate::devices::line::Line;
 use crate::percpu::{self, VMS, VPES};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention, attention_cpu};
@@ -29,7 +29,7 @@ use vm::text::Text;
 
 use crate::arch::sysreg::{Pause, pause, ticks, ticks_per_second};
 
-const UART: Pl011 = Pl011::new(PLAN.board.uart.base);
+const UART: Line = Line::new(&PLAN.board.console);
 
 static CONSOLE: TicketMutex<Console, Pause> =
     TicketMutex::new(Console { mux: Mux::new(VmIndex::new(0), false), printer: Printer::new() });

@@ -101,7 +101,7 @@ fn leave(guest: &Guest, start: u64) {
 /// One of the VM's own devices.
 #[inline(always)]
 pub fn is_spi(intid: u32) -> bool {
-    intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.uart.intid
+    intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.console.intid()
 }
 
 /// The physical timer's PPI, or the PMU's.
@@ -169,7 +169,7 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if gic::is_nothing(intid) {
         return Taken::Nothing;
     }
-    if Some(intid) == PLAN.board.uart.intid {
+    if Some(intid) == PLAN.board.console.intid() {
         console::interrupt();
     } else if intid == HYPERVISOR_TIMER {
         let (console, rings, watchdog) = alarm::take();

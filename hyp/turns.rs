@@ -196,7 +196,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
     {
         vgic::flush(&current.guest, &mut Hardware);
     }
-    if Some(intid) == PLAN.board.uart.intid {
+    if Some(intid) == PLAN.board.console.intid() {
         console::interrupt();
     }
     end(intid);

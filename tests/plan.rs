@@ -11,6 +11,8 @@ mod bytes;
 mod generated;
 #[path = "plan/hosts.rs"]
 mod hosts;
+#[path = "plan/log.rs"]
+mod log;
 #[path = "plan/payload.rs"]
 mod payload;
 #[path = "plan/rules.rs"]

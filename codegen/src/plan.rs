@@ -13,6 +13,7 @@ mod host;
 mod interrupts;
 mod its;
 mod loads;
+mod log;
 mod make;
 mod memory;
 mod messages;

@@ -11,12 +11,13 @@
 //! 4. the CPU's stack, with room for the trap frame at its top, and on to Rust.
 //!
 //! x0 at entry (a device tree, usually) is ignored: the plan is the only source. Big-endian entry and relocation are
-//! not supported; a wrong EL or address is one line on the UART.
+//! not supported; a wrong EL or address is one line on the UART, or in the log of a board without one.
 
 use crate::devices::pl011;
 use crate::plan_data::PLAN;
 use core::arch::global_asm;
 use plan::translation::{EL2_MAIR, EL2_T0SZ};
+use plan::{Console, log};
 
 /// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2, SCTLR_EL2).
 const SCTLR_OFF: u64 = 0x30c5_0830;
@@ -26,6 +27,17 @@ const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 const TCR: u64 = 1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | EL2_T0SZ;
 /// Polls of a full FIFO before a character of an early message is given up.
 const PATIENCE: u32 = 1 << 24;
+/// Where `complain` writes: the UART's data register, or the log.
+const LINE: u64 = match &PLAN.board.console {
+    Console::Uart(uart) => uart.base.value(),
+    Console::Log(log) => log.base.value(),
+};
+/// Bytes of the log's ring; 0: there is a UART.
+const RING: u64 = match &PLAN.board.console {
+    Console::Uart(_) => 0,
+    Console::Log(log) => log.bytes - log::RING,
+};
+
 global_asm!(
     r#"
     .section .head, "ax"
@@ -136,7 +148,8 @@ translate:
 
 // x0: text. Any EL, any address, no stack. Waits for room within bounds; 32-bit accesses, as some UARTs take no others.
 complain:
-    ldr     x1, ={uart}
+    ldr     x1, ={line}
+    .if     {ring} == 0
 3:  ldrb    w2, [x0], #1
     cbz     w2, 4f
     mov     w3, #{patience}
@@ -146,6 +159,35 @@ complain:
     b.ne    6b
 7:  str     w2, [x1]
     b       3b
+    .else                           // caches on or off: lines are cleaned before a store and after it
+    dc      civac, x1
+    dsb     sy
+    ldr     x3, ={magic}
+    ldr     x4, ={ring}
+    ldp     x5, x6, [x1]
+    cmp     x5, x3
+    ccmp    x6, x4, #0, eq
+    b.eq    3f
+    stp     x3, x4, [x1]
+    str     xzr, [x1, #{head}]
+3:  ldr     x5, [x1, #{head}]
+6:  ldrb    w2, [x0], #1
+    cbz     w2, 7f
+    udiv    x6, x5, x4
+    msub    x6, x6, x4, x5
+    add     x6, x6, x1
+    add     x6, x6, #{data}
+    dc      civac, x6
+    dsb     sy
+    strb    w2, [x6]
+    dc      civac, x6
+    add     x5, x5, #1
+    b       6b
+7:  dsb     sy
+    str     x5, [x1, #{head}]
+    dc      civac, x1
+    dsb     sy
+    .endif
 4:  wfi
     b       4b
 wrong_el:
@@ -165,10 +207,14 @@ wrong_address:
     tcr = const TCR,
     mair = const EL2_MAIR,
     hcr = const super::cpu::HCR_BOOT,
-    uart = const PLAN.board.uart.base.value(),
     flags = const pl011::FR,
     full = const pl011::FR_TX_FULL.trailing_zeros(),
     patience = const PATIENCE,
+    line = const LINE,
+    ring = const RING,
+    magic = const log::MAGIC,
+    head = const log::HEAD,
+    data = const log::RING,
 );
 
 unsafe extern "C" {

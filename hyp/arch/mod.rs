@@ -9,6 +9,7 @@ pub mod gic;
 pub mod guest;
 pub mod head;
 pub mod id;
+pub mod log;
 pub mod mmio;
 pub mod mmu;
 pub mod pmu;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use codegen::plan::Decided;
+use codegen::plan::{Console, Decided};
 
 use crate::{stage2, stand_in};
 
@@ -59,8 +59,8 @@ fn registers(plan: &Decided) -> Vec<Range<u64>> {
         }
     }
     out.extend(plan.its.iter().map(|its| its.base.0..its.base.0 + 2 * FRAME));
-    if board.uart.0 != 0 {
-        out.push(board.uart.0..board.uart.0 + PAGE);
+    if let Console::Uart { base, .. } = board.console {
+        out.push(base.0..base.0 + PAGE);
     }
     let configs = plan.functions.iter().map(|function| function.config.0);
     let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.config.0));

@@ -27,11 +27,11 @@ pub static PLAN: plan::Plan = plan::Plan {
             hypervisor_ppi: 26,
             maintenance_ppi: 25,
         },
-        uart: plan::Uart {
+        console: plan::Console::Uart(plan::Uart {
             kind: plan::UartKind::Pl011,
             base: plan::Pa::new(0x9000000),
             intid: Some(33u32),
-        },
+        }),
         psci: plan::Conduit::Smc,
         mpam: false,
     },

@@ -26,6 +26,16 @@ pub fn check(system: &System, report: &mut Report) {
         ),
         _ => {}
     }
+    let reader = system.vms.iter().find_map(|vm| vm.log.as_ref().filter(|log| log.value));
+    if let (Some(uart), Some(log)) = (&board.console, reader) {
+        report.push(
+            rules::NO_LOG
+                .says(format!("board `{}` has a console, and so no log", board.name.value))
+                .label(log, "nobody would write it")
+                .label(uart, "the hypervisor's lines go here")
+                .help("take `log` away, or `uart` from the board"),
+        );
+    }
     if let Some(focus) = &system.focus
         && let Some(vm) = system.vms.get(focus.value)
         && !vm.console.value

@@ -142,6 +142,7 @@ rules! {
     NO_CONSOLE "E704 console-without-uart" "VMs have a console, the board has no UART for it."
     CONSOLE_NOBODY "E705 console-of-nobody" "No VM has a console: nobody would see what is typed."
     FOCUS "E706 focus-without-console" "The console's focus is a VM without console."
+    NO_LOG "E707 log-beside-console" "A VM is to read the log, and the board has a console instead of one."
 
     BOARD_OVERLAP "E801 board-overlap" "Two ranges of the board's address map overlap."
     GICR_SIZE "E802 redistributor-size" "The redistributors' stride or size does not fit the GIC's version or the CPUs."

@@ -346,10 +346,16 @@ impl Tree<'_> {
         if let Some(watchdog) = &self.vm.watchdog {
             self.fdt.property_u64("watchdog-us", watchdog.microseconds)?;
         }
+        self.log()?;
         self.modes()?;
         self.events()?;
         self.channels()?;
         self.fdt.end_node(node)
+    }
+
+    fn log(&mut self) -> Result {
+        let Some(Span { base, bytes }) = self.vm.log else { return Ok(()) };
+        self.fdt.property_array_u64("log", &[base.0, bytes])
     }
 
     /// For the VM that may ask for them: names of the modes, by number.

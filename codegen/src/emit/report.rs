@@ -249,6 +249,10 @@ impl Report<'_> {
             let how = if end.writable { "direct" } else { "direct, read only" };
             rows.push((end.ipa.0, end.bytes, format!("channel {} at {}", end.name, end.pa), how));
         }
+        if let (Some(at), Some(log)) = (vm.log, self.plan.board.console.log()) {
+            let what = format!("log at {}", log.base);
+            rows.push((at.base.0, at.bytes, what, "direct, read only"));
+        }
         rows.sort_by_key(|row| row.0);
         for (base, bytes, what, how) in rows {
             table.row(&[&range(base, bytes), &size(bytes), &what, &how]);
@@ -350,7 +354,7 @@ impl Report<'_> {
     fn lines(&self, out: &mut String) -> fmt::Result {
         let mut table = Table::new(&["INTID", "trigger", "source", "vPE"]);
         let mut any = false;
-        if let Some(intid) = self.plan.board.uart_intid {
+        if let Some(intid) = self.plan.board.console.intid() {
             let cpu = &self.plan.cpus[self.plan.console_cpu].name;
             table.row(&[&intid, &"level", &"console", &format!("hypervisor on {cpu}")]);
             any = true;
@@ -406,6 +410,7 @@ impl Report<'_> {
         let mut rows: Vec<(u64, u64, &str)> =
             own.items.iter().map(|item| (item.base.0, item.bytes, item.name.as_str())).collect();
         rows.push((own.image.0, own.room, &code));
+        rows.extend(self.plan.board.console.log().map(|log| (log.base.0, log.bytes, "log")));
         rows.sort_unstable();
         for (base, bytes, what) in rows {
             table.row(&[&range(base, bytes), &size(bytes), &what]);

@@ -9,8 +9,8 @@ use quote::quote;
 use super::report::address;
 use super::{its, schedule};
 use crate::plan::{
-    Bar, Board, Bridge, ChannelEnd, Cpu, Decided, Function, Hex, Load, MmioKind, Restarts, Span,
-    SpiRoute, Vm, Vpe, Watchdog,
+    Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Function, Hex, Load, MmioKind, Restarts,
+    Span, SpiRoute, Vm, Vpe, Watchdog,
 };
 
 const HEAD: &str =
@@ -132,8 +132,16 @@ fn board(board: &Board) -> TokenStream {
     let (virtual_ppi, physical_ppi) = (ppi(board.virtual_ppi), ppi(board.physical_ppi));
     let (hypervisor_ppi, maintenance_ppi) = (ppi(board.hypervisor_ppi), ppi(board.maintenance_ppi));
     let frequency = Literal::u64_unsuffixed(board.frequency);
-    let uart = pa(board.uart);
-    let intid = option(board.uart_intid, |intid| quote!(#intid));
+    let console = match board.console {
+        Console::Uart { base, intid } => {
+            let (base, intid) = (pa(base), option(intid, |intid| quote!(#intid)));
+            quote!(Uart(plan::Uart { kind: plan::UartKind::Pl011, base: #base, intid: #intid }))
+        }
+        Console::Log(log) => {
+            let (base, bytes) = (pa(log.base), log.bytes);
+            quote!(Log(plan::Log { base: #base, bytes: #bytes }))
+        }
+    };
     let psci = if board.psci_smc { quote!(Smc) } else { quote!(Hvc) };
     quote!(plan::Board {
         name: #name,
@@ -150,7 +158,7 @@ fn board(board: &Board) -> TokenStream {
             hypervisor_ppi: #hypervisor_ppi,
             maintenance_ppi: #maintenance_ppi,
         },
-        uart: plan::Uart { kind: plan::UartKind::Pl011, base: #uart, intid: #intid },
+        console: plan::Console::#console,
         psci: plan::Conduit::#psci,
         mpam: #mpam,
     })

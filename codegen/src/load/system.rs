@@ -127,6 +127,7 @@ impl Names<'_> {
                 .console
                 .as_ref()
                 .map_or_else(|| vm.name.map(file, |_| true), |console| console.at(file)),
+            log: vm.log.as_ref().map(|log| log.at(file)),
             on_fault: match vm.on_fault {
                 None | Some(toml::Fault::Halt) => model::Fault::Halt,
                 Some(toml::Fault::Restart) => model::Fault::Restart,

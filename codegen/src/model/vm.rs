@@ -21,6 +21,8 @@ pub struct Vm {
     pub events: Vec<EventUse>,
     /// It has an emulated UART.
     pub console: At<bool>,
+    /// It reads the log of a board without a console.
+    pub log: Option<At<bool>>,
     pub on_fault: Fault,
     /// How often it may be restarted by `on_fault`; None: as often as is usual.
     pub restarts: Option<At<Restarts>>,

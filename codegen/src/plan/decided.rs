@@ -86,12 +86,39 @@ pub struct Board {
     pub physical_ppi: u32,
     pub hypervisor_ppi: u32,
     pub maintenance_ppi: u32,
-    pub uart: Hex,
-    pub uart_intid: Option<u32>,
+    pub console: Console,
     /// Firmware's PSCI is called by SMC, not by HVC.
     pub psci_smc: bool,
     /// EL2 may use the MPAM registers.
     pub mpam: bool,
+}
+
+/// Where the hypervisor's lines go.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Console {
+    Uart {
+        base: Hex,
+        intid: Option<u32>,
+    },
+    /// The board has no UART: a ring in memory, header included.
+    Log(Span),
+}
+
+impl Console {
+    pub fn intid(&self) -> Option<u32> {
+        match self {
+            Self::Uart { intid, .. } => *intid,
+            Self::Log(_) => None,
+        }
+    }
+
+    pub fn log(&self) -> Option<Span> {
+        match self {
+            Self::Uart { .. } => None,
+            Self::Log(span) => Some(*span),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -178,6 +205,8 @@ pub struct Vm {
     pub kept: Vec<Span>,
     pub mmio: Vec<Mmio>,
     pub uart_intid: Option<u32>,
+    /// Where it reads the log: IPAs, header included.
+    pub log: Option<Span>,
     pub vlpi_config: Span,
     /// One byte for each vLPI from 8192 on.
     #[serde(skip)]

@@ -10,6 +10,7 @@ use super::host;
 use super::interrupts::{self, Interrupts};
 use super::its;
 use super::loads::{self, Loads};
+use super::log;
 use super::memory::{self, Placed};
 use super::messages;
 use super::modes::{self, Modes};
@@ -58,6 +59,8 @@ pub struct Maker<'a> {
     channel_ipas: Vec<Vec<u64>>,
     /// By VM.
     watchdogs: Vec<Option<Watchdog>>,
+    /// IPA at which each VM reads the log.
+    pub logs: Vec<Option<u64>>,
 }
 
 impl<'a> Maker<'a> {
@@ -69,6 +72,7 @@ impl<'a> Maker<'a> {
         messages::assign(system, &interrupts, &mut windows.functions);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
         let watchdogs = watchdog::place(system, &placed, &windows, &channel_ipas, report)?;
+        let logs = log::place(system, &placed, &windows, (&channel_ipas, &watchdogs), report)?;
         let layouts = schedule::layouts(system);
         let modes = modes::decide(system, &layouts)
             .map_err(|why| {
@@ -86,6 +90,7 @@ impl<'a> Maker<'a> {
             windows,
             channel_ipas,
             watchdogs,
+            logs,
         })
     }
 
@@ -117,6 +122,17 @@ impl<'a> Maker<'a> {
     pub fn console(&self) -> Option<&model::Uart> {
         let board = &self.system.board;
         board.console.as_ref().map(|uart| &board.uarts[uart.value])
+    }
+
+    /// Where the log is, on a board without a console: at the end of the hypervisor's memory, whatever else is in there.
+    pub fn log(&self) -> Option<Span> {
+        self.console().is_none().then(|| self.log_span())
+    }
+
+    fn log_span(&self) -> Span {
+        let own = &self.system.hypervisor;
+        let end = own.base + own.size.value;
+        Span { base: Hex(end - log::BYTES), bytes: log::BYTES }
     }
 
     /// Registers of a VM's platform devices, in whole pages.
@@ -203,6 +219,7 @@ impl<'a> Maker<'a> {
             kept: self.pieces(vm, false),
             mmio: self.mmio(vm, &hosts),
             uart_intid: console.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
+            log: self.logs[vm].map(|ipa| Span { base: Hex(ipa), bytes: log::BYTES }),
             vlpi_config: config,
             vlpi_config_start: start,
             vintid_bits: bits,
@@ -313,7 +330,7 @@ impl<'a> Maker<'a> {
             focus: system.focus.as_ref().map_or(0, |vm| vm.value),
             console_cpu,
             power_off: system.when_all_off == model::PowerOff::PowerOff,
-            hypervisor: own.hypervisor(region.base, region.size.value),
+            hypervisor: own.hypervisor(region.base, region.size.value, self.log()),
             memory_map: Vec::new(),
             assumptions: Vec::new(),
             warnings: Vec::new(),
@@ -322,7 +339,6 @@ impl<'a> Maker<'a> {
 
     fn board(&self, direct_injection: bool) -> Board {
         let board = &self.system.board;
-        let uart = self.console();
         Board {
             name: board.name.value.clone(),
             ram: board
@@ -346,8 +362,13 @@ impl<'a> Maker<'a> {
             physical_ppi: board.timer.physical_ppi.value,
             hypervisor_ppi: board.timer.hypervisor_ppi.value,
             maintenance_ppi: board.timer.maintenance_ppi.value,
-            uart: Hex(uart.map_or(0, |uart| uart.region.start())),
-            uart_intid: uart.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
+            console: match self.console() {
+                Some(uart) => Console::Uart {
+                    base: Hex(uart.region.start()),
+                    intid: uart.intid.as_ref().map(|intid| intid.value),
+                },
+                None => Console::Log(self.log_span()),
+            },
             psci_smc: board.psci.value == model::Conduit::Smc,
             mpam: board.mpam,
         }
@@ -460,12 +481,15 @@ impl<'a> Maker<'a> {
         };
         let tables = own.image.0 + own.room;
         let end = tables + own.tables_bytes;
+        let log = decided.board.console.log();
+        let top = own.base.0 + own.bytes - log.map_or(0, |log| log.bytes);
         let mut out = vec![
             area(own.base.0, own.image.0 - own.base.0, "hypervisor", "tables".into()),
             area(own.image.0, own.room, "hypervisor", "code, data, stacks".into()),
             area(tables, own.tables_bytes, "hypervisor", "tables and payload copies".into()),
-            area(end, own.base.0 + own.bytes - end, "hypervisor", "free".into()),
+            area(end, top - end, "hypervisor", "free".into()),
         ];
+        out.extend(log.map(|log| area(log.base.0, log.bytes, "hypervisor", "log".into())));
         out.retain(|area| area.bytes > 0);
         for reserved in &self.system.board.reserved {
             let what = format!("{}: {}", reserved.name.value, reserved.reason);

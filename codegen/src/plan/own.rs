@@ -219,6 +219,9 @@ impl Maker<'_> {
             };
             space.map(piece.ipa.0, piece.pa.0, piece.bytes, access)?;
         }
+        if let (Some(ipa), Some(log)) = (self.logs[vm], self.log()) {
+            space.map(ipa, log.base.0, log.bytes, Access::SharedReadOnly)?;
+        }
         for end in self.channel_ends().filter(|end| end.vm == vm) {
             let access = match end.writable {
                 true => Access::SharedReadWrite,
@@ -253,7 +256,7 @@ impl Maker<'_> {
 
 impl Own {
     /// For the plan; `bytes` is what the TOML gives.
-    pub fn hypervisor(self, base: u64, bytes: u64) -> Hypervisor {
+    pub fn hypervisor(self, base: u64, bytes: u64, log: Option<Span>) -> Hypervisor {
         let tables = self.image + self.room;
         let copies = self.tables.copies();
         Hypervisor {
@@ -271,7 +274,7 @@ impl Own {
             image_l3: Hex(self.image_l3),
             items: self.tables.items(),
             cleared: self.tables.cleared(),
-            kept: tables + self.tables.bytes() - base - copies,
+            kept: tables + self.tables.bytes() - base - copies + log.map_or(0, |log| log.bytes),
             tables_bin: self.binary,
         }
     }

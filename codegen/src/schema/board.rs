@@ -53,7 +53,7 @@ pub struct BoardTable {
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,
-    /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console.
+    /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console: the hypervisor's lines go to a log in memory, whose address is in the plan, and VMs have `console = false`.
     pub uart: Option<S<String>>,
     /// How firmware's PSCI is called: "smc". A board whose firmware wants "hvc" runs a hypervisor already.
     pub psci: S<Psci>,

@@ -105,6 +105,9 @@ pub struct Vm {
     /// It has an emulated PL011 on the board's console.
     #[schemars(extend("x-default" = true))]
     pub console: Option<S<bool>>,
+    /// It reads the hypervisor's lines, which a board without `uart` keeps in memory (docs/console.md).
+    #[schemars(extend("x-default" = false))]
+    pub log: Option<S<bool>>,
     /// What becomes of it when it fails.
     #[schemars(extend("x-default" = "halt"))]
     pub on_fault: Option<Fault>,

@@ -1,6 +1,6 @@
 //! What the hypervisor itself touches on the board.
 
-use crate::Pa;
+use crate::{Log, Pa};
 
 #[derive(Debug)]
 pub struct Board {
@@ -18,7 +18,7 @@ pub struct Board {
     /// The plan relies on GICv4 redistributors (GICR_TYPER.VLPIS).
     pub direct_injection: bool,
     pub timer: Timer,
-    pub uart: Uart,
+    pub console: Console,
     /// How firmware's PSCI is called.
     pub psci: Conduit,
     /// Firmware lets EL2 have the MPAM registers, where the CPU has them.
@@ -42,6 +42,24 @@ pub struct Timer {
     pub physical_ppi: u8,
     pub hypervisor_ppi: u8,
     pub maintenance_ppi: u8,
+}
+
+/// Where everybody's output goes.
+#[derive(Debug)]
+pub enum Console {
+    Uart(Uart),
+    /// The board has none: EL2's own lines are kept in memory, and no VM has a console.
+    Log(Log),
+}
+
+impl Console {
+    /// INTID of its SPI, for input.
+    pub const fn intid(&self) -> Option<u32> {
+        match self {
+            Self::Uart(uart) => uart.intid,
+            Self::Log(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]

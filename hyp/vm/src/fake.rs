@@ -695,7 +695,11 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
                 hypervisor_ppi: 26,
                 maintenance_ppi: 25,
             },
-            uart: plan::Uart { kind: plan::UartKind::Pl011, base: Pa::new(UART), intid: Some(33) },
+            console: plan::Console::Uart(plan::Uart {
+                kind: plan::UartKind::Pl011,
+                base: Pa::new(UART),
+                intid: Some(33),
+            }),
             psci: Conduit::Smc,
             mpam: false,
         },

@@ -143,6 +143,12 @@ impl Machine {
         regions(self.compatible("arm,pl011")?).next()
     }
 
+    /// The hypervisor's log, on a board without a console.
+    pub fn log(&self) -> Option<Region> {
+        let log = self.bulkhead()?.property("log")?.value_as::<&'static [u8]>().ok()?;
+        Some(Region { base: wide(log, 0)?, bytes: wide(log, 2)? })
+    }
+
     /// PCIe host bridges.
     pub fn hosts(&self) -> impl Iterator<Item = Host> + '_ {
         let nodes = self.root().children();

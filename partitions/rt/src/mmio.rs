@@ -46,6 +46,13 @@ impl Registers {
         Some(unsafe { Self::new(region.base, region.bytes) })
     }
 
+    /// The hypervisor's log. None: the VM is not given it.
+    pub fn of_log(machine: &Machine) -> Option<Self> {
+        let region = machine.log()?;
+        // SAFETY: the device tree says that the log is there, which no Rust object is.
+        Some(unsafe { Self::new(region.base, region.bytes) })
+    }
+
     access!(read8, write8, u8);
     access!(read16, write16, u16);
     access!(read32, write32, u32);

@@ -29,6 +29,7 @@ impl Judge<'_> {
         own.extend(vm.mmio.iter().map(|region| (region.base.0, region.bytes)));
         own.extend(vm.registers.iter().map(|region| (region.base.0, region.bytes)));
         own.extend(vm.windows().map(|window| (window.base.0, window.bytes)));
+        own.extend(vm.log.map(|log| (log.base.0, log.bytes)));
         own.extend(self.plan.vm_channel_ends(vm).iter().map(|end| (end.ipa.0, end.bytes)));
         own
     }

@@ -1,0 +1,48 @@
+//! A board without a console: where the log is, and who reaches it.
+
+use codegen::emit::{report, tables};
+
+use crate::{stage2, stand_in};
+
+const QUIET: &str = "tests/qemu/systems/quiet.toml";
+/// S2AP: write.
+const WRITABLE: u64 = 1 << 7;
+
+#[test]
+fn the_log_is_at_the_end_of_the_hypervisors_memory() {
+    let plan = stand_in::at(QUIET);
+    let (own, log) = (&plan.hypervisor, plan.board.console.log().unwrap());
+    assert_eq!(log.base.0 + log.bytes, own.base.0 + own.bytes);
+    assert!(own.tables.0 + own.tables_bytes <= log.base.0, "tables end before it");
+    assert!(own.cleared.iter().all(|range| range.base.0 + range.bytes <= log.base.0), "kept");
+    let text = report::text(&plan);
+    assert!(text.contains("0x00405f0000..0x0040600000  64 KiB    hypervisor  log"), "{text}");
+    let code = tables::file(&plan);
+    assert!(code.contains("console: plan::Console::Log(plan::Log {"), "{code}");
+    let json: serde_json::Value = serde_json::from_str(&report::json(&plan)).unwrap();
+    assert_eq!(json["board"]["console"]["log"]["base"], "0x405f0000");
+}
+
+#[test]
+fn those_who_are_given_it_read_it_and_nobody_else_does() {
+    let plan = stand_in::at(QUIET);
+    let log = plan.board.console.log().unwrap();
+    let range = log.base.0..log.base.0 + log.bytes;
+    for (n, vm) in plan.vms.iter().enumerate() {
+        let seen: Vec<_> = stage2::mapped(&plan, n)
+            .into_iter()
+            .filter(|it| it.pa.start < range.end && range.start < it.pa.end)
+            .collect();
+        assert_eq!(seen.len(), if vm.log.is_some() { 16 } else { 0 }, "{}", vm.name);
+        assert!(seen.iter().all(|page| page.attributes & WRITABLE == 0), "{}", vm.name);
+        assert_eq!(seen.first().map(|page| page.ipa), vm.log.map(|log| log.base.0));
+    }
+}
+
+/// RAM may begin there, and so may a guest: EL2 has no business at address 0.
+#[test]
+fn el2_reaches_nothing_at_address_0() {
+    let plan = stand_in::at(QUIET);
+    let mapped = stage2::own(&plan);
+    assert!(!mapped.is_empty() && mapped.iter().all(|it| it.pa.start != 0), "{mapped:x?}");
+}
