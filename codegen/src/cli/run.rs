@@ -69,7 +69,9 @@ impl Run {
         }
         let failed = |error: crate::run::RunError| Failure::Other(error.to_string());
         let name = &system.name.value;
-        eprint!("{}", how_to_leave(name, options.escape, std::io::stdin().is_terminal()));
+        let terminal = std::io::stdin().is_terminal();
+        let listens = system.board.console.is_some();
+        eprint!("{}", how_to_leave(name, options.escape, terminal, listens));
         let (report, _) = crate::run::run(name, &machine, &image, &options).map_err(failed)?;
         let path = report.write(&workspace.outputs("reports")).map_err(failed)?;
         if report.verdict == Verdict::Pass {
@@ -81,14 +83,18 @@ impl Run {
     }
 }
 
-/// The line at the start that names the keys; nothing without an escape key.
-fn how_to_leave(name: &str, escape: u8, terminal: bool) -> String {
+/// The line at the start that names the keys; nothing without an escape key. `listens`: the board has a console.
+fn how_to_leave(name: &str, escape: u8, terminal: bool, listens: bool) -> String {
     if escape == 0 {
         return String::new();
     }
     let key = char::from(escape + b'@');
     let ends = if terminal { "ends the run" } else { "on the input ends the run" };
-    format!("bulkhead: {name} runs; Ctrl-{key} q {ends}, Ctrl-{key} ? lists the keys\n")
+    let keys = match listens {
+        true => format!("Ctrl-{key} ? lists the keys"),
+        false => "the board has no console".into(),
+    };
+    format!("bulkhead: {name} runs; Ctrl-{key} q {ends}, {keys}\n")
 }
 
 #[cfg(test)]
@@ -97,8 +103,10 @@ mod tests {
 
     #[test]
     fn the_first_line_says_how_to_leave() {
-        let line = how_to_leave("demo", 0x1d, true);
+        let line = how_to_leave("demo", 0x1d, true, true);
         assert_eq!(line, "bulkhead: demo runs; Ctrl-] q ends the run, Ctrl-] ? lists the keys\n");
-        assert_eq!(how_to_leave("demo", 0, true), "");
+        assert_eq!(how_to_leave("demo", 0, true, true), "");
+        let line = how_to_leave("quiet", 0x1d, true, false);
+        assert_eq!(line, "bulkhead: quiet runs; Ctrl-] q ends the run, the board has no console\n");
     }
 }

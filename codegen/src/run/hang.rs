@@ -1,10 +1,12 @@
-//! Where the CPUs of a machine are that gives no result: QEMU's monitor knows, whether EL2 answers or not.
+//! QEMU's monitor: where the CPUs of a machine are that gives no result, whether EL2 answers or not.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 /// How long QEMU may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +23,10 @@ impl Monitor {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("bulkhead-{}-{}.qmp", std::process::id(), NEXT.fetch_add(1, Relaxed));
         Self { path: std::env::temp_dir().join(name) }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// QEMU's arguments for it.
@@ -43,28 +49,35 @@ impl Drop for Monitor {
 
 /// What `info registers -a` says.
 fn registers(path: &Path) -> Option<String> {
+    let command = json!({
+        "execute": "human-monitor-command",
+        "arguments": { "command-line": "info registers -a" },
+    });
+    let answers = exchange(path, &[command])?;
+    Some(answers.first()?.as_str()?.to_owned())
+}
+
+/// What the monitor at `path` answers to each of `commands`. None: it is not there, or refuses one.
+pub(super) fn exchange(path: &Path, commands: &[Value]) -> Option<Vec<Value>> {
     let stream = UnixStream::connect(path).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let mut commands = stream.try_clone().ok()?;
+    let mut send = stream.try_clone().ok()?;
     let mut answers = BufReader::new(stream).lines();
     answers.next()?.ok()?;
-    for command in [
-        r#"{"execute":"qmp_capabilities"}"#,
-        r#"{"execute":"human-monitor-command","arguments":{"command-line":"info registers -a"}}"#,
-    ] {
-        writeln!(commands, "{command}").ok()?;
+    let mut out = Vec::new();
+    for command in std::iter::once(&json!({ "execute": "qmp_capabilities" })).chain(commands) {
+        writeln!(send, "{command}").ok()?;
         // Events may come between.
         let answer = answers
             .by_ref()
             .take(50)
             .map_while(Result::ok)
             .find(|line| line.contains("\"return\"") || line.contains("\"error\""))?;
-        let answer: serde_json::Value = serde_json::from_str(&answer).ok()?;
-        if let Some(text) = answer.get("return").and_then(serde_json::Value::as_str) {
-            return Some(text.to_owned());
-        }
+        let answer: Value = serde_json::from_str(&answer).ok()?;
+        out.push(answer.get("return")?.clone());
     }
-    None
+    out.remove(0);
+    Some(out)
 }
 
 /// `CPU#0`, then ` PC=... X00=...` and `PSTATE=... EL1h`.

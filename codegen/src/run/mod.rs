@@ -7,12 +7,14 @@
 //! 3. [`run`] starts QEMU, streams its console, ends it by its own process id, and parses what came into a [`Report`];
 //! 4. [`Report::write`] keeps it as JSON in `target/bulkhead/reports/NAME.json`.
 //!
-//! Nothing here interprets a plan: a run is judged by the console alone, as on a board with a serial cable.
+//! A run is judged by the console alone, as on a board with a serial cable; of the plan nothing is read but where the log is,
+//! on a board without a console.
 
 mod ansi;
 pub mod bench;
 mod console;
 mod decode;
+mod follow;
 mod hang;
 mod log;
 mod machine;

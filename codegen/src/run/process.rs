@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ansi::Plain;
+use super::follow::Follower;
 use super::hang::Monitor;
 use super::machine::log_file;
 use super::terminal::Raw;
@@ -55,6 +56,8 @@ pub fn run(
     let monitor = Monitor::new();
     let mut arguments = machine.arguments(image, &scratch, options);
     arguments.extend(monitor.arguments());
+    let follower = Follower::of(image);
+    arguments.extend(follower.iter().flat_map(Follower::arguments));
     let mut child = start(&arguments)?;
     let (send, receive) = channel();
     let keyboard = child.stdin.take();
@@ -69,6 +72,13 @@ pub fn run(
         let send = send.clone();
         thread::spawn(move || forward(messages, &send, Event::Message));
     }
+    let has_log = follower.is_some();
+    if let Some(follower) = follower {
+        let (send, monitor) = (send.clone(), monitor.path().to_owned());
+        thread::spawn(move || {
+            follower.follow(&monitor, |bytes| send.send(Event::Console(bytes)).is_ok());
+        });
+    }
     let raw = match options.input {
         Input::Stdin => {
             thread::spawn(move || forward(stdin(), &send, Event::Keys));
@@ -79,7 +89,7 @@ pub fn run(
     let mut session = Session::new(options, keyboard, raw.is_some());
     let ending = session.listen(&receive);
     if ending == Ending::Deadline && !session.has_result() {
-        session.ask_where(&receive, &monitor);
+        session.ask_where(&receive, &monitor, has_log);
     }
     drop(raw);
     let status = match ending {
@@ -256,9 +266,16 @@ impl<'a> Session<'a> {
     }
 
     /// No result in time: asks EL2 what each vPE does, its last exits and the counters, by the escape key, and QEMU where the
-    /// CPUs are.
-    fn ask_where(&mut self, events: &Receiver<Event>, monitor: &Monitor) {
+    /// CPUs are. An EL2 with a log instead of a console hears nothing.
+    fn ask_where(&mut self, events: &Receiver<Event>, monitor: &Monitor, deaf: bool) {
         let places = monitor.cpus();
+        if deaf {
+            let why = "the hypervisor has no console to be asked on".to_owned();
+            for line in places.unwrap_or_default().into_iter().chain([why]) {
+                self.message(format!("qemu: {line}\n").as_bytes());
+            }
+            return;
+        }
         if self.escape != 0 {
             self.send(&[self.escape, b's', self.escape, b'c']);
         }
