@@ -8,6 +8,8 @@
 //!
 //! With `mischief=` seconds it does none of this but what `mischief` says.
 //!
+//! With `unplanned=` it maps that event of the disk's, too, which the plan does not have, and waits for it for ever.
+//!
 //! Arguments: `offset=` is added to the planned vINTIDs (0: they are learned), `refused` expects that such are refused.
 //! The counters say what all this cost; the scenario reads them.
 #![no_std]
@@ -96,6 +98,9 @@ fn run(machine: &'static Machine) -> Result {
     if machine.argument("refused").is_some() {
         return refused(&mut driver);
     }
+    if let Some(event) = machine.number("unplanned") {
+        return unplanned(&mut driver, event as u32);
+    }
     driver.set_up()?;
     let before = cost()?;
     println!("vLPIs from {} on; {before:?} so far", driver.intid(0));
@@ -141,6 +146,18 @@ fn none(cost: Cost) -> Result {
 
 fn cheap(what: &'static str, got: u64, wanted: u64) -> Result {
     if got == wanted { Ok(()) } else { Err(Failure::Cost { what, got, wanted }) }
+}
+
+/// As a driver does that has more queues than the plan has events.
+fn unplanned(driver: &mut Driver, event: u32) -> Result {
+    driver.set_up()?;
+    let device = driver.events[0].device_id;
+    let intid = driver.intid(0) + event;
+    driver.its.run(command::mapti(device, event, intid, 0))?;
+    println!("waiting for event {event}");
+    loop {
+        cpu::wait_for_interrupt();
+    }
 }
 
 /// With a fixed ITS and other vINTIDs, every MAPTI is refused and nothing happens.

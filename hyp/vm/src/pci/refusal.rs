@@ -75,10 +75,16 @@ pub fn report(config: &Vm, vm: &VmState, out: &mut impl Text) {
         }
         None => out.text(" MSI"),
     }
-    out.text(match last.what {
-        What::Address => ": address ",
-        What::Data => ": data ",
-    });
-    out.hex(last.value.into());
+    match last.what {
+        What::Address => {
+            out.text(": address ");
+            out.hex(last.value.into());
+        }
+        What::Data => {
+            out.text(": event ");
+            out.decimal(last.value.into());
+            out.text(" is not planned");
+        }
+    }
     out.text("\n");
 }

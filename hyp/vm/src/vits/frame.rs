@@ -45,6 +45,11 @@ const OFFSET: u64 = 0xf_ffe0;
 /// GITS_CWRITER.Retry.
 const RETRY: u64 = 1;
 
+/// Commands that name an event (IHI 0069, 5.3).
+const INT: u64 = 0x03;
+const MAPTI: u64 = 0x0a;
+const MAPI: u64 = 0x0b;
+
 /// A VM's ITS.
 #[derive(Debug)]
 pub struct Its {
@@ -62,6 +67,8 @@ pub struct Its {
     /// The last command that was ignored, and why; 0: none. They outlive a restart.
     refused: [AtomicU64; 4],
     refusal: AtomicU8,
+    /// Event that the guest wanted and the plan does not have, device 63:32, plus one; 0: none. The highest of a device.
+    unplanned: AtomicU64,
     /// Priority that the guest last enabled an event with, plus one: a multiple of 4 is never 255. 0: none.
     priority: AtomicU8,
 }
@@ -79,6 +86,7 @@ impl Its {
             turn: Mutex::new(()),
             refused: [const { AtomicU64::new(0) }; 4],
             refusal: AtomicU8::new(0),
+            unplanned: AtomicU64::new(0),
             priority: AtomicU8::new(0),
         }
     }
@@ -120,6 +128,21 @@ impl Its {
             cell.store(word, Relaxed);
         }
         self.refusal.store(refusal as u8, Release);
+        let [first, second, ..] = words;
+        if matches!(refusal, Refusal::Event | Refusal::Device)
+            && [INT, MAPTI, MAPI].contains(&(first & 0xff))
+        {
+            let event = (first & !0xffff_ffff | second & 0xffff_ffff).wrapping_add(1);
+            let before = self.unplanned.load(Relaxed);
+            let other = before.wrapping_sub(1) >> 32 != first >> 32;
+            self.unplanned.store(if other { event } else { event.max(before) }, Relaxed);
+        }
+    }
+
+    /// Device and event that the guest wanted last, of those that the plan does not have.
+    pub(super) fn unplanned(&self) -> Option<(u32, u32)> {
+        let event = self.unplanned.load(Relaxed).checked_sub(1)?;
+        Some(((event >> 32) as u32, event as u32))
     }
 
     /// The guest enabled an event with this priority.

@@ -8,7 +8,8 @@ use plan::ItsPolicy;
 const LINES: usize = 32;
 
 /// What a VM's virtual ITS was asked for, a line at a time: one for each event that the guest mapped otherwise than
-/// planned; one if it wants another priority; one for the last command that was refused.
+/// planned; one if it wants another priority; one for an event that is not planned; one for the last command that was
+/// refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Learned {
     /// Index of the event that is looked at next, of all VMs' events; then the rest.
@@ -33,7 +34,8 @@ impl Learned {
                 self.lines += own.is_some_and(|own| tell_event(&view, &own, out)) as usize;
             }
             Some(0) => tell_priority(&view, vm, out),
-            Some(1) => tell_refused(&view, vm, out),
+            Some(1) => tell_unplanned(&view, vm, out),
+            Some(2) => tell_refused(&view, vm, out),
             Some(_) => return false,
         }
         true
@@ -63,6 +65,24 @@ fn tell_priority(view: &View, vm: &VmState, out: &mut impl Text) {
     out.text("event_priority = ");
     out.hex(priority.into());
     out.text(" would need no command at run time\n");
+}
+
+fn tell_unplanned(view: &View, vm: &VmState, out: &mut impl Text) {
+    let Some((device, event)) = vm.its.unplanned() else { return };
+    begin(view, out);
+    match view.first_of(device) {
+        Some(own) => {
+            out.text("device ");
+            out.text(own.route.source);
+        }
+        None => {
+            out.text("DeviceID ");
+            out.hex(device.into());
+        }
+    }
+    out.text(" event ");
+    out.decimal(event.into());
+    out.text(" was asked for and is not planned: the driver waits for it\n");
 }
 
 fn tell_refused(view: &View, vm: &VmState, out: &mut impl Text) {

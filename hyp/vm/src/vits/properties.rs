@@ -292,6 +292,31 @@ fn the_report_says_what_to_write() {
     );
 }
 
+/// A driver that waits for an event without a route: the report names it.
+#[test]
+fn the_report_names_an_event_that_is_not_planned() {
+    let board = Board::new();
+    let told = || {
+        let mut text = String::new();
+        let (guest, mut learned) = (&board.guests[0], Learned::START);
+        while learned.part(guest.view(), guest.vm, &mut text) {}
+        text
+    };
+    let mut driver = Driver::new(&board, 0);
+    driver.give(&board, &[mapc(0, 0), mapd(0x10, 4), mapti(0x10, 0, 8192, 0)]);
+    assert!(!told().contains("not planned"), "{}", told());
+    let wanted = |event| mapti(0x10, event, 8200 + event, 0);
+    driver.give(&board, &[wanted(8), wanted(9), wanted(7)]);
+    let line = "bulkhead: its of guest: device device event 9 was asked for and is not planned: ";
+    assert!(told().contains(line), "{}", told());
+    board.restart(0);
+    assert!(told().contains(line), "it outlives a restart: {}", told());
+    // No event of the device at all.
+    let mut driver = Driver::new(&board, 0);
+    driver.give(&board, &[mapd(0x77, 4), mapti(0x77, 1, 8200, 0)]);
+    assert!(told().contains("DeviceID 0x77 event 1 was asked for"), "{}", told());
+}
+
 #[test]
 fn a_pending_table_is_looked_at() {
     let board = Board::new();
