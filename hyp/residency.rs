@@ -6,8 +6,8 @@
 //!
 //! 1. `enter`: VPROPBASER, VPENDBASER with Valid; a doorbell that was unmasked is masked and cleared. A masked one may have
 //!    rung, too; that does no harm before it is unmasked, so that a vPE which is only pre-empted gives the ITS no command.
-//! 2. `leave`: if it waits, a doorbell that may be stale is cleared while no event can ring it; Dirty polled, Valid
-//!    cleared, Dirty polled; if it waits and nothing is pending the doorbell is unmasked.
+//! 2. `leave`: if it waits, its doorbell is unmasked while no event can ring it, and cleared before if it may be stale; Dirty
+//!    polled, Valid cleared, Dirty polled. From here on an event rings, or is pending.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
 //! A pending table that is not clean in time is counted, and something counts as pending: the vPE runs once more than it needs to.
@@ -16,6 +16,7 @@
 use crate::its::{self, POLLS};
 use crate::percpu::{PerCpu, Physical};
 use crate::plan_data::PLAN;
+use core::mem::replace;
 use gicv4::Error;
 use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::hw::MmioFrame;
@@ -23,19 +24,16 @@ use gicv4::vpe::{NonResident, Resident};
 use plan::VpeIndex;
 use vm::counters::Counter;
 
-pub enum Residency {
+pub struct Residency {
+    place: Place,
+    bell: Doorbell,
+}
+
+enum Place {
     /// The vPE has no vLPIs, or the board no virtual LPIs.
     None,
-    Out {
-        vpe: NonResident,
-        bell: Doorbell,
-    },
-    In {
-        vpe: Resident<MmioFrame>,
-        bell: Doorbell,
-        /// The doorbell may have rung while it was masked.
-        stale: bool,
-    },
+    Out(NonResident),
+    In(Resident<MmioFrame>),
 }
 
 /// Why a vPE stops being resident.
@@ -50,13 +48,13 @@ pub enum Why {
 impl Residency {
     /// A vPE that has not begun.
     pub fn first(vpe: VpeIndex) -> Self {
-        match PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) {
-            Some(tables) if PLAN.board.direct_injection => Self::Out {
-                vpe: NonResident::new(tables.vpropbaser, tables.vpendbaser),
-                bell: Doorbell::Silent,
-            },
-            _ => Self::None,
-        }
+        let place = match PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) {
+            Some(tables) if PLAN.board.direct_injection => {
+                Place::Out(NonResident::new(tables.vpropbaser, tables.vpendbaser))
+            }
+            _ => Place::None,
+        };
+        Self { place, bell: Doorbell::Silent }
     }
 }
 
@@ -67,32 +65,34 @@ fn count(this: &PerCpu, counter: Counter) {
 /// The vPE becomes resident on the calling CPU, its own.
 pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
     let mut residency = this.residency.lock();
-    *residency = match core::mem::replace(&mut *residency, Residency::None) {
-        Residency::Out { vpe, mut bell } => match cpu.vacant.lock().take() {
+    let Residency { place, bell } = &mut *residency;
+    match replace(place, Place::None) {
+        Place::Out(vpe) => match cpu.vacant.lock().take() {
             Some(vacant) => {
-                let vpe = vpe.enter(vacant);
+                *place = Place::In(vpe.enter(vacant));
                 count(this, Counter::ResidencyChanges);
-                let todo = bell.entered();
-                let stale = todo == Todo::Clear;
-                if !stale {
-                    its::doorbell(this.vpe, todo, cpu)?;
-                }
-                Residency::In { vpe, bell, stale }
+                its::doorbell(this.vpe, bell.entered(), cpu)
             }
-            None => Residency::Out { vpe, bell },
+            None => {
+                *place = Place::Out(vpe);
+                Ok(())
+            }
         },
-        other => other,
-    };
-    Ok(())
+        other => {
+            *place = other;
+            Ok(())
+        }
+    }
 }
 
 /// The vPE stops being resident on the calling CPU. True: something is pending for it already.
 pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
     let mut residency = this.residency.lock();
-    let (next, pending) = match core::mem::replace(&mut *residency, Residency::None) {
-        Residency::In { vpe, mut bell, stale } => {
-            if why == Why::Waits && stale {
-                its::doorbell(this.vpe, Todo::Clear, cpu)?;
+    let Residency { place, bell } = &mut *residency;
+    match replace(place, Place::None) {
+        Place::In(vpe) => {
+            if why == Why::Waits {
+                its::doorbell(this.vpe, bell.waits(), cpu)?;
             }
             let leaving = vpe.leave(POLLS).unwrap_or_else(|stuck| {
                 count(this, Counter::SlowTables);
@@ -103,24 +103,25 @@ pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
                 stuck.state.give_up()
             });
             *cpu.vacant.lock() = Some(left.redistributor);
+            *place = Place::Out(left.vpe);
             count(this, Counter::ResidencyChanges);
-            if why == Why::Waits {
-                its::doorbell(this.vpe, bell.left(left.pending), cpu)?;
-            }
-            (Residency::Out { vpe: left.vpe, bell }, left.pending)
+            Ok(left.pending)
         }
-        other => (other, false),
-    };
-    *residency = next;
-    Ok(pending)
+        other => {
+            *place = other;
+            Ok(false)
+        }
+    }
 }
 
 /// The doorbell LPI was acknowledged by the vPE's CPU. True: the vPE has work.
 pub fn rang(this: &PerCpu, cpu: &Physical) -> Result<bool, Error> {
     count(this, Counter::Doorbells);
     let mut residency = this.residency.lock();
-    let Residency::Out { bell, .. } = &mut *residency else { return Ok(false) };
-    let todo = bell.rang();
+    if !matches!(residency.place, Place::Out(_)) {
+        return Ok(false);
+    }
+    let todo = residency.bell.rang();
     its::doorbell(this.vpe, todo, cpu)?;
     Ok(matches!(todo, Todo::MaskAndRun))
 }

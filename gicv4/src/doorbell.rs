@@ -9,16 +9,20 @@
 //! event while the vPE is not resident):
 //!
 //! ```text
-//!             left(nothing pending)            rang
-//!   Silent ---------- unmask ---------> Armed ------ mask, run ------> Silent
-//!     ^  ^                                |
-//!     |  '--- left(pending): run          | entered: mask and clear
-//!     '---------- entered: clear ---------'
+//!            waits: unmask                 rang: mask, run
+//!   Silent -----------------------> Armed -----------------> Silent
+//!     |                             ^ | |
+//!     | entered     waits: clear,   | | | entered: mask and clear
+//!     '----------> Stale -----------' | '------------------> Silent
+//!                          unmask     |
+//!                                     '-- left: run if something is pending
 //! ```
 //!
-//! Masked does not mean deaf: an LPI that becomes pending while disabled stays pending and is delivered after unmask and INV.
-//! So an event between the end of residency and `unmask` is not lost. `clear` comes after the vPE has become resident: from
-//! then on events do not ring, and what it removes is stale.
+//! `waits` comes while the vPE is still resident: no event rings, so that what `clear` removes is stale, and the doorbell can be
+//! unmasked in the same batch. From the end of residency on an event rings, or is pending in [`crate::vpe::Left`]; then the
+//! vPE has work and is not to wait for its doorbell. A vPE that is pre-empted does not say `waits`: its doorbell stays masked, may
+//! become pending, and nothing needs to be told. Masked does not mean deaf: an LPI that becomes pending while disabled is
+//! delivered after unmask and INV, which is why a stale one is cleared before.
 //!
 //! Not supported: masking by DirectLPI registers; GICv4.1, whose default doorbells need none of this ([`crate::vpe41`]).
 
@@ -102,6 +106,13 @@ impl Proxy {
         Batch::two_and_sync(self.inv(), clear, redistributor)
     }
 
+    /// While its vPE is resident, so that it cannot ring in between.
+    pub fn clear_and_unmask(&self, config: &mut impl ConfigTable, redistributor: RdBase) -> Batch {
+        self.write(config, true);
+        let clear = Command::Clear { device: self.device, event: self.event };
+        Batch::two_and_sync(clear, self.inv(), redistributor)
+    }
+
     /// Moves the doorbell with its pending state to another collection, away from the redistributor `from`. VMOVP does not do
     /// that. The SYNC is of `from`, which has to give the pending state away (IHI 0069H 5.3, MOVI).
     pub const fn move_to(&self, collection: CollectionId, from: RdBase) -> Batch {
@@ -122,8 +133,8 @@ impl Proxy {
             Todo::Nothing | Todo::Run => Batch::EMPTY,
             Todo::Unmask => self.unmask(config, redistributor),
             Todo::MaskAndRun => self.mask(config, redistributor),
-            Todo::Clear => self.clear(redistributor),
             Todo::MaskAndClear => self.mask_and_clear(config, redistributor),
+            Todo::ClearAndUnmask => self.clear_and_unmask(config, redistributor),
         }
     }
 
@@ -166,10 +177,13 @@ impl Prepared {
                 self.proxy.write(config, matches!(todo, Todo::Unmask));
                 run(&[self.invalidate, *sync])
             }
-            Todo::Clear => run(&[self.clear, *sync]),
             Todo::MaskAndClear => {
                 self.proxy.write(config, false);
                 run(&[self.invalidate, self.clear, *sync])
+            }
+            Todo::ClearAndUnmask => {
+                self.proxy.write(config, true);
+                run(&[self.clear, self.invalidate, *sync])
             }
         }
     }
@@ -185,31 +199,36 @@ pub enum Todo {
     Unmask,
     /// Mask the doorbell and make the vPE runnable.
     MaskAndRun,
-    Clear,
     MaskAndClear,
+    ClearAndUnmask,
 }
 
 /// Whether a vPE's doorbell may ring. Begins masked, as the configuration byte in the plan's tables should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doorbell {
-    /// Masked: the vPE is resident, or is known to have work.
+    /// Masked: the vPE has work. Of one that is resident, nothing is pending.
     Silent,
-    /// Unmasked: the vPE waits for it.
+    /// Masked, the vPE is or was resident; it may have rung before that.
+    Stale,
+    /// Unmasked: the vPE waits for it, or is about to.
     Armed,
 }
 
 impl Doorbell {
-    /// After [`crate::vpe::Descheduling::finish`], with its `pending`. For a vPE that waits for an interrupt; one that was
-    /// pre-empted stays `Silent`, and nothing needs to be told.
-    pub const fn left(&mut self, pending: bool) -> Todo {
-        match (*self, pending) {
-            (Self::Silent, false) => {
-                *self = Self::Armed;
-                Todo::Unmask
-            }
-            (Self::Armed, false) => Todo::Nothing,
-            (_, true) => Todo::Run,
-        }
+    /// Before [`crate::vpe::Resident::leave`], for a vPE that waits for an interrupt.
+    pub const fn waits(&mut self) -> Todo {
+        let todo = match *self {
+            Self::Silent => Todo::Unmask,
+            Self::Stale => Todo::ClearAndUnmask,
+            Self::Armed => Todo::Nothing,
+        };
+        *self = Self::Armed;
+        todo
+    }
+
+    /// After [`crate::vpe::Descheduling::finish`], with its `pending`, for a vPE that waits.
+    pub const fn left(&self, pending: bool) -> Todo {
+        if pending { Todo::Run } else { Todo::Nothing }
     }
 
     /// The LPI was acknowledged. One that was on its way while it was masked means nothing.
@@ -219,7 +238,7 @@ impl Doorbell {
                 *self = Self::Silent;
                 Todo::MaskAndRun
             }
-            Self::Silent => Todo::Nothing,
+            Self::Silent | Self::Stale => Todo::Nothing,
         }
     }
 
@@ -230,7 +249,10 @@ impl Doorbell {
                 *self = Self::Silent;
                 Todo::MaskAndClear
             }
-            Self::Silent => Todo::Clear,
+            Self::Silent | Self::Stale => {
+                *self = Self::Stale;
+                Todo::Nothing
+            }
         }
     }
 }
@@ -262,8 +284,8 @@ mod tests {
             Todo::Run,
             Todo::Unmask,
             Todo::MaskAndRun,
-            Todo::Clear,
             Todo::MaskAndClear,
+            Todo::ClearAndUnmask,
         ] {
             let (mut one, mut other) = (Config::default(), Config::default());
             let batch = proxy.commands(todo, &mut one, at);

@@ -17,6 +17,8 @@ enum At {
     Running(Resident<RedistFrame>),
     /// It found nothing and executed WFI.
     Blocking(Resident<RedistFrame>),
+    /// Its doorbell is on its way to be unmasked.
+    Unmasking(Resident<RedistFrame>),
     Leaving(Descheduling<RedistFrame>),
     /// Waiting for the doorbell.
     Idle(Absent),
@@ -80,7 +82,7 @@ impl Hypervisor {
     fn follow(&mut self, todo: Todo) {
         let todo = match (self.fault, todo) {
             (Fault::NeverMasks, Todo::MaskAndRun | Todo::MaskAndClear) => Todo::Run,
-            (Fault::NeverClears, Todo::Clear) => Todo::Nothing,
+            (Fault::NeverClears, Todo::ClearAndUnmask) => Todo::Unmask,
             (_, todo) => todo,
         };
         let redistributor = self.board.config.redistributor(0);
@@ -116,14 +118,20 @@ impl Hypervisor {
                     At::Blocking(resident)
                 }
             },
-            At::Blocking(resident) => At::Leaving(resident.leave(POLLS).unwrap()),
+            At::Blocking(resident) => {
+                let todo = self.doorbell.waits();
+                self.follow(todo);
+                At::Unmasking(resident)
+            }
+            At::Unmasking(resident) => At::Leaving(resident.leave(POLLS).unwrap()),
             At::Leaving(leaving) => {
                 let left = leaving.finish(POLLS).unwrap();
                 let pending = left.pending && self.fault != Fault::IgnoresPending;
-                let todo = self.doorbell.left(pending);
-                self.follow(todo);
                 let absent = (left.vpe, left.redistributor);
-                if todo == Todo::Run { At::Waking(absent) } else { At::Idle(absent) }
+                // The doorbell may have rung since the residency ended.
+                let rang = todo == Todo::MaskAndRun;
+                let runs = rang || self.doorbell.left(pending) == Todo::Run;
+                if runs { At::Waking(absent) } else { At::Idle(absent) }
             }
             At::Idle(absent) if todo == Todo::MaskAndRun || core::mem::take(&mut self.timer) => {
                 At::Waking(absent)
@@ -224,17 +232,21 @@ fn the_second_event_does_not_ring_again() {
 #[test]
 fn transitions() {
     for (from, transition, to, todo) in [
-        (Doorbell::Silent, "left, nothing pending", Doorbell::Armed, Todo::Unmask),
-        (Doorbell::Silent, "left, pending", Doorbell::Silent, Todo::Run),
+        (Doorbell::Silent, "waits", Doorbell::Armed, Todo::Unmask),
+        (Doorbell::Stale, "waits", Doorbell::Armed, Todo::ClearAndUnmask),
+        (Doorbell::Armed, "waits", Doorbell::Armed, Todo::Nothing),
         (Doorbell::Armed, "left, nothing pending", Doorbell::Armed, Todo::Nothing),
         (Doorbell::Armed, "left, pending", Doorbell::Armed, Todo::Run),
         (Doorbell::Armed, "rang", Doorbell::Silent, Todo::MaskAndRun),
         (Doorbell::Silent, "rang", Doorbell::Silent, Todo::Nothing),
-        (Doorbell::Silent, "entered", Doorbell::Silent, Todo::Clear),
+        (Doorbell::Stale, "rang", Doorbell::Stale, Todo::Nothing),
+        (Doorbell::Silent, "entered", Doorbell::Stale, Todo::Nothing),
+        (Doorbell::Stale, "entered", Doorbell::Stale, Todo::Nothing),
         (Doorbell::Armed, "entered", Doorbell::Silent, Todo::MaskAndClear),
     ] {
         let mut doorbell = from;
         let made = match transition {
+            "waits" => doorbell.waits(),
             "left, nothing pending" => doorbell.left(false),
             "left, pending" => doorbell.left(true),
             "rang" => doorbell.rang(),

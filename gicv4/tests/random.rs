@@ -373,6 +373,8 @@ fn a_thousand_events_with_random_residency() {
                 tally.raise(&board, &mut dice);
                 tally.take(&board, cpu);
             }
+            follow(&mut board, doorbell.waits());
+            tally.raise(&board, &mut dice);
             let leaving = resident.leave(POLLS).unwrap();
             tally.raise(&board, &mut dice);
             let left = leaving.finish(POLLS).unwrap();
@@ -382,8 +384,7 @@ fn a_thousand_events_with_random_residency() {
             }
             let todo = doorbell.left(left.pending);
             tally.raise(&board, &mut dice);
-            follow(&mut board, todo);
-            if todo == Todo::Unmask {
+            if todo == Todo::Nothing {
                 // Nothing is known to be pending: only a doorbell may wake it now.
                 while board.interrupt(cpu).is_none() {
                     assert!(tally.outstanding.is_empty(), "lost: {:?}", tally.outstanding);

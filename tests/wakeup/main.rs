@@ -3,9 +3,8 @@
 //! EL2's sequence for a vPE that waits for an interrupt, run with the driver and the scheduler as they are, on the
 //! software GIC, and with a device that may ring before every single access to a register or table:
 //!
-//! 1. Clear the doorbell if it may have rung before the vPE became resident; end the residency: Dirty = 0, Valid = 0,
-//!    Dirty = 0, then PendingLast.
-//! 2. Something is pending: wake the vPE. Nothing is: unmask its doorbell, with INV.
+//! 1. Clear the doorbell if it may have rung before the vPE became resident, and unmask it, with INV.
+//! 2. End the residency: Dirty = 0, Valid = 0, Dirty = 0, then PendingLast. Something is pending: wake the vPE.
 //! 3. Take the interrupts that are there, if EL2 likes; a doorbell is masked again and wakes the vPE.
 //! 4. Block the vPE; the scheduler keeps a wake that came before. Decide.
 //! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then mask and clear its doorbell if it
@@ -40,9 +39,7 @@ enum Mistake {
     IgnoresPendingLast,
     /// Unmasks the doorbell in memory only.
     ForgetsInv,
-    /// Clears a "stale" doorbell after it was unmasked.
-    ClearsAfterUnmasking,
-    /// Clears the doorbell when the vPE is not resident any more.
+    /// Clears a "stale" doorbell when the vPE is not resident any more.
     ClearsAfterLeaving,
     /// Never clears it.
     ForgetsClear,
@@ -86,8 +83,6 @@ struct Cpu<'a> {
     taken: Vec<IntId>,
     /// Events are enabled at any moment.
     late: bool,
-    /// The doorbell may have rung while it was masked.
-    stale: bool,
     /// Rung, and the guest has not taken anything since.
     called: bool,
 }
@@ -112,10 +107,7 @@ impl<'a> Cpu<'a> {
     fn enter(&mut self, vpe: NonResident, vacant: Vacant<Frame<'a>>) -> Resident<Frame<'a>> {
         let resident = vpe.enter(vacant);
         let todo = self.doorbell.entered();
-        self.stale = todo == Todo::Clear;
-        if !self.stale {
-            self.carry_out(todo);
-        }
+        self.carry_out(todo);
         resident
     }
 
@@ -142,14 +134,18 @@ impl<'a> Cpu<'a> {
         resident: Resident<Frame<'a>>,
     ) -> (NonResident, Vacant<Frame<'a>>) {
         let early = self.gic.virtual_signal(0).is_some();
-        let clear = self.stale && !self.made(Mistake::ForgetsClear);
-        if clear && !self.made(Mistake::ClearsAfterLeaving) {
-            self.carry_out(Todo::Clear);
+        let todo = match (self.doorbell.waits(), self.mistake) {
+            (Todo::ClearAndUnmask, Some(Mistake::ForgetsClear)) => Todo::Unmask,
+            (todo, _) => todo,
+        };
+        let late = self.made(Mistake::ClearsAfterLeaving);
+        if !late {
+            self.carry_out(todo);
         }
         let leaving = resident.leave(POLLS).expect("Dirty clears in time");
         let left = leaving.finish(POLLS).expect("Dirty clears in time");
-        if clear && self.made(Mistake::ClearsAfterLeaving) {
-            self.carry_out(Todo::Clear);
+        if late {
+            self.carry_out(todo);
         }
         let pending = match self.mistake {
             Some(Mistake::LooksTooEarly) => early,
@@ -196,14 +192,12 @@ impl<'a> Cpu<'a> {
     }
 
     fn post(&mut self, batch: Batch, todo: Todo) {
-        if self.made(Mistake::ForgetsInv) && todo == Todo::Unmask {
-            return;
-        }
+        let unmasks = matches!(todo, Todo::Unmask | Todo::ClearAndUnmask);
+        let batch = match self.mistake {
+            Some(Mistake::ForgetsInv) if unmasks => self.proxy.clear(REDISTRIBUTOR),
+            _ => batch,
+        };
         self.queue.borrow_mut().run(batch.as_slice()).expect("the ITS consumes it");
-        if self.made(Mistake::ClearsAfterUnmasking) && todo == Todo::Unmask {
-            let clear = self.proxy.clear(REDISTRIBUTOR);
-            self.queue.borrow_mut().run(clear.as_slice()).expect("the ITS consumes it");
-        }
     }
 
     fn made(&self, mistake: Mistake) -> bool {
@@ -249,7 +243,6 @@ fn every_order(events: u32, late: bool, mistake: Option<Mistake>) -> Result<u64,
             blocked: false,
             taken: Vec::new(),
             late,
-            stale: false,
             called: false,
         };
         cpu.run(vpe, vacant)
@@ -271,7 +264,6 @@ fn mistakes_are_found() {
         (Mistake::LooksTooEarly, Failure::Lost),
         (Mistake::IgnoresPendingLast, Failure::Lost),
         (Mistake::ForgetsInv, Failure::Lost),
-        (Mistake::ClearsAfterUnmasking, Failure::Lost),
         (Mistake::ClearsAfterLeaving, Failure::Lost),
         (Mistake::ForgetsClear, Failure::StaleDoorbell),
         (Mistake::DropsEarlyWakes, Failure::Lost),

@@ -48,7 +48,13 @@ impl Change {
 
 /// Pending and active bits of a word in this CPU's list registers.
 pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
-    (0..platform.count()).fold((0, 0), |sum, index| add_listed(sum, platform.read(index), word))
+    let mut used = !platform.empty() & ((1 << platform.count()) - 1);
+    let mut sum = (0, 0);
+    while used != 0 {
+        sum = add_listed(sum, platform.read(used.trailing_zeros() as usize), word);
+        used &= used - 1;
+    }
+    sum
 }
 
 fn add_listed((pending, active): (u32, u32), entry: ListReg, word: usize) -> (u32, u32) {
