@@ -80,13 +80,21 @@ impl ListRegisters for Hardware {
     fn count(&self) -> usize {
         PLAN.board.list_registers as usize
     }
-    #[inline(always)]
+    #[inline(never)]
     fn read(&self, index: usize) -> ListReg {
         ListReg::from_bits(gic::read_list_register(index as u8))
     }
-    #[inline(always)]
+    #[inline(never)]
     fn write(&mut self, index: usize, value: ListReg) {
         gic::write_list_register(index as u8, value.bits());
+    }
+    #[inline(always)]
+    fn get<const INDEX: usize>(&self) -> ListReg {
+        ListReg::from_bits(gic::read_list_register(INDEX as u8))
+    }
+    #[inline(always)]
+    fn put<const INDEX: usize>(&mut self, value: ListReg) {
+        gic::write_list_register(INDEX as u8, value.bits());
     }
     #[inline(always)]
     fn empty(&self) -> u32 {

@@ -29,6 +29,7 @@ use gicv4::list_regs::ListReg;
 use plan::{Features, Schedule, VpeIndex};
 use sched::CpuScheduler;
 use vm::counters::Counter;
+use vm::platform::ListRegisters;
 use vm::vgic;
 
 const TIMER: IntId = IntId::new(PLAN.board.timer.virtual_ppi as u32);
@@ -245,13 +246,14 @@ pub fn has_interrupt(current: &PerCpu) -> bool {
     if starved || current.guest.vpe.redistributor.has_waiting() || counters::ask(&current.guest) {
         return true;
     }
-    if !gic::empty_list_registers() & ((1 << PLAN.board.list_registers) - 1) == 0 {
+    let used = Hardware.used();
+    if used == 0 {
         return false;
     }
     let (enabled, mask) = gic::lets_through();
     let pending = |index| {
-        let register = ListReg::from_bits(gic::read_list_register(index));
-        register.bits() >> 62 & 1 != 0 && register.priority() < mask
+        let register = Hardware.read(index);
+        used >> index & 1 != 0 && register.bits() >> 62 & 1 != 0 && register.priority() < mask
     };
-    enabled && (0..PLAN.board.list_registers).any(pending)
+    enabled && (0..Hardware.count()).any(pending)
 }

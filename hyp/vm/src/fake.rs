@@ -355,7 +355,8 @@ impl ListRegisters for Cpu<'_> {
     fn empty(&self) -> u32 {
         self.with(|cpu| {
             (0..LIST_REGISTERS).fold(0, |bits, n| {
-                bits | u32::from(ListReg::from_bits(cpu.registers[n]).is_free()) << n
+                let entry = ListReg::from_bits(cpu.registers[n]);
+                bits | u32::from(entry.is_free() && !entry.has_end_notice()) << n
             })
         })
     }

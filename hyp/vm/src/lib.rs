@@ -26,6 +26,7 @@
 
 pub mod aarch32;
 pub mod allowance;
+mod bits;
 pub mod console;
 pub mod counters;
 pub mod exit;

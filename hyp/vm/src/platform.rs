@@ -15,8 +15,22 @@ pub trait ListRegisters {
     /// `ICH_LR<index>_EL2`.
     fn read(&self, index: usize) -> ListReg;
     fn write(&mut self, index: usize, value: ListReg);
-    /// ICH_ELRSR_EL2: a set bit is a register without a valid interrupt.
+    /// The same for a register that the compiler knows.
+    #[inline(always)]
+    fn get<const INDEX: usize>(&self) -> ListReg {
+        self.read(INDEX)
+    }
+    #[inline(always)]
+    fn put<const INDEX: usize>(&mut self, value: ListReg) {
+        self.write(INDEX, value);
+    }
+    /// ICH_ELRSR_EL2: a set bit is a register without a valid interrupt, and without the notice of an end.
     fn empty(&self) -> u32;
+    /// The others, as bits.
+    #[inline(always)]
+    fn used(&self) -> u32 {
+        !self.empty() & ((1 << self.count()) - 1)
+    }
     /// ICH_HCR_EL2.EOIcount, which is cleared.
     fn take_eoi_count(&mut self) -> u32;
     /// Sets the maintenance interrupt enables and the trap of ICH_HCR_EL2 to `bits`, a union of [`UNDERFLOW`],

@@ -8,7 +8,7 @@
 use super::{
     IIDR, PIDR2, PRIORITY_BITS, inject, place, redistributor::RECHECK, surrender, withdraw,
 };
-use crate::{Guest, Platform, VpeState, guest::affinity_of, platform::PhysicalGic};
+use crate::{Guest, Platform, VpeState, bits::Bits, guest::affinity_of, platform::PhysicalGic};
 use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
@@ -368,10 +368,8 @@ impl Distributor {
         if hardware != 0 {
             platform.enable(word, hardware);
         }
-        let mut software = bits & !hardware;
-        while software != 0 {
-            let intid = word as u32 * 32 + software.trailing_zeros();
-            software &= software - 1;
+        for bit in Bits(bits & !hardware) {
+            let intid = word as u32 * 32 + bit;
             inject::notify(guest, platform, this.route_of(intid));
         }
     }

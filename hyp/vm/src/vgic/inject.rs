@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     Guest, Platform, VpeState,
+    bits::Bits,
     counters::Counter,
     platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW},
 };
@@ -37,7 +38,7 @@ use gicv4::{
 pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
     let intid = IntId::new(P::VIRTUAL_TIMER);
     let priority = guest.vpe.redistributor.priority[P::VIRTUAL_TIMER as usize].load(Relaxed);
-    platform.write(0, ListReg::hardware(intid, intid, priority));
+    platform.put::<0>(ListReg::hardware(intid, intid, priority));
     guest.vpe.counters.count(Counter::InjectedTimer);
 }
 
@@ -56,7 +57,7 @@ pub fn inject_private<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
         return inject_any(guest, platform, intid);
     }
     let priority = guest.vpe.redistributor.priority[intid as usize].load(Relaxed);
-    platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+    platform.put::<1>(ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     count::<P>(guest, intid, true, false);
 }
 
@@ -104,7 +105,7 @@ pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
     }
     // Masked before it is inlined, the range that callers have checked makes the mask nothing.
     let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
-    platform.write(1, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+    platform.put::<1>(ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSpi);
     true
 }
@@ -151,6 +152,14 @@ pub fn try_deliver<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     true
 }
 
+/// Nothing is listed for the vPE of this CPU, or is to be looked at, and nothing of `bits` of word 0 waits: when they are
+/// switched off nothing is to be taken back.
+pub(super) fn has_none<P: Platform>(guest: &Guest, platform: &P, bits: u32) -> bool {
+    let redistributor = &guest.vpe.redistributor;
+    let waiting = redistributor.waiting[0].load(Acquire) & bits;
+    redistributor.attention.load(Relaxed) | waiting | platform.used() == 0
+}
+
 /// Something changed for the VM's vPE `number`: looks at once if it is this one, kicks it otherwise.
 #[inline(never)]
 pub fn notify<P: Platform>(guest: &Guest, platform: &mut P, number: usize) {
@@ -173,7 +182,7 @@ fn short_path<P: Platform>(guest: &Guest, platform: &P) -> bool {
 #[inline(always)]
 fn list_sgi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     let priority = guest.vpe.redistributor.priority[intid as usize].load(Relaxed);
-    platform.write(1, ListReg::pending(IntId::new(intid), priority));
+    platform.put::<1>(ListReg::pending(IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSgi);
 }
 
@@ -211,7 +220,7 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     }
     // Where nothing is pending already, the end of something active is what makes room.
     if bits != 0
-        && (0..platform.count()).any(|index| platform.read(index).state() == State::Pending)
+        && Bits(platform.used()).any(|n| platform.read(n as usize).state() == State::Pending)
     {
         bits |= NO_PENDING;
     }
@@ -282,7 +291,7 @@ fn doubt<P: Platform>(guest: &Guest, platform: &P, intid: u32) {
 
 /// A level in a list register is to be looked at again.
 fn doubts<P: Platform>(guest: &Guest, platform: &P) -> bool {
-    (1..platform.count()).any(|index| is_doubtful(guest, platform.read(index)))
+    Bits(platform.used()).any(|index| is_doubtful(guest, platform.read(index as usize)))
 }
 
 fn is_doubtful(guest: &Guest, entry: ListReg) -> bool {
@@ -295,7 +304,8 @@ fn is_doubtful(guest: &Guest, entry: ListReg) -> bool {
 /// executes its instruction again.
 #[inline(never)]
 pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
-    for index in 1..platform.count() {
+    for index in Bits(platform.used()) {
+        let index = index as usize;
         let entry = platform.read(index);
         if !is_doubtful(guest, entry) {
             continue;
@@ -313,20 +323,20 @@ pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
 /// With a split end, list registers are wanted back as soon as nothing in them is pending. A pending timer that is less urgent
 /// than what waits would keep that from being seen, so it takes its place in the order.
 fn unlist_timer<P: Platform>(guest: &Guest, platform: &mut P) {
-    let entry = platform.read(0);
+    let entry = platform.get::<0>();
     if entry.state() == State::Pending {
-        platform.write(0, ListReg::EMPTY);
+        platform.put::<0>(ListReg::EMPTY);
         guest.vpe.redistributor.waiting[0].fetch_or(1 << P::VIRTUAL_TIMER, AcqRel);
     }
 }
 
 /// The timer has a list register of its own, but not before what is more urgent has one. True: it does not wait.
 fn list_timer<P: Platform>(guest: &Guest, platform: &mut P, priority: u8, first: bool) -> bool {
-    let free = first && platform.read(0).is_free();
+    let free = first && platform.get::<0>().is_free();
     if free {
         guest.vpe.redistributor.waiting[0].fetch_and(!(1 << P::VIRTUAL_TIMER), AcqRel);
         let intid = IntId::new(P::VIRTUAL_TIMER);
-        platform.write(0, ListReg::hardware(intid, intid, priority));
+        platform.put::<0>(ListReg::hardware(intid, intid, priority));
     }
     free
 }
@@ -336,7 +346,7 @@ fn list_timer<P: Platform>(guest: &Guest, platform: &mut P, priority: u8, first:
 pub fn holds_timer<P: Platform>(guest: &Guest, platform: &P) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let kept = redistributor.waiting[0].load(Relaxed) | redistributor.parked_word(0);
-    !platform.read(0).is_free() || kept & 1 << P::VIRTUAL_TIMER != 0
+    !platform.get::<0>().is_free() || kept & 1 << P::VIRTUAL_TIMER != 0
 }
 
 /// An emulated interrupt is in no list register any more: while its line is high it is pending.
@@ -368,15 +378,15 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     let distributor = &guest.vm.distributor;
     let (emulated, line) = distributor.emulated_line();
     let mut unusual = false;
-    for index in 0..platform.count() {
+    for index in Bits(platform.used()) {
+        let index = index as usize;
         let entry = platform.read(index);
         let intid = entry.vintid().value();
         let (word, bit) = place(intid);
         if entry.is_free() {
-            if entry.has_end_notice() {
-                platform.write(index, ListReg::EMPTY);
-                sample(guest, platform, intid);
-            }
+            // It was used for the notice of its end.
+            platform.write(index, ListReg::EMPTY);
+            sample(guest, platform, intid);
             continue;
         }
         unusual |= intid == emulated;
@@ -400,8 +410,10 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     }
     // What waits for a list register goes back to the hardware when it is switched off.
     for word in 0..=distributor.last_word() {
-        let off = !live(guest, word) & surrender::hardware(guest, word);
-        surrender::return_waiting(platform, redistributor, word, off);
+        if redistributor.waiting[word].load(Acquire) != 0 {
+            let off = !live(guest, word) & surrender::hardware(guest, word);
+            surrender::return_waiting(platform, redistributor, word, off);
+        }
     }
     unusual
 }
@@ -417,13 +429,13 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
     let distributor = &guest.vm.distributor;
     let mut best: Option<(u32, u8)> = None;
     for word in 0..=distributor.last_word() {
+        let waiting = redistributor.waiting[word].load(Acquire);
+        if waiting == 0 {
+            continue;
+        }
         // One that is active is not delivered.
-        let mut bits = redistributor.waiting[word].load(Acquire)
-            & live(guest, word)
-            & !redistributor.parked_word(word);
-        while bits != 0 {
-            let intid = word as u32 * 32 + bits.trailing_zeros();
-            bits &= bits - 1;
+        for bit in Bits(waiting & live(guest, word) & !redistributor.parked_word(word)) {
+            let intid = word as u32 * 32 + bit;
             let priority = if word == 0 {
                 redistributor.priority[intid as usize].load(Relaxed)
             } else {

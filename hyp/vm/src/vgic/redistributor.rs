@@ -323,7 +323,11 @@ impl Redistributor {
     fn disable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
         let before = self.enabled.fetch_and(!bits, SeqCst);
         self.settle(guest, platform, number);
-        if before & bits != 0 && guest.vm.distributor.group_on() {
+        let own = number == guest.number;
+        if before & bits == 0 || own && inject::has_none(guest, platform, bits) {
+            return;
+        }
+        if guest.vm.distributor.group_on() {
             inject::notify(guest, platform, number);
         }
     }

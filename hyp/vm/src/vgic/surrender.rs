@@ -8,7 +8,7 @@ use super::{
     redistributor::{RECHECK, Redistributor},
     view,
 };
-use crate::{Guest, Platform};
+use crate::{Guest, Platform, bits::Bits};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use gicv4::list_regs::{ListReg, State};
 
@@ -36,10 +36,8 @@ pub(super) fn return_waiting<P: Platform>(
     if redistributor.waiting[word].load(Acquire) & bits == 0 {
         return;
     }
-    let mut rest = redistributor.waiting[word].fetch_and(!bits, SeqCst) & bits;
-    while rest != 0 {
-        give_back(platform, word as u32 * 32 + rest.trailing_zeros());
-        rest &= rest - 1;
+    for bit in Bits(redistributor.waiting[word].fetch_and(!bits, SeqCst) & bits) {
+        give_back(platform, word as u32 * 32 + bit);
     }
 }
 
@@ -57,17 +55,15 @@ pub(super) fn deactivate<P: Platform>(platform: &mut P, intid: u32) {
 /// SGI waits here, an SPI goes back to where it came from, and from there to wherever the guest routes it.
 pub fn surrender<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        platform.write(index, ListReg::EMPTY);
+    for index in Bits(platform.used()) {
+        let entry = platform.read(index as usize);
+        platform.write(index as usize, ListReg::EMPTY);
         put_back(guest, platform, entry);
     }
     view::gone(redistributor);
     for word in 0..=guest.vm.distributor.last_word() {
-        let mut parked = redistributor.parked[word].swap(0, Relaxed);
-        while parked != 0 {
-            ended(guest, platform, word as u32 * 32 + parked.trailing_zeros());
-            parked &= parked - 1;
+        for bit in Bits(redistributor.parked[word].swap(0, Relaxed)) {
+            ended(guest, platform, word as u32 * 32 + bit);
         }
         let hardware = hardware(guest, word);
         return_waiting(platform, redistributor, word, hardware);

@@ -10,7 +10,7 @@ use super::{
     redistributor::{CHANGED, Redistributor},
     surrender,
 };
-use crate::{Guest, Platform, power::State as Power};
+use crate::{Guest, Platform, bits::Bits, power::State as Power};
 use core::sync::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
@@ -48,13 +48,8 @@ impl Change {
 
 /// Pending and active bits of a word in this CPU's list registers.
 pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
-    let mut used = !platform.empty() & ((1 << platform.count()) - 1);
-    let mut sum = (0, 0);
-    while used != 0 {
-        sum = add_listed(sum, platform.read(used.trailing_zeros() as usize), word);
-        used &= used - 1;
-    }
-    sum
+    Bits(platform.used())
+        .fold((0, 0), |sum, index| add_listed(sum, platform.read(index as usize), word))
 }
 
 fn add_listed((pending, active): (u32, u32), entry: ListReg, word: usize) -> (u32, u32) {
@@ -208,15 +203,18 @@ pub(super) fn take_changes<P: Platform>(guest: &Guest, platform: &mut P) {
     }
 }
 
+/// An entry with its INTID and its bit, if it is one of these bits of a word.
+fn among(entry: ListReg, word: usize, bits: u32) -> Option<(ListReg, u32, u32)> {
+    let intid = entry.vintid().value();
+    let (entry_word, bit) = place(intid);
+    (entry_word == word && bits & bit != 0).then_some((entry, intid, bit))
+}
+
 /// Interrupts of a word in this CPU's list registers are not pending any more.
 fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u32) {
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        let intid = entry.vintid().value();
-        let (entry_word, bit) = place(intid);
-        if entry_word != word || bits & bit == 0 {
-            continue;
-        }
+    for index in Bits(platform.used()) {
+        let index = index as usize;
+        let Some((entry, _, bit)) = among(platform.read(index), word, bits) else { continue };
         match entry.state() {
             State::PendingActive => platform.write(index, entry.with_state(State::Active)),
             // The pending state of a PPI is its line's.
@@ -233,13 +231,9 @@ fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u32) {
 
 /// Interrupts of a word in this CPU's list registers and among what is parked are not active any more.
 fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        let intid = entry.vintid().value();
-        let (entry_word, bit) = place(intid);
-        if entry_word != word || bits & bit == 0 {
-            continue;
-        }
+    for index in Bits(platform.used()) {
+        let index = index as usize;
+        let Some((entry, intid, _)) = among(platform.read(index), word, bits) else { continue };
         match entry.state() {
             State::PendingActive => platform.write(index, entry.with_state(State::Pending)),
             State::Active => {
@@ -254,10 +248,8 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
         }
     }
     let parked = &guest.vpe.redistributor.parked[word];
-    let mut rest = parked.fetch_and(!bits, Relaxed) & bits;
-    while rest != 0 {
-        let intid = word as u32 * 32 + rest.trailing_zeros();
-        rest &= rest - 1;
+    for bit in Bits(parked.fetch_and(!bits, Relaxed) & bits) {
+        let intid = word as u32 * 32 + bit;
         // An SPI's active state in the hardware is the caller's.
         if word == 0 || !guest.vm.distributor.is_hardware(intid) {
             ended(guest, platform, intid);
@@ -270,20 +262,19 @@ fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits
 fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     let redistributor = &guest.vpe.redistributor;
     let hardware = surrender::hardware(guest, word) & bits;
-    for index in 0..platform.count() {
-        let entry = platform.read(index);
-        let (entry_word, bit) = place(entry.vintid().value());
-        if entry_word == word && bits & bit != 0 && entry.state() == State::Pending {
+    for index in Bits(platform.used()) {
+        let index = index as usize;
+        if let Some((entry, _, bit)) = among(platform.read(index), word, bits)
+            && entry.state() == State::Pending
+        {
             platform.write(index, ListReg::EMPTY);
             redistributor.waiting[word].fetch_or(bit, AcqRel);
         }
     }
     // Those in list registers are active already.
-    let mut rest = bits & !held(guest, platform, word).1;
-    while rest != 0 {
-        let intid = word as u32 * 32 + rest.trailing_zeros();
+    for bit in Bits(bits & !held(guest, platform, word).1) {
+        let intid = word as u32 * 32 + bit;
         let (_, bit) = place(intid);
-        rest &= rest - 1;
         if hardware & bit == 0 {
             if word == 0 || guest.vm.distributor.claim(guest.number) {
                 redistributor.park(intid, None);
