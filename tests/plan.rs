@@ -9,6 +9,8 @@ mod bridges;
 mod bytes;
 #[path = "plan/generated.rs"]
 mod generated;
+#[path = "plan/high.rs"]
+mod high;
 #[path = "plan/hosts.rs"]
 mod hosts;
 #[path = "plan/log.rs"]

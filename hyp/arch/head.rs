@@ -16,15 +16,13 @@
 use crate::devices::pl011;
 use crate::plan_data::PLAN;
 use core::arch::global_asm;
-use plan::translation::{EL2_MAIR, EL2_T0SZ};
+use plan::translation::EL2_MAIR;
 use plan::{Console, log};
 
 /// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2, SCTLR_EL2).
 const SCTLR_OFF: u64 = 0x30c5_0830;
 /// The same with M, C, SA, I and WXN.
 const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
-/// TCR_EL2 without PS: RES1 bits, inner shareable, write-back walks.
-const TCR: u64 = 1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | EL2_T0SZ;
 /// Polls of a full FIFO before a character of an early message is given up.
 const PATIENCE: u32 = 1 << 24;
 /// Where `complain` writes: the UART's data register, or the log.
@@ -133,7 +131,7 @@ translate:
     csel    x10, x10, x11, lo
     bfi     x9, x10, #16, #3
     msr     tcr_el2, x9
-    ldr     x9, =EL2_TTBR
+    ldr     x9, ={ttbr}
     msr     ttbr0_el2, x9
     isb
     ic      iallu
@@ -204,7 +202,8 @@ wrong_address:
     other = sym crate::boot::other_cpu,
     sctlr_off = const SCTLR_OFF,
     sctlr_on = const SCTLR_ON,
-    tcr = const TCR,
+    tcr = const PLAN.own.tcr,
+    ttbr = const PLAN.own.ttbr.value(),
     mair = const EL2_MAIR,
     hcr = const super::cpu::HCR_BOOT,
     flags = const pl011::FR,

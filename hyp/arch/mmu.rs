@@ -10,13 +10,11 @@ use crate::plan_data::PLAN;
 use core::arch::asm;
 use core::ptr;
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
-use plan::translation::EL2_T0SZ;
 use plan::{Cpu, Its, Pa, PciBridge, PciFunction, Vm};
 
 const PAGE: u64 = 4096;
 const READ_ONLY: u64 = 1 << 7;
 const EXECUTE_NEVER: u64 = 1 << 54;
-const TABLE_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 /// Bytes of a cache line that every maintenance loop here steps by: the smallest that the architecture's users have.
 const LINE: u64 = 64;
 /// Bytes that a loop does at once.
@@ -26,11 +24,7 @@ unsafe extern "C" {
     static __image_start: u8;
     static __text_end: u8;
     static __rodata_end: u8;
-    static EL2_TTBR: u8;
 }
-
-// The walk below begins at level 1.
-const _: () = assert!(EL2_T0SZ == 25);
 
 /// Gives the image's pages their permissions. Runs once, on the first CPU, MMU off.
 pub extern "C" fn protect_image() {
@@ -54,14 +48,7 @@ pub extern "C" fn protect_image() {
 
 /// The level-3 descriptor of a page of the image.
 fn page_entry(page: u64) -> *mut u64 {
-    let mut table = ptr::addr_of!(EL2_TTBR) as u64;
-    for shift in [30, 21] {
-        let entry = (table as *const u64).wrapping_add((page >> shift & 0x1ff) as usize);
-        // SAFETY: levels 1 and 2 of the image's addresses are table descriptors by construction (codegen), so
-        // `entry` lies inside a table of the image.
-        table = unsafe { entry.read_volatile() } & TABLE_ADDRESS;
-    }
-    (table as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
+    (PLAN.own.image_l3.value() as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
 }
 
 /// Zeroes memory of the hypervisor or of a VM that does not run. Multiples of 64 bytes.

@@ -13,6 +13,7 @@
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
 use crate::percpu::PerCpu;
+use crate::plan_data::PLAN;
 use core::arch::global_asm;
 use core::mem::offset_of;
 use core::ptr;
@@ -377,12 +378,11 @@ probe_failed:
 
 unsafe extern "C" {
     static __stacks: u8;
-    static STACK_SIZE: u8;
 }
 
 /// The trap frame of a CPU, all zero before its first guest: at the top of its stack.
 pub fn first_frame(cpu: CpuIndex) -> &'static mut Frame {
-    let size = ptr::addr_of!(STACK_SIZE) as usize;
+    let size = PLAN.own.stack_bytes;
     let top = (ptr::addr_of!(__stacks) as usize).wrapping_add(size.wrapping_mul(cpu.index() + 1));
     let frame = top.wrapping_sub(FRAME_BYTES) as *mut Frame;
     // SAFETY: the linker script keeps this memory for the CPU's frame, above where its stack began (head.rs); only

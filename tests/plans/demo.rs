@@ -35,6 +35,12 @@ pub static PLAN: plan::Plan = plan::Plan {
         psci: plan::Conduit::Smc,
         mpam: false,
     },
+    own: plan::Own {
+        ttbr: plan::Pa::new(0x40247000),
+        tcr: 0x80803519,
+        image_l3: plan::Pa::new(0x40233000),
+        stack_bytes: 8192,
+    },
     cpus: &[
         plan::Cpu {
             mpidr: 0x0,
@@ -48,7 +54,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
             processor: 1u16,
-            propbaser: 0x4024978d,
+            propbaser: 0x4024378d,
             pendbaser: 0x4000000040230780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(1u16)),
         },
@@ -56,7 +62,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
             processor: 2u16,
-            propbaser: 0x4024978d,
+            propbaser: 0x4024378d,
             pendbaser: 0x4000000040250780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(2u16)),
         },
@@ -64,7 +70,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
             processor: 3u16,
-            propbaser: 0x4024978d,
+            propbaser: 0x4024378d,
             pendbaser: 0x4000000040270780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
         },
@@ -73,8 +79,8 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "control",
             vmid: plan::VmId::new(1u16),
-            vttbr: 0x1000040247000,
-            vtcr: 0x80023559,
+            vttbr: 0x1000040230800,
+            vtcr: 0x80023560,
             first_vpe: 0u16,
             vpe_count: 1u16,
             entry: plan::Ipa::new(0x40000000),
@@ -89,17 +95,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x18000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40600000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0xf80).1.split_at(64).0,
+                    bytes: TABLES.split_at(0xe80).1.split_at(64).0,
                     to: plan::Pa::new(0x40603000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e880).1.split_at(1429).0,
+                    bytes: TABLES.split_at(0x8c0).1.split_at(1429).0,
                     to: plan::Pa::new(0x407ff000),
                     clear: 0u64,
                 },
@@ -150,7 +156,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "msix",
             vmid: plan::VmId::new(2u16),
-            vttbr: 0x200004023c000,
+            vttbr: 0x2000040246000,
             vtcr: 0x80023559,
             first_vpe: 1u16,
             vpe_count: 1u16,
@@ -166,12 +172,12 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40800000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0xf80).1.split_at(64).0,
+                    bytes: TABLES.split_at(0xe80).1.split_at(64).0,
                     to: plan::Pa::new(0x40803000),
                     clear: 65472u64,
                 },
@@ -237,8 +243,8 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "producer",
             vmid: plan::VmId::new(3u16),
-            vttbr: 0x3000040241000,
-            vtcr: 0x80023559,
+            vttbr: 0x3000040230840,
+            vtcr: 0x80023560,
             first_vpe: 2u16,
             vpe_count: 1u16,
             entry: plan::Ipa::new(0x40000000),
@@ -253,17 +259,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x23800).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40c00000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0xf80).1.split_at(64).0,
+                    bytes: TABLES.split_at(0xe80).1.split_at(64).0,
                     to: plan::Pa::new(0x40c03000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x800).1.split_at(1857).0,
+                    bytes: TABLES.split_at(0x10800).1.split_at(1857).0,
                     to: plan::Pa::new(0x40dff000),
                     clear: 0u64,
                 },
@@ -286,7 +292,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x4025a000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40257000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
@@ -314,8 +320,8 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "consumer",
             vmid: plan::VmId::new(4u16),
-            vttbr: 0x4000040244000,
-            vtcr: 0x80023559,
+            vttbr: 0x4000040230880,
+            vtcr: 0x80023560,
             first_vpe: 3u16,
             vpe_count: 1u16,
             entry: plan::Ipa::new(0x40000000),
@@ -330,17 +336,17 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x26800).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x23800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40e00000),
                     clear: 0u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0xf80).1.split_at(64).0,
+                    bytes: TABLES.split_at(0xe80).1.split_at(64).0,
                     to: plan::Pa::new(0x40e03000),
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x10800).1.split_at(1857).0,
+                    bytes: TABLES.split_at(0x1e880).1.split_at(1857).0,
                     to: plan::Pa::new(0x40fff000),
                     clear: 0u64,
                 },
@@ -363,7 +369,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x4025c000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40259000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
@@ -418,7 +424,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             cpu: plan::CpuIndex::new(2u16),
             slot: 0,
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4025a78d,
+                vpropbaser: 0x4025778d,
                 vpendbaser: 0x40260780,
                 doorbell: plan::Doorbell {
                     intid: 8194u32,
@@ -433,7 +439,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             cpu: plan::CpuIndex::new(3u16),
             slot: 0,
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4025c78d,
+                vpropbaser: 0x4025978d,
                 vpendbaser: 0x40280780,
                 doorbell: plan::Doorbell {
                     intid: 8195u32,
@@ -463,14 +469,14 @@ pub static PLAN: plan::Plan = plan::Plan {
             },
             plan::ItsTable {
                 kind: 4u8,
-                base: plan::Pa::new(0x4025e000),
+                base: plan::Pa::new(0x4025b000),
                 bytes: 4096u64,
                 entries: 4u32,
                 entry_bytes: 8u8,
             },
             plan::ItsTable {
                 kind: 2u8,
-                base: plan::Pa::new(0x4025f000),
+                base: plan::Pa::new(0x4025c000),
                 bytes: 4096u64,
                 entries: 4u32,
                 entry_bytes: 8u8,
@@ -482,12 +488,12 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0x9, 0x0, 0x8000000000010001, 0x0],
             [0x9, 0x0, 0x8000000000020002, 0x0],
             [0x9, 0x0, 0x8000000000030003, 0x0],
-            [0x2a00000008, 0x1, 0x800000004024ef00, 0x0],
+            [0x2a00000008, 0x1, 0x8000000040230f00, 0x0],
             [0x2a0000000a, 0x200100000001, 0x1, 0x0],
             [0x2a0000000a, 0x200200000002, 0x2, 0x0],
             [0x2a0000000a, 0x200300000003, 0x3, 0x0],
-            [0x2900000008, 0x0, 0x8000000040259800, 0x0],
-            [0x1000000008, 0x0, 0x8000000040259900, 0x0],
+            [0x2900000008, 0x0, 0x8000000040256800, 0x0],
+            [0x1000000008, 0x0, 0x8000000040256900, 0x0],
             [0x29, 0x100000000, 0x8000000000010000, 0x4024000d],
             [0x29, 0x200000000, 0x8000000000020000, 0x4026000d],
             [0x29, 0x300000000, 0x8000000000030000, 0x4028000d],
@@ -508,7 +514,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0xd, 0x0, 0x3, 0x0],
             [0x5, 0x0, 0x30000, 0x0],
         ],
-        lpi_config: (plan::Pa::new(0x40249000), 8192u64),
+        lpi_config: (plan::Pa::new(0x40243000), 8192u64),
         events: &[
             plan::EventRoute {
                 device: 16u32,
@@ -881,10 +887,12 @@ pub static PLAN: plan::Plan = plan::Plan {
     cleared: &[
         (plan::Pa::new(0x40200000), 12288u64),
         (plan::Pa::new(0x40230000), 2048u64),
+        (plan::Pa::new(0x40230f00), 256u64),
         (plan::Pa::new(0x40240000), 2048u64),
-        (plan::Pa::new(0x4024ef00), 6400u64),
-        (plan::Pa::new(0x40259800), 512u64),
-        (plan::Pa::new(0x4025a000), 26624u64),
+        (plan::Pa::new(0x4024f000), 6144u64),
+        (plan::Pa::new(0x40256800), 512u64),
+        (plan::Pa::new(0x40257000), 24576u64),
+        (plan::Pa::new(0x40260000), 2048u64),
         (plan::Pa::new(0x40270000), 2048u64),
         (plan::Pa::new(0x40280000), 2048u64),
     ],

@@ -3,6 +3,8 @@
 use super::memory::hypervisor;
 use super::range::{self, BLOCK, FRAME, PAGE, Range, hex};
 use crate::diag::{Report, rules};
+use crate::emit::stage2::PHYSICAL_BITS;
+use crate::emit::translation::MOST_BITS;
 use crate::model::{At, Board, Conduit, Cpu, DeviceKind, GicVersion, System};
 use crate::units::Size;
 
@@ -19,6 +21,50 @@ pub fn check(system: &System, report: &mut Report) {
     frames(board, report);
     intids(board, report);
     psci(board, report);
+    addresses(board, report);
+}
+
+/// Everything that a CPU is to reach is where it has addresses. Windows are cut to that, which tells when it is too little.
+fn addresses(board: &Board, report: &mut Report) {
+    let bits = &board.address_bits;
+    if !PHYSICAL_BITS.contains(&bits.value) {
+        let next = PHYSICAL_BITS.iter().rev().find(|&&known| known < bits.value).unwrap_or(&32);
+        report.push(
+            rules::ADDRESS_BITS
+                .says(format!("no CPU has physical addresses of {} bits", bits.value))
+                .label(bits, "ID_AA64MMFR0_EL1.PARange has 32, 36, 40, 42, 44 and 48")
+                .help(format!("write address_bits = {next}")),
+        );
+        return;
+    }
+    let ram =
+        board.ram.iter().map(|ram| Range::of(format!("RAM `{}`", ram.name.value), &ram.region));
+    let gic = &board.gic;
+    let mut all: Vec<Range> = ram.collect();
+    all.push(Range::of("the distributor", &gic.distributor));
+    all.push(Range::of("the redistributors", &gic.redistributors.region));
+    all.extend(gic.its.iter().map(|its| Range::of("the ITS", &its.region)));
+    let uarts = board.uarts.iter();
+    all.extend(uarts.map(|uart| Range::of(format!("UART `{}`", uart.name.value), &uart.region)));
+    let hosts = board.pcie.iter();
+    all.extend(hosts.map(|host| Range::of(format!("ECAM of `{}`", host.name.value), &host.ecam)));
+    all.extend(range::devices(board));
+    for beyond in all.iter().filter(|range| range.end > board.address_end()) {
+        let needed = PHYSICAL_BITS.iter().find(|&&bits| 1 << bits >= beyond.end);
+        let help = match needed {
+            Some(needed) => {
+                format!("write address_bits = {needed} in [board], if its CPUs have as many")
+            }
+            None => format!("write an address below {}", hex(1 << MOST_BITS)),
+        };
+        report.push(
+            rules::ADDRESS_BITS
+                .says(format!("{} is beyond what the board's CPUs can address", beyond.owner))
+                .label(&beyond.at, beyond.label())
+                .label(bits, format!("addresses of {} bits", bits.value))
+                .help(help),
+        );
+    }
 }
 
 /// HVC at EL2 is EL2's own exception: firmware below cannot be called by it.

@@ -1,9 +1,9 @@
 //! Limits: more than the board has of anything.
 
-use super::memory::{IPA_END, hypervisor, hypervisor_fits};
+use super::memory::{hypervisor, hypervisor_fits};
 use super::range::{self, BLOCK, Range, hex};
 use crate::diag::{Report, rules};
-use crate::model::{At, DeviceKind, PciWindow, Pcie, System};
+use crate::model::{At, Board, DeviceKind, PciWindow, Pcie, System};
 use crate::units::Size;
 
 pub fn check(system: &System, report: &mut Report) {
@@ -123,9 +123,9 @@ fn ram(system: &System, report: &mut Report) {
     }
 }
 
-/// The window for 64-bit BARs, if part of it lies beyond what guests reach.
-pub fn beyond(host: &Pcie) -> Option<&PciWindow> {
-    host.window64.as_ref().filter(|window| window.region.end() > IPA_END)
+/// The window for 64-bit BARs, if part of it lies beyond what CPUs reach.
+pub fn beyond<'a>(board: &Board, host: &'a Pcie) -> Option<&'a PciWindow> {
+    host.window64.as_ref().filter(|window| window.region.end() > board.address_end())
 }
 
 /// BARs are placed at multiples of their sizes; when even their sum is too much, no order helps.
@@ -140,14 +140,14 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         })
         .flatten()
         .collect();
-    // A wide BAR may also lie low, behind a bridge it does; above what stage 2 maps no guest would see it.
+    // A wide BAR may also lie low, behind a bridge it does; beyond a CPU's addresses no guest would see it.
     let low = host.window32.as_ref().map_or(0, |window| window.region.size.value);
     let high = host.window64.as_ref().map_or(0, |PciWindow { region, .. }| {
-        region.end().min(IPA_END).saturating_sub(region.start())
+        region.end().min(system.board.address_end()).saturating_sub(region.start())
     });
     let first = host.windows().next();
     let first = first.map_or_else(|| host.name.with(()), |window| window.region.size.with(()));
-    let cut = beyond(host);
+    let cut = beyond(&system.board, host);
     let mut wanted = (0u64, 0u64);
     for (bar, behind) in bars {
         let narrow = if bar.wide && !behind { 0 } else { bar.size.value };
@@ -155,19 +155,19 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         let narrow = wanted.0 > low;
         let (wanted, room) = if narrow { (wanted.0, low) } else { (wanted.1, low + high) };
         let size = format!("there are {} for them", Size(room));
-        // A window that is large enough, but not where guests have addresses, is what stands in the
+        // A window that is large enough, but not where CPUs have addresses, is what stands in the
         // way of a 64-bit BAR.
         if let (true, false, Some(window)) = (wanted > room, narrow, cut) {
             report.push(
                 rules::WINDOW_FULL
                     .says(format!(
-                        "the 64-bit BARs in use do not fit where guests reach the windows of `{}`",
+                        "the 64-bit BARs in use do not fit where CPUs reach the windows of `{}`",
                         host.name.value
                     ))
                     .label(&bar.size, format!("with this they want {}", Size(wanted)))
                     .label(
                         &window.region.base,
-                        format!("guests reach addresses below {}", hex(IPA_END)),
+                        format!("CPUs reach addresses below {}", hex(system.board.address_end())),
                     )
                     .label(&first, size)
                     .help("write `window32` as big as the board's manual has it, or use fewer devices"),

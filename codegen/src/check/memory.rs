@@ -4,8 +4,6 @@ use super::range::{self, PAGE, Range, hex};
 use crate::diag::{Report, Rule, rules};
 use crate::model::{At, DeviceKind, ItsPolicy, Memory, MemoryRole, System, Vm};
 
-/// Stage 2 maps 39-bit IPAs: one root page, starting at level 1.
-pub const IPA_END: u64 = 1 << 39;
 /// A guest's redistributor: RD and SGI frames, no VLPI frames.
 const GUEST_REDISTRIBUTOR: u64 = 128 << 10;
 
@@ -204,12 +202,14 @@ fn guest_view(system: &System, vm: &Vm, report: &mut Report) {
                     .help("write another `ipa`, as 0x4000_0000"),
             );
         }
-        if user.end > IPA_END {
+        let (end, bits) = (system.board.address_end(), &system.board.address_bits);
+        if user.end > end {
             report.push(
                 rules::IPA_RANGE
                     .says(format!("{} is beyond what a guest can address", user.owner))
                     .label(&user.at, user.label())
-                    .help(format!("write an `ipa` below {}", hex(IPA_END))),
+                    .label(bits, format!("CPUs with addresses of {} bits", bits.value))
+                    .help(format!("write an `ipa` below {}", hex(end))),
             );
         }
     }

@@ -70,7 +70,7 @@ rules! {
     EMPTY "E207 empty" "A size or a time is zero, or a list that needs an entry has none."
     IPA_OVERLAP "E208 ipa-overlap" "Two pieces of one VM's memory, or a channel and its memory, stand at the same guest address."
     IPA_MMIO "E209 ipa-mmio" "A VM's memory stands where the guest sees the GIC, the UART, PCIe or a device of its own."
-    IPA_RANGE "E210 ipa-range" "A guest address lies beyond the 512 GiB that stage 2 maps."
+    IPA_RANGE "E210 ipa-range" "A guest address lies beyond what the board's CPUs have."
     IDENTITY "E211 identity" "Identity memory is given an IPA that is not its PA."
     DMA_IDENTITY "E212 dma-identity" "A VM has a device that reads or writes memory by itself, as events do, the board has no SMMU, and the VM's memory is not identity memory."
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
@@ -166,6 +166,7 @@ rules! {
     TABLE_PAGE "E831 table-page" "The ITS's tables are given pages of a size that no ITS has."
     MSIX "E832 msix" "A device's MSI-X table does not lie in a BAR of it, cannot be as big as that, or has fewer vectors than the device events."
     TRUSTED "W833 messages-trusted" "The hypervisor does not see where a device's messages go, and the board has no SMMU: its VM can make it write anywhere."
+    ADDRESS_BITS "E840 address-bits" "An address of the board lies beyond what its CPUs have, or they are said to have a number of bits that no CPU has."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."

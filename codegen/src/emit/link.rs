@@ -37,8 +37,6 @@ pub fn fragment(plan: &Decided) -> String {
             "bytes of all tables; boot clears what is not in tables.bin",
         ),
         ("PAYLOADS_BASE", own.tables.0 + own.tables_bytes, "end of everything"),
-        ("EL2_TTBR", own.ttbr.0, "root of EL2's own tables"),
-        ("EL2_IMAGE_L3", own.image_l3.0, "level-3 table of the 2 MiB that hold HYP_BASE"),
     ];
     for (name, value, what) in symbols {
         // A String takes any text.

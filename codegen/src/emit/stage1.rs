@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use ::plan::translation::{EL2_ATTR_DEVICE, EL2_ATTR_NORMAL};
 
-use super::translation::{Refused, Tree};
+use super::translation::{Refused, Shape, Tree};
 
 const BLOCK: u64 = 2 << 20;
 const PAGE: u64 = 4096;
@@ -28,7 +28,8 @@ const REGISTERS: u64 = attr(EL2_ATTR_DEVICE) | READ_WRITE | ACCESSED | XN;
 
 /// Tables that map `ram` and `registers` to themselves; the 2 MiB from `image` on in pages.
 pub fn tables(image: u64, ram: &[Range<u64>], registers: &[Range<u64>]) -> Result<Tree, Refused> {
-    let mut tree = Tree::default();
+    let end = ram.iter().chain(registers).map(|range| range.end).max().unwrap_or(0);
+    let mut tree = Tree::new(Shape::stage1(end));
     let code = image..image + BLOCK;
     for range in joined(ram) {
         for page in (range.start.max(code.start)..range.end.min(code.end)).step_by(PAGE as usize) {

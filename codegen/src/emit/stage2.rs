@@ -5,7 +5,7 @@
 //! stricter: what it maps as device memory is that); a read-only channel is what RAM is, without write (DDI 0487, D8.6 stage 2 attributes). Nothing else is
 //! mapped: an emulated region faults on purpose.
 
-use super::translation::{Refused, Tree};
+use super::translation::{Refused, Shape, Tree};
 
 /// MemAttr 5:2.
 const MEMATTR_NORMAL_WB: u64 = 0b1111 << 2;
@@ -47,27 +47,37 @@ impl Access {
 }
 
 /// A VM's address space.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stage2 {
     pub tree: Tree,
 }
 
 impl Stage2 {
+    /// Of a VM that has addresses below `end`, on CPUs with `physical` bits of an address.
+    pub fn new(end: u64, physical: u32) -> Self {
+        Self { tree: Tree::new(Shape::stage2(end, physical)) }
+    }
+
     pub fn map(&mut self, ipa: u64, pa: u64, bytes: u64, access: Access) -> Result<(), Refused> {
         self.tree.map(ipa, pa, bytes, access.attributes())
     }
 }
 
-/// VTCR_EL2: 39-bit IPAs, 4 KiB granule, walks begin at level 1, write-back and inner shareable walks, 40-bit PAs.
-///
-/// The physical size must not be below the IPA size, and no 64-bit board with a GICv3 has fewer than 40 bits.
-pub const VTCR: u64 = 25 // T0SZ 5:0
-    | 1 << 6 // SL0 7:6: level 1
-    | 1 << 8 // IRGN0 9:8: write-back, allocate
-    | 1 << 10 // ORGN0 11:10: the same
-    | 3 << 12 // SH0 13:12: inner shareable
-    | 0b010 << 16 // PS 18:16: 40 bits
-    | 1 << 31; // RES1
+/// VTCR_EL2: 4 KiB granule, write-back and inner shareable walks, as many IPA bits as the VM's tables have, as many PA bits
+/// as the board's CPUs.
+pub fn vtcr(shape: Shape, physical: u32) -> u64 {
+    let ps = PHYSICAL_BITS.iter().position(|&bits| bits >= physical).unwrap_or(5) as u64;
+    shape.t0sz() // 5:0
+        | u64::from(2 - shape.level()) << 6 // SL0 7:6: level 0 or 1
+        | 1 << 8 // IRGN0 9:8: write-back, allocate
+        | 1 << 10 // ORGN0 11:10: the same
+        | 3 << 12 // SH0 13:12: inner shareable
+        | ps << 16 // PS 18:16
+        | 1 << 31 // RES1
+}
+
+/// What ID_AA64MMFR0_EL1.PARange and the PS fields can say, in bits, without FEAT_LPA.
+pub const PHYSICAL_BITS: [u32; 6] = [32, 36, 40, 42, 44, 48];
 
 /// VTTBR_EL2: VMID 63:48, root 47:1; CnP clear.
 pub const fn vttbr(vmid: u16, root: u64) -> u64 {
@@ -80,7 +90,7 @@ mod tests {
 
     #[test]
     fn leaves_as_the_manual_draws_them() {
-        let mut space = Stage2::default();
+        let mut space = Stage2::new(1 << 39, 40);
         for (ipa, access) in [
             (0x4000_0000, Access::Ram),
             (0x4020_0000, Access::SharedReadOnly),
@@ -100,7 +110,10 @@ mod tests {
 
     #[test]
     fn registers() {
-        assert_eq!(VTCR, 0x8002_3559);
+        assert_eq!(vtcr(Shape::stage2(1 << 39, 40), 40), 0x8002_3559);
+        assert_eq!(vtcr(Shape::stage2(1 << 40, 40), 40), 0x8002_3558);
+        assert_eq!(vtcr(Shape::stage2(1 << 44, 44), 44), 0x8004_3594);
+        assert_eq!(vtcr(Shape::stage2(1 << 32, 36), 36), 0x8001_3560);
         assert_eq!(vttbr(3, 0x4022_0000), 0x0003_0000_4022_0000);
     }
 }

@@ -9,8 +9,8 @@ use quote::quote;
 use super::report::address;
 use super::{its, schedule};
 use crate::plan::{
-    Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Function, Hex, Load, MmioKind, Restarts,
-    Span, SpiRoute, Vm, Vpe, Watchdog,
+    Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Function, Hex, Hypervisor, Load,
+    MmioKind, Restarts, Span, SpiRoute, Vm, Vpe, Watchdog,
 };
 
 const HEAD: &str =
@@ -69,6 +69,7 @@ fn tokens(plan: &Decided) -> TokenStream {
     let system = name(&plan.system);
     let digest = hex(plan.digest);
     let board = board(&plan.board);
+    let own = own(&plan.hypervisor);
     let cpus = plan.cpus.iter().map(cpu);
     let tables = plan.hypervisor.tables.0;
     let vms = plan
@@ -102,6 +103,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             system: #system,
             digest: #digest,
             board: #board,
+            own: #own,
             cpus: &[#(#cpus),*],
             vms: &[#(#vms),*],
             vpes: &[#(#vpes),*],
@@ -161,6 +163,17 @@ fn board(board: &Board) -> TokenStream {
         console: plan::Console::#console,
         psci: plan::Conduit::#psci,
         mpam: #mpam,
+    })
+}
+
+fn own(own: &Hypervisor) -> TokenStream {
+    let (ttbr, tcr, image_l3) = (pa(own.ttbr), hex(own.tcr), pa(own.image_l3));
+    let stack_bytes = Literal::u64_unsuffixed(own.stack_bytes);
+    quote!(plan::Own {
+        ttbr: #ttbr,
+        tcr: #tcr,
+        image_l3: #image_l3,
+        stack_bytes: #stack_bytes,
     })
 }
 

@@ -1,16 +1,73 @@
-//! Translation tables of the 4 KiB granule, three levels for 39 bits, as a tree that is placed later.
+//! Translation tables of the 4 KiB granule, as a tree that is placed later.
 //!
-//! Stage 1 of EL2 and stage 2 of a VM differ only in the attributes of their leaves, which the caller gives; the walk
-//! begins with one root page at level 1 in both (DDI 0487, D8.2 and D8.3). The largest block that alignment allows is
-//! used. Page 0 is the root; every page lies at `base + 4096 * number` once the base is known.
+//! Stage 1 of EL2 and stage 2 of a VM differ only in the attributes of their leaves, which the caller gives, and in where
+//! walks may begin ([`Shape`]). The largest block that alignment allows is used. The root is as long as the highest address
+//! wants, and lies by itself, aligned to its size; every other page lies at `base + 4096 * number` once the base is known
+//! (DDI 0487, D8.2 and D8.3).
 
 const ENTRIES: usize = 512;
 const PAGE: u64 = 4096;
 const VALID: u64 = 1;
-/// Bit 1: a table at levels 1 and 2, a page at level 3; clear: a block.
+/// Bit 1: a table at levels 0 to 2, a page at level 3; clear: a block.
 const TABLE_OR_PAGE: u64 = 1 << 1;
-/// First address beyond the tables' reach.
-pub const LIMIT: u64 = 1 << 39;
+/// Bits of an address that these tables can have at most.
+pub const MOST_BITS: u32 = 48;
+/// Fewer bits than this would begin at level 2.
+const LEAST_BITS: u32 = 32;
+/// Bits of an address that one page of level 1 translates.
+const LEVEL1_BITS: u32 = 39;
+/// Pages of level 1 that stage 2 may have side by side for a root, as bits.
+const SIDE_BY_SIDE_BITS: u32 = 4;
+/// Bits of a physical address without which no walk of stage 2 may begin at level 0.
+const LEVEL0_PHYSICAL_BITS: u32 = 44;
+
+/// How many bits of an address are translated, and the level where that begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    bits: u32,
+    level: u32,
+}
+
+impl Shape {
+    /// Of stage 1, whose addresses are below `end`.
+    pub fn stage1(end: u64) -> Self {
+        let bits = bits(end);
+        Self { bits, level: u32::from(bits <= LEVEL1_BITS) }
+    }
+
+    /// Of stage 2 on CPUs with `physical` bits of an address. Up to 40 bits begin at level 1, with two pages if need be;
+    /// more do so only where they must, since up to 16 pages take more memory than another level does.
+    pub fn stage2(end: u64, physical: u32) -> Self {
+        let bits = bits(end);
+        let level1 = bits <= LEVEL1_BITS + 1
+            || physical < LEVEL0_PHYSICAL_BITS && bits <= LEVEL1_BITS + SIDE_BY_SIDE_BITS;
+        Self { bits, level: u32::from(level1) }
+    }
+
+    /// T0SZ.
+    pub const fn t0sz(self) -> u64 {
+        64 - self.bits as u64
+    }
+
+    /// The level that walks begin at: 0 or 1.
+    pub const fn level(self) -> u32 {
+        self.level
+    }
+
+    const fn limit(self) -> u64 {
+        1 << self.bits
+    }
+
+    fn entries(self) -> usize {
+        (self.limit() / span(self.level)) as usize
+    }
+}
+
+/// Bits of all addresses below `end`.
+fn bits(end: u64) -> u32 {
+    let bits = u64::BITS - end.saturating_sub(1).leading_zeros();
+    bits.clamp(LEAST_BITS, MOST_BITS)
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
@@ -26,8 +83,8 @@ enum Entry {
 pub enum Refused {
     /// Not in whole pages: the address or the size that is not.
     Misaligned(u64),
-    /// Ends above 2^39.
-    TooHigh(u64),
+    /// What begins here ends above 2 to this power.
+    TooHigh(u64, u32),
     /// The address is mapped already.
     Twice(u64),
 }
@@ -35,13 +92,9 @@ pub enum Refused {
 /// Tables that map `from` addresses to `to` addresses.
 #[derive(Clone, Debug)]
 pub struct Tree {
+    shape: Shape,
+    root: Vec<Entry>,
     pages: Vec<[Entry; ENTRIES]>,
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Self { pages: vec![[Entry::Empty; ENTRIES]] }
-    }
 }
 
 /// Bytes that one entry covers at `level`.
@@ -49,18 +102,25 @@ const fn span(level: u32) -> u64 {
     PAGE << (9 * (3 - level))
 }
 
-fn index(address: u64, level: u32) -> usize {
-    (address / span(level)) as usize % ENTRIES
-}
-
 impl Tree {
+    pub fn new(shape: Shape) -> Self {
+        Self { shape, root: vec![Entry::Empty; shape.entries()], pages: Vec::new() }
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Maps `bytes` from `from` to `to` with the leaf `attributes` (bits 63:50 and 11:2 of a descriptor).
     pub fn map(&mut self, from: u64, to: u64, bytes: u64, attributes: u64) -> Result<(), Refused> {
         if let Some(skew) = [from, to, bytes].into_iter().find(|it| !it.is_multiple_of(PAGE)) {
             return Err(Refused::Misaligned(skew));
         }
-        if from.checked_add(bytes).is_none_or(|end| end > LIMIT) {
-            return Err(Refused::TooHigh(from));
+        if from.checked_add(bytes).is_none_or(|end| end > self.shape.limit()) {
+            return Err(Refused::TooHigh(from, self.shape.bits));
+        }
+        if to.checked_add(bytes).is_none_or(|end| end > 1 << MOST_BITS) {
+            return Err(Refused::TooHigh(to, MOST_BITS));
         }
         let mut done = 0;
         while done < bytes {
@@ -80,7 +140,7 @@ impl Tree {
     fn leaf(&mut self, from: u64, to: u64, level: u32, attributes: u64) -> Result<(), Refused> {
         let page = self.page(from, level)?;
         let kind = if level == 3 { TABLE_OR_PAGE } else { 0 };
-        let entry = &mut self.pages[page][index(from, level)];
+        let entry = self.entry(page, from, level);
         if *entry != Entry::Empty {
             return Err(Refused::Twice(from));
         }
@@ -88,46 +148,62 @@ impl Tree {
         Ok(())
     }
 
-    /// The page of `level` that holds the entry of `address`, made if need be.
-    fn page(&mut self, address: u64, level: u32) -> Result<usize, Refused> {
-        let mut page = 0;
-        for upper in 1..level {
-            let slot = index(address, upper);
-            page = match self.pages[page][slot] {
-                Entry::Table(next) => next,
+    /// The entry of `address` in the root, or in a page of `level`.
+    fn entry(&mut self, page: Option<usize>, address: u64, level: u32) -> &mut Entry {
+        let index = (address / span(level)) as usize;
+        match page {
+            None => &mut self.root[index],
+            Some(page) => &mut self.pages[page][index % ENTRIES],
+        }
+    }
+
+    fn at(&self, page: Option<usize>, address: u64, level: u32) -> Entry {
+        let index = (address / span(level)) as usize;
+        match page {
+            None => self.root[index],
+            Some(page) => self.pages[page][index % ENTRIES],
+        }
+    }
+
+    /// The page of `level` that holds the entry of `address`, made if need be; None: the root.
+    fn page(&mut self, address: u64, level: u32) -> Result<Option<usize>, Refused> {
+        let mut page = None;
+        for upper in self.shape.level..level {
+            page = match self.at(page, address, upper) {
+                Entry::Table(next) => Some(next),
                 Entry::Leaf(_) => return Err(Refused::Twice(address)),
                 Entry::Empty => {
                     self.pages.push([Entry::Empty; ENTRIES]);
                     let next = self.pages.len() - 1;
-                    self.pages[page][slot] = Entry::Table(next);
-                    next
+                    *self.entry(page, address, upper) = Entry::Table(next);
+                    Some(next)
                 }
             };
         }
         Ok(page)
     }
 
-    /// Offset from the base of the level-3 table that maps `address`; None: a block maps it, or nothing.
+    /// Offset from the pages' base of the level-3 table that maps `address`; None: a block maps it, or nothing.
     pub fn level3(&self, address: u64) -> Option<u64> {
-        let mut page = 0;
-        for level in 1..3 {
-            match self.pages[page][index(address, level)] {
-                Entry::Table(next) => page = next,
+        let mut page = None;
+        for level in self.shape.level..3 {
+            match self.at(page, address, level) {
+                Entry::Table(next) => page = Some(next),
                 _ => return None,
             }
         }
-        Some(page as u64 * PAGE)
+        page.map(|page| page as u64 * PAGE)
     }
 
     /// The address and the descriptor that `from` leads to, as the hardware would find them.
     pub fn walk(&self, from: u64) -> Option<(u64, u64)> {
-        if from >= LIMIT {
+        if from >= self.shape.limit() {
             return None;
         }
-        let mut page = 0;
-        for level in 1..=3 {
-            match self.pages[page][index(from, level)] {
-                Entry::Table(next) => page = next,
+        let mut page = None;
+        for level in self.shape.level..=3 {
+            match self.at(page, from, level) {
+                Entry::Table(next) => page = Some(next),
                 Entry::Empty => return None,
                 Entry::Leaf(descriptor) => {
                     let base = descriptor & 0x0000_ffff_ffff_f000 & !(span(level) - 1);
@@ -138,20 +214,34 @@ impl Tree {
         None
     }
 
-    /// Bytes of all tables.
+    /// Bytes of the root, which is aligned to as many. A table of fewer than 8 entries is aligned as one of 8.
+    pub fn root_bytes(&self) -> u64 {
+        8 * (self.root.len() as u64).max(8)
+    }
+
+    /// Bytes of all tables but the root.
     pub fn bytes(&self) -> u64 {
         self.pages.len() as u64 * PAGE
     }
 
-    /// The tables as they lie in memory from `base` on, root first.
-    pub fn encode(&self, base: u64) -> Vec<u8> {
-        let word = |entry: &Entry| match *entry {
-            Entry::Empty => 0,
-            Entry::Leaf(descriptor) => descriptor,
-            Entry::Table(page) => (base + page as u64 * PAGE) | TABLE_OR_PAGE | VALID,
-        };
-        self.pages.iter().flatten().flat_map(|entry| word(entry).to_le_bytes()).collect()
+    /// The root as it lies in memory, if the other tables lie from `base` on.
+    pub fn encode_root(&self, base: u64) -> Vec<u8> {
+        encode(&self.root, base)
     }
+
+    /// The other tables as they lie in memory from `base` on.
+    pub fn encode(&self, base: u64) -> Vec<u8> {
+        encode(self.pages.as_flattened(), base)
+    }
+}
+
+fn encode(entries: &[Entry], base: u64) -> Vec<u8> {
+    let word = |entry: &Entry| match *entry {
+        Entry::Empty => 0,
+        Entry::Leaf(descriptor) => descriptor,
+        Entry::Table(page) => (base + page as u64 * PAGE) | TABLE_OR_PAGE | VALID,
+    };
+    entries.iter().flat_map(|entry| word(entry).to_le_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -165,39 +255,87 @@ mod tests {
 
     #[test]
     fn the_largest_block_that_fits() {
-        let mut tree = Tree::default();
+        let mut tree = Tree::new(Shape::stage1(1 << 32));
         let (mib2, gib) = (2 << 20, 1 << 30);
         tree.map(gib - mib2, 3 * gib - mib2, gib + 2 * mib2 + 4096, 0x400).unwrap();
-        // Level 1 root, a level-2 page at each side of the gigabyte, one level-3 page for the last 4 KiB.
-        assert_eq!(tree.bytes(), 4 * 4096);
-        let bytes = tree.encode(0x4020_0000);
-        assert_eq!(word(&bytes, 0, 0), 0x4020_1003);
-        assert_eq!(word(&bytes, 0, 1), (3 * gib) | 0x401);
-        assert_eq!(word(&bytes, 1, 511), (3 * gib - mib2) | 0x401);
-        assert_eq!(word(&bytes, 0, 2), 0x4020_2003);
-        assert_eq!(word(&bytes, 2, 0), (4 * gib) | 0x401);
-        assert_eq!(word(&bytes, 2, 1), 0x4020_3003);
-        assert_eq!(word(&bytes, 3, 0), (4 * gib + mib2) | 0x403);
-        assert_eq!(word(&bytes, 3, 1), 0);
+        // Level-1 root, a level-2 page at each side of the gigabyte, one level-3 page for the last 4 KiB.
+        assert_eq!((tree.root_bytes(), tree.bytes()), (64, 3 * 4096));
+        let (root, bytes) = (tree.encode_root(0x4020_1000), tree.encode(0x4020_1000));
+        assert_eq!(root.len(), 32);
+        assert_eq!(word(&root, 0, 0), 0x4020_1003);
+        assert_eq!(word(&root, 0, 1), (3 * gib) | 0x401);
+        assert_eq!(word(&bytes, 0, 511), (3 * gib - mib2) | 0x401);
+        assert_eq!(word(&root, 0, 2), 0x4020_2003);
+        assert_eq!(word(&bytes, 1, 0), (4 * gib) | 0x401);
+        assert_eq!(word(&bytes, 1, 1), 0x4020_3003);
+        assert_eq!(word(&bytes, 2, 0), (4 * gib + mib2) | 0x403);
+        assert_eq!(word(&bytes, 2, 1), 0);
+    }
+
+    #[test]
+    fn where_walks_begin() {
+        let shape = |shape: Shape| (shape.t0sz(), shape.level(), shape.entries());
+        for (end, expected) in [
+            (0, (32, 1, 4)),
+            (1 << 32, (32, 1, 4)),
+            ((1 << 32) + 1, (31, 1, 8)),
+            (1 << 39, (25, 1, 512)),
+            ((1 << 39) + 1, (24, 0, 2)),
+            (0x0821_0000_0000, (20, 0, 32)),
+            (1 << 48, (16, 0, 512)),
+        ] {
+            assert_eq!(shape(Shape::stage1(end)), expected, "{end:#x}");
+        }
+        // Two pages of level 1 side by side, 4, 16; or level 0, where CPUs have 44 bits.
+        for (end, physical, expected) in [
+            (1 << 39, 40, (25, 1, 512)),
+            (1 << 40, 40, (24, 1, 1024)),
+            (1 << 40, 48, (24, 1, 1024)),
+            (1 << 41, 42, (23, 1, 2048)),
+            (1 << 42, 42, (22, 1, 4096)),
+            (1 << 41, 44, (23, 0, 4)),
+            (1 << 44, 44, (20, 0, 32)),
+            (1 << 48, 48, (16, 0, 512)),
+        ] {
+            assert_eq!(shape(Shape::stage2(end, physical)), expected, "{end:#x} {physical}");
+        }
+    }
+
+    #[test]
+    fn high_addresses() {
+        for shape in
+            [Shape::stage2(1 << 42, 42), Shape::stage2(1 << 42, 44), Shape::stage1(1 << 48)]
+        {
+            let mut tree = Tree::new(shape);
+            tree.map(0x0100_4000_0000, 0x0820_8000_0000, 0x4000_0000, 0x400).unwrap();
+            tree.map(0x03ff_ffff_f000, 0xffff_ffff_f000, 0x1000, 0x400).unwrap();
+            assert_eq!(tree.walk(0x0100_7fff_ffff).unwrap().0, 0x0820_bfff_ffff);
+            assert_eq!(tree.walk(0x03ff_ffff_f123).unwrap().0, 0xffff_ffff_f123);
+            for address in [0x4000_0000, 0x0100_8000_0000, 0x0300_4000_0000, 1 << 48] {
+                assert_eq!(tree.walk(address), None);
+            }
+        }
     }
 
     #[test]
     fn a_walk_finds_what_was_mapped() {
-        let mut tree = Tree::default();
+        let mut tree = Tree::new(Shape::stage1(1 << 39));
         tree.map(0x4000_0000, 0x4800_0000, 0x40_0000, 0x400).unwrap();
         tree.map(0x4040_0000, 0x4990_0000, 0x2000, 0x400).unwrap();
         assert_eq!(tree.walk(0x4020_1234).unwrap().0, 0x4820_1234);
         assert_eq!(tree.walk(0x4040_1fff).unwrap().0, 0x4990_1fff);
         assert_eq!(tree.walk(0x4040_2000), None);
-        assert_eq!(tree.level3(0x4040_0000), Some(2 * 4096));
+        assert_eq!(tree.level3(0x4040_0000), Some(4096));
         assert_eq!(tree.level3(0x4020_0000), None);
     }
 
     #[test]
     fn what_cannot_be_mapped_is_refused() {
-        let mut tree = Tree::default();
+        let mut tree = Tree::new(Shape::stage1(1 << 39));
+        let (low, high) = ((1 << 39) - 4096, (1 << 48) - 4096);
         assert_eq!(tree.map(0x800, 0, 4096, 0), Err(Refused::Misaligned(0x800)));
-        assert_eq!(tree.map(LIMIT - 4096, 0, 8192, 0), Err(Refused::TooHigh(LIMIT - 4096)));
+        assert_eq!(tree.map(low, 0, 8192, 0), Err(Refused::TooHigh(low, 39)));
+        assert_eq!(tree.map(0, high, 8192, 0), Err(Refused::TooHigh(high, 48)));
         tree.map(0x20_0000, 0, 0x20_0000, 0).unwrap();
         assert_eq!(tree.map(0x20_1000, 0, 4096, 0), Err(Refused::Twice(0x20_1000)));
     }

@@ -77,6 +77,10 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             Some(time) => time.map(file, |time| time.0),
             None => board.board.name.map(file, |_| model::Board::SWITCH_TIME),
         },
+        address_bits: match &board.board.address_bits {
+            Some(bits) => bits.at(file),
+            None => board.board.name.map(file, |_| model::Board::ADDRESS_BITS),
+        },
         mpam: board.board.mpam,
         cpus,
         ram: board

@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::emit::translation::MOST_BITS;
+
 use super::{At, Bar, Bdf, Bridge, Msix, PciId, Pcie, Region};
 
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Board {
     pub psci: At<Conduit>,
     /// What handing a CPU from one vPE to another takes at most: the least window and budget.
     pub switch_time: At<Duration>,
+    /// Bits of a physical address that every CPU has.
+    pub address_bits: At<u32>,
     /// EL2 may use the MPAM registers.
     pub mpam: bool,
     /// CPU 0 is the one that boots.
@@ -41,6 +45,13 @@ impl Board {
     /// For a board that does not say: some 3,000 instructions of EL2, with cold caches and a redistributor that takes
     /// its time to write a pending table, on a slow core.
     pub const SWITCH_TIME: Duration = Duration::from_micros(20);
+    /// For a board that does not say: no CPU for a GICv3 is known to have fewer.
+    pub const ADDRESS_BITS: u32 = 40;
+
+    /// First address that no CPU has.
+    pub fn address_end(&self) -> u64 {
+        1 << self.address_bits.value.min(MOST_BITS)
+    }
 }
 
 /// How firmware's PSCI is called.

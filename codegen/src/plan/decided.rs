@@ -573,6 +573,8 @@ pub struct Hypervisor {
     pub copies: u64,
     /// Root of EL2's stage-1 tables.
     pub ttbr: Hex,
+    /// TCR_EL2 for them, without PS.
+    pub tcr: Hex,
     /// Level-3 table of the 2 MiB that hold the code.
     pub image_l3: Hex,
     /// Every table and payload copy, by address.

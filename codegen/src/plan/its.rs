@@ -142,7 +142,7 @@ pub fn ask(
     let mut asked = Asked {
         tables: its_tables,
         queue: tables.zeros("ITS command queue", queue.bytes, queue.align),
-        lpi_config: tables.content("LPI configuration", config.bytes),
+        lpi_config: tables.content("LPI configuration", config.bytes, 4096),
         lpi_bits,
         devices: Vec::new(),
         pending: vec![None; system.board.cpus.len()],

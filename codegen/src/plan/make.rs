@@ -206,8 +206,8 @@ impl<'a> Maker<'a> {
         Vm {
             name: owner.name.value.clone(),
             vmid,
-            vttbr: Hex(stage2::vttbr(vmid, own.stage2[vm].base.0)),
-            vtcr: Hex(stage2::VTCR),
+            vttbr: Hex(stage2::vttbr(vmid, own.stage2[vm].root)),
+            vtcr: Hex(own.stage2[vm].vtcr),
             first_vpe: self.interrupts.first_vpe[vm],
             vpe_count: owner.vpes.len(),
             entry: Hex(0),
@@ -268,7 +268,7 @@ impl<'a> Maker<'a> {
         Restarts { most, within: Time(within).to_string(), ticks }
     }
 
-    fn mmio(&self, vm: usize, hosts: &[Host]) -> Vec<Mmio> {
+    pub fn mmio(&self, vm: usize, hosts: &[Host]) -> Vec<Mmio> {
         let owner = &self.system.vms[vm];
         let gic = &self.system.board.gic;
         let mut out = vec![

@@ -7,7 +7,6 @@ use super::Arena;
 use super::decided::{Hex, Mapping};
 use super::pci::Windows;
 use crate::diag::{Diagnostic, Report, rules};
-use crate::emit::translation::LIMIT;
 use crate::model::{At, DeviceKind, Memory, System};
 
 const PAGE: u64 = 4096;
@@ -150,7 +149,8 @@ pub fn channel_ipas(
                     report.push(
                         rules::IPA_RANGE
                             .says(format!(
-                                "\"{vm}\" has no room for channel \"{channel}\" below 2^39"
+                                "\"{vm}\" has no room for channel \"{channel}\" below 2^{}",
+                                system.board.address_bits.value
                             ))
                             .label(&end.vm, "this end")
                             .help("write `ipa` for this end"),
@@ -167,7 +167,7 @@ pub fn channel_ipas(
 pub fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> Arena {
     let memory = &placed.memory[vm];
     let top = memory.iter().map(|piece| piece.ipa.0 + piece.bytes).max();
-    let mut space = Arena::new(top.unwrap_or(0).next_multiple_of(MIB2)..LIMIT);
+    let mut space = Arena::new(top.unwrap_or(0).next_multiple_of(MIB2)..system.board.address_end());
     for window in &windows.of_vm[vm] {
         space.remove(window.base.0..window.base.0 + window.bytes);
     }

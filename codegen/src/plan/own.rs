@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use ::plan::translation::el2_tcr;
 use gicv4::layout::LayoutError;
 
 use super::Arena;
@@ -12,10 +13,10 @@ use super::decided::{Hex, Hypervisor, Span};
 use super::make::Maker;
 use super::schedule::Schedule;
 use super::tables::{Id, Tables};
-use super::{its, modes};
+use super::{host, its, modes};
 use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
-use crate::emit::stage2::{Access, Stage2};
+use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
 use crate::model::{self, ItsPolicy, MemoryRole};
 
@@ -40,17 +41,59 @@ const PAGE: u64 = 4096;
 /// The hypervisor's tables with their contents.
 pub struct Own {
     tables: Tables,
-    /// Root of each VM's stage-2 tables, and their bytes.
-    pub stage2: Vec<Span>,
+    /// By VM.
+    pub stage2: Vec<Translation>,
     /// Address of each payload copy.
     pub copies: Vec<u64>,
     pub its: Option<its::Made>,
     ttbr: u64,
+    tcr: u64,
     image_l3: u64,
     image: u64,
     room: u64,
     stacks: u64,
     binary: Vec<u8>,
+}
+
+/// Stage 2 of a VM, as registers want it.
+pub struct Translation {
+    pub root: u64,
+    pub vtcr: u64,
+    /// Of all its tables.
+    pub bytes: u64,
+}
+
+/// Tables that have their places.
+struct Placed {
+    root: Id,
+    pages: Id,
+    tree: Tree,
+}
+
+impl Placed {
+    fn ask(what: &str, tree: Tree, tables: &mut Tables) -> Self {
+        let bytes = tree.root_bytes();
+        let root = tables.content(format!("root of {what}"), bytes, bytes);
+        Self { root, pages: tables.content(what, tree.bytes(), PAGE), tree }
+    }
+
+    fn contents(&self, tables: &Tables) -> [(Id, Vec<u8>); 2] {
+        let pages = tables.address(self.pages);
+        [(self.root, self.tree.encode_root(pages)), (self.pages, self.tree.encode(pages))]
+    }
+
+    /// The level-3 table for `address`, which is mapped by pages.
+    fn level3(&self, tables: &Tables, address: u64) -> u64 {
+        tables.address(self.pages) + self.tree.level3(address).unwrap_or(0)
+    }
+
+    fn stage2(&self, tables: &Tables, system: &model::System) -> Translation {
+        Translation {
+            root: tables.address(self.root),
+            vtcr: stage2::vtcr(self.tree.shape(), system.board.address_bits.value),
+            bytes: self.tree.root_bytes() + self.tree.bytes(),
+        }
+    }
 }
 
 impl Maker<'_> {
@@ -62,12 +105,12 @@ impl Maker<'_> {
             .iter()
             .map(|(name, data)| tables.copy(name.clone(), data.len() as u64))
             .collect();
-        let mut trees: Vec<(Id, Tree)> = Vec::new();
+        let mut trees: Vec<Placed> = Vec::new();
         for (vm, owner) in system.vms.iter().enumerate() {
             match self.stage2(vm) {
                 Ok(tree) => {
-                    let name = format!("stage-2 tables of {}", owner.name.value);
-                    trees.push((tables.content(name, tree.bytes()), tree));
+                    let what = format!("stage-2 tables of {}", owner.name.value);
+                    trees.push(Placed::ask(&what, tree, &mut tables));
                 }
                 Err(refused) => report.push(cannot_see(owner, refused)),
             }
@@ -80,7 +123,7 @@ impl Maker<'_> {
                 return None;
             }
         };
-        let stage1_id = tables.content("EL2's own tables", first.bytes());
+        let first = Placed::ask("EL2's own tables", first, &mut tables);
         let desc = system.board.gic.its.as_ref();
         let desc = desc.filter(|_| !self.interrupts.events.is_empty());
         let asked = desc
@@ -95,16 +138,16 @@ impl Maker<'_> {
             its::make(system, desc, &self.interrupts, asked, &tables, self.modes.as_ref())
         });
         let its = self.layout(made.transpose(), report)?;
-        let stage2 = trees.iter().map(|(id, _)| tables.span(*id)).collect();
-        trees.push((stage1_id, first));
+        let stage2 = trees.iter().map(|tree| tree.stage2(&tables, system)).collect();
+        let (ttbr, tcr) = (tables.address(first.root), el2_tcr(first.tree.shape().t0sz()));
+        let image_l3 = first.level3(&tables, base);
+        trees.push(first);
         let mut contents: Vec<(Id, Vec<u8>)> =
-            trees.iter().map(|(id, tree)| (*id, tree.encode(tables.address(*id)))).collect();
+            trees.iter().flat_map(|tree| tree.contents(&tables)).collect();
         if let (Some(asked), Some(made)) = (&asked, &its) {
             contents.push((asked.lpi_config, made.its.lpi_config_start.clone()));
         }
         contents.extend(copy_ids.iter().copied().zip(copies.iter().map(|copy| copy.1.clone())));
-        let ttbr = tables.address(stage1_id);
-        let offset = trees.last().and_then(|(_, tree)| tree.level3(base));
         Some(Own {
             binary: tables.binary(&contents),
             copies: copy_ids.iter().map(|id| tables.address(*id)).collect(),
@@ -112,7 +155,8 @@ impl Maker<'_> {
             stage2,
             its,
             ttbr,
-            image_l3: ttbr + offset.unwrap_or(0),
+            tcr,
+            image_l3,
             image,
             room,
             stacks,
@@ -209,9 +253,25 @@ impl Maker<'_> {
         cpu == 0 || self.layouts.iter().any(|layout| layout.schedules[cpu].is_used())
     }
 
+    /// No address that means something to a VM is as high.
+    fn guest_end(&self, vm: usize) -> u64 {
+        let memory = self.placed.memory[vm].iter().map(|piece| piece.ipa.0 + piece.bytes);
+        let ends = self.channel_ends().filter(|end| end.vm == vm);
+        let ends = ends.map(|end| end.ipa.0 + end.bytes).collect::<Vec<_>>();
+        let registers = self.registers(vm);
+        let registers = registers.iter().map(|region| region.base.0 + region.bytes);
+        let windows = self.windows.of_vm[vm].iter().map(|window| window.base.0 + window.bytes);
+        let hosts = host::seen(self.system, vm, &self.windows.of_vm[vm], &self.windows.functions);
+        let emulated = self.mmio(vm, &hosts);
+        let emulated = emulated.iter().map(|region| region.base.0 + region.bytes);
+        let log = self.logs[vm].zip(self.log()).map(|(ipa, log)| ipa + log.bytes);
+        let all = memory.chain(ends).chain(registers).chain(windows).chain(emulated).chain(log);
+        all.max().unwrap_or(0)
+    }
+
     /// What a VM reaches without the hypervisor.
     fn stage2(&self, vm: usize) -> Result<Tree, Refused> {
-        let mut space = Stage2::default();
+        let mut space = Stage2::new(self.guest_end(vm), self.system.board.address_bits.value);
         for piece in &self.placed.memory[vm] {
             let access = match piece.role {
                 MemoryRole::Ram | MemoryRole::Hidden => Access::Ram,
@@ -271,6 +331,7 @@ impl Own {
             tables_bytes: self.tables.bytes(),
             copies,
             ttbr: Hex(self.ttbr),
+            tcr: Hex(self.tcr),
             image_l3: Hex(self.image_l3),
             items: self.tables.items(),
             cleared: self.tables.cleared(),
@@ -291,8 +352,8 @@ fn cannot_see(vm: &model::Vm, refused: Refused) -> Diagnostic {
 fn why(refused: Refused) -> String {
     match refused {
         Refused::Misaligned(it) => format!("{it:#x} is not a multiple of 4 KiB"),
-        Refused::TooHigh(address) => {
-            format!("what begins at {address:#x} ends above 2^39")
+        Refused::TooHigh(address, bits) => {
+            format!("what begins at {address:#x} ends above 2^{bits}")
         }
         Refused::Twice(address) => format!("{address:#x} would be two things"),
     }

@@ -12,7 +12,6 @@ use super::bridge;
 use super::decided::{Bar, Bridge, Function, Hex, Msix, PciWindow, Span};
 use crate::check::beyond;
 use crate::diag::{Diagnostic, Report, rules};
-use crate::emit::translation::LIMIT;
 use crate::model::{self, Device, DeviceKind, System};
 
 pub const PAGE: u64 = 4096;
@@ -40,7 +39,8 @@ struct Free {
 
 /// Places the BARs of every device that a VM has.
 pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
-    let mut hosts: Vec<Free> = system.board.pcie.iter().map(free).collect();
+    let end = system.board.address_end();
+    let mut hosts: Vec<Free> = system.board.pcie.iter().map(|host| free(host, end)).collect();
     let mut out = Windows {
         functions: functions(system),
         bridges: bridge::needed(system),
@@ -55,7 +55,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
             });
             let mut bars: Vec<&mut Bar> = own.flat_map(|function| &mut function.bars).collect();
             let Some(made) = window(&mut bars, host, free) else {
-                report.push(full(owner, pcie));
+                report.push(full(&system.board, owner, pcie));
                 continue;
             };
             out.of_vm[vm].extend(made);
@@ -77,7 +77,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
     (!report.has_errors()).then_some(out)
 }
 
-fn full(owner: &model::Vm, pcie: &model::Pcie) -> Diagnostic {
+fn full(board: &model::Board, owner: &model::Vm, pcie: &model::Pcie) -> Diagnostic {
     let full = rules::WINDOW_FULL
         .says(format!(
             "the BARs of \"{}\" do not fit into the windows of \"{}\"",
@@ -85,9 +85,12 @@ fn full(owner: &model::Vm, pcie: &model::Pcie) -> Diagnostic {
         ))
         .label(&owner.name, "this VM's devices")
         .label(&pcie.name, "this host");
-    match beyond(pcie) {
+    match beyond(board, pcie) {
         Some(window) => full
-            .label(&window.region.base, format!("guests reach addresses below {LIMIT:#x}"))
+            .label(
+                &window.region.base,
+                format!("CPUs reach addresses below {:#x}", board.address_end()),
+            )
             .help("give the VM fewer devices: what is above cannot be used for 64-bit BARs"),
         None => full.help("make `window32` of the board larger, or give the VM fewer devices"),
     }
@@ -175,10 +178,11 @@ fn functions(system: &System) -> Vec<Function> {
     out
 }
 
-fn free(host: &model::Pcie) -> Free {
+/// Below `end`, where CPUs have no more addresses.
+fn free(host: &model::Pcie, end: u64) -> Free {
     let arena = |window: &Option<model::PciWindow>| match window {
         Some(window) => {
-            let mapped = LIMIT.saturating_sub(window.region.start());
+            let mapped = end.saturating_sub(window.region.start());
             let bus = window.bus.value;
             // A BAR that holds 0 is one that nobody has placed.
             Arena::new(bus.max(MIB2)..bus.saturating_add(window.region.size.value.min(mapped)))

@@ -46,9 +46,9 @@ impl Tables {
         self.ask(name.into(), bytes, align, Kind::Zeros)
     }
 
-    /// Asks for a table with content, 4 KiB aligned.
-    pub fn content(&mut self, name: impl Into<String>, bytes: u64) -> Id {
-        self.ask(name.into(), bytes, 4096, Kind::Content)
+    /// Asks for a table with content.
+    pub fn content(&mut self, name: impl Into<String>, bytes: u64, align: u64) -> Id {
+        self.ask(name.into(), bytes, align, Kind::Content)
     }
 
     /// Asks for room for a payload's pristine copy.
@@ -174,7 +174,7 @@ mod tests {
         let pending = tables.zeros("pending", 2048, 0x1_0000);
         let small = tables.zeros("itt", 200, 256);
         let zeros = tables.zeros("devices", 4096, 4096);
-        let stage2 = tables.content("stage 2", 8192);
+        let stage2 = tables.content("stage 2", 8192, 4096);
         let copy = tables.copy("payload", 100);
         tables.place(0x4020_e000, 0x4020_f000..0x4022_0000);
         assert_eq!(tables.address(queue), 0x4022_0000);

@@ -60,6 +60,9 @@ pub struct BoardTable {
     /// How long it takes at most to hand a shared CPU from one vPE to another: no window and no budget may be shorter.
     #[schemars(extend("x-default" = "20 us"))]
     pub switch_time: Option<S<Time>>,
+    /// Bits of a physical address that all its CPUs have (ID_AA64MMFR0_EL1.PARange): 32, 36, 40, 42, 44 or 48.
+    #[schemars(extend("x-default" = 40))]
+    pub address_bits: Option<S<u32>>,
     /// Firmware lets EL2 have the MPAM registers, and EL2 keeps them from guests. Otherwise firmware is trusted to trap them.
     #[serde(default)]
     pub mpam: bool,

@@ -16,6 +16,7 @@ pub mod log;
 mod masked;
 mod mode;
 mod number;
+mod own;
 mod pci;
 mod schedule;
 pub mod translation;
@@ -31,6 +32,7 @@ pub use log::Log;
 pub use masked::Masked;
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
+pub use own::Own;
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use vm::{
@@ -47,6 +49,7 @@ pub struct Plan {
     /// First 8 bytes of the SHA-256 of everything the plan was made from, printed in the banner.
     pub digest: u64,
     pub board: Board,
+    pub own: Own,
     /// CPUs in the board's order; `CpuIndex` indexes it. CPU 0 is the one that boots.
     pub cpus: &'static [Cpu],
     /// VMs in the order of the TOML; `VmIndex` indexes it.

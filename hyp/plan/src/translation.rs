@@ -9,5 +9,7 @@ pub const EL2_ATTR_DEVICE: u64 = 0;
 pub const EL2_ATTR_NORMAL: u64 = 1;
 /// MAIR_EL2.
 pub const EL2_MAIR: u64 = 0x04 | 0xff << 8;
-/// TCR_EL2.T0SZ: 39-bit addresses, walks begin at level 1, granule 4 KiB. TTBR0_EL2 is the symbol `EL2_TTBR`.
-pub const EL2_T0SZ: u64 = 25;
+/// TCR_EL2 with this T0SZ, without PS: RES1 bits, granule 4 KiB, inner shareable, write-back walks.
+pub const fn el2_tcr(t0sz: u64) -> u64 {
+    1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | t0sz
+}

@@ -679,6 +679,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         ring: true,
     });
     Plan {
+        own: plan::Own { ttbr: Pa::new(0), tcr: 0, image_l3: Pa::new(0), stack_bytes: 0 },
         system: "fake",
         digest: 0,
         board: Board {

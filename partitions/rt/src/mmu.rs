@@ -1,6 +1,6 @@
 //! Translation: everything where it is, memory cached, the rest device.
 //!
-//! One stage-1 table at EL1 with 4 KiB granule and 39 bits of address (DDI 0487 D8.2): 1 GiB device blocks, and a
+//! Stage-1 tables at EL1 with 4 KiB granule and 40 bits of address (DDI 0487 D8.2): 1 GiB device blocks, and below 512 GiB a
 //! level-2 table of 2 MiB blocks for each GiB that holds RAM or a channel. What a 2 MiB block of memory covers beyond the memory
 //! itself, stage 2 keeps from us. The pages below the stacks are not mapped (a level-3 table splits their block). Memory is writable and executable alike: it is the guest's own business, and one
 //! payload may make code (`hostile` does).
@@ -39,7 +39,11 @@ struct Table([u64; ENTRIES as usize]);
 
 #[repr(C, align(4096))]
 struct Tables {
+    /// Level 1 up to 512 GiB, and from there to 1 TiB.
     root: Table,
+    high: Table,
+    /// Level 0.
+    top: [u64; 8],
     level2: [Table; LEVEL2_TABLES],
     level3: [Table; LEVEL3_TABLES],
 }
@@ -51,6 +55,8 @@ unsafe impl Sync for Shared {}
 
 static TABLES: Shared = Shared(UnsafeCell::new(Tables {
     root: Table([0; ENTRIES as usize]),
+    high: Table([0; ENTRIES as usize]),
+    top: [0; 8],
     level2: [const { Table([0; ENTRIES as usize]) }; LEVEL2_TABLES],
     level3: [const { Table([0; ENTRIES as usize]) }; LEVEL3_TABLES],
 }));
@@ -62,8 +68,11 @@ static TABLES: Shared = Shared(UnsafeCell::new(Tables {
 pub unsafe extern "C" fn build(tree: *const u8) {
     // SAFETY: nobody else runs yet (the caller says so), so this is the only reference.
     let tables = unsafe { &mut *TABLES.0.get() };
-    for (entry, base) in tables.root.0.iter_mut().zip(0u64..) {
+    for (entry, base) in tables.root.0.iter_mut().chain(&mut tables.high.0).zip(0u64..) {
         *entry = base << GIB_SHIFT | DEVICE;
+    }
+    for (entry, table) in tables.top.iter_mut().zip([&tables.root, &tables.high]) {
+        *entry = table.0.as_ptr() as u64 | TABLE;
     }
     let mut used = 0;
     // SAFETY: the caller vouches for the tree.
@@ -82,7 +91,7 @@ pub unsafe extern "C" fn build(tree: *const u8) {
 
 /// Takes away the page at `address`, which `normal` mapped.
 fn unmap(tables: &mut Tables, used: &mut usize, address: u64) {
-    let Tables { root, level2, level3 } = tables;
+    let Tables { root, level2, level3, .. } = tables;
     let Some(root) = root.0.get((address >> GIB_SHIFT) as usize) else {
         return;
     };
@@ -151,12 +160,12 @@ pub unsafe extern "C" fn enable() {
         "cmp  x1, #5",                   // 48 bits are the most without FEAT_LPA
         "mov  x2, #5",
         "csel x1, x1, x2, lo",
-        "mov  x0, #0x3519",              // TCR_EL1: T0SZ 25, write-back walks, inner shareable, 4 KiB granule
+        "mov  x0, #0x3518",              // TCR_EL1: T0SZ 24, write-back walks, inner shareable, 4 KiB granule
         "movk x0, #0x80, lsl #16",       // EPD1
         "bfi  x0, x1, #32, #3",          // IPS
         "msr  tcr_el1, x0",
-        "adrp x0, {tables}",
-        "add  x0, x0, :lo12:{tables}",
+        "adrp x0, {tables} + {top}",
+        "add  x0, x0, :lo12:{tables} + {top}",
         "msr  ttbr0_el1, x0",
         "dsb  sy",
         "isb",
@@ -169,5 +178,6 @@ pub unsafe extern "C" fn enable() {
         "isb",
         "ret",
         tables = sym TABLES,
+        top = const core::mem::offset_of!(Tables, top),
     )
 }

@@ -1,0 +1,16 @@
+//! EL2's own memory and translation.
+
+use crate::Pa;
+
+/// Where EL2's own tables are, and what registers say of them.
+#[derive(Debug)]
+pub struct Own {
+    /// TTBR0_EL2.
+    pub ttbr: Pa,
+    /// TCR_EL2, without PS.
+    pub tcr: u64,
+    /// Level-3 table of the 2 MiB that hold text and constants.
+    pub image_l3: Pa,
+    /// Bytes of each CPU's stack.
+    pub stack_bytes: usize,
+}
