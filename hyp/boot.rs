@@ -139,7 +139,7 @@ fn start_other_cpus() {
 
 /// The calling CPU's redistributor is up. Comes back when all are, and the ITS has its script.
 fn assemble(index: CpuIndex, ready: Ready) -> Result<(), Error> {
-    if let Some(everyone) = ASSEMBLY.arrive(ready) {
+    if let Some(everyone) = ASSEMBLY.arrive(ready)? {
         its::boot(&everyone)?;
         ASSEMBLY.open(everyone);
         return Ok(());
@@ -193,6 +193,7 @@ fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
     let tables = CpuTables {
         priority: PRIORITY,
         lpis: (cpu.propbaser != 0).then_some((cpu.propbaser, cpu.pendbaser)),
+        inherited: PLAN.board.inherited,
         vintid_bits: PLAN
             .its
             .as_ref()

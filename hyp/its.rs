@@ -47,9 +47,10 @@ pub fn boot(everyone: &Everyone) -> Result<(), Error> {
             attributes: Attributes::COHERENT,
         })
     });
+    let config = mmu::lpi_config(plan, everyone.lpi_config());
     let queue = (plan.cbaser, mmu::its_queue(plan));
     let queue = translation_service(everyone, mmu::its(plan), tables, queue, plan.script, POLLS)?;
-    *SERVICE.lock() = Some(Service { queue, config: mmu::lpi_config(plan) });
+    *SERVICE.lock() = Some(Service { queue, config });
     Ok(())
 }
 

@@ -72,12 +72,18 @@ pub fn broken(error: Error) -> ! {
             out.text("the ITS stalled at queue slot ");
             out.decimal(slot.into());
         }
-        Error::LpisInUse { config, pending } => {
-            out.text("the boot loader left LPIs on that cannot be turned off, with tables at ");
-            out.hex(config);
-            out.text(" and ");
-            out.hex(pending);
-            out.text(": start without its ITS driver");
+        Error::LpisInUse(tables) => {
+            out.text("firmware left LPIs on that cannot be turned off; the board must reserve");
+            for (table, bytes) in
+                [(tables.config, tables.config_bytes), (tables.pending, tables.pending_bytes)]
+            {
+                out.text(" { base = ");
+                out.hex(table);
+                out.text(", size = \"");
+                out.decimal(bytes.div_ceil(4096) * 4);
+                out.text(" KiB\", lpi_tables = true }");
+            }
+            out.text(", those of every CPU, for as many LPIs as the plan has");
         }
         Error::Unsupported { what } => {
             out.text("this GIC cannot do: ");

@@ -19,42 +19,50 @@ use crate::queue::{Queue, QueueMemory};
 use crate::redist::Redist;
 use crate::vpe::Vacant;
 use core::sync::atomic::{
-    AtomicBool, AtomicU32,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Release},
 };
 
 /// What a CPU's redistributor is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CpuTables {
+pub struct CpuTables<'a> {
     /// Priority of all its SGIs and PPIs.
     pub priority: u8,
     /// GICR_PROPBASER and GICR_PENDBASER; None: the CPU takes no LPIs.
     pub lpis: Option<(u64, u64)>,
+    /// Memory, by address and bytes, whose LPI tables are taken over if an earlier user left them on for good.
+    pub inherited: &'a [(u64, u64)],
     /// vINTID bits of the vPEs that become resident here (GICv4.0); None: none do.
     pub vintid_bits: Option<u8>,
 }
 
 /// A redistributor is up.
 #[derive(Debug)]
-pub struct Ready(());
+pub struct Ready {
+    /// Its LPI configuration table; 0: it takes no LPIs.
+    config: u64,
+}
 
 /// Brings up the calling CPU's redistributor. Its VLPI frame comes back as well, if vPEs become resident here.
 pub fn redistributor<F: Frame + Clone>(
     frame: F,
-    tables: &CpuTables,
+    tables: &CpuTables<'_>,
     polls: u32,
 ) -> Result<(Ready, Option<Vacant<F>>), Error> {
     let redistributor = Redist::new(frame.clone());
     redistributor.wake(polls)?;
     redistributor.reset_private(tables.priority, polls)?;
-    if let Some((propbaser, pendbaser)) = tables.lpis {
-        redistributor.enable_lpis(propbaser, pendbaser, polls)?;
-    }
+    let config = match tables.lpis {
+        Some((propbaser, pendbaser)) => {
+            redistributor.enable_or_inherit_lpis(propbaser, pendbaser, tables.inherited, polls)?
+        }
+        None => 0,
+    };
     let vacant = match tables.vintid_bits {
         Some(bits) => Some(Vacant::take(frame, bits, polls)?),
         None => None,
     };
-    Ok((Ready(()), vacant))
+    Ok((Ready { config }, vacant))
 }
 
 /// Where CPUs wait until all of their redistributors are up and the ITS has its script.
@@ -62,21 +70,47 @@ pub fn redistributor<F: Frame + Clone>(
 pub struct Assembly {
     missing: AtomicU32,
     open: AtomicBool,
+    /// The LPI configuration table of all that take LPIs; 0: none has come.
+    config: AtomicU64,
 }
 
 /// Every redistributor is up.
 #[derive(Debug)]
-pub struct Everyone(());
+pub struct Everyone {
+    config: u64,
+}
+
+impl Everyone {
+    /// Address of the LPI configuration table that all redistributors use: the plan's, or one that was taken over. 0: none
+    /// takes LPIs.
+    pub const fn lpi_config(&self) -> u64 {
+        self.config
+    }
+}
 
 impl Assembly {
     /// Of `cpus` CPUs.
     pub const fn new(cpus: u32) -> Self {
-        Self { missing: AtomicU32::new(cpus), open: AtomicBool::new(false) }
+        Self {
+            missing: AtomicU32::new(cpus),
+            open: AtomicBool::new(false),
+            config: AtomicU64::new(0),
+        }
     }
 
-    /// The calling CPU's redistributor is up. Once by each CPU; the last one is to run the script and open the gate.
-    pub fn arrive(&self, _: Ready) -> Option<Everyone> {
-        (self.missing.fetch_sub(1, AcqRel) == 1).then_some(Everyone(()))
+    /// The calling CPU's redistributor is up. Once by each CPU; the last one is to run the script and open the gate. Refused
+    /// where an earlier user's tables were taken over at some redistributors only: there is one configuration table.
+    pub fn arrive(&self, ready: Ready) -> Result<Option<Everyone>, Error> {
+        let Ready { config } = ready;
+        if config != 0
+            && let Err(other) = self.config.compare_exchange(0, config, AcqRel, Acquire)
+            && other != config
+        {
+            let what = "LPIs that were left on at some redistributors only";
+            return Err(Error::Unsupported { what });
+        }
+        let last = self.missing.fetch_sub(1, AcqRel) == 1;
+        Ok(last.then(|| Everyone { config: self.config.load(Acquire) }))
     }
 
     /// Lets all CPUs go on.

@@ -37,6 +37,15 @@ impl fmt::Display for Wait {
     }
 }
 
+/// LPI tables of a redistributor that an earlier user enabled for good: physical addresses, and bytes by GICR_PROPBASER.IDbits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LpisInUse {
+    pub config: u64,
+    pub config_bytes: u64,
+    pub pending: u64,
+    pub pending_bytes: u64,
+}
+
 /// The hardware is not what was expected, or did not do what it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -46,8 +55,9 @@ pub enum Error {
     Timeout { wait: Wait, register: u64 },
     /// GITS_CREADR.Stalled: the ITS refuses the command in this slot of the queue.
     Stalled { slot: u32 },
-    /// An earlier user, such as a boot loader, enabled LPIs for good (GICR_CTLR.EnableLPIs). Its tables, by physical address.
-    LpisInUse { config: u64, pending: u64 },
+    /// An earlier user, such as a boot loader, enabled LPIs for good (GICR_CTLR.EnableLPIs), with tables that are not given to us
+    /// or do not serve.
+    LpisInUse(LpisInUse),
     /// The operation needs what this hardware has not, or an INTID it has not.
     Unsupported { what: &'static str },
 }
@@ -62,9 +72,10 @@ impl fmt::Display for Error {
                 write!(f, "waited too long for {wait}, which reads {register:#x}")
             }
             Self::Stalled { slot } => write!(f, "the ITS stalled at the command in slot {slot}"),
-            Self::LpisInUse { config, pending } => write!(
+            Self::LpisInUse(LpisInUse { config, config_bytes, pending, pending_bytes }) => write!(
                 f,
-                "LPIs were enabled before and cannot be disabled, with tables at {config:#x} and {pending:#x}"
+                "LPIs were enabled before and cannot be disabled, with a configuration table of \
+                 {config_bytes:#x} bytes at {config:#x} and a pending table of {pending_bytes:#x} bytes at {pending:#x}"
             ),
             Self::Unsupported { what } => write!(f, "not supported by this hardware: {what}"),
         }

@@ -29,6 +29,6 @@ pub mod regs;
 pub mod vpe;
 pub mod vpe41;
 
-pub use error::{Error, Stuck, Wait};
+pub use error::{Error, LpisInUse, Stuck, Wait};
 pub use frame::Frame;
 pub use intid::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};

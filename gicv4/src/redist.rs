@@ -6,12 +6,12 @@
 //! 1. `verify`: GICR_TYPER names this CPU and has the features that are relied on.
 //! 2. `wake`: GICR_WAKER.ProcessorSleep = 0, wait for ChildrenAsleep = 0.
 //! 3. `reset_private`: all SGIs and PPIs Group 1, disabled, not pending, not active.
-//! 4. `enable_lpis`: PROPBASER, PENDBASER, readback, EnableLPIs = 1. Refused where LPIs are on already and cannot be stopped:
-//!    their tables are then somebody else's.
+//! 4. `enable_lpis`: PROPBASER, PENDBASER, readback, EnableLPIs = 1. Where LPIs are on already and cannot be stopped their tables
+//!    stay: they are taken over if they lie in memory that is given for that and serve as well, else refused.
 //!
 //! Not supported: DirectLPI registers (the ITS does the same everywhere), Group 0, extended PPIs (disabled).
 
-use crate::error::{Error, Wait, poll};
+use crate::error::{Error, LpisInUse, Wait, poll};
 use crate::frame::Frame;
 use crate::intid::IntId;
 use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
@@ -116,7 +116,22 @@ impl<F: Frame> Redist<F> {
 
     /// Points the redistributor at its LPI tables, which hold valid bytes and zeros, and enables LPIs.
     pub fn enable_lpis(&self, propbaser: u64, pendbaser: u64, polls: u32) -> Result<(), Error> {
-        self.disable_lpis(polls)?;
+        self.enable_or_inherit_lpis(propbaser, pendbaser, &[], polls).map(|_| ())
+    }
+
+    /// The same. Tables of an earlier user that cannot be replaced are taken over if they lie in `inherited` (address and bytes of
+    /// each range), are as large and as shareable. The result is the address of the configuration table in use: its bytes are
+    /// then still the earlier user's, and LPIs of it may be pending.
+    pub fn enable_or_inherit_lpis(
+        &self,
+        propbaser: u64,
+        pendbaser: u64,
+        inherited: &[(u64, u64)],
+        polls: u32,
+    ) -> Result<u64, Error> {
+        if !self.disable_lpis(polls)? {
+            return self.inherit_lpis(propbaser, inherited);
+        }
         self.frame.write64(gicr::PROPBASER, propbaser);
         self.frame.write64(gicr::PENDBASER, pendbaser);
         // The registers read with their reserved bits as zero, and PTZ is write-only.
@@ -136,22 +151,42 @@ impl<F: Frame> Redist<F> {
             }
         }
         self.frame.write32(gicr::CTLR, GICR_CTLR::EnableLPIs::SET.value);
-        Ok(())
+        Ok(propbaser & GICR_PROPBASER::PhysicalAddress::SET.value)
     }
 
-    fn disable_lpis(&self, polls: u32) -> Result<(), Error> {
+    #[cold]
+    fn inherit_lpis(&self, propbaser: u64, inherited: &[(u64, u64)]) -> Result<u64, Error> {
+        type Register = LocalRegisterCopy<u64, GICR_PROPBASER::Register>;
+        let (planned, found) =
+            (Register::new(propbaser), Register::new(self.frame.read64(gicr::PROPBASER)));
+        let PhysicalTables { config, pending } = self.physical_tables();
+        let intids = 2u64 << found.read(GICR_PROPBASER::IDbits);
+        let (config_bytes, pending_bytes) = (intids.saturating_sub(8192), intids / 8);
+        let lies = |from: u64, bytes: u64| {
+            let end = from.checked_add(bytes);
+            inherited.iter().any(|&(base, size)| {
+                base <= from && end.is_some_and(|end| end <= base.saturating_add(size))
+            })
+        };
+        let serves = found.read(GICR_PROPBASER::IDbits) >= planned.read(GICR_PROPBASER::IDbits)
+            && found.read(GICR_PROPBASER::Shareability)
+                == planned.read(GICR_PROPBASER::Shareability);
+        if serves && lies(config, config_bytes) && lies(pending, pending_bytes) {
+            return Ok(config);
+        }
+        Err(Error::LpisInUse(LpisInUse { config, config_bytes, pending, pending_bytes }))
+    }
+
+    /// False: they cannot be disabled.
+    fn disable_lpis(&self, polls: u32) -> Result<bool, Error> {
         let control = self.control();
         if !control.is_set(GICR_CTLR::EnableLPIs) {
-            return Ok(());
+            return Ok(true);
         }
         self.frame.write32(gicr::CTLR, control.get() & !GICR_CTLR::EnableLPIs::SET.value);
         // Until RWP is 0, EnableLPIs may still read as 1 where it can be cleared.
         self.wait_for_writes(polls)?;
-        if self.control().is_set(GICR_CTLR::EnableLPIs) {
-            let PhysicalTables { config, pending } = self.physical_tables();
-            return Err(Error::LpisInUse { config, pending });
-        }
-        Ok(())
+        Ok(!self.control().is_set(GICR_CTLR::EnableLPIs))
     }
 
     /// Where GICR_PROPBASER and GICR_PENDBASER point.

@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use gicv4::boot::{self, Assembly, CpuTables};
 use gicv4::command::Command;
 use gicv4::dist::{self, Dist};
 use gicv4::its::{Expect, Its, Table};
@@ -11,7 +12,7 @@ use gicv4::lpi::LpiConfig;
 use gicv4::model::{Config, Gic, TableRegister, Violation};
 use gicv4::redist::{self, Redist, affinity_value, stride};
 use gicv4::regs::{gicd, gicr, gits, vlpi};
-use gicv4::{CollectionId, Error, Frame, IntId, Wait};
+use gicv4::{CollectionId, Error, Frame, IntId, LpisInUse, Wait};
 
 /// A GIC whose CPUs firmware has started.
 fn powered(config: Config) -> Gic {
@@ -291,7 +292,12 @@ fn lpi_tables_of_firmware_are_replaced_or_refused() {
         gic.redistributor(0).write32(gicr::CTLR, 1);
         let result = Redist::new(gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS);
         assert_eq!(result.is_ok(), fine, "{result:?}");
-        let used = Err(Error::LpisInUse { config: 0x8000_0000, pending: 0x8100_0000 });
+        let used = Err(Error::LpisInUse(LpisInUse {
+            config: 0x8000_0000,
+            config_bytes: 0xe000,
+            pending: 0x8100_0000,
+            pending_bytes: 0x2000,
+        }));
         assert_eq!(result == used, !fine);
         assert_eq!(gic.take_violations(), []);
     }
@@ -469,4 +475,80 @@ fn interrupts_that_firmware_keeps_are_told() {
     let gic = powered(Config::QEMU);
     assert_eq!(Redist::new(gic.redistributor(1)).not_ours(bits, POLLS), Ok(0));
     assert_eq!(gic.take_violations(), []);
+}
+
+/// A GIC on which a kernel before left LPIs on for good, at the redistributors of `cpus`.
+fn inherited(cpus: &[u16], propbaser: u64) -> Gic {
+    let gic = powered(Config { clear_enable_lpis: false, ..Config::V4_0 });
+    for &cpu in cpus {
+        let frame = gic.redistributor(cpu);
+        frame.write64(gicr::PROPBASER, propbaser);
+        frame.write64(gicr::PENDBASER, 0x8100_0000 + u64::from(cpu) * 0x1_0000);
+        frame.write32(gicr::WAKER, 0);
+        frame.write32(gicr::CTLR, 1);
+    }
+    gic
+}
+
+#[test]
+fn lpi_tables_left_on_for_good_are_taken_over() {
+    let (config, room) = (0x8000_0000, 0x8000_0000..0x8102_0000);
+    let left = layout::propbaser(config, 16, Attributes::COHERENT).unwrap();
+    let bring_up = |gic: &Gic, cpu: u16, ranges: &[(u64, u64)]| {
+        let tables = CpuTables {
+            priority: 0xa0,
+            lpis: Some((
+                layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap(),
+                layout::pendbaser(pending(cpu), true, Attributes::COHERENT).unwrap(),
+            )),
+            inherited: ranges,
+            vintid_bits: Some(BITS),
+        };
+        boot::redistributor(gic.redistributor(cpu), &tables, POLLS).map(|(ready, _)| ready)
+    };
+    let all = [(room.start, room.end - room.start)];
+    let gic = inherited(&[0, 1], left);
+    let assembly = Assembly::new(2);
+    assert!(assembly.arrive(bring_up(&gic, 1, &all).unwrap()).unwrap().is_none());
+    let everyone = assembly.arrive(bring_up(&gic, 0, &all).unwrap()).unwrap().unwrap();
+    assert_eq!(everyone.lpi_config(), config);
+
+    // Our own configuration, written there, is what counts: with the script's INVALL it is in use.
+    let mut table = gic.config_table(config, 8192);
+    configure(&mut table, lpi(3), LpiConfig::new(PRIORITY, true));
+    let queue = (cbaser(1), gic.queue(QUEUE, 128));
+    let collection = CollectionId::new(0);
+    let redistributor = Config::V4_0.redistributor(0);
+    let script = [
+        Command::Mapc { collection, redistributor: Some(redistributor) },
+        Command::Mapd { device: DEVICE, itt: Some(itt(DEVICE, 5)) },
+        Command::Mapti { device: DEVICE, event: event(0), intid: lpi(3), collection },
+        Command::Invall { collection },
+        Command::Sync { redistributor },
+    ];
+    let script = script.map(|command| command.encode());
+    boot::translation_service(&everyone, gic.its(), tables(), queue, &script, POLLS).unwrap();
+    gic.msi(DEVICE, event(0)).unwrap();
+    assert_eq!(gic.acknowledge(0).map(|signal| signal.intid), Some(lpi(3)));
+    assert_eq!((gic.take_errors(), gic.take_violations()), (vec![], vec![]));
+
+    // Not those that lie elsewhere, in whole or in part, nor smaller or less shareable ones.
+    let used = |gic: &Gic, ranges: &[(u64, u64)]| {
+        assert!(matches!(bring_up(gic, 0, ranges), Err(Error::LpisInUse(_))));
+    };
+    used(&gic, &[]);
+    used(&gic, &[(config, 0x1_0000)]);
+    used(&gic, &[(config, 0xdfff), (0x8100_0000, 0x1_0000)]);
+    used(&gic, &[(0x8100_0000, 0x1_0000)]);
+    let two = [(config, 0xe000), (0x8100_0000, 0x2000)];
+    assert!(bring_up(&gic, 0, &two).is_ok(), "to the byte");
+    used(&inherited(&[0], left & !0x1f | 12), &all);
+    used(&inherited(&[0], layout::propbaser(config, 16, Attributes::UNCACHED).unwrap()), &all);
+
+    // Nor at some redistributors only.
+    let gic = inherited(&[1], left);
+    let assembly = Assembly::new(2);
+    assert!(assembly.arrive(bring_up(&gic, 0, &all).unwrap()).is_ok());
+    let refused = assembly.arrive(bring_up(&gic, 1, &all).unwrap());
+    assert!(matches!(refused, Err(Error::Unsupported { .. })));
 }

@@ -8,7 +8,7 @@
 use super::mmio::Word;
 use crate::plan_data::PLAN;
 use core::arch::asm;
-use core::ptr;
+use core::{ptr, slice};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use plan::{Cpu, Its, Pa, PciBridge, PciFunction, Vm};
 
@@ -241,9 +241,18 @@ pub fn its_queue(its: &Its) -> QueueRam {
     unsafe { QueueRam::new(base.value() as *mut [u64; 4], (bytes / 32) as u32) }
 }
 
-/// The configuration table of physical LPIs. Called once.
-pub fn lpi_config(its: &Its) -> LpiTable {
-    let (base, bytes) = its.lpi_config;
+/// The configuration table of physical LPIs, which is in use at `at`: the plan's, or one in reserved memory that was taken over
+/// (`gicv4::redist`) and gets the plan's bytes. Called once.
+pub fn lpi_config(its: &Its, at: u64) -> LpiTable {
+    let (mut base, bytes) = its.lpi_config;
+    if !PLAN.board.inherited.is_empty() && at != base.value() {
+        // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
+        let planned = unsafe { slice::from_raw_parts(base.value() as *const u8, bytes as usize) };
+        // Reserved for this and mapped (`el2_ram` in codegen's plan/own.rs); not smaller than the plan's.
+        base = Pa::new(at);
+        copy_and_flush(base, planned);
+        super::sysreg::dsb_sy();
+    }
     // SAFETY: the plan gives this table to the GIC, and the caller is its only writer.
     unsafe { LpiTable::new(base.value() as *mut u8, bytes as u32) }
 }

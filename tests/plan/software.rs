@@ -44,10 +44,11 @@ pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
         let tables = CpuTables {
             priority: PRIORITY,
             lpis: (cpu.propbaser.0 != 0).then_some((cpu.propbaser.0, cpu.pendbaser.0)),
+            inherited: &[],
             vintid_bits: Some(its.vintid_bits),
         };
         let (ready, _) = boot::redistributor(frame, &tables, POLLS).unwrap();
-        everyone = assembly.arrive(ready);
+        everyone = assembly.arrive(ready).unwrap();
     }
     let everyone = everyone.expect("the last CPU is the last");
     let tables = its.tables.iter().map(|table| Table {

@@ -41,6 +41,8 @@ fn memory(plan: &Decided) -> Vec<Range<u64>> {
     out.push(own.base.0..own.base.0 + own.bytes);
     let pieces = plan.vms.iter().flat_map(|vm| &vm.memory);
     out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
+    let inherited = plan.board.inherited.iter();
+    out.extend(inherited.map(|span| span.base.0..span.base.0 + span.bytes));
     let shared = plan.shared_memory.iter();
     out.extend(shared.map(|memory| memory.base.0..memory.base.0 + memory.bytes));
     out

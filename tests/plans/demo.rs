@@ -34,6 +34,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         }),
         psci: plan::Conduit::Smc,
         mpam: false,
+        inherited: &[],
     },
     own: plan::Own {
         ttbr: plan::Pa::new(0x40247000),

@@ -144,6 +144,10 @@ fn board(board: &Board) -> TokenStream {
             quote!(Log(plan::Log { base: #base, bytes: #bytes }))
         }
     };
+    let inherited = board.inherited.iter().map(|Span { base, bytes }| {
+        let base = hex(*base);
+        quote!((#base, #bytes))
+    });
     let psci = if board.psci_smc { quote!(Smc) } else { quote!(Hvc) };
     quote!(plan::Board {
         name: #name,
@@ -163,6 +167,7 @@ fn board(board: &Board) -> TokenStream {
         console: plan::Console::#console,
         psci: plan::Conduit::#psci,
         mpam: #mpam,
+        inherited: &[#(#inherited),*],
     })
 }
 

@@ -98,6 +98,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
                 name: reserved.name.at(file),
                 region: region(&reserved.base, &reserved.size, file),
                 reason: reserved.reason.clone(),
+                lpi_tables: reserved.lpi_tables,
             })
             .collect(),
         gic,

@@ -84,6 +84,8 @@ pub struct Reserved {
     pub name: At<String>,
     pub region: Region,
     pub reason: String,
+    /// Boot may take over LPI tables that lie here.
+    pub lpi_tables: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use super::log;
 use super::memory::{self, Placed};
 use super::messages;
 use super::modes::{self, Modes};
-use super::own::Own;
+use super::own::{self, Own};
 use super::pci::{self, Windows};
 use super::schedule::{self, Layout, Schedule};
 use super::watchdog;
@@ -371,6 +371,9 @@ impl<'a> Maker<'a> {
             },
             psci_smc: board.psci.value == model::Conduit::Smc,
             mpam: board.mpam,
+            inherited: own::inherited(board)
+                .map(|region| Span { base: Hex(region.start()), bytes: region.size.value })
+                .collect(),
         }
     }
 
@@ -493,7 +496,9 @@ impl<'a> Maker<'a> {
         out.retain(|area| area.bytes > 0);
         for reserved in &self.system.board.reserved {
             let what = format!("{}: {}", reserved.name.value, reserved.reason);
-            out.push(area(reserved.region.start(), reserved.region.size.value, "reserved", what));
+            let inherits = reserved.lpi_tables && self.system.board.gic.direct_injection();
+            let owner = if inherits { "LPI tables" } else { "reserved" };
+            out.push(area(reserved.region.start(), reserved.region.size.value, owner, what));
         }
         for vm in &decided.vms {
             out.extend(vm.memory.iter().map(|piece| {

@@ -216,6 +216,7 @@ impl Maker<'_> {
         out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
         let channels = self.system.channels.iter().zip(&self.placed.channels);
         out.extend(channels.map(|(channel, &pa)| pa..pa + channel.size.value));
+        out.extend(inherited(&self.system.board).map(|region| region.start()..region.end()));
         out
     }
 
@@ -312,6 +313,12 @@ impl Maker<'_> {
         }
         Ok(space.tree)
     }
+}
+
+/// Where boot may take over LPI tables, if the board has any use for them.
+pub fn inherited(board: &model::Board) -> impl Iterator<Item = &model::Region> {
+    let ranges = board.reserved.iter().filter(|range| range.lpi_tables);
+    ranges.filter(|_| board.gic.direct_injection()).map(|range| &range.region)
 }
 
 impl Own {

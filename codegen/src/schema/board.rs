@@ -112,6 +112,11 @@ pub struct Reserved {
     pub size: S<Size>,
     /// Why nobody may use it.
     pub reason: String,
+    /// LPI tables that firmware, or a kernel before, left on for good (GICR_CTLR.EnableLPIs) may lie here: boot then takes
+    /// them over. What boot finds and may not take it names in one line, as an entry of this list.
+    #[serde(default)]
+    #[schemars(extend("x-default" = false))]
+    pub lpi_tables: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

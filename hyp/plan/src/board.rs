@@ -23,6 +23,8 @@ pub struct Board {
     pub psci: Conduit,
     /// Firmware lets EL2 have the MPAM registers, where the CPU has them.
     pub mpam: bool,
+    /// Reserved memory in which boot may take over LPI tables that firmware left on for good: base and bytes.
+    pub inherited: &'static [(u64, u64)],
 }
 
 /// A range of RAM.
