@@ -83,7 +83,7 @@ pub extern "C" fn other_cpu(index: usize) -> ! {
 /// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that VMs share.
 fn clear_tables() {
     for &(base, bytes) in PLAN.cleared {
-        mmu::clear(base, bytes);
+        mmu::clear_table(base, bytes);
     }
     PLAN.vms.iter().for_each(mmu::write_vlpi_config);
     for memory in PLAN.shared_memory {

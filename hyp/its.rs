@@ -23,13 +23,15 @@ use spin::mutex::TicketMutex;
 use vm::VmState;
 use vm::vits::{Renewal, Renewed, View};
 
+/// The GIC sees what CPUs have in their caches.
+pub const COHERENT: bool = PLAN.board.gic_coherent;
 /// Polls of the ITS and of redistributors before boot or a command gives up.
 pub const POLLS: u32 = 1_000_000;
 
 struct Service {
-    queue: Queue<MmioFrame, QueueRam>,
+    queue: Queue<MmioFrame, QueueRam<COHERENT>>,
     /// Configuration of physical LPIs: the doorbells'.
-    config: LpiTable,
+    config: LpiTable<COHERENT>,
 }
 
 static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
@@ -44,7 +46,7 @@ pub fn boot(everyone: &Everyone) -> Result<(), Error> {
             bytes: table.bytes,
             entries: table.entries.into(),
             entry_bytes: table.entry_bytes,
-            attributes: Attributes::COHERENT,
+            attributes: if COHERENT { Attributes::COHERENT } else { Attributes::UNCACHED },
         })
     });
     let config = mmu::lpi_config(plan, everyone.lpi_config());

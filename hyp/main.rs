@@ -63,6 +63,9 @@ pub fn broken(error: Error) -> ! {
             out.hex(found);
             out.text(", not ");
             out.hex(expected);
+            if field == "Shareability" {
+                out.text(": the board's [gic] wants coherent = false");
+            }
         }
         Error::Timeout { register, .. } => {
             out.text("the GIC took too long, a register reads ");

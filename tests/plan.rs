@@ -7,6 +7,8 @@
 mod bridges;
 #[path = "plan/bytes.rs"]
 mod bytes;
+#[path = "plan/firmware.rs"]
+mod firmware;
 #[path = "plan/generated.rs"]
 mod generated;
 #[path = "plan/high.rs"]

@@ -1,8 +1,10 @@
 //! The hardware: memory-mapped frames, and the memory that the GIC reads. All unsafe code of the crate is here.
 //!
 //! Accesses to registers are single loads and stores without write-back, which any hypervisor underneath can emulate. Memory
-//! that the GIC reads is written with volatile stores and made visible by a DSB (DDI 0487, B2.3.12); it is assumed to be coherent
-//! with the GIC ([`crate::layout::Attributes::COHERENT`]), which the readback of the base registers confirms.
+//! that the GIC reads is written with volatile stores and made visible by a DSB (DDI 0487, B2.3.12). A GIC whose accesses are not
+//! coherent with caches (base registers with [`crate::layout::Attributes::UNCACHED`]) needs `COHERENT` false: each line that was
+//! written is cleaned to the point of coherency as well. Whether it is coherent is for the board to say; the readback of
+//! the base registers is no proof, since some GICs only pretend.
 #![allow(unsafe_code)]
 
 mod memory;
@@ -22,3 +24,21 @@ pub fn publish() {
     #[cfg(not(target_arch = "aarch64"))]
     core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
 }
+
+/// Cleans the cache line at `address` to the point of coherency, before [`publish`].
+#[inline]
+fn clean(address: usize) {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: cleaning changes no value.
+    unsafe {
+        core::arch::asm!("dc cvac, {}", in(reg) address, options(nostack, preserves_flags));
+    }
+    #[cfg(all(test, not(target_arch = "aarch64")))]
+    memory::tests::CLEANED.with_borrow_mut(|lines| lines.push(address & !(LINE - 1)));
+    #[cfg(not(any(test, target_arch = "aarch64")))]
+    let _ = address;
+}
+
+/// Bytes of the smallest cache line in use. A command fits into one.
+#[cfg(test)]
+const LINE: usize = 64;

@@ -146,8 +146,12 @@ impl<F: Frame> Redist<F> {
             ("GICR_PENDBASER", gicr::PENDBASER, pendbaser, pendbaser_fields),
         ] {
             let (expected, found) = (written & fields, self.frame.read64(offset) & fields);
+            // Bits 11:10 in both.
+            let shareability = GICR_PROPBASER::Shareability::SET.value;
             if expected != found {
-                return Err(Error::Differs { register, field: "readback", expected, found });
+                let only = (expected ^ found) & !shareability == 0;
+                let field = if only { "Shareability" } else { "readback" };
+                return Err(Error::Differs { register, field, expected, found });
             }
         }
         self.frame.write32(gicr::CTLR, GICR_CTLR::EnableLPIs::SET.value);

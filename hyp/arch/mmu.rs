@@ -6,6 +6,7 @@
 //! executable; SCTLR_EL2.WXN makes it a rule.
 
 use super::mmio::Word;
+use crate::its::COHERENT;
 use crate::plan_data::PLAN;
 use core::arch::asm;
 use core::{ptr, slice};
@@ -52,7 +53,7 @@ fn page_entry(page: u64) -> *mut u64 {
 }
 
 /// Zeroes memory of the hypervisor or of a VM that does not run. Multiples of 64 bytes.
-pub fn clear(base: Pa, bytes: u64) {
+fn clear(base: Pa, bytes: u64) {
     let mut line = base.value();
     let end = line.wrapping_add(bytes);
     while line < end {
@@ -84,6 +85,19 @@ pub fn flush(base: Pa, bytes: u64) {
         unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
         line = line.wrapping_add(LINE);
     }
+}
+
+/// What was written for the GIC is in memory, if it does not look into caches. Complete after the next `dsb_sy`.
+fn publish(base: Pa, bytes: u64) {
+    if !COHERENT {
+        flush(base, bytes);
+    }
+}
+
+/// Zeroes a table of the GIC's. A multiple of 64 bytes. Complete after the next `dsb_sy`.
+pub fn clear_table(base: Pa, bytes: u64) {
+    clear(base, bytes);
+    publish(base, bytes);
 }
 
 /// Zeroes memory that no guest can reach now, and flushes it: whole lines, or a part of one.
@@ -170,6 +184,7 @@ pub fn write_vlpi_config(vm: &Vm) {
         // SAFETY: as above.
         unsafe { ptr::write_bytes(after, 0, head) };
         clear(Pa::new(after.wrapping_add(head) as u64), rest.wrapping_sub(head) as u64);
+        publish(base, bytes);
         super::sysreg::dsb_sy();
     }
 }
@@ -183,6 +198,7 @@ pub fn write_vlpi(vm: &Vm, vintid: u32, byte: u8) {
         let place = base.offset(index).value() as *mut u8;
         // SAFETY: inside the table that the plan gives to the VM's vPEs; the GIC only reads it, and copies of a byte are atomic.
         unsafe { place.write_volatile(byte) };
+        publish(base.offset(index), 1);
         super::sysreg::dsb_sy();
     }
 }
@@ -235,7 +251,7 @@ pub fn its(its: &Its) -> MmioFrame {
 }
 
 /// The ITS's command queue. Called once.
-pub fn its_queue(its: &Its) -> QueueRam {
+pub fn its_queue(its: &Its) -> QueueRam<COHERENT> {
     let (base, bytes) = its.queue;
     // SAFETY: the plan gives this memory to the queue alone, aligned to 64 KiB, and CBASER names it.
     unsafe { QueueRam::new(base.value() as *mut [u64; 4], (bytes / 32) as u32) }
@@ -243,7 +259,7 @@ pub fn its_queue(its: &Its) -> QueueRam {
 
 /// The configuration table of physical LPIs, which is in use at `at`: the plan's, or one in reserved memory that was taken over
 /// (`gicv4::redist`) and gets the plan's bytes. Called once.
-pub fn lpi_config(its: &Its, at: u64) -> LpiTable {
+pub fn lpi_config(its: &Its, at: u64) -> LpiTable<COHERENT> {
     let (mut base, bytes) = its.lpi_config;
     if !PLAN.board.inherited.is_empty() && at != base.value() {
         // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
@@ -252,6 +268,8 @@ pub fn lpi_config(its: &Its, at: u64) -> LpiTable {
         base = Pa::new(at);
         copy_and_flush(base, planned);
         super::sysreg::dsb_sy();
+    } else {
+        publish(base, bytes);
     }
     // SAFETY: the plan gives this table to the GIC, and the caller is its only writer.
     unsafe { LpiTable::new(base.value() as *mut u8, bytes as u32) }

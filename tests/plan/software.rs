@@ -57,7 +57,11 @@ pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
         bytes: table.memory.bytes,
         entries: table.entries.into(),
         entry_bytes: table.entry_bytes,
-        attributes: Attributes::COHERENT,
+        attributes: if plan.board.gic_coherent {
+            Attributes::COHERENT
+        } else {
+            Attributes::UNCACHED
+        },
     });
     let slots = (its.queue.bytes / 32) as u32;
     let script: Vec<_> = its.script.iter().map(|line| line.words.map(|word| word.0)).collect();
@@ -89,6 +93,7 @@ fn strictest(plan: &Decided) -> Config {
         processors: processors.leak(),
         tables: tables.leak(),
         single_vmovp: its.moves,
+        incoherent: !plan.board.gic_coherent,
         // Each visit here makes its vPE anew, and cannot give IDAI back.
         idai: false,
         ..Config::V4_0

@@ -34,6 +34,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         }),
         psci: plan::Conduit::Smc,
         mpam: false,
+        gic_coherent: true,
         inherited: &[],
     },
     own: plan::Own {

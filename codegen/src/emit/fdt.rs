@@ -270,7 +270,9 @@ impl Tree<'_> {
                 ranges.extend(words.iter().flat_map(|word| [(word >> 32) as u32, *word as u32]));
             }
             self.fdt.property_array_u32("ranges", &ranges)?;
-            self.fdt.property_null("dma-coherent")?;
+            if self.system.board.pcie[host.host].coherent {
+                self.fdt.property_null("dma-coherent")?;
+            }
             if self.mmio(MmioKind::Its).is_some() {
                 let map = host.msi_map.iter();
                 let map: Vec<u32> = map
@@ -299,7 +301,7 @@ impl Tree<'_> {
             } else {
                 self.compatible(&[&compatible.value])?;
             }
-            if device.dma {
+            if device.dma && device.coherent {
                 self.fdt.property_null("dma-coherent")?;
             }
             let reg: Vec<u64> =

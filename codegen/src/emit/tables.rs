@@ -125,6 +125,7 @@ fn tokens(plan: &Decided) -> TokenStream {
 
 fn board(board: &Board) -> TokenStream {
     let Board { spis, list_registers, redistributor_stride, direct_injection, mpam, .. } = board;
+    let gic_coherent = board.gic_coherent;
     let ram = board.ram.iter().zip(&board.probes).filter_map(|(ram, &probe)| {
         let (name, probe) = (name(&ram.name), pa(probe?));
         Some(quote!(plan::Ram { name: #name, probe: #probe }))
@@ -167,6 +168,7 @@ fn board(board: &Board) -> TokenStream {
         console: plan::Console::#console,
         psci: plan::Conduit::#psci,
         mpam: #mpam,
+        gic_coherent: #gic_coherent,
         inherited: &[#(#inherited),*],
     })
 }

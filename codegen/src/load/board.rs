@@ -157,6 +157,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
             region: Region { base: redistributors.base.map(file, |a| a.0), size },
             stride,
         },
+        coherent: gic.coherent,
         its: gic.its.as_ref().map(|its| model::ItsDesc {
             region: region(&its.base, &its.size, file),
             device_id_bits: its.device_id_bits.at(file),
@@ -214,6 +215,7 @@ fn host(pcie: &toml::Pcie, file: FileId) -> model::Pcie {
             Some(base) => base.at(file),
             None => pcie.buses.first.map(file, |bus| u32::from(*bus) << 8),
         },
+        coherent: pcie.coherent,
     }
 }
 
@@ -230,6 +232,7 @@ fn pci(
         (Some(id), _) => Some(id.at(file)),
         (None, host) => host.map(|host| address.with(host.device_id(address.value))),
     };
+    let coherent = hosts.get(host.value).is_none_or(|host| host.coherent);
     let bars = bars(&device.bars, file);
     let msix = device.msix.as_ref().map(|msix| model::Msix {
         vectors: msix.vectors.at(file),
@@ -241,6 +244,7 @@ fn pci(
         name: device.name.at(file),
         kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars, msix },
         dma: device.dma,
+        coherent,
         device_id,
         events: events(&device.events, &device.name, file),
         qemu: device.qemu.clone(),
@@ -298,6 +302,7 @@ fn platform(device: &toml::PlatformDevice, file: FileId) -> model::Device {
                 .collect(),
         },
         dma: device.dma.unwrap_or(false),
+        coherent: device.coherent,
         device_id: device.device_id.as_ref().map(|id| id.at(file)),
         events: events(&device.events, &device.name, file),
         qemu: device.qemu.clone(),

@@ -100,6 +100,8 @@ pub struct Gic {
     /// GICD frame.
     pub distributor: Region,
     pub redistributors: Redistributors,
+    /// Its accesses to memory are coherent with the CPUs' caches.
+    pub coherent: bool,
     pub its: Option<ItsDesc>,
 }
 
@@ -211,6 +213,8 @@ pub struct Device {
     pub kind: DeviceKind,
     /// It can reach memory by itself. Without an SMMU its VM's memory must be `identity`.
     pub dma: bool,
+    /// What it does so is coherent with the CPUs' caches. Of a PCI function: its host's.
+    pub coherent: bool,
     /// DeviceID that the ITS sees: the key, or for a PCI function what its host makes of its RequesterID.
     /// None: the device cannot signal an event.
     pub device_id: Option<At<u32>>,

@@ -24,6 +24,8 @@ pub struct Pcie {
     pub intx: Vec<At<u32>>,
     /// DeviceID of device 0, function 0 on the first bus; those of other functions follow as their RequesterIDs do.
     pub device_id_base: At<u32>,
+    /// DMA behind it is coherent with the CPUs' caches.
+    pub coherent: bool,
 }
 
 /// Memory that a host passes on to its buses.

@@ -91,6 +91,8 @@ pub struct Board {
     pub psci_smc: bool,
     /// EL2 may use the MPAM registers.
     pub mpam: bool,
+    /// The GIC's accesses to its tables are coherent with the CPUs' caches.
+    pub gic_coherent: bool,
     /// Reserved memory in which boot may take over LPI tables that firmware left on for good.
     pub inherited: Vec<Span>,
 }

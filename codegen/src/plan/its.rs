@@ -33,7 +33,6 @@ pub const PRIORITY: u8 = 0xa0;
 /// Batches of commands that a VM may cause in a millisecond, if it does not say. A batch takes an ITS about a microsecond, so that 16
 /// VMs that use all of it leave it half of its time. Linux causes about a dozen while it boots.
 const ALLOWANCE: u32 = 32;
-const COHERENT: Attributes = Attributes::COHERENT;
 
 /// Tables of the ITS, with their names in the plan. Boot finds the GITS_BASERn of each.
 const KINDS: [(TableKind, &str); 3] = [
@@ -105,6 +104,11 @@ pub fn allowance(vm: &model::Vm, timer: &model::Timer) -> ItsAllowance {
     let most = vm.its_allowance.as_ref().map_or(ALLOWANCE, |allowance| allowance.value).max(1);
     let millisecond = timer.ticks(Duration::from_millis(1));
     ItsAllowance { most, interval: (millisecond / u64::from(most)).max(1) }
+}
+
+/// How the GIC accesses its tables.
+fn attributes(system: &System) -> Attributes {
+    if system.board.gic.coherent { Attributes::COHERENT } else { Attributes::UNCACHED }
 }
 
 /// Bits for numbers below `count`: at least 1.
@@ -257,7 +261,7 @@ pub fn make(
         collection_id_bits: bits_for(system.board.cpus.len() as u32),
         vintid_bits: asked.vintid_bits,
         tables: its_tables.collect(),
-        cbaser: Hex(layout::cbaser(queue.base.0, room, COHERENT)?),
+        cbaser: Hex(layout::cbaser(queue.base.0, room, attributes(system))?),
         queue,
         lpi_config,
         lpi_config_start: start,
@@ -307,8 +311,8 @@ impl Maker<'_> {
             .map(|pending| match pending {
                 None => Ok((0, 0)),
                 Some(id) => Ok((
-                    layout::propbaser(config, self.asked.lpi_bits, COHERENT)?,
-                    layout::pendbaser(self.tables.address(*id), true, COHERENT)?,
+                    layout::propbaser(config, self.asked.lpi_bits, attributes(self.system))?,
+                    layout::pendbaser(self.tables.address(*id), true, attributes(self.system))?,
                 )),
             })
             .collect()
@@ -326,8 +330,8 @@ impl Maker<'_> {
             let pending = self.tables.address(*vpt);
             let config = self.tables.address(config);
             out.push(Some(VpeTables {
-                vpropbaser: Hex(layout::vpropbaser(config, bits, COHERENT)?),
-                vpendbaser: Hex(layout::vpendbaser(pending, COHERENT)?),
+                vpropbaser: Hex(layout::vpropbaser(config, bits, attributes(self.system))?),
+                vpendbaser: Hex(layout::vpendbaser(pending, attributes(self.system))?),
                 pending: Hex(pending),
                 doorbell: FIRST_LPI + vpe as u32,
                 proxy_device: self.interrupts.doorbell_device,

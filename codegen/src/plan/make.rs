@@ -371,6 +371,7 @@ impl<'a> Maker<'a> {
             },
             psci_smc: board.psci.value == model::Conduit::Smc,
             mpam: board.mpam,
+            gic_coherent: board.gic.coherent,
             inherited: own::inherited(board)
                 .map(|region| Span { base: Hex(region.start()), bytes: region.size.value })
                 .collect(),

@@ -134,8 +134,17 @@ pub struct Gic {
     pub distributor: S<Frame>,
     /// The redistributors' frames (GICR).
     pub redistributors: S<Redistributors>,
+    /// Its accesses to tables in memory are coherent with the CPUs' caches. With false the tables are non-cacheable to it, and
+    /// the hypervisor cleans what it writes there: for a GIC whose base registers read back shareability 0, or lie about it.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-default" = true))]
+    pub coherent: bool,
     /// The interrupt translation service (GITS). Without it there are no events.
     pub its: Option<S<Its>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -278,6 +287,11 @@ pub struct Pcie {
     /// DeviceID of device 0, function 0 on the first bus, as `msi-map` has it; other functions' follow as their RequesterIDs do.
     #[schemars(extend("x-default" = "that function's RequesterID"))]
     pub device_id_base: Option<S<u32>>,
+    /// DMA of its devices is coherent with the CPUs' caches. With false guests' device trees lack `dma-coherent`, so that their
+    /// drivers maintain the caches.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-default" = true))]
+    pub coherent: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -383,6 +397,10 @@ pub struct PlatformDevice {
     /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be `identity`.
     #[schemars(extend("x-default" = false))]
     pub dma: Option<bool>,
+    /// Its DMA is coherent with the CPUs' caches; with false its node lacks `dma-coherent`. A PCI device is what its host is.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-default" = true))]
+    pub coherent: bool,
     /// DeviceID that the ITS sees; without it the device has no events.
     pub device_id: Option<S<u32>>,
     /// Events it has, numbered from 0.

@@ -267,8 +267,14 @@ impl State {
     }
 
     fn redist_write64(&mut self, cpu: usize, offset: usize, value: u64) -> Option<()> {
+        let incoherent = self.config.incoherent;
         let redist = self.redists.get_mut(cpu)?;
         let locked = redist.lpis_enabled();
+        let value = match offset {
+            gicr::PROPBASER if incoherent => value & !GICR_PROPBASER::Shareability::SET.value,
+            gicr::PENDBASER if incoherent => value & !GICR_PENDBASER::Shareability::SET.value,
+            _ => value,
+        };
         match offset {
             gicr::PROPBASER if !locked => redist.propbaser = value,
             gicr::PENDBASER if !locked => redist.pendbaser = value,

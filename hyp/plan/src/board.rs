@@ -23,6 +23,8 @@ pub struct Board {
     pub psci: Conduit,
     /// Firmware lets EL2 have the MPAM registers, where the CPU has them.
     pub mpam: bool,
+    /// The GIC's accesses to its tables are coherent with the CPUs' caches.
+    pub gic_coherent: bool,
     /// Reserved memory in which boot may take over LPI tables that firmware left on for good: base and bytes.
     pub inherited: &'static [(u64, u64)],
 }

@@ -704,6 +704,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             }),
             psci: Conduit::Smc,
             mpam: false,
+            gic_coherent: true,
             inherited: &[],
         },
         cpus: &[],
