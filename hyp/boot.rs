@@ -10,7 +10,7 @@ use crate::percpu::{self, VMS};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{ATTENTION, KICK};
 use crate::shared::KNOCK;
-use crate::{broken, console, irq, load, modes, run, serror, shared, stop, turns, verify};
+use crate::{broken, console, irq, load, modes, run, serror, shared, stop, turns, verify, wires};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::hw::MmioFrame;
@@ -211,6 +211,7 @@ fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
         };
         verify::not_ours(intid, whose, "", Some(cpu.redistributor)).end();
     }
+    wires::verify(&redistributor, cpu.redistributor).unwrap_or_else(|differs| differs.end());
     redistributor.enable_private(OWN);
     Ok(ready)
 }

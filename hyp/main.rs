@@ -36,6 +36,7 @@ mod trap;
 mod turns;
 mod verify;
 mod watchdog;
+mod wires;
 
 use arch::smc;
 use console::Own;

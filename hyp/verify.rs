@@ -38,6 +38,8 @@ enum Rule {
     Ours(u32),
     /// Vendor and device of something on PCI.
     Id(u32),
+    /// A source interrupts by this INTID.
+    Wired(u32),
 }
 
 /// One thing that is not as planned.
@@ -89,6 +91,7 @@ impl Difference {
             Rule::AtMost(value) => (": the plan has room for ", Some(value), ""),
             Rule::There | Rule::Ours(_) => (": the plan has it", None, ""),
             Rule::Id(id) => (": the plan says ", Some(id.into()), ""),
+            Rule::Wired(intid) => (": the plan says INTID ", Some(intid.into()), ""),
         };
         out.text(says);
         if let Some(value) = value {
@@ -100,6 +103,7 @@ impl Difference {
                 out.text(", found ");
                 self.value(found, out);
             }
+            None if matches!(self.rule, Rule::Wired(_)) => out.text(", none came"),
             None => out.text(", found nothing there"),
         }
         out.text("\n");
@@ -111,6 +115,8 @@ impl Difference {
             word(value as u16, out);
             out.text(":");
             word((value >> 16) as u16, out);
+        } else if let Rule::Wired(_) = self.rule {
+            out.decimal(value);
         } else {
             out.hex(value);
         }
@@ -138,7 +144,7 @@ fn expect(
         (Rule::AtLeast(value), Some(found)) => found >= value,
         (Rule::AtMost(value), Some(found)) => found <= value,
         (Rule::There | Rule::Ours(_), Some(_)) => true,
-        (Rule::Id(id), Some(found)) => found == u64::from(id),
+        (Rule::Id(id) | Rule::Wired(id), Some(found)) => found == u64::from(id),
     };
     if holds { Ok(()) } else { Err(Difference { what, name, place: "", at, rule, found }) }
 }
@@ -400,6 +406,18 @@ fn translation_service(its: &Its) -> Verdict {
     let moves = typer.map(|typer| typer.read(GITS_TYPER::VMOVP));
     expect("GITS_TYPER.VMOVP, for modes", "", at, Rule::AtLeast(its.moves.into()), moves)?;
     Ok(())
+}
+
+/// A CPU's own interrupt, by its key in the board, comes by another INTID or not at all.
+pub fn wired(key: &'static str, intid: u32, found: Option<u32>, redistributor: Pa) -> Difference {
+    Difference {
+        what: "how the CPU with this redistributor signals",
+        name: key,
+        place: "",
+        at: Some(redistributor),
+        rule: Rule::Wired(intid),
+        found: found.map(u64::from),
+    }
 }
 
 /// A CPU that firmware said it started has not come.

@@ -289,6 +289,14 @@ impl<F: Frame> Redist<F> {
         self.wait_for_writes(polls)?;
         Ok(not_ours)
     }
+    /// SGIs and PPIs that are pending, a level also while it is disabled (IHI 0069H 12.11.31).
+    pub fn pending_private(&self) -> u32 {
+        self.frame.read32(gicr::ISPENDR0)
+    }
+    /// Those of `bits` are not pending any more, unless a level asks for them.
+    pub fn clear_pending_private(&self, bits: u32) {
+        self.frame.write32(gicr::ICPENDR0, bits);
+    }
     pub fn is_enabled(&self, intid: IntId) -> bool {
         self.bit(gicr::ISENABLER0, intid)
     }

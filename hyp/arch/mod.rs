@@ -20,3 +20,4 @@ pub mod sysreg;
 pub mod this;
 pub mod timer;
 pub mod vectors;
+pub mod wires;

@@ -1,7 +1,7 @@
 //! What the plan relies on and boot cannot see: for whoever compares it with the board's manual.
 //!
-//! Boot compares the plan with ID registers, frames and configuration space. How wires run, who else uses memory, and
-//! what a device does by itself no register says.
+//! Boot compares the plan with ID registers, frames and configuration space, and tries the CPUs' own interrupts. How devices
+//! are wired, who else uses memory, and what a device does by itself it cannot see.
 
 use super::decided::Decided;
 use crate::model::{DeviceKind, System, Trigger};
@@ -9,9 +9,7 @@ use crate::units::Time;
 
 /// One sentence each.
 pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
-    let mut out = vec![wires(plan)];
-    out.extend(pmu(system, plan));
-    out.extend(console(system));
+    let mut out: Vec<String> = console(system).into_iter().collect();
     for vm in &system.vms {
         out.extend(vm.devices.iter().flat_map(|used| device(system, used.device.value)));
     }
@@ -21,20 +19,6 @@ pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
         out.push(format!("handing a CPU from one vPE to another takes no longer than {time}"));
     }
     out
-}
-
-fn wires(plan: &Decided) -> String {
-    let board = &plan.board;
-    format!(
-        "each CPU signals its EL2 timer by INTID {}, its virtual timer by {}, its physical timer by {} and the GIC's maintenance by {}",
-        board.hypervisor_ppi, board.virtual_ppi, board.physical_ppi, board.maintenance_ppi
-    )
-}
-
-fn pmu(system: &System, plan: &Decided) -> Option<String> {
-    let ppi = system.board.pmu_ppi.as_ref()?;
-    let used = plan.vms.iter().any(|vm| vm.pmu_ppi.is_some());
-    used.then(|| format!("each CPU signals an overflow of its counters by INTID {}", ppi.value))
 }
 
 fn console(system: &System) -> Option<String> {
