@@ -114,6 +114,10 @@ impl Console {
             if !pumped.idle || !more || budget.effort == 0 {
                 return (unblocked, pumped.idle && !more);
             }
+            if budget.effort == before {
+                // EL2's lines fill their ring behind a line that may go on: `wait_for_rest`.
+                return (unblocked, true);
+            }
         }
     }
 
