@@ -8,7 +8,7 @@
 //! 1. Before another start: no DMA and no MSI of its functions, which are reset if they can be; its SPIs off; what the ITS
 //!    knows of it as at boot.
 //! 2. Registers of its emulated GIC and UART as after reset.
-//! 3. Its memory (`vm::loading`).
+//! 3. Its memory (`vm::loading`), and before its first start its flashes (flash.rs).
 //! 4. Its functions set up, its first vPE on.
 
 use crate::arch::sysreg::{dsb_sy, invalidate_instructions, ticks, ticks_per_second};
@@ -16,7 +16,7 @@ use crate::arch::{gic, mmu};
 use crate::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{Hardware, VIRTUAL_ITS};
-use crate::{its, run, watchdog};
+use crate::{flash, its, run, watchdog};
 use plan::{Vm, VmIndex};
 use spin::Mutex;
 use vm::counters::Counter;
@@ -27,7 +27,7 @@ use vm::{VmState, pci};
 
 /// Bytes that are cleared or flushed, and bytes that are copied, before somebody looks for interrupts: about 400 instructions.
 const LINES_AT_ONCE: u64 = 8 << 10;
-const COPIED_AT_ONCE: u64 = 2 << 10;
+pub const COPIED_AT_ONCE: u64 = 2 << 10;
 
 /// What `run` leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ enum Stage {
     /// By part.
     Registers(usize),
     Memory,
+    Flashes,
     /// By function.
     Devices(usize),
 }
@@ -109,7 +110,7 @@ pub fn reset_registers(index: VmIndex) {
     };
     let mut loader = loader.lock();
     while let Stage::Registers(part) = loader.stage {
-        loader.stage = registers(vm, state, part);
+        loader.stage = registers(index, vm, state, part);
     }
 }
 
@@ -142,13 +143,17 @@ impl Loader {
                 }
                 Err(error) => crate::broken(error),
             },
-            Stage::Registers(part) => registers(vm, state, part),
+            Stage::Registers(part) => registers(index, vm, state, part),
             Stage::Memory => match self.memory.next(&PLAN, vm) {
                 Some(work) => {
                     self.memory.done(carry_out(this, work));
                     Stage::Memory
                 }
-                None => {
+                None => Stage::Flashes,
+            },
+            Stage::Flashes => match flash::ANY && flash::fill(index) {
+                true => Stage::Flashes,
+                false => {
                     dsb_sy();
                     invalidate_instructions();
                     Stage::Devices(0)
@@ -167,7 +172,7 @@ impl Loader {
     }
 }
 
-fn registers(vm: &'static Vm, state: &VmState, part: usize) -> Stage {
+fn registers(index: VmIndex, vm: &'static Vm, state: &VmState, part: usize) -> Stage {
     let parts = VmState::reset_parts(&PLAN);
     if part < parts {
         state.reset_part(&PLAN, vm, part);
@@ -182,6 +187,9 @@ fn registers(vm: &'static Vm, state: &VmState, part: usize) -> Stage {
     }
     if VIRTUAL_ITS {
         View::new(&PLAN, vm, &EVENTS).reset();
+    }
+    if flash::ANY {
+        flash::reset(index);
     }
     Stage::Memory
 }
@@ -210,7 +218,7 @@ fn carry_out(this: &PerCpu, work: Work) -> u64 {
 }
 
 #[inline(always)]
-fn in_pieces(most: u64, bytes: u64, mut piece: impl FnMut(u64, u64)) -> u64 {
+pub fn in_pieces(most: u64, bytes: u64, mut piece: impl FnMut(u64, u64)) -> u64 {
     let mut done = 0u64;
     loop {
         let next = bytes.wrapping_sub(done).min(most);

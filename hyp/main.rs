@@ -15,6 +15,7 @@ mod boot;
 mod console;
 mod counters;
 mod devices;
+mod flash;
 mod interface;
 mod irq;
 mod its;

@@ -9,11 +9,12 @@ use crate::arch::sysreg::{dsb_sy, ticks, ticks_per_second};
 use crate::arch::this::this;
 use crate::arch::vectors::{Frame, LAST_SAVED, Next};
 use crate::arch::{guest, id, mmu};
+use crate::flash::Answer;
 use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{interface, modes, physical, report, rings, run, turns, watchdog};
+use crate::{flash, interface, modes, physical, report, rings, run, turns, watchdog};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -163,7 +164,7 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
     // emulable.
     const TRANSLATION: u64 = 0b00_0100;
     if !abort.emulable() || esr & 0b11_1100 != TRANSLATION {
-        return deny_abort(guest, Reason::DataAbort, esr);
+        return unanswered(guest, frame, esr);
     }
     let ipa = exit::fault_ipa(guest::hpfar(), guest::far());
     let rt = abort.rt() & 31;
@@ -195,11 +196,44 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
         return After::Guest;
     }
     if !answered {
-        return deny_abort(guest, Reason::DataAbort, esr);
+        return unanswered(guest, frame, esr);
     }
     guest.vpe.counters.count(Counter::ExitMmio);
     guest::skip_any(esr);
     after
+}
+
+/// No emulated device takes an abort. A flash may.
+fn unanswered(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
+    if flash::ANY
+        && let Some(after) = flash_answers(guest, frame, esr)
+    {
+        return after;
+    }
+    let data = matches!(Exit::decode(esr), Exit::DataAbort(_));
+    let reason = if data { Reason::DataAbort } else { Reason::InstructionAbort };
+    deny_abort(guest, reason, esr)
+}
+
+#[inline(never)]
+fn flash_answers(guest: &Guest, frame: &mut Frame, esr: u64) -> Option<After> {
+    let vm = PLAN.vpes.get(this().vpe.index())?.vm;
+    let data = DataAbort::new(esr as u32);
+    let rt = data.rt() & 31;
+    let (far, hpfar) = (guest::far(), guest::hpfar());
+    let abort = flash::Abort { esr, far, hpfar, elr: guest::elr(), value: frame.get(rt) };
+    let answer = flash::abort(vm, &abort);
+    match answer {
+        Answer::Nobody => return None,
+        Answer::Again => {}
+        Answer::Written => guest::skip_any(esr),
+        Answer::Read(value) => {
+            frame.set(rt, data.extend(value));
+            guest::skip_any(esr);
+        }
+    }
+    guest.vpe.counters.count(Counter::ExitMmio);
+    Some(After::All)
 }
 
 #[inline(always)]
@@ -339,7 +373,7 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
                 _ => After::Guest,
             }
         }
-        Exit::InstructionAbort => deny_abort(guest, Reason::InstructionAbort, esr),
+        Exit::InstructionAbort => unanswered(guest, frame, esr),
         Exit::Coprocessor => coprocessor(guest, frame, esr),
         _ => deny_instruction(guest, esr),
     }

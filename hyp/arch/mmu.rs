@@ -221,6 +221,30 @@ pub fn read_byte(from: Pa) -> u8 {
     unsafe { byte.read_volatile() }
 }
 
+/// A word of a flash, whose guest does not reach it now. `at` is a multiple of 4.
+pub fn read_word(at: Pa) -> u32 {
+    let word = at.value() as *const u32;
+    // SAFETY: memory of a VM, mapped in EL2's table; no Rust object lies there, and any value will do.
+    unsafe { word.read_volatile() }
+}
+
+/// The same written. The guest sees it, with its caches on or off.
+pub fn write_word(at: Pa, value: u32) {
+    let word = at.value() as *mut u32;
+    // SAFETY: as for `read_word`; the flash's lock makes the caller its only writer.
+    unsafe { word.write_volatile(value) };
+    flush(at, 4);
+    super::sysreg::dsb_sy();
+}
+
+/// Sets all bits of memory of a flash, whose guest does not reach it now. Multiples of 64 bytes.
+pub fn set_and_flush(base: Pa, bytes: u64) {
+    // SAFETY: as for `write_word`.
+    unsafe { ptr::write_bytes(base.value() as *mut u8, 0xff, bytes as usize) };
+    flush(base, bytes);
+    super::sysreg::dsb_sy();
+}
+
 /// What a guest wrote there past the caches is seen, and what it wrote into them, too.
 fn refresh(at: Pa) {
     let line = at.value();

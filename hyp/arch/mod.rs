@@ -16,6 +16,7 @@ pub mod pmu;
 pub mod probe;
 pub mod serror;
 pub mod smc;
+pub mod stage2;
 pub mod sysreg;
 pub mod this;
 pub mod timer;

@@ -83,7 +83,7 @@ fn tables_are_apart_and_aligned(plan: &Decided) {
     }
 }
 
-/// Every line of a VM's memory is loaded as a whole, or cleared, or kept as the TOML wants it; and nothing else is.
+/// Every line of a VM's memory is loaded as a whole, or cleared, or erased, or kept as the TOML wants it; and nothing else is.
 fn memory_is_written_before_it_is_read(plan: &Decided) {
     for vm in &plan.vms {
         let loaded = vm.loads.iter().map(|load| load.to.0..load.to.0 + load.bytes + load.clear);
@@ -94,7 +94,10 @@ fn memory_is_written_before_it_is_read(plan: &Decided) {
         let kept = spans(&vm.kept);
         let is_kept = |range: &Range<u64>| kept.iter().any(|kept| kept.contains(&range.start));
         let written = whole.filter(|range| !range.is_empty() && !is_kept(range));
-        let all = written.chain(spans(&vm.cleared)).chain(kept.clone());
+        let own = plan.flashes.iter().filter(|flash| plan.vms[flash.vm].name == vm.name);
+        let erased = own.filter(|flash| flash.erased);
+        let erased = erased.map(|flash| flash.pa.0..flash.pa.0 + flash.bytes);
+        let all = written.chain(spans(&vm.cleared)).chain(erased).chain(kept.clone());
         let memory = vm.memory.iter().map(|piece| piece.pa.0..piece.pa.0 + piece.bytes);
         assert_eq!(joined(all), joined(memory), "what {} finds in its memory", vm.name);
         assert!(vm.cleared.iter().all(|span| (span.base.0 | span.bytes) % 64 == 0));

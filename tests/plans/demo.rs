@@ -4,6 +4,7 @@ pub const VM_COUNT: usize = 4usize;
 pub const VPE_COUNT: usize = 4usize;
 pub const CPU_COUNT: usize = 4usize;
 pub const EVENT_COUNT: usize = 4usize;
+pub const FLASH_COUNT: usize = 0usize;
 pub static PLAN: plan::Plan = plan::Plan {
     system: "demo",
     digest: DIGEST,
@@ -857,6 +858,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             }),
         },
     ],
+    flashes: &[],
     shared_memory: &[
         plan::SharedMemory {
             base: plan::Pa::new(0x40001000),

@@ -1,9 +1,13 @@
 //! Memory: whose it is, where it is, and where a guest sees it.
 
+use std::ops::RangeInclusive;
+
 use super::range::{self, PAGE, Range, hex};
 use crate::diag::{Report, Rule, rules};
 use crate::model::{At, DeviceKind, ItsPolicy, Memory, MemoryRole, System, Vm};
 
+/// Sizes of flashes.
+const FLASH: RangeInclusive<u64> = 256 << 10..=64 << 20;
 /// A guest's redistributor: RD and SGI frames, no VLPI frames.
 const GUEST_REDISTRIBUTOR: u64 = 128 << 10;
 
@@ -35,6 +39,7 @@ fn piece(vm: &Vm, memory: &Memory, report: &mut Report) {
     if range::some(report, &memory.size, &format!("the size of VM `{name}`'s memory")) {
         range::aligned(report, &memory.size, PAGE, &format!("the size of VM `{name}`'s memory"));
     }
+    flash_size(vm, memory, report);
     let same = memory.ipa.as_ref().zip(memory.pa.as_ref()).filter(|(ipa, pa)| ipa.span == pa.span);
     if let Some(pa) = &memory.pa {
         range::aligned(report, pa, PAGE, &format!("the address of VM `{name}`'s memory"));
@@ -55,6 +60,24 @@ fn piece(vm: &Vm, memory: &Memory, report: &mut Report) {
                 .help("leave out `ipa`: identity memory is seen where it is"),
         );
     }
+}
+
+/// The chips' query gives sizes as powers of two.
+fn flash_size(vm: &Vm, memory: &Memory, report: &mut Report) {
+    const KIB: u64 = 1 << 10;
+    let size = memory.size.value;
+    let flash = memory.role == MemoryRole::Flash;
+    if !flash || size.is_power_of_two() && FLASH.contains(&size) {
+        return;
+    }
+    let fits = size.clamp(*FLASH.start(), *FLASH.end()).next_power_of_two() / KIB;
+    let fits = if fits < KIB { format!("{fits} KiB") } else { format!("{} MiB", fits / KIB) };
+    report.push(
+        rules::FLASH_SIZE
+            .says(format!("a flash of VM `{}` has a size that none has", vm.name.value))
+            .label(&memory.size, "no power of two from 256 KiB to 64 MiB")
+            .help(format!("write size = \"{fits}\"")),
+    );
 }
 
 /// A device tree has to lie somewhere, and a guest to live.

@@ -75,6 +75,7 @@ rules! {
     DMA_IDENTITY "E212 dma-identity" "A VM has a device that reads or writes memory by itself, as events do, the board has no SMMU, and the VM's memory is not identity memory."
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
     NO_RAM "E214 no-ram" "A VM has memory, but none with the role of RAM."
+    FLASH_SIZE "E215 flash-size" "A flash has a size that no chips of its kind have."
 
     CPU_TWICE "E301 cpu-twice" "Two vPEs claim one CPU, which is exclusive."
     VPE_RANGE "E302 vpe-range" "An event, a channel or a CPU's table goes to a vPE that the VM does not have."

@@ -62,6 +62,7 @@ impl Tree<'_> {
         self.pmu()?;
         self.clock()?;
         self.uart()?;
+        self.flashes()?;
         self.watchdog()?;
         self.pcie()?;
         self.platform()?;
@@ -317,6 +318,18 @@ impl Tree<'_> {
             if !interrupts.is_empty() {
                 self.fdt.property_array_u32("interrupts", &interrupts)?;
             }
+            self.fdt.end_node(node)?;
+        }
+        Ok(())
+    }
+
+    fn flashes(&mut self) -> Result {
+        let pieces = self.vm.memory.clone();
+        for piece in pieces.iter().filter(|piece| piece.role == MemoryRole::Flash) {
+            let node = self.fdt.begin_node(&format!("flash@{:x}", piece.ipa.0))?;
+            self.fdt.property_string("compatible", "cfi-flash")?;
+            self.fdt.property_array_u64("reg", &[piece.ipa.0, piece.bytes])?;
+            self.fdt.property_u32("bank-width", 4)?;
             self.fdt.end_node(node)?;
         }
         Ok(())

@@ -204,6 +204,7 @@ impl Report<'_> {
                 MemoryRole::Ram => ("memory", "direct"),
                 MemoryRole::Rom => ("ROM", "direct, read-only"),
                 MemoryRole::Hidden => ("memory not in the device tree", "direct"),
+                MemoryRole::Flash => ("flash", "direct, stores emulated"),
             };
             let kept = vm.kept.iter().any(|kept| kept.base == piece.pa);
             let kept = if kept { ", not cleared" } else { "" };

@@ -9,7 +9,7 @@ use quote::quote;
 use super::report::address;
 use super::{its, schedule};
 use crate::plan::{
-    Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Function, Hex, Hypervisor, Load,
+    Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Flash, Function, Hex, Hypervisor, Load,
     MmioKind, Restarts, Span, SpiRoute, Vm, Vpe, Watchdog,
 };
 
@@ -72,11 +72,9 @@ fn tokens(plan: &Decided) -> TokenStream {
     let own = own(&plan.hypervisor);
     let cpus = plan.cpus.iter().map(cpu);
     let tables = plan.hypervisor.tables.0;
-    let vms = plan
-        .vms
-        .iter()
-        .enumerate()
-        .map(|(n, owner)| vm(owner, &plan.board, views(plan, n), tables));
+    let vms = plan.vms.iter().enumerate().map(|(n, owner)| vm(owner, plan, views(plan, n), tables));
+    let flashes = plan.flashes.iter().map(|one| flash(plan, one, tables));
+    let flash_count = plan.flashes.len();
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
@@ -98,6 +96,7 @@ fn tokens(plan: &Decided) -> TokenStream {
         pub const VPE_COUNT: usize = #vpe_count;
         pub const CPU_COUNT: usize = #cpu_count;
         pub const EVENT_COUNT: usize = #event_count;
+        pub const FLASH_COUNT: usize = #flash_count;
 
         pub static PLAN: plan::Plan = plan::Plan {
             system: #system,
@@ -112,6 +111,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             spis: &[#(#spis),*],
             bridges: &[#(#bridges),*],
             functions: &[#(#functions),*],
+            flashes: &[#(#flashes),*],
             shared_memory: &[#(#shared),*],
             channel_ends: &[#(#ends),*],
             cleared: &[#(#cleared),*],
@@ -199,7 +199,8 @@ fn cpu(cpu: &Cpu) -> TokenStream {
     })
 }
 
-fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream {
+fn vm(vm: &Vm, plan: &Decided, bridges: TokenStream, tables: u64) -> TokenStream {
+    let board = &plan.board;
     let Vm { vmid, vintid_bits, .. } = vm;
     let name = name(&vm.name);
     let (vttbr, vtcr) = (hex(vm.vttbr), hex(vm.vtcr));
@@ -209,7 +210,8 @@ fn vm(vm: &Vm, board: &Board, bridges: TokenStream, tables: u64) -> TokenStream 
         let (from, to, bytes) = (ipa(piece.ipa), pa(piece.pa), piece.bytes);
         quote!((#from, #to, #bytes))
     });
-    let loads = vm.loads.iter().map(|piece| load(piece, tables));
+    let flash = |load: &&Load| plan.flashes.iter().any(|flash| flash.has(load));
+    let loads = vm.loads.iter().filter(|load| !flash(load)).map(|piece| load(piece, tables));
     let mmio = vm.mmio.iter().map(|region| {
         let kind = match region.kind {
             MmioKind::Distributor => quote!(Distributor),
@@ -322,6 +324,21 @@ fn watchdog(vm: &Vm, watchdog: &Watchdog) -> TokenStream {
 fn limit(limit: &Restarts) -> TokenStream {
     let (most, ticks) = (limit.most, limit.ticks);
     quote!(plan::Restarts { most: #most, ticks: #ticks })
+}
+
+fn flash(plan: &Decided, flash: &Flash, tables: u64) -> TokenStream {
+    let Flash { bytes, erased, .. } = flash;
+    let (vm, from, to) = (flash.vm as u16, ipa(flash.ipa), pa(flash.pa));
+    let loads = plan.vms[flash.vm].loads.iter().filter(|load| flash.has(load));
+    let loads = loads.map(|piece| load(piece, tables));
+    quote!(plan::Flash {
+        vm: plan::VmIndex::new(#vm),
+        ipa: #from,
+        pa: #to,
+        bytes: #bytes,
+        erased: #erased,
+        loads: &[#(#loads),*],
+    })
 }
 
 fn load(load: &Load, tables: u64) -> TokenStream {

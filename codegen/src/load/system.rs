@@ -302,6 +302,7 @@ fn role(role: &toml::MemoryRole) -> MemoryRole {
         toml::MemoryRole::Ram => MemoryRole::Ram,
         toml::MemoryRole::Rom => MemoryRole::Rom,
         toml::MemoryRole::Hidden => MemoryRole::Hidden,
+        toml::MemoryRole::Flash => MemoryRole::Flash,
     }
 }
 

@@ -87,6 +87,8 @@ pub enum MemoryRole {
     Rom,
     /// As RAM, but nowhere in the device tree.
     Hidden,
+    /// A NOR flash: read and executed, stores are its commands.
+    Flash,
 }
 
 impl MemoryRole {
@@ -96,6 +98,7 @@ impl MemoryRole {
             MemoryRole::Ram => "ram",
             MemoryRole::Rom => "rom",
             MemoryRole::Hidden => "hidden",
+            MemoryRole::Flash => "flash",
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Decided {
     /// Bridges that a VM needs; none stands before the one that it is behind.
     pub bridges: Vec<Bridge>,
     pub functions: Vec<Function>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flashes: Vec<Flash>,
     pub shared_memory: Vec<SharedMemory>,
     pub channel_ends: Vec<ChannelEnd>,
     pub escape: u8,
@@ -287,6 +289,24 @@ pub struct Load {
     pub copy: Hex,
     #[serde(skip)]
     pub data: Vec<u8>,
+}
+
+/// A NOR flash of a VM's.
+#[derive(Clone, Debug, Serialize)]
+pub struct Flash {
+    pub vm: usize,
+    pub ipa: Hex,
+    pub pa: Hex,
+    pub bytes: u64,
+    /// The first start erases it.
+    pub erased: bool,
+}
+
+impl Flash {
+    /// The first start alone loads this into it.
+    pub fn has(&self, load: &Load) -> bool {
+        load.to.0.wrapping_sub(self.pa.0) < self.bytes
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

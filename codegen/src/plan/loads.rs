@@ -87,6 +87,14 @@ pub fn place(
                 report.push(outside(vm, memory, what, at, bytes.saturating_add(clear)));
                 return None;
             };
+            let mut data = data;
+            let mut clear = clear;
+            if in_flash(memory, at) {
+                // What is erased there is not zero.
+                data.resize(data.len() + clear as usize, 0);
+                clear = 0;
+            }
+            let bytes = data.len() as u64;
             Some(Load { what, ipa: Hex(at), to: Hex(to), bytes, clear, copy: Hex(0), data })
         })
         .collect();
@@ -128,6 +136,11 @@ pub fn uncovered(memory: &[Span], loads: &[Load]) -> Vec<Span> {
     rest.ranges()
         .map(|range| Span { base: Hex(range.start), bytes: range.end - range.start })
         .collect()
+}
+
+fn in_flash(memory: &[Mapping], ipa: u64) -> bool {
+    let mut flashes = memory.iter().filter(|piece| piece.role == model::MemoryRole::Flash);
+    flashes.any(|piece| ipa.wrapping_sub(piece.ipa.0) < piece.bytes)
 }
 
 /// Physical address of a range that lies in one piece of memory.

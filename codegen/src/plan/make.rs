@@ -183,6 +183,23 @@ impl<'a> Maker<'a> {
         memory.collect()
     }
 
+    fn flashes(&self) -> Vec<Flash> {
+        let vms = self.system.vms.iter().zip(&self.placed.memory).enumerate();
+        let pieces = vms.flat_map(|(vm, (owner, placed))| {
+            owner.memory.iter().zip(placed).map(move |(piece, at)| (vm, piece, at))
+        });
+        let flashes = pieces.filter(|(_, piece, _)| piece.role == model::MemoryRole::Flash);
+        flashes
+            .map(|(vm, piece, at)| Flash {
+                vm,
+                ipa: at.ipa,
+                pa: at.pa,
+                bytes: at.bytes,
+                erased: piece.clear,
+            })
+            .collect()
+    }
+
     // VMs ----------------------------------------------------------------------------------------------------------
 
     fn vm(&self, vm: usize, own: &Own) -> Vm {
@@ -252,10 +269,14 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Pieces of a VM's memory that are cleared before its first start, or those that are not; by guest address.
+    /// Pieces of a VM's memory that are cleared before its first start, or those that are not, but for flashes, which have
+    /// their own way; by guest address.
     fn pieces(&self, vm: usize, clear: bool) -> Vec<Span> {
         let pieces = self.system.vms[vm].memory.iter().zip(&self.placed.memory[vm]);
-        let mut pieces: Vec<_> = pieces.filter(|(piece, _)| piece.clear == clear).collect();
+        let mut pieces: Vec<_> = pieces
+            .filter(|(piece, _)| piece.clear == clear)
+            .filter(|(piece, _)| !(clear && piece.role == model::MemoryRole::Flash))
+            .collect();
         pieces.sort_by_key(|(_, at)| at.ipa);
         pieces.iter().map(|(_, at)| Span { base: at.pa, bytes: at.bytes }).collect()
     }
@@ -324,6 +345,7 @@ impl<'a> Maker<'a> {
             spis: self.interrupts.spis.clone(),
             bridges: self.windows.bridges.clone(),
             functions: self.windows.functions.clone(),
+            flashes: self.flashes(),
             shared_memory: self.shared_memory(),
             channel_ends: ends,
             escape: system.escape.value,

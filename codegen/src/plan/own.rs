@@ -31,6 +31,8 @@ const EVENT: u64 = 128;
 const FUNCTION: u64 = 512;
 /// The virtual ITS of those systems that have one.
 const VIRTUAL_ITS: u64 = 16 << 10;
+/// The flashes of those that have one.
+const FLASH: u64 = 8 << 10;
 /// What only systems with shared CPUs have: code, and data of each CPU and vPE.
 const SHARING: u64 = 32 << 10;
 const SCHEDULER: u64 = 12 << 10;
@@ -185,6 +187,9 @@ impl Maker<'_> {
         if vms.iter().any(|vm| vm.its.value != ItsPolicy::None) {
             code += VIRTUAL_ITS;
         }
+        if vms.iter().flat_map(|vm| &vm.memory).any(|piece| piece.role == MemoryRole::Flash) {
+            code += FLASH;
+        }
         let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
         let shared = |schedule: &Schedule| {
             matches!(schedule, Schedule::Priority { .. } | Schedule::Cyclic { .. })
@@ -276,7 +281,7 @@ impl Maker<'_> {
         for piece in &self.placed.memory[vm] {
             let access = match piece.role {
                 MemoryRole::Ram | MemoryRole::Hidden => Access::Ram,
-                MemoryRole::Rom => Access::Rom,
+                MemoryRole::Rom | MemoryRole::Flash => Access::Rom,
             };
             space.map(piece.ipa.0, piece.pa.0, piece.bytes, access)?;
         }

@@ -36,8 +36,8 @@ pub use own::Own;
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use vm::{
-    ChannelEnd, Fault, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, SharedMemory, Vm,
-    Watchdog,
+    ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts,
+    SharedMemory, Vm, Watchdog,
 };
 pub use vpe::{Doorbell, Vpe, VpeTables};
 
@@ -66,6 +66,8 @@ pub struct Plan {
     pub bridges: &'static [PciBridge],
     /// PCI functions of all VMs, those of one VM side by side.
     pub functions: &'static [PciFunction],
+    /// Flashes of all VMs.
+    pub flashes: &'static [Flash],
     /// Memory of every channel.
     pub shared_memory: &'static [SharedMemory],
     /// Ends of channels, those of one VM side by side.

@@ -69,6 +69,20 @@ pub struct Load {
     pub clear: u64,
 }
 
+/// A NOR flash of a VM's: memory that it reads, and stores commands to.
+#[derive(Debug)]
+pub struct Flash {
+    pub vm: VmIndex,
+    /// Where the VM sees it, where it is, and its bytes: a power of two, of 256 KiB at least. Not in `Vm::cleared`.
+    pub ipa: Ipa,
+    pub pa: Pa,
+    pub bytes: u64,
+    /// The first start erases it; otherwise it is as it was.
+    pub erased: bool,
+    /// What the first start copies into it then.
+    pub loads: &'static [Load],
+}
+
 /// An emulated region of a guest's address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mmio {

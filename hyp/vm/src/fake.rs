@@ -759,6 +759,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             function(FAR_FUNCTION, leak([bar(0, false, 0x2800_0000, 0x10_0000)])),
         ]),
         shared_memory: &[],
+        flashes: &[],
         channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),
         cleared: &[],
         escape: 0x1d,

@@ -10,6 +10,7 @@
 //! | system register | [`sysreg::access`]; ICC_SGI1R_EL1 ([`exit::is_sgi`], one mask) by [`vgic::send_sgi`] |
 //! | data abort of a plain word ([`exit::is_word`], one mask) | [`mmio::quick_read`], [`mmio::quick_write`], or as the next |
 //! | any other emulable data abort | [`mmio::read`], [`mmio::write`] |
+//! | an abort in a flash's memory | [`flash::Flash::read`], [`flash::Flash::write`] |
 //! | virtual timer's PPI | [`vgic::inject_timer`] |
 //! | a physical SPI | [`vgic::inject_spi`] |
 //! | kick from another CPU | [`vgic::deliver`] |
@@ -30,6 +31,7 @@ mod bits;
 pub mod console;
 pub mod counters;
 pub mod exit;
+pub mod flash;
 mod guest;
 pub mod health;
 pub mod history;

@@ -2,7 +2,7 @@
 
 use super::{Judge, extent, is_inside};
 use crate::diag::rules;
-use crate::model::DeviceKind;
+use crate::model::{DeviceKind, MemoryRole};
 use crate::plan::MmioKind;
 use crate::tree::facts::{Device, Range};
 
@@ -111,6 +111,9 @@ impl Judge<'_> {
         {
             lacking.push("its watchdog".into());
         }
+        let flashes = self.vm.memory.iter().filter(|piece| piece.role == MemoryRole::Flash);
+        let flashes = flashes.filter(|piece| !has(piece.ipa.0));
+        lacking.extend(flashes.map(|piece| format!("its flash at {}", piece.ipa)));
         let registers = self.vm.registers.iter().filter(|region| !has(region.base.0));
         lacking.extend(registers.map(|region| format!("device `{}`", region.name)));
         for own in &self.vm.hosts {
