@@ -15,6 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 QEMU_MAJOR=10 # the first with everything the tests use: GICv4, the cntfrq CPU property, nested SMMUv3
 UBOOT=/usr/lib/u-boot/qemu_arm64/u-boot.bin # where package u-boot-qemu has it
+UEFI=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd # where package qemu-efi-aarch64 has it
 TOOLS=target/tools
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 RUST=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
@@ -72,6 +73,7 @@ look() {
     have cc || missing+=("cc: a C compiler, for linking host programs")
     have dtc || missing+=("dtc: the device tree compiler")
     [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that scenarios start the image with, and have as a guest")
+    [[ -e $UEFI ]] || missing+=("uefi: firmware that scenarios have as a guest")
     have shellcheck || missing+=("shellcheck: for just lint")
     python3 -c 'import ensurepip' 2>/dev/null || missing+=("python: with venv, for check-jsonschema")
     cmp -s tests/tools.txt "$TOOLS/installed.txt" || missing+=("check-jsonschema: for just lint")
@@ -196,13 +198,14 @@ look
 printf 'setup: missing: %s\n' "${missing[@]}"
 if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
 
-if lacks cc || lacks dtc || lacks u-boot || lacks cpio || lacks xz || lacks shellcheck || lacks python || lacks keyring || lacks qemu; then
+if lacks cc || lacks dtc || lacks u-boot || lacks uefi || lacks cpio || lacks xz || lacks shellcheck || lacks python || lacks keyring || lacks qemu; then
     have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
 fi
 packages=()
 lacks cc && packages+=(gcc libc6-dev)
 lacks dtc && packages+=(device-tree-compiler)
 lacks u-boot && packages+=(u-boot-qemu)
+lacks uefi && packages+=(qemu-efi-aarch64)
 lacks cpio && packages+=(cpio)
 lacks xz && packages+=(xz-utils)
 lacks shellcheck && packages+=(shellcheck)
