@@ -4,6 +4,7 @@
 //! CPU changes it with the vPE (switch.rs), so that the paths of traps are the same on both. `residency` is used by the
 //! vPE's CPU alone; its lock is never contended.
 
+use crate::arch::once::Once;
 use crate::arch::{mmu, sysreg};
 use crate::plan_data::{CPU_COUNT, EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::residency::Residency;
@@ -14,7 +15,7 @@ use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
 use plan::{Cpu, CpuIndex, Schedule, VpeIndex};
-use spin::{Mutex, Once};
+use spin::Mutex;
 use vm::vits::Event;
 use vm::{Guest, VmState, VpeState};
 
@@ -54,7 +55,7 @@ pub fn make(index: VpeIndex) -> Option<&'static PerCpu> {
     let residency = Mutex::new(Residency::first(index));
     let place = PLACES.get(index.index())?;
     let takes_turns = shared::home_of(index).is_some();
-    Some(place.call_once(|| PerCpu { guest, vpe: index, takes_turns, residency }))
+    Some(place.get_or_make(|| PerCpu { guest, vpe: index, takes_turns, residency }))
 }
 
 /// The data of a vPE that has been made.
@@ -67,7 +68,7 @@ pub fn make_physical(index: CpuIndex, cpu: &Cpu, vacant: Option<Vacant<MmioFrame
     let redistributor = Redist::new(mmu::redistributor(cpu));
     let sync = Command::Sync { redistributor: rd_base(cpu) }.encode();
     if let Some(place) = CPUS.get(index.index()) {
-        place.call_once(|| Physical { index, redistributor, sync, vacant: Mutex::new(vacant) });
+        place.get_or_make(|| Physical { index, redistributor, sync, vacant: Mutex::new(vacant) });
     }
 }
 

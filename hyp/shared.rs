@@ -15,6 +15,7 @@
 //! * under a cyclic schedule not outside of the vPE's windows: the CPU opens its letters when one begins (`open`).
 
 use crate::alarm::{self, Caller};
+use crate::arch::once::Once;
 use crate::arch::sysreg::{Pause, ticks};
 use crate::arch::{gic, timer};
 use crate::modes;
@@ -29,7 +30,6 @@ use core::sync::atomic::{
 };
 use plan::{CpuIndex, Features, Placement, Schedule, VpeIndex};
 use sched::Slot;
-use spin::Once;
 use spin::mutex::TicketMutex;
 use vm::power;
 
@@ -484,7 +484,7 @@ impl Here {
     /// The shared CPU `index`, which calls this at boot.
     pub fn first(index: CpuIndex) -> Option<Self> {
         let (cpu, physical) = (cpu(index)?, percpu::physical(index)?);
-        cpu.physical.call_once(|| physical);
+        cpu.physical.get_or_make(|| physical);
         Some(Self { cpu, physical })
     }
 

@@ -12,6 +12,7 @@ pub mod id;
 pub mod log;
 pub mod mmio;
 pub mod mmu;
+pub mod once;
 pub mod pmu;
 pub mod probe;
 pub mod serror;
