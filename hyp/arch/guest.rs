@@ -33,7 +33,7 @@ pub fn assign(vm: &Vm, mpidr: u64) {
 /// Until then the old guest's EL1 tables stand beside the new one's stage 2. On Cortex-A55, A57, A72 and A76 (errata 1530923,
 /// 1319537, 1319367, 1165522) an AT instruction that is executed speculatively meanwhile would leave wrong translations
 /// behind. The remedy, TCR_EL1.EPD0 and EPD1 set around the change, is left out: there is no AT in an image's text
-/// (tests, `build::no_address_translation`), and nothing else can be fetched at EL2, speculatively or not, since all other memory
+/// (codegen, `image::rules`), and nothing else can be fetched at EL2, speculatively or not, since all other memory
 /// is execute-never there.
 ///
 /// [`Context::load`]: super::context::Context::load

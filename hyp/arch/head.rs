@@ -96,7 +96,8 @@ other_cpu:
     bl      quiet
     ldr     x9, =FIRST_FRAME
     ldr     x10, =STACK_SIZE
-    madd    x9, x28, x10, x9
+    mul     x10, x28, x10
+    add     x9, x9, x10
     mov     sp, x9
     bl      translate
     mov     x0, x28

@@ -15,8 +15,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::cargo::{FIX_835769, finish, format};
 use super::claim::claim;
 use super::flat::{FlatError, flatten};
+use super::rules::{self, Broken};
 use crate::build::{EmitError, decide, write};
 use crate::diag::Report;
 use crate::emit::report;
@@ -44,6 +46,8 @@ pub enum BuildError {
         what: String,
     },
     Flat(FlatError),
+    /// It has what no image may have.
+    Rule(Broken),
     /// Another file's system has the name.
     Taken {
         name: String,
@@ -62,6 +66,7 @@ impl std::fmt::Display for BuildError {
             Self::Start(error) => write!(f, "cannot start cargo: {error}"),
             Self::Cargo { what } => write!(f, "{what} was not built"),
             Self::Flat(error) => error.fmt(f),
+            Self::Rule(broken) => broken.fmt(f),
             Self::Taken { name, other, own } => write!(
                 f,
                 "{} and {} both say name = \"{name}\", by which outputs are kept: write another name in one of them",
@@ -138,7 +143,7 @@ impl Workspace {
     fn cargo(&self, verb: &str) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut command = Command::new(cargo);
-        command.current_dir(&self.root).arg(verb);
+        command.current_dir(&self.root).arg(verb).arg(format());
         command.args(["--release", "--target-dir"]).arg(self.bare());
         // The first build takes a minute, in which cargo shows how far it is; later ones need no words.
         if self.bare().join(IMAGE_TARGET).exists() {
@@ -154,7 +159,7 @@ impl Workspace {
         self.outputs(&system.name.value).join("payloads")
     }
 
-    /// Compiler flags by which nothing in an image says where it was built.
+    /// Compiler flags by which nothing in an image says where it was built, and no Cortex-A53 takes it wrongly.
     fn flags(&self) -> OsString {
         let home = || std::env::home_dir().map(|home| home.join(".cargo"));
         let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);
@@ -163,13 +168,10 @@ impl Workspace {
             (Some(self.target.clone()), "target"),
             (cargo_home, "cargo"),
         ];
-        let mut flags = OsString::new();
+        let mut flags = OsString::from(FIX_835769);
         for (place, name) in places {
             let Some(place) = place else { continue };
-            if !flags.is_empty() {
-                flags.push("\x1f");
-            }
-            flags.push("--remap-path-prefix=");
+            flags.push("\x1f--remap-path-prefix=");
             flags.push(place);
             flags.push("=");
             flags.push(name);
@@ -242,6 +244,7 @@ impl Workspace {
         finish(self.image_command("build", system, &payloads)?, "the EL2 image")?;
         let elf = self.bare().join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
         let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
+        rules::look(&bytes).map_err(BuildError::Rule)?;
         let directory = self.outputs(&plan.system);
         let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
         let own = &plan.hypervisor;
@@ -287,13 +290,5 @@ impl Workspace {
         cargo.args(["-p", "hyp", "--target", IMAGE_TARGET]);
         cargo.env("BULKHEAD_SYSTEM", path).env("BULKHEAD_PAYLOADS", payloads);
         Ok(cargo)
-    }
-}
-
-fn finish(mut cargo: Command, what: &str) -> Result<(), BuildError> {
-    match cargo.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(BuildError::Cargo { what: what.to_owned() }),
-        Err(error) => Err(BuildError::Start(error)),
     }
 }
