@@ -36,6 +36,8 @@ enum Rule {
     There,
     /// This INTID can be enabled.
     Ours(u32),
+    /// The board's list has it, or not.
+    Listed(bool),
     /// Vendor and device of something on PCI.
     Id(u32),
     /// A source interrupts by this INTID.
@@ -89,6 +91,8 @@ impl Difference {
             Rule::Exactly(value) => (": the plan says ", Some(value), ""),
             Rule::AtLeast(value) => (": the plan needs ", Some(value), " or more"),
             Rule::AtMost(value) => (": the plan has room for ", Some(value), ""),
+            Rule::Listed(true) => (": the board has it", None, ""),
+            Rule::Listed(false) => (": the board lacks it", None, ""),
             Rule::There | Rule::Ours(_) => (": the plan has it", None, ""),
             Rule::Id(id) => (": the plan says ", Some(id.into()), ""),
             Rule::Wired(intid) => (": the plan says INTID ", Some(intid.into()), ""),
@@ -143,7 +147,7 @@ fn expect(
         (Rule::Exactly(value), Some(found)) => found == value,
         (Rule::AtLeast(value), Some(found)) => found >= value,
         (Rule::AtMost(value), Some(found)) => found <= value,
-        (Rule::There | Rule::Ours(_), Some(_)) => true,
+        (Rule::There | Rule::Ours(_) | Rule::Listed(_), Some(_)) => true,
         (Rule::Id(id) | Rule::Wired(id), Some(found)) => found == u64::from(id),
     };
     if holds { Ok(()) } else { Err(Difference { what, name, place: "", at, rule, found }) }
@@ -167,6 +171,7 @@ pub fn machine() -> Verdict {
         this_cpu(first)?;
     }
     distributor()?;
+    quirks()?;
     for cpu in PLAN.cpus.iter().filter(|cpu| cpu.schedule != Schedule::Unused) {
         redistributor(cpu)?;
     }
@@ -321,6 +326,27 @@ fn distributor() -> Verdict {
             Rule::Exactly(0),
             Some(gic::no_direct_injection().into()),
         )?;
+    }
+    Ok(())
+}
+
+/// Where the GIC differs from the architecture, by GITS_IIDR and GICD_IIDR.
+#[cold]
+fn quirks() -> Verdict {
+    for quirk in PLAN.board.quirks {
+        let at = match &PLAN.its {
+            Some(its) if quirk.its => its.base.offset(gits::IIDR as u64),
+            None if quirk.its => continue,
+            _ => PLAN.board.distributor.offset(gicd::IIDR as u64),
+        };
+        let found = probe::read32(at);
+        let is = |&(value, mask): &(u32, u32)| found.is_some_and(|found| found & mask == value);
+        if found.is_none() || quirk.iidr.iter().any(is) != quirk.listed {
+            let (what, rule) = ("GIC quirk", Rule::Listed(quirk.listed));
+            let found = found.map(u64::from);
+            let (name, at) = (quirk.name, Some(at));
+            return Err(Difference { what, name, place: "", at, rule, found });
+        }
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod names;
 mod payload;
 mod pci;
 mod placement;
+mod quirk;
 pub(crate) mod range;
 mod schedule;
 
@@ -49,6 +50,7 @@ pub fn run(system: &System) -> Report {
         device::check,
         message::check,
         feature::check,
+        quirk::check,
         interrupt::check,
         payload::check,
         channel::check,

@@ -9,6 +9,7 @@
 mod board;
 mod payload;
 mod pci;
+pub mod quirk;
 mod schedule;
 mod vm;
 

@@ -3,8 +3,11 @@
 //! IHI 0069H 12.2 and 12.4. EOImode is 1: ending an interrupt drops its priority only. An interrupt for a guest stays
 //! active until the guest ends it through its list register; others are deactivated here.
 
-use super::sysreg::{dsb_ish, isb, read, write};
+use super::mmu;
+use super::sysreg::{dsb_ish, dsb_sy, isb, read, write};
 use crate::plan_data::PLAN;
+use gicv4::IntId;
+use gicv4::dist::Dist;
 
 /// INTIDs 1020 to 1023 say that there is nothing to acknowledge. Higher ones are interrupts: extended PPIs and SPIs, which
 /// boot disables, have active states that must be ended all the same.
@@ -115,9 +118,15 @@ pub fn drop_priority_register(taken: u64) {
     write!("S3_0_C12_C12_1", taken); // ICC_EOIR1_EL1
 }
 
-/// Ends an interrupt that was EL2's own.
+/// Ends an interrupt that was EL2's own, or that no guest will end.
 #[inline(always)]
 pub fn deactivate(intid: u32) {
+    if !PLAN.board.gic_deactivates && intid.wrapping_sub(32) < 988 {
+        isb();
+        dsb_sy();
+        Dist::new(mmu::distributor()).clear_active(IntId::new(intid));
+        return;
+    }
     write!("S3_0_C12_C11_1", u64::from(intid)); // ICC_DIR_EL1
 }
 

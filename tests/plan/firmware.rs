@@ -1,7 +1,8 @@
 //! Boards whose buses are not coherent, and what firmware left behind.
 
 use codegen::emit::tables;
-use codegen::plan::Decided;
+use codegen::model::{RdBase, System, quirk};
+use codegen::plan::{Decided, ScriptLine};
 
 use crate::{rules, software, stand_in};
 
@@ -57,6 +58,40 @@ fn a_gic_that_is_not_coherent_takes_its_tables() {
         }
         assert!(tables::file(&plan).contains("gic_coherent: false"));
     }
+}
+
+/// RDbase of the first command in `script` with this opcode, and the opcode behind it.
+fn first(script: &[ScriptLine], opcode: u64) -> (u64, u64) {
+    let at = script.iter().position(|line| line.words[0].0 & 0xff == opcode).unwrap();
+    (script[at].words[2].0 & 0xf_ffff_ffff_0000, script[at + 1].words[0].0 & 0xff)
+}
+
+#[test]
+fn virtual_commands_are_as_the_quirks_want_them() {
+    const VMAPP: u64 = 0x29;
+    const VMOVP: u64 = 0x22;
+    const VINVALL: u64 = 0x2d;
+    const VSYNC: u64 = 0x25;
+    let mut system = stand_in::load(stand_in::MODES);
+    system.board.gic.its.as_mut().unwrap().rdbase = RdBase::Address;
+    let at = system.board.gic.at.with(&quirk::HISILICON_161600802);
+    let directory = stand_in::directory("firmware-quirks");
+    let frames = |system: &System| {
+        let plan = stand_in::plan(system, &directory).unwrap();
+        let modes = plan.modes.as_ref().unwrap();
+        let switches = modes.modes.iter().flat_map(|mode| &mode.switches);
+        let moves =
+            |script: &Vec<ScriptLine>| script.iter().any(|line| line.words[0].0 & 0xff == VMOVP);
+        let script = switches.map(|switch| &switch.script).find(|script| moves(script)).unwrap();
+        (first(&plan.its.as_ref().unwrap().script, VMAPP).0, first(script, VMOVP))
+    };
+    let (home, (to, behind)) = frames(&system);
+    assert_eq!((home % 0x4_0000, to % 0x4_0000, behind), (0x2_0000, 0x2_0000, VSYNC), "RD_base");
+    system.board.gic.quirks = vec![at.with(&quirk::HISILICON_161600802)];
+    let (virtual_home, (virtual_to, behind)) = frames(&system);
+    assert_eq!((virtual_home, virtual_to, behind), (home + 0x2_0000, to + 0x2_0000, VSYNC));
+    system.board.gic.quirks = vec![at.with(&quirk::HISILICON_162100801)];
+    assert_eq!(frames(&system), (home, (to, VINVALL)));
 }
 
 /// EL2 reaches the range that LPI tables may be taken over from, and no other reserved one.

@@ -36,6 +36,27 @@ pub static PLAN: plan::Plan = plan::Plan {
         psci: plan::Conduit::Smc,
         mpam: false,
         gic_coherent: true,
+        gic_deactivates: true,
+        quirks: &[
+            plan::Quirk {
+                name: "hisilicon-161600802",
+                its: true,
+                iidr: &[(4u32, 4294967295u32)],
+                listed: false,
+            },
+            plan::Quirk {
+                name: "hisilicon-162100801",
+                its: true,
+                iidr: &[(333622u32, 4294967295u32)],
+                listed: false,
+            },
+            plan::Quirk {
+                name: "arm-2941627",
+                its: false,
+                iidr: &[(67109947u32, 4279111679u32), (67241019u32, 4279177215u32)],
+                listed: false,
+            },
+        ],
         inherited: &[],
     },
     own: plan::Own {

@@ -167,6 +167,7 @@ rules! {
     TABLE_PAGE "E831 table-page" "The ITS's tables are given pages of a size that no ITS has."
     MSIX "E832 msix" "A device's MSI-X table does not lie in a BAR of it, cannot be as big as that, or has fewer vectors than the device events."
     TRUSTED "W833 messages-trusted" "The hypervisor does not see where a device's messages go, and the board has no SMMU: its VM can make it write anywhere."
+    QUIRK "E834 gic-quirk" "A quirk of the GIC wants what the board or the system does not have, or makes its use impossible."
     ADDRESS_BITS "E840 address-bits" "An address of the board lies beyond what its CPUs have, or they are said to have a number of bits that no CPU has."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."

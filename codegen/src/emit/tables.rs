@@ -8,6 +8,7 @@ use quote::quote;
 
 use super::report::address;
 use super::{its, schedule};
+use crate::model::quirk;
 use crate::plan::{
     Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Flash, Function, Hex, Hypervisor, Load,
     MmioKind, Restarts, Span, SpiRoute, Vm, Vpe, Watchdog,
@@ -149,6 +150,15 @@ fn board(board: &Board) -> TokenStream {
         let base = hex(*base);
         quote!((#base, #bytes))
     });
+    let deactivates = !board.quirks.contains(&quirk::ARM_2941627.name);
+    // Boards without it are right about a GIC that need not have it.
+    let listed = |quirk: &quirk::Quirk| board.quirks.contains(&quirk.name);
+    let asked = quirk::ALL.iter().filter(|quirk| quirk.always || listed(quirk));
+    let quirks = asked.map(|quirk| {
+        let (name, its, listed) = (quirk.name, quirk.its, listed(quirk));
+        let iidr = quirk.iidr.iter().map(|(value, mask)| quote!((#value, #mask)));
+        quote!(plan::Quirk { name: #name, its: #its, iidr: &[#(#iidr),*], listed: #listed })
+    });
     let psci = if board.psci_smc { quote!(Smc) } else { quote!(Hvc) };
     quote!(plan::Board {
         name: #name,
@@ -169,6 +179,8 @@ fn board(board: &Board) -> TokenStream {
         psci: plan::Conduit::#psci,
         mpam: #mpam,
         gic_coherent: #gic_coherent,
+        gic_deactivates: #deactivates,
+        quirks: &[#(#quirks),*],
         inherited: &[#(#inherited),*],
     })
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::files::{Files, shown};
 use crate::diag::{FileId, rules};
+use crate::model::quirk::{self, Quirk};
 use crate::model::{self, At, Region, UNRESOLVED};
 use crate::schema::board as toml;
 use crate::schema::json::Kind;
@@ -125,6 +126,18 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
     }
 }
 
+fn quirk(quirk: &toml::Quirk) -> &'static Quirk {
+    match quirk {
+        toml::Quirk::Hisilicon161600802 => &quirk::HISILICON_161600802,
+        toml::Quirk::Hisilicon162100801 => &quirk::HISILICON_162100801,
+        toml::Quirk::Arm2941627 => &quirk::ARM_2941627,
+        toml::Quirk::Rockchip3588001 => &quirk::ROCKCHIP_3588001,
+        toml::Quirk::Rockchip3568002 => &quirk::ROCKCHIP_3568002,
+        toml::Quirk::SocionextPreIts => &quirk::SOCIONEXT_PRE_ITS,
+        toml::Quirk::NvidiaT241Fabric4 => &quirk::NVIDIA_T241_FABRIC_4,
+    }
+}
+
 fn region(base: &S<Address>, size: &S<Size>, file: FileId) -> Region {
     Region { base: base.map(file, |a| a.0), size: size.map(file, |s| s.0) }
 }
@@ -158,6 +171,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
             stride,
         },
         coherent: gic.coherent,
+        quirks: gic.quirks.iter().map(|one| one.map(file, quirk)).collect(),
         its: gic.its.as_ref().map(|its| model::ItsDesc {
             region: region(&its.base, &its.size, file),
             device_id_bits: its.device_id_bits.at(file),

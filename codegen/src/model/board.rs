@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::emit::translation::MOST_BITS;
 
+use super::quirk::Quirk;
 use super::{At, Bar, Bdf, Bridge, Msix, PciId, Pcie, Region};
 
 #[derive(Clone, Debug)]
@@ -102,10 +103,16 @@ pub struct Gic {
     pub redistributors: Redistributors,
     /// Its accesses to memory are coherent with the CPUs' caches.
     pub coherent: bool,
+    pub quirks: Vec<At<&'static Quirk>>,
     pub its: Option<ItsDesc>,
 }
 
 impl Gic {
+    /// It is said to have this quirk.
+    pub fn has(&self, quirk: &Quirk) -> bool {
+        self.quirks.iter().any(|one| one.value == quirk)
+    }
+
     /// The GIC can deliver a vLPI to a guest without the hypervisor.
     pub fn direct_injection(&self) -> bool {
         self.version.value != GicVersion::V3 && self.its.is_some()

@@ -95,6 +95,8 @@ pub struct Board {
     pub mpam: bool,
     /// The GIC's accesses to its tables are coherent with the CPUs' caches.
     pub gic_coherent: bool,
+    /// Names of the quirks that its GIC is said to have.
+    pub quirks: Vec<&'static str>,
     /// Reserved memory in which boot may take over LPI tables that firmware left on for good.
     pub inherited: Vec<Span>,
 }

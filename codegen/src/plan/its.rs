@@ -26,8 +26,10 @@ use super::decided::{self, Hex, ItsAllowance, ItsDevice, ItsTable, ScriptLine, S
 use super::interrupts::{FIRST_LPI, Interrupts};
 use super::modes::{Modes, Move};
 use super::tables::{Id, Tables};
-use crate::model::{self, ItsDesc, System};
+use crate::model::{self, ItsDesc, System, quirk};
 
+/// From RD_base to VLPI_base.
+const VLPI_FRAME: u64 = 0x2_0000;
 /// Priority of every LPI and vLPI at the start.
 pub const PRIORITY: u8 = 0xa0;
 /// Batches of commands that a VM may cause in a millisecond, if it does not say. A batch takes an ITS about a microsecond, so that 16
@@ -370,6 +372,15 @@ impl Maker<'_> {
         }
     }
 
+    /// The same in VMAPP and VMOVP.
+    fn virtual_redistributor(&self, cpu: usize) -> Result<RdBase, LayoutError> {
+        if !self.system.board.gic.has(&quirk::HISILICON_161600802) {
+            return self.redistributor(cpu);
+        }
+        let address = self.system.board.cpus[cpu].redistributor.value + VLPI_FRAME;
+        RdBase::address(address).ok_or(LayoutError::AddressTooWide { address })
+    }
+
     fn script(&self, vpes: &[Option<VpeTables>]) -> Result<Vec<Command>, LayoutError> {
         let cpu_of = |vpe: usize| self.asked.homes[vpe][0];
         let collection = |cpu: usize| CollectionId::new(cpu as u16);
@@ -402,7 +413,7 @@ impl Maker<'_> {
             let bits = self.asked.vintid_bits;
             let address = tables.pending.0;
             let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
-            let redistributor = self.redistributor(cpu_of(vpe))?;
+            let redistributor = self.virtual_redistributor(cpu_of(vpe))?;
             script.push(Command::Vmapp {
                 vpe: VpeId::new(vpe as u16),
                 mapping: Some(VpeMapping { redistributor, vpt }),
@@ -438,10 +449,15 @@ impl Maker<'_> {
         for (step, _) in moved() {
             script.push(Command::Vmovp {
                 vpe: VpeId::new(step.vpe as u16),
-                redistributor: self.redistributor(step.to)?,
+                redistributor: self.virtual_redistributor(step.to)?,
                 sequence: 0,
                 its_list: 0,
             });
+        }
+        if self.system.board.gic.has(&quirk::HISILICON_162100801) {
+            script.extend(
+                moved().map(|(step, _)| Command::Vinvall { vpe: VpeId::new(step.vpe as u16) }),
+            );
         }
         script.extend(moved().map(|(step, _)| Command::Vsync { vpe: VpeId::new(step.vpe as u16) }));
         script.extend(moved().map(|(step, tables)| Command::Movi {

@@ -394,6 +394,7 @@ impl<'a> Maker<'a> {
             psci_smc: board.psci.value == model::Conduit::Smc,
             mpam: board.mpam,
             gic_coherent: board.gic.coherent,
+            quirks: board.gic.quirks.iter().map(|quirk| quirk.value.name).collect(),
             inherited: own::inherited(board)
                 .map(|region| Span { base: Hex(region.start()), bytes: region.size.value })
                 .collect(),

@@ -139,8 +139,29 @@ pub struct Gic {
     #[serde(default = "yes")]
     #[schemars(extend("x-default" = true))]
     pub coherent: bool,
+    /// Where it differs from the architecture. Boot compares with GITS_IIDR and GICD_IIDR, and names one that is missing here or does not fit. "hisilicon-161600802": VMAPP and VMOVP name the VLPI frame. "hisilicon-162100801": VINVALL follows each VMOVP. "arm-2941627": the hypervisor deactivates SPIs by GICD_ICACTIVER; not for a VM of several vPEs with SPIs, nor with modes. "rockchip-3588001": `coherent = false` is needed. "rockchip-3568002": that, and the hypervisor's memory below 4 GiB. "socionext-pre-its": no events. "nvidia-t241-fabric-4": refused, SPIs of other chips are out of reach.
+    #[serde(default)]
+    pub quirks: Vec<S<Quirk>>,
     /// The interrupt translation service (GITS). Without it there are no events.
     pub its: Option<S<Its>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum Quirk {
+    #[serde(rename = "hisilicon-161600802")]
+    Hisilicon161600802,
+    #[serde(rename = "hisilicon-162100801")]
+    Hisilicon162100801,
+    #[serde(rename = "arm-2941627")]
+    Arm2941627,
+    #[serde(rename = "rockchip-3588001")]
+    Rockchip3588001,
+    #[serde(rename = "rockchip-3568002")]
+    Rockchip3568002,
+    #[serde(rename = "socionext-pre-its")]
+    SocionextPreIts,
+    #[serde(rename = "nvidia-t241-fabric-4")]
+    NvidiaT241Fabric4,
 }
 
 fn yes() -> bool {

@@ -25,8 +25,25 @@ pub struct Board {
     pub mpam: bool,
     /// The GIC's accesses to its tables are coherent with the CPUs' caches.
     pub gic_coherent: bool,
+    /// Each CPU's deactivation of an SPI counts, wherever the SPI is routed.
+    pub gic_deactivates: bool,
+    /// What the GIC's identification registers must say, and must not.
+    pub quirks: &'static [Quirk],
     /// Reserved memory in which boot may take over LPI tables that firmware left on for good: base and bytes.
     pub inherited: &'static [(u64, u64)],
+}
+
+/// Where a GIC differs from the architecture.
+#[derive(Debug)]
+pub struct Quirk {
+    /// As the board's TOML names it.
+    pub name: &'static str,
+    /// By GITS_IIDR, or else by GICD_IIDR.
+    pub its: bool,
+    /// Values of that register, each under its mask.
+    pub iidr: &'static [(u32, u32)],
+    /// The board says that its GIC has it.
+    pub listed: bool,
 }
 
 /// A range of RAM.

@@ -24,7 +24,7 @@ mod vm;
 mod vpe;
 pub mod wire;
 
-pub use board::{Board, Conduit, Console, PowerOff, Ram, Timer, Uart, UartKind};
+pub use board::{Board, Conduit, Console, PowerOff, Quirk, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};
 pub use features::Features;
 pub use its::{EventRoute, Its, ItsTable};

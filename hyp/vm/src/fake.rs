@@ -705,6 +705,8 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             psci: Conduit::Smc,
             mpam: false,
             gic_coherent: true,
+            gic_deactivates: true,
+            quirks: &[],
             inherited: &[],
         },
         cpus: &[],
