@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
             keyboard,
             script,
             unmatched: String::new(),
-            deadline: options.timeout.map(|timeout| Instant::now() + timeout),
+            deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             escape: options.escape,
             interactive,
             escaped: false,
@@ -425,6 +425,12 @@ mod tests {
         assert_eq!(session.script.len(), 1);
         session.console(b"two");
         assert!(session.script.is_empty());
+    }
+
+    #[test]
+    fn a_deadline_may_be_too_far_to_be_one() {
+        let options = Options { timeout: Some(Duration::MAX), ..Options::default() };
+        assert!(session(&options).deadline.is_none());
     }
 
     #[test]
