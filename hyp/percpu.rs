@@ -19,6 +19,9 @@ use spin::Mutex;
 use vm::vits::Event;
 use vm::{Guest, VmState, VpeState};
 
+// codegen/src/limits.rs: VMIDs of 8 bits, CPUs as bits of a word, indices of 16 bits.
+const _: () = assert!(VM_COUNT <= 255 && CPU_COUNT <= 64 && VPE_COUNT <= 1024);
+
 /// State of every VM, beside `PLAN.vms`.
 pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
 /// State of every vPE, beside `PLAN.vpes`.

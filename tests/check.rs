@@ -213,6 +213,20 @@ mod payload {
     }
 }
 
+/// A limit that check compares with is shown in a system that breaks it.
+#[test]
+fn every_limit_has_a_bad_system() {
+    let said: String = fs::read_dir("bad")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .map(|path| fs::read_to_string(path).unwrap_or_default())
+        .collect();
+    for limit in codegen::limits::all() {
+        assert!(said.contains(&format!("[{}]", limit.rule.id)), "{limit:?}");
+    }
+}
+
 /// Files that are no description of anything: an answer all the same, and soon.
 mod bounds {
     use super::*;

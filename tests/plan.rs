@@ -7,6 +7,8 @@
 mod bridges;
 #[path = "plan/bytes.rs"]
 mod bytes;
+#[path = "plan/edges.rs"]
+mod edges;
 #[path = "plan/firmware.rs"]
 mod firmware;
 #[path = "plan/generated.rs"]

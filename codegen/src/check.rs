@@ -26,6 +26,7 @@ mod placement;
 mod quirk;
 pub(crate) mod range;
 mod schedule;
+mod time;
 
 pub(crate) use limits::beyond;
 
@@ -46,6 +47,7 @@ pub fn run(system: &System) -> Report {
         placement::check,
         schedule::check,
         mode::check,
+        time::check,
         fault::check,
         device::check,
         message::check,

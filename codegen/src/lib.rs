@@ -12,6 +12,7 @@ pub mod cli;
 pub mod diag;
 pub mod emit;
 pub mod image;
+pub mod limits;
 mod load;
 pub mod model;
 pub mod plan;

@@ -1,11 +1,8 @@
 //! What becomes of VMs that fail.
 
 use crate::diag::{Report, rules};
+use crate::limits::WATCHDOG;
 use crate::model::{System, Vm};
-use std::time::Duration;
-
-/// A shorter time would keep EL2 busy on the VM's CPU, which others may share.
-const LEAST: Duration = Duration::from_millis(1);
 
 pub fn check(system: &System, report: &mut Report) {
     for vm in &system.vms {
@@ -44,7 +41,7 @@ pub fn check(system: &System, report: &mut Report) {
 fn watchdog(vm: &Vm, report: &mut Report) {
     let Some(watchdog) = &vm.watchdog else { return };
     let time = &watchdog.value.time;
-    if time.value < LEAST {
+    if time.value < WATCHDOG {
         report.push(
             rules::WATCHDOG_TIME
                 .says(format!("the watchdog of VM `{}` would expire all the time", *vm.name))

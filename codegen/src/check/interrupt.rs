@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::diag::{FileId, Report, rules};
+use crate::limits;
 use crate::model::{At, EventUse, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
 
 /// First and last INTID that a vLPI may have: 16 INTID bits.
@@ -72,7 +73,7 @@ fn priority(vm: &Vm, report: &mut Report) {
 
 /// Without any a VM would wait for ever; no ITS executes more.
 fn allowance(vm: &Vm, report: &mut Report) {
-    const MOST: u32 = 1000;
+    const MOST: u32 = limits::ALLOWANCE;
     let Some(allowance) =
         vm.its_allowance.as_ref().filter(|allowance| !(1..=MOST).contains(&allowance.value))
     else {

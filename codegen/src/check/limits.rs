@@ -3,6 +3,7 @@
 use super::memory::{hypervisor, hypervisor_fits};
 use super::range::{self, BLOCK, Range, hex};
 use crate::diag::{Report, rules};
+use crate::limits::{CHANNELS, CONSOLES, CPUS, MODES, VMS, VPES};
 use crate::model::{At, Board, DeviceKind, PciWindow, Pcie, System};
 use crate::units::Size;
 
@@ -16,17 +17,6 @@ pub fn check(system: &System, report: &mut Report) {
         windows(system, position, host, report);
     }
 }
-
-/// VMIDs have 8 bits (VTCR_EL2.VS = 0) and 0 is none's.
-const VMS: usize = 255;
-/// CPUs that take part in a mode switch are bits of a word.
-const CPUS: usize = 64;
-/// Of all VMs: indices of 16 bits, and a doorbell for each.
-const VPES: usize = 1024;
-/// Numbers of 8 bits.
-const MODES: usize = 255;
-/// Two ends each, and an event for each end.
-const CHANNELS: usize = 1024;
 
 /// What is counted by the numbers that hardware and generated tables have for it.
 fn counts(system: &System, report: &mut Report) {
@@ -60,6 +50,18 @@ fn counts(system: &System, report: &mut Report) {
                 .says(format!("{count} {what}, of which the hypervisor can have {most}"))
                 .label(&place, "this is one too many")
                 .help(format!("keep to {most} {what}")),
+        );
+    }
+    let late = system.vms.iter().skip(CONSOLES).find(|vm| vm.console.value);
+    if let Some(vm) = late {
+        report.push(
+            rules::TOO_MANY
+                .says(format!(
+                    "VM `{}` has a console, which the first {CONSOLES} VMs can have",
+                    vm.name.value
+                ))
+                .label(&vm.console, "a console, unless console = false")
+                .help("move the VM further up in the file, or write console = false"),
         );
     }
 }

@@ -4,12 +4,11 @@ use std::ops::RangeInclusive;
 
 use super::range::{self, PAGE, Range, hex};
 use crate::diag::{Report, Rule, rules};
+use crate::limits::REDISTRIBUTOR;
 use crate::model::{At, DeviceKind, ItsPolicy, Memory, MemoryRole, System, Vm};
 
 /// Sizes of flashes.
 const FLASH: RangeInclusive<u64> = 256 << 10..=64 << 20;
-/// A guest's redistributor: RD and SGI frames, no VLPI frames.
-const GUEST_REDISTRIBUTOR: u64 = 128 << 10;
 
 pub fn check(system: &System, report: &mut Report) {
     for vm in &system.vms {
@@ -215,6 +214,7 @@ fn guest_view(system: &System, vm: &Vm, report: &mut Report) {
         );
     }
     let frames = emulated(system, vm);
+    reach(vm, &frames, report);
     for user in &ram {
         if let Some(frame) = frames.iter().find(|frame| user.overlaps(frame)) {
             report.push(
@@ -238,11 +238,34 @@ fn guest_view(system: &System, vm: &Vm, report: &mut Report) {
     }
 }
 
+/// A VM may have more redistributors than the board: they must not reach what else it sees.
+fn reach(vm: &Vm, frames: &[Range], report: &mut Report) {
+    let name = &vm.name.value;
+    for (later, earlier) in range::overlaps(frames) {
+        let (own, other) = match frames.get(1) {
+            Some(own) if std::ptr::eq(own, earlier) => (earlier, later),
+            Some(own) if std::ptr::eq(own, later) => (later, earlier),
+            _ => continue,
+        };
+        let most = other.start.saturating_sub(own.start) / REDISTRIBUTOR;
+        // What is below them the board's own overlaps with: another rule says that.
+        let Some(one) = vm.vpes.get(most as usize).filter(|_| most > 0) else { continue };
+        report.push(
+            rules::FRAMES_REACH
+                .says(format!("the redistributors of VM `{name}` reach {}", other.owner))
+                .label(&one.cpu, format!("with this vPE they end at {}", hex(own.end)))
+                .label(&other.at, other.label())
+                .help(format!("give the VM {most} vPEs at most")),
+        );
+        return;
+    }
+}
+
 /// Frames that a guest sees where the board has them.
 fn emulated(system: &System, vm: &Vm) -> Vec<Range> {
     let board = &system.board;
     let gic = &board.gic;
-    let redistributors = GUEST_REDISTRIBUTOR * vm.vpes.len() as u64;
+    let redistributors = REDISTRIBUTOR * vm.vpes.len() as u64;
     let mut frames = vec![
         Range::of("the distributor", &gic.distributor),
         Range::new("the redistributors", &gic.redistributors.region.base, redistributors),

@@ -2,11 +2,9 @@
 
 use super::range::hex;
 use crate::diag::{Report, rules};
+use crate::limits::VECTORS as MOST_VECTORS;
 use crate::model::{At, Bar, Device, DeviceKind, DeviceUse, Msix, System, Vm};
 use crate::units::Size;
-
-/// What a capability can say (PCI Local Bus 3.0 6.8.2.3).
-const MOST_VECTORS: u32 = 2048;
 
 pub fn check(system: &System, report: &mut Report) {
     for device in &system.board.devices {

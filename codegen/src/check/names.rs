@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diag::{Report, rules};
+use crate::limits::{LONG_NAME, NAME};
 use crate::model::{At, Board, System};
 
 /// Labels of the generated tree that are no name of the board's (docs/guest-abi.md); `cpu0`, `cpu1`, ... besides.
@@ -83,7 +84,7 @@ fn shown(board: &Board) -> impl Iterator<Item = (&'static str, &At<String>)> {
 fn printable(report: &mut Report, kind: &str, name: &At<String>) {
     let text = name.value.as_str();
     let fine = |c: char| !c.is_control() && !"\"\\".contains(c);
-    if text.trim().is_empty() || !text.chars().all(fine) || text.chars().count() > 63 {
+    if text.trim().is_empty() || !text.chars().all(fine) || text.chars().count() > LONG_NAME {
         report.push(
             rules::BAD_NAME
                 .says(format!("a {kind} cannot be called \"{}\"", text.escape_default()))
@@ -140,7 +141,7 @@ fn plain(report: &mut Report, kind: &str, name: &At<String>) {
     let text = name.value.as_str();
     let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    if !first || !rest || text.len() > 31 {
+    if !first || !rest || text.len() > NAME {
         report.push(
             rules::BAD_NAME
                 .says(format!("a {kind} cannot be called \"{}\"", text.escape_default()))

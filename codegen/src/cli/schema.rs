@@ -4,19 +4,12 @@ use std::process::ExitCode;
 
 use super::{Done, Failure};
 use crate::build::write;
-use crate::diag::rules;
 use crate::image::Workspace;
-use crate::schema::json::Kind;
-use crate::schema::manual::manual;
+use crate::schema::manual::generated;
 
 /// Writes them, or compares them.
 pub fn write_all(workspace: &Workspace, check: bool) -> Done {
-    let mut files: Vec<(String, String)> = Kind::ALL
-        .iter()
-        .map(|kind| (format!("configs/{}", kind.file_name()), kind.text()))
-        .collect();
-    files.push(("docs/configuration.md".into(), manual()));
-    files.push(("docs/errors.md".into(), rules::manual()));
+    let files = generated();
     let mut stale = Vec::new();
     for (name, text) in &files {
         let path = workspace.root.join(name);

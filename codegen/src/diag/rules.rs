@@ -76,6 +76,7 @@ rules! {
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
     NO_RAM "E214 no-ram" "A VM has memory, but none with the role of RAM."
     FLASH_SIZE "E215 flash-size" "A flash has a size that no chips of its kind have."
+    FRAMES_REACH "E216 redistributors-reach" "A VM has so many vPEs that its redistributors reach something else that it sees."
 
     CPU_TWICE "E301 cpu-twice" "Two vPEs claim one CPU, which is exclusive."
     VPE_RANGE "E302 vpe-range" "An event, a channel or a CPU's table goes to a vPE that the VM does not have."
@@ -100,6 +101,7 @@ rules! {
     ONE_CPU "W321 one-cpu" "Two vPEs of one VM share a CPU by priority: while one waits for the other without sleeping, the other never runs."
 
     WATCHDOG_TIME "E322 watchdog-time" "A watchdog's time is shorter than 1 ms."
+    TOO_LONG "E323 time-too-long" "A time is longer than 1000000 s, which EL2 compares times up to."
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
     NO_EVENT "E403 device-without-event" "A device that interrupts by events is given to a VM without any of them: the guest would wait for ever."
@@ -173,7 +175,7 @@ rules! {
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."
     WINDOW_FULL "E903 pci-window-full" "The BARs of a host's devices in use do not fit its windows; behind a bridge they lie below 4 GiB."
-    TOO_MANY "E904 too-many" "More VMs, vPEs, CPUs, modes or channels than the hypervisor's tables hold."
+    TOO_MANY "E904 too-many" "More VMs, VMs with a console, vPEs, CPUs, modes or channels than the hypervisor's tables hold."
     PLAN_IMPOSSIBLE "E906 plan-impossible" "A table that the plan needs cannot be made: an address beyond what hardware can say, or one address for two things."
 }
 

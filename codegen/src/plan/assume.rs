@@ -10,6 +10,7 @@ use crate::units::Time;
 /// One sentence each.
 pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
     let mut out: Vec<String> = console(system).into_iter().collect();
+    out.extend(far(plan));
     for vm in &system.vms {
         out.extend(vm.devices.iter().flat_map(|used| device(system, used.device.value)));
     }
@@ -19,6 +20,12 @@ pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
         out.push(format!("handing a CPU from one vPE to another takes no longer than {time}"));
     }
     out
+}
+
+/// SGIs to Aff0 above 15 need ICC_CTLR_EL1.RSS (IHI 0069, 12.2.5).
+fn far(plan: &Decided) -> Option<String> {
+    let far = plan.cpus.iter().find(|cpu| cpu.schedule.is_used() && cpu.mpidr.0 & 0xff > 15)?;
+    Some(format!("the GIC takes SGIs to {}, whose Aff0 is above 15 (range selector)", far.name))
 }
 
 fn console(system: &System) -> Option<String> {

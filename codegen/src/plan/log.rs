@@ -38,7 +38,7 @@ pub fn place(
             Some(ipa) => out.push(Some(ipa)),
             None => report.push(
                 rules::IPA_RANGE
-                    .says(format!("\"{}\" has no room for the log below 2^39", vm.name.value))
+                    .says(format!("\"{}\" has no room for the log", vm.name.value))
                     .label(log, "64 KiB of guest addresses")
                     .help("write lower `ipa`s for its memory, or take `log` away"),
             ),

@@ -21,13 +21,12 @@ use super::watchdog;
 use crate::diag::{Report, rules};
 use crate::emit::stage2;
 use crate::image::Payloads;
+use crate::limits::REDISTRIBUTOR;
 use crate::model::{self, At, DeviceKind, System};
 use crate::tree;
 use crate::units::Time;
 
 const PAGE: u64 = 4096;
-/// A redistributor as a guest sees it: no VLPI frames.
-const GUEST_REDISTRIBUTOR: u64 = 128 << 10;
 const FRAME: u64 = 64 << 10;
 
 /// Decides everything about a system that `check` has passed.
@@ -296,7 +295,7 @@ impl<'a> Maker<'a> {
             (gic.distributor.start(), FRAME, MmioKind::Distributor),
             (
                 gic.redistributors.region.start(),
-                GUEST_REDISTRIBUTOR * owner.vpes.len() as u64,
+                REDISTRIBUTOR * owner.vpes.len() as u64,
                 MmioKind::Redistributors,
             ),
         ];

@@ -7,6 +7,7 @@ use super::Arena;
 use super::decided::{Hex, Mapping};
 use super::pci::Windows;
 use crate::diag::{Diagnostic, Report, rules};
+use crate::limits::REDISTRIBUTOR;
 use crate::model::{At, DeviceKind, Memory, System};
 
 const PAGE: u64 = 4096;
@@ -185,7 +186,11 @@ pub fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize)
     }
     let gic = &system.board.gic;
     space.remove(gic.distributor.start()..gic.distributor.end());
-    space.remove(gic.redistributors.region.start()..gic.redistributors.region.end());
+    // A VM may have more of them than the board.
+    let redistributors = gic.redistributors.region.start();
+    let own = REDISTRIBUTOR * system.vms[vm].vpes.len() as u64;
+    let end = gic.redistributors.region.end().max(redistributors.saturating_add(own));
+    space.remove(redistributors..end);
     if let Some(its) = &gic.its {
         space.remove(its.region.start()..its.region.end());
     }

@@ -246,8 +246,8 @@ pub enum RdBase {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timer {
-    /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it: what the plan's times are made of.
-    #[schemars(range(min = 1))]
+    /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it: what the plan's times are made of. EL2 measures microseconds.
+    #[schemars(range(min = 1_000_000))]
     pub frequency: S<u32>,
     /// INTID of the EL1 virtual timer's PPI, usually 27. Guests see it by this number.
     #[serde(rename = "virtual")]

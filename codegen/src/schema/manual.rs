@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::json::Kind;
 use crate::diag::rules;
+use crate::limits;
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -53,8 +54,11 @@ const IN_PLACE: [&str; 18] = [
 pub fn generated() -> Vec<(String, String)> {
     let schemas =
         Kind::ALL.iter().map(|kind| (format!("configs/{}", kind.file_name()), kind.text()));
-    let pages =
-        [("docs/configuration.md".into(), manual()), ("docs/errors.md".into(), rules::manual())];
+    let pages = [
+        ("docs/configuration.md".into(), manual()),
+        ("docs/errors.md".into(), rules::manual()),
+        ("docs/limits.md".into(), limits::manual()),
+    ];
     schemas.chain(pages).collect()
 }
 
