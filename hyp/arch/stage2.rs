@@ -11,6 +11,8 @@ use plan::{Ipa, VmIndex};
 const VALID: u64 = 1;
 const TABLE: u64 = 1 << 1;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// VTTBR_EL2.BADDR.
+const ROOT: u64 = 0x0000_ffff_ffff_fffe;
 const ENTRY_BITS: u32 = 9;
 const PAGE_BITS: u32 = 12;
 
@@ -35,9 +37,9 @@ fn each_leaf(vm: VmIndex, ipa: Ipa, bytes: u64, change: impl Fn(u64) -> u64) {
     let Some(vm) = PLAN.vms.get(vm.index()) else { return };
     let mut at = ipa.value();
     let end = at.wrapping_add(bytes);
-    // Tables are walked as the hardware does it: from level 0 or 1 on, whose tables may be several
-    // side by side.
-    let (root, first) = (vm.vttbr & ADDRESS, PAGE_BITS + ENTRY_BITS * (levels(vm.vtcr) - 1));
+    // As the hardware walks: from level 0 or 1 on. The first table may be several pages, or less
+    // than one.
+    let (root, first) = (vm.vttbr & ROOT, PAGE_BITS + ENTRY_BITS * (levels(vm.vtcr) - 1));
     let (mut table, mut bits) = (root, first);
     while at < end {
         let mask = if bits == first { u64::MAX } else { 0x1ff };
