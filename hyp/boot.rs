@@ -10,7 +10,9 @@ use crate::percpu::{self, VMS};
 use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{ATTENTION, KICK};
 use crate::shared::KNOCK;
-use crate::{broken, console, irq, load, modes, run, serror, shared, stop, turns, verify, wires};
+use crate::{
+    broken, console, irq, load, modes, run, serror, shared, stop, turns, verify, wires, workarounds,
+};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::hw::MmioFrame;
@@ -175,6 +177,7 @@ fn this_cpu(index: CpuIndex) -> ! {
     percpu::make_physical(index, cpu, vacant);
     assemble(index, ready).unwrap_or_else(|error| broken(error));
     serror::at_boot(cpu);
+    workarounds::discover(index);
     if let Some(here) = turns::begin(index, cpu.schedule) {
         let frame = vectors::first_frame(index);
         turns::settle(here, frame);

@@ -38,6 +38,7 @@ mod turns;
 mod verify;
 mod watchdog;
 mod wires;
+mod workarounds;
 
 use arch::smc;
 use console::Own;

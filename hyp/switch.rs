@@ -24,6 +24,7 @@ use crate::platform::Hardware;
 use crate::residency::{self, Why};
 use crate::serror;
 use crate::shared::{self, Here};
+use crate::workarounds;
 use gicv4::IntId;
 use gicv4::list_regs::ListReg;
 use plan::{Features, Schedule, VpeIndex};
@@ -46,6 +47,8 @@ pub struct State {
     loaded: Option<&'static PerCpu>,
     /// Who ran last, for whom an SError may still be reported.
     last: Option<&'static PerCpu>,
+    /// Firmware's workaround that is called before another VM has the CPU; 0: none.
+    pub between_vms: u32,
     /// The vPE of each VM whose translations this CPU may hold.
     translated: [u16; VM_COUNT],
 }
@@ -59,6 +62,7 @@ impl State {
             current: None,
             loaded: None,
             last: None,
+            between_vms: 0,
             translated: [NOBODY; VM_COUNT],
         }
     }
@@ -86,6 +90,9 @@ impl State {
                 away(old.vpe, |away| away.save(&old.guest, frame));
             }
             serror::settle(self.last);
+            if self.between_vms != 0 {
+                self.forget_branches(next);
+            }
             self.load(next, frame);
         }
         resume(next, here);
@@ -151,6 +158,15 @@ impl State {
     /// What this CPU has translated for any VM may be out of date.
     pub fn distrust_translations(&mut self) {
         self.translated = [NOBODY; VM_COUNT];
+    }
+
+    /// Nothing that the last VM taught the CPU about branches is left for `next`, if that is another.
+    #[cold]
+    #[inline(never)]
+    fn forget_branches(&self, next: &PerCpu) {
+        if self.last.is_some_and(|last| !core::ptr::eq(last.guest.config, next.guest.config)) {
+            workarounds::call(self.between_vms);
+        }
     }
 
     fn load(&mut self, next: &'static PerCpu, frame: &mut Frame) {

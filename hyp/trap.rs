@@ -14,7 +14,7 @@ use crate::percpu::{PerCpu, VMS};
 use crate::plan_data::PLAN;
 use crate::platform::{Hardware, attention};
 use crate::shared::Here;
-use crate::{flash, interface, modes, physical, report, rings, run, turns, watchdog};
+use crate::{flash, interface, modes, physical, report, rings, run, turns, watchdog, workarounds};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -410,6 +410,8 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             reset(guest);
             return After::Settle;
         }
+        Outcome::AskWorkaround(function) => frame.set(0, workarounds::answer(function)),
+        Outcome::Workaround(function) => frame.set(0, workarounds::serve(function)),
         Outcome::ShowCounters => {
             frame.set(0, 0);
             report::counters_for_guest();

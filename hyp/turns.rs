@@ -26,7 +26,9 @@ use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, Paused, State};
-use crate::{console, modes, physical, residency, rings, run, serror, shared, trap, watchdog};
+use crate::{
+    console, modes, physical, residency, rings, run, serror, shared, trap, watchdog, workarounds,
+};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
@@ -54,6 +56,7 @@ pub fn begin(index: CpuIndex, schedule: Schedule) -> Option<Here> {
     {
         let mut state = here.cpu.state.lock();
         state.schedule = schedule;
+        state.between_vms = workarounds::between_vms(index);
         state.scheduler.enter(schedule, ticks(), |_| Task::OFF);
     }
     for vpe in here.vpes() {

@@ -2,7 +2,7 @@
 //!
 //! docs/guest-abi.md is the list. HVC and SMC are served alike; unknown functions get NOT_SUPPORTED.
 
-use crate::{Guest, psci, smccc};
+use crate::{Guest, psci, smccc, workarounds};
 use plan::{ModeIndex, VpeIndex};
 
 /// REPORT: x1 0 pass, other: failure code.
@@ -37,6 +37,10 @@ pub enum Outcome {
     StopSelf,
     /// This vPE sleeps.
     Suspend(psci::Suspend),
+    /// x0 = what firmware says of this workaround of its ([`crate::workarounds`]).
+    AskWorkaround(u32),
+    /// x0 = 0, after that call to firmware, or NOT_SUPPORTED.
+    Workaround(u32),
     /// The VM powers itself off.
     VmOff,
     /// The VM starts again.
@@ -83,6 +87,9 @@ pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> 
         return psci::call(guest, function, [first, second, third]);
     }
     match function {
+        smccc::ARCH_FEATURES if workarounds::is_one(first as u32) => {
+            Outcome::AskWorkaround(first as u32)
+        }
         smccc::ARCH_FEATURES => Outcome::Return(smccc::arch_features(first as u32)),
         smccc::HYPERVISOR_UID => Outcome::ReturnFour(smccc::UID),
         smccc::HYPERVISOR_REVISION => Outcome::ReturnTwo(smccc::REVISION),
@@ -107,6 +114,7 @@ pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> 
             Some(watchdog) => Outcome::Feed(watchdog),
             None => Outcome::Return(smccc::NOT_SUPPORTED),
         },
+        _ if workarounds::is_one(function) => Outcome::Workaround(function),
         _ => Outcome::Return(smccc::NOT_SUPPORTED),
     }
 }
@@ -169,7 +177,12 @@ mod tests {
         assert_eq!(ask(&guest, [0xc600_0005, 0, 0, 0]), Return(0));
         assert_eq!(ask(&guest, [0x8600_ff03, 0, 0, 0]), ReturnTwo([0, 1]));
         assert_eq!(ask(&guest, [0x8000_0001, 0x8000_0001, 0, 0]), Return(0));
-        assert_eq!(ask(&guest, [0x8000_0001, 0x8000_8000, 0, 0]), Return(smccc::NOT_SUPPORTED));
+        assert_eq!(ask(&guest, [0x8000_0001, 0x8000_0002, 0, 0]), Return(smccc::NOT_SUPPORTED));
+        for function in workarounds::FUNCTIONS {
+            let (asks, calls) = ([0x8000_0001, function.into(), 0, 0], [function.into(), 0, 0, 0]);
+            assert_eq!(ask(&guest, asks), Outcome::AskWorkaround(function));
+            assert_eq!(ask(&guest, calls), Outcome::Workaround(function));
+        }
         // Only w0 names the function.
         assert_eq!(ask(&guest, [0xffff_ffff_8000_0000, 0, 0, 0]), Return(0x1_0002));
     }
@@ -195,7 +208,7 @@ mod tests {
             0,
             1,
             0x8000_0002,
-            0x8000_8000,
+            0x8000_8001,
             0x8600_0000,
             0xc600_0000,
             0xc600_0008,

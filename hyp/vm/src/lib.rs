@@ -53,6 +53,7 @@ pub mod text;
 pub mod vgic;
 pub mod vits;
 pub mod watchdog;
+pub mod workarounds;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;
