@@ -1,0 +1,198 @@
+//! The command as its user meets it: exit statuses, keys, colours, and the terminal afterwards.
+//!
+//! In the place of QEMU stands a program that says what a test wants and stays as long as it wants.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use plan::wire::{self, Check};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Termios, tcgetattr};
+
+const FAKE: &str =
+    "#!/bin/sh\n[ -z \"$SAID\" ] || cat \"$SAID\"\n[ -z \"$STAYS\" ] || exec sleep \"$STAYS\"\n";
+/// How long an image may take to build beside other tests.
+const BUILD: Duration = Duration::from_secs(120);
+
+/// A directory with the fake QEMU.
+fn room(name: &str) -> PathBuf {
+    let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("command-{name}"));
+    fs::create_dir_all(&room).unwrap();
+    let qemu = room.join("qemu-system-aarch64");
+    fs::write(&qemu, FAKE).unwrap();
+    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    room
+}
+
+fn path(room: &Path) -> String {
+    format!("{}:{}", room.display(), std::env::var("PATH").unwrap())
+}
+
+/// A line of EL2's as it is on the wire.
+fn own(text: &str) -> Vec<u8> {
+    let check = text.bytes().chain(*b"00").fold(Check::START, Check::with).value();
+    let (neutral, erase) = (wire::NEUTRAL, wire::ERASE);
+    format!("\x18\x01{neutral}{text}\x03\r\n00{check:04x}{erase}").into_bytes()
+}
+
+/// `bulkhead run hello` with a QEMU that says `said` and stays for `stays` seconds.
+fn run(name: &str, said: &[u8], stays: &str, typed: &[u8], arguments: &[&str]) -> Output {
+    let room = room(name);
+    let file = room.join("said");
+    fs::write(&file, said).unwrap();
+    let mut command = tests::bulkhead();
+    command.args(["run", "hello"]).args(arguments).env("PATH", path(&room)).env("SAID", file);
+    command.env("STAYS", stays).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It stays open: the end of the input is no key.
+    let mut keys = child.stdin.take().unwrap();
+    keys.write_all(typed).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(keys);
+    output
+}
+
+#[test]
+fn each_verdict_has_a_status_of_its_own() {
+    let differs = "bulkhead: hardware differs from the plan: x: the plan says 0x1, found 0x2";
+    let cases: [(&str, Vec<u8>, i32); 5] = [
+        ("pass", own("bulkhead: result: pass"), 0),
+        ("fail", own("bulkhead: result: fail"), 3),
+        ("differs", own(differs), 5),
+        ("stopped", own("bulkhead: stopped: panic"), 6),
+        ("silent", Vec::new(), 7),
+    ];
+    for (name, said, status) in cases {
+        let output = run("status", &said, "", b"", &[]);
+        assert_eq!(output.status.code(), Some(status), "{name}: {output:?}");
+    }
+    let output = run("status", b"", "60", b"", &["--timeout", "1"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("no result within 1 s"), "{said}");
+    assert!(said.contains("the hypervisor does not answer"), "{said}");
+}
+
+#[test]
+fn the_escape_key_and_q_leave_through_a_pipe() {
+    let started = Instant::now();
+    let output = run("quit", b"", "200", b"\x1dq", &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(said.contains("Ctrl-] q on the input ends the run"), "{said}");
+    assert!(started.elapsed() < BUILD, "it waited for the end of QEMU");
+}
+
+#[test]
+fn colours_are_as_the_environment_wants_them() {
+    let coloured = |environment: &[(&str, &str)]| {
+        let mut command = tests::bulkhead();
+        command.args(["check", "tests/bad/301-cpu-twice.toml"]);
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).contains("\x1b[")
+    };
+    assert!(!coloured(&[]), "into a pipe");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "0")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    for arguments in [["plan", "hello"], ["check", "hello"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = tests::bulkhead().args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot write the result: No space left"), "{said}");
+    }
+}
+
+#[test]
+fn the_set_up_needs_little_environment() {
+    for path in [None, Some("/nonexistent")] {
+        let mut command = Command::new("/bin/bash");
+        command.args(["setup.sh", "--check"]).current_dir(tests::root()).env_clear();
+        let output = command.envs(path.map(|path| ("PATH", path))).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+        assert!(!said.contains("unbound") && !said.contains("not found"), "{said}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("missing: rust"), "{output:?}");
+    }
+}
+
+/// What a signal leaves of a terminal.
+fn after(signal: Signal) -> (Termios, Termios) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let slave = File::options().read(true).write(true).open(name).unwrap();
+    let before = tcgetattr(&slave).unwrap();
+    drain(master);
+    let room = room(&format!("pty-{}", signal.as_raw()));
+    let program = tests::bulkhead();
+    let pid = room.join("pid");
+    let _ = fs::remove_file(&pid);
+    // A shell leads the session, as at a prompt: the terminal stays when the run is gone.
+    let mut command = Command::new("setsid");
+    command.args([
+        "-c",
+        "sh",
+        "-c",
+        "sh -c 'echo $$ >\"$PID\"; exec \"$0\" run hello' \"$0\"; sleep 200",
+    ]);
+    command.arg(program.get_program()).current_dir(tests::root());
+    command.env("PATH", path(&room)).env("STAYS", "200").env("PID", &pid);
+    let shown = || Stdio::from(slave.try_clone().unwrap());
+    let mut shell = command.stdin(shown()).stdout(shown()).stderr(shown()).spawn().unwrap();
+    let is_raw = |now: &Termios| !now.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO);
+    let raw = waited(BUILD, || is_raw(&tcgetattr(&slave).unwrap()));
+    assert!(raw, "it has not begun");
+    let pid = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    waited(Duration::from_secs(20), || !is_raw(&tcgetattr(&slave).unwrap()));
+    let after = tcgetattr(&slave).unwrap();
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    (before, after)
+}
+
+/// Somebody reads what is shown, or the writers wait.
+fn drain(master: OwnedFd) {
+    let mut screen = File::from(master);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(1..) = screen.read(&mut bytes) {}
+    });
+}
+
+fn waited(most: Duration, done: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + most;
+    while !done() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+#[test]
+fn a_terminal_is_put_back_whatever_ends_the_run() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::KILL] {
+        let (before, after) = after(signal);
+        assert_eq!(before.local_modes, after.local_modes, "{signal:?}");
+        assert_eq!(before.output_modes, after.output_modes, "{signal:?}");
+        assert_eq!(before.input_modes, after.input_modes, "{signal:?}");
+    }
+}
