@@ -5,6 +5,8 @@
 //! four host threads busy. Each image is built once, by the command line tool, before the first scenario that needs it.
 #![forbid(unsafe_code)]
 
+#[path = "qemu/harness/aliasing.rs"]
+mod aliasing;
 #[path = "qemu/harness/builds.rs"]
 mod builds;
 #[path = "qemu/harness/expect.rs"]

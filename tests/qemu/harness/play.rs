@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use codegen::run::{Input, Options, Step, Transcript, run};
 
+use crate::aliasing;
 use crate::expect::violations;
 use crate::images::Images;
 use crate::scenario::{Fill, Scenario};
@@ -34,6 +35,12 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
             "memory-backend=ram".into(),
         ]);
     }
+    let found = scratch.join("aliasing.txt");
+    if scenario.aliasing {
+        // Of an earlier run.
+        let _ = fs::remove_file(&found);
+        qemu_args.extend(aliasing::arguments(&image.binary, &found)?);
+    }
     let options = Options {
         icount: scenario.icount,
         timeout: Some(Duration::from_secs(scenario.timeout)),
@@ -49,6 +56,9 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     let (report, seen) = played.map_err(|error| error.to_string())?;
     let written = report.write(&tests::root().join("target/bulkhead/reports"));
     let mut out = violations(scenario, &report, &seen);
+    if scenario.aliasing {
+        out.extend(aliasing::violations(&found));
+    }
     out.extend(written.err().map(|error| error.to_string()));
     if out.is_empty() { Ok(()) } else { Err(explain(scenario, &out, &seen)) }
 }

@@ -22,6 +22,9 @@ pub struct Scenario {
     /// Count instructions.
     #[serde(default)]
     pub icount: bool,
+    /// Under the plugin that finds memory used through the caches and past them: it must find none.
+    #[serde(default)]
+    pub aliasing: bool,
     /// Left out of `just test`.
     #[serde(default)]
     pub long: bool,
