@@ -16,10 +16,10 @@ check() {
 
 bulkhead() { cargo run --quiet --package codegen --bin bulkhead -- "$@"; }
 
-# Everything that runs on the bare machine: all partitions, one -p for each.
+# All that runs on the bare machine besides EL2: one -p for each.
 bare() {
     local -a packages
-    mapfile -t packages < <(sed -n 's/^name = "\(.*\)"/-p\n\1/p' partitions/*/Cargo.toml)
+    mapfile -t packages < <(sed -n 's/^name = "\(.*\)"/-p\n\1/p' partitions/*/Cargo.toml tests/firmware/Cargo.toml)
     cargo clippy --quiet "${packages[@]}" --target aarch64-unknown-none -- -D warnings
 }
 

@@ -11,6 +11,8 @@ mod aliasing;
 mod builds;
 #[path = "qemu/harness/expect.rs"]
 mod expect;
+#[path = "qemu/harness/firmware.rs"]
+mod firmware;
 #[path = "qemu/harness/images.rs"]
 mod images;
 #[path = "qemu/harness/play.rs"]

@@ -9,6 +9,7 @@ use codegen::run::{Input, Options, Step, Transcript, run};
 
 use crate::aliasing;
 use crate::expect::violations;
+use crate::firmware;
 use crate::images::Images;
 use crate::scenario::{Fill, Scenario};
 
@@ -34,6 +35,9 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
             "-machine".into(),
             "memory-backend=ram".into(),
         ]);
+    }
+    if scenario.firmware {
+        qemu_args.extend(firmware::arguments(&image.binary)?);
     }
     let found = scratch.join("aliasing.txt");
     if scenario.aliasing {

@@ -25,6 +25,9 @@ pub struct Scenario {
     /// Under the plugin that finds memory used through the caches and past them: it must find none.
     #[serde(default)]
     pub aliasing: bool,
+    /// Entered by EL3 firmware that leaves two Security states, which QEMU's own way of loading does not.
+    #[serde(default)]
+    pub firmware: bool,
     /// Left out of `just test`.
     #[serde(default)]
     pub long: bool,

@@ -1,0 +1,7 @@
+//! Links the firmware for address 0, where the CPUs of QEMU's virt begin.
+
+fn main() {
+    for argument in ["--image-base=0", "-Ttext=0", "-z", "norelro", "-n"] {
+        println!("cargo::rustc-link-arg={argument}");
+    }
+}
