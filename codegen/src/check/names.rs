@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::diag::{Report, rules};
 use crate::limits::{LONG_NAME, NAME};
-use crate::model::{At, Board, System};
+use crate::model::{At, Board, DeviceKind, System};
 
 /// Labels of the generated tree that are no name of the board's (docs/guest-abi.md); `cpu0`, `cpu1`, ... besides.
 const LABELS: [&str; 5] = ["gic", "its", "timer", "psci", "bulkhead"];
@@ -44,6 +44,20 @@ pub fn check(system: &System, report: &mut Report) {
         }
     }
     labels(board, report);
+    for vm in &system.vms {
+        if let Some(arguments) = &vm.arguments {
+            one_string(report, &format!("`arguments` of VM `{}`", vm.name.value), arguments);
+        }
+    }
+    for device in &board.devices {
+        if let DeviceKind::Platform { compatible, .. } = &device.kind {
+            one_string(
+                report,
+                &format!("`compatible` of device `{}`", device.name.value),
+                compatible,
+            );
+        }
+    }
     for (kind, name) in shown(board) {
         printable(report, kind, name);
     }
@@ -78,6 +92,17 @@ fn unique<'a>(report: &mut Report, kind: &str, names: impl Iterator<Item = &'a A
 fn shown(board: &Board) -> impl Iterator<Item = (&'static str, &At<String>)> {
     let ram = board.ram.iter().map(|ram| ("RAM", &ram.name));
     ram.chain(board.reserved.iter().map(|reserved| ("reserved range", &reserved.name)))
+}
+
+/// A text of a device tree, where NUL ends it.
+fn one_string(report: &mut Report, what: &str, text: &At<String>) {
+    let Some(at) = text.value.find('\0') else { return };
+    report.push(
+        rules::WRONG_VALUE
+            .says(format!("{what} has a NUL character"))
+            .label(text, format!("behind \"{}\"", text.value[..at].escape_default()))
+            .help("leave it out: it would end the text in the guest's device tree"),
+    );
 }
 
 /// One line, and not a long one.
