@@ -53,6 +53,12 @@ fn ecam(host: &Pcie, report: &mut Report) {
 
 fn windows(host: &Pcie, report: &mut Report) {
     let name = &host.name.value;
+    for window in host.windows() {
+        let what = format!("the size of a window of `{name}`");
+        if range::some(report, &window.region.size, &what) {
+            range::aligned(report, &window.region.size, range::PAGE, &what);
+        }
+    }
     if let Some(window) = host.window32.as_ref().filter(|window| window.on_bus().end > FOUR_GIB) {
         report.push(
             rules::WINDOW
