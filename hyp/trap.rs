@@ -410,8 +410,8 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             reset(guest);
             return After::Settle;
         }
-        Outcome::AskWorkaround(function) => frame.set(0, workarounds::answer(function)),
-        Outcome::Workaround(function) => frame.set(0, workarounds::serve(function)),
+        Outcome::AskWorkaround(function) => frame.set(0, workarounds::serve(function, false)),
+        Outcome::Workaround(function) => frame.set(0, workarounds::serve(function, true)),
         Outcome::ShowCounters => {
             frame.set(0, 0);
             report::counters_for_guest();

@@ -46,20 +46,15 @@ pub fn call(function: u32) {
     smc::workaround(function, 0);
 }
 
-fn here() -> Workarounds {
-    percpu::calling().map_or(Workarounds::default(), of)
-}
-
-/// A guest's ARCH_FEATURES on the calling CPU.
+/// A guest asks for `function` by ARCH_FEATURES, or `calls` it, on the calling CPU.
 #[cold]
-pub fn answer(function: u32) -> u64 {
-    here().answer(function)
-}
-
-/// A guest's call on the calling CPU.
-#[cold]
-pub fn serve(function: u32) -> u64 {
-    if !here().serves(function) {
+#[inline(never)]
+pub fn serve(function: u32, calls: bool) -> u64 {
+    let here = percpu::calling().map_or(Workarounds::default(), of);
+    if !calls {
+        return here.answer(function);
+    }
+    if !here.serves(function) {
         return smccc::NOT_SUPPORTED;
     }
     smc::workaround(function, 0);
