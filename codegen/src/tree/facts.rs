@@ -83,6 +83,8 @@ pub struct Host {
     /// Requester ID, phandle of the ITS, DeviceID, how many.
     pub msi_map: Vec<[u32; 4]>,
     pub msi_map_mask: u32,
+    /// It has `dma-coherent`.
+    pub coherent: bool,
 }
 
 impl Host {
@@ -264,6 +266,7 @@ fn host(node: &FdtNode, above: &Above, path: String) -> Host {
         windows: windows.collect(),
         msi_map: maps.collect(),
         msi_map_mask: cell(node, "msi-map-mask").unwrap_or(u32::MAX),
+        coherent: node.property("dma-coherent").is_some(),
         path,
     }
 }
@@ -357,6 +360,7 @@ mod tests {
     #[test]
     fn a_requester_has_the_device_id_of_its_range() {
         let host = Host {
+            coherent: false,
             path: String::new(),
             ecam: None,
             bus_range: None,

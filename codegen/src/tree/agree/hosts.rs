@@ -43,6 +43,14 @@ impl Judge<'_> {
             let at = &self.system.board.pcie[own.host].ecam.base;
             self.push(&rules::TREE_PCIE, title, there, (at, here), help);
         }
+        let pcie = &self.system.board.pcie[own.host];
+        if host.coherent && !pcie.coherent {
+            let there = format!("{}: dma-coherent", host.path);
+            let here = "this host has coherent = false".to_owned();
+            let title = "says that DMA behind a PCIe host is coherent, which it is not";
+            let help = "leave out `dma-coherent`: drivers then maintain the caches";
+            self.push(&rules::TREE_PCIE, title, there, (&pcie.name, here), help);
+        }
         self.windows(host, own);
         self.messages(host, own);
     }
