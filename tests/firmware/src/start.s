@@ -5,6 +5,8 @@ _start:
     .balign 8
 entry:
     .quad   0                           // of EL2, written by who makes the file
+secure:
+    .quad   0                           // INTIDs 0 to 63 that stay Secure, likewise
 
     .balign 2048
 vectors:
@@ -51,6 +53,9 @@ reset:
 2:  str     w2, [x3], #4
     subs    x4, x4, #1
     b.ne    2b
+    ldr     w2, secure + 4
+    mvn     w2, w2
+    str     w2, [x1, #0x84]
 
 // The CPU's redistributor: awake, all SGIs and PPIs Non-secure's.
 3:  ldr     w1, ={REDISTRIBUTORS}
@@ -61,7 +66,8 @@ reset:
 4:  ldr     w3, [x1, #0x14]
     tbnz    w3, #2, 4b
     add     x1, x1, #0x10000
-    mov     w2, #-1
+    ldr     w2, secure
+    mvn     w2, w2
     str     w2, [x1, #0x80]
 
 // What lower levels may do: NS, RES1, HCE, RW, APK, API, EnSCXT, ATA, FGTEn, ECVEn, HXEn.

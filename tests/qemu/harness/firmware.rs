@@ -9,17 +9,22 @@ use object::{Object, ObjectSegment};
 
 /// Where in the firmware it looks for the entry of EL2.
 const ENTRY: std::ops::Range<usize> = 8..16;
+/// And for the INTIDs, as bits, that stay Secure.
+const SECURE: std::ops::Range<usize> = 16..24;
 
 /// Arguments for QEMU, after the board's: its CPUs begin in the firmware at EL3, the image is in RAM. As with a boot loader,
 /// `-kernel` is a file that nobody asks for.
-pub fn arguments(binary: &Path) -> Result<Vec<String>, String> {
+pub fn arguments(binary: &Path, secure: &[u32]) -> Result<Vec<String>, String> {
     let plan = binary.with_file_name("plan.json");
     let text = fs::read_to_string(&plan).map_err(|error| format!("{}: {error}", plan.display()))?;
     let entry = entry(&text).ok_or_else(|| format!("{}: not a plan", plan.display()))?;
     let mut code = firmware()?;
     let place = code.get_mut(ENTRY).ok_or("the firmware is empty")?;
     place.copy_from_slice(&entry.to_le_bytes());
-    let firmware = binary.with_file_name("firmware.bin");
+    let intids = secure.iter().fold(0u64, |bits, intid| bits | 1 << (intid % 64));
+    let place = code.get_mut(SECURE).ok_or("the firmware is empty")?;
+    place.copy_from_slice(&intids.to_le_bytes());
+    let firmware = binary.with_file_name(format!("firmware-{intids:x}.bin"));
     fs::write(&firmware, code).map_err(|error| format!("{}: {error}", firmware.display()))?;
     let (binary, firmware) = (binary.display(), firmware.display());
     let arguments = [

@@ -37,7 +37,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         ]);
     }
     if scenario.firmware {
-        qemu_args.extend(firmware::arguments(&image.binary)?);
+        qemu_args.extend(firmware::arguments(&image.binary, &scenario.secure)?);
     }
     let found = scratch.join("aliasing.txt");
     if scenario.aliasing {

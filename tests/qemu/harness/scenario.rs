@@ -28,6 +28,9 @@ pub struct Scenario {
     /// Entered by EL3 firmware that leaves two Security states, which QEMU's own way of loading does not.
     #[serde(default)]
     pub firmware: bool,
+    /// INTIDs below 64 that this firmware keeps in a Secure group.
+    #[serde(default)]
+    pub secure: Vec<u32>,
     /// Left out of `just test`.
     #[serde(default)]
     pub long: bool,
