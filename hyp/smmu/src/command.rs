@@ -97,15 +97,11 @@ impl Command {
         };
         // What encoding again does not give back belongs to no field.
         let again = command.encode();
-        let mut word = 0;
-        while word < 2 {
-            let bits = words[word] ^ again[word];
-            if bits != 0 {
-                return Err(DecodeError::Reserved { opcode, word: word as u8, bits });
-            }
-            word += 1;
+        match (words[0] ^ again[0], words[1] ^ again[1]) {
+            (0, 0) => Ok(command),
+            (0, bits) => Err(DecodeError::Reserved { opcode, word: 1, bits }),
+            (bits, _) => Err(DecodeError::Reserved { opcode, word: 0, bits }),
         }
-        Ok(command)
     }
 }
 

@@ -68,6 +68,7 @@ impl fmt::Display for GlobalError {
 pub struct ActiveErrors(u32);
 
 impl ActiveErrors {
+    #[expect(clippy::indexing_slicing, reason = "n is below the length")]
     pub const fn new(gerror: u32, gerrorn: u32) -> Self {
         let mut known = 0;
         let mut n = 0;

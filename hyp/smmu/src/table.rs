@@ -138,6 +138,7 @@ impl StreamTable<'static> {
 
 impl<'a> StreamTable<'a> {
     /// A table whose leaves, if its shape has any, are in the order of their StreamIDs.
+    #[expect(clippy::indexing_slicing, reason = "n is below the length")]
     pub const fn new(base: u64, shape: Shape, leaves: &'a [Leaf]) -> Result<Self, Illegal> {
         if let Err(illegal) = placed("the stream table", base, shape.align()) {
             return Err(illegal);
