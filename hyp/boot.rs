@@ -11,7 +11,8 @@ use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{ATTENTION, KICK};
 use crate::shared::KNOCK;
 use crate::{
-    broken, console, irq, load, modes, run, serror, shared, stop, turns, verify, wires, workarounds,
+    broken, console, dma, irq, load, modes, run, serror, shared, stop, turns, verify, wires,
+    workarounds,
 };
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
@@ -61,9 +62,15 @@ const fn is_used(cpu: usize) -> bool {
 /// The first CPU, MMU and caches on.
 pub extern "C" fn first_cpu(entered: u64) -> ! {
     console::enable();
+    if dma::ANY {
+        dma::close();
+    }
     verify::machine().unwrap_or_else(|difference| difference.end());
     clear_tables();
     board().unwrap_or_else(|error| broken(error));
+    if dma::ANY {
+        dma::boot();
+    }
     console::banner(entered);
     // All count as running from here on, so that none is taken for the last one while others have not begun.
     VMS.iter().for_each(|vm| vm.health.start());
@@ -121,6 +128,16 @@ fn board() -> Result<(), Error> {
             verify::not_ours(intid, "the console's interrupt", "", None).end();
         }
         distributor.enable_spi(IntId::new(intid));
+    }
+    if let (Some(smmu), Some(cpu)) = (&PLAN.smmu, PLAN.cpus.get(PLAN.console_cpu.index())) {
+        for intid in [smmu.event_intid, smmu.error_intid] {
+            if !distributor.is_ours(IntId::new(intid)) {
+                verify::not_ours(intid, "the SMMU's interrupt", "", None).end();
+            }
+            distributor.set_edge(IntId::new(intid), true);
+            distributor.route(IntId::new(intid), cpu.mpidr);
+            distributor.enable_spi(IntId::new(intid));
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::arch::vectors::{Frame, Next};
 use crate::percpu::PerCpu;
 use crate::plan_data::PLAN;
 use crate::platform::{ATTENTION, Hardware, KICK};
-use crate::{alarm, console, residency, rings, run, shared, turns, watchdog};
+use crate::{alarm, console, dma, residency, rings, run, shared, turns, watchdog};
 use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
@@ -101,7 +101,9 @@ fn leave(guest: &Guest, start: u64) {
 /// One of the VM's own devices.
 #[inline(always)]
 pub fn is_spi(intid: u32) -> bool {
-    intid.wrapping_sub(32) < 988 && Some(intid) != PLAN.board.console.intid()
+    intid.wrapping_sub(32) < 988
+        && Some(intid) != PLAN.board.console.intid()
+        && !(dma::ANY && dma::is_own(intid))
 }
 
 /// The physical timer's PPI, or the PMU's.
@@ -171,6 +173,8 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     }
     if Some(intid) == PLAN.board.console.intid() {
         console::interrupt();
+    } else if dma::ANY && dma::is_own(intid) {
+        dma::interrupt();
     } else if intid == HYPERVISOR_TIMER {
         let (console, rings, watchdog) = alarm::take();
         if console {

@@ -15,6 +15,7 @@ mod boot;
 mod console;
 mod counters;
 mod devices;
+mod dma;
 mod flash;
 mod interface;
 mod irq;

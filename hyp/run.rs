@@ -21,7 +21,7 @@ use crate::plan_data::{PLAN, VM_COUNT};
 use crate::platform::{Hardware, MSIX, attention};
 use crate::residency::{self, Why};
 use crate::shared::Here;
-use crate::{console, irq, report, rings, turns, watchdog};
+use crate::{console, dma, irq, report, rings, turns, watchdog};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
@@ -214,6 +214,9 @@ fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
 pub fn set_up_device(vm: &Vm, number: usize) -> bool {
     let Some(function) = functions(vm).get(number) else { return false };
     pci::silence(&mut Hardware, function);
+    if dma::ANY {
+        dma::attach(vm, number);
+    }
     for write in function.setup {
         mmu::config_space(function, write.offset).write(write.value);
     }
@@ -227,6 +230,9 @@ pub fn set_up_device(vm: &Vm, number: usize) -> bool {
 /// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that can are reset. True: they
 /// must be left alone for [`pci::RESET_MILLISECONDS`].
 pub fn stop_devices(vm: &Vm, reset: bool) -> bool {
+    if dma::ANY {
+        dma::detach(vm);
+    }
     let mut wait = false;
     for function in functions(vm) {
         wait |= pci::quiet(&mut Hardware, function, reset);

@@ -56,6 +56,7 @@ fn good_systems_are_good() {
         "bad/good-tree-its.toml",
         "bad/good-hosts.toml",
         "bad/good-memory.toml",
+        "qemu/systems/smmu.toml",
     ];
     let good = ["bad/good.toml", "../configs/demo.toml"].into_iter().chain(shared);
     for path in good.chain(trees) {

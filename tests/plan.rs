@@ -25,6 +25,8 @@ mod payload;
 mod rules;
 #[path = "plan/schedule.rs"]
 mod schedule;
+#[path = "plan/smmu.rs"]
+mod smmu;
 #[path = "plan/snapshot.rs"]
 mod snapshot;
 #[path = "plan/software.rs"]

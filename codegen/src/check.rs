@@ -26,6 +26,7 @@ mod placement;
 mod quirk;
 pub(crate) mod range;
 mod schedule;
+mod smmu;
 mod time;
 
 pub(crate) use limits::beyond;
@@ -51,6 +52,7 @@ pub fn run(system: &System) -> Report {
         fault::check,
         device::check,
         message::check,
+        smmu::check,
         feature::check,
         quirk::check,
         interrupt::check,

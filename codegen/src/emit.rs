@@ -7,6 +7,7 @@ pub mod its;
 pub mod link;
 pub mod report;
 mod schedule;
+mod smmu;
 pub mod stage1;
 pub mod stage2;
 pub mod tables;

@@ -11,6 +11,7 @@ mod payload;
 mod pci;
 pub mod quirk;
 mod schedule;
+mod smmu;
 mod vm;
 
 pub use board::{
@@ -20,6 +21,7 @@ pub use board::{
 pub use payload::{Format, Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
+pub use smmu::Smmu;
 pub use vm::{
     Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory,
     MemoryRole, Restarts, Vm, Vpe, Watchdog, WatchdogAction,

@@ -21,6 +21,7 @@ mod modes;
 mod own;
 mod pci;
 mod schedule;
+mod smmu;
 mod tables;
 pub mod watchdog;
 

@@ -17,6 +17,7 @@ pub mod pmu;
 pub mod probe;
 pub mod serror;
 pub mod smc;
+pub mod smmu;
 pub mod stage2;
 pub mod sysreg;
 pub mod this;

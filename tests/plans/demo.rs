@@ -574,6 +574,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             },
         ],
     }),
+    smmu: None,
     spis: &[
         None,
         None,

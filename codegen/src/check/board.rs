@@ -98,6 +98,9 @@ fn sizes(board: &Board, report: &mut Report) {
     if let Some(its) = &board.gic.its {
         one(&its.region, FRAME, "the ITS".into());
     }
+    for smmu in &board.smmus {
+        one(&smmu.region, FRAME, format!("SMMU `{}`", smmu.name.value));
+    }
     for uart in &board.uarts {
         one(&uart.region, PAGE, format!("UART `{}`", uart.name.value));
     }
@@ -308,6 +311,11 @@ fn intids(board: &Board, report: &mut Report) {
             .iter()
             .filter_map(|uart| Some((format!("UART `{}`", uart.name.value), uart.intid.as_ref()?))),
     );
+    for smmu in &board.smmus {
+        let name = &smmu.name.value;
+        spis.push((format!("the event queue of SMMU `{name}`"), &smmu.event_intid));
+        spis.push((format!("errors of SMMU `{name}`"), &smmu.error_intid));
+    }
     for host in &board.pcie {
         spis.extend(
             host.intx.iter().map(|intid| (format!("PCIe host `{}`", host.name.value), intid)),

@@ -305,7 +305,9 @@ fn dma(system: &System, vm: &Vm, report: &mut Report) {
     let signals = |device: usize| vm.events.iter().any(|event| event.device.value == device);
     let masters = vm.devices.iter().filter_map(|given| {
         let device = system.board.devices.get(given.device.value)?;
-        (device.dma || signals(given.device.value)).then_some((&given.device, device))
+        // An SMMU translates by the VM's own tables.
+        let masters = device.dma || signals(given.device.value);
+        (masters && system.board.stream(device).is_none()).then_some((&given.device, device))
     });
     let Some((place, device)) = masters.max_by_key(|(_, device)| device.dma) else { return };
     let how = match device.dma {
@@ -321,7 +323,7 @@ fn dma(system: &System, vm: &Vm, report: &mut Report) {
                     device.name.value, vm.name.value
                 ))
                 .label(&memory.at, "the guest sees this memory elsewhere than it is")
-                .label(place, format!("{how}, and the board has no SMMU"))
+                .label(place, format!("{how}, and it is behind no SMMU"))
                 .help("add identity = true to this memory"),
         );
     }

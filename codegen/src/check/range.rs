@@ -77,6 +77,8 @@ pub fn registers(board: &Board) -> Vec<Range> {
             .iter()
             .map(|uart| Range::of(format!("UART `{}`", uart.name.value), &uart.region)),
     );
+    let smmus = board.smmus.iter();
+    all.extend(smmus.map(|one| Range::of(format!("SMMU `{}`", one.name.value), &one.region)));
     for host in &board.pcie {
         let name = &host.name.value;
         all.push(Range::of(format!("ECAM of `{name}`"), &host.ecam));

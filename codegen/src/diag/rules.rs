@@ -72,7 +72,7 @@ rules! {
     IPA_MMIO "E209 ipa-mmio" "A VM's memory stands where the guest sees the GIC, the UART, PCIe or a device of its own."
     IPA_RANGE "E210 ipa-range" "A guest address lies beyond what the board's CPUs have."
     IDENTITY "E211 identity" "Identity memory is given an IPA that is not its PA."
-    DMA_IDENTITY "E212 dma-identity" "A VM has a device that reads or writes memory by itself, as events do, the board has no SMMU, and the VM's memory is not identity memory."
+    DMA_IDENTITY "E212 dma-identity" "A VM has a device that reads or writes memory by itself, as events do, and is behind no SMMU, and the VM's memory is not identity memory."
     IPA_HOLE "E213 ipa-hole" "An entry point, or a piece of a payload, lies in no memory of the VM."
     NO_RAM "E214 no-ram" "A VM has memory, but none with the role of RAM."
     FLASH_SIZE "E215 flash-size" "A flash has a size that no chips of its kind have."
@@ -171,6 +171,9 @@ rules! {
     TRUSTED "W833 messages-trusted" "The hypervisor does not see where a device's messages go, and the board has no SMMU: its VM can make it write anywhere."
     QUIRK "E834 gic-quirk" "A quirk of the GIC wants what the board or the system does not have, or makes its use impossible."
     ADDRESS_BITS "E840 address-bits" "An address of the board lies beyond what its CPUs have, or they are said to have a number of bits that no CPU has."
+    STREAM_ID "E841 stream-id" "A StreamID is wider than those of its SMMU, or than the stream tables that are made here."
+    STREAM_TWICE "E842 stream-twice" "Two devices have one StreamID of one SMMU, which cannot tell them apart."
+    SMMUS "E843 several-smmus" "Devices in use are behind more than one SMMU: one is supported."
 
     RAM_FULL "E901 ram-full" "The VMs, channels and the hypervisor want more RAM than the board has."
     HYPERVISOR_ROOM "E902 hypervisor-room" "The hypervisor's own memory does not fit where it has to be."

@@ -120,6 +120,7 @@ impl Report<'_> {
         }
         self.functions(out)?;
         self.bridges(out)?;
+        self.streams(out)?;
         self.routes(out)?;
         self.lines(out)?;
         self.script(out)?;
@@ -293,6 +294,23 @@ impl Report<'_> {
             let (host, at) = (host(vm, stand_in.host), address(stand_in.bdf));
             let config = format!("{:#012x}", stand_in.config.0);
             table.row(&[&what, &host, &at, &"-", &config, &vm.name, &"none: a stand-in"]);
+        }
+        table.write(out)
+    }
+
+    fn streams(&self, out: &mut String) -> fmt::Result {
+        let Some(smmu) = &self.plan.smmu else { return Ok(()) };
+        writeln!(
+            out,
+            "\nSMMU {}: devices reach the memory and channels of their VM and the ITS's translation page, by the VM's addresses",
+            smmu.name
+        )?;
+        let mut table = Table::new(&["StreamID", "function", "VM", "stage 2"]);
+        for stream in &smmu.streams {
+            let function = &self.plan.functions[stream.function];
+            let vm = &self.plan.vms[function.vm].name;
+            let (id, root) = (format!("{:#06x}", stream.id), stream.vttbr.0 & 0xffff_ffff_ffff);
+            table.row(&[&id, &function.name, vm, &format!("{root:#012x}")]);
         }
         table.write(out)
     }

@@ -12,6 +12,7 @@ const MEMATTR_NORMAL_WB: u64 = 0b1111 << 2;
 const MEMATTR_NORMAL_NC: u64 = 0b0101 << 2;
 const MEMATTR_DEVICE_NGNRE: u64 = 0b0001 << 2;
 /// S2AP 7:6.
+const S2AP_WRITE: u64 = 0b10 << 6;
 const S2AP_READ: u64 = 0b01 << 6;
 const S2AP_READ_WRITE: u64 = 0b11 << 6;
 /// SH 9:8.
@@ -31,6 +32,8 @@ pub enum Access {
     Device,
     /// Reading it has no side effect.
     Prefetchable,
+    /// Where devices, and nobody else, write their messages: the ITS's translation page.
+    Messages,
 }
 
 impl Access {
@@ -41,6 +44,7 @@ impl Access {
             Self::SharedReadWrite => MEMATTR_NORMAL_WB | S2AP_READ_WRITE | SH_INNER | ACCESSED | XN,
             Self::SharedReadOnly => MEMATTR_NORMAL_WB | S2AP_READ | SH_INNER | ACCESSED | XN,
             Self::Device => MEMATTR_DEVICE_NGNRE | S2AP_READ_WRITE | ACCESSED | XN,
+            Self::Messages => MEMATTR_DEVICE_NGNRE | S2AP_WRITE | ACCESSED | XN,
             Self::Prefetchable => MEMATTR_NORMAL_NC | S2AP_READ_WRITE | ACCESSED | XN,
         }
     }
@@ -97,6 +101,7 @@ mod tests {
             (0x4040_0000, Access::Device),
             (0x4060_0000, Access::Rom),
             (0x4080_0000, Access::Prefetchable),
+            (0x40a0_0000, Access::Messages),
         ] {
             space.map(ipa, ipa, 0x20_0000, access).unwrap();
         }
@@ -106,6 +111,7 @@ mod tests {
         assert_eq!(leaf(0x4040_0000), 0x0040_0000_4040_04c5);
         assert_eq!(leaf(0x4060_0000), 0x0000_0000_4060_077d);
         assert_eq!(leaf(0x4080_0000), 0x0040_0000_4080_04d5);
+        assert_eq!(leaf(0x40a0_0000), 0x0040_0000_40a0_0485);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::report::address;
-use super::{its, schedule};
+use super::{its, schedule, smmu};
 use crate::model::quirk;
 use crate::plan::{
     Bar, Board, Bridge, ChannelEnd, Console, Cpu, Decided, Flash, Function, Hex, Hypervisor, Load,
@@ -79,6 +79,7 @@ fn tokens(plan: &Decided) -> TokenStream {
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
+    let smmu = smmu::option(plan);
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
     let bridges = plan.bridges.iter().map(|own| bridge(plan, own));
     let functions = plan.functions.iter().map(|own| function(plan, own));
@@ -109,6 +110,7 @@ fn tokens(plan: &Decided) -> TokenStream {
             vpes: &[#(#vpes),*],
             modes: #modes,
             its: #its,
+            smmu: #smmu,
             spis: &[#(#spis),*],
             bridges: &[#(#bridges),*],
             functions: &[#(#functions),*],

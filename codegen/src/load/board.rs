@@ -39,7 +39,8 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         .enumerate()
         .map(|(position, cpu)| cpu_at(cpu, position, &gic, file))
         .collect();
-    let pcie: Vec<_> = board.pcie.iter().map(|pcie| host(pcie, file)).collect();
+    let smmus: Vec<_> = board.smmu.iter().map(|one| smmu(one, file)).collect();
+    let pcie: Vec<_> = board.pcie.iter().map(|pcie| host(files, pcie, &smmus, file)).collect();
     let uarts: Vec<_> = board
         .uart
         .iter()
@@ -117,6 +118,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         uarts,
         pcie,
         bridges,
+        smmus,
         devices,
         qemu: board.qemu.as_ref().map(|qemu| model::QemuDesc {
             machine: qemu.machine.clone(),
@@ -216,7 +218,20 @@ fn window(window: &toml::Window, file: FileId) -> model::PciWindow {
     }
 }
 
-fn host(pcie: &toml::Pcie, file: FileId) -> model::Pcie {
+fn smmu(smmu: &toml::Smmu, file: FileId) -> model::Smmu {
+    let size = smmu.base.map(file, |_| model::Smmu::BYTES);
+    model::Smmu {
+        name: smmu.name.at(file),
+        region: Region { base: smmu.base.map(file, |a| a.0), size },
+        stream_id_bits: smmu.stream_id_bits.at(file),
+        event_intid: smmu.event_intid.at(file),
+        error_intid: smmu.error_intid.at(file),
+    }
+}
+
+fn host(files: &mut Files, pcie: &toml::Pcie, smmus: &[model::Smmu], file: FileId) -> model::Pcie {
+    let first = || pcie.buses.first.map(file, |bus| u32::from(*bus) << 8);
+    let names: Vec<&str> = smmus.iter().map(|smmu| smmu.name.as_str()).collect();
     model::Pcie {
         name: pcie.name.at(file),
         ecam: frame(&pcie.ecam, file),
@@ -227,7 +242,12 @@ fn host(pcie: &toml::Pcie, file: FileId) -> model::Pcie {
         intx: pcie.intx.iter().map(|intid| intid.at(file)).collect(),
         device_id_base: match &pcie.device_id_base {
             Some(base) => base.at(file),
-            None => pcie.buses.first.map(file, |bus| u32::from(*bus) << 8),
+            None => first(),
+        },
+        smmu: pcie.smmu.as_ref().map(|name| part(files, "SMMU", &name.at(file), &names)),
+        stream_id_base: match &pcie.stream_id_base {
+            Some(base) => base.at(file),
+            None => first(),
         },
         coherent: pcie.coherent,
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::emit::translation::MOST_BITS;
 
 use super::quirk::Quirk;
-use super::{At, Bar, Bdf, Bridge, Msix, PciId, Pcie, Region};
+use super::{At, Bar, Bdf, Bridge, Msix, PciId, Pcie, Region, Smmu};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -37,6 +37,7 @@ pub struct Board {
     pub uarts: Vec<Uart>,
     pub pcie: Vec<Pcie>,
     pub bridges: Vec<Bridge>,
+    pub smmus: Vec<Smmu>,
     pub devices: Vec<Device>,
     /// None: the board is not one that `bulkhead run` can start.
     pub qemu: Option<QemuDesc>,

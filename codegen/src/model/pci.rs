@@ -26,6 +26,10 @@ pub struct Pcie {
     pub device_id_base: At<u32>,
     /// DMA behind it is coherent with the CPUs' caches.
     pub coherent: bool,
+    /// Index into `Board::smmus`. None: its functions reach all memory.
+    pub smmu: Option<At<usize>>,
+    /// StreamID of device 0, function 0 on the first bus; those of other functions follow as their RequesterIDs do.
+    pub stream_id_base: At<u32>,
 }
 
 /// Memory that a host passes on to its buses.
@@ -73,6 +77,11 @@ impl Pcie {
     /// DeviceID of the function at `address`, which is on one of its buses.
     pub fn device_id(&self, address: Bdf) -> u32 {
         self.device_id_base.value.wrapping_add(self.place(address))
+    }
+
+    /// StreamID of the function at `address`, which is on one of its buses.
+    pub fn stream_id(&self, address: Bdf) -> u32 {
+        self.stream_id_base.value.wrapping_add(self.place(address))
     }
 
     /// Address of its configuration space.

@@ -65,11 +65,14 @@ fn device(system: &System, index: usize) -> Vec<String> {
     if let Some(id) = device.device_id.as_ref().filter(|_| device.events.value > 0) {
         out.push(format!("events of {name} reach the ITS with DeviceID {:#x}", id.value));
     }
-    out.push(match device.dma {
-        true => format!(
+    out.push(match (system.board.stream(device), device.dma) {
+        (Some((_, id)), _) => {
+            format!("{name} reads and writes memory by StreamID {id:#x} and no other")
+        }
+        (None, true) => format!(
             "{name} reads and writes memory only where its guest tells it to: no SMMU holds it"
         ),
-        false => format!("{name} neither reads nor writes memory by itself"),
+        (None, false) => format!("{name} neither reads nor writes memory by itself"),
     });
     out
 }

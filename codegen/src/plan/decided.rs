@@ -47,6 +47,9 @@ pub struct Decided {
     pub vpes: Vec<Vpe>,
     pub modes: Option<Modes>,
     pub its: Option<Its>,
+    /// None: no device of a VM is behind one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smmu: Option<Smmu>,
     /// Owner of INTID 32 + n.
     pub spis: Vec<Option<SpiRoute>>,
     /// Bridges that a VM needs; none stands before the one that it is behind.
@@ -387,6 +390,36 @@ pub struct VpeTables {
     pub doorbell: u32,
     pub proxy_device: u32,
     pub proxy_event: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Smmu {
+    pub name: String,
+    pub base: Hex,
+    pub event_intid: u32,
+    pub error_intid: u32,
+    /// Linear, for StreamIDs of `table_bits` bits.
+    pub table: Span,
+    pub table_bits: u8,
+    /// Command queue, of `1 << command_bits` commands.
+    pub commands: Span,
+    pub command_bits: u8,
+    /// Event queue, of `1 << event_bits` records.
+    pub events: Span,
+    pub event_bits: u8,
+    /// In the order of `functions`.
+    pub streams: Vec<Stream>,
+}
+
+/// What a function behind an SMMU reaches.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stream {
+    pub id: u32,
+    /// Index into `functions`.
+    pub function: usize,
+    /// VMID, and root of the device's stage-2 tables.
+    pub vttbr: Hex,
+    pub vtcr: Hex,
 }
 
 #[derive(Clone, Debug, Serialize)]

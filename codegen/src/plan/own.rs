@@ -13,7 +13,7 @@ use super::decided::{Hex, Hypervisor, Span};
 use super::make::Maker;
 use super::schedule::Schedule;
 use super::tables::{Id, Tables};
-use super::{host, its, modes};
+use super::{host, its, modes, smmu};
 use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
 use crate::emit::stage2::{self, Access, Stage2};
@@ -37,6 +37,8 @@ const FLASH: u64 = 8 << 10;
 const SHARING: u64 = 32 << 10;
 const SCHEDULER: u64 = 12 << 10;
 const TURNS: u64 = 2 << 10;
+/// What only systems with devices behind an SMMU have.
+const SMMU: u64 = 16 << 10;
 const WIDE: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 
@@ -48,6 +50,7 @@ pub struct Own {
     /// Address of each payload copy.
     pub copies: Vec<u64>,
     pub its: Option<its::Made>,
+    pub smmu: Option<super::decided::Smmu>,
     ttbr: u64,
     tcr: u64,
     image_l3: u64,
@@ -66,14 +69,14 @@ pub struct Translation {
 }
 
 /// Tables that have their places.
-struct Placed {
+pub(super) struct Placed {
     root: Id,
     pages: Id,
     tree: Tree,
 }
 
 impl Placed {
-    fn ask(what: &str, tree: Tree, tables: &mut Tables) -> Self {
+    pub(super) fn ask(what: &str, tree: Tree, tables: &mut Tables) -> Self {
         let bytes = tree.root_bytes();
         let root = tables.content(format!("root of {what}"), bytes, bytes);
         Self { root, pages: tables.content(what, tree.bytes(), PAGE), tree }
@@ -89,7 +92,7 @@ impl Placed {
         tables.address(self.pages) + self.tree.level3(address).unwrap_or(0)
     }
 
-    fn stage2(&self, tables: &Tables, system: &model::System) -> Translation {
+    pub(super) fn stage2(&self, tables: &Tables, system: &model::System) -> Translation {
         Translation {
             root: tables.address(self.root),
             vtcr: stage2::vtcr(self.tree.shape(), system.board.address_bits.value),
@@ -117,6 +120,13 @@ impl Maker<'_> {
                 Err(refused) => report.push(cannot_see(owner, refused)),
             }
         }
+        let behind = match self.ask_smmu(&mut tables) {
+            Ok(asked) => asked,
+            Err((vm, refused)) => {
+                report.push(cannot_see(&system.vms[vm], refused));
+                None
+            }
+        };
         let base = system.hypervisor.base;
         let first = match stage1::tables(base, &self.el2_ram(), &self.el2_registers()) {
             Ok(tree) => tree,
@@ -146,6 +156,9 @@ impl Maker<'_> {
         trees.push(first);
         let mut contents: Vec<(Id, Vec<u8>)> =
             trees.iter().flat_map(|tree| tree.contents(&tables)).collect();
+        let smmu = behind.as_ref().and_then(|asked| self.made_smmu(asked, &tables));
+        let of_devices = behind.iter().flat_map(|asked| &asked.trees);
+        contents.extend(of_devices.flat_map(|(_, tree)| tree.contents(&tables)));
         if let (Some(asked), Some(made)) = (&asked, &its) {
             contents.push((asked.lpi_config, made.its.lpi_config_start.clone()));
         }
@@ -156,6 +169,7 @@ impl Maker<'_> {
             tables,
             stage2,
             its,
+            smmu,
             ttbr,
             tcr,
             image_l3,
@@ -189,6 +203,9 @@ impl Maker<'_> {
         }
         if vms.iter().flat_map(|vm| &vm.memory).any(|piece| piece.role == MemoryRole::Flash) {
             code += FLASH;
+        }
+        if smmu::used(self.system, &self.windows.functions).is_some() {
+            code += SMMU;
         }
         let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
         let shared = |schedule: &Schedule| {
@@ -245,6 +262,8 @@ impl Maker<'_> {
         let its = board.gic.its.as_ref().filter(|_| !self.interrupts.events.is_empty());
         out.extend(its.map(|its| range(&its.region)));
         out.extend(self.console().map(|uart| range(&uart.region)));
+        let smmu = smmu::used(self.system, &self.windows.functions);
+        out.extend(smmu.map(|smmu| range(&smmu.region)));
         let functions = self.windows.functions.iter();
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
         let configs = bridges.chain(functions.map(|function| function.config));
@@ -260,7 +279,7 @@ impl Maker<'_> {
     }
 
     /// No address that means something to a VM is as high.
-    fn guest_end(&self, vm: usize) -> u64 {
+    pub(super) fn guest_end(&self, vm: usize) -> u64 {
         let memory = self.placed.memory[vm].iter().map(|piece| piece.ipa.0 + piece.bytes);
         let ends = self.channel_ends().filter(|end| end.vm == vm);
         let ends = ends.map(|end| end.ipa.0 + end.bytes).collect::<Vec<_>>();

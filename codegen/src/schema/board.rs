@@ -39,6 +39,9 @@ pub struct BoardFile {
     /// PCIe ports and other bridges that lead to further buses.
     #[serde(default)]
     pub bridge: Vec<S<Bridge>>,
+    /// SMMUs, by which a device reaches what its VM reaches and nothing else.
+    #[serde(default)]
+    pub smmu: Vec<S<Smmu>>,
     /// Devices that can be given to a VM.
     #[serde(default)]
     pub device: Vec<S<Device>>,
@@ -313,6 +316,28 @@ pub struct Pcie {
     #[serde(default = "yes")]
     #[schemars(extend("x-default" = true))]
     pub coherent: bool,
+    /// The SMMU that all its functions' accesses go through. Without it they reach all memory.
+    pub smmu: Option<S<String>>,
+    /// StreamID of device 0, function 0 on the first bus, as `iommu-map` has it; other functions' follow as their RequesterIDs do.
+    #[schemars(extend("x-default" = "that function's RequesterID"))]
+    pub stream_id_base: Option<S<u32>>,
+}
+
+/// An SMMUv3, coherent with the CPUs' caches. The hypervisor keeps it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Smmu {
+    /// Name, for a host's `smmu`.
+    pub name: S<String>,
+    /// First address of its registers, 128 KiB.
+    pub base: S<Address>,
+    /// Bits of a StreamID (SMMU_IDR1.SIDSIZE).
+    #[schemars(range(min = 0, max = 32))]
+    pub stream_id_bits: S<u8>,
+    /// INTID of its event queue's SPI.
+    pub event_intid: S<u32>,
+    /// INTID of its global errors' SPI.
+    pub error_intid: S<u32>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -19,6 +19,7 @@ mod number;
 mod own;
 mod pci;
 mod schedule;
+mod smmu;
 pub mod translation;
 mod vm;
 mod vpe;
@@ -35,6 +36,7 @@ pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use own::Own;
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
+pub use smmu::{Smmu, Stream};
 pub use vm::{
     ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts,
     SharedMemory, Vm, Watchdog,
@@ -60,6 +62,8 @@ pub struct Plan {
     pub modes: Option<Modes>,
     /// None: the board has no ITS, or nothing in the system needs it.
     pub its: Option<Its>,
+    /// None: no VM's device is behind one.
+    pub smmu: Option<Smmu>,
     /// Owner of each SPI: entry n is INTID 32 + n. As long as the board has SPIs.
     pub spis: &'static [Option<SpiRoute>],
     /// PCI bridges that VMs need; none stands before the one that it is behind.

@@ -159,9 +159,10 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Kind {
+    /// What happened, for people.
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Unsupported => "unsupported transaction",
             Self::BadStreamId => "no entry in the stream table",
             Self::SteFetch => "the stream table entry could not be read",
@@ -181,9 +182,20 @@ impl fmt::Display for Kind {
             Self::ConfigConflict => "configuration cache conflict",
             Self::PageRequest => "page request",
             Self::VmsFetch => "the VM structure could not be read",
-            Self::Implementation(number) => return write!(f, "IMPDEF event {number:#04x}"),
-            Self::Other(number) => return write!(f, "unknown event {number:#04x}"),
-        })
+            Self::Implementation(_) => "an event of this implementation",
+            Self::Other(_) => "an event that the manual does not have",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Implementation(number) | Self::Other(number) => {
+                write!(f, "{}, {number:#04x}", self.text())
+            }
+            kind => f.write_str(kind.text()),
+        }
     }
 }
 

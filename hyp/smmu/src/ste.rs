@@ -161,6 +161,7 @@ impl Stage2 {
     }
 
     /// What an entry says, if it is one of this crate's: the inverse of [`Ste::words`].
+    #[cfg(any(test, feature = "model"))]
     pub(crate) const fn from_words(words: &[u64; STE_WORDS]) -> Result<Self, Illegal> {
         let vttbr = (words[2] & 0xffff) << 48 | words[3] & 0xffff_ffff_fff0;
         Self::from_registers(vttbr, (words[2] >> 32) & VTCR_SHARED)

@@ -729,6 +729,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             lpi_config: (Pa::new(0), 0),
             events: leak(events),
         }),
+        smmu: None,
         spis: Vec::leak(spis),
         bridges: leak([PciBridge {
             name: "port0",

@@ -1,0 +1,3 @@
+fn main() {
+    rt_link::partition();
+}
