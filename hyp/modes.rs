@@ -47,6 +47,9 @@ pub fn parked(vpe: VpeIndex, change: impl FnOnce(&mut Task)) {
 
 /// A VM asks for a mode, or with None the hypervisor itself.
 pub fn request(asker: Option<VmIndex>, to: ModeIndex) -> Result<(), Refused> {
+    if !ANY {
+        return Err(Refused::NoSuchMode);
+    }
     let mut switchover = SWITCHOVER.lock();
     let Some(switchover) = switchover.as_mut() else { return Err(Refused::NoSuchMode) };
     let agreed = switchover.request(asker, to, ticks())?;

@@ -84,9 +84,8 @@ impl ListRegisters for Hardware {
     fn read(&self, index: usize) -> ListReg {
         ListReg::from_bits(gic::read_list_register(index as u8))
     }
-    #[inline(never)]
     fn write(&mut self, index: usize, value: ListReg) {
-        gic::write_list_register(index as u8, value.bits());
+        gic::write_any_list_register(index as u8, value.bits());
     }
     #[inline(always)]
     fn get<const INDEX: usize>(&self) -> ListReg {
@@ -284,9 +283,20 @@ pub const MSIX: bool = {
     n < PLAN.functions.len()
 };
 
+/// A VM of the plan's has several vPEs.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const SEVERAL_VPES: bool = {
+    let mut vm = 0;
+    while vm < VM_COUNT && PLAN.vms[vm].vpe_count < 2 {
+        vm += 1;
+    }
+    vm < VM_COUNT
+};
+
 impl Platform for Hardware {
     const VIRTUAL_ITS: bool = VIRTUAL_ITS;
     const MSIX: bool = MSIX;
+    const SEVERAL_VPES: bool = SEVERAL_VPES;
     const WATCHDOG: bool = watchdog::ANY;
     const VIRTUAL_TIMER: u32 = irq::TIMER;
     const PHYSICAL_TIMER: u32 = irq::PHYSICAL_TIMER;

@@ -302,7 +302,7 @@ fn locate(vpe: usize, part: usize, out: &mut impl Text) -> bool {
         vm::report::place(&PLAN, &VPES, vpe, out);
         return true;
     };
-    let past = VPES.get(vpe).and_then(|vpe| vpe.history.all().nth(exit));
+    let past = VPES.get(vpe).and_then(|vpe| vpe.history.nth(exit));
     let (name, number) = vm::report::title(&PLAN, vpe);
     past.is_some_and(|past| {
         vm::report::exit(name, number, &past, out);
@@ -368,7 +368,7 @@ fn tell(vm: usize, note: &Note, part: usize, out: &mut impl Text) -> bool {
         _ => {
             let index = usize::from(config.first_vpe) + usize::from(note.number);
             let ended = note.action != Action::Restart;
-            let past = VPES.get(index).and_then(|vpe| vpe.history.all().nth(part - 4));
+            let past = VPES.get(index).and_then(|vpe| vpe.history.nth(part - 4));
             let Some(past) = past.filter(|_| ended) else { return false };
             vm::report::exit(config.name, note.number.into(), &past, out);
         }

@@ -216,12 +216,18 @@ impl SharedCpu {
     }
 
     /// These PPIs become enabled, and no others of vPEs: for the one that has this CPU, the calling one.
-    #[inline]
+    #[inline(always)]
     pub fn enable_ppis(&self, on: u32) {
         let before = self.ppis_on.load(Relaxed);
         if before == on {
             return;
         }
+        self.change_ppis(before, on);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn change_ppis(&self, before: u32, on: u32) {
         self.ppis_on.store(on, Relaxed);
         if let Some(physical) = self.physical.get() {
             physical.redistributor.enable_private(on & !before);
@@ -271,7 +277,7 @@ impl SharedCpu {
     }
 
     /// Sets the timer for the next decision.
-    #[inline]
+    #[inline(always)]
     pub fn decide_at(&self, time: u64) {
         self.decide_at.store(time, Relaxed);
         timer::arm(time.min(self.quiet_at.load(Relaxed)).min(self.looks_at()));

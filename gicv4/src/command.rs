@@ -224,13 +224,15 @@ impl Command {
         }
     }
 
-    /// The four doublewords as the ITS reads them.
+    /// The four doublewords as the ITS reads them. Inlined: who makes a command knows which.
+    #[inline(always)]
     pub const fn encode(&self) -> Encoded {
         let mut words = self.operands();
         words[0] |= self.opcode() as u64;
         words
     }
 
+    #[inline(always)]
     const fn operands(&self) -> Encoded {
         use fields::*;
         match *self {

@@ -92,16 +92,27 @@ pub struct Stuck<S> {
 }
 
 /// Polls `read` up to `polls` times until it gives `Ok`; the last `Err` is the register's value for the error.
-#[inline]
+#[inline(always)]
 pub(crate) fn poll<T>(
     polls: u32,
     wait: Wait,
     mut read: impl FnMut() -> Result<T, u64>,
 ) -> Result<T, Error> {
-    let mut register = match read() {
-        Ok(done) => return Ok(done),
-        Err(value) => value,
-    };
+    match read() {
+        Ok(done) => Ok(done),
+        Err(register) => poll_on(polls, wait, register, &mut read),
+    }
+}
+
+/// It was not there at once.
+#[cold]
+#[inline(never)]
+fn poll_on<T>(
+    polls: u32,
+    wait: Wait,
+    mut register: u64,
+    read: &mut dyn FnMut() -> Result<T, u64>,
+) -> Result<T, Error> {
     for _ in 1..polls {
         core::hint::spin_loop();
         match read() {

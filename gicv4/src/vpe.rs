@@ -173,7 +173,7 @@ impl<F: Frame> Descheduling<F> {
 }
 
 /// The register's value with Dirty clear.
-#[inline]
+#[inline(always)]
 fn wait_clean<F: Frame>(frame: &F, polls: u32) -> Result<u64, Error> {
     poll(polls, Wait::PendingTableClean, || match frame.read64(vlpi::VPENDBASER) {
         value if value & DIRTY == 0 => Ok(value),

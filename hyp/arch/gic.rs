@@ -48,10 +48,16 @@ fn forget_active_priorities() {
 /// The guest's interface as after reset: nothing listed, nothing active, everything masked.
 pub fn reset_virtual() {
     for index in 0..list_registers() {
-        write_list_register(index, 0);
+        write_any_list_register(index, 0);
     }
     write!("S3_4_C12_C11_0", ICH_ENABLE); // ICH_HCR_EL2
     reset_virtual_control();
+}
+
+/// [`write_list_register`] where the compiler does not know which: a branch to one of sixteen.
+#[inline(never)]
+pub fn write_any_list_register(index: u8, value: u64) {
+    write_list_register(index, value);
 }
 
 /// The same, but what list registers hold stays: a CPU interface that lost power, not its interrupts.
@@ -302,7 +308,7 @@ impl Interface {
     }
 
     /// Takes it out of this CPU.
-    #[inline]
+    #[inline(always)]
     pub fn save(&mut self) {
         for_each_list_register!(|INDEX| if let Some(register) = self.list.get_mut(INDEX) {
             *register = read_list_register(INDEX as u8);
@@ -326,7 +332,7 @@ impl Interface {
     }
 
     /// Puts it into this CPU, where another vPE's is or none.
-    #[inline]
+    #[inline(always)]
     pub fn load(&self) {
         for_each_list_register!(|INDEX| if let Some(&register) = self.list.get(INDEX) {
             write_list_register(INDEX as u8, register);
@@ -351,13 +357,13 @@ impl Interface {
 }
 
 /// ICH_VTR_EL2.PREbits: the number of preemption bits, minus one.
-#[inline]
+#[inline(always)]
 fn preemption_bits() -> u64 {
     read!("S3_4_C12_C11_1") >> 26 & 7
 }
 
 /// ICH_VMCR_EL2 lets interrupts of group 1 with a priority value below the second through; the first: whether any.
-#[inline]
+#[inline(always)]
 pub fn lets_through() -> (bool, u8) {
     let machine = read!("S3_4_C12_C11_7");
     (machine & 1 << 1 != 0, (machine >> 24) as u8)

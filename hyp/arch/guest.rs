@@ -99,7 +99,7 @@ pub fn skip() {
 }
 
 /// The same behind an instruction of any length, and of an IT block, by its syndrome.
-#[inline]
+#[inline(always)]
 pub fn skip_any(esr: u64) {
     let spsr = read!("spsr_el2");
     if aarch32::is_aarch32(spsr) {

@@ -2,6 +2,7 @@
 //!
 //! Most of the image's unsafe code lives here, behind functions that are safe to call (docs/safety.md).
 
+pub mod bytes;
 pub mod context;
 pub mod cpu;
 pub mod debug;

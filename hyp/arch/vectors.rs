@@ -231,6 +231,7 @@ vectors:
     b       full_error
     .balign 128
 
+    .section .handlers, "ax"
 call:
     save_from_x4
     mov     x0, sp

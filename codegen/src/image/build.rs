@@ -28,6 +28,8 @@ use crate::plan::Decided;
 const PARTITION_TARGET: &str = "aarch64-unknown-none";
 const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
 const IMAGE_BINARY: &str = "bulkhead-el2";
+/// As far as one ADR instruction reaches.
+const NEAR: u64 = 1 << 20;
 
 /// Why there is no image.
 #[derive(Debug)]
@@ -241,7 +243,8 @@ impl Workspace {
         self.claim(system)?;
         self.forget(&system.name.value)?;
         let (plan, payloads) = self.plan_locked(system)?;
-        finish(self.image_command("build", system, &payloads)?, "the EL2 image")?;
+        let room = plan.hypervisor.room;
+        finish(self.image_command("build", system, &payloads, room)?, "the EL2 image")?;
         let elf = self.bare().join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
         let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
         rules::look(&bytes).map_err(BuildError::Rule)?;
@@ -272,8 +275,9 @@ impl Workspace {
     /// Runs clippy over the image as it is for this system, warnings as errors.
     pub fn lint(&self, system: &System) -> Result<(), BuildError> {
         let _lock = self.lock()?;
-        let (_, payloads) = self.plan_locked(system)?;
-        let mut cargo = self.image_command("clippy", system, &payloads)?;
+        let (plan, payloads) = self.plan_locked(system)?;
+        let room = plan.hypervisor.room;
+        let mut cargo = self.image_command("clippy", system, &payloads, room)?;
         cargo.args(["--", "-D", "warnings"]);
         finish(cargo, "a clean EL2 image")
     }
@@ -283,11 +287,20 @@ impl Workspace {
         verb: &str,
         system: &System,
         payloads: &Path,
+        room: u64,
     ) -> Result<Command, BuildError> {
         let path = std::path::absolute(&system.path);
         let path = path.map_err(|error| BuildError::File { path: system.path.clone(), error })?;
         let mut cargo = self.cargo(verb);
         cargo.args(["-p", "hyp", "--target", IMAGE_TARGET]);
+        let mut flags = self.flags();
+        // Code that several functions share would cost hot ones a call and a return.
+        flags.push("\x1f-Cllvm-args=-enable-machine-outliner=never");
+        if room < NEAR {
+            // Code, constants and data lie near each other: an address takes one instruction, not two.
+            flags.push("\x1f-Ccode-model=tiny");
+        }
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
         cargo.env("BULKHEAD_SYSTEM", path).env("BULKHEAD_PAYLOADS", payloads);
         Ok(cargo)
     }

@@ -36,7 +36,7 @@ impl<const COHERENT: bool> QueueMemory for QueueRam<COHERENT> {
         if slot < self.slots {
             let place = self.base.wrapping_add(slot as usize);
             // SAFETY: within the memory that `new` was promised, and aligned as it was.
-            unsafe { place.write_volatile(command.map(u64::to_le)) }
+            unsafe { place.write_volatile(little_endian(command)) }
             if !COHERENT {
                 clean(place as usize);
             }
@@ -47,6 +47,12 @@ impl<const COHERENT: bool> QueueMemory for QueueRam<COHERENT> {
     fn publish(&self) {
         publish();
     }
+}
+
+/// A loop over four words would not be unrolled where code is to be small.
+#[inline(always)]
+fn little_endian(&[a, b, c, d]: &Encoded) -> Encoded {
+    [a.to_le(), b.to_le(), c.to_le(), d.to_le()]
 }
 
 /// An LPI configuration table in RAM, physical or virtual.

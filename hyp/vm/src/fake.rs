@@ -525,6 +525,7 @@ impl PhysicalIts for Cpu<'_> {
 impl Platform for Cpu<'_> {
     const VIRTUAL_ITS: bool = true;
     const MSIX: bool = true;
+    const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = true;
     const VIRTUAL_TIMER: u32 = TIMER;
     const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;

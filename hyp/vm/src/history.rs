@@ -66,19 +66,24 @@ impl History {
         self.count.store(count.wrapping_add(1), Release);
     }
 
+    /// Of those that are kept, the oldest but `n`.
+    #[inline(never)]
+    pub fn nth(&self, n: usize) -> Option<Past> {
+        let count = self.count.load(Acquire) as usize;
+        let kept = count.min(LAST);
+        let index = count.wrapping_sub(kept).wrapping_add(n) % LAST;
+        let entry = self.entries.get(index).filter(|_| n < kept)?;
+        Some(Past {
+            esr: entry.esr.load(Relaxed),
+            elr: entry.elr.load(Relaxed),
+            far: entry.far.load(Relaxed),
+            hpfar: entry.hpfar.load(Relaxed),
+        })
+    }
+
     /// The kept ones, oldest first.
     pub fn all(&self) -> impl Iterator<Item = Past> + '_ {
-        let count = self.count.load(Acquire);
-        let kept = (count as usize).min(LAST) as u32;
-        (count.wrapping_sub(kept)..count).filter_map(|index| {
-            let entry = self.entries.get(index as usize % LAST)?;
-            Some(Past {
-                esr: entry.esr.load(Relaxed),
-                elr: entry.elr.load(Relaxed),
-                far: entry.far.load(Relaxed),
-                hpfar: entry.hpfar.load(Relaxed),
-            })
-        })
+        (0..).map_while(|n| self.nth(n))
     }
 
     /// The vPE begins anew.

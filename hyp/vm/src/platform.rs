@@ -131,6 +131,8 @@ pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     const VIRTUAL_ITS: bool;
     /// Some VM has an MSI-X table that EL2 looks after. Likewise.
     const MSIX: bool;
+    /// Some VM has several vPEs. If none has, what one does to another is not in the image.
+    const SEVERAL_VPES: bool;
     /// Some VM has a watchdog. If none has, its code is not in the image.
     const WATCHDOG: bool;
     /// INTIDs of the EL1 timers' PPIs: the board's, virtual and physical alike.

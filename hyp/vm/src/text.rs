@@ -2,10 +2,11 @@
 //!
 //! EL2 prints little; formatting by `core::fmt` would be larger than everything it prints.
 
-/// Takes bytes one by one.
+/// Takes bytes one by one. Each method is called, not inlined: there are many calls, and none in a hurry.
 pub trait Text {
     fn byte(&mut self, byte: u8);
 
+    #[inline(never)]
     fn text(&mut self, text: &str) {
         for &byte in text.as_bytes() {
             self.byte(byte);
@@ -13,6 +14,7 @@ pub trait Text {
     }
 
     /// Hexadecimal with 0x, no leading zeros.
+    #[inline(never)]
     fn hex(&mut self, value: u64) {
         self.text("0x");
         let digits = (64 - (value | 1).leading_zeros()).div_ceil(4);
@@ -22,6 +24,7 @@ pub trait Text {
         }
     }
 
+    #[inline(never)]
     fn decimal(&mut self, value: u64) {
         let mut digits = [0; DIGITS];
         let mut rest = value;
@@ -34,6 +37,7 @@ pub trait Text {
         }
     }
 
+    #[inline(never)]
     fn spaces(&mut self, count: usize) {
         for _ in 0..count {
             self.byte(b' ');

@@ -136,6 +136,7 @@ impl Mux {
 
     /// A byte of an EL2 line, which begins with `bulkhead: ` and ends with a newline; false: no room, pump first. Nothing
     /// else is sent from the line's first byte to its last, so one that is begun is to be ended.
+    #[inline(never)]
     pub fn write(&mut self, byte: u8) -> bool {
         // EL2's texts have no control characters; a name that came by a way that nobody thought of has none here.
         let harmless = if byte < b' ' && byte != b'\n' || byte == 0x7f { b'?' } else { byte };
@@ -394,6 +395,7 @@ pub fn end_line(out: &mut impl Text, check: Check, number: Option<u8>) {
 
 /// Into the stage, which a prefix and two bytes always fit.
 impl Text for Mux {
+    #[inline(never)]
     fn byte(&mut self, byte: u8) {
         if let Some(place) = self.stage.get_mut(self.staged) {
             *place = byte;

@@ -81,20 +81,21 @@ impl Distributor {
     pub fn reset_word(&self, plan: &Plan, config: &plan::Vm, word: usize) {
         let word = word & 31;
         let vm = plan.vpes.get(usize::from(config.first_vpe)).map(|vpe| vpe.vm);
+        let first = 32 * word;
+        for intid in first..first + 32 {
+            self.priority[intid].store(0, Relaxed);
+            self.route[intid].store(0, Relaxed);
+        }
+        let spis = plan.spis.get(first.saturating_sub(32)..).unwrap_or(&[]);
         let mut owned = 0;
-        for bit in 0..32 {
-            let intid = 32 * word + bit;
-            let spi = intid.checked_sub(32).and_then(|spi| plan.spis.get(spi).copied().flatten());
-            let mut route = 0;
+        for (intid, spi) in (first.max(32)..(first + 32).min(1020)).zip(spis) {
             if let Some(spi) = spi
-                && intid < 1020
                 && Some(spi.vm) == vm
             {
-                owned |= 1 << bit;
-                route = affinity_of(spi.vpe.value().wrapping_sub(config.first_vpe).into());
+                owned |= place(intid as u32).1;
+                let number = spi.vpe.value().wrapping_sub(config.first_vpe);
+                self.route[intid].store(affinity_of(number.into()), Relaxed);
             }
-            self.priority[intid].store(0, Relaxed);
-            self.route[intid].store(route, Relaxed);
         }
         self.owned[word].store(owned, Relaxed);
         self.hardware[word].store(owned, Relaxed);
@@ -352,7 +353,7 @@ impl Distributor {
     }
 
     /// GICD_ISENABLER<word>.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enable<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
         let this = &guest.vm.distributor;
         let word = word & 31;

@@ -165,7 +165,9 @@ pub(super) fn has_none<P: Platform>(guest: &Guest, platform: &P, bits: u32) -> b
 pub fn notify<P: Platform>(guest: &Guest, platform: &mut P, number: usize) {
     if number == guest.number {
         flush(guest, platform);
-    } else if let Some(vpe) = guest.vpes.get(number) {
+    } else if let Some(vpe) = guest.vpes.get(number)
+        && P::SEVERAL_VPES
+    {
         vpe.redistributor.attention.fetch_or(RECHECK, AcqRel);
         platform.kick(guest.vpe_index(number));
     }

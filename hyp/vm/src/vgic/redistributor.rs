@@ -127,6 +127,7 @@ impl Redistributor {
     }
 
     /// An interrupt waits that could be delivered: the vPE must not sleep.
+    #[inline(always)]
     pub fn has_waiting(&self) -> bool {
         self.attention.load(Acquire) & RECHECK != 0
             || self.waiting[0].load(Acquire) & self.live.load(Relaxed) & !self.parked_word(0) != 0
@@ -271,10 +272,12 @@ impl Redistributor {
         for _ in 0..TRIES {
             changed |= self.live.swap(live, SeqCst) ^ live;
             let ppis = changed & guest.config.ppis;
-            for (bits, on) in [(ppis & live, true), (ppis & !live, false)] {
-                if bits != 0 {
-                    platform.enable_ppis(guest.vpe_index(number), bits, on);
-                }
+            let vpe = guest.vpe_index(number);
+            if ppis & live != 0 {
+                platform.enable_ppis(vpe, ppis & live, true);
+            }
+            if ppis & !live != 0 {
+                platform.enable_ppis(vpe, ppis & !live, false);
             }
             let now = wanted();
             if now == live {

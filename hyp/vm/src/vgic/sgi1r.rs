@@ -49,7 +49,7 @@ const fn intid(value: u64) -> u32 {
 
 #[inline(always)]
 fn send_to_others<P: Platform>(guest: &Guest, platform: &mut P, mut targets: u32, intid: u32) {
-    while targets != 0 {
+    while P::SEVERAL_VPES && targets != 0 {
         let number = targets.trailing_zeros() as usize;
         targets &= targets - 1;
         send_to(guest, platform, number, intid);
@@ -69,6 +69,10 @@ fn send_to<P: Platform>(guest: &Guest, platform: &mut P, number: usize, intid: u
 /// vPEs with an Aff1 of their own, or all others.
 #[inline(never)]
 fn send_unusual<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
+    // A single vPE has affinity 0, and there are no others.
+    if !P::SEVERAL_VPES {
+        return;
+    }
     for number in unusual_targets(value, guest.number, guest.vpes.len()) {
         if number == guest.number {
             inject::sgi_to_self(guest, platform, intid(value));

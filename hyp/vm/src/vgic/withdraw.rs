@@ -132,7 +132,7 @@ pub(super) fn change_private<P: Platform>(
     bits: u32,
     what: Change,
 ) {
-    if number == guest.number {
+    if number == guest.number || !P::SEVERAL_VPES {
         what.follow(guest, platform, 0, bits);
         flush(guest, platform);
         return;
@@ -163,9 +163,16 @@ fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
 
 /// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off holds none.
 fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, what: Change) {
-    for number in (0..guest.vpes.len()).filter(|&number| number != guest.number) {
+    for number in others::<P>(guest) {
         tell_one(guest, platform, number, word, bits, what);
     }
+}
+
+/// The VM's other vPEs.
+fn others<P: Platform>(guest: &Guest) -> impl Iterator<Item = usize> {
+    let own = guest.number;
+    let count = if P::SEVERAL_VPES { guest.vpes.len() } else { 0 };
+    (0..count).filter(move |&number| number != own)
 }
 
 #[inline(never)]

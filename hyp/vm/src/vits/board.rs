@@ -384,6 +384,7 @@ impl PhysicalIts for Chip<'_> {
 impl Platform for Chip<'_> {
     const VIRTUAL_ITS: bool = true;
     const MSIX: bool = false;
+    const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = false;
     const VIRTUAL_TIMER: u32 = fake::TIMER;
     const PHYSICAL_TIMER: u32 = fake::PHYSICAL_TIMER;
