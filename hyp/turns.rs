@@ -278,8 +278,11 @@ fn doorbell(here: Here, intid: u32) -> Taken {
     let Some(this) = vpe_of_doorbell(intid).and_then(percpu::of) else { return Taken::Done };
     match residency::rang(this, here.physical) {
         Ok(true) => {
-            wake(here, &mut here.cpu.state.lock(), this.vpe, ticks());
-            Taken::Decide
+            let mut state = here.cpu.state.lock();
+            wake(here, &mut state, this.vpe, ticks());
+            // In another's window it is only marked.
+            let waits = state.scheduler.window().is_some_and(|owner| owner != Some(this.vpe));
+            if waits { Taken::Done } else { Taken::Decide }
         }
         Ok(false) => Taken::Done,
         Err(error) => crate::broken(error),
