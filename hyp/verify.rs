@@ -171,13 +171,13 @@ pub fn machine() -> Verdict {
         this_cpu(first)?;
     }
     distributor()?;
-    quirks()?;
     for cpu in PLAN.cpus.iter().filter(|cpu| cpu.schedule != Schedule::Unused) {
         redistributor(cpu)?;
     }
     if let Some(its) = &PLAN.its {
         translation_service(its)?;
     }
+    quirks()?;
     for ram in PLAN.board.ram {
         let (at, word) = (Some(ram.probe), probe::read64(ram.probe));
         expect("the last word of RAM", ram.name, at, Rule::There, word)?;
@@ -391,6 +391,10 @@ fn redistributor(cpu: &Cpu) -> Verdict {
 
 fn translation_service(its: &Its) -> Verdict {
     let at = Some(its.base);
+    // Bits 7:4, as of the distributor: something else stands there, or nothing.
+    let revision = probe::read32(its.base.offset(gits::PIDR2 as u64));
+    let revision = revision.map(|value| u64::from(value >> 4 & 15));
+    expect("GITS_PIDR2.ArchRev of the ITS", "", at, Rule::AtLeast(3), revision)?;
     let typer = probe::read64(its.base.offset(gits::TYPER as u64));
     let typer = typer.map(LocalRegisterCopy::<u64, GITS_TYPER::Register>::new);
     let direct = u64::from(PLAN.board.direct_injection);

@@ -7,7 +7,7 @@
 //! | no 835769 sequence | Cortex-A53 r0p0 to r0p4: a 64-bit multiply-accumulate right behind an access may give a wrong result |
 //! | no 843419 sequence | Cortex-A53 r0p0 to r0p4: an ADRP at the end of a page may give a wrong address |
 //!
-//! The compiler is told to leave out 835769 (`cargo.rs`), the linker 843419 (by rustc, for this target); what comes compiled
+//! The compiler is told to leave out 835769 (`cargo.rs`), the linker 843419 (build.rs); what comes compiled
 //! with the toolchain, or is written in assembly, is not the compiler's, and is seen here only. The sequences are those of Arm's software developers errata notice (EPM-048406), Cortex-A53
 //! MPCore: a little more than it says for 835769, where what depends on the access is safe.
 
