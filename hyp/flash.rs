@@ -10,8 +10,11 @@
 //! 4. The first read or fetch when they do maps the flash again.
 //!
 //! An instruction that is fetched from a flash, or reads it, and stores to the same one would repeat
-//! 1 and 4 for ever. So a flash keeps the address of the instruction that it was mapped for, and
-//! stays mapped when that one stores: the guest gets an external abort.
+//! 1 and 4 for ever. So a flash keeps the address of the instruction that it was unmapped for, and
+//! then mapped for; it stays mapped when that one stores again: the guest gets an external abort.
+//!
+//! Who finds a flash's lock held executes the instruction again: another vPE may be erasing a
+//! sector, for longer than a CPU that others share may wait.
 
 use crate::arch::sysreg::Pause;
 use crate::arch::{mmu, stage2};
@@ -27,12 +30,17 @@ pub const ANY: bool = FLASH_COUNT != 0;
 /// Bytes that are erased before somebody looks for interrupts.
 const ERASED_AT_ONCE: u64 = 4 << 10;
 
+/// No address of an instruction.
+const NONE: u64 = u64::MAX;
+
 /// One flash.
 struct Device {
     flash: Flash,
     /// Its memory is in the guest's address space.
     mapped: bool,
-    /// Address of the last instruction that it was mapped for.
+    /// Address of the instruction that it was unmapped for and that has not stored yet.
+    unmapped_for: u64,
+    /// The same, if it was also mapped for that one.
     mapped_for: u64,
     filled: Filled,
 }
@@ -50,7 +58,8 @@ static DEVICES: [TicketMutex<Device, Pause>; FLASH_COUNT] = [const {
     TicketMutex::new(Device {
         flash: Flash::new(),
         mapped: true,
-        mapped_for: u64::MAX,
+        unmapped_for: NONE,
+        mapped_for: NONE,
         filled: Filled::Erased(0),
     })
 }; FLASH_COUNT];
@@ -92,7 +101,7 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
     let Some(ipa) = exit::abort_ipa(esr, hpfar, far) else { return Answer::Nobody };
     let here = |flash: &plan::Flash| ipa.wrapping_sub(flash.ipa.value()) < flash.bytes;
     let Some((plan, device)) = of(vm).find(|(flash, _)| here(flash)) else { return Answer::Nobody };
-    let mut device = device.lock();
+    let Some(mut device) = device.try_lock() else { return Answer::Again };
     if device.mapped {
         // Another vPE needed it, too.
         return Answer::Again;
@@ -103,6 +112,9 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
     let bytes = data.bytes();
     let plain = matches!(Exit::decode(esr), Exit::DataAbort(_)) && data.emulable();
     let plain = plain && bytes <= 4 && offset & bytes.wrapping_sub(1) == 0;
+    if store {
+        device.unmapped_for = NONE;
+    }
     if plain && store {
         let done = device.flash.write(&mut memory, offset, bytes, value as u32);
         return if done { Answer::Written } else { Answer::Again };
@@ -110,7 +122,7 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
     if device.flash.is_array() && !store {
         stage2::show(plan.vm, plan.ipa, plan.bytes);
         device.mapped = true;
-        device.mapped_for = elr;
+        device.mapped_for = if device.unmapped_for == elr { elr } else { NONE };
         return Answer::Again;
     }
     if plain {
@@ -129,14 +141,15 @@ fn is_store(esr: u64) -> bool {
 }
 
 /// The instruction at `elr` stores to one of the VM's flashes, or to its ROM: unmaps the flashes.
-/// False: none of them was mapped, so it is none of them.
+/// False: none of them was mapped, so it is none of them. True as well when one of them is busy.
 fn hide(vm: VmIndex, elr: u64) -> bool {
     let mut any = false;
     for (plan, device) in of(vm) {
-        let mut device = device.lock();
+        let Some(mut device) = device.try_lock() else { return true };
         if device.mapped && device.mapped_for != elr {
             stage2::hide(plan.vm, plan.ipa, plan.bytes);
             device.mapped = false;
+            device.unmapped_for = elr;
             any = true;
         }
     }

@@ -8,7 +8,7 @@
 //! 3. Another vPE, if there is one, has the same answers.
 //! 4. `count=` (5000) random commands, data and reads of all widths; the first two sectors are left
 //!    alone.
-//! 5. Erasures of one sector for the rest of `ms=` (0) milliseconds.
+//! 5. Erasures of one sector for the rest of `ms=` (0) milliseconds, while the other vPE reads.
 //! 6. It resets itself while the flash answers a query. The next life finds the array, and in it
 //!    what this one left.
 #![no_std]
@@ -31,6 +31,9 @@ const LEFT: u64 = 0x5ec0_0d11;
 
 static AT: AtomicU64 = AtomicU64::new(0);
 static TURN: AtomicU32 = AtomicU32::new(0);
+/// vPE 1 reads whatever the flash answers.
+const ERASURES: u32 = 7;
+const LAST_TURN: u32 = 8;
 static SEEN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 fn put(at: u64, value: u64) {
@@ -59,6 +62,7 @@ fn refused(instruction: u32, at: u64) -> bool {
 const STORE_PAIR: u32 = 0xa900_7c1f; // stp xzr, xzr, [x0]
 const LOAD_PAIR: u32 = 0xa940_7c00; // ldp x0, xzr, [x0]
 const SWAP: u32 = 0xb8ff_801f; // swpal wzr, wzr, [x0]
+const STORE_WORD: u32 = 0xb900_001f; // str wzr, [x0]
 const STORE_DOUBLE: u32 = 0xf900_001f; // str xzr, [x0]
 
 fn array(base: u64) {
@@ -98,6 +102,11 @@ fn watcher() {
         }
         seen.store(get(at), Ordering::Relaxed);
         TURN.store(turn + 2, Ordering::Release);
+    }
+    while TURN.load(Ordering::Acquire) != LAST_TURN {
+        if TURN.load(Ordering::Acquire) == ERASURES {
+            get(at);
+        }
     }
 }
 
@@ -194,6 +203,11 @@ fn main(machine: &'static Machine) -> Outcome {
     expect("a pair cannot be stored", refused(STORE_PAIR, base));
     expect("nor a double word", refused(STORE_DOUBLE, base));
     expect("nor swapped", refused(SWAP, base));
+    array(base);
+    expect(
+        "a load may stand where a store is later",
+        !refused(LOAD_PAIR, base) && !refused(STORE_WORD, base),
+    );
     expect("which changes nothing", double(base) == begins);
 
     if machine.vpes() > 1 {
@@ -212,10 +226,12 @@ fn main(machine: &'static Machine) -> Outcome {
     expect("and can be erased", get(base + 3 * SECTOR - 4) == 0xffff_ffff);
     let end = timer::microseconds(machine.number("ms").unwrap_or(0) * 1000);
     let mut erasures = 0;
+    TURN.store(ERASURES, Ordering::Release);
     while timer::now() < end {
         erase(base, base + 2 * SECTOR);
         erasures += 1;
     }
+    TURN.store(LAST_TURN, Ordering::Release);
     figure!("erasures", erasures);
     if wrong != 0 {
         return Outcome::Failed(wrong);
