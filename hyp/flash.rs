@@ -18,7 +18,6 @@
 
 use crate::arch::sysreg::Pause;
 use crate::arch::{mmu, stage2};
-use crate::load::{COPIED_AT_ONCE, in_pieces};
 use crate::plan_data::{FLASH_COUNT, PLAN};
 use plan::{Pa, VmIndex};
 use spin::mutex::TicketMutex;
@@ -27,8 +26,6 @@ use vm::flash::{Array, Flash};
 
 /// A VM of the plan's has a flash.
 pub const ANY: bool = FLASH_COUNT != 0;
-/// Bytes that are erased before somebody looks for interrupts.
-const ERASED_AT_ONCE: u64 = 4 << 10;
 
 /// No address of an instruction.
 const NONE: u64 = u64::MAX;
@@ -171,14 +168,14 @@ pub fn fill(vm: VmIndex) -> bool {
     device.filled = match device.filled {
         Filled::Erased(done) if plan.erased && done < plan.bytes => {
             let rest = plan.bytes.wrapping_sub(done);
-            Filled::Erased(done.wrapping_add(erase(plan.pa.offset(done), rest)))
+            Filled::Erased(done.wrapping_add(mmu::set_and_flush_some(plan.pa.offset(done), rest)))
         }
         Filled::Erased(_) => Filled::Copied(0, 0),
         Filled::Copied(number, done) => match plan.loads.get(number) {
             None => Filled::All,
             Some(load) => {
                 let bytes = load.bytes.get(done as usize..).unwrap_or(&[]);
-                let done = done.wrapping_add(copy(load.to.offset(done), bytes));
+                let done = done.wrapping_add(mmu::copy_and_flush_some(load.to.offset(done), bytes));
                 match done < load.bytes.len() as u64 {
                     true => Filled::Copied(number, done),
                     false => Filled::Copied(number.wrapping_add(1), 0),
@@ -188,17 +185,6 @@ pub fn fill(vm: VmIndex) -> bool {
         Filled::All => Filled::All,
     };
     true
-}
-
-fn copy(to: Pa, bytes: &[u8]) -> u64 {
-    in_pieces(COPIED_AT_ONCE, bytes.len() as u64, |done, piece| {
-        let rest = bytes.get(done as usize..).unwrap_or(&[]);
-        mmu::copy_and_flush(to.offset(done), rest.get(..piece as usize).unwrap_or(rest));
-    })
-}
-
-fn erase(base: Pa, bytes: u64) -> u64 {
-    in_pieces(ERASED_AT_ONCE, bytes, |done, piece| mmu::set_and_flush(base.offset(done), piece))
 }
 
 /// Memory behind a flash, from `base` on.
@@ -214,6 +200,6 @@ impl Array for Memory {
         mmu::write_word(self.base.offset(offset.into()), value);
     }
     fn erase(&mut self, offset: u32, bytes: u32) -> u32 {
-        erase(self.base.offset(offset.into()), bytes.into()) as u32
+        mmu::set_and_flush_some(self.base.offset(offset.into()), bytes.into()) as u32
     }
 }

@@ -25,10 +25,6 @@ use vm::power::Start;
 use vm::vits::{Renewal, Renewed, View};
 use vm::{VmState, pci};
 
-/// Bytes that are cleared or flushed, and bytes that are copied, before somebody looks for interrupts: about 400 instructions.
-const LINES_AT_ONCE: u64 = 8 << 10;
-pub const COPIED_AT_ONCE: u64 = 2 << 10;
-
 /// What `run` leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Loaded {
@@ -197,35 +193,15 @@ fn registers(index: VmIndex, vm: &'static Vm, state: &VmState, part: usize) -> S
 /// Does it until an interrupt waits. How many bytes are done.
 fn carry_out(this: &PerCpu, work: Work) -> u64 {
     match work {
-        Work::Flush(base, bytes) => in_pieces(LINES_AT_ONCE, bytes, |done, piece| {
-            mmu::flush(base.offset(done), piece);
-        }),
-        Work::Copy(to, bytes) => in_pieces(COPIED_AT_ONCE, bytes.len() as u64, |done, piece| {
-            let rest = bytes.get(done as usize..).unwrap_or(&[]);
-            mmu::copy_and_flush(to.offset(done), rest.get(..piece as usize).unwrap_or(rest));
-        }),
+        Work::Flush(base, bytes) => mmu::flush_some(base, bytes),
+        Work::Copy(to, bytes) => mmu::copy_and_flush_some(to, bytes),
         Work::Clear(base, bytes) => {
             let counters = &this.guest.vpe.counters;
             let before = ticks();
-            let done = in_pieces(LINES_AT_ONCE, bytes, |done, piece| {
-                mmu::clear_and_flush(base.offset(done), piece);
-            });
+            let done = mmu::clear_and_flush_some(base, bytes);
             counters.add(Counter::ClearedTicks, ticks().wrapping_sub(before));
             counters.add(Counter::ClearedBytes, done);
             done
-        }
-    }
-}
-
-#[inline(always)]
-pub fn in_pieces(most: u64, bytes: u64, mut piece: impl FnMut(u64, u64)) -> u64 {
-    let mut done = 0u64;
-    loop {
-        let next = bytes.wrapping_sub(done).min(most);
-        piece(done, next);
-        done = done.wrapping_add(next);
-        if done == bytes || gic::is_pending() {
-            return done;
         }
     }
 }

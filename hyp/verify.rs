@@ -179,7 +179,7 @@ pub fn machine() -> Verdict {
     }
     quirks()?;
     for ram in PLAN.board.ram {
-        let (at, word) = (Some(ram.probe), probe::read64(ram.probe));
+        let (at, word) = (Some(ram.probe), mmu::probe(ram.probe));
         expect("the last word of RAM", ram.name, at, Rule::There, word)?;
     }
     PLAN.bridges.iter().try_for_each(bridge)?;

@@ -9,6 +9,8 @@
 mod aliasing;
 #[path = "qemu/harness/builds.rs"]
 mod builds;
+#[path = "qemu/harness/el2.rs"]
+mod el2;
 #[path = "qemu/harness/expect.rs"]
 mod expect;
 #[path = "qemu/harness/firmware.rs"]

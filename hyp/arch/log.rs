@@ -35,7 +35,7 @@ impl Ring {
         let place = at.value() as *mut u8;
         // SAFETY: a byte of the log, which the plan gives to nobody else, mapped in EL2's table; no Rust object lies there.
         unsafe { place.write_volatile(byte) };
-        mmu::flush(at, 1);
+        mmu::flush_own(at, 1);
         sysreg::dsb_sy();
         self.set(log::HEAD, head.wrapping_add(1));
     }
@@ -50,6 +50,6 @@ impl Ring {
         let word = self.base.offset(offset).value() as *mut u64;
         // SAFETY: as for `word`.
         unsafe { word.write_volatile(value) };
-        mmu::flush(self.base, 1);
+        mmu::flush_own(self.base, 1);
     }
 }

@@ -6,6 +6,8 @@
 //! executable; SCTLR_EL2.WXN makes it a rule.
 
 use super::mmio::Word;
+use super::probe;
+use super::window::{self, Amount};
 use crate::its::COHERENT;
 use crate::plan_data::PLAN;
 use core::arch::asm;
@@ -52,9 +54,12 @@ fn page_entry(page: u64) -> *mut u64 {
     (PLAN.own.image_l3.value() as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
 }
 
-/// Zeroes memory of the hypervisor or of a VM that does not run. Multiples of 64 bytes.
+/// Zeroes memory of the hypervisor's own. Multiples of 64 bytes.
 fn clear(base: Pa, bytes: u64) {
-    let mut line = base.value();
+    zero_lines(base.value(), bytes);
+}
+
+fn zero_lines(mut line: u64, bytes: u64) {
     let end = line.wrapping_add(bytes);
     while line < end {
         // SAFETY: the range comes from the plan, which gives it to nobody else, and it is Normal memory; DCZID_EL0
@@ -64,11 +69,29 @@ fn clear(base: Pa, bytes: u64) {
     }
 }
 
-/// Whatever caches hold of a range goes to memory and out of them: guests that begin with their caches off read it there, and
+/// Bytes that are cleared or flushed, and bytes that are copied, before somebody looks for interrupts: about 400 instructions.
+const LINES_AT_ONCE: u64 = 8 << 10;
+const COPIED_AT_ONCE: u64 = 2 << 10;
+
+/// Whatever caches hold of a VM's memory goes to memory and out of them: guests that begin with their caches off read it there, and
 /// what they write there no line is left to overwrite. Complete after the next `dsb_sy`.
 pub fn flush(base: Pa, bytes: u64) {
-    let mut line = base.value() & !(LINE - 1);
-    let end = base.value().wrapping_add(bytes);
+    window::with(base, bytes, Amount::All, &mut flush_lines);
+}
+
+/// The same of memory that is EL2's own.
+pub fn flush_own(base: Pa, bytes: u64) {
+    flush_lines(base.value(), bytes);
+}
+
+/// As much of the same as an interrupt may wait for, and more until one does; how many bytes.
+pub fn flush_some(base: Pa, bytes: u64) -> u64 {
+    window::with(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut flush_lines)
+}
+
+fn flush_lines(base: u64, bytes: u64) {
+    let mut line = base & !(LINE - 1);
+    let end = base.wrapping_add(bytes);
     let many = line.wrapping_add(end.saturating_sub(line) & !(MANY - 1));
     if line != many {
         // SAFETY: cleaning and invalidating changes no value.
@@ -90,7 +113,7 @@ pub fn flush(base: Pa, bytes: u64) {
 /// What was written for the GIC is in memory, if it does not look into caches. Complete after the next `dsb_sy`.
 fn publish(base: Pa, bytes: u64) {
     if !COHERENT {
-        flush(base, bytes);
+        flush_lines(base.value(), bytes);
     }
 }
 
@@ -102,16 +125,25 @@ pub fn clear_table(base: Pa, bytes: u64) {
 
 /// Zeroes memory that no guest can reach now, and flushes it: whole lines, or a part of one.
 pub fn clear_and_flush(base: Pa, bytes: u64) {
-    if (base.value() | bytes) & (LINE - 1) != 0 {
-        // SAFETY: as for `copy_and_flush`.
-        unsafe { ptr::write_bytes(base.value() as *mut u8, 0, bytes as usize) };
-        return flush(base, bytes);
+    window::with(base, bytes, Amount::All, &mut clear_and_flush_lines);
+}
+
+/// As much of the same as [`flush_some`] flushes.
+pub fn clear_and_flush_some(base: Pa, bytes: u64) -> u64 {
+    window::with(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut clear_and_flush_lines)
+}
+
+fn clear_and_flush_lines(base: u64, bytes: u64) {
+    if (base | bytes) & (LINE - 1) != 0 {
+        // SAFETY: as for `copy_and_flush_lines`.
+        unsafe { ptr::write_bytes(base as *mut u8, 0, bytes as usize) };
+        return flush_lines(base, bytes);
     }
-    let mut line = base.value();
+    let mut line = base;
     let end = line.wrapping_add(bytes);
     let many = line.wrapping_add(bytes & !(MANY - 1));
     if line != many {
-        // SAFETY: as for `clear` and `flush`.
+        // SAFETY: as for `zero_lines` and `flush_lines`.
         unsafe {
             asm!(
                 "2: .rept 16", "dc zva, {line}", "dc civac, {line}", "add {line}, {line}, #64", ".endr",
@@ -121,15 +153,24 @@ pub fn clear_and_flush(base: Pa, bytes: u64) {
         }
     }
     let rest = end.wrapping_sub(line);
-    clear(Pa::new(line), rest);
-    flush(Pa::new(line), rest);
+    zero_lines(line, rest);
+    flush_lines(line, rest);
 }
 
-/// Copies a piece of payload into the memory of a VM that does not run, and flushes it.
-pub fn copy_and_flush(to: Pa, from: &[u8]) {
+/// Copies payload into the memory of a VM that does not run, and flushes it, likewise: whole lines at once.
+pub fn copy_and_flush_some(to: Pa, from: &[u8]) -> u64 {
+    let mut rest = from;
+    window::with(to, from.len() as u64, Amount::Pieces(COPIED_AT_ONCE), &mut |at, bytes| {
+        let (piece, behind) = rest.split_at_checked(bytes as usize).unwrap_or((rest, &[]));
+        copy_and_flush_lines(at, piece);
+        rest = behind;
+    })
+}
+
+fn copy_and_flush_lines(to: u64, from: &[u8]) {
     const TWO: usize = 2 * LINE as usize;
     let pairs = from.len() & !(TWO - 1);
-    let destination = to.value() as *mut u8;
+    let destination = to as *mut u8;
     if pairs != 0 {
         // SAFETY: the plan checked that the destination is the VM's own memory, which is apart from the image's; the VM does
         // not run. The bytes are plain data, `pairs` of them at either place.
@@ -161,7 +202,7 @@ pub fn copy_and_flush(to: Pa, from: &[u8]) {
         ptr::copy_nonoverlapping(from, destination.wrapping_add(pairs), rest);
     }
     // Those, and what the last pair wrote of one more line if the destination does not begin with a line.
-    flush(to.offset((pairs as u64).saturating_sub(1)), rest as u64 + 1);
+    flush_lines(to.wrapping_add((pairs as u64).saturating_sub(1)), rest as u64 + 1);
 }
 
 /// The virtual LPI configuration of a VM, as the plan has it. While its vPEs are not resident.
@@ -205,52 +246,58 @@ pub fn write_vlpi(vm: &Vm, vintid: u32, byte: u8) {
 
 /// A command in a guest's queue. `from` is a multiple of 32 in the memory of a VM.
 pub fn read_command(from: Pa) -> [u64; 4] {
-    refresh(from);
-    core::array::from_fn(|n| {
-        let word = from.offset(8 * n as u64).value() as *const u64;
-        // SAFETY: memory of a VM (`vm::Guest::memory`), mapped in EL2's table; no Rust object lies there, and any value will do.
-        unsafe { word.read_volatile() }
+    window::within_page(from, |from| {
+        refresh(from);
+        // SAFETY: memory of a VM (`vm::Guest::memory`), in the window; no Rust object lies there, and any value will do.
+        core::array::from_fn(|n| unsafe { (from as *const u64).wrapping_add(n).read_volatile() })
     })
 }
 
 /// A byte in the memory of a VM.
 pub fn read_byte(from: Pa) -> u8 {
-    refresh(from);
-    let byte = from.value() as *const u8;
-    // SAFETY: as for `read_command`.
-    unsafe { byte.read_volatile() }
+    window::within_page(from, |from| {
+        refresh(from);
+        // SAFETY: as for `read_command`.
+        unsafe { (from as *const u8).read_volatile() }
+    })
 }
 
 /// A word of a flash, whose guest does not reach it now. `at` is a multiple of 4.
 pub fn read_word(at: Pa) -> u32 {
-    let word = at.value() as *const u32;
-    // SAFETY: memory of a VM, mapped in EL2's table; no Rust object lies there, and any value will do.
-    unsafe { word.read_volatile() }
+    window::within_page(at, |at| {
+        // SAFETY: memory of a VM, in the window; no Rust object lies there, and any value will do.
+        unsafe { (at as *const u32).read_volatile() }
+    })
 }
 
 /// The same written. The guest sees it, with its caches on or off.
 pub fn write_word(at: Pa, value: u32) {
-    let word = at.value() as *mut u32;
-    // SAFETY: as for `read_word`; the flash's lock makes the caller its only writer.
-    unsafe { word.write_volatile(value) };
-    flush(at, 4);
-    super::sysreg::dsb_sy();
+    window::within_page(at, |at| {
+        // SAFETY: as for `read_word`; the flash's lock makes the caller its only writer.
+        unsafe { (at as *mut u32).write_volatile(value) };
+        flush_lines(at, 4);
+    });
 }
 
-/// Sets all bits of memory of a flash, whose guest does not reach it now. Multiples of 64 bytes.
-pub fn set_and_flush(base: Pa, bytes: u64) {
-    // SAFETY: as for `write_word`.
-    unsafe { ptr::write_bytes(base.value() as *mut u8, 0xff, bytes as usize) };
-    flush(base, bytes);
-    super::sysreg::dsb_sy();
+/// Sets all bits of memory of a flash, whose guest does not reach it now, in pieces as [`flush_some`]. Multiples of 64 bytes.
+pub fn set_and_flush_some(base: Pa, bytes: u64) -> u64 {
+    window::with(base, bytes, Amount::Pieces(COPIED_AT_ONCE), &mut |at, bytes| {
+        // SAFETY: as for `write_word`.
+        unsafe { ptr::write_bytes(at as *mut u8, 0xff, bytes as usize) };
+        flush_lines(at, bytes);
+    })
 }
 
 /// What a guest wrote there past the caches is seen, and what it wrote into them, too.
-fn refresh(at: Pa) {
-    let line = at.value();
+fn refresh(line: u64) {
     // SAFETY: cleaning and invalidating changes no value.
     unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
     super::sysreg::dsb_sy();
+}
+
+/// A word of RAM, or None if the read was answered with an abort.
+pub fn probe(word: Pa) -> Option<u64> {
+    window::within_page(word, |at| probe::read64(Pa::new(at)))
 }
 
 /// Frame of a redistributor.
@@ -288,9 +335,9 @@ pub fn lpi_config(its: &Its, at: u64) -> LpiTable<COHERENT> {
     if !PLAN.board.inherited.is_empty() && at != base.value() {
         // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
         let planned = unsafe { slice::from_raw_parts(base.value() as *const u8, bytes as usize) };
-        // Reserved for this and mapped (`el2_ram` in codegen's plan/own.rs); not smaller than the plan's.
+        // Reserved for this and mapped (`inherited` in codegen's plan/own.rs); not smaller than the plan's.
         base = Pa::new(at);
-        copy_and_flush(base, planned);
+        copy_and_flush_lines(at, planned);
         super::sysreg::dsb_sy();
     } else {
         publish(base, bytes);

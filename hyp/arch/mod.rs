@@ -24,4 +24,5 @@ pub mod sysreg;
 pub mod this;
 pub mod timer;
 pub mod vectors;
+mod window;
 pub mod wires;

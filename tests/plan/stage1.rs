@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ::plan::translation::EL2_WINDOW_PAGES;
 use codegen::plan::{Console, Decided};
 
 use crate::{stage2, stand_in};
@@ -26,26 +27,42 @@ pub fn hold(plan: &Decided) {
     }
     assert_eq!(joined(normal), joined(memory(plan)), "memory that EL2 reaches");
     assert_eq!(joined(device), joined(registers(plan)), "registers that EL2 reaches");
-    for area in plan.memory_map.iter().filter(|area| area.owner == "reserved") {
-        let range = area.base.0..area.base.0 + area.bytes;
-        let over = |pa: &Range<u64>| pa.start < range.end && range.start < pa.end;
-        let hit = stage2::own(plan).into_iter().find(|leaf| over(&leaf.pa));
-        assert_eq!(hit, None, "{} is mapped", area.what);
-    }
+    windows(plan);
 }
 
 fn memory(plan: &Decided) -> Vec<Range<u64>> {
-    let own = &plan.hypervisor;
-    let probes = plan.board.probes.iter().flatten().map(|word| word.0 / PAGE * PAGE);
-    let mut out: Vec<_> = probes.map(|page| page..page + PAGE).collect();
-    out.push(own.base.0..own.base.0 + own.bytes);
-    let pieces = plan.vms.iter().flat_map(|vm| &vm.memory);
-    out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
+    let own = plan.hypervisor.base.0..plan.hypervisor.base.0 + plan.hypervisor.bytes;
     let inherited = plan.board.inherited.iter();
-    out.extend(inherited.map(|span| span.base.0..span.base.0 + span.bytes));
-    let shared = plan.shared_memory.iter();
-    out.extend(shared.map(|memory| memory.base.0..memory.base.0 + memory.bytes));
-    out
+    let inherited = inherited.map(|span| span.base.0..span.base.0 + span.bytes);
+    std::iter::once(own).chain(inherited).collect()
+}
+
+/// Each CPU has one, whose descriptors are in EL2's tables, and empty.
+fn windows(plan: &Decided) {
+    let own = &plan.hypervisor;
+    let pages = EL2_WINDOW_PAGES * own.stacks;
+    let range = own.window.0..own.window.0 + pages * PAGE;
+    let leaves = stage2::own(plan);
+    assert!(
+        !leaves
+            .iter()
+            .any(|leaf| leaf.ipa < range.end
+                && range.start < leaf.ipa + (leaf.pa.end - leaf.pa.start))
+    );
+    // With a descriptor in each, these very addresses are mapped.
+    let mut open = plan.clone();
+    for page in 0..pages {
+        let at = (own.window_entries.0 - own.tables.0 + 8 * page) as usize;
+        let word = &mut open.hypervisor.tables_bin[at..at + 8];
+        assert_eq!(word, [0; 8]);
+        word.copy_from_slice(&((page * PAGE) | NORMAL | 3).to_le_bytes());
+    }
+    let mut seen = stage2::own(&open).into_iter().filter(|leaf| !leaves.contains(leaf));
+    for page in 0..pages {
+        let leaf = seen.next().unwrap();
+        assert_eq!((leaf.ipa, leaf.pa.start), (range.start + page * PAGE, page * PAGE));
+    }
+    assert_eq!(seen.next(), None);
 }
 
 fn registers(plan: &Decided) -> Vec<Range<u64>> {

@@ -60,9 +60,11 @@ pub static PLAN: plan::Plan = plan::Plan {
         inherited: &[],
     },
     own: plan::Own {
-        ttbr: plan::Pa::new(0x40247000),
+        ttbr: plan::Pa::new(0x40245000),
         tcr: 0x80803519,
-        image_l3: plan::Pa::new(0x40233000),
+        image_l3: plan::Pa::new(0x40232000),
+        window: 0x8020000,
+        window_entries: plan::Pa::new(0x40234100),
         stack_bytes: 8192,
     },
     cpus: &[
@@ -78,7 +80,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
             processor: 1u16,
-            propbaser: 0x4024378d,
+            propbaser: 0x4024178d,
             pendbaser: 0x4000000040230780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(1u16)),
         },
@@ -86,7 +88,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
             processor: 2u16,
-            propbaser: 0x4024378d,
+            propbaser: 0x4024178d,
             pendbaser: 0x4000000040250780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(2u16)),
         },
@@ -94,7 +96,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
             processor: 3u16,
-            propbaser: 0x4024378d,
+            propbaser: 0x4024178d,
             pendbaser: 0x4000000040270780,
             schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
         },
@@ -119,7 +121,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x18000).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x16000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40600000),
                     clear: 0u64,
                 },
@@ -180,7 +182,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         plan::Vm {
             name: "msix",
             vmid: plan::VmId::new(2u16),
-            vttbr: 0x2000040246000,
+            vttbr: 0x2000040244000,
             vtcr: 0x80023559,
             first_vpe: 1u16,
             vpe_count: 1u16,
@@ -196,7 +198,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x1b000).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x19000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40800000),
                     clear: 0u64,
                 },
@@ -206,7 +208,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e000).1.split_at(2166).0,
+                    bytes: TABLES.split_at(0x1f000).1.split_at(2166).0,
                     to: plan::Pa::new(0x40bff000),
                     clear: 0u64,
                 },
@@ -283,7 +285,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x1c000).1.split_at(12288).0,
                     to: plan::Pa::new(0x40c00000),
                     clear: 0u64,
                 },
@@ -316,7 +318,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40257000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40254000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
@@ -360,7 +362,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             kept: &[],
             loads: &[
                 plan::Load {
-                    bytes: TABLES.split_at(0x23800).1.split_at(12288).0,
+                    bytes: TABLES.split_at(0x20800).1.split_at(12288).0,
                     to: plan::Pa::new(0x40e00000),
                     clear: 0u64,
                 },
@@ -370,7 +372,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                     clear: 65472u64,
                 },
                 plan::Load {
-                    bytes: TABLES.split_at(0x1e880).1.split_at(1857).0,
+                    bytes: TABLES.split_at(0x1f880).1.split_at(1857).0,
                     to: plan::Pa::new(0x40fff000),
                     clear: 0u64,
                 },
@@ -393,7 +395,7 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33u32),
-            vlpi_config: (plan::Pa::new(0x40259000), 8192u64),
+            vlpi_config: (plan::Pa::new(0x40256000), 8192u64),
             vlpi_config_start: &[0xa3],
             vintid_bits: 14u8,
             bridges: &[],
@@ -448,7 +450,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             cpu: plan::CpuIndex::new(2u16),
             slot: 0,
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4025778d,
+                vpropbaser: 0x4025478d,
                 vpendbaser: 0x40260780,
                 doorbell: plan::Doorbell {
                     intid: 8194u32,
@@ -463,7 +465,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             cpu: plan::CpuIndex::new(3u16),
             slot: 0,
             tables: Some(plan::VpeTables {
-                vpropbaser: 0x4025978d,
+                vpropbaser: 0x4025678d,
                 vpendbaser: 0x40280780,
                 doorbell: plan::Doorbell {
                     intid: 8195u32,
@@ -486,21 +488,21 @@ pub static PLAN: plan::Plan = plan::Plan {
         tables: &[
             plan::ItsTable {
                 kind: 1u8,
-                base: plan::Pa::new(0x4024f000),
+                base: plan::Pa::new(0x40258000),
                 bytes: 4096u64,
                 entries: 43u32,
                 entry_bytes: 8u8,
             },
             plan::ItsTable {
                 kind: 4u8,
-                base: plan::Pa::new(0x4025b000),
+                base: plan::Pa::new(0x40259000),
                 bytes: 4096u64,
                 entries: 4u32,
                 entry_bytes: 8u8,
             },
             plan::ItsTable {
                 kind: 2u8,
-                base: plan::Pa::new(0x4025c000),
+                base: plan::Pa::new(0x4025a000),
                 bytes: 4096u64,
                 entries: 4u32,
                 entry_bytes: 8u8,
@@ -516,8 +518,8 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0x2a0000000a, 0x200100000001, 0x1, 0x0],
             [0x2a0000000a, 0x200200000002, 0x2, 0x0],
             [0x2a0000000a, 0x200300000003, 0x3, 0x0],
-            [0x2900000008, 0x0, 0x8000000040256800, 0x0],
-            [0x1000000008, 0x0, 0x8000000040256900, 0x0],
+            [0x2900000008, 0x0, 0x8000000040253800, 0x0],
+            [0x1000000008, 0x0, 0x8000000040253900, 0x0],
             [0x29, 0x100000000, 0x8000000000010000, 0x4024000d],
             [0x29, 0x200000000, 0x8000000000020000, 0x4026000d],
             [0x29, 0x300000000, 0x8000000000030000, 0x4028000d],
@@ -538,7 +540,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0xd, 0x0, 0x3, 0x0],
             [0x5, 0x0, 0x30000, 0x0],
         ],
-        lpi_config: (plan::Pa::new(0x40243000), 8192u64),
+        lpi_config: (plan::Pa::new(0x40241000), 8192u64),
         events: &[
             plan::EventRoute {
                 device: 16u32,
@@ -915,9 +917,9 @@ pub static PLAN: plan::Plan = plan::Plan {
         (plan::Pa::new(0x40230000), 2048u64),
         (plan::Pa::new(0x40230f00), 256u64),
         (plan::Pa::new(0x40240000), 2048u64),
-        (plan::Pa::new(0x4024f000), 6144u64),
-        (plan::Pa::new(0x40256800), 512u64),
-        (plan::Pa::new(0x40257000), 24576u64),
+        (plan::Pa::new(0x40250000), 2048u64),
+        (plan::Pa::new(0x40253800), 512u64),
+        (plan::Pa::new(0x40254000), 28672u64),
         (plan::Pa::new(0x40260000), 2048u64),
         (plan::Pa::new(0x40270000), 2048u64),
         (plan::Pa::new(0x40280000), 2048u64),

@@ -1,9 +1,10 @@
-//! EL2's own tables: every address means itself.
+//! EL2's own tables: every address means itself, but for the windows.
 //!
-//! RAM that the plan uses is Normal write-back; registers are Device-nGnRE. All is read-write and never executable: the
+//! The hypervisor's memory is Normal write-back; registers are Device-nGnRE. All is read-write and never executable: the
 //! 2 MiB that hold the code are mapped page by page, and boot turns text into read-execute and constants into
 //! read-only there, before it switches translation on. What is given is mapped to the page, by the largest blocks, and
-//! nothing beside it: what Normal memory is mapped, a CPU may read by speculation at any time, and firmware's own must not be.
+//! nothing beside it: what Normal memory is mapped, a CPU may read by speculation at any time. Memory of VMs and what firmware
+//! keeps is not mapped; EL2 reaches the former by a window of a few pages for each CPU, whose descriptors are empty here.
 
 use std::ops::Range;
 
@@ -26,20 +27,21 @@ const XN: u64 = 1 << 54;
 const RAM: u64 = attr(EL2_ATTR_NORMAL) | READ_WRITE | SH_INNER | ACCESSED | XN;
 const REGISTERS: u64 = attr(EL2_ATTR_DEVICE) | READ_WRITE | ACCESSED | XN;
 
-/// Tables that map `ram` and `registers` to themselves; the 2 MiB from `image` on in pages.
-pub fn tables(image: u64, ram: &[Range<u64>], registers: &[Range<u64>]) -> Result<Tree, Refused> {
-    let end = ram.iter().chain(registers).map(|range| range.end).max().unwrap_or(0);
-    let mut tree = Tree::new(Shape::stage1(end));
-    let code = image..image + BLOCK;
-    for range in joined(ram) {
-        for page in (range.start.max(code.start)..range.end.min(code.end)).step_by(PAGE as usize) {
-            tree.map(page, page, PAGE, RAM)?;
-        }
-        for part in [range.start..range.end.min(code.start), range.start.max(code.end)..range.end] {
-            if part.start < part.end {
-                tree.map(part.start, part.start, part.end - part.start, RAM)?;
-            }
-        }
+/// Tables that map `own`, `inherited` tables of the GIC's and `registers` to themselves; the first 2 MiB of `own` in pages.
+pub fn tables(
+    own: &Range<u64>,
+    inherited: &[Range<u64>],
+    registers: &[Range<u64>],
+) -> Result<Tree, Refused> {
+    let end = inherited.iter().chain(registers).map(|range| range.end).max().unwrap_or(0);
+    let mut tree = Tree::new(Shape::stage1(end.max(own.end)));
+    let rest = own.end.min(own.start + BLOCK);
+    for page in (own.start..rest).step_by(PAGE as usize) {
+        tree.map(page, page, PAGE, RAM)?;
+    }
+    tree.map(rest, rest, own.end - rest, RAM)?;
+    for range in joined(inherited) {
+        tree.map(range.start, range.start, range.end - range.start, RAM)?;
     }
     for range in joined(registers) {
         tree.map(range.start, range.start, range.end - range.start, REGISTERS)?;
@@ -71,18 +73,25 @@ mod tests {
     #[test]
     fn what_is_given_to_the_page_and_code_by_pages() {
         let tree = tables(
-            0x4020_0000,
-            &[0x4020_0000..0x4060_0000, 0x4060_0000..0x4080_3000],
+            &(0x4020_0000..0x4060_0000),
+            &[0x4070_0000..0x4070_1000, 0x4070_1000..0x4070_3000],
             &[0x0900_0000..0x0900_1000, 0x0801_0000..0x0801_0800],
         )
         .unwrap();
         assert_eq!(tree.walk(0x4020_1000), Some((0x4020_1000, 0x0040_0000_4020_1747)));
-        assert_eq!(tree.walk(0x4070_0000), Some((0x4070_0000, 0x0040_0000_4060_0745)));
-        assert_eq!(tree.walk(0x4080_2000), Some((0x4080_2000, 0x0040_0000_4080_2747)));
+        assert_eq!(tree.walk(0x4050_0000), Some((0x4050_0000, 0x0040_0000_4040_0745)));
+        assert_eq!(tree.walk(0x4070_2000), Some((0x4070_2000, 0x0040_0000_4070_2747)));
         assert_eq!(tree.walk(0x0900_0018), Some((0x0900_0018, 0x0040_0000_0900_0443)));
         assert_eq!(tree.walk(0x0801_0fff), Some((0x0801_0fff, 0x0040_0000_0801_0443)));
-        for beside in [0x4000_0000, 0x401f_ffff, 0x4080_3000, 0x0900_1000, 0x0801_1000, 0x0800_ffff]
-        {
+        for beside in [
+            0x4000_0000,
+            0x401f_ffff,
+            0x4060_0000,
+            0x4070_3000,
+            0x0900_1000,
+            0x0801_1000,
+            0x0800_ffff,
+        ] {
             assert_eq!(tree.walk(beside), None);
         }
         assert!(tree.level3(0x4020_0000).is_some());

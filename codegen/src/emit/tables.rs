@@ -189,11 +189,14 @@ fn board(board: &Board) -> TokenStream {
 
 fn own(own: &Hypervisor) -> TokenStream {
     let (ttbr, tcr, image_l3) = (pa(own.ttbr), hex(own.tcr), pa(own.image_l3));
+    let (window, entries) = (hex(own.window), pa(own.window_entries));
     let stack_bytes = Literal::u64_unsuffixed(own.stack_bytes);
     quote!(plan::Own {
         ttbr: #ttbr,
         tcr: #tcr,
         image_l3: #image_l3,
+        window: #window,
+        window_entries: #entries,
         stack_bytes: #stack_bytes,
     })
 }

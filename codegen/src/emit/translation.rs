@@ -195,6 +195,54 @@ impl Tree {
         page.map(|page| page as u64 * PAGE)
     }
 
+    /// The lowest address from which on `count` pages are mapped to nothing, one table of level 3 having the entries of all. One is
+    /// made if none has room. None: every address means something.
+    pub fn room(&mut self, count: u64) -> Option<u64> {
+        let page = PAGE * count.next_power_of_two();
+        let tables = self.level3_tables();
+        let free = |base: u64| {
+            let mut places = (base..base + span(2)).step_by(page as usize);
+            places.find(|&at| {
+                (at..at + PAGE * count).step_by(PAGE as usize).all(|at| self.walk(at).is_none())
+            })
+        };
+        if let Some(room) = tables.into_iter().find_map(free) {
+            return Some(room);
+        }
+        let mut blocks = (0..self.shape.limit()).step_by(span(2) as usize);
+        let room = blocks.find(|&at| self.walk(at).is_none() && self.level3(at).is_none())?;
+        self.page(room, 3).ok().map(|_| room)
+    }
+
+    /// First addresses of what each table of level 3 maps, lowest first.
+    fn level3_tables(&self) -> Vec<u64> {
+        let mut out = Vec::new();
+        let root = self
+            .root
+            .iter()
+            .enumerate()
+            .map(|(n, &entry)| (n as u64 * span(self.shape.level), entry));
+        let mut level = self.shape.level;
+        let mut tables: Vec<(u64, Entry)> = root.collect();
+        while level < 3 {
+            level += 1;
+            let pages = tables.iter().filter_map(|&(base, entry)| match entry {
+                Entry::Table(page) => Some((base, page)),
+                _ => None,
+            });
+            let pages: Vec<(u64, usize)> = pages.collect();
+            out = pages.iter().map(|page| page.0).collect();
+            let entries = |&(base, page): &(u64, usize)| {
+                let entries = self.pages[page].into_iter().enumerate();
+                entries
+                    .map(move |(n, entry)| (base + n as u64 * span(level), entry))
+                    .collect::<Vec<_>>()
+            };
+            tables = pages.iter().flat_map(entries).collect();
+        }
+        out
+    }
+
     /// The address and the descriptor that `from` leads to, as the hardware would find them.
     pub fn walk(&self, from: u64) -> Option<(u64, u64)> {
         if from >= self.shape.limit() {
@@ -327,6 +375,20 @@ mod tests {
         assert_eq!(tree.walk(0x4040_2000), None);
         assert_eq!(tree.level3(0x4040_0000), Some(4096));
         assert_eq!(tree.level3(0x4020_0000), None);
+    }
+
+    #[test]
+    fn room_for_pages_that_mean_nothing() {
+        let mut tree = Tree::new(Shape::stage1(1 << 32));
+        tree.map(0x4020_0000, 0x4020_0000, 0x20_0000, 0).unwrap();
+        assert_eq!(tree.room(16), Some(0), "no table of level 3: one is made");
+        assert_eq!(tree.level3(0xf000), tree.level3(0));
+        tree.map(0x0900_1000, 0x0900_1000, 0x1000, 0).unwrap();
+        for page in (0..0x20_0000).step_by(4096).filter(|page| page % 0x1_0000 == 0) {
+            tree.map(page, page, 4096, 0).unwrap();
+        }
+        assert_eq!(tree.room(16), Some(0x0901_0000), "beside what the other table maps");
+        assert_eq!(tree.room(8), Some(0x8000));
     }
 
     #[test]

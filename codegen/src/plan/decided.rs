@@ -636,6 +636,10 @@ pub struct Hypervisor {
     pub tcr: Hex,
     /// Level-3 table of the 2 MiB that hold the code.
     pub image_l3: Hex,
+    /// First address of the CPUs' windows on other memory.
+    pub window: Hex,
+    /// Where their level-3 descriptors are.
+    pub window_entries: Hex,
     /// Every table and payload copy, by address.
     pub items: Vec<Item>,
     /// What boot clears.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use ::plan::translation::el2_tcr;
+use ::plan::translation::{EL2_WINDOW_PAGES, el2_tcr};
 use gicv4::layout::LayoutError;
 
 use super::Arena;
@@ -54,6 +54,8 @@ pub struct Own {
     ttbr: u64,
     tcr: u64,
     image_l3: u64,
+    window: u64,
+    window_entries: u64,
     image: u64,
     room: u64,
     stacks: u64,
@@ -128,12 +130,20 @@ impl Maker<'_> {
             }
         };
         let base = system.hypervisor.base;
-        let first = match stage1::tables(base, &self.el2_ram(), &self.el2_registers()) {
+        let region = base..base + system.hypervisor.size.value;
+        let inherited: Vec<Range<u64>> =
+            inherited(&system.board).map(|region| region.start()..region.end()).collect();
+        let mut first = match stage1::tables(&region, &inherited, &self.el2_registers()) {
             Ok(tree) => tree,
             Err(refused) => {
                 report.push(self.impossible(&why(refused)));
                 return None;
             }
+        };
+        let stacks = self.homes().into_iter().flatten().max().unwrap_or(0) as u64 + 1;
+        let Some(window) = first.room(EL2_WINDOW_PAGES * stacks) else {
+            report.push(self.impossible("no address is left for EL2's windows"));
+            return None;
         };
         let first = Placed::ask("EL2's own tables", first, &mut tables);
         let desc = system.board.gic.its.as_ref();
@@ -142,7 +152,6 @@ impl Maker<'_> {
             .map(|desc| its::ask(system, desc, &self.interrupts, self.homes(), &mut tables))
             .transpose();
         let asked = self.layout(asked, report)?;
-        let stacks = self.homes().into_iter().flatten().max().unwrap_or(0) as u64 + 1;
         let room = self.code(stacks).next_multiple_of(PAGE) + STACK * stacks;
         let image = base + room.next_multiple_of(WIDE) - room;
         tables.place(base, image..image + room);
@@ -153,6 +162,7 @@ impl Maker<'_> {
         let stage2 = trees.iter().map(|tree| tree.stage2(&tables, system)).collect();
         let (ttbr, tcr) = (tables.address(first.root), el2_tcr(first.tree.shape().t0sz()));
         let image_l3 = first.level3(&tables, base);
+        let window_entries = first.level3(&tables, window) + (window / PAGE % 512) * 8;
         trees.push(first);
         let mut contents: Vec<(Id, Vec<u8>)> =
             trees.iter().flat_map(|tree| tree.contents(&tables)).collect();
@@ -173,6 +183,8 @@ impl Maker<'_> {
             ttbr,
             tcr,
             image_l3,
+            window,
+            window_entries,
             image,
             room,
             stacks,
@@ -225,21 +237,6 @@ impl Maker<'_> {
         rules::PLAN_IMPOSSIBLE
             .says(format!("a table of the plan cannot be made: {why}"))
             .label(&self.system.name, "for this system")
-    }
-
-    /// RAM that EL2 reaches: its own, everything that is a VM's, and each page that boot probes.
-    fn el2_ram(&self) -> Vec<Range<u64>> {
-        let own = &self.system.hypervisor;
-        let probed = self.system.board.ram.iter().filter_map(|ram| self.probe(ram));
-        let mut out: Vec<Range<u64>> =
-            probed.map(|last| last & !(PAGE - 1)..(last | (PAGE - 1)) + 1).collect();
-        out.push(own.base..own.base + own.size.value);
-        let pieces = self.placed.memory.iter().flatten();
-        out.extend(pieces.map(|piece| piece.pa.0..piece.pa.0 + piece.bytes));
-        let channels = self.system.channels.iter().zip(&self.placed.channels);
-        out.extend(channels.map(|(channel, &pa)| pa..pa + channel.size.value));
-        out.extend(inherited(&self.system.board).map(|region| region.start()..region.end()));
-        out
     }
 
     /// The last word of `ram` that nobody reserved, for boot to ask whether it is there.
@@ -364,6 +361,8 @@ impl Own {
             ttbr: Hex(self.ttbr),
             tcr: Hex(self.tcr),
             image_l3: Hex(self.image_l3),
+            window: Hex(self.window),
+            window_entries: Hex(self.window_entries),
             items: self.tables.items(),
             cleared: self.tables.cleared(),
             kept: tables + self.tables.bytes() - base - copies + log.map_or(0, |log| log.bytes),

@@ -9,6 +9,8 @@ pub const EL2_ATTR_DEVICE: u64 = 0;
 pub const EL2_ATTR_NORMAL: u64 = 1;
 /// MAIR_EL2.
 pub const EL2_MAIR: u64 = 0x04 | 0xff << 8;
+/// Pages of the window that each CPU has in EL2's tables, on memory that is not EL2's own.
+pub const EL2_WINDOW_PAGES: u64 = 8;
 /// TCR_EL2 with this T0SZ, without PS: RES1 bits, granule 4 KiB, inner shareable, write-back walks.
 pub const fn el2_tcr(t0sz: u64) -> u64 {
     1 << 31 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | t0sz

@@ -680,7 +680,14 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         ring: true,
     });
     Plan {
-        own: plan::Own { ttbr: Pa::new(0), tcr: 0, image_l3: Pa::new(0), stack_bytes: 0 },
+        own: plan::Own {
+            ttbr: Pa::new(0),
+            tcr: 0,
+            image_l3: Pa::new(0),
+            window: 0,
+            window_entries: Pa::new(0),
+            stack_bytes: 0,
+        },
         system: "fake",
         digest: 0,
         board: Board {

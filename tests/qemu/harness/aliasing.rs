@@ -25,6 +25,9 @@ fn options(plan: &str) -> Option<String> {
     let own = &plan["hypervisor"];
     let image = number(&own["image"])?;
     let mut out = format!(",el2={image:x}-{:x}", image + own["room"].as_u64()?);
+    let (window, entries) = (number(&own["window"])?, number(&own["window_entries"])?);
+    let pages = own["stacks"].as_u64()? * ::plan::translation::EL2_WINDOW_PAGES;
+    out.push_str(&format!(",window={window:x}:{entries:x}:{pages:x}"));
     for vpe in plan["vpes"].as_array()? {
         let vm = &plan["vms"][vpe["vm"].as_u64()? as usize];
         for memory in vm["memory"].as_array()? {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use codegen::run::{Input, Options, Step, Transcript, run};
 
 use crate::aliasing;
+use crate::el2::{RAM, strangers};
 use crate::expect::violations;
 use crate::firmware;
 use crate::images::Images;
@@ -26,12 +27,17 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     let scratch = image.binary.with_file_name(format!("scratch-{name}"));
     let ram = scratch.join("ram.img");
     let mut qemu_args = scenario.qemu.clone();
-    if !scenario.fill.is_empty() {
+    let shut = scenario.expect.shut;
+    if shut || !scenario.fill.is_empty() {
         let bytes = image.machine.ram_bytes;
         filled(&scenario.fill, &ram, bytes).map_err(|error| format!("ram.img: {error}"))?;
         qemu_args.extend([
             "-object".into(),
-            format!("memory-backend-file,id=ram,size={bytes},mem-path={},share=off", ram.display()),
+            format!(
+                "memory-backend-file,id=ram,size={bytes},mem-path={},share={}",
+                ram.display(),
+                if shut { "on" } else { "off" }
+            ),
             "-machine".into(),
             "memory-backend=ram".into(),
         ]);
@@ -55,6 +61,8 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         ..Options::default()
     };
     let played = run(name, &image.machine, &image.binary, &options);
+    let plan = image.binary.with_file_name("plan.json");
+    let strangers = if shut { strangers(&plan, &ram) } else { Ok(Vec::new()) };
     // It may be large.
     let _ = fs::remove_file(&ram);
     let (report, seen) = played.map_err(|error| error.to_string())?;
@@ -63,14 +71,13 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     if scenario.aliasing {
         out.extend(aliasing::violations(&found));
     }
+    out.extend(strangers.unwrap_or_else(|error| vec![format!("EL2's tables: {error}")]));
     out.extend(written.err().map(|error| error.to_string()));
     if out.is_empty() { Ok(()) } else { Err(explain(scenario, &out, &seen)) }
 }
 
 /// A file of `bytes` that QEMU takes for the board's RAM: words that are not 0 where the scenario wants them.
 fn filled(fill: &[Fill], path: &Path, bytes: u64) -> io::Result<()> {
-    /// The board's RAM begins here, as on every board of QEMU's `virt`.
-    const RAM: u64 = 0x4000_0000;
     const MIB: u64 = 1 << 20;
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     let mut file = File::create(path)?;

@@ -86,6 +86,9 @@ pub struct Expect {
     /// By VM: how many bytes it sent at least. It says how many, and their sum, and the console has exactly these.
     #[serde(default)]
     pub sent: BTreeMap<String, u64>,
+    /// EL2's tables, as they are in RAM afterwards, map no memory but the hypervisor's own.
+    #[serde(default)]
+    pub shut: bool,
     #[serde(default)]
     pub counter: Vec<Counter>,
     #[serde(default)]

@@ -10,6 +10,7 @@
  * the MMU on is taken to map RAM as Normal cacheable.
  *
  *   el2=FROM-TO            physical addresses of EL2's image, in hexadecimal like all numbers here
+ *   window=VA:PA:PAGES     EL2's windows on other memory, and where their level-3 descriptors are
  *   map=CPU:IPA:PA:BYTES   memory of the guest on that CPU, for its addresses while its MMU is off
  *   out=PATH               where the result goes: a line "NAME COUNT" for each fault, the first few with their places before
  *
@@ -144,6 +145,7 @@ static void maintain(unsigned cpu, uint64_t pc, uint64_t pa, bool cleans, bool i
 
 enum { CPUS = 8, MAPS = 64, PAGE = 4096, SEEN = 1 << 16 };
 static uint64_t el2_from, el2_to;
+static uint64_t window, window_entries, window_pages;
 static struct { unsigned cpu; uint64_t ipa, pa, bytes; } maps[MAPS];
 static unsigned map_count;
 static char *ram_on_host;
@@ -169,10 +171,20 @@ static uint64_t read_register(unsigned cpu, unsigned number)
     return value;
 }
 
-/* EL2 maps RAM where it is. False: not known; EL1 maintains a page that it never accessed. */
+/* Where EL2's windows lead to now, by their descriptors. */
+static uint64_t through_window(uint64_t va)
+{
+    uint64_t page = (va - window) / PAGE, descriptor;
+    if (va < window || page >= window_pages)
+        return va;
+    memcpy(&descriptor, ram_on_host + (window_entries - RAM) + 8 * page, sizeof descriptor);
+    return (descriptor & UINT64_C(0xfffffffff000)) + va % PAGE;
+}
+
+/* EL2 maps RAM where it is, but for its windows. False: not known; EL1 maintains a page that it never accessed. */
 static bool physical(unsigned cpu, const struct info *info, uint64_t va, uint64_t *pa)
 {
-    *pa = va;
+    *pa = info->el2 ? through_window(va) : va;
     if (info->el2)
         return true;
     if (cpus[cpu].el1_cached) {
@@ -308,6 +320,9 @@ static void ended(uint64_t id, void *data)
 static bool understood(const char *argument)
 {
     if (sscanf(argument, "el2=%" SCNx64 "-%" SCNx64, &el2_from, &el2_to) == 2)
+        return true;
+    if (sscanf(argument, "window=%" SCNx64 ":%" SCNx64 ":%" SCNx64, &window, &window_entries,
+               &window_pages) == 3)
         return true;
     if (strncmp(argument, "out=", 4) == 0)
         return (out = fopen(argument + 4, "w")) != NULL;

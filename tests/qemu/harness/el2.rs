@@ -1,0 +1,72 @@
+//! EL2's own tables as they are in RAM after a run.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// The board's RAM begins here, as on every board of QEMU's `virt`.
+pub const RAM: u64 = 0x4000_0000;
+const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
+/// AttrIndx of a leaf that is Normal memory (`plan::translation::EL2_ATTR_NORMAL`).
+const NORMAL: u64 = 1;
+
+/// What is mapped as Normal memory and is not the hypervisor's, and what is not where its address says: one line each.
+pub fn strangers(plan: &Path, ram: &Path) -> Result<Vec<String>, String> {
+    let text = std::fs::read_to_string(plan).map_err(|error| error.to_string())?;
+    let plan: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let own = &plan["hypervisor"];
+    let number = |value: &Value| match value {
+        Value::String(hex) => u64::from_str_radix(hex.trim_start_matches("0x"), 16).ok(),
+        other => other.as_u64(),
+    };
+    let field = |name: &str| number(&own[name]).ok_or(format!("plan.json has no {name}"));
+    let (base, bytes) = (field("base")?, field("bytes")?);
+    let bits = 64 - (field("tcr")? & 0x3f);
+    let (level, root) = (if bits > 39 { 0 } else { 1 }, field("ttbr")?);
+    let mut leaves = Vec::new();
+    let file = File::open(ram).map_err(|error| error.to_string())?;
+    walk(&file, (root, 1 << (bits - shift(level))), level, 0, &mut leaves)
+        .map_err(|error| error.to_string())?;
+    let normal = |leaf: &&Leaf| leaf.2 >> 2 & 7 == NORMAL;
+    let own = |leaf: &&Leaf| leaf.1 >= base && leaf.1 + leaf.3 <= base + bytes;
+    let mut out: Vec<String> = leaves
+        .iter()
+        .filter(|leaf| leaf.0 != leaf.1 || normal(leaf) && !own(leaf))
+        .map(|leaf| format!("EL2 maps {:#x} at {:#x}, {} bytes", leaf.1, leaf.0, leaf.3))
+        .collect();
+    if !leaves.iter().any(|leaf| normal(&leaf)) {
+        out.push("EL2 maps nothing of its own".into());
+    }
+    Ok(out)
+}
+
+/// Address, where it leads to, descriptor, bytes.
+type Leaf = (u64, u64, u64, u64);
+
+/// Bits of an address below those that `level` translates.
+fn shift(level: u32) -> u64 {
+    12 + 9 * u64::from(3 - level)
+}
+
+fn walk(
+    ram: &File,
+    (table, entries): (u64, u64),
+    level: u32,
+    base: u64,
+    out: &mut Vec<Leaf>,
+) -> io::Result<()> {
+    let mut words = vec![0; 8 * entries as usize];
+    ram.read_exact_at(&mut words, table - RAM)?;
+    for (word, n) in words.as_chunks().0.iter().zip(0..) {
+        let (word, address) = (u64::from_le_bytes(*word), base + (n << shift(level)));
+        match (word & 3, level) {
+            (3, 0..=2) => walk(ram, (word & OUTPUT, 512), level + 1, address, out)?,
+            (1, _) | (3, _) => out.push((address, word & OUTPUT, word, 1 << shift(level))),
+            _ => {}
+        }
+    }
+    Ok(())
+}
