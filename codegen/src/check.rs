@@ -36,7 +36,7 @@ use crate::model::System;
 
 /// What is wrong with the system as a whole: errors and warnings. The plan may be made only when there is no error.
 pub fn run(system: &System) -> Report {
-    let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
+    let mut report = Report { sources: system.sources.clone(), ..Report::default() };
     let families = [
         names::check,
         board::check,

@@ -93,6 +93,8 @@ impl Diagnostic {
 pub struct Report {
     pub sources: Sources,
     pub diagnostics: Vec<Diagnostic>,
+    /// A file could not be read to its end, so that the rules of the whole system were not tried.
+    pub partial: bool,
 }
 
 impl Report {

@@ -33,6 +33,7 @@ pub fn load(path: &Path) -> Result<System, Report> {
             Err(report)
         }
         None => {
+            report.partial = true;
             report.sort();
             Err(report)
         }

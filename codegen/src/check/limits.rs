@@ -107,18 +107,20 @@ fn ram(system: &System, report: &mut Report) {
         .channels
         .iter()
         .map(|channel| (format!("channel `{}`", channel.name.value), &channel.size));
+    let pieces: Vec<_> = pieces.chain(channels).collect();
+    let all = pieces.iter().map(|(_, size)| size.value).fold(0, u64::saturating_add);
     let has = total.saturating_sub(reserved).saturating_sub(system.hypervisor.size.value);
     let mut wanted = 0u64;
-    for (owner, size) in pieces.chain(channels) {
+    for (owner, size) in pieces {
         wanted = wanted.saturating_add(size.value);
         if wanted > has {
             let first: &At<u64> = &board.ram[0].region.size;
             report.push(
                 rules::RAM_FULL
                     .says(format!("{owner} wants more RAM than the board has left"))
-                    .label(size, format!("with this the VMs and channels want {}", Size(wanted)))
+                    .label(size, format!("one of {}, which the VMs and channels want", Size(all)))
                     .label(first, format!("{} are left for them", Size(has)))
-                    .help(format!("take away {} in all", Size(wanted - has))),
+                    .help(format!("take away {} in all", Size(all - has))),
             );
             return;
         }

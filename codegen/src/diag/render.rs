@@ -30,6 +30,9 @@ impl Report {
             .collect();
         if !counts.is_empty() {
             text.push_str(&counts.join(", "));
+            if self.partial {
+                text.push_str("; what else the system breaks is shown when this is mended");
+            }
             text.push('\n');
         }
         text

@@ -77,7 +77,7 @@ impl Payloads {
         system: &System,
         mut read: impl FnMut(&Vm, &mut Vec<PathBuf>) -> Judged<Blob>,
     ) -> Result<Self, Report> {
-        let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
+        let mut report = Report { sources: system.sources.clone(), ..Report::default() };
         let mut files = Vec::new();
         let mut blobs = Vec::new();
         for vm in &system.vms {

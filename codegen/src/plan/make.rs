@@ -31,7 +31,7 @@ const FRAME: u64 = 64 << 10;
 
 /// Decides everything about a system that `check` has passed.
 pub fn make(system: &System, payloads: &Payloads) -> Result<Decided, Report> {
-    let mut report = Report { sources: system.sources.clone(), diagnostics: Vec::new() };
+    let mut report = Report { sources: system.sources.clone(), ..Report::default() };
     match Maker::new(system, payloads, &mut report).and_then(|maker| maker.plan(&mut report)) {
         Some(decided) if !report.has_errors() => {
             report.sort();

@@ -53,6 +53,11 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// The board has not sent one byte.
+    pub fn heard_nothing(&self) -> bool {
+        self.lines.is_empty() && self.streams.is_empty()
+    }
+
     /// Takes what the decoder found.
     pub fn take(&mut self, piece: &Piece) {
         match piece {

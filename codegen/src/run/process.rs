@@ -293,7 +293,10 @@ impl<'a> Session<'a> {
             }
         }
         let silent = self.transcript.tables == asked;
-        let el2 = silent.then(|| "the hypervisor does not answer".to_owned());
+        let el2 = silent.then(|| match self.transcript.heard_nothing() {
+            true => "not one byte has come: is the base of the board's [[uart]] right?".to_owned(),
+            false => "the hypervisor does not answer".to_owned(),
+        });
         for line in places.unwrap_or_default().into_iter().chain(el2) {
             self.message(format!("qemu: {line}\n").as_bytes());
         }
