@@ -5,7 +5,8 @@
 //!
 //! 1. descriptors of the pages, DSB, ISB;
 //! 2. the accesses;
-//! 3. descriptors 0, DSB, TLBI of each page, DSB, ISB: broadcast, since another CPU's walks may have found them.
+//! 3. descriptors 0, DSB, TLBI of each page, DSB, ISB: at the end of a piece of work broadcast, since another CPU's walks may
+//!    have found them; between its parts only here, where the addresses are used again.
 //!
 //! EL2 runs with interrupts masked and opens no window within another, so each is used for one thing at a time.
 
@@ -55,8 +56,14 @@ pub fn with(base: Pa, bytes: u64, amount: Amount, work: &mut dyn FnMut(u64, u64)
             part = part.wrapping_add(piece);
             interrupted = stops && gic::is_pending();
         }
-        shut(at, here);
+        let first = done == 0;
         done = done.wrapping_add(part);
+        match interrupted || done >= bytes {
+            false => shut(at, here, false),
+            true if first => shut(at, here, true),
+            // Earlier parts may have used all of the window.
+            true => shut(at.wrapping_sub(at % PAGE), BYTES, true),
+        }
     }
     done
 }
@@ -66,7 +73,7 @@ pub fn with(base: Pa, bytes: u64, amount: Amount, work: &mut dyn FnMut(u64, u64)
 pub fn within_page<T>(from: Pa, work: impl FnOnce(u64) -> T) -> T {
     let at = open(from, 1);
     let result = work(at);
-    shut(at, 1);
+    shut(at, 1, true);
     result
 }
 
@@ -88,9 +95,9 @@ fn open(base: Pa, bytes: u64) -> u64 {
     PLAN.own.window.wrapping_add(number.wrapping_mul(BYTES)).wrapping_add(base.value() % PAGE)
 }
 
-/// These addresses of the window mean nothing any more.
+/// These addresses of the window mean nothing any more: to any CPU, or to this one.
 #[inline(never)]
-fn shut(at: u64, bytes: u64) {
+fn shut(at: u64, bytes: u64, everywhere: bool) {
     let first = entries(number()).cast::<u64>();
     for entry in 0..EL2_WINDOW_PAGES as usize {
         // SAFETY: as in `open`; what was done there is done.
@@ -100,8 +107,13 @@ fn shut(at: u64, bytes: u64) {
     let mut page = at / PAGE;
     let last = at.wrapping_add(bytes.wrapping_sub(1)) / PAGE;
     while page <= last {
-        // SAFETY: drops a translation that is not there any more.
-        unsafe { asm!("tlbi vale2is, {}", in(reg) page, options(nostack, preserves_flags)) };
+        if everywhere {
+            // SAFETY: drops a translation that is not there any more.
+            unsafe { asm!("tlbi vale2is, {}", in(reg) page, options(nostack, preserves_flags)) };
+        } else {
+            // SAFETY: as above.
+            unsafe { asm!("tlbi vale2, {}", in(reg) page, options(nostack, preserves_flags)) };
+        }
         page = page.wrapping_add(1);
     }
     dsb_ish();

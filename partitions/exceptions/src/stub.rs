@@ -3,7 +3,7 @@
 //! The stub starts with the registers, PSTATE, SCTLR_EL1 and vectors that it is given; the first exception that EL1 takes ends
 //! it. With SCTLR_EL1.M = 0 addresses are IPAs and EL0 may use any, so a stub needs no tables of its own. The vectors
 //! here use nothing but the words beside them, and so work at either of their addresses: TTBR1_EL1 has what TTBR0_EL1 has,
-//! 2^39 below the top ([`high`]). Interrupts stay masked.
+//! 2^40 below the top ([`high`]). Interrupts stay masked.
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
@@ -206,7 +206,7 @@ static CODE: Code = Code(UnsafeCell::new([0; 16]));
 
 /// The address that TTBR1_EL1 gives to `address`.
 pub fn high(address: u64) -> u64 {
-    0xffff_ff80_0000_0000 | address
+    0xffff_ff00_0000_0000 | address
 }
 
 /// Puts instructions where a stub is run; their address.
@@ -276,8 +276,8 @@ pub fn run(start: &Start) -> End {
     unsafe {
         asm!("mrs {}, tcr_el1", "mrs {}, ttbr0_el1", out(reg) tcr, out(reg) ttbr0, options(nostack, nomem))
     };
-    // T1SZ 25, TG1 4 KiB, inner shareable write-back walks, EPD1 clear.
-    let tcr = tcr & !(1 << 23) | 25 << 16 | 2 << 30 | 0x35 << 24;
+    // T1SZ 24 as TTBR0_EL1 has it, TG1 4 KiB, inner shareable write-back walks, EPD1 clear.
+    let tcr = tcr & !(1 << 23) | 24 << 16 | 2 << 30 | 0x35 << 24;
     let words = &raw mut stub_words;
     let mut now = [0; WORDS];
     now[X..X + 8].copy_from_slice(&start.x);
