@@ -1,8 +1,7 @@
 //! Finds every unknown, missing and mistyped key of a file in one run.
 //!
 //! serde stops at its first error, so a document is walked along its JSON schema before serde sees it. What is unknown
-//! is reported and taken out, and so is a wrong value that has a default; everything else that is wrong makes the document
-//! unfit for serde.
+//! is reported and taken out; everything else that is wrong is reported and makes the document unfit for serde.
 //! Tagged alternatives (`kind = "pci"`) are rewritten as `{ pci = { .. } }`, the only form of an enum that keeps spans.
 //! It knows just as much of JSON Schema as `schemars` writes for the structs beside it.
 
@@ -115,10 +114,8 @@ impl Verify<'_> {
             let unknown = rules::UNKNOWN_KEY.says(title);
             self.report.push(unknown.label_span(self.file, key.span(), "unknown key").help(help));
         }
-        let wanted = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        let wanted = wanted.filter_map(Value::as_str);
-        let required = |key: &str| wanted.clone().any(|wanted| wanted == key);
-        for key in wanted.clone().filter(|key| tag != Some(*key)) {
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        for key in required.filter_map(Value::as_str).filter(|key| tag != Some(*key)) {
             if !table.contains_key(key) && meant.contains(&key) {
                 // Misspelt, and said so.
                 self.fit = false;
@@ -149,15 +146,7 @@ impl Verify<'_> {
             if let (Some(node), Some(property)) =
                 (table.get_mut(key.as_str()), properties.get(&key))
             {
-                let fit = std::mem::replace(&mut self.fit, true);
                 self.node(node, property, &key);
-                let single = !matches!(node.get_ref(), DeValue::Table(_) | DeValue::Array(_));
-                if !self.fit && single && !required(&key) {
-                    // The rules go on with the default.
-                    table.remove(key.as_str());
-                    self.fit = true;
-                }
-                self.fit &= fit;
             }
         }
     }
