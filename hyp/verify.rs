@@ -17,6 +17,7 @@
 use crate::arch::{cpu, gic, id, mmu, probe, smc, sysreg};
 use crate::console::{self, Own};
 use crate::plan_data::PLAN;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
 use gicv4::regs::gits::{self, GITS_TYPER};
@@ -58,8 +59,12 @@ pub struct Difference {
 type Verdict = Result<(), Difference>;
 
 impl Difference {
-    /// The one line that says so; then the system is off.
+    /// The one line that says so; then the system is off. Of several CPUs that find something, the first one says it.
     pub fn end(&self) -> ! {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        if SAID.swap(true, Relaxed) {
+            smc::park()
+        }
         console::write(&mut |out| self.line(out));
         smc::system_off()
     }
