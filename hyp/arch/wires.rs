@@ -50,7 +50,7 @@ impl Source {
         dsb_sy();
     }
 
-    /// It asks no more, and is as it was.
+    /// It asks no more.
     pub fn release(self) {
         match self {
             Self::HypervisorTimer => write!("cnthp_ctl_el2", 0),

@@ -40,6 +40,9 @@ reset:
     msr     S3_6_C10_C5_0, x0           // MPAM3_EL3.TRAPLOWER, as out of reset
 1:  mov     x0, #0xf
     msr     S3_6_C12_C12_5, x0          // ICC_SRE_EL3
+    msr     cntv_cval_el0, xzr          // the virtual timer asks, as whoever ran before may leave it
+    mov     x0, #1
+    msr     cntv_ctl_el0, x0
     isb
 
 // The distributor, by the first CPU: both kinds of affinity routing, Group 1 of both states, all SPIs Non-secure's.
