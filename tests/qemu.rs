@@ -17,6 +17,8 @@ mod expect;
 mod firmware;
 #[path = "qemu/harness/images.rs"]
 mod images;
+#[path = "qemu/harness/plan_json.rs"]
+mod plan_json;
 #[path = "qemu/harness/play.rs"]
 mod play;
 #[path = "qemu/harness/scenario.rs"]

@@ -258,10 +258,8 @@ impl Layout {
     fn plan(&self) -> Result<Decided, String> {
         let directory = stand_in::directory("generated");
         fs::write(directory.join("payload"), [0; 4]).unwrap();
-        fs::write(directory.join("board.toml"), self.board()).unwrap();
-        let path = directory.join("system.toml");
-        fs::write(&path, self.system()).unwrap();
-        let system = codegen::load(&path).map_err(|report| report.render(false))?;
+        let system = stand_in::written(&directory, &self.system(), &self.board());
+        let system = system.map_err(|report| report.render(false))?;
         stand_in::plan(&system, &directory).map_err(|report| report.render(false))
     }
 }

@@ -1,4 +1,4 @@
-//! Boards whose memory and registers lie high: what CPUs with more than 39 bits of an address have.
+//! Boards whose memory and registers need more than 39 address bits.
 
 use codegen::model::System;
 use codegen::plan::Decided;
@@ -33,26 +33,16 @@ size = "64 KiB"
 ends = [{ vm = "first", access = "read-write" }, { vm = "second", access = "read-only" }]
 "#;
 
-/// The system on QEMU's board with other addresses: what the board's TOML says, and what instead.
+/// The system on QEMU's board with other addresses.
 fn system(test: &str, moved: &[(&str, &str)]) -> System {
     let directory = stand_in::directory(test);
-    let path = tests::root().join("boards/qemu-virt-gicv4.toml");
-    let mut board = std::fs::read_to_string(path).unwrap();
-    for (here, there) in moved {
-        assert!(board.contains(here), "{here}");
-        board = board.replace(here, there);
-    }
-    std::fs::write(directory.join("board.toml"), board).unwrap();
-    std::fs::write(directory.join("system.toml"), SYSTEM).unwrap();
-    codegen::load(&directory.join("system.toml"))
-        .unwrap_or_else(|report| panic!("{}", report.render(false)))
+    stand_in::good(stand_in::written(&directory, SYSTEM, &stand_in::board(moved)))
 }
 
 /// Its plan, which holds every rule, and whose events arrive.
 fn plan(test: &str, moved: &[(&str, &str)]) -> Decided {
     let system = system(test, moved);
-    let plan = stand_in::plan(&system, &stand_in::directory(test))
-        .unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let plan = stand_in::good(stand_in::plan(&system, &stand_in::directory(test)));
     rules::hold(&plan);
     software::deliver(&plan);
     plan

@@ -80,6 +80,30 @@ pub fn partitions(system: &System, directory: &Path) {
     }
 }
 
+/// QEMU's board with other texts: what its TOML says, and what instead.
+pub fn board(changes: &[(&str, &str)]) -> String {
+    let path = tests::root().join("boards/qemu-virt-gicv4.toml");
+    let mut board = fs::read_to_string(path).unwrap();
+    for (here, there) in changes {
+        assert!(board.contains(here), "{here}");
+        board = board.replace(here, there);
+    }
+    board
+}
+
+/// A system in `directory`, whose `board` is "board.toml".
+pub fn written(directory: &Path, system: &str, board: &str) -> Result<System, Report> {
+    fs::write(directory.join("board.toml"), board).unwrap();
+    let path = directory.join("system.toml");
+    fs::write(&path, system).unwrap();
+    codegen::load(&path)
+}
+
+/// What should be there, or the report as a user sees it.
+pub fn good<T>(result: Result<T, Report>) -> T {
+    result.unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
 /// The plan of a loaded system, with stand-ins for its Rust partitions.
 pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
     partitions(system, directory);
@@ -94,8 +118,7 @@ pub const HOSTS: &str = "tests/qemu/systems/hosts.toml";
 
 /// A system of this tree.
 pub fn load(path: &str) -> System {
-    codegen::load(&tests::root().join(path))
-        .unwrap_or_else(|report| panic!("{}", report.render(false)))
+    good(codegen::load(&tests::root().join(path)))
 }
 
 /// The plan of a system in configs/.
@@ -107,5 +130,5 @@ pub fn of(name: &str) -> Decided {
 pub fn at(path: &str) -> Decided {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let directory = directory(&format!("of-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
-    plan(&load(path), &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
+    good(plan(&load(path), &directory))
 }

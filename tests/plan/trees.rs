@@ -61,18 +61,13 @@ fn a_guest_finds_what_is_its_own() {
 /// hello on a board with these PPIs for timers.
 fn with_timers(text: &str) -> Decided {
     let directory = stand_in::directory("timers");
-    let read = |path: &str| fs::read_to_string(tests::root().join(path)).unwrap();
-    let board = read("boards/qemu-virt-gicv4.toml");
-    let known = "virtual = 27\nphysical = 30\n";
-    assert!(board.contains(known));
-    fs::write(directory.join("board.toml"), board.replace(known, text)).unwrap();
-    let system = read("configs/hello.toml");
+    let board = stand_in::board(&[("virtual = 27\nphysical = 30\n", text)]);
+    let system = fs::read_to_string(tests::root().join("configs/hello.toml")).unwrap();
     let named = "board = \"qemu-virt-gicv4\"";
     assert!(system.contains(named));
-    let path = directory.join("system.toml");
-    fs::write(&path, system.replace(named, "board = \"board.toml\"")).unwrap();
-    let system = codegen::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)));
-    stand_in::plan(&system, &directory).unwrap_or_else(|report| panic!("{}", report.render(false)))
+    let system = system.replace(named, "board = \"board.toml\"");
+    let system = stand_in::good(stand_in::written(&directory, &system, &board));
+    stand_in::good(stand_in::plan(&system, &directory))
 }
 
 /// A guest finds its timers where the board has them, and neither the secure one nor EL2's.

@@ -5,23 +5,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
+use crate::plan_json::{self, number};
+
 /// How many kinds of fault the plugin counts.
 const FAULTS: usize = 6;
 
 /// Arguments for QEMU: the plugin, told what the plan beside the image says. The result goes to `out`.
 pub fn arguments(binary: &Path, out: &Path) -> Result<[String; 2], String> {
-    let plan = binary.with_file_name("plan.json");
-    let text = fs::read_to_string(&plan).map_err(|error| format!("{}: {error}", plan.display()))?;
-    let options = options(&text).ok_or_else(|| format!("{}: not a plan", plan.display()))?;
+    let options = options(&plan_json::beside(binary)?).ok_or("plan.json has no memory map")?;
     let plugin = plugin()?;
     Ok(["-plugin".into(), format!("{},out={}{options}", plugin.display(), out.display())])
 }
 
 /// Where EL2's image is, and where each CPU's guest has its memory.
-fn options(plan: &str) -> Option<String> {
-    let plan: serde_json::Value = serde_json::from_str(plan).ok()?;
-    let number =
-        |text: &serde_json::Value| u64::from_str_radix(text.as_str()?.strip_prefix("0x")?, 16).ok();
+fn options(plan: &Value) -> Option<String> {
     let own = &plan["hypervisor"];
     let image = number(&own["image"])?;
     let mut out = format!(",el2={image:x}-{:x}", image + own["room"].as_u64()?);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use serde_json::Value;
+use crate::plan_json::{self, number};
 
 /// The board's RAM begins here, as on every board of QEMU's `virt`.
 pub const RAM: u64 = 0x4000_0000;
@@ -13,15 +13,9 @@ const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
 /// AttrIndx of a leaf that is Normal memory (`plan::translation::EL2_ATTR_NORMAL`).
 const NORMAL: u64 = 1;
 
-/// What is mapped as Normal memory and is not the hypervisor's, and what is not where its address says: one line each.
-pub fn strangers(plan: &Path, ram: &Path) -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(plan).map_err(|error| error.to_string())?;
-    let plan: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let own = &plan["hypervisor"];
-    let number = |value: &Value| match value {
-        Value::String(hex) => u64::from_str_radix(hex.trim_start_matches("0x"), 16).ok(),
-        other => other.as_u64(),
-    };
+/// One line for each leaf that maps Normal memory outside the hypervisor's, or another address than its own.
+pub fn strangers(binary: &Path, ram: &Path) -> Result<Vec<String>, String> {
+    let own = &plan_json::beside(binary)?["hypervisor"];
     let field = |name: &str| number(&own[name]).ok_or(format!("plan.json has no {name}"));
     let (base, bytes) = (field("base")?, field("bytes")?);
     let bits = 64 - (field("tcr")? & 0x3f);

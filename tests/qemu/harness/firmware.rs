@@ -7,17 +7,18 @@ use std::sync::OnceLock;
 
 use object::{Object, ObjectSegment};
 
+use crate::plan_json;
+
 /// Where in the firmware it looks for the entry of EL2.
 const ENTRY: std::ops::Range<usize> = 8..16;
-/// And for the INTIDs, as bits, that stay Secure.
+/// And for the INTIDs that stay Secure, as bits.
 const SECURE: std::ops::Range<usize> = 16..24;
 
-/// Arguments for QEMU, after the board's: its CPUs begin in the firmware at EL3, the image is in RAM. As with a boot loader,
-/// `-kernel` is a file that nobody asks for.
+/// Arguments for QEMU, after the board's: its CPUs begin in the firmware at EL3, the image is in
+/// RAM. The board's `-kernel` is then a file that the firmware does not read.
 pub fn arguments(binary: &Path, secure: &[u32]) -> Result<Vec<String>, String> {
-    let plan = binary.with_file_name("plan.json");
-    let text = fs::read_to_string(&plan).map_err(|error| format!("{}: {error}", plan.display()))?;
-    let entry = entry(&text).ok_or_else(|| format!("{}: not a plan", plan.display()))?;
+    let image = &plan_json::beside(binary)?["hypervisor"]["image"];
+    let entry = plan_json::number(image).ok_or("plan.json has no address of the image")?;
     let mut code = firmware()?;
     let place = code.get_mut(ENTRY).ok_or("the firmware is empty")?;
     place.copy_from_slice(&entry.to_le_bytes());
@@ -38,12 +39,6 @@ pub fn arguments(binary: &Path, secure: &[u32]) -> Result<Vec<String>, String> {
         &format!("loader,file={binary},addr={entry:#x},force-raw=on"),
     ];
     Ok(arguments.map(str::to_owned).to_vec())
-}
-
-fn entry(plan: &str) -> Option<u64> {
-    let plan: serde_json::Value = serde_json::from_str(plan).ok()?;
-    let image = plan["hypervisor"]["image"].as_str()?.strip_prefix("0x")?;
-    u64::from_str_radix(image, 16).ok()
 }
 
 /// The firmware as a flat binary for address 0, built once.

@@ -61,8 +61,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         ..Options::default()
     };
     let played = run(name, &image.machine, &image.binary, &options);
-    let plan = image.binary.with_file_name("plan.json");
-    let strangers = if shut { strangers(&plan, &ram) } else { Ok(Vec::new()) };
+    let strangers = if shut { strangers(&image.binary, &ram) } else { Ok(Vec::new()) };
     // It may be large.
     let _ = fs::remove_file(&ram);
     let (report, seen) = played.map_err(|error| error.to_string())?;
