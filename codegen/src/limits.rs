@@ -9,7 +9,7 @@ use crate::diag::{Rule, rules};
 use crate::emit::translation::MOST_BITS;
 use crate::units::{Size, Time};
 
-/// VMIDs have 8 bits (VTCR_EL2.VS = 0) and 0 is none's.
+/// VMIDs have 8 bits (VTCR_EL2.VS = 0); no VM has 0.
 pub const VMS: usize = 255;
 /// VMs whose output had no room are bits of a word.
 pub const CONSOLES: usize = 64;
@@ -21,13 +21,14 @@ pub const VPES: usize = 1024;
 pub const MODES: usize = 255;
 /// Two ends each, and an event for each end.
 pub const CHANNELS: usize = 1024;
-/// Of anything that repeats or is waited for: far from where differences of 64-bit counters change their sign.
+/// The longest time: the difference of two 64-bit counters keeps its sign.
 pub const TIME: Duration = Duration::from_secs(1_000_000);
 /// A watchdog's: a shorter time would keep EL2 busy on the VM's CPU, which others may share.
 pub const WATCHDOG: Duration = Duration::from_millis(1);
 /// Of the counter, in Hz.
 pub const FREQUENCY: u64 = 1_000_000;
-/// What EL2 needs at once: the virtual timer's, the physical timer's and one for all else; and what the architecture has.
+/// What EL2 needs at once: the virtual timer's, the physical timer's and one for all else; and what
+/// the architecture has.
 pub const LIST_REGISTERS: [u8; 2] = [3, 16];
 /// INTIDs 32 to 1019.
 pub const SPIS: u32 = 988;
@@ -41,7 +42,7 @@ pub const REDISTRIBUTOR: u64 = 128 << 10;
 pub const NAME: usize = 31;
 pub const LONG_NAME: usize = 63;
 
-/// A limit for people.
+/// A row of docs/limits.md.
 #[derive(Debug)]
 pub struct Limit {
     pub what: &'static str,
@@ -65,7 +66,7 @@ pub fn all() -> Vec<Limit> {
         limit(
             "VMs with a console",
             &format!("among the first {CONSOLES} VMs"),
-            "those that wait for room are bits of a word",
+            "a bit of one word for each",
             &rules::TOO_MANY,
         ),
         limit(
@@ -163,8 +164,9 @@ pub fn all() -> Vec<Limit> {
 pub fn manual() -> String {
     let mut text = String::from(
         "# Limits\n\n\
-         What a system may have, and the rule by which `bulkhead check` says so ([errors](errors.md)). What the hardware has less of\n\
-         is compared at boot. This page is generated from the numbers that check compares with (`bulkhead schema`).\n\n\
+         What a system may have, and the rule of `bulkhead check` for it ([errors](errors.md)). Boot compares\n\
+         what the hardware may have less of. `bulkhead schema` writes this page from the numbers that check\n\
+         compares with.\n\n\
          | what | limit | because | rule |\n|---|---|---|---|\n",
     );
     for Limit { what, value, why, rule } in all() {

@@ -73,8 +73,8 @@ fn flash_size(vm: &Vm, memory: &Memory, report: &mut Report) {
     let fits = if fits < KIB { format!("{fits} KiB") } else { format!("{} MiB", fits / KIB) };
     report.push(
         rules::FLASH_SIZE
-            .says(format!("a flash of VM `{}` has a size that none has", vm.name.value))
-            .label(&memory.size, "no power of two from 256 KiB to 64 MiB")
+            .says(format!("a flash of VM `{}` has a size that is not supported", vm.name.value))
+            .label(&memory.size, "not a power of two from 256 KiB to 64 MiB")
             .help(format!("write size = \"{fits}\"")),
     );
 }
@@ -248,7 +248,7 @@ fn reach(vm: &Vm, frames: &[Range], report: &mut Report) {
             _ => continue,
         };
         let most = other.start.saturating_sub(own.start) / REDISTRIBUTOR;
-        // What is below them the board's own overlaps with: another rule says that.
+        // Below them the board's own redistributors overlap it: another rule says that.
         let Some(one) = vm.vpes.get(most as usize).filter(|_| most > 0) else { continue };
         report.push(
             rules::FRAMES_REACH

@@ -33,17 +33,17 @@ fn wants(system: &System, one: &Quirk) -> Option<(&'static str, &'static str)> {
         ))
     } else if *one == quirk::SOCIONEXT_PRE_ITS && events {
         Some((
-            "DeviceIDs come from addresses, which the hypervisor does not know how to give",
+            "its DeviceIDs come from addresses, which is not supported",
             "do without events and channels on this board",
         ))
     } else if *one == quirk::NVIDIA_T241_FABRIC_4 {
         Some((
-            "SPIs of its other chips are out of the hypervisor's reach",
+            "SPIs of its other chips are not supported",
             "describe a board of one chip, whose GIC does not have it",
         ))
     } else if *one == quirk::ARM_2941627 && spis_wander(system) {
         Some((
-            "an SPI may be ended on a CPU that it is not routed to, which the GIC loses",
+            "the GIC loses the end of an SPI on a CPU that it is not routed to",
             "give SPIs to VMs of one vPE only, and have no modes",
         ))
     } else {
@@ -51,7 +51,7 @@ fn wants(system: &System, one: &Quirk) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// A VM's SPI may be routed to another CPU while a guest has it in hand, or its vPE be moved.
+/// A guest may handle an SPI on another CPU than it is routed to: with several vPEs, or in modes.
 fn spis_wander(system: &System) -> bool {
     let devices = &system.board.devices;
     let signals = |vm: &Vm| {
@@ -66,7 +66,10 @@ fn spis_wander(system: &System) -> bool {
 fn refuse(report: &mut Report, listed: &At<&'static Quirk>, what: &str, help: &str) {
     report.push(
         rules::QUIRK
-            .says(format!("a GIC with \"{}\" does not go with the rest", listed.value.name))
+            .says(format!(
+                "the GIC's quirk \"{}\" does not fit the board or the system",
+                listed.value.name
+            ))
             .label(listed, what)
             .help(help),
     );

@@ -56,14 +56,17 @@ pub struct BoardTable {
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,
-    /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console: the hypervisor's lines go to a log in memory, whose address is in the plan, and VMs have `console = false`.
+    /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console:
+    /// the hypervisor's lines go to a log in memory, whose address is in the plan, and VMs have
+    /// `console = false`.
     pub uart: Option<S<String>>,
     /// How firmware's PSCI is called: "smc". A board whose firmware wants "hvc" runs a hypervisor already.
     pub psci: S<Psci>,
     /// How long it takes at most to hand a shared CPU from one vPE to another: no window and no budget may be shorter.
     #[schemars(extend("x-default" = "20 us"))]
     pub switch_time: Option<S<Time>>,
-    /// Bits of a physical address that all its CPUs have (ID_AA64MMFR0_EL1.PARange): 32, 36, 40, 42, 44 or 48.
+    /// Bits of a physical address that all its CPUs have (ID_AA64MMFR0_EL1.PARange): 32, 36, 40,
+    /// 42, 44 or 48.
     #[schemars(extend("x-default" = 40))]
     pub address_bits: Option<S<u32>>,
     /// Firmware lets EL2 have the MPAM registers, and EL2 keeps them from guests. Otherwise firmware is trusted to trap them.
@@ -115,8 +118,9 @@ pub struct Reserved {
     pub size: S<Size>,
     /// Why nobody may use it.
     pub reason: String,
-    /// LPI tables that firmware, or a kernel before, left on for good (GICR_CTLR.EnableLPIs) may lie here: boot then takes
-    /// them over. What boot finds and may not take it names in one line, as an entry of this list.
+    /// LPI tables that firmware, or a kernel before, left on for good (GICR_CTLR.EnableLPIs) may
+    /// lie here: boot then takes them over. Boot names tables that it may not take over in one
+    /// line, as an entry for this list.
     #[serde(default)]
     #[schemars(extend("x-default" = false))]
     pub lpi_tables: bool,
@@ -137,12 +141,19 @@ pub struct Gic {
     pub distributor: S<Frame>,
     /// The redistributors' frames (GICR).
     pub redistributors: S<Redistributors>,
-    /// Its accesses to tables in memory are coherent with the CPUs' caches. With false the tables are non-cacheable to it, and
-    /// the hypervisor cleans what it writes there: for a GIC whose base registers read back shareability 0, or lie about it.
+    /// Its accesses to tables in memory are coherent with the CPUs' caches. With false the tables
+    /// are non-cacheable to it, and the hypervisor cleans what it writes there: needed where base
+    /// registers read back shareability 0, or wrongly do not.
     #[serde(default = "yes")]
     #[schemars(extend("x-default" = true))]
     pub coherent: bool,
-    /// Where it differs from the architecture. Boot compares with GITS_IIDR and GICD_IIDR, and names one that is missing here or does not fit. "hisilicon-161600802": VMAPP and VMOVP name the VLPI frame. "hisilicon-162100801": VINVALL follows each VMOVP. "arm-2941627": the hypervisor deactivates SPIs by GICD_ICACTIVER; not for a VM of several vPEs with SPIs, nor with modes. "rockchip-3588001": `coherent = false` is needed. "rockchip-3568002": that, and the hypervisor's memory below 4 GiB. "socionext-pre-its": no events. "nvidia-t241-fabric-4": refused, SPIs of other chips are out of reach.
+    /// Where it differs from the architecture. Boot compares with GITS_IIDR and GICD_IIDR, and
+    /// names one that is missing here or does not fit. "hisilicon-161600802": VMAPP and VMOVP name
+    /// the VLPI frame. "hisilicon-162100801": VINVALL follows each VMOVP. "arm-2941627": the
+    /// hypervisor deactivates SPIs by GICD_ICACTIVER; not for a VM of several vPEs with SPIs, nor
+    /// with modes. "rockchip-3588001": `coherent = false` is needed. "rockchip-3568002": that, and
+    /// the hypervisor's memory below 4 GiB. "socionext-pre-its": no events. "nvidia-t241-fabric-4":
+    /// refused, SPIs of other chips are out of reach.
     #[serde(default)]
     pub quirks: Vec<S<Quirk>>,
     /// The interrupt translation service (GITS). Without it there are no events.
@@ -249,7 +260,8 @@ pub enum RdBase {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timer {
-    /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it: what the plan's times are made of. EL2 measures microseconds.
+    /// Ticks of the system counter in a second, as CNTFRQ_EL0 has it; at least 1 MHz, because EL2
+    /// measures microseconds.
     #[schemars(range(min = 1_000_000))]
     pub frequency: S<u32>,
     /// INTID of the EL1 virtual timer's PPI, usually 27. Guests see it by this number.
@@ -311,14 +323,15 @@ pub struct Pcie {
     /// DeviceID of device 0, function 0 on the first bus, as `msi-map` has it; other functions' follow as their RequesterIDs do.
     #[schemars(extend("x-default" = "that function's RequesterID"))]
     pub device_id_base: Option<S<u32>>,
-    /// DMA of its devices is coherent with the CPUs' caches. With false guests' device trees lack `dma-coherent`, so that their
-    /// drivers maintain the caches.
+    /// DMA of its devices is coherent with the CPUs' caches. With false guests' device trees lack
+    /// `dma-coherent`, so that their drivers maintain the caches.
     #[serde(default = "yes")]
     #[schemars(extend("x-default" = true))]
     pub coherent: bool,
     /// The SMMU that all its functions' accesses go through. Without it they reach all memory.
     pub smmu: Option<S<String>>,
-    /// StreamID of device 0, function 0 on the first bus, as `iommu-map` has it; other functions' follow as their RequesterIDs do.
+    /// StreamID of device 0, function 0 on the first bus, as `iommu-map` has it; other functions'
+    /// follow as their RequesterIDs do.
     #[schemars(extend("x-default" = "that function's RequesterID"))]
     pub stream_id_base: Option<S<u32>>,
 }
@@ -443,7 +456,8 @@ pub struct PlatformDevice {
     /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be `identity`.
     #[schemars(extend("x-default" = false))]
     pub dma: Option<bool>,
-    /// Its DMA is coherent with the CPUs' caches; with false its node lacks `dma-coherent`. A PCI device is what its host is.
+    /// Its DMA is coherent with the CPUs' caches; with false its node lacks `dma-coherent`. A PCI
+    /// device is what its host is.
     #[serde(default = "yes")]
     #[schemars(extend("x-default" = true))]
     pub coherent: bool,

@@ -63,7 +63,8 @@ fn schema<T: JsonSchema>() -> Value {
     value
 }
 
-/// TOML has no null: an optional key is simply not there.
+/// TOML has no null: an optional key is simply not there. A description is a line for each
+/// paragraph, wherever its comment is wrapped: table cells of the manual have room for no other.
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -86,6 +87,11 @@ fn tidy(value: &mut Value) {
                         map.entry(key).or_insert(value);
                     }
                 }
+            }
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                let paragraphs: Vec<String> =
+                    text.split("\n\n").map(|lines| lines.replace('\n', " ")).collect();
+                *text = paragraphs.join("\n\n");
             }
             map.values_mut().for_each(tidy);
         }

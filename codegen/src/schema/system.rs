@@ -167,10 +167,15 @@ pub struct Memory {
     /// The guest sees it where it is: IPA = PA.
     #[schemars(extend("x-default" = false))]
     pub identity: Option<S<bool>>,
-    /// What it is to the guest: "ram" is in the device tree's /memory; "rom", which the guest can read and execute but not write, and "hidden", which it can write, are not, and stand at an `ipa` that the payload knows. "flash" is a NOR flash (docs/guest-abi.md) of 256 KiB to 64 MiB, a power of two, in sectors of 256 KiB: it is erased, `file` is loaded, at the first start only, and what the guest stores there it keeps until the board starts again.
+    /// What it is to the guest. "ram" is in the device tree's /memory. "rom" (no writes) and
+    /// "hidden" (with writes) are not in the tree: they need an `ipa` that the payload knows.
+    /// "flash" is a NOR flash (docs/guest-abi.md) of 256 KiB to 64 MiB, a power of two, in sectors
+    /// of 256 KiB. The first start erases it and loads `file`; it keeps what the guest stores until
+    /// the board starts again.
     #[schemars(extend("x-default" = "ram"))]
     pub role: Option<S<MemoryRole>>,
-    /// File that start and restart load at the beginning of it, as it is: a firmware image, a table that the payload looks for. Of a flash the first start alone.
+    /// File that each start loads at the beginning of it, as it is: a firmware image, a table that
+    /// the payload looks for. A flash takes it at the first start only.
     pub file: Option<S<String>>,
     /// It is cleared before the VM's first start; with false it is as it was, but for the payload.
     #[schemars(extend("x-default" = "the VM's `clear`"))]
