@@ -1,6 +1,6 @@
 //! The command as its user meets it: exit statuses, keys, colours, and the terminal afterwards.
 //!
-//! In the place of QEMU stands a program that says what a test wants and stays as long as it wants.
+//! A program in QEMU's place prints what a test wants and runs as long as the test wants.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -130,7 +130,7 @@ fn the_set_up_needs_little_environment() {
     }
 }
 
-/// What a signal leaves of a terminal.
+/// A terminal's settings before a run, and after a signal has ended it.
 fn after(signal: Signal) -> (Termios, Termios) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();

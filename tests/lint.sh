@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that can be said about the tree without running it: each check runs, and the last line says which failed.
+# Checks of the tree that need no run. Each check runs; the last line says which failed.
 # shellcheck disable=SC2317,SC2329 # functions are called by check
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit

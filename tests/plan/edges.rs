@@ -110,7 +110,7 @@ fn a_number_at_its_edge_is_refused_or_planned() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// An SGI to such a CPU needs what not every GIC has, and no register that boot compares says.
+/// An SGI to such a CPU needs a feature that no register compared at boot shows.
 #[test]
 fn an_aff0_above_15_is_an_assumption() {
     let (room, [(system, text), (board, other)]) = room("edges-far", "configs/demo.toml");

@@ -83,7 +83,8 @@ fn tables_are_apart_and_aligned(plan: &Decided) {
     }
 }
 
-/// Every line of a VM's memory is loaded as a whole, or cleared, or erased, or kept as the TOML wants it; and nothing else is.
+/// Every line of a VM's memory is loaded as a whole, or cleared, or erased, or kept as the TOML
+/// wants it; and nothing else is.
 fn memory_is_written_before_it_is_read(plan: &Decided) {
     for vm in &plan.vms {
         let loaded = vm.loads.iter().map(|load| load.to.0..load.to.0 + load.bytes + load.clear);

@@ -4,7 +4,8 @@
 //! software GIC, and with a device that may ring before every single access to a register or table:
 //!
 //! 1. Clear the doorbell if it may have rung before the vPE became resident, and unmask it, with INV.
-//! 2. End the residency: Dirty = 0, Valid = 0, Dirty = 0, then PendingLast. Something is pending: wake the vPE.
+//! 2. End the residency: Dirty = 0, Valid = 0, Dirty = 0, then PendingLast. Something is pending:
+//!    wake the vPE.
 //! 3. Take the interrupts that are there, if EL2 likes; a doorbell is masked again and wakes the vPE.
 //! 4. Block the vPE; the scheduler keeps a wake that came before. Decide.
 //! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then mask and clear its doorbell if it

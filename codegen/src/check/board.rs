@@ -24,7 +24,8 @@ pub fn check(system: &System, report: &mut Report) {
     addresses(board, report);
 }
 
-/// Everything that a CPU is to reach is where it has addresses. Windows are cut to that, which tells when it is too little.
+/// What a CPU must reach lies below the end of its addresses. PCI windows are cut there instead;
+/// another rule says when one is too small then.
 fn addresses(board: &Board, report: &mut Report) {
     let bits = &board.address_bits;
     if !PHYSICAL_BITS.contains(&bits.value) {

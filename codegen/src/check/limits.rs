@@ -144,7 +144,7 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         })
         .flatten()
         .collect();
-    // A wide BAR may also lie low, behind a bridge it does; beyond a CPU's addresses no guest would see it.
+    // A 64-bit BAR may also lie low; behind a bridge it does. No guest sees one beyond a CPU's addresses.
     let low = host.window32.as_ref().map_or(0, |window| window.region.size.value);
     let high = host.window64.as_ref().map_or(0, |PciWindow { region, .. }| {
         region.end().min(system.board.address_end()).saturating_sub(region.start())
@@ -159,8 +159,7 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         let narrow = wanted.0 > low;
         let (wanted, room) = if narrow { (wanted.0, low) } else { (wanted.1, low + high) };
         let size = format!("there are {} for them", Size(room));
-        // A window that is large enough, but not where CPUs have addresses, is what stands in the
-        // way of a 64-bit BAR.
+        // The window may be large enough, but partly beyond the CPUs' addresses.
         if let (true, false, Some(window)) = (wanted > room, narrow, cut) {
             report.push(
                 rules::WINDOW_FULL

@@ -83,7 +83,8 @@ impl Run {
     }
 }
 
-/// The line at the start that names the keys; nothing without an escape key. `listens`: the board has a console.
+/// The line at the start that names the keys; nothing without an escape key. `listens`: the board
+/// has a console.
 fn how_to_leave(name: &str, escape: u8, terminal: bool, listens: bool) -> String {
     if escape == 0 {
         return String::new();

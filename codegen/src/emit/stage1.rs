@@ -1,10 +1,11 @@
 //! EL2's own tables: every address means itself, but for the windows.
 //!
-//! The hypervisor's memory is Normal write-back; registers are Device-nGnRE. All is read-write and never executable: the
-//! 2 MiB that hold the code are mapped page by page, and boot turns text into read-execute and constants into
-//! read-only there, before it switches translation on. What is given is mapped to the page, by the largest blocks, and
-//! nothing beside it: what Normal memory is mapped, a CPU may read by speculation at any time. Memory of VMs and what firmware
-//! keeps is not mapped; EL2 reaches the former by a window of a few pages for each CPU, whose descriptors are empty here.
+//! The hypervisor's memory is Normal write-back; registers are Device-nGnRE. All is read-write and
+//! never executable: the 2 MiB that hold the code are mapped page by page, and boot turns text into
+//! read-execute and constants into read-only there, before it switches translation on. Mappings are
+//! exact to the page, because a CPU may read Normal memory that is mapped by speculation at any
+//! time. Memory of VMs and of firmware is not mapped. EL2 reaches VMs' memory through a window of a
+//! few pages for each CPU, whose descriptors are empty here.
 
 use std::ops::Range;
 
@@ -27,7 +28,8 @@ const XN: u64 = 1 << 54;
 const RAM: u64 = attr(EL2_ATTR_NORMAL) | READ_WRITE | SH_INNER | ACCESSED | XN;
 const REGISTERS: u64 = attr(EL2_ATTR_DEVICE) | READ_WRITE | ACCESSED | XN;
 
-/// Tables that map `own`, `inherited` tables of the GIC's and `registers` to themselves; the first 2 MiB of `own` in pages.
+/// Tables that map `own`, `inherited` tables of the GIC's and `registers` to themselves; the first
+/// 2 MiB of `own` in pages.
 pub fn tables(
     own: &Range<u64>,
     inherited: &[Range<u64>],

@@ -1,9 +1,10 @@
 //! Stage-2 tables of a VM.
 //!
-//! RAM is Normal write-back, inner shareable, read, write and execute; ROM is the same without write; device registers are Device-nGnRE and never
-//! executable, but prefetchable BARs are Normal non-cacheable, so that a guest may choose (stage 1 and stage 2 combine to the
-//! stricter: what it maps as device memory is that); a read-only channel is what RAM is, without write (DDI 0487, D8.6 stage 2 attributes). Nothing else is
-//! mapped: an emulated region faults on purpose.
+//! RAM is Normal write-back, inner shareable, read, write and execute; ROM is the same without
+//! write. Device registers are Device-nGnRE and never executable. Prefetchable BARs are Normal
+//! non-cacheable: the stricter of stage 1 and stage 2 counts, so a guest may map them as device
+//! memory. A read-only channel is RAM without write (DDI 0487, D8.6 stage 2 attributes). Nothing
+//! else is mapped: an emulated region faults on purpose.
 
 use super::translation::{Refused, Shape, Tree};
 
@@ -67,8 +68,8 @@ impl Stage2 {
     }
 }
 
-/// VTCR_EL2: 4 KiB granule, write-back and inner shareable walks, as many IPA bits as the VM's tables have, as many PA bits
-/// as the board's CPUs.
+/// VTCR_EL2: 4 KiB granule, write-back and inner shareable walks, as many IPA bits as the VM's
+/// tables have, as many PA bits as the board's CPUs.
 pub fn vtcr(shape: Shape, physical: u32) -> u64 {
     let ps = PHYSICAL_BITS.iter().position(|&bits| bits >= physical).unwrap_or(5) as u64;
     shape.t0sz() // 5:0

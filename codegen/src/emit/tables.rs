@@ -153,7 +153,7 @@ fn board(board: &Board) -> TokenStream {
         quote!((#base, #bytes))
     });
     let deactivates = !board.quirks.contains(&quirk::ARM_2941627.name);
-    // Boards without it are right about a GIC that need not have it.
+    // A quirk that not every such GIC has is looked for only if the board lists it.
     let listed = |quirk: &quirk::Quirk| board.quirks.contains(&quirk.name);
     let asked = quirk::ALL.iter().filter(|quirk| quirk.always || listed(quirk));
     let quirks = asked.map(|quirk| {

@@ -1,9 +1,10 @@
 //! Translation tables of the 4 KiB granule, as a tree that is placed later.
 //!
-//! Stage 1 of EL2 and stage 2 of a VM differ only in the attributes of their leaves, which the caller gives, and in where
-//! walks may begin ([`Shape`]). The largest block that alignment allows is used. The root is as long as the highest address
-//! wants, and lies by itself, aligned to its size; every other page lies at `base + 4096 * number` once the base is known
-//! (DDI 0487, D8.2 and D8.3).
+//! Stage 1 of EL2 and stage 2 of a VM differ only in the attributes of their leaves, which the
+//! caller gives, and in where walks may begin ([`Shape`]). The largest block that alignment allows
+//! is used. The root is as long as the highest address wants, and lies by itself, aligned to its
+//! size; every other page lies at `base + 4096 * number` once the base is known (DDI 0487, D8.2 and
+//! D8.3).
 
 const ENTRIES: usize = 512;
 const PAGE: u64 = 4096;
@@ -35,8 +36,9 @@ impl Shape {
         Self { bits, level: u32::from(bits <= LEVEL1_BITS) }
     }
 
-    /// Of stage 2 on CPUs with `physical` bits of an address. Up to 40 bits begin at level 1, with two pages if need be;
-    /// more do so only where they must, since up to 16 pages take more memory than another level does.
+    /// Of stage 2 on CPUs with `physical` bits of an address. Up to 40 bits begin at level 1, with
+    /// two pages if need be; more do so only where they must, since up to 16 pages take more memory
+    /// than another level does.
     pub fn stage2(end: u64, physical: u32) -> Self {
         let bits = bits(end);
         let level1 = bits <= LEVEL1_BITS + 1
@@ -183,7 +185,8 @@ impl Tree {
         Ok(page)
     }
 
-    /// Offset from the pages' base of the level-3 table that maps `address`; None: a block maps it, or nothing.
+    /// Offset from the pages' base of the level-3 table that maps `address`; None: it is mapped by
+    /// a block, or not at all.
     pub fn level3(&self, address: u64) -> Option<u64> {
         let mut page = None;
         for level in self.shape.level..3 {
@@ -195,8 +198,7 @@ impl Tree {
         page.map(|page| page as u64 * PAGE)
     }
 
-    /// The lowest address from which on `count` pages are mapped to nothing, one table of level 3 having the entries of all. One is
-    /// made if none has room. None: every address means something.
+    /// The lowest address of `count` unmapped pages with their entries in one level-3 table, which is made if none has room. None: there are no such pages.
     pub fn room(&mut self, count: u64) -> Option<u64> {
         let page = PAGE * count.next_power_of_two();
         let tables = self.level3_tables();
@@ -262,7 +264,8 @@ impl Tree {
         None
     }
 
-    /// Bytes of the root, which is aligned to as many. A table of fewer than 8 entries is aligned as one of 8.
+    /// Bytes of the root, which is aligned to as many. A table of fewer than 8 entries is aligned
+    /// as one of 8.
     pub fn root_bytes(&self) -> u64 {
         8 * (self.root.len() as u64).max(8)
     }

@@ -161,7 +161,7 @@ impl Workspace {
         self.outputs(&system.name.value).join("payloads")
     }
 
-    /// Compiler flags by which nothing in an image says where it was built, and no Cortex-A53 takes it wrongly.
+    /// Compiler flags that keep paths of the build out of an image and avoid a Cortex-A53 erratum.
     fn flags(&self) -> OsString {
         let home = || std::env::home_dir().map(|home| home.join(".cargo"));
         let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);

@@ -1,20 +1,21 @@
 //! Running cargo, with its diagnostics passed on but for one.
 //!
-//! The compiler knows the A53 erratum's feature, and warns in every crate that it has no stable name for it; the image's rules
-//! (`rules.rs`) see whether it still works. That warning is dropped here: nobody could do anything about it.
+//! The compiler knows the feature against the A53 erratum, and warns in every crate that its name
+//! is not stable. That warning is dropped here; the image's rules (`rules.rs`) show whether the
+//! feature still works.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use super::BuildError;
 
-/// Left out by the compiler: no multiply-accumulate right behind an access (Cortex-A53 erratum 835769).
+/// The compiler puts no multiply-accumulate right behind an access (Cortex-A53 erratum 835769).
 pub const FIX_835769: &str = "-Ctarget-feature=+fix-cortex-a53-835769";
 
 const DROPPED: &str =
     "unknown and unstable feature specified for `-Ctarget-feature`: `fix-cortex-a53-835769`";
 
-/// How cargo is to say what the compiler says: an option that `finish` relies on.
+/// The message format that [`finish`] reads.
 pub fn format() -> &'static str {
     match io::stderr().is_terminal() {
         true => "--message-format=json-diagnostic-rendered-ansi",
@@ -22,14 +23,14 @@ pub fn format() -> &'static str {
     }
 }
 
-/// Runs it to its end. `what` is built then.
+/// Runs cargo to its end, which builds `what`.
 pub fn finish(mut cargo: Command, what: &str) -> Result<(), BuildError> {
     cargo.stdout(Stdio::piped());
     let mut child = cargo.spawn().map_err(BuildError::Start)?;
     if let Some(messages) = child.stdout.take() {
         for line in BufReader::new(messages).lines() {
             if let Some(text) = diagnostic(&line.map_err(BuildError::Start)?) {
-                // Where nobody reads, nobody misses it.
+                // A closed stderr does not fail the build.
                 let _ = io::stderr().write_all(text.as_bytes());
             }
         }
@@ -41,7 +42,7 @@ pub fn finish(mut cargo: Command, what: &str) -> Result<(), BuildError> {
     }
 }
 
-/// What the compiler says in a line of cargo's, as it is to be shown.
+/// The compiler's message in a line of cargo's, as it is shown.
 fn diagnostic(line: &str) -> Option<String> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
     let message = message.get("message")?;

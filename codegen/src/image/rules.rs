@@ -2,14 +2,15 @@
 //!
 //! | rule | why |
 //! |---|---|
-//! | no address translation (AT) | none is then executed speculatively while a vPE is switched (hyp/arch/guest.rs) |
-//! | no panic | what the compiler cannot prove, EL2 would find out at run time |
+//! | no address translation (AT) | so none is executed speculatively while a vPE is switched (hyp/arch/guest.rs) |
+//! | no panic | a panic that the compiler cannot rule out may happen at run time |
 //! | no 835769 sequence | Cortex-A53 r0p0 to r0p4: a 64-bit multiply-accumulate right behind an access may give a wrong result |
 //! | no 843419 sequence | Cortex-A53 r0p0 to r0p4: an ADRP at the end of a page may give a wrong address |
 //!
-//! The compiler is told to leave out 835769 (`cargo.rs`), the linker 843419 (build.rs); what comes compiled
-//! with the toolchain, or is written in assembly, is not the compiler's, and is seen here only. The sequences are those of Arm's software developers errata notice (EPM-048406), Cortex-A53
-//! MPCore: a little more than it says for 835769, where what depends on the access is safe.
+//! The compiler avoids 835769 (`cargo.rs`), the linker 843419 (build.rs). Assembly, and code that
+//! the toolchain brings compiled, is checked here alone. The sequences are those of Arm's software
+//! developers errata notice (EPM-048406), Cortex-A53 MPCore. For 835769 the rule is stricter: it
+//! refuses sequences with a dependency on the access, too, which are safe.
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
@@ -31,7 +32,7 @@ impl std::fmt::Display for Broken {
             Self::Unreadable(why) => write!(f, "the linked image cannot be looked at: {why}"),
             Self::Panic(symbol) => write!(
                 f,
-                "EL2 could panic, it has {symbol}: an index, a division or an unwrap of which the compiler does not see that it cannot fail"
+                "EL2 calls {symbol}: the compiler cannot prove that an index, a division or an unwrap succeeds"
             ),
             Self::AddressTranslation(at) => {
                 write!(
@@ -74,8 +75,8 @@ pub fn look(elf: &[u8]) -> Result<usize, Broken> {
     Ok(count)
 }
 
-/// What the compiler calls for an index out of bounds, an `unwrap` of nothing, a division by zero, an `assert`, a `panic`.
-/// Where it can prove that this does not happen, there is no call.
+/// What the compiler calls for an index out of bounds, an `unwrap` of nothing, a division by zero,
+/// an `assert`, a `panic`. Where it can prove that this does not happen, there is no call.
 fn is_panic(symbol: &str) -> bool {
     symbol.contains("4core") && (symbol.contains("9panicking") || symbol.contains("_fail"))
 }
@@ -118,8 +119,8 @@ const fn is_page_address(word: u32) -> bool {
     word & 0x9f00_0000 == 0x9000_0000
 }
 
-/// Behind an ADRP: an access of one register, or a store, that leaves the address alone; perhaps one more instruction that is no
-/// branch; then an access at an unsigned offset from the address.
+/// Behind an ADRP: an access of one register, or a store, that leaves the address alone; perhaps
+/// one more instruction that is no branch; then an access at an unsigned offset from the address.
 fn is_unsafe_page_address(adrp: u32, behind: &[u32]) -> bool {
     let register = adrp & 31;
     let uses = |word: u32| word & 0x3b00_0000 == 0x3900_0000 && word >> 5 & 31 == register;
@@ -148,7 +149,7 @@ const fn writes(word: u32, register: u32) -> bool {
     (loads && !vector && word & 31 == register) || (moves && word >> 5 & 31 == register)
 }
 
-/// Branches, exception generation and system instructions' group holds more; what is needed here is that it may go elsewhere.
+/// The instructions of the branch, exception and system group that may continue elsewhere.
 const fn is_branch(word: u32) -> bool {
     word & 0x7c00_0000 == 0x1400_0000 // B, BL
         || word & 0x7c00_0000 == 0x3400_0000 // CBZ, CBNZ, TBZ, TBNZ

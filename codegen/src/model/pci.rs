@@ -28,7 +28,8 @@ pub struct Pcie {
     pub coherent: bool,
     /// Index into `Board::smmus`. None: its functions reach all memory.
     pub smmu: Option<At<usize>>,
-    /// StreamID of device 0, function 0 on the first bus; those of other functions follow as their RequesterIDs do.
+    /// StreamID of device 0, function 0 on the first bus; those of other functions follow as their
+    /// RequesterIDs do.
     pub stream_id_base: At<u32>,
 }
 

@@ -9,7 +9,7 @@ pub struct Quirk {
     pub its: bool,
     /// The register under `mask`, for each of these pairs.
     pub iidr: &'static [(u32, u32)],
-    /// Every GIC with that IIDR has it. Otherwise the same GIC is in boards that do not, and the board's word counts.
+    /// Every GIC with that IIDR has it. If not, the board's TOML decides.
     pub always: bool,
 }
 
@@ -27,7 +27,8 @@ pub static HISILICON_161600802: Quirk =
 /// After VMOVP the redistributors keep what they know of the vPE, until VINVALL.
 pub static HISILICON_162100801: Quirk =
     Quirk { name: "hisilicon-162100801", its: true, iidr: &[(0x0005_1736, EXACTLY)], always: true };
-/// GIC-700: the deactivation of an SPI by ICC_DIR_EL1 or a list register is lost on a CPU that it is not routed to.
+/// GIC-700: the deactivation of an SPI by ICC_DIR_EL1 or a list register is lost on a CPU that it
+/// is not routed to.
 pub static ARM_2941627: Quirk = Quirk {
     name: "arm-2941627",
     its: false,

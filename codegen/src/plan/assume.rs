@@ -1,7 +1,8 @@
 //! What the plan relies on and boot cannot see: for whoever compares it with the board's manual.
 //!
-//! Boot compares the plan with ID registers, frames and configuration space, and tries the CPUs' own interrupts. How devices
-//! are wired, who else uses memory, and what a device does by itself it cannot see.
+//! Boot compares the plan with ID registers, frames and configuration space, and tries the CPUs'
+//! own interrupts. It cannot see how devices are wired, who else uses memory, or what a device does
+//! by itself.
 
 use super::decided::Decided;
 use crate::model::{DeviceKind, System, Trigger};

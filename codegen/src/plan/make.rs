@@ -123,7 +123,8 @@ impl<'a> Maker<'a> {
         board.console.as_ref().map(|uart| &board.uarts[uart.value])
     }
 
-    /// Where the log is, on a board without a console: at the end of the hypervisor's memory, whatever else is in there.
+    /// Where the log is, on a board without a console: at the end of the hypervisor's memory,
+    /// whatever else is in there.
     pub fn log(&self) -> Option<Span> {
         self.console().is_none().then(|| self.log_span())
     }
@@ -268,8 +269,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Pieces of a VM's memory that are cleared before its first start, or those that are not, but for flashes, which have
-    /// their own way; by guest address.
+    /// Pieces of a VM's memory that are cleared before its first start, or those that are kept, by
+    /// guest address. A flash to clear is left out: the first start erases it.
     fn pieces(&self, vm: usize, clear: bool) -> Vec<Span> {
         let pieces = self.system.vms[vm].memory.iter().zip(&self.placed.memory[vm]);
         let mut pieces: Vec<_> = pieces

@@ -31,7 +31,7 @@ const EVENT: u64 = 128;
 const FUNCTION: u64 = 512;
 /// The virtual ITS of those systems that have one.
 const VIRTUAL_ITS: u64 = 16 << 10;
-/// The flashes of those that have one.
+/// What only systems with a flash have.
 const FLASH: u64 = 8 << 10;
 /// What only systems with shared CPUs have: code, and data of each CPU and vPE.
 const SHARING: u64 = 32 << 10;
@@ -275,7 +275,7 @@ impl Maker<'_> {
         cpu == 0 || self.layouts.iter().any(|layout| layout.schedules[cpu].is_used())
     }
 
-    /// No address that means something to a VM is as high.
+    /// All addresses that a VM has are below this one.
     pub(super) fn guest_end(&self, vm: usize) -> u64 {
         let memory = self.placed.memory[vm].iter().map(|piece| piece.ipa.0 + piece.bytes);
         let ends = self.channel_ends().filter(|end| end.vm == vm);
@@ -336,7 +336,7 @@ impl Maker<'_> {
     }
 }
 
-/// Where boot may take over LPI tables, if the board has any use for them.
+/// Where boot may take over LPI tables, on a board whose GIC delivers events.
 pub fn inherited(board: &model::Board) -> impl Iterator<Item = &model::Region> {
     let ranges = board.reserved.iter().filter(|range| range.lpi_tables);
     ranges.filter(|_| board.gic.direct_injection()).map(|range| &range.region)

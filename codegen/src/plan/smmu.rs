@@ -15,9 +15,9 @@ use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
 use crate::model::{self, MemoryRole, System};
 
-/// 64 commands: what a start or a stop of a VM with many functions asks for goes round.
+/// 64 commands: a VM with many functions uses the ring several times at a start.
 const COMMAND_BITS: u8 = 6;
-/// 128 records: what comes while EL2 is elsewhere; more are counted as lost.
+/// 128 records wait for EL2; more are counted as lost.
 const EVENT_BITS: u8 = 7;
 /// A translation frame follows its ITS's control frame.
 const TRANSLATION_FRAME: u64 = 64 << 10;

@@ -1,7 +1,7 @@
 //! The log of a board without a console, read out of QEMU's memory while it runs.
 //!
-//! What the log holds is what a console would have sent ([`::plan::log`]). QEMU is told not to end when the board is off:
-//! it does when the last bytes have been read.
+//! What the log holds is what a console would have sent ([`::plan::log`]). QEMU stays when the
+//! board is off, and is ended when the last bytes have been read.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::hang::exchange;
 use ::plan::log;
 
-/// Between two looks.
+/// Between two reads.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Looks without an answer after which QEMU is gone.
+/// So many reads without an answer mean that QEMU is gone.
 const PATIENCE: u32 = 100;
 
 /// Where the log is, and how much of it was read.

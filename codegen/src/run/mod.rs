@@ -7,8 +7,8 @@
 //! 3. [`run`] starts QEMU, streams its console, ends it by its own process id, and parses what came into a [`Report`];
 //! 4. [`Report::write`] keeps it as JSON in `target/bulkhead/reports/NAME.json`.
 //!
-//! A run is judged by the console alone, as on a board with a serial cable; of the plan nothing is read but where the log is,
-//! on a board without a console.
+//! A run is judged by the console alone, as on a board with a serial cable; of the plan nothing is
+//! read but where the log is, on a board without a console.
 
 mod ansi;
 pub mod bench;

@@ -1,11 +1,11 @@
-//! Tells a device to read and write what is not its VM's.
+//! Makes a device read and write memory that is not its VM's.
 //!
 //! The device is QEMU's `edu`, which copies between memory and a buffer of its own. First it copies
 //! this VM's own memory, by the addresses that the guest has: that must arrive, byte for byte. Then
-//! it reads and writes each address of `targets=` (hexadecimal, commas between): from none may a
-//! byte arrive in the device. What a write did there is for its owner to say. With `storm=` it
-//! writes so often to the first of them, after which even its own memory must be out of reach, and
-//! resets itself: in its second life its memory must be in reach again.
+//! it reads and writes each address of `targets=` (hexadecimal, commas between): no byte of those
+//! may arrive in the device. EL2's lines show that the writes were refused. With `storm=` it writes
+//! so often to the first of them, after which even its own memory must be out of reach, and resets
+//! itself: in its second life its memory must be in reach again.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -49,8 +49,7 @@ impl Edu {
         self.0.write64(DESTINATION, to);
         self.0.write64(COUNT, bytes);
         self.0.write64(COMMAND, RUN | direction);
-        // It takes 100 ms. A loop of reads alone is what QEMU's memory map does not survive when
-        // another VM's BAR goes away meanwhile.
+        // It takes 100 ms. QEMU fails when a BAR of another VM goes away during a loop of reads.
         while self.0.read64(COMMAND) & RUN != 0 {
             let later = timer::now() + timer::microseconds(PAUSE);
             while timer::now() < later {

@@ -4,7 +4,7 @@
 //! it is erased.
 //!
 //! 1. Programming, erasing, status, identity and query.
-//! 2. Accesses that nothing can be made of are refused, and those that only read are not.
+//! 2. Accesses that the flash does not support are refused; reads of the array by any instruction are not.
 //! 3. Another vPE, if there is one, has the same answers.
 //! 4. `count=` (5000) random commands, data and reads of all widths; the first two sectors are left
 //!    alone.
@@ -25,7 +25,7 @@ rt::entry!(main);
 const SECTOR: u64 = 256 << 10;
 /// Both chips are ready.
 const READY: u64 = 0x0080_0080;
-/// Where the first life leaves word for the next one.
+/// Where the first life leaves a message for the next one.
 const WORD: u64 = SECTOR + 0x40;
 const LEFT: u64 = 0x5ec0_0d11;
 
@@ -42,7 +42,7 @@ fn put(at: u64, value: u64) {
     assert!(result.is_ok(), "a store to {at:#x}: {result:?}");
 }
 
-/// The word there; no word, if it is refused.
+/// The word there; None if it is refused.
 fn get(at: u64) -> u64 {
     // SAFETY: nothing of this program lies there.
     unsafe { probe::read(at, Width::Word) }.unwrap_or(u64::MAX)

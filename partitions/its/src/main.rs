@@ -8,7 +8,7 @@
 //!
 //! With `mischief=` seconds it does none of this but what `mischief` says.
 //!
-//! With `unplanned=` it maps that event of the disk's, too, which the plan does not have, and waits for it for ever.
+//! With `unplanned=` it also maps that event of the disk, which the plan does not have, and waits for ever.
 //!
 //! Arguments: `offset=` is added to the planned vINTIDs (0: they are learned), `refused` expects that such are refused.
 //! The counters say what all this cost; the scenario reads them.

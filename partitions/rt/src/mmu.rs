@@ -1,9 +1,11 @@
 //! Translation: everything where it is, memory cached, the rest device.
 //!
-//! Stage-1 tables at EL1 with 4 KiB granule and 40 bits of address (DDI 0487 D8.2): 1 GiB device blocks, and below 512 GiB a
-//! level-2 table of 2 MiB blocks for each GiB that holds RAM or a channel. What a 2 MiB block of memory covers beyond the memory
-//! itself, stage 2 keeps from us. The pages below the stacks are not mapped (a level-3 table splits their block). Memory is writable and executable alike: it is the guest's own business, and one
-//! payload may make code (`hostile` does).
+//! Stage-1 tables at EL1 with 4 KiB granule and 40 bits of address (DDI 0487 D8.2): 1 GiB device
+//! blocks, and below 512 GiB a level-2 table of 2 MiB blocks for each GiB that holds RAM or a
+//! channel. What a 2 MiB block of memory covers beyond the memory itself, stage 2 keeps from us.
+//! The pages below the stacks are not mapped (a level-3 table splits their block). Memory is
+//! writable and executable alike: it is the guest's own business, and one payload may make code
+//! (`hostile` does).
 //!
 //! `build` runs before the MMU is on, so it must not use atomics; `enable` runs on each vPE.
 

@@ -1,15 +1,18 @@
-//! The least EL3 firmware, as far as a hypervisor can tell it from a real one.
+//! A minimal EL3 firmware, with the state that a real one leaves to a hypervisor.
 //!
-//! For QEMU's virt with `secure=on`, where every CPU begins here, at EL3. What Trusted Firmware-A's defaults leave behind:
+//! For QEMU's virt with `secure=on`, where every CPU begins here, at EL3. What Trusted Firmware-A's
+//! defaults leave behind:
 //!
-//! 1. Two Security states: GICD_CTLR.DS is 0, all interrupts are Non-secure Group 1. Registers and bits that only the Secure
-//!    side has read as zero at EL2.
-//! 2. EL2 is entered with the MMU off, at the address that stands at byte 8 of this firmware, on the first CPU.
+//! 1. Two Security states: GICD_CTLR.DS is 0, all interrupts are Non-secure Group 1. Registers and
+//!    bits that only the Secure side has read as zero at EL2.
+//! 2. EL2 is entered with the MMU off, at the address in byte 8 of this firmware, on
+//!    the first CPU.
 //! 3. What needs a driver at EL3 traps: trace filters (TRFCR_EL2), memory partitioning (MPAM2_EL2).
-//! 4. The other CPUs wait for PSCI CPU_ON (DEN 0022). Of the rest there are PSCI_VERSION and SYSTEM_OFF; any other call is
-//!    NOT_SUPPORTED.
+//! 4. The other CPUs wait for PSCI CPU_ON (DEN 0022). Of the rest there are PSCI_VERSION and
+//!    SYSTEM_OFF; any other call is NOT_SUPPORTED.
 //!
-//! Whatever else comes to EL3 is a line on the UART and the end: a trap that real firmware has, too, and would not survive.
+//! Any other exception at EL3 prints a line on the UART and ends the run: real firmware has the
+//! same traps and would not survive them.
 #![no_std]
 #![no_main]
 

@@ -1,20 +1,22 @@
 /*
- * Finds memory that is used through the caches and past them: what QEMU, which has no caches, never shows.
+ * Finds memory that is used through the caches and past them. QEMU has no caches and shows no fault.
  *
- * For each 64-byte line of RAM it keeps what a cache would know: whether the line is held, whether it is dirty, and whether
- * memory was written past it since. One cache stands for those of all CPUs, which are coherent; it never evicts and never
- * fetches on its own. From there each access and each maintenance instruction is right or one of the six faults below.
+ * For each 64-byte line of RAM it keeps what a cache would know: whether the line is held, whether
+ * it is dirty, and whether memory was written past it since. One cache stands for those of all
+ * CPUs, which are coherent; it never evicts and never fetches on its own. From there each access
+ * and each maintenance instruction is right or one of the six faults below.
  *
- * An access goes through the caches when SCTLR.M and SCTLR.C of its regime are set: SCTLR_EL2 for EL2's own code, which is
- * known by its physical addresses, SCTLR_EL1 for all else. Attributes of translation tables are not looked at: whoever has
- * the MMU on is taken to map RAM as Normal cacheable.
+ * An access goes through the caches when SCTLR.M and SCTLR.C of its regime are set: SCTLR_EL2 for
+ * EL2's own code, which is known by its physical addresses, SCTLR_EL1 for all else. Attributes of
+ * translation tables are not looked at: whoever has the MMU on is taken to map RAM as Normal
+ * cacheable.
  *
- *   el2=FROM-TO            physical addresses of EL2's image, in hexadecimal like all numbers here
+ *   el2=FROM-TO            physical addresses of EL2's image; all numbers are hexadecimal
  *   window=VA:PA:PAGES     EL2's windows on other memory, and where their level-3 descriptors are
  *   map=CPU:IPA:PA:BYTES   memory of the guest on that CPU, for its addresses while its MMU is off
- *   out=PATH               where the result goes: a line "NAME COUNT" for each fault, the first few with their places before
+ *   out=PATH               the result: a line "NAME COUNT" for each fault, behind its first places
  *
- * QEMU's header is in no package of Debian's; what is used of it stands below (plugin API, version 4).
+ * Debian does not package QEMU's header; what is used of it stands below (plugin API, version 4).
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -181,7 +183,7 @@ static uint64_t through_window(uint64_t va)
     return (descriptor & UINT64_C(0xfffffffff000)) + va % PAGE;
 }
 
-/* EL2 maps RAM where it is, but for its windows. False: not known; EL1 maintains a page that it never accessed. */
+/* Windows apart, EL2 maps RAM at its own address. False: EL1 maintains a page that it never accessed. */
 static bool physical(unsigned cpu, const struct info *info, uint64_t va, uint64_t *pa)
 {
     *pa = info->el2 ? through_window(va) : va;
