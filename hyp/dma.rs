@@ -10,12 +10,15 @@
 //! 3. `attach`, when a VM's functions are set up; `detach`, when they are stopped.
 //! 4. `interrupt`: records are taken and told.
 
+use crate::arch::mmu;
 use crate::arch::smmu::{Registers, Words};
 use crate::arch::sysreg::Pause;
 use crate::console;
 use crate::its::POLLS;
 use crate::plan_data::PLAN;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use gicv4::IntId;
+use gicv4::dist::Dist;
 use plan::{Stream, Vm};
 use smmu::event::{Access, Event};
 use smmu::event_queue::EventQueue;
@@ -30,9 +33,10 @@ use vm::text::Text;
 
 /// A VM's device is behind an SMMU.
 pub const ANY: bool = PLAN.smmu.is_some();
-/// Records of one interrupt: more than cut-off functions can leave.
-const AT_ONCE: u32 = 1024;
-/// Faults that a function may have in one life of its VM.
+/// Records that one interrupt takes.
+const AT_ONCE: u32 = 16;
+/// Faults that a function may have in one life of its VM, and faults that are told of devices that
+/// no VM has.
 const MOST: u32 = 64;
 /// Functions of all VMs.
 const FUNCTIONS: usize = PLAN.functions.len();
@@ -46,9 +50,13 @@ struct Service {
 static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
 /// By function: faults in this life of its VM.
 static FAULTS: [AtomicU32; FUNCTIONS] = [const { AtomicU32::new(0) }; FUNCTIONS];
-
 /// By function: the page that was told last.
-static PAGES: [AtomicU64; FUNCTIONS] = [const { AtomicU64::new(u64::MAX) }; FUNCTIONS];
+static PAGES: [AtomicU64; FUNCTIONS] = [const { AtomicU64::new(NO_PAGE) }; FUNCTIONS];
+const NO_PAGE: u64 = u64::MAX;
+/// Faults of devices that no VM has.
+static STRANGE: AtomicU32 = AtomicU32::new(0);
+/// It has been told that records were lost.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// One of the SMMU's own interrupts.
 #[inline(always)]
@@ -130,8 +138,9 @@ fn streams(of: impl Fn(u16) -> bool) -> impl Iterator<Item = &'static Stream> {
 pub fn attach(vm: &Vm, number: usize) {
     let function = usize::from(vm.first_function).wrapping_add(number);
     for stream in streams(|other| usize::from(other) == function) {
-        if let Some(faults) = FAULTS.get(function) {
+        if let (Some(faults), Some(last)) = (FAULTS.get(function), PAGES.get(function)) {
             faults.store(0, Relaxed);
+            last.store(NO_PAGE, Relaxed);
         }
         let stage2 = stage2(stream);
         with(|service| service.streams.attach(StreamId::new(stream.id), &stage2));
@@ -151,44 +160,66 @@ fn cut_off(stream: &Stream) {
 }
 
 fn with(work: impl FnOnce(&mut Service) -> Result<(), Error>) {
-    if let Some(service) = SERVICE.lock().as_mut() {
-        work(service).unwrap_or_else(|error| broken(error));
-    }
+    // The lock is free before this CPU stops: another one that comes here has its own line to say.
+    let result = SERVICE.lock().as_mut().map_or(Ok(()), work);
+    result.unwrap_or_else(|error| broken(error));
 }
 
 /// One of the SMMU's interrupts came.
 pub fn interrupt() {
-    let mut taken = 0;
-    while taken < AT_ONCE {
-        let mut event = None;
-        let mut lost = false;
-        with(|service| {
-            lost = service.events.drain(1, |one| event = Some(one)).lost;
-            Ok(())
-        });
-        if lost {
-            console::write(&mut |out| out.text("bulkhead: SMMU: fault records were lost\n"));
-        }
-        let Some(event) = event else { break };
+    let mut room = AT_ONCE;
+    while room != 0
+        && let Some(event) = next()
+    {
         charge(&event);
-        taken = taken.wrapping_add(1);
+        room = room.wrapping_sub(1);
     }
+    if room == 0 {
+        again();
+    }
+    let mut failed = false;
     with(|service| {
         let errors = service.unit.errors();
-        if errors.contains(GlobalError::ServiceFailure) {
-            crate::stop(&mut |out| out.text("the SMMU has failed"));
-        }
+        failed = errors.contains(GlobalError::ServiceFailure);
         // The command queue's error is found by who waits for the command.
         service.unit.acknowledge(errors.without(GlobalError::CommandQueue));
         Ok(())
     });
+    if failed {
+        crate::stop(&mut |out| out.text("the SMMU has failed"))
+    }
+}
+
+/// The oldest record.
+fn next() -> Option<Event> {
+    let mut event = None;
+    let mut lost = false;
+    with(|service| {
+        lost = service.events.drain(1, |one| event = Some(one)).lost;
+        Ok(())
+    });
+    if lost && !LOST.swap(true, Relaxed) {
+        console::write(&mut |out| out.text("bulkhead: SMMU: fault records were lost\n"));
+    }
+    event
+}
+
+/// Records may be left. The SMMU interrupts when its queue becomes non-empty (IHI 0070 3.18), so
+/// the interrupt is made pending here. Others can be taken before it.
+fn again() {
+    if let Some(smmu) = &PLAN.smmu {
+        Dist::new(mmu::distributor()).set_pending(IntId::new(smmu.event_intid));
+    }
 }
 
 /// A fault is told; too many cost their function its way to memory.
 fn charge(event: &Event) {
     let id = event.stream.value();
     let Some(stream) = streams(|_| true).find(|stream| stream.id == id) else {
-        return tell(event, "a device that no VM has", "");
+        if STRANGE.fetch_add(1, Relaxed) < MOST {
+            tell(event, "a device that no VM has", "");
+        }
+        return;
     };
     let function = usize::from(stream.function);
     let (Some(owner), Some(faults), Some(last)) =

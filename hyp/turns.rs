@@ -27,7 +27,8 @@ use crate::platform::{ATTENTION, Hardware};
 use crate::shared::{Here, KNOCK};
 use crate::switch::{self, Paused, State};
 use crate::{
-    console, modes, physical, residency, rings, run, serror, shared, trap, watchdog, workarounds,
+    console, dma, modes, physical, residency, rings, run, serror, shared, trap, watchdog,
+    workarounds,
 };
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
@@ -201,6 +202,9 @@ pub fn take(here: Here, intid: u32) -> Taken {
     }
     if Some(intid) == PLAN.board.console.intid() {
         console::interrupt();
+    }
+    if dma::ANY && dma::is_own(intid) {
+        dma::interrupt();
     }
     end(intid);
     if intid == u32::from(ATTENTION) {
