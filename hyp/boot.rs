@@ -111,7 +111,7 @@ fn board() -> Result<(), Error> {
     distributor.enable(PRIORITY, POLLS)?;
     for (intid, spi) in (32..).map(IntId::new).zip(PLAN.spis) {
         let Some(spi) = spi else { continue };
-        if !distributor.is_ours(intid) {
+        if !distributor.is_ours(intid, POLLS)? {
             let owner = PLAN.vms.get(spi.vm.index()).map_or("", |vm| vm.name);
             verify::not_ours(intid.value(), "an interrupt of VM", owner, None).end();
         }
@@ -124,14 +124,14 @@ fn board() -> Result<(), Error> {
         (PLAN.board.console.intid(), PLAN.cpus.get(PLAN.console_cpu.index()))
     {
         distributor.route(IntId::new(intid), cpu.mpidr);
-        if !distributor.is_ours(IntId::new(intid)) {
+        if !distributor.is_ours(IntId::new(intid), POLLS)? {
             verify::not_ours(intid, "the console's interrupt", "", None).end();
         }
         distributor.enable_spi(IntId::new(intid));
     }
     if let (Some(smmu), Some(cpu)) = (&PLAN.smmu, PLAN.cpus.get(PLAN.console_cpu.index())) {
         for intid in [smmu.event_intid, smmu.error_intid] {
-            if !distributor.is_ours(IntId::new(intid)) {
+            if !distributor.is_ours(IntId::new(intid), POLLS)? {
                 verify::not_ours(intid, "the SMMU's interrupt", "", None).end();
             }
             distributor.set_edge(IntId::new(intid), true);

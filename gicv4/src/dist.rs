@@ -112,6 +112,7 @@ impl<F: Frame> Dist<F> {
     }
 
     /// Waits until disables and changes of CTLR have taken effect.
+    #[inline(never)]
     pub fn wait_for_writes(&self, polls: u32) -> Result<(), Error> {
         poll(polls, Wait::RegisterWrites, || {
             let control =
@@ -142,11 +143,12 @@ impl<F: Frame> Dist<F> {
     }
     /// It can be enabled, and is disabled again. False: firmware keeps it in a Secure group, which we neither see nor change
     /// (GICD_CTLR.DS = 0), or the GIC lacks it.
-    pub fn is_ours(&self, intid: IntId) -> bool {
+    pub fn is_ours(&self, intid: IntId, polls: u32) -> Result<bool, Error> {
         self.enable_spi(intid);
         let ours = self.is_enabled(intid);
         self.disable_spi(intid);
-        ours
+        self.wait_for_writes(polls)?;
+        Ok(ours)
     }
     /// Takes effect when [`Self::wait_for_writes`] is over.
     #[inline]
@@ -189,7 +191,7 @@ impl<F: Frame> Dist<F> {
             self.frame.write64(gicd::IROUTER + 8 * intid.value() as usize, mpidr & 0xff_00ff_ffff);
         }
     }
-    /// Edge-triggered or level-sensitive; only while disabled.
+    /// Edge-triggered or level-sensitive; only while disabled, and that has taken effect (IHI 0069H 12.9.9).
     pub fn set_edge(&self, intid: IntId, edge: bool) {
         if let (32..1020, n) = (intid.value(), intid.value() as usize) {
             let (register, bit) = (gicd::ICFGR + n / 16 * 4, 2 << (2 * (n % 16)));

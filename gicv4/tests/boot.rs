@@ -409,6 +409,7 @@ fn shared_interrupts() {
     assert!(dist.is_enabled(spi) && dist.is_pending(spi) && dist.is_active(spi));
     assert_eq!(frame.read32(gicd::ISENABLER + 32), 1 << 31);
     dist.disable_spi(spi);
+    dist.wait_for_writes(POLLS).unwrap();
     dist.clear_pending(spi);
     dist.clear_active(spi);
     assert!(!dist.is_enabled(spi) && !dist.is_pending(spi) && !dist.is_active(spi));
@@ -466,15 +467,26 @@ fn a_pending_table_that_never_gets_clean() {
 
 #[test]
 fn interrupts_that_firmware_keeps_are_told() {
-    let gic = powered(Config::V4_0);
+    let gic = powered(Config { write_polls: 3, ..Config::V4_0 });
     let redist = Redist::new(gic.redistributor(0));
     let bits = 1 << 0 | 1 << 15 | 1 << 27 | 1 << 29;
     assert_eq!(redist.not_ours(bits, POLLS), Ok(1 << 15 | 1 << 29));
     assert_eq!(gic.redistributor(0).read32(gicr::ISENABLER0), 0);
     let dist = Dist::new(gic.distributor());
-    let ours = |intid| dist.is_ours(IntId::new(intid));
-    assert_eq!([285, 286, 287].map(ours), [true, false, true]);
+    let ours = |intid| {
+        let ours = dist.is_ours(IntId::new(intid), POLLS);
+        dist.set_edge(IntId::new(intid), true);
+        ours
+    };
+    assert_eq!([285, 286, 287].map(ours), [Ok(true), Ok(false), Ok(true)]);
     assert!(!dist.is_enabled(IntId::new(287)));
+    assert_eq!(gic.take_violations(), []);
+    dist.enable_spi(IntId::new(287));
+    dist.set_edge(IntId::new(287), false);
+    dist.disable_spi(IntId::new(287));
+    dist.set_edge(IntId::new(287), true);
+    let twice = [287, 287].map(|intid| Violation::TriggerOfEnabled { intid: IntId::new(intid) });
+    assert_eq!(gic.take_violations(), twice);
     let gic = powered(Config::QEMU);
     assert_eq!(Redist::new(gic.redistributor(1)).not_ours(bits, POLLS), Ok(0));
     assert_eq!(gic.take_violations(), []);

@@ -4,6 +4,7 @@ use super::report::Violation;
 use super::state::State;
 use super::{Config, Gic, Version};
 use crate::frame::Frame;
+use crate::intid::IntId;
 use crate::regs::gicd::{self, GICD_CTLR, GICD_TYPER, GICD_TYPER2, PIDR2};
 use std::boxed::Box;
 
@@ -131,7 +132,17 @@ impl State {
                 dist.extended[n] &= !value;
                 dist.busy = write_polls;
             }
-            _ if let Some(n) = of(offset, gicd::ICFGR, 64) => dist.config[n] = value & 0xaaaa_aaaa,
+            _ if let Some(n) = of(offset, gicd::ICFGR, 64) => {
+                let value = value & 0xaaaa_aaaa;
+                let changed = core::mem::replace(&mut dist.config[n], value) ^ value;
+                let (busy, enabled) = (dist.busy != 0, dist.enabled[n / 2]);
+                for bit in (0..16).filter(|bit| changed >> (2 * bit) & 2 != 0) {
+                    let intid = 16 * n as u32 + bit;
+                    if busy || enabled >> (intid % 32) & 1 != 0 {
+                        self.violate(Violation::TriggerOfEnabled { intid: IntId::new(intid) });
+                    }
+                }
+            }
             _ if let Some(n) = of(offset, gicd::IPRIORITYR, 256) => {
                 dist.priority[4 * n..4 * n + 4].copy_from_slice(&value.to_le_bytes());
             }

@@ -87,6 +87,8 @@ pub enum Violation {
     WriteWhileEnabled { register: &'static str },
     /// An access that no register of the frame answers, or of the wrong width.
     UnknownRegister { frame: &'static str, offset: usize },
+    /// GICD_ICFGR of an SPI changed while it was enabled, or its disable had not taken effect: UNPREDICTABLE.
+    TriggerOfEnabled { intid: IntId },
     /// A command with reserved bits set; executed without them.
     ReservedBits(DecodeError),
     /// MAPTI or VMAPTI on an event that is mapped.
