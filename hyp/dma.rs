@@ -277,13 +277,7 @@ fn tell(event: &Event, device: &str, vm: &str) {
 fn broken(error: Error) -> ! {
     crate::stop(&mut |out| match error {
         Error::Differs { register, field, expected, found } => {
-            out.text(register);
-            out.text(" ");
-            out.text(field);
-            out.text(" is ");
-            out.hex(found);
-            out.text(", not ");
-            out.hex(expected);
+            crate::differs(out, register, field, expected, found);
         }
         Error::Timeout { register, .. } => {
             out.text("the SMMU took too long, a register reads ");

@@ -60,13 +60,7 @@ pub fn stop(why: &mut dyn FnMut(&mut Own)) -> ! {
 pub fn broken(error: Error) -> ! {
     stop(&mut |out| match error {
         Error::Differs { register, field, expected, found } => {
-            out.text(register);
-            out.text(" ");
-            out.text(field);
-            out.text(" is ");
-            out.hex(found);
-            out.text(", not ");
-            out.hex(expected);
+            differs(out, register, field, expected, found);
             if field == "Shareability" {
                 out.text(": the board's [gic] wants coherent = false");
             }
@@ -97,6 +91,17 @@ pub fn broken(error: Error) -> ! {
             out.text(what);
         }
     })
+}
+
+/// A register's field is not what it was to be.
+fn differs(out: &mut Own, register: &str, field: &str, expected: u64, found: u64) {
+    out.text(register);
+    out.text(" ");
+    out.text(field);
+    out.text(" is ");
+    out.hex(found);
+    out.text(", not ");
+    out.hex(expected);
 }
 
 /// From the vectors: an exception in EL2 itself.

@@ -5,10 +5,11 @@
 //! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number, virtual LPIs as its
 //!    stride says, in GICv4.0's form;
 //! 4. ITS: there, virtual LPIs in GICv4.0's form, VMOVP if vPEs move, widths, entry size;
-//! 5. RAM: the last word of each range that is not reserved answers;
-//! 6. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
+//! 5. the GIC's quirks: those that the board lists, and no others, by GITS_IIDR and GICD_IIDR;
+//! 6. RAM: the last word of each range that is not reserved answers;
+//! 7. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
 //!    behind it cannot be asked before;
-//! 7. PCI functions: vendor and device, BARs, MSI and MSI-X (`vm::pci::examine`).
+//! 8. PCI functions: vendor and device, BARs, MSI and MSI-X (`vm::pci::examine`).
 //!
 //! The first difference is the result: one line, then the system is off. Nothing is adapted, since nothing that
 //! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
@@ -262,7 +263,8 @@ pub fn this_cpu(cpu: &Cpu) -> Verdict {
     )?;
     let bits = Some(cpu::physical_address_bits().into());
     features(cpu)?;
-    let needed = PLAN.vms.iter().map(|vm| address_bits(vm.vtcr)).max().unwrap_or(0);
+    let given = PLAN.vms.iter().map(|vm| cpu::address_bits(vm.vtcr >> 16 & 7));
+    let needed = given.max().unwrap_or(0).into();
     expect("ID_AA64MMFR0_EL1.PARange, bits", "", None, Rule::AtLeast(needed), bits)
 }
 
@@ -289,19 +291,6 @@ fn features(cpu: &Cpu) -> Verdict {
         }
     }
     Ok(())
-}
-
-/// VTCR_EL2.PS in bits.
-fn address_bits(vtcr: u64) -> u64 {
-    match vtcr >> 16 & 7 {
-        0 => 32,
-        1 => 36,
-        2 => 40,
-        3 => 42,
-        4 => 44,
-        5 => 48,
-        _ => 52,
-    }
 }
 
 fn distributor() -> Verdict {

@@ -202,7 +202,12 @@ fn initialise_fine_traps(activity: bool, second: bool) {
 
 /// ID_AA64MMFR0_EL1.PARange in bits.
 pub fn physical_address_bits() -> u8 {
-    match read!("id_aa64mmfr0_el1") & 0xf {
+    address_bits(read!("id_aa64mmfr0_el1") & 0xf)
+}
+
+/// The same by its code, which VTCR_EL2.PS has, too.
+pub fn address_bits(code: u64) -> u8 {
+    match code {
         0 => 32,
         1 => 36,
         2 => 40,
