@@ -2,7 +2,7 @@
 
 use codegen::emit::{report, tables};
 
-use crate::{stage2, stand_in};
+use crate::{rules, stage2, stand_in};
 
 const QUIET: &str = "tests/qemu/systems/quiet.toml";
 /// S2AP: write.
@@ -37,6 +37,32 @@ fn those_who_are_given_it_read_it_and_nobody_else_does() {
         assert!(seen.iter().all(|page| page.attributes & WRITABLE == 0), "{}", vm.name);
         assert_eq!(seen.first().map(|page| page.ipa), vm.log.map(|log| log.base.0));
     }
+}
+
+/// A channel, a watchdog's frames and the log are placed above the VM's memory, without an `ipa`.
+#[test]
+fn what_is_above_a_vms_memory_is_apart() {
+    let read = |path: &str| std::fs::read_to_string(tests::root().join(path)).unwrap();
+    let named = "board = \"qemu-virt-quiet\"";
+    let system = read(QUIET).replace(named, "board = \"board.toml\"");
+    let reader = "partition = \"logreader\"\n";
+    let watched = format!("{reader}watchdog = {{ time = \"1 s\", action = \"halt\" }}\n");
+    let system = system.replacen(reader, &watched, 1)
+        + "\n[[channel]]\nname = \"talk\"\nsize = \"64 KiB\"\nends = [\n\
+           { vm = \"reader\", access = \"read-write\" },\n\
+           { vm = \"worker\", access = \"read-only\" },\n]\n";
+    let directory = stand_in::directory("log-beside");
+    let board = read("tests/qemu/boards/qemu-virt-quiet.toml");
+    let system = stand_in::good(stand_in::written(&directory, &system, &board));
+    let plan = stand_in::good(stand_in::plan(&system, &directory));
+    rules::hold(&plan);
+    let vm = &plan.vms[0];
+    let log = vm.log.unwrap().base.0;
+    let channel = plan.vm_channel_ends(vm)[0].ipa.0;
+    let watchdog = vm.watchdog.as_ref().unwrap().base.0;
+    let mut all = [(log, 64 << 10), (channel, 64 << 10), (watchdog, 68 << 10)];
+    all.sort();
+    assert!(all.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "{all:x?}");
 }
 
 /// RAM may begin there, and so may a guest: EL2 has no business at address 0.

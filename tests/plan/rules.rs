@@ -154,6 +154,12 @@ fn guests_reach_their_own_only(plan: &Decided) {
             want(end.ipa.0, end.pa.0, end.bytes);
             shared.insert(end.pa.0);
         }
+        let log = vm.log.and(plan.board.console.log());
+        for (seen, log) in vm.log.iter().zip(log) {
+            want(seen.base.0, log.base.0, log.bytes);
+        }
+        let in_log =
+            |pa: u64| log.is_some_and(|log| (log.base.0..log.base.0 + log.bytes).contains(&pa));
         wanted.retain(|page| !in_table(page.0));
         wanted.sort_by_key(|page| page.0);
         let got = mapped(plan, number).into_iter().flat_map(|leaf| {
@@ -164,7 +170,8 @@ fn guests_reach_their_own_only(plan: &Decided) {
         let channels = plan.vm_channel_ends(vm).iter().map(|end| end.pa.0).collect::<BTreeSet<_>>();
         let own = mapped(plan, number).into_iter().map(|leaf| leaf.pa);
         all.extend(
-            own.filter(|pa| !channels.iter().any(|&base| in_channel(plan, base, pa.start)))
+            own.filter(|pa| !in_log(pa.start))
+                .filter(|pa| !channels.iter().any(|&base| in_channel(plan, base, pa.start)))
                 .map(|pa| (vm.name.clone(), pa)),
         );
         apart(

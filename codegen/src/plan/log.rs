@@ -25,12 +25,7 @@ pub fn place(
             out.push(None);
             continue;
         };
-        let mut space = memory::free_ipas(system, placed, windows, n);
-        for (channel, ends) in system.channels.iter().zip(channels) {
-            for (_, ipa) in channel.ends.iter().zip(ends).filter(|(end, _)| end.vm.value == n) {
-                space.remove(*ipa..ipa.saturating_add(channel.size.value));
-            }
-        }
+        let mut space = memory::beside_channels(system, placed, windows, channels, n);
         if let Some(Watchdog { base: Hex(base), .. }) = watchdogs[n] {
             space.remove(base..base + watchdog::BYTES);
         }

@@ -164,8 +164,25 @@ pub fn channel_ipas(
     (!report.has_errors()).then_some(out)
 }
 
-/// IPAs above a VM's memory that nothing of it uses.
-pub fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> Arena {
+/// IPAs above a VM's memory that nothing of it uses, its channels' ends (`[channel][end]`) included.
+pub fn beside_channels(
+    system: &System,
+    placed: &Placed,
+    windows: &Windows,
+    channels: &[Vec<u64>],
+    vm: usize,
+) -> Arena {
+    let mut space = free_ipas(system, placed, windows, vm);
+    for (channel, ends) in system.channels.iter().zip(channels) {
+        for (_, ipa) in channel.ends.iter().zip(ends).filter(|(end, _)| end.vm.value == vm) {
+            space.remove(*ipa..ipa.saturating_add(channel.size.value));
+        }
+    }
+    space
+}
+
+/// IPAs above a VM's memory that nothing of it uses but channels that have no `ipa`.
+fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> Arena {
     let memory = &placed.memory[vm];
     let top = memory.iter().map(|piece| piece.ipa.0 + piece.bytes).max();
     let mut space = Arena::new(top.unwrap_or(0).next_multiple_of(MIB2)..system.board.address_end());

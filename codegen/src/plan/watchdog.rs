@@ -29,12 +29,7 @@ pub fn place(
             out.push(None);
             continue;
         };
-        let mut space = memory::free_ipas(system, placed, windows, n);
-        for (channel, ends) in system.channels.iter().zip(channels) {
-            for (_, ipa) in channel.ends.iter().zip(ends).filter(|(end, _)| end.vm.value == n) {
-                space.remove(*ipa..ipa.saturating_add(channel.size.value));
-            }
-        }
+        let mut space = memory::beside_channels(system, placed, windows, channels, n);
         match (space.take(BYTES.next_multiple_of(REFRESH), REFRESH), free_spi(system)) {
             (Some(base), Some(intid)) => {
                 out.push(Some(decide(system, vm, &watchdog.value, base, intid)));
