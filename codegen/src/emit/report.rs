@@ -302,7 +302,7 @@ impl Report<'_> {
         let Some(smmu) = &self.plan.smmu else { return Ok(()) };
         writeln!(
             out,
-            "\nSMMU {}: devices reach their VM's memory and channels and the ITS's translation page, by the VM's addresses",
+            "\nSMMU {}: devices reach their VM's memory and channels, by its addresses, and the ITS's page",
             smmu.name
         )?;
         let mut table = Table::new(&["StreamID", "function", "VM", "stage 2"]);

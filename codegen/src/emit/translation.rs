@@ -198,7 +198,8 @@ impl Tree {
         page.map(|page| page as u64 * PAGE)
     }
 
-    /// The lowest address of `count` unmapped pages with their entries in one level-3 table, which is made if none has room. None: there are no such pages.
+    /// The lowest address of `count` unmapped pages with their entries in one level-3 table, which
+    /// is made if none has room. None: there are no such pages.
     pub fn room(&mut self, count: u64) -> Option<u64> {
         let page = PAGE * count.next_power_of_two();
         let tables = self.level3_tables();
