@@ -108,7 +108,7 @@ pub enum MmioKind {
     Watchdog,
 }
 
-/// What the guest may do about its events' vINTIDs (DESIGN.md, decision 2).
+/// What the guest may do about its events' vINTIDs (docs/adr/0006-virtual-its.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItsPolicy {
     /// No virtual ITS: the payload knows its vINTIDs.

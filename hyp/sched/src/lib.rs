@@ -1,7 +1,7 @@
 //! Who runs on a CPU that several vPEs share.
 //!
 //! Pure state machines, driven by the EL2 image and tested on the host: time and events go in, a decision comes out.
-//! Nothing here touches hardware, allocates, or loops over vPEs while one of them runs; docs/adr/0010-shared-cpus.md
+//! Nothing here touches hardware, allocates, or loops over vPEs while one of them runs; docs/adr/0005-shared-cpus.md
 //! gives the reasons and the bounds.
 //!
 //! * [`CpuScheduler`] decides for one CPU, by priority with budgets or by a cyclic frame.
