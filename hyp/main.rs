@@ -7,43 +7,21 @@
 #![deny(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod alarm;
 #[allow(unsafe_code)]
 mod arch;
-mod away;
 mod boot;
-mod console;
-mod counters;
+mod cpu;
 mod devices;
-mod dma;
-mod flash;
-mod interface;
-mod irq;
-mod its;
-mod load;
-mod modes;
-mod percpu;
-mod physical;
-#[allow(unsafe_code)]
-mod plan_data;
-mod platform;
-mod report;
-mod residency;
-mod rings;
+mod exits;
+mod gic;
+mod io;
+mod life;
 mod run;
-mod serror;
-mod shared;
-mod switch;
-mod trap;
-mod turns;
-mod verify;
-mod watchdog;
-mod wires;
-mod workarounds;
+mod state;
 
 use arch::smc;
-use console::Own;
 use gicv4::Error;
+use io::console::{self, Own};
 use vm::text::Text;
 
 /// EL2 cannot go on on this CPU: one line that says why, and nothing more happens here.

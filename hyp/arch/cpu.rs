@@ -10,7 +10,7 @@
 use super::debug;
 use super::sysreg::{isb, read, write};
 use super::timer;
-use crate::plan_data::PLAN;
+use crate::state::plan_data::PLAN;
 use aarch64_cpu::registers::HCR_EL2;
 use plan::Features;
 

@@ -5,7 +5,7 @@
 
 use super::mmu;
 use super::sysreg::{dsb_ish, dsb_sy, isb, read, write};
-use crate::plan_data::PLAN;
+use crate::state::plan_data::PLAN;
 use gicv4::IntId;
 use gicv4::dist::Dist;
 

@@ -14,7 +14,7 @@
 //! not supported; a wrong EL or address is one line on the UART, or in the log of a board without one.
 
 use crate::devices::pl011;
-use crate::plan_data::PLAN;
+use crate::state::plan_data::PLAN;
 use core::arch::global_asm;
 use plan::translation::EL2_MAIR;
 use plan::{Console, log};
@@ -199,8 +199,8 @@ wrong_address:
     .ltorg
     "#,
     protect = sym super::mmu::protect_image,
-    first = sym crate::boot::first_cpu,
-    other = sym crate::boot::other_cpu,
+    first = sym crate::boot::order::first_cpu,
+    other = sym crate::boot::order::other_cpu,
     sctlr_off = const SCTLR_OFF,
     sctlr_on = const SCTLR_ON,
     tcr = const PLAN.own.tcr,

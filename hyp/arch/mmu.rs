@@ -8,8 +8,8 @@
 use super::mmio::Word;
 use super::probe;
 use super::window::{self, Amount};
-use crate::its::COHERENT;
-use crate::plan_data::PLAN;
+use crate::gic::its::COHERENT;
+use crate::state::plan_data::PLAN;
 use core::arch::asm;
 use core::{ptr, slice};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};

@@ -3,7 +3,7 @@
 use core::arch::asm;
 use plan::Conduit;
 
-use crate::plan_data::PLAN;
+use crate::state::plan_data::PLAN;
 
 const PSCI_VERSION: u64 = 0x8400_0000;
 const PSCI_FEATURES: u64 = 0x8400_000a;

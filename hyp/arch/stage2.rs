@@ -4,7 +4,7 @@
 //! meanwhile. Walks are coherent with EL2's stores (VTCR_EL2: write-back, inner shareable), so
 //! barriers suffice (DDI 0487 D8.16, break before make).
 
-use crate::plan_data::PLAN;
+use crate::state::plan_data::PLAN;
 use core::arch::asm;
 use plan::{Ipa, VmIndex};
 

@@ -1,7 +1,7 @@
 //! The CPU's own data, by TPIDR_EL2.
 
 use super::sysreg::{read, write};
-use crate::percpu::PerCpu;
+use crate::state::percpu::PerCpu;
 
 /// Makes `cpu` what `this` gives on the calling CPU.
 pub fn set(cpu: &'static PerCpu) {

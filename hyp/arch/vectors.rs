@@ -12,8 +12,8 @@
 //!
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
-use crate::percpu::PerCpu;
-use crate::plan_data::PLAN;
+use crate::state::percpu::PerCpu;
+use crate::state::plan_data::PLAN;
 use core::arch::global_asm;
 use core::mem::offset_of;
 use core::ptr;
@@ -366,14 +366,14 @@ probe_failed:
     hvc_counter = const HVC_COUNTER,
     data_abort = const class::DATA_ABORT,
     register = const class::SYSREG,
-    hvc_fast = sym crate::trap::hvc_fast,
-    abort_fast = sym crate::trap::abort_fast,
-    register_fast = sym crate::trap::register_fast,
-    irq_fast = sym crate::irq::irq_fast,
-    irq_rest = sym crate::irq::irq_rest,
-    irq_slow = sym crate::irq::irq_slow,
-    trap = sym crate::trap::trap,
-    error = sym crate::trap::error,
+    hvc_fast = sym crate::exits::trap::hvc_fast,
+    abort_fast = sym crate::exits::trap::abort_fast,
+    register_fast = sym crate::exits::trap::register_fast,
+    irq_fast = sym crate::run::irq::irq_fast,
+    irq_rest = sym crate::run::irq::irq_rest,
+    irq_slow = sym crate::run::irq::irq_slow,
+    trap = sym crate::exits::trap::trap,
+    error = sym crate::exits::trap::error,
     stopped = sym crate::stopped,
 );
 

@@ -12,7 +12,7 @@
 
 use super::gic;
 use super::sysreg::{dsb_ish, isb};
-use crate::plan_data::PLAN;
+use crate::state::plan_data::PLAN;
 use core::arch::asm;
 use core::ptr;
 use plan::Pa;

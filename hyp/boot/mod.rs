@@ -1,0 +1,5 @@
+//! From firmware to the first instruction of every guest.
+
+pub mod order;
+mod verify;
+mod wires;

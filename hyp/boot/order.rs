@@ -1,0 +1,240 @@
+//! From firmware's entry to the first instruction of every guest.
+//!
+//! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has once, starts the
+//! others, and then does what every CPU does for itself.
+
+use crate::arch::this;
+use crate::arch::{cpu, gic, mmu, smc, sysreg, vectors};
+use crate::boot::{verify, wires};
+use crate::cpu::{serror, workarounds};
+use crate::gic::its::{self, POLLS};
+use crate::gic::platform::{ATTENTION, KICK};
+use crate::io::{console, dma};
+use crate::life::{load, modes, run};
+use crate::run::{irq, turns};
+use crate::state::percpu::{self, VMS};
+use crate::state::plan_data::{PLAN, VM_COUNT};
+use crate::state::shared;
+use crate::state::shared::KNOCK;
+use crate::{broken, stop};
+use gicv4::boot::{Assembly, CpuTables, Ready};
+use gicv4::dist::Dist;
+use gicv4::hw::MmioFrame;
+use gicv4::redist::Redist;
+use gicv4::vpe::Vacant;
+use gicv4::{Error, IntId};
+use plan::{Cpu, CpuIndex, Schedule, VmIndex};
+use vm::text::Text;
+
+/// Priority of every physical interrupt; EL2 masks instead of ranking.
+const PRIORITY: u8 = 0xa0;
+/// How long firmware may take to start a CPU, in seconds.
+const START_TIME: u64 = 5;
+
+/// SGIs and PPIs that EL2 has on every CPU, as bits of word 0.
+const OWN: u32 = 1 << KICK
+    | 1 << ATTENTION
+    | 1 << PLAN.board.timer.maintenance_ppi
+    | 1 << PLAN.board.timer.hypervisor_ppi;
+/// PPIs that guests have.
+const GUESTS: u32 = irq::PRIVATE | 1 << PLAN.board.timer.virtual_ppi;
+
+/// Where the CPUs that the plan uses wait for each other.
+static ASSEMBLY: Assembly = Assembly::new(used());
+
+const fn used() -> u32 {
+    let (mut used, mut cpu) = (1, 1);
+    while cpu < PLAN.cpus.len() {
+        used += is_used(cpu) as u32;
+        cpu += 1;
+    }
+    used
+}
+
+/// The CPU is one of `used`.
+fn starts(index: usize, cpu: &Cpu) -> bool {
+    cpu.schedule != Schedule::Unused || shared::cpu(CpuIndex::new(index as u16)).is_some()
+}
+
+/// Something runs on this CPU, in some mode at least.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const fn is_used(cpu: usize) -> bool {
+    !matches!(PLAN.cpus[cpu].schedule, Schedule::Unused) || shared::is_shared(cpu)
+}
+
+/// The first CPU, MMU and caches on.
+pub extern "C" fn first_cpu(entered: u64) -> ! {
+    console::enable();
+    if dma::ANY {
+        dma::close();
+    }
+    verify::machine().unwrap_or_else(|difference| difference.end());
+    clear_tables();
+    board().unwrap_or_else(|error| broken(error));
+    if dma::ANY {
+        dma::boot();
+    }
+    console::banner(entered);
+    // All count as running from here on, so that none is taken for the last one while others have not begun.
+    VMS.iter().for_each(|vm| vm.health.start());
+    (0..VM_COUNT as u16).for_each(|vm| load::load(VmIndex::new(vm)));
+    modes::prepare_homeless();
+    start_other_cpus();
+    this_cpu(CpuIndex::new(0))
+}
+
+/// Any other CPU, by firmware's CPU_ON.
+pub extern "C" fn other_cpu(index: usize) -> ! {
+    let index = CpuIndex::new(index as u16);
+    if let Some(cpu) = PLAN.cpus.get(index.index()) {
+        verify::this_cpu(cpu).unwrap_or_else(|difference| difference.end());
+    }
+    this_cpu(index)
+}
+
+/// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that VMs share.
+fn clear_tables() {
+    for &(base, bytes) in PLAN.cleared {
+        mmu::clear_table(base, bytes);
+    }
+    PLAN.vms.iter().for_each(mmu::write_vlpi_config);
+    for memory in PLAN.shared_memory {
+        if memory.clear {
+            mmu::clear_and_flush(memory.base, memory.bytes);
+        } else {
+            mmu::flush(memory.base, memory.bytes);
+        }
+    }
+    sysreg::dsb_sy();
+}
+
+/// What the board has once and no other CPU is needed for: distributor, routes of SPIs.
+fn board() -> Result<(), Error> {
+    let distributor = Dist::new(mmu::distributor());
+    distributor.enable(PRIORITY, POLLS)?;
+    for (intid, spi) in (32..).map(IntId::new).zip(PLAN.spis) {
+        let Some(spi) = spi else { continue };
+        if !distributor.is_ours(intid, POLLS)? {
+            let owner = PLAN.vms.get(spi.vm.index()).map_or("", |vm| vm.name);
+            verify::not_ours(intid.value(), "an interrupt of VM", owner, None).end();
+        }
+        distributor.set_edge(intid, spi.edge);
+        if let Some(cpu) = percpu::cpu_of(spi.vpe) {
+            distributor.route(intid, cpu.mpidr);
+        }
+    }
+    if let (Some(intid), Some(cpu)) =
+        (PLAN.board.console.intid(), PLAN.cpus.get(PLAN.console_cpu.index()))
+    {
+        distributor.route(IntId::new(intid), cpu.mpidr);
+        if !distributor.is_ours(IntId::new(intid), POLLS)? {
+            verify::not_ours(intid, "the console's interrupt", "", None).end();
+        }
+        distributor.enable_spi(IntId::new(intid));
+    }
+    if let (Some(smmu), Some(cpu)) = (&PLAN.smmu, PLAN.cpus.get(PLAN.console_cpu.index())) {
+        for intid in [smmu.event_intid, smmu.error_intid] {
+            if !distributor.is_ours(IntId::new(intid), POLLS)? {
+                verify::not_ours(intid, "the SMMU's interrupt", "", None).end();
+            }
+            distributor.set_edge(IntId::new(intid), true);
+            distributor.route(IntId::new(intid), cpu.mpidr);
+            distributor.enable_spi(IntId::new(intid));
+        }
+    }
+    Ok(())
+}
+
+/// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
+fn start_other_cpus() {
+    for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
+        if !starts(index, cpu) {
+            continue;
+        }
+        let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
+        // ALREADY_ON is no success: such a CPU runs something else, and would never arrive here.
+        if answer != 0 {
+            verify::missing_cpu(cpu, answer).end();
+        }
+    }
+}
+
+/// The calling CPU's redistributor is up. Comes back when all are, and the ITS has its script.
+fn assemble(index: CpuIndex, ready: Ready) -> Result<(), Error> {
+    if let Some(everyone) = ASSEMBLY.arrive(ready)? {
+        its::boot(&everyone)?;
+        ASSEMBLY.open(everyone);
+        return Ok(());
+    }
+    let start = sysreg::ticks();
+    let patience = PLAN.board.timer.frequency.saturating_mul(START_TIME);
+    while !ASSEMBLY.is_open() {
+        sysreg::pause();
+        if index.index() == 0 && sysreg::ticks().wrapping_sub(start) > patience {
+            missing();
+        }
+    }
+    Ok(())
+}
+
+/// A CPU that firmware started has not arrived.
+fn missing() {
+    for (index, cpu) in PLAN.cpus.iter().enumerate() {
+        if starts(index, cpu) && percpu::physical(CpuIndex::new(index as u16)).is_none() {
+            verify::absent_cpu(cpu).end();
+        }
+    }
+}
+
+/// What every CPU does for itself, up to its guest.
+fn this_cpu(index: CpuIndex) -> ! {
+    cpu::initialise();
+    gic::initialise();
+    let Some(cpu) = PLAN.cpus.get(index.index()) else {
+        stop(&mut |out| out.text("a CPU that the plan does not have"))
+    };
+    let (ready, vacant) = interrupts(cpu).unwrap_or_else(|error| broken(error));
+    percpu::make_physical(index, cpu, vacant);
+    assemble(index, ready).unwrap_or_else(|error| broken(error));
+    serror::at_boot(cpu);
+    workarounds::discover(index);
+    if let Some(here) = turns::begin(index, cpu.schedule) {
+        let frame = vectors::first_frame(index);
+        turns::settle(here, frame);
+        vectors::enter(frame)
+    }
+    let Some(this) = percpu::exclusive(cpu).and_then(percpu::make) else { irq::serve() };
+    this::set(this);
+    let frame = vectors::first_frame(index);
+    run::settle(this, frame);
+    vectors::enter(frame)
+}
+
+/// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
+fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
+    let frame = mmu::redistributor(cpu);
+    let tables = CpuTables {
+        priority: PRIORITY,
+        lpis: (cpu.propbaser != 0).then_some((cpu.propbaser, cpu.pendbaser)),
+        inherited: PLAN.board.inherited,
+        vintid_bits: PLAN
+            .its
+            .as_ref()
+            .filter(|_| PLAN.board.direct_injection)
+            .map(|its| its.vintid_bits),
+    };
+    let ready = gicv4::boot::redistributor(frame, &tables, POLLS)?;
+    let redistributor = Redist::new(frame);
+    let not_ours = redistributor.not_ours(OWN | GUESTS | 1 << KNOCK, POLLS)?;
+    if not_ours != 0 {
+        let intid = not_ours.trailing_zeros();
+        let whose = match GUESTS >> intid & 1 {
+            0 => "an interrupt of the hypervisor",
+            _ => "a timer or PMU of VMs",
+        };
+        verify::not_ours(intid, whose, "", Some(cpu.redistributor)).end();
+    }
+    wires::verify(&redistributor, cpu.redistributor).unwrap_or_else(|differs| differs.end());
+    redistributor.enable_private(OWN);
+    Ok(ready)
+}

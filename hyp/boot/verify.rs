@@ -1,0 +1,475 @@
+//! Is this the hardware that the plan was made for? Asked before anything is written to it, bridges on the way aside.
+//!
+//! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA clears;
+//! 2. distributor: architecture revision, number of SPIs, LPIs, direct injection;
+//! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number, virtual LPIs as its
+//!    stride says, in GICv4.0's form;
+//! 4. ITS: there, virtual LPIs in GICv4.0's form, VMOVP if vPEs move, widths, entry size;
+//! 5. the GIC's quirks: those that the board lists, and no others, by GITS_IIDR and GICD_IIDR;
+//! 6. RAM: the last word of each range that is not reserved answers;
+//! 7. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
+//!    behind it cannot be asked before;
+//! 8. PCI functions: vendor and device, BARs, MSI and MSI-X (`vm::pci::examine`).
+//!
+//! The first difference is the result: one line, then the system is off. Nothing is adapted, since nothing that
+//! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
+//! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
+
+use crate::arch::{cpu, gic, id, mmu, probe, smc, sysreg};
+use crate::io::console::{self, Own};
+use crate::state::plan_data::PLAN;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
+use gicv4::regs::gicr::{self, GICR_TYPER};
+use gicv4::regs::gits::{self, GITS_TYPER};
+use plan::{Cpu, CpuIndex, Features, Its, Pa, PciBridge, Schedule};
+use tock_registers::LocalRegisterCopy;
+use vm::exit::SysReg;
+use vm::pci::examine;
+use vm::text::Text;
+
+/// What the plan relies on.
+#[derive(Clone, Copy)]
+enum Rule {
+    Exactly(u64),
+    AtLeast(u64),
+    AtMost(u64),
+    /// A read is answered.
+    There,
+    /// This INTID can be enabled.
+    Ours(u32),
+    /// The board's list has it, or not.
+    Listed(bool),
+    /// Vendor and device of something on PCI.
+    Id(u32),
+    /// A source interrupts by this INTID.
+    Wired(u32),
+}
+
+/// One thing that is not as planned.
+pub struct Difference {
+    what: &'static str,
+    name: &'static str,
+    /// On PCI: bus, device, function and host.
+    place: &'static str,
+    at: Option<Pa>,
+    rule: Rule,
+    found: Option<u64>,
+}
+
+type Verdict = Result<(), Difference>;
+
+impl Difference {
+    /// The one line that says so; then the system is off. Of several CPUs that find something, the first one says it.
+    pub fn end(&self) -> ! {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        if SAID.swap(true, Relaxed) {
+            smc::park()
+        }
+        console::write(&mut |out| self.line(out));
+        smc::system_off()
+    }
+
+    fn line(&self, out: &mut Own) {
+        out.text("bulkhead: hardware differs from the plan: ");
+        out.text(self.what);
+        if !self.name.is_empty() {
+            out.text(" ");
+            out.text(self.name);
+        }
+        if !self.place.is_empty() {
+            out.text(" (");
+            out.text(self.place);
+            out.text(")");
+        }
+        if let Some(at) = self.at {
+            out.text(" at ");
+            out.hex(at.value());
+        }
+        if let Rule::Ours(intid) = self.rule {
+            out.text(": INTID ");
+            out.decimal(intid.into());
+            return out.text(
+                " cannot be enabled: firmware keeps it in a Secure group, or the GIC lacks it\n",
+            );
+        }
+        let (says, value, also) = match self.rule {
+            Rule::Exactly(value) => (": the plan says ", Some(value), ""),
+            Rule::AtLeast(value) => (": the plan needs ", Some(value), " or more"),
+            Rule::AtMost(value) => (": the plan has room for ", Some(value), ""),
+            Rule::Listed(true) => (": the board has it", None, ""),
+            Rule::Listed(false) => (": the board lacks it", None, ""),
+            Rule::There | Rule::Ours(_) => (": the plan has it", None, ""),
+            Rule::Id(id) => (": the plan says ", Some(id.into()), ""),
+            Rule::Wired(intid) => (": the plan says INTID ", Some(intid.into()), ""),
+        };
+        out.text(says);
+        if let Some(value) = value {
+            self.value(value, out);
+        }
+        out.text(also);
+        match self.found {
+            Some(found) => {
+                out.text(", found ");
+                self.value(found, out);
+            }
+            None if matches!(self.rule, Rule::Wired(_)) => out.text(", none came"),
+            None => out.text(", found nothing there"),
+        }
+        out.text("\n");
+    }
+
+    /// An id as TOMLs and lspci write it, anything else as a number.
+    fn value(&self, value: u64, out: &mut Own) {
+        if let Rule::Id(_) = self.rule {
+            word(value as u16, out);
+            out.text(":");
+            word((value >> 16) as u16, out);
+        } else if let Rule::Wired(_) = self.rule {
+            out.decimal(value);
+        } else {
+            out.hex(value);
+        }
+    }
+}
+
+/// Four digits.
+fn word(value: u16, out: &mut Own) {
+    for nibble in [value >> 12, value >> 8 & 15, value >> 4 & 15, value & 15] {
+        out.byte(b"0123456789abcdef".get(usize::from(nibble)).copied().unwrap_or(b'?'));
+    }
+}
+
+/// A field that must follow `rule`. `found` is None if the read was answered with an abort.
+fn expect(
+    what: &'static str,
+    name: &'static str,
+    at: Option<Pa>,
+    rule: Rule,
+    found: Option<u64>,
+) -> Verdict {
+    let holds = match (rule, found) {
+        (_, None) => false,
+        (Rule::Exactly(value), Some(found)) => found == value,
+        (Rule::AtLeast(value), Some(found)) => found >= value,
+        (Rule::AtMost(value), Some(found)) => found <= value,
+        (Rule::There | Rule::Ours(_) | Rule::Listed(_), Some(_)) => true,
+        (Rule::Id(id) | Rule::Wired(id), Some(found)) => found == u64::from(id),
+    };
+    if holds { Ok(()) } else { Err(Difference { what, name, place: "", at, rule, found }) }
+}
+
+/// Vendor and device. A host answers for a function that is not there, with ones.
+fn identify(
+    what: &'static str,
+    (name, place): (&'static str, &'static str),
+    config: Pa,
+    id: u32,
+) -> Verdict {
+    let found = probe::read32(config).filter(|&found| found != u32::MAX).map(u64::from);
+    expect(what, name, Some(config), Rule::Id(id), found)
+        .map_err(|difference| Difference { place, ..difference })
+}
+
+/// The whole machine, from the first CPU.
+pub fn machine() -> Verdict {
+    if let Some(first) = PLAN.cpus.first() {
+        this_cpu(first)?;
+    }
+    distributor()?;
+    for cpu in PLAN.cpus.iter().filter(|cpu| cpu.schedule != Schedule::Unused) {
+        redistributor(cpu)?;
+    }
+    if let Some(its) = &PLAN.its {
+        translation_service(its)?;
+    }
+    quirks()?;
+    for ram in PLAN.board.ram {
+        let (at, word) = (Some(ram.probe), mmu::probe(ram.probe));
+        expect("the last word of RAM", ram.name, at, Rule::There, word)?;
+    }
+    PLAN.bridges.iter().try_for_each(bridge)?;
+    for function in PLAN.functions {
+        let title = (function.name, function.place);
+        let what = "vendor and device of the PCI function";
+        identify(what, title, function.config, function.id)?;
+        examine::function(&mut Config(function.config), function)
+            .map_err(|difference| unlike(&difference, title, function.config))?;
+    }
+    Ok(())
+}
+
+fn bridge(bridge: &PciBridge) -> Verdict {
+    let title = (bridge.name, bridge.place);
+    identify("vendor and device of the PCI bridge", title, bridge.config, bridge.id)?;
+    examine::bridge(&mut Config(bridge.config), bridge.bars)
+        .map_err(|difference| unlike(&difference, title, bridge.config))?;
+    for write in bridge.setup {
+        mmu::bridge_space(bridge, write.offset).write(write.value);
+    }
+    Ok(())
+}
+
+/// Configuration space that answered before.
+struct Config(Pa);
+
+impl examine::Config for Config {
+    fn read(&self, offset: u16) -> u32 {
+        mmu::word(self.0.offset(offset.into())).read()
+    }
+    fn write(&mut self, offset: u16, value: u32) {
+        mmu::word(self.0.offset(offset.into())).write(value);
+    }
+    fn wait(&mut self, milliseconds: u64) {
+        let end = sysreg::ticks().wrapping_add(sysreg::ticks_per_second() / 1000 * milliseconds);
+        while end.wrapping_sub(sysreg::ticks()) as i64 > 0 {
+            sysreg::pause();
+        }
+    }
+}
+
+fn unlike(
+    found: &examine::Difference,
+    (name, place): (&'static str, &'static str),
+    at: Pa,
+) -> Difference {
+    let rule = match found.at_least {
+        true => Rule::AtLeast(found.planned),
+        false => Rule::Exactly(found.planned),
+    };
+    Difference { what: found.what, name, place, at: Some(at), rule, found: Some(found.found) }
+}
+
+/// What every CPU checks of itself.
+pub fn this_cpu(cpu: &Cpu) -> Verdict {
+    expect("MPIDR_EL1 of this CPU", "", None, Rule::Exactly(cpu.mpidr), Some(sysreg::affinity()))?;
+    let interface = u64::from(gic::has_system_registers());
+    expect("ID_AA64PFR0_EL1.GIC", "", None, Rule::AtLeast(1), Some(interface))?;
+    let list_registers = Some(gic::list_registers().into());
+    expect(
+        "list registers in ICH_VTR_EL2",
+        "",
+        None,
+        Rule::AtLeast(PLAN.board.list_registers.into()),
+        list_registers,
+    )?;
+    expect("DCZID_EL0, bytes", "", None, Rule::Exactly(64), cpu::zeroed_bytes())?;
+    expect(
+        "CNTFRQ_EL0",
+        "",
+        None,
+        Rule::Exactly(PLAN.board.timer.frequency),
+        Some(sysreg::ticks_per_second()),
+    )?;
+    let bits = Some(cpu::physical_address_bits().into());
+    features(cpu)?;
+    let given = PLAN.vms.iter().map(|vm| cpu::address_bits(vm.vtcr >> 16 & 7));
+    let needed = given.max().unwrap_or(0).into();
+    expect("ID_AA64MMFR0_EL1.PARange, bits", "", None, Rule::AtLeast(needed), bits)
+}
+
+/// What the plan gives to the guests of this CPU.
+fn features(cpu: &Cpu) -> Verdict {
+    let known = [
+        (Features::PMU, "ID_AA64DFR0_EL1.PMUVer for VM", 5, 0, 8),
+        (Features::SVE, "ID_AA64PFR0_EL1.SVE for VM", 4, 0, 32),
+    ];
+    let is_here =
+        |index: CpuIndex| PLAN.cpus.get(index.index()).map(|cpu| cpu.mpidr) == Some(cpu.mpidr);
+    let modes = PLAN.modes.as_ref().map_or(&[][..], |modes| modes.modes);
+    for (number, vpe) in PLAN.vpes.iter().enumerate() {
+        let placed = |mode: &plan::Mode| mode.placements.get(number).copied().flatten();
+        if !is_here(vpe.cpu) && !modes.iter().filter_map(placed).any(|place| is_here(place.cpu)) {
+            continue;
+        }
+        let Some(vm) = PLAN.vms.get(vpe.vm.index()) else { continue };
+        for (feature, what, crm, op2, lowest) in known {
+            if vm.features.has(feature) {
+                let value = id::read(SysReg::encode(3, 0, 0, crm, op2)) >> lowest & 0xf;
+                expect(what, vm.name, None, Rule::AtLeast(1), Some(value))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn distributor() -> Verdict {
+    let base = PLAN.board.distributor;
+    let at = Some(base);
+    let pidr2 = probe::read32(base.offset(gicd::PIDR2 as u64));
+    let revision = pidr2.map(|value| {
+        LocalRegisterCopy::<u32, PIDR2::Register>::new(value).read(PIDR2::ArchRev).into()
+    });
+    let needed = if PLAN.board.direct_injection { 4 } else { 3 };
+    expect("GICD_PIDR2.ArchRev", "", at, Rule::AtLeast(needed), revision)?;
+    let typer = probe::read32(base.offset(gicd::TYPER as u64))
+        .map(LocalRegisterCopy::<u32, GICD_TYPER::Register>::new);
+    let spis = typer.map(|typer| (u64::from(typer.read(GICD_TYPER::ITLinesNumber)) * 32).min(988));
+    expect("SPIs in GICD_TYPER", "", at, Rule::AtLeast(PLAN.board.spis.into()), spis)?;
+    if PLAN.its.is_some() {
+        let lpis = typer.map(|typer| typer.read(GICD_TYPER::LPIS).into());
+        expect("GICD_TYPER.LPIS", "", at, Rule::Exactly(1), lpis)?;
+    }
+    if PLAN.board.direct_injection {
+        let direct = typer.map(|typer| typer.read(GICD_TYPER::DVIS).into());
+        expect("GICD_TYPER.DVIS", "", at, Rule::Exactly(1), direct)?;
+        expect(
+            "ICH_VTR_EL2.nV4",
+            "",
+            None,
+            Rule::Exactly(0),
+            Some(gic::no_direct_injection().into()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Where the GIC differs from the architecture, by GITS_IIDR and GICD_IIDR.
+#[cold]
+fn quirks() -> Verdict {
+    for quirk in PLAN.board.quirks {
+        let at = match &PLAN.its {
+            Some(its) if quirk.its => its.base.offset(gits::IIDR as u64),
+            None if quirk.its => continue,
+            _ => PLAN.board.distributor.offset(gicd::IIDR as u64),
+        };
+        let found = probe::read32(at);
+        let is = |&(value, mask): &(u32, u32)| found.is_some_and(|found| found & mask == value);
+        if found.is_none() || quirk.iidr.iter().any(is) != quirk.listed {
+            let (what, rule) = ("GIC quirk", Rule::Listed(quirk.listed));
+            let found = found.map(u64::from);
+            let (name, at) = (quirk.name, Some(at));
+            return Err(Difference { what, name, place: "", at, rule, found });
+        }
+    }
+    Ok(())
+}
+
+fn redistributor(cpu: &Cpu) -> Verdict {
+    let at = Some(cpu.redistributor);
+    let typer = probe::read64(cpu.redistributor.offset(gicr::TYPER as u64));
+    let typer = typer.map(LocalRegisterCopy::<u64, GICR_TYPER::Register>::new);
+    let affinity = typer.map(|typer| typer.read(GICR_TYPER::AffinityValue));
+    let planned = cpu.mpidr & 0xff_ffff | cpu.mpidr >> 8 & 0xff00_0000;
+    expect(
+        "GICR_TYPER.Affinity_Value of the CPU's redistributor",
+        "",
+        at,
+        Rule::Exactly(planned),
+        affinity,
+    )?;
+    let wide = PLAN.board.redistributor_stride >= 0x4_0000;
+    let virtual_lpis = typer.map(|typer| typer.read(GICR_TYPER::VLPIS));
+    expect(
+        "GICR_TYPER.VLPIS, which decides the stride",
+        "",
+        at,
+        Rule::Exactly(wide.into()),
+        virtual_lpis,
+    )?;
+    if cpu.propbaser != 0 {
+        let lpis = typer.map(|typer| typer.read(GICR_TYPER::PLPIS));
+        expect("GICR_TYPER.PLPIS", "", at, Rule::Exactly(1), lpis)?;
+    }
+    if PLAN.board.direct_injection {
+        let v41 = typer.map(|typer| typer.read(GICR_TYPER::RVPEID));
+        expect("GICR_TYPER.RVPEID, which GICv4.1 has", "", at, Rule::Exactly(0), v41)?;
+    }
+    if PLAN.its.as_ref().is_some_and(|its| !its.by_address) {
+        let number = typer.map(|typer| typer.read(GICR_TYPER::ProcessorNumber));
+        let planned = Rule::Exactly(cpu.processor.into());
+        expect("GICR_TYPER.Processor_Number, the board's `processor`,", "", at, planned, number)?;
+    }
+    Ok(())
+}
+
+fn translation_service(its: &Its) -> Verdict {
+    let at = Some(its.base);
+    // Bits 7:4, as of the distributor: something else stands there, or nothing.
+    let revision = probe::read32(its.base.offset(gits::PIDR2 as u64));
+    let revision = revision.map(|value| u64::from(value >> 4 & 15));
+    expect("GITS_PIDR2.ArchRev of the ITS", "", at, Rule::AtLeast(3), revision)?;
+    let typer = probe::read64(its.base.offset(gits::TYPER as u64));
+    let typer = typer.map(LocalRegisterCopy::<u64, GITS_TYPER::Register>::new);
+    let direct = u64::from(PLAN.board.direct_injection);
+    let virtual_lpis = typer.map(|typer| typer.read(GITS_TYPER::Virtual));
+    expect("GITS_TYPER.Virtual of the ITS", "", at, Rule::AtLeast(direct), virtual_lpis)?;
+    let devices = typer.map(|typer| typer.read(GITS_TYPER::Devbits).wrapping_add(1));
+    expect(
+        "DeviceID bits in GITS_TYPER",
+        "",
+        at,
+        Rule::AtLeast(its.device_id_bits.into()),
+        devices,
+    )?;
+    let events = typer.map(|typer| typer.read(GITS_TYPER::IDbits).wrapping_add(1));
+    expect("EventID bits in GITS_TYPER", "", at, Rule::AtLeast(its.event_id_bits.into()), events)?;
+    let by_address = typer.map(|typer| typer.read(GITS_TYPER::PTA));
+    expect("GITS_TYPER.PTA", "", at, Rule::Exactly(its.by_address.into()), by_address)?;
+    let entry = typer.map(|typer| typer.read(GITS_TYPER::ITTEntrySize).wrapping_add(1));
+    expect(
+        "bytes of an ITT entry in GITS_TYPER",
+        "",
+        at,
+        Rule::AtMost(its.entry_bytes.into()),
+        entry,
+    )?;
+    let collections = typer.map(|typer| match typer.is_set(GITS_TYPER::CIL) {
+        true => typer.read(GITS_TYPER::CIDbits).wrapping_add(1),
+        false => 16,
+    });
+    expect(
+        "ICID bits in GITS_TYPER",
+        "",
+        at,
+        Rule::AtLeast(its.collection_id_bits.into()),
+        collections,
+    )?;
+    let v41 = typer.map(|typer| typer.read(GITS_TYPER::VMAPP));
+    expect("GITS_TYPER.VMAPP, which GICv4.1 has", "", at, Rule::Exactly(0), v41)?;
+    let moves = typer.map(|typer| typer.read(GITS_TYPER::VMOVP));
+    expect("GITS_TYPER.VMOVP, for modes", "", at, Rule::AtLeast(its.moves.into()), moves)?;
+    Ok(())
+}
+
+/// A CPU's own interrupt, by its key in the board, comes by another INTID or not at all.
+pub fn wired(key: &'static str, intid: u32, found: Option<u32>, redistributor: Pa) -> Difference {
+    Difference {
+        what: "how the CPU with this redistributor signals",
+        name: key,
+        place: "",
+        at: Some(redistributor),
+        rule: Rule::Wired(intid),
+        found: found.map(u64::from),
+    }
+}
+
+/// A CPU that firmware said it started has not come.
+pub fn absent_cpu(cpu: &Cpu) -> Difference {
+    Difference {
+        what: "the CPU with this redistributor, which firmware has started",
+        name: "",
+        place: "",
+        at: Some(cpu.redistributor),
+        rule: Rule::There,
+        found: None,
+    }
+}
+
+/// Firmware would not start a CPU that the plan uses; `answer` is PSCI's.
+pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
+    Difference {
+        what: "PSCI CPU_ON of the CPU with this redistributor",
+        name: "",
+        place: "",
+        at: Some(cpu.redistributor),
+        rule: Rule::Exactly(0),
+        found: Some(answer as u64),
+    }
+}
+
+/// An interrupt that cannot be enabled. `at`: the redistributor of a private one.
+#[cold]
+pub fn not_ours(intid: u32, what: &'static str, name: &'static str, at: Option<Pa>) -> Difference {
+    Difference { what, name, place: "", at, rule: Rule::Ours(intid), found: None }
+}

@@ -1,0 +1,84 @@
+//! What a vPE on a shared CPU leaves behind when it does not run.
+
+use crate::arch::context::Context;
+use crate::arch::debug::{self, Points};
+use crate::arch::pmu::Counters;
+use crate::arch::timer::VirtualTimer;
+use crate::arch::vectors::Frame;
+use crate::cpu::physical::Loan;
+use crate::cpu::switch::Paused;
+use crate::state::shared::{self, FEATURES};
+use plan::{Features, VpeIndex};
+use spin::Mutex;
+use vm::Guest;
+
+/// The registers of one vPE.
+pub struct Away {
+    pub context: Context,
+    pub timer: VirtualTimer,
+    pub physical: Loan,
+    /// None where no vPE has them.
+    counters: [Counters; FEATURES.has(Features::PMU) as usize],
+    points: [Points; FEATURES.has(Features::DEBUG) as usize],
+}
+
+static AWAY: [Mutex<Away>; shared::VPES] = [const { Mutex::new(Away::new()) }; shared::VPES];
+
+/// What `vpe` left behind; the calling CPU is its own.
+pub fn away<R>(vpe: VpeIndex, change: impl FnOnce(&mut Away) -> R) -> Option<R> {
+    Some(change(&mut AWAY.get(vpe.index())?.lock()))
+}
+
+impl Away {
+    const fn new() -> Self {
+        Self {
+            context: Context::new(),
+            timer: VirtualTimer::OFF,
+            physical: Loan::NONE,
+            counters: [Counters::OFF; _],
+            points: [Points::OFF; _],
+        }
+    }
+
+    /// Takes the registers of the vPE that this CPU holds, but for its timers and its counters.
+    pub fn save(&mut self, guest: &Guest, frame: &Frame) {
+        self.context.save(frame);
+        if let Some(points) = self.points(guest) {
+            points.save();
+        }
+    }
+
+    /// Makes them this CPU's.
+    pub fn load(&mut self, guest: &Guest, frame: &mut Frame) {
+        self.context.load(frame);
+        if let Some(points) = self.points(guest) {
+            points.load();
+        }
+    }
+
+    /// The vPE went off: all but its context is as after reset. `loaded`: this CPU holds its registers.
+    pub fn forget(&mut self, loaded: bool) {
+        if loaded && !self.points.is_empty() {
+            debug::disarm();
+        }
+        self.timer = VirtualTimer::OFF;
+        self.physical = Loan::NONE;
+        self.counters = [Counters::OFF; _];
+        self.points = [Points::OFF; _];
+    }
+
+    /// What of it can wake it.
+    pub fn paused(&self) -> Paused {
+        Paused { timer: self.timer, physical: self.physical.given }
+    }
+
+    /// Its counters, if the guest has some.
+    pub fn counters(&mut self, guest: &Guest) -> Option<&mut Counters> {
+        self.counters.first_mut().filter(|_| guest.config.features.has(Features::PMU))
+    }
+
+    /// Its breakpoints and watchpoints, likewise.
+    fn points(&mut self, guest: &Guest) -> Option<&mut Points> {
+        self.points.first_mut().filter(|_| guest.config.features.has(Features::DEBUG))
+    }
+}

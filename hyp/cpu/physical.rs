@@ -1,0 +1,74 @@
+//! The physical timer of vPEs that share a CPU, and its interrupt.
+//!
+//! It is lent: a vPE's first access comes to EL2 (CNTHCTL_EL2.EL1PCEN), and from then on until the vPE goes off the timer is
+//! in the CPU while it runs, and in memory while it does not. A vPE that never touches it pays nothing. The PPI is active
+//! exactly while its vPE runs and has it in hand (`vm::vgic::holds`). On an exclusive CPU the timer is the guest's for good.
+
+use crate::arch::gic;
+use crate::arch::timer::PhysicalTimer;
+use crate::cpu::away::away;
+use crate::cpu::switch::activate;
+use crate::gic::platform::Hardware;
+use crate::run::irq::PHYSICAL_TIMER;
+use crate::state::percpu::PerCpu;
+use crate::state::shared::Here;
+use gicv4::IntId;
+use vm::{Guest, vgic};
+
+/// A vPE's physical timer while it is not in the CPU.
+pub struct Loan {
+    timer: PhysicalTimer,
+    /// The vPE has used it.
+    pub given: bool,
+}
+
+impl Loan {
+    pub const NONE: Self = Self { timer: PhysicalTimer::OFF, given: false };
+
+    /// As after reset, but its vPE goes on to have it.
+    pub fn reset(&mut self) {
+        self.timer = PhysicalTimer::OFF;
+    }
+}
+
+/// The vPE that runs on this CPU touched it. True: it has it from now on, and is to try again.
+pub fn lend(this: &PerCpu) -> bool {
+    let given = |loan: &mut Loan| {
+        let first = !core::mem::replace(&mut loan.given, true);
+        if first {
+            loan.timer.put();
+        }
+        first
+    };
+    this.takes_turns && away(this.vpe, |away| given(&mut away.physical)) == Some(true)
+}
+
+/// It leaves the CPU.
+pub fn leave(loan: &mut Loan, guest: &Guest) {
+    loan.timer = PhysicalTimer::take();
+    if in_hand(guest) {
+        gic::deactivate(PHYSICAL_TIMER);
+    }
+}
+
+/// It is in the CPU again.
+pub fn enter(loan: &Loan, guest: &Guest, here: Here) {
+    if in_hand(guest) {
+        activate(here, IntId::new(PHYSICAL_TIMER));
+    }
+    loan.timer.put();
+}
+
+/// When it wakes a vPE that has just left the CPU, which still holds its other registers. None: never as it is set.
+pub fn wakes_at(this: &PerCpu) -> Option<u64> {
+    let guest = &this.guest;
+    if guest.enabled_ppis() >> PHYSICAL_TIMER & 1 == 0 || in_hand(guest) {
+        return None;
+    }
+    away(this.vpe, |away| away.physical.timer.fires_at())?
+}
+
+/// The vPE, whose registers the CPU holds, has its interrupt in hand.
+fn in_hand(guest: &Guest) -> bool {
+    vgic::holds(guest, &Hardware, PHYSICAL_TIMER)
+}

@@ -1,0 +1,117 @@
+//! The one ITS: boot's script, and the few commands that remain at run time.
+//!
+//! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen, and what EL2 sends is
+//! INT for a channel's ring, the script of a mode switch, CLEAR for events of a VM that restarts, what the wishes of a guest with a
+//! virtual ITS need (`vm::vits`), and INV, CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
+//! number of CPUs.
+
+use crate::arch::mmu;
+use crate::arch::sysreg::Pause;
+use crate::gic::platform::Hardware;
+use crate::state::percpu::{EVENTS, Physical};
+use crate::state::plan_data::{PLAN, VPE_COUNT};
+use gicv4::boot::{Everyone, translation_service};
+use gicv4::command::{Command, Encoded};
+use gicv4::doorbell::{Prepared, Proxy, Todo};
+use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
+use gicv4::its::Table;
+use gicv4::layout::{Attributes, TableKind};
+use gicv4::queue::Queue;
+use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
+use plan::{Vm, VpeIndex};
+use spin::mutex::TicketMutex;
+use vm::VmState;
+use vm::vits::{Renewal, Renewed, View};
+
+/// The GIC sees what CPUs have in their caches.
+pub const COHERENT: bool = PLAN.board.gic_coherent;
+/// Polls of the ITS and of redistributors before boot or a command gives up.
+pub const POLLS: u32 = 1_000_000;
+
+struct Service {
+    queue: Queue<MmioFrame, QueueRam<COHERENT>>,
+    /// Configuration of physical LPIs: the doorbells'.
+    config: LpiTable<COHERENT>,
+}
+
+static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
+
+/// Enables the ITS on its cleared tables and runs the script. Once, when all redistributors are up.
+pub fn boot(everyone: &Everyone) -> Result<(), Error> {
+    let Some(plan) = &PLAN.its else { return Ok(()) };
+    let tables = plan.tables.iter().filter_map(|table| {
+        Some(Table {
+            kind: TableKind::from_field(table.kind.into())?,
+            address: table.base.value(),
+            bytes: table.bytes,
+            entries: table.entries.into(),
+            entry_bytes: table.entry_bytes,
+            attributes: if COHERENT { Attributes::COHERENT } else { Attributes::UNCACHED },
+        })
+    });
+    let config = mmu::lpi_config(plan, everyone.lpi_config());
+    let queue = (plan.cbaser, mmu::its_queue(plan));
+    let queue = translation_service(everyone, mmu::its(plan), tables, queue, plan.script, POLLS)?;
+    *SERVICE.lock() = Some(Service { queue, config });
+    Ok(())
+}
+
+/// Gives the ITS these commands and waits until it has taken them.
+pub fn run(commands: &[Encoded]) -> Result<(), Error> {
+    match SERVICE.lock().as_mut() {
+        Some(service) => service.queue.run(commands),
+        None => Ok(()),
+    }
+}
+
+/// Raises an event of the synthetic device, as a device would by its MSI. What it may cost is `rings`' to say.
+pub fn ring(device: u32, event: u32) -> Result<(), Error> {
+    run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
+}
+
+/// Goes on to renew what the ITS knows of a VM that starts again: every event where the plan has it, nothing pending; and in the end
+/// its vPEs' configuration, which was written as the plan has it before.
+pub fn renew(vm: &'static Vm, state: &VmState, renewal: &mut Renewal) -> Result<Renewed, Error> {
+    let view = View::new(&PLAN, vm, &EVENTS);
+    let renewed = renewal.step(view, &state.allowance, &mut Hardware, true);
+    if renewed == Renewed::All {
+        let vpes = vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count);
+        for vpe in vpes.filter(|&vpe| has_tables(vpe)).map(VpeId::new) {
+            run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;
+        }
+    }
+    Ok(renewed)
+}
+
+fn has_tables(vpe: u16) -> bool {
+    PLAN.vpes.get(usize::from(vpe)).is_some_and(|vpe| vpe.tables.is_some())
+}
+
+/// The doorbell of each vPE; of one without, nothing is ever asked.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+static DOORBELLS: [Prepared; VPE_COUNT] = {
+    let nobody = Proxy::new(IntId::new(0), DeviceId::new(0), EventId::new(0));
+    let mut doorbells = [Prepared::new(nobody); VPE_COUNT];
+    let mut vpe = 0;
+    while vpe < VPE_COUNT {
+        if let Some(tables) = &PLAN.vpes[vpe].tables {
+            let bell = &tables.doorbell;
+            let (device, event) = (DeviceId::new(bell.device), EventId::new(bell.event));
+            doorbells[vpe] = Prepared::new(Proxy::new(IntId::new(bell.intid), device, event));
+        }
+        vpe += 1;
+    }
+    doorbells
+};
+
+/// Does to the doorbell of `vpe`, on the CPU `at`, what its state machine asks for.
+pub fn doorbell(vpe: VpeIndex, todo: Todo, at: &Physical) -> Result<(), Error> {
+    let Some(bell) = DOORBELLS.get(vpe.index()) else { return Ok(()) };
+    if matches!(todo, Todo::Nothing | Todo::Run) {
+        return Ok(());
+    }
+    let mut guard = SERVICE.lock();
+    let Some(service) = guard.as_mut() else { return Ok(()) };
+    let Service { queue, config } = service;
+    bell.carry_out(todo, config, &at.sync, |commands| queue.run(commands))
+}

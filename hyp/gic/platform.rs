@@ -1,0 +1,323 @@
+//! The hardware behind `vm`'s traits.
+//!
+//! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
+
+use crate::arch::sysreg::Pause;
+use crate::arch::this::this;
+use crate::arch::{gic, guest, mmu, probe, sysreg};
+use crate::gic::its;
+use crate::io::console;
+use crate::life::watchdog;
+use crate::run::irq;
+use crate::state::percpu::cpu_of;
+use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
+use crate::state::shared;
+use gicv4::command::Encoded;
+use gicv4::frame::Frame;
+use gicv4::list_regs::ListReg;
+use gicv4::regs::{gicd, gicr};
+use plan::{CpuIndex, ItsPolicy, Pa, PciBridge, PciFunction, Vm, VpeIndex};
+use spin::mutex::TicketMutex;
+use vm::Platform;
+use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts};
+
+/// The board, as a vPE's emulation uses it. Only while that vPE's CPU is the calling one.
+pub struct Hardware;
+
+/// Physical SGI: "look at what waits for your vPE" (`vm::vgic::deliver`).
+pub const KICK: u8 = 0;
+/// Physical SGI: "look at the state of your vPE and its VM" (run.rs).
+pub const ATTENTION: u8 = 1;
+
+/// Bytes of a function's header, which decide what it answers and whether it is a bus master.
+const HEADER: u16 = 0x40;
+
+/// GICD_IROUTER of an SPI that is to stay pending: an affinity that no CPU has (IHI 0069H 12.9.22).
+const NOWHERE: u64 = 0xff_00ff_ffff;
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const _: () = {
+    let mut cpu = 0;
+    while cpu < PLAN.cpus.len() {
+        assert!(PLAN.cpus[cpu].mpidr != NOWHERE);
+        cpu += 1;
+    }
+};
+
+/// ICC_SGI1R_EL1 values that signal the CPU of each vPE.
+static KICKS: [u64; VPE_COUNT] = signals(KICK);
+static ATTENTIONS: [u64; VPE_COUNT] = signals(ATTENTION);
+
+/// Held while a GICD_ICFGR, which has 16 SPIs, is read and written. No other register that a guest changes is shared: enables,
+/// pending and active state have a bit to write for each SPI, and GICD_IROUTER is one SPI's.
+static CONFIG: TicketMutex<(), Pause> = TicketMutex::new(());
+
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const fn signals(sgi: u8) -> [u64; VPE_COUNT] {
+    let mut values = [0; VPE_COUNT];
+    let mut vpe = 0;
+    while vpe < VPE_COUNT {
+        values[vpe] = gic::sgi_value(PLAN.cpus[PLAN.vpes[vpe].cpu.index()].mpidr, sgi);
+        vpe += 1;
+    }
+    values
+}
+
+/// Makes the CPU of `vpe` look at its state. Any CPU may, its own too.
+pub fn attention(vpe: VpeIndex) {
+    if shared::attention(vpe) {
+        return;
+    }
+    if let Some(&value) = ATTENTIONS.get(vpe.index()) {
+        gic::send_sgi(value);
+    }
+}
+
+/// The same for a CPU, whatever runs there.
+pub fn attention_cpu(cpu: CpuIndex) {
+    if let Some(cpu) = PLAN.cpus.get(cpu.index()) {
+        gic::send_sgi(gic::sgi_value(cpu.mpidr, ATTENTION));
+    }
+}
+
+impl ListRegisters for Hardware {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        PLAN.board.list_registers as usize
+    }
+    #[inline(never)]
+    fn read(&self, index: usize) -> ListReg {
+        ListReg::from_bits(gic::read_list_register(index as u8))
+    }
+    fn write(&mut self, index: usize, value: ListReg) {
+        gic::write_any_list_register(index as u8, value.bits());
+    }
+    #[inline(always)]
+    fn get<const INDEX: usize>(&self) -> ListReg {
+        ListReg::from_bits(gic::read_list_register(INDEX as u8))
+    }
+    #[inline(always)]
+    fn put<const INDEX: usize>(&mut self, value: ListReg) {
+        gic::write_list_register(INDEX as u8, value.bits());
+    }
+    #[inline(always)]
+    fn empty(&self) -> u32 {
+        gic::empty_list_registers()
+    }
+    fn take_eoi_count(&mut self) -> u32 {
+        let value = gic::read_ich_hcr();
+        gic::write_ich_hcr(value & 0x07ff_ffff);
+        (value >> 27) as u32 & 0x1f
+    }
+    fn maintenance(&mut self, bits: u32) {
+        use vm::platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW};
+        let enables = u64::from(UNDERFLOW | NOT_PRESENT | NO_PENDING | TRAP_GROUP1);
+        let trap = if bits & TRAP_DIR != 0 { gic::dir_trap() } else { 0 };
+        let rest = gic::read_ich_hcr() & !(enables | gic::DIR_TRAPS);
+        gic::write_ich_hcr(rest | u64::from(bits) & enables | trap);
+    }
+    #[inline(always)]
+    fn masked(&self) -> bool {
+        guest::masks_interrupts()
+    }
+    fn splits_end(&self) -> bool {
+        gic::splits_end()
+    }
+}
+
+fn write(bank: usize, word: usize, bits: u32) {
+    mmu::distributor().write32(bank + 4 * (word & 31), bits);
+}
+
+fn read(bank: usize, word: usize) -> u32 {
+    mmu::distributor().read32(bank + 4 * (word & 31))
+}
+
+impl PhysicalGic for Hardware {
+    #[inline]
+    fn enable(&mut self, word: usize, bits: u32) {
+        write(gicd::ISENABLER, word, bits);
+    }
+    fn disable(&mut self, word: usize, bits: u32) {
+        write(gicd::ICENABLER, word, bits);
+        // A wait that runs out leaves an interrupt that may still come once: `inject_spi` then finds it disabled.
+        let _ = gicv4::dist::Dist::new(mmu::distributor()).wait_for_writes(its::POLLS);
+    }
+    fn set_pending(&mut self, word: usize, bits: u32) {
+        write(gicd::ISPENDR, word, bits);
+    }
+    fn clear_pending(&mut self, word: usize, bits: u32) {
+        write(gicd::ICPENDR, word, bits);
+    }
+    fn set_active(&mut self, word: usize, bits: u32) {
+        write(gicd::ISACTIVER, word, bits);
+    }
+    fn clear_active(&mut self, word: usize, bits: u32) {
+        write(gicd::ICACTIVER, word, bits);
+    }
+    fn pending(&self, word: usize) -> u32 {
+        read(gicd::ISPENDR, word)
+    }
+    fn active(&self, word: usize) -> u32 {
+        read(gicd::ISACTIVER, word)
+    }
+    fn config(&self, index: usize) -> u32 {
+        mmu::distributor().read32(gicd::ICFGR + 4 * (index & 63))
+    }
+    fn set_config(&mut self, index: usize, mask: u32, value: u32) {
+        // The other fields may be another VM's, which writes its own at the same time.
+        let _guard = CONFIG.lock();
+        let frame = mmu::distributor();
+        let offset = gicd::ICFGR + 4 * (index & 63);
+        frame.write32(offset, frame.read32(offset) & !mask | value & mask);
+    }
+    fn route(&mut self, intid: u32, vpe: Option<VpeIndex>) {
+        let affinity = match vpe {
+            None => NOWHERE,
+            Some(vpe) => cpu_of(vpe).map_or(NOWHERE, |cpu| cpu.mpidr),
+        };
+        if (32..1020).contains(&intid) {
+            mmu::distributor().write64(gicd::IROUTER + 8 * intid as usize, affinity);
+        }
+    }
+    fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
+        if let Some(cpu) = shared::of(vpe) {
+            // Only the vPE that has the CPU counts there; any other is looked after when it gets it.
+            if this().vpe == vpe {
+                cpu.enable_ppis(this().guest.enabled_ppis());
+            } else {
+                shared::kick(vpe);
+            }
+            return;
+        }
+        let Some(cpu) = cpu_of(vpe) else { return };
+        let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
+        mmu::redistributor(cpu).write32(register, bits);
+    }
+    #[inline]
+    fn deactivate(&mut self, intid: u32) {
+        gic::deactivate(intid);
+    }
+    fn activate(&mut self, intid: u32) {
+        if let Some(cpu) = cpu_of(this().vpe) {
+            // A write of ICC_DIR_EL1 before may still be on its way there; it must not undo this one.
+            sysreg::isb();
+            sysreg::dsb_sy();
+            mmu::redistributor(cpu).write32(gicr::ISACTIVER0, 1 << (intid & 31));
+            sysreg::dsb_sy();
+        }
+    }
+    fn pending_ppis(&self, vpe: VpeIndex) -> u32 {
+        match cpu_of(vpe) {
+            // On a shared CPU they are those of the vPE that has it.
+            Some(cpu) if shared::of(vpe).is_none() || this().vpe == vpe => {
+                mmu::redistributor(cpu).read32(gicr::ISPENDR0)
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl ConfigSpace for Hardware {
+    fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
+        mmu::config_space(function, offset).read()
+    }
+    fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
+        mmu::config_space(function, offset).write_part(bytes, value);
+        if offset < HEADER {
+            mmu::complete_config(function);
+        }
+    }
+    fn table_read(&self, function: &PciFunction, offset: u32) -> u32 {
+        // A function that its guest put to sleep by means of its own does not answer: that is the
+        // guest's affair.
+        mmu::msix_table(function, offset).and_then(probe::read32).unwrap_or(u32::MAX)
+    }
+    fn table_write(&mut self, function: &PciFunction, offset: u32, value: u32) {
+        if let Some(at) = mmu::msix_table(function, offset) {
+            mmu::word(at).write(value);
+        }
+    }
+    fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
+        mmu::bridge_space(bridge, offset).read()
+    }
+}
+
+impl PhysicalIts for Hardware {
+    fn read_command(&self, from: Pa) -> Encoded {
+        mmu::read_command(from)
+    }
+    fn read_byte(&self, from: Pa) -> u8 {
+        mmu::read_byte(from)
+    }
+    fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
+        mmu::write_vlpi(vm, vintid, byte);
+    }
+    fn command(&mut self, commands: &[Encoded]) {
+        if let Err(error) = its::run(commands) {
+            crate::broken(error);
+        }
+    }
+    fn interrupted(&self) -> bool {
+        gic::is_pending()
+    }
+    fn ticks(&self) -> u64 {
+        sysreg::ticks()
+    }
+}
+
+/// A VM of the plan's has a virtual ITS.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+pub const VIRTUAL_ITS: bool = {
+    let mut vm = 0;
+    while vm < VM_COUNT && matches!(PLAN.vms[vm].its, ItsPolicy::None) {
+        vm += 1;
+    }
+    vm < VM_COUNT
+};
+
+/// A function of the plan's has an MSI-X table that its VM reaches through EL2.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+pub const MSIX: bool = {
+    let mut n = 0;
+    while n < PLAN.functions.len()
+        && !matches!(PLAN.functions[n].msix, Some(plan::Msix { pages: Some(_), .. }))
+    {
+        n += 1;
+    }
+    n < PLAN.functions.len()
+};
+
+/// A VM of the plan's has several vPEs.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const SEVERAL_VPES: bool = {
+    let mut vm = 0;
+    while vm < VM_COUNT && PLAN.vms[vm].vpe_count < 2 {
+        vm += 1;
+    }
+    vm < VM_COUNT
+};
+
+impl Platform for Hardware {
+    const VIRTUAL_ITS: bool = VIRTUAL_ITS;
+    const MSIX: bool = MSIX;
+    const SEVERAL_VPES: bool = SEVERAL_VPES;
+    const WATCHDOG: bool = watchdog::ANY;
+    const VIRTUAL_TIMER: u32 = irq::TIMER;
+    const PHYSICAL_TIMER: u32 = irq::PHYSICAL_TIMER;
+
+    #[inline(always)]
+    fn kick(&mut self, vpe: VpeIndex) {
+        if shared::kick(vpe) {
+            return;
+        }
+        if let Some(&value) = KICKS.get(vpe.index()) {
+            gic::send_sgi(value);
+        }
+    }
+    fn deadline_moved(&mut self, vpe: VpeIndex) {
+        attention(vpe);
+    }
+    fn output_waits(&mut self) {
+        console::pump();
+    }
+}

@@ -1,0 +1,127 @@
+//! The residency of a vPE, and its doorbell.
+//!
+//! While a vPE is resident, its events reach it without EL2. On an exclusive CPU it is from its start to its end or
+//! sleep; on a shared one while it has the CPU. Around that (IHI 0069H 5.6, gicv4::vpe, gicv4::doorbell; tests/wakeup runs
+//! through all orders of this with a device's events):
+//!
+//! 1. `enter`: VPROPBASER, VPENDBASER with Valid; a doorbell that was unmasked is masked and cleared. A masked one may have
+//!    rung, too; that does no harm before it is unmasked, so that a vPE which is only pre-empted gives the ITS no command.
+//! 2. `leave`: if it waits, its doorbell is unmasked while no event can ring it, and cleared before if it may be stale; Dirty
+//!    polled, Valid cleared, Dirty polled. From here on an event rings, or is pending.
+//! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
+//!
+//! A pending table that is not clean in time is counted, and something counts as pending: the vPE runs once more than it needs to.
+//! An ITS that does not take a command stops the CPU; the line on the console says why.
+
+use crate::gic::its::{self, POLLS};
+use crate::state::percpu::{PerCpu, Physical};
+use crate::state::plan_data::PLAN;
+use core::mem::replace;
+use gicv4::Error;
+use gicv4::doorbell::{Doorbell, Todo};
+use gicv4::hw::MmioFrame;
+use gicv4::vpe::{NonResident, Resident};
+use plan::VpeIndex;
+use vm::counters::Counter;
+
+pub struct Residency {
+    place: Place,
+    bell: Doorbell,
+}
+
+enum Place {
+    /// The vPE has no vLPIs, or the board no virtual LPIs.
+    None,
+    Out(NonResident),
+    In(Resident<MmioFrame>),
+}
+
+/// Why a vPE stops being resident.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It waits for an interrupt, or is off: its doorbell may ring.
+    Waits,
+    /// Another vPE has the CPU; it will run again anyway, so its doorbell stays masked.
+    Preempted,
+}
+
+impl Residency {
+    /// A vPE that has not begun.
+    pub fn first(vpe: VpeIndex) -> Self {
+        let place = match PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) {
+            Some(tables) if PLAN.board.direct_injection => {
+                Place::Out(NonResident::new(tables.vpropbaser, tables.vpendbaser))
+            }
+            _ => Place::None,
+        };
+        Self { place, bell: Doorbell::Silent }
+    }
+}
+
+fn count(this: &PerCpu, counter: Counter) {
+    this.guest.vpe.counters.count(counter);
+}
+
+/// The vPE becomes resident on the calling CPU, its own.
+pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
+    let mut residency = this.residency.lock();
+    let Residency { place, bell } = &mut *residency;
+    match replace(place, Place::None) {
+        Place::Out(vpe) => match cpu.vacant.lock().take() {
+            Some(vacant) => {
+                *place = Place::In(vpe.enter(vacant));
+                count(this, Counter::ResidencyChanges);
+                its::doorbell(this.vpe, bell.entered(), cpu)
+            }
+            None => {
+                *place = Place::Out(vpe);
+                Ok(())
+            }
+        },
+        other => {
+            *place = other;
+            Ok(())
+        }
+    }
+}
+
+/// The vPE stops being resident on the calling CPU. True: something is pending for it already.
+pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
+    let mut residency = this.residency.lock();
+    let Residency { place, bell } = &mut *residency;
+    match replace(place, Place::None) {
+        Place::In(vpe) => {
+            if why == Why::Waits {
+                its::doorbell(this.vpe, bell.waits(), cpu)?;
+            }
+            let leaving = vpe.leave(POLLS).unwrap_or_else(|stuck| {
+                count(this, Counter::SlowTables);
+                stuck.state.leave_unsettled()
+            });
+            let left = leaving.finish(POLLS).unwrap_or_else(|stuck| {
+                count(this, Counter::SlowTables);
+                stuck.state.give_up()
+            });
+            *cpu.vacant.lock() = Some(left.redistributor);
+            *place = Place::Out(left.vpe);
+            count(this, Counter::ResidencyChanges);
+            Ok(left.pending)
+        }
+        other => {
+            *place = other;
+            Ok(false)
+        }
+    }
+}
+
+/// The doorbell LPI was acknowledged by the vPE's CPU. True: the vPE has work.
+pub fn rang(this: &PerCpu, cpu: &Physical) -> Result<bool, Error> {
+    count(this, Counter::Doorbells);
+    let mut residency = this.residency.lock();
+    if !matches!(residency.place, Place::Out(_)) {
+        return Ok(false);
+    }
+    let todo = residency.bell.rang();
+    its::doorbell(this.vpe, todo, cpu)?;
+    Ok(matches!(todo, Todo::MaskAndRun))
+}

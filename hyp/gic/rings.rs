@@ -1,0 +1,142 @@
+//! Rings of channels: each is an event of the synthetic device, raised by an INT of the physical ITS.
+//!
+//! A ring comes out of its VM's allowance. One that finds it empty is kept with its channel end, and so are all that come
+//! before that one is delivered: the peer is rung once, and sees everything that was written before any of them. The vPE that
+//! had to wait delivers it, from EL2's timer while it has its CPU, and at the latest when it goes off. On a shared CPU that takes
+//! nobody else's time: outside of its turns, its rings wait for the next one.
+//!
+//! While an end of the VM waits, those that come later wait behind it, so that an end that is rung all the time keeps no other
+//! from its turn.
+
+use crate::arch::sysreg::ticks;
+use crate::cpu::alarm::{self, Caller};
+use crate::gic::its;
+use crate::state::percpu::PerCpu;
+use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
+use core::sync::atomic::{
+    AtomicBool, AtomicU16, AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
+use plan::VpeIndex;
+use sched::NEVER;
+use vm::counters::Counter;
+use vm::hypercall::Bell;
+
+/// The system has channels.
+pub const ANY: bool = !PLAN.channel_ends.is_empty();
+const ENDS: usize = PLAN.channel_ends.len();
+const VMS_WITH: usize = if ANY { VM_COUNT } else { 0 };
+const VPES_WITH: usize = if ANY { VPE_COUNT } else { 0 };
+
+/// An end was rung, and its peer was not yet. Beside `PLAN.channel_ends`.
+static KEPT: [AtomicBool; ENDS] = [const { AtomicBool::new(false) }; ENDS];
+/// How many of a VM's ends are kept, and which of them comes first the next time.
+static COUNTS: [AtomicU16; VMS_WITH] = [const { AtomicU16::new(0) }; VMS_WITH];
+static FIRST: [AtomicU16; VMS_WITH] = [const { AtomicU16::new(0) }; VMS_WITH];
+/// When a vPE is to deliver what its VM keeps. Written by its CPU alone.
+static DUE: [AtomicU64; VPES_WITH] = [const { AtomicU64::new(NEVER) }; VPES_WITH];
+
+/// When `vpe`, which has the calling CPU, is to be called.
+#[inline(always)]
+pub fn due(vpe: VpeIndex) -> u64 {
+    DUE.get(vpe.index()).map_or(NEVER, |due| due.load(Relaxed))
+}
+
+/// The guest of the vPE that has this CPU rings one of its channels.
+pub fn ring(this: &PerCpu, bell: Bell) {
+    let guest = &this.guest;
+    guest.vpe.counters.count(Counter::ChannelRings);
+    let (Some(kept), Some(count)) = (KEPT.get(bell.end), COUNTS.get(vm_of(this))) else { return };
+    // Whoever delivers the one that is kept sees what was written before this one.
+    if kept.swap(true, AcqRel) {
+        guest.vpe.counters.count(Counter::RingsKept);
+        return;
+    }
+    let limit = guest.config.its_allowance;
+    let time = match count.load(Relaxed) {
+        0 => match guest.vm.allowance.take(limit, ticks()) {
+            Ok(()) => {
+                if kept.swap(false, AcqRel) {
+                    return give(bell.device, bell.event);
+                }
+                // Another vPE has just delivered it, and counted that.
+                count.fetch_add(1, AcqRel);
+                return;
+            }
+            Err(time) => time,
+        },
+        _ => guest.vm.allowance.ready_at(limit),
+    };
+    guest.vpe.counters.count(Counter::RingsKept);
+    count.fetch_add(1, AcqRel);
+    if due(this.vpe) == NEVER {
+        call(this, time);
+    }
+}
+
+/// Delivers what has come to its time; `this` has the calling CPU, or is about to.
+#[inline(always)]
+pub fn deliver_due(this: &PerCpu) {
+    if ANY && due(this.vpe) != NEVER {
+        deliver(this, false);
+    }
+}
+
+/// The vPE goes off, or its CPU to another mode: delivers all, which is at most one ring for each end of the VM.
+pub fn deliver_all(this: &PerCpu) {
+    if ANY && due(this.vpe) != NEVER {
+        deliver(this, true);
+    }
+}
+
+#[inline(never)]
+fn deliver(this: &PerCpu, all: bool) {
+    let now = ticks();
+    if !all && due(this.vpe) > now {
+        return;
+    }
+    let guest = &this.guest;
+    let (limit, config) = (guest.config.its_allowance, guest.config);
+    let (ends, vm) = (config.channel_end_count, vm_of(this));
+    let (Some(first), Some(count)) = (FIRST.get(vm), COUNTS.get(vm)) else { return };
+    for _ in 0..ends {
+        let position = first.load(Relaxed);
+        let end = usize::from(config.first_channel_end.wrapping_add(position));
+        let (Some(kept), Some(plan)) = (KEPT.get(end), PLAN.channel_ends.get(end)) else { break };
+        if kept.load(Relaxed) {
+            match guest.vm.allowance.take(limit, now) {
+                Ok(()) => {}
+                Err(_) if all => guest.vm.allowance.owe(limit, now, 1),
+                Err(time) => return call(this, time),
+            }
+            // What comes after this is a ring of its own.
+            if kept.swap(false, AcqRel) {
+                count.fetch_sub(1, AcqRel);
+                let (device, event) = plan.rings;
+                give(device, event);
+            }
+        }
+        first.store(if position.wrapping_add(1) < ends { position + 1 } else { 0 }, Relaxed);
+    }
+    call(this, NEVER);
+}
+
+/// The vPE, which has the calling CPU, is to deliver at `time`.
+fn call(this: &PerCpu, time: u64) {
+    if let Some(due) = DUE.get(this.vpe.index()) {
+        due.store(time, Relaxed);
+    }
+    // A shared CPU looks at it with every decision.
+    match this.shared() {
+        Some(cpu) => cpu.call_by(time),
+        None => alarm::set(Caller::Rings, time),
+    }
+}
+
+fn give(device: u32, event: u32) {
+    its::ring(device, event).unwrap_or_else(|error| crate::broken(error));
+}
+
+fn vm_of(this: &PerCpu) -> usize {
+    PLAN.vpes.get(this.vpe.index()).map_or(0, |vpe| vpe.vm.index())
+}
