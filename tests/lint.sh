@@ -51,6 +51,13 @@ schemas() {
     return "$status"
 }
 
+# Licences, duplicates and origins of all dependencies. Advisories need a network: `cargo deny check`.
+dependencies() {
+    local tool=target/tools/bin/cargo-deny
+    [[ -x $tool ]] || { echo "cargo-deny is missing: ./setup.sh"; return 1; }
+    "$tool" --locked --log-level error check --hide-inclusion-graph licenses bans sources
+}
+
 check formatting cargo fmt --all --check
 check clippy cargo clippy --quiet --all-targets -- -D warnings
 check "clippy, bare machine" bare
@@ -59,6 +66,7 @@ check documentation documentation
 check "generated files" bulkhead schema --check
 check shellcheck scripts
 check schemas schemas
+check dependencies dependencies
 
 ((${#failed[@]} == 0)) && exit
 printf 'lint failed: %s\n' "$(IFS=';' && echo "${failed[*]}")"
