@@ -35,9 +35,9 @@ pub const PRIVATE: u32 = {
     ppis
 };
 /// The PMU's PPI; `NOBODYS`: no VM has it.
-pub const PMU: u32 = match PRIVATE & !(1 << PHYSICAL_TIMER) {
-    0 => NOBODYS,
-    ppis => ppis.trailing_zeros(),
+pub const PMU: u32 = match PLAN.board.pmu_ppi {
+    Some(intid) => intid as u32,
+    None => NOBODYS,
 };
 pub const NOBODYS: u32 = u32::MAX;
 pub const FIRST_LPI: u32 = 8192;

@@ -28,6 +28,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             hypervisor_ppi: 26,
             maintenance_ppi: 25,
         },
+        pmu_ppi: None,
         console: plan::Console::Uart(plan::Uart {
             kind: plan::UartKind::Pl011,
             base: plan::Pa::new(0x9000000),

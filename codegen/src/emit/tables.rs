@@ -69,7 +69,7 @@ fn tokens(plan: &Decided) -> TokenStream {
     let Decided { escape, .. } = plan;
     let system = name(&plan.system);
     let digest = hex(plan.digest);
-    let board = board(&plan.board);
+    let board = board(&plan.board, plan.vms.iter().find_map(|vm| vm.pmu_ppi));
     let own = own(&plan.hypervisor);
     let cpus = plan.cpus.iter().map(cpu);
     let tables = plan.hypervisor.tables.0;
@@ -126,7 +126,7 @@ fn tokens(plan: &Decided) -> TokenStream {
     }
 }
 
-fn board(board: &Board) -> TokenStream {
+fn board(board: &Board, pmu_ppi: Option<u32>) -> TokenStream {
     let Board { spis, list_registers, redistributor_stride, direct_injection, mpam, .. } = board;
     let gic_coherent = board.gic_coherent;
     let ram = board.ram.iter().zip(&board.probes).filter_map(|(ram, &probe)| {
@@ -137,6 +137,7 @@ fn board(board: &Board) -> TokenStream {
     let ppi = |intid: u32| Literal::u32_unsuffixed(intid);
     let (virtual_ppi, physical_ppi) = (ppi(board.virtual_ppi), ppi(board.physical_ppi));
     let (hypervisor_ppi, maintenance_ppi) = (ppi(board.hypervisor_ppi), ppi(board.maintenance_ppi));
+    let pmu_ppi = option(pmu_ppi.map(ppi), |ppi| quote!(#ppi));
     let frequency = Literal::u64_unsuffixed(board.frequency);
     let console = match board.console {
         Console::Uart { base, intid } => {
@@ -177,6 +178,7 @@ fn board(board: &Board) -> TokenStream {
             hypervisor_ppi: #hypervisor_ppi,
             maintenance_ppi: #maintenance_ppi,
         },
+        pmu_ppi: #pmu_ppi,
         console: plan::Console::#console,
         psci: plan::Conduit::#psci,
         mpam: #mpam,

@@ -18,6 +18,8 @@ pub struct Board {
     /// The plan relies on GICv4 redistributors (GICR_TYPER.VLPIS).
     pub direct_injection: bool,
     pub timer: Timer,
+    /// INTID of the PPI by which the PMU says that a counter overflowed; None: no VM has it.
+    pub pmu_ppi: Option<u8>,
     pub console: Console,
     /// How firmware's PSCI is called.
     pub psci: Conduit,

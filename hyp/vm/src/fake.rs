@@ -705,6 +705,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
                 hypervisor_ppi: 26,
                 maintenance_ppi: 25,
             },
+            pmu_ppi: Some(PMU as u8),
             console: plan::Console::Uart(plan::Uart {
                 kind: plan::UartKind::Pl011,
                 base: Pa::new(UART),
