@@ -4,7 +4,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # The first build takes a minute, in which cargo shows how far it is; later ones need no words.
 quiet := `[[ -e ${CARGO_TARGET_DIR:-target}/debug/bulkhead ]] && echo --quiet || true`
-bulkhead := "cargo run " + quiet + " --package codegen --bin bulkhead --"
+bulkhead := "cargo run " + quiet + " --package bulkhead --"
 
 _list:
     @just --list --unsorted

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use codegen::run::{Decoder, Piece, Transcript};
+use bulkhead::run::{Decoder, Piece, Transcript};
 use plan::VmIndex;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -22,7 +22,7 @@ pub fn bulkhead() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| {
         let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "codegen", "--bin", "bulkhead"])
+            .args(["build", "--quiet", "--package", "bulkhead", "--bin", "bulkhead"])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(root())
             .output()

@@ -14,7 +14,7 @@ check() {
     failed+=("$name")
 }
 
-bulkhead() { cargo run --quiet --package codegen --bin bulkhead -- "$@"; }
+bulkhead() { cargo run --quiet --package bulkhead -- "$@"; }
 
 # All that runs on the bare machine besides EL2: one -p for each.
 bare() {

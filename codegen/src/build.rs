@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::diag::Report;
-use crate::image::Payloads;
 use crate::model::System;
+use crate::payload::Payloads;
 use crate::plan::{self, Decided};
 use crate::{check, emit};
 

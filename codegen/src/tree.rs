@@ -14,8 +14,8 @@ use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
 use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::fdt;
-use crate::image::Blob;
 use crate::model::{At, System};
+use crate::payload::Blob;
 use crate::plan::{Decided, Vm};
 
 /// The device tree of VM number `vm`. None: there is something wrong with it, and that has been reported.

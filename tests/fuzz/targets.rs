@@ -79,8 +79,8 @@ impl Room {
 
 /// What a board's console says.
 fn report(bytes: &[u8]) {
-    let mut decoder = codegen::run::Decoder::default();
-    let mut transcript = codegen::run::Transcript::default();
+    let mut decoder = bulkhead::run::Decoder::default();
+    let mut transcript = bulkhead::run::Transcript::default();
     let mut pieces = decoder.feed(bytes);
     pieces.extend(decoder.finish());
     pieces.iter().for_each(|piece| transcript.take(piece));

@@ -7,8 +7,8 @@
 use super::Arena;
 use super::decided::{Hex, Load, Mapping, Span};
 use crate::diag::{Diagnostic, Report, rules};
-use crate::image::{Blob, Place};
 use crate::model;
+use crate::payload::{Blob, Place};
 
 const PAGE: u64 = 4096;
 /// Of the caches.

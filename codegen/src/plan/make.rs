@@ -20,9 +20,9 @@ use super::schedule::{self, Layout, Schedule};
 use super::watchdog;
 use crate::diag::{Report, rules};
 use crate::emit::stage2;
-use crate::image::Payloads;
 use crate::limits::REDISTRIBUTOR;
 use crate::model::{self, At, DeviceKind, System};
+use crate::payload::Payloads;
 use crate::tree;
 use crate::units::Time;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use codegen::image::rules;
+use bulkhead::image::rules;
 
 /// A test's name, and the test.
 type Test = (&'static str, fn() -> Result<(), String>);
@@ -76,7 +76,7 @@ const WHOLE: [&str; 6] = [
     "tests/qemu/systems/linux-features.toml",
 ];
 
-/// Every build checks the image's rules (`codegen::image::rules`); this shows that they see all of
+/// Every build checks the image's rules (`bulkhead::image::rules`); this shows that they see all of
 /// EL2's code.
 fn rules_kept() -> Result<(), String> {
     for system in WHOLE {

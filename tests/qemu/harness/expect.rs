@@ -1,6 +1,6 @@
 //! Judging a run: every expectation that does not hold, one line each.
 
-use codegen::run::{Report, Transcript};
+use bulkhead::run::{Report, Transcript};
 
 use crate::scenario::{Expect, Scenario};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bulkhead::run::Machine;
 use codegen::model::System;
-use codegen::run::Machine;
 
 /// A system that is built, or why it is not.
 pub type Built = Result<Image, String>;

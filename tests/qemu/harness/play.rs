@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use codegen::run::{Input, Options, Step, Transcript, run};
+use bulkhead::run::{Input, Options, Step, Transcript, run};
 
 use crate::aliasing;
 use crate::el2::{RAM, strangers};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use codegen::run::Verdict;
+use bulkhead::run::Verdict;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 

@@ -5,8 +5,8 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::bounds;
-use crate::image::{BIG_ENDIAN, gzip};
 use crate::model::Format;
+use crate::payload::{BIG_ENDIAN, gzip};
 
 /// What a file says about itself.
 #[derive(Debug, PartialEq, Eq)]

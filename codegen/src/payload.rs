@@ -6,13 +6,14 @@
 //! guest's (IPA); one of type DYN is position independent and goes to the start of the VM's first memory. Only the
 //! file is judged here; whether it fits the VM's memory is the plan's to say.
 
+pub mod gzip;
+
 use std::path::{Path, PathBuf};
 
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 
-use super::gzip;
 use crate::bounds;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{At, Format, PayloadKind, System, Vm};

@@ -14,11 +14,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::check as rules;
-use crate::diag::Report;
+use codegen::check as rules;
+use codegen::diag::Report;
+use codegen::model::System;
+use codegen::{build, emit};
+
 use crate::image::{BuildError, Workspace};
-use crate::model::System;
-use crate::{build, emit};
 
 /// From one TOML to one firmware image: checks, plans, builds and runs systems of partitions.
 #[derive(Debug, Parser)]
@@ -171,7 +172,7 @@ impl Choice {
     fn load(&self) -> Result<(Workspace, System), Failure> {
         let workspace = workspace()?;
         let path = system::find(&workspace, &self.system).map_err(Failure::Use)?;
-        Ok((workspace, crate::load(&path)?))
+        Ok((workspace, codegen::load(&path)?))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::{Options, RunError};
-use crate::model::System;
+use codegen::model::System;
 
 /// A board as QEMU knows it: `[qemu]` of the board, and `qemu`/`scratch` of the devices that the system uses.
 #[derive(Clone, Debug, Default)]

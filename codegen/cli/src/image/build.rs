@@ -19,11 +19,11 @@ use super::cargo::{FIX_835769, finish, format};
 use super::claim::claim;
 use super::flat::{FlatError, flatten};
 use super::rules::{self, Broken};
-use crate::build::{EmitError, decide, write};
-use crate::diag::Report;
-use crate::emit::report;
-use crate::model::{PayloadKind, System};
-use crate::plan::Decided;
+use codegen::build::{EmitError, decide, write};
+use codegen::diag::Report;
+use codegen::emit::report;
+use codegen::model::{PayloadKind, System};
+use codegen::plan::Decided;
 
 const PARTITION_TARGET: &str = "aarch64-unknown-none";
 const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";

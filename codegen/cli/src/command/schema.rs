@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::{Done, Failure};
-use crate::build::write;
 use crate::image::Workspace;
-use crate::schema::manual::generated;
+use codegen::build::write;
+use codegen::schema::manual::generated;
 
 /// Writes them, or compares them.
 pub fn write_all(workspace: &Workspace, check: bool) -> Done {

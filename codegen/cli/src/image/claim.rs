@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bounds;
-use crate::build::write;
 use crate::image::BuildError;
+use codegen::bounds;
+use codegen::build::write;
 
 /// The file in a system's output directory that names its TOML.
 const SOURCE: &str = "source.txt";

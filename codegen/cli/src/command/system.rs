@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_name_is_taken_as_it_is() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let workspace = Workspace { target: root.join("target"), root };
         let found = |name: &str| find(&workspace, Path::new(name));
         assert!(found("hello").is_ok_and(|path| path.ends_with("configs/hello.toml")));
