@@ -15,9 +15,10 @@
 
 use crate::devices::pl011;
 use crate::state::plan_data::PLAN;
+use abi::log;
 use core::arch::global_asm;
+use plan::Console;
 use plan::translation::EL2_MAIR;
-use plan::{Console, log};
 
 /// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2, SCTLR_EL2).
 const SCTLR_OFF: u64 = 0x30c5_0830;

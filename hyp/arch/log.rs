@@ -1,10 +1,11 @@
-//! Writes the log ([`plan::log`]).
+//! Writes the log ([`abi::log`]).
 //!
 //! Every byte goes to memory at once, past the caches, so that a debugger finds it whatever becomes of the CPU. One CPU
 //! writes at a time: the console's lock sees to that, except when EL2 has failed.
 
 use super::{mmu, sysreg};
-use plan::{Log, Pa, log};
+use abi::log;
+use plan::{Log, Pa};
 
 pub struct Ring {
     base: Pa,

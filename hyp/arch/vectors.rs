@@ -14,13 +14,14 @@
 
 use crate::state::percpu::PerCpu;
 use crate::state::plan_data::PLAN;
+use abi::psci;
 use core::arch::global_asm;
 use core::mem::offset_of;
 use core::ptr;
 use plan::CpuIndex;
+use vm::VpeState;
 use vm::counters::{self, Counter, Counters};
 use vm::exit::class;
-use vm::{VpeState, psci};
 
 /// A guest's general registers, as the vectors store them: x0-x18, x30, x19-x29, and 0 for the zero register.
 ///

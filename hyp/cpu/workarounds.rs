@@ -6,9 +6,9 @@
 use crate::arch::smc;
 use crate::state::percpu;
 use crate::state::plan_data::CPU_COUNT;
+use abi::smccc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use plan::CpuIndex;
-use vm::smccc;
 use vm::workarounds::{FUNCTIONS, Workarounds};
 
 static CPUS: [AtomicU32; CPU_COUNT] = [const { AtomicU32::new(0) }; CPU_COUNT];

@@ -20,6 +20,7 @@ use crate::run::turns;
 use crate::state::percpu::{PerCpu, VMS};
 use crate::state::plan_data::PLAN;
 use crate::state::shared::Here;
+use abi::smccc;
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -30,7 +31,7 @@ use vm::hypercall::{self, Outcome};
 use vm::mmio::{self, Written};
 use vm::set_way::Step;
 use vm::sysreg::{self, Access};
-use vm::{Guest, aarch32, psci, smccc, vgic};
+use vm::{Guest, aarch32, psci, vgic};
 
 /// What a handler leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]

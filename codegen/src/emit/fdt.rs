@@ -3,6 +3,7 @@
 //! Bindings are those of the devicetree specification 0.4 and of Linux for `arm,gic-v3`, `arm,pl011`, `arm,armv8-timer`,
 //! `arm,psci` and `pci-host-ecam-generic`. Addresses and sizes have two cells everywhere but in /cpus and on PCI.
 
+use abi::tree;
 use vm_fdt::{Error, FdtWriter};
 
 use crate::model::{DeviceKind, MemoryRole, System};
@@ -49,7 +50,7 @@ impl Tree<'_> {
     fn all(&mut self) -> Result {
         let root = self.fdt.begin_node("")?;
         self.cells(2, 2)?;
-        self.fdt.property_string("compatible", "bulkhead,vm")?;
+        self.fdt.property_string("compatible", tree::VM_COMPATIBLE)?;
         self.fdt.property_string("model", &format!("{}/{}", self.plan.system, self.vm.name))?;
         self.fdt.property_u32("interrupt-parent", PHANDLE_GIC)?;
         self.chosen()?;
@@ -354,12 +355,12 @@ impl Tree<'_> {
 
     /// What has no binding of its own: docs/guest-abi.md.
     fn bulkhead(&mut self) -> Result {
-        let node = self.fdt.begin_node("bulkhead")?;
-        self.fdt.property_string("compatible", "bulkhead,system")?;
-        self.fdt.property_string("system", &self.plan.system)?;
-        self.fdt.property_string("vm", &self.vm.name)?;
+        let node = self.fdt.begin_node(tree::NODE)?;
+        self.fdt.property_string("compatible", tree::SYSTEM_COMPATIBLE)?;
+        self.fdt.property_string(tree::SYSTEM, &self.plan.system)?;
+        self.fdt.property_string(tree::VM, &self.vm.name)?;
         if let Some(watchdog) = &self.vm.watchdog {
-            self.fdt.property_u64("watchdog-us", watchdog.microseconds)?;
+            self.fdt.property_u64(tree::WATCHDOG_US, watchdog.microseconds)?;
         }
         self.log()?;
         self.modes()?;
@@ -370,7 +371,7 @@ impl Tree<'_> {
 
     fn log(&mut self) -> Result {
         let Some(Span { base, bytes }) = self.vm.log else { return Ok(()) };
-        self.fdt.property_array_u64("log", &[base.0, bytes])
+        self.fdt.property_array_u64(tree::LOG, &[base.0, bytes])
     }
 
     /// For the VM that may ask for them: names of the modes, by number.
@@ -378,7 +379,7 @@ impl Tree<'_> {
         match &self.plan.modes {
             Some(modes) if modes.asker == Some(self.number) => {
                 let names = modes.modes.iter().map(|mode| mode.name.clone()).collect();
-                self.fdt.property_string_list("modes", names)
+                self.fdt.property_string_list(tree::MODES, names)
             }
             _ => Ok(()),
         }
@@ -393,21 +394,21 @@ impl Tree<'_> {
             return Ok(());
         }
         // GITS_TRANSLATER, in the frame after the control frame (IHI 0069, 12.19).
-        self.fdt.property_u64("its-translater", its.base.0 + FRAME + 0x40)?;
-        let events = self.fdt.begin_node("events")?;
+        self.fdt.property_u64(tree::ITS_TRANSLATER, its.base.0 + FRAME + 0x40)?;
+        let events = self.fdt.begin_node(tree::EVENTS)?;
         self.cells(1, 0)?;
         for (n, event) in own.iter().enumerate() {
-            let node = self.fdt.begin_node(&format!("event@{n:x}"))?;
+            let node = self.fdt.begin_node(&format!("{}@{n:x}", tree::EVENT))?;
             self.fdt.property_u32("reg", n as u32)?;
-            self.fdt.property_u32("device-id", event.device)?;
-            self.fdt.property_u32("event-id", event.event)?;
-            self.fdt.property_u32("vintid", event.vintid)?;
-            self.fdt.property_u32("vpe", (event.vpe - self.vm.first_vpe) as u32)?;
-            self.fdt.property_string("device", &event.source)?;
+            self.fdt.property_u32(tree::DEVICE_ID, event.device)?;
+            self.fdt.property_u32(tree::EVENT_ID, event.event)?;
+            self.fdt.property_u32(tree::VINTID, event.vintid)?;
+            self.fdt.property_u32(tree::VPE, (event.vpe - self.vm.first_vpe) as u32)?;
+            self.fdt.property_string(tree::DEVICE, &event.source)?;
             let mut functions = self.plan.vm_functions(self.vm).iter();
             if let Some(function) = functions.find(|function| function.name == event.source) {
-                self.fdt.property_u32("pci-domain", function.host as u32)?;
-                self.fdt.property_u32("requester-id", function.bdf.into())?;
+                self.fdt.property_u32(tree::PCI_DOMAIN, function.host as u32)?;
+                self.fdt.property_u32(tree::REQUESTER_ID, function.bdf.into())?;
             }
             self.fdt.end_node(node)?;
         }
@@ -419,16 +420,16 @@ impl Tree<'_> {
         if ends.is_empty() {
             return Ok(());
         }
-        let channels = self.fdt.begin_node("channels")?;
+        let channels = self.fdt.begin_node(tree::CHANNELS)?;
         self.cells(2, 2)?;
         for (index, end) in ends.iter().enumerate() {
-            let node = self.fdt.begin_node(&format!("channel@{index:x}"))?;
-            self.fdt.property_string("compatible", "bulkhead,channel")?;
-            self.fdt.property_string("channel-name", &end.name)?;
+            let node = self.fdt.begin_node(&format!("{}@{index:x}", tree::CHANNEL))?;
+            self.fdt.property_string("compatible", tree::CHANNEL_COMPATIBLE)?;
+            self.fdt.property_string(tree::CHANNEL_NAME, &end.name)?;
             self.fdt.property_array_u64("reg", &[end.ipa.0, end.bytes])?;
-            self.fdt.property_u32("index", index as u32)?;
-            self.fdt.property_u32("vintid", end.vintid)?;
-            self.fdt.property_string("role", end.role)?;
+            self.fdt.property_u32(tree::INDEX, index as u32)?;
+            self.fdt.property_u32(tree::VINTID, end.vintid)?;
+            self.fdt.property_string(tree::ROLE, end.role)?;
             self.fdt.property_u32("memory-region", PHANDLE_CHANNEL + index as u32)?;
             if !end.writable {
                 self.fdt.property_null("read-only")?;

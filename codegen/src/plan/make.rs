@@ -159,7 +159,7 @@ impl<'a> Maker<'a> {
                 ChannelEnd {
                     name: channel.name.value.clone(),
                     channel: n,
-                    role: if side == 0 { "first" } else { "second" },
+                    role: if side == 0 { abi::tree::FIRST } else { abi::tree::SECOND },
                     vm: end.vm.value,
                     ipa: Hex(self.channel_ipas[n][side]),
                     pa: Hex(self.placed.channels[n]),

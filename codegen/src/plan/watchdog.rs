@@ -12,8 +12,7 @@ use crate::units::Time;
 
 /// Bytes from the control frame to the end of the refresh frame, and what both are aligned to.
 pub const BYTES: u64 = 0x1_1000;
-pub const FRAME: u64 = 0x1000;
-pub const REFRESH: u64 = 0x1_0000;
+pub use abi::watchdog::{FRAME, REFRESH};
 
 /// The watchdog of each VM, given where its channels are.
 pub fn place(

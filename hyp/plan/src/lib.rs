@@ -23,7 +23,6 @@ mod smmu;
 pub mod translation;
 mod vm;
 mod vpe;
-pub mod wire;
 
 pub use board::{Board, Conduit, Console, PowerOff, Quirk, Ram, Timer, Uart, UartKind};
 pub use cpu::{Cpu, Schedule};

@@ -2,25 +2,13 @@
 //!
 //! docs/guest-abi.md is the list. HVC and SMC are served alike; unknown functions get NOT_SUPPORTED.
 
-use crate::{Guest, psci, smccc, workarounds};
+use crate::{Guest, psci, workarounds};
+use abi::{
+    hypercall::*,
+    psci::{VERSION as PSCI_VERSION, VERSION_1_1},
+    smccc,
+};
 use plan::{ModeIndex, VpeIndex};
-
-/// REPORT: x1 0 pass, other: failure code.
-pub const REPORT: u32 = 0xc600_0001;
-/// COUNTER: x1 vPE number, x2 counter.
-pub const COUNTER: u32 = 0xc600_0002;
-/// SHOW_COUNTERS.
-pub const SHOW_COUNTERS: u32 = 0xc600_0003;
-/// RING: x1 channel end.
-pub const RING: u32 = 0xc600_0004;
-/// NOTHING.
-pub const NOTHING: u32 = 0xc600_0005;
-
-/// MODE_SWITCH: x1 mode, by its number in the plan.
-pub const MODE_SWITCH: u32 = 0xc600_0006;
-
-/// FEED: the VM's watchdog.
-pub const FEED: u32 = 0xc600_0007;
 
 /// What the image does to finish a call. Registers that are not named stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +58,7 @@ pub struct Bell {
 pub const fn fast(function: u32) -> Option<u64> {
     match function {
         NOTHING => Some(smccc::SUCCESS),
-        psci::VERSION => Some(psci::VERSION_1_1),
+        PSCI_VERSION => Some(VERSION_1_1),
         smccc::VERSION => Some(smccc::VERSION_1_2),
         _ => None,
     }
@@ -90,7 +78,7 @@ pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> 
         smccc::ARCH_FEATURES if workarounds::is_one(first as u32) => {
             Outcome::AskWorkaround(first as u32)
         }
-        smccc::ARCH_FEATURES => Outcome::Return(smccc::arch_features(first as u32)),
+        smccc::ARCH_FEATURES => Outcome::Return(arch_features(first as u32)),
         smccc::HYPERVISOR_UID => Outcome::ReturnFour(smccc::UID),
         smccc::HYPERVISOR_REVISION => Outcome::ReturnTwo(smccc::REVISION),
         REPORT => {
@@ -116,6 +104,14 @@ pub fn call(guest: &Guest, registers: [u64; 4], peer_runs: impl Fn(VpeIndex) -> 
         },
         _ if workarounds::is_one(function) => Outcome::Workaround(function),
         _ => Outcome::Return(smccc::NOT_SUPPORTED),
+    }
+}
+
+/// Answer of SMCCC_ARCH_FEATURES for `function`: 0 for what this service implements itself.
+const fn arch_features(function: u32) -> u64 {
+    match function {
+        smccc::VERSION | smccc::ARCH_FEATURES => smccc::SUCCESS,
+        _ => smccc::NOT_SUPPORTED,
     }
 }
 

@@ -47,7 +47,6 @@ pub mod psci;
 pub mod report;
 pub mod serror;
 pub mod set_way;
-pub mod smccc;
 pub mod sysreg;
 pub mod text;
 pub mod vgic;

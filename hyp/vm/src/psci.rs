@@ -9,36 +9,8 @@ use crate::{
     hypercall::Outcome,
     power::{Start, State},
 };
+use abi::{psci::*, smccc};
 
-pub const VERSION: u32 = 0x8400_0000;
-pub const CPU_SUSPEND: u32 = 0x8400_0001;
-pub const CPU_OFF: u32 = 0x8400_0002;
-pub const CPU_ON: u32 = 0x8400_0003;
-pub const AFFINITY_INFO: u32 = 0x8400_0004;
-pub const MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
-pub const SYSTEM_OFF: u32 = 0x8400_0008;
-pub const SYSTEM_RESET: u32 = 0x8400_0009;
-pub const FEATURES: u32 = 0x8400_000a;
-/// Set in the 64-bit forms of CPU_SUSPEND, CPU_ON and AFFINITY_INFO.
-pub const SMC64: u32 = 0x4000_0000;
-
-/// What VERSION answers: 1.1.
-pub const VERSION_1_1: u64 = 0x1_0001;
-
-pub const NOT_SUPPORTED: u64 = -1i64 as u64;
-pub const INVALID_PARAMETERS: u64 = -2i64 as u64;
-pub const ALREADY_ON: u64 = -4i64 as u64;
-pub const ON_PENDING: u64 = -5i64 as u64;
-pub const INVALID_ADDRESS: u64 = -9i64 as u64;
-
-/// AFFINITY_INFO.
-const INFO_ON: u64 = 0;
-const INFO_OFF: u64 = 1;
-const INFO_ON_PENDING: u64 = 2;
-/// MIGRATE_INFO_TYPE: nothing to migrate.
-const NO_MIGRATION: u64 = 2;
-/// power_state StateType, bit 16 of the original format (DEN 0022 5.4.2): power-down rather than standby.
-const POWER_DOWN: u64 = 1 << 16;
 /// power_state bits that the original format reserves.
 const RESERVED: u64 = !0x0301_ffff;
 
@@ -144,7 +116,7 @@ fn features(function: u32) -> u64 {
         VERSION | CPU_SUSPEND | CPU_OFF | CPU_ON | AFFINITY_INFO | MIGRATE_INFO_TYPE
         | SYSTEM_OFF | SYSTEM_RESET | FEATURES | ON_64 | SUSPEND_64 | INFO_64 => 0,
         // Where a caller of PSCI 1.0 looks for SMCCC 1.1 (DEN 0028 7.1).
-        crate::smccc::VERSION => 0,
+        smccc::VERSION => 0,
         _ => NOT_SUPPORTED,
     }
 }

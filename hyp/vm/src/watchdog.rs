@@ -9,6 +9,9 @@
 //! it. Who makes it earlier says so.
 
 use crate::{Guest, Platform};
+use abi::watchdog::{
+    ENABLE, FRAME, REFRESH, W_IIDR, WCS, WCV, WCV_HIGH, WOR, WOR_HIGH, WRR, WS0, WS1,
+};
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Release},
@@ -21,24 +24,12 @@ pub const NEVER: u64 = u64::MAX;
 /// From the control frame to the end of the refresh frame.
 pub const BYTES: u64 = REFRESH + FRAME;
 
-const FRAME: u64 = 0x1000;
-/// The refresh frame.
-const REFRESH: u64 = 0x1_0000;
-
-const WRR: u64 = REFRESH;
-const WCS: u64 = 0x000;
-const WOR: u64 = 0x008;
-const WOR_HIGH: u64 = 0x00c;
-const WCV: u64 = 0x010;
-const WCV_HIGH: u64 = 0x014;
-const W_IIDR: u64 = 0xfcc;
+/// WRR, as offset from the control frame.
+const REFRESH_WRR: u64 = REFRESH + WRR;
 const REFRESH_IIDR: u64 = REFRESH + W_IIDR;
 
 /// W_IIDR: product 'B', revision 1 of the registers, implementer as for the GIC.
 const IIDR: u64 = 0x0421_043b;
-const ENABLE: u64 = 1;
-const WS0: u64 = 1 << 1;
-const WS1: u64 = 1 << 2;
 /// WOR has 48 bits.
 const OFFSET: u64 = (1 << 48) - 1;
 
@@ -103,7 +94,7 @@ impl Registers {
         }
     }
 
-    fn status(&self) -> u64 {
+    fn status(&self) -> u32 {
         let bit = |on, bit| if on { bit } else { 0 };
         bit(self.enabled, ENABLE) | bit(self.ws0, WS0) | bit(self.expired, WS1)
     }
@@ -189,7 +180,7 @@ impl Watchdog {
         }
         let registers = *guest.vm.watchdog.registers.lock();
         let value = match offset {
-            WCS => registers.status(),
+            WCS => registers.status().into(),
             WOR => registers.offset,
             WOR_HIGH => registers.offset >> 32,
             WCV => registers.compare,
@@ -228,14 +219,14 @@ impl Watchdog {
         };
         let earlier = guest.vm.watchdog.change(plan, |registers| match offset {
             WCS => {
-                registers.enabled = value & ENABLE != 0 || plan.from_start;
+                registers.enabled = value as u32 & ENABLE != 0 || plan.from_start;
                 registers.refresh(now);
             }
             WOR | WOR_HIGH => {
                 registers.offset = put(registers.offset) & OFFSET;
                 registers.refresh(now);
             }
-            WRR => registers.refresh(now),
+            REFRESH_WRR => registers.refresh(now),
             WCV | WCV_HIGH => registers.compare = put(registers.compare),
             _ => {}
         });
@@ -346,9 +337,13 @@ mod tests {
         put(&mut cpu, WCV, 8, u64::MAX);
         assert_eq!(guest.vm.watchdog.deadline(), plan.ticks, "the plan's time stands");
         put(&mut cpu, WCS, 4, 0);
-        assert_eq!(get(&mut cpu, WCS, 4), ENABLE, "armed from the start is armed for good");
-        put(&mut cpu, WRR, 4, 0);
-        for (offset, bytes) in [(WCS, 1), (WCS, 8), (WRR, 2), (WOR_HIGH, 8)] {
+        assert_eq!(
+            get(&mut cpu, WCS, 4),
+            u64::from(ENABLE),
+            "armed from the start is armed for good"
+        );
+        put(&mut cpu, REFRESH_WRR, 4, 0);
+        for (offset, bytes) in [(WCS, 1), (WCS, 8), (REFRESH_WRR, 2), (WOR_HIGH, 8)] {
             assert_eq!(mmio::read(&guest, &mut cpu, WATCHDOG + offset, bytes), None);
             let written = mmio::write(&guest, &mut cpu, WATCHDOG + offset, bytes, 0);
             assert_eq!(written, Written::Refused, "{offset:#x}");

@@ -9,11 +9,12 @@
 //! | 1, branch targets; 3, branch history | calls one before another VM has the CPU | asks and calls, as firmware answers |
 //! | 2, stores passed by loads | turns it on for good | is told that nothing is needed |
 
-use crate::smccc::{NOT_SUPPORTED, SUCCESS};
+use abi::smccc::{
+    ARCH_WORKAROUND_1, ARCH_WORKAROUND_2, ARCH_WORKAROUND_3, NOT_REQUIRED, NOT_SUPPORTED, SUCCESS,
+};
 
 /// Functions of 1, 2 and 3.
-pub const FUNCTIONS: [u32; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
-const NOT_REQUIRED: u64 = -2i64 as u64;
+pub const FUNCTIONS: [u32; 3] = [ARCH_WORKAROUND_1, ARCH_WORKAROUND_2, ARCH_WORKAROUND_3];
 
 /// What firmware says of the three on one CPU. The first value is that of firmware without any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

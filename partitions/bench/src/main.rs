@@ -33,6 +33,8 @@ mod vectors;
 
 use core::sync::atomic::Ordering;
 
+use abi::hypercall::NOTHING;
+use abi::psci;
 use rt::interrupts::{self, IntId};
 use rt::mmio::Registers;
 use rt::pci::Function;
@@ -52,8 +54,6 @@ const RTC_DATA: u64 = 0x00;
 const RTC_MATCH: u64 = 0x04;
 const RTC_MASK: u64 = 0x10;
 const RTC_CLEAR: u64 = 0x1c;
-const PSCI_VERSION: u32 = 0x8400_0000;
-const NOTHING: u32 = 0xc600_0005;
 const GICD_TYPER: u64 = 0x4;
 const GICD_ISENABLER1: u64 = 0x104;
 /// SGI 0 to this vPE, and SGI 1 to vPE 1.
@@ -140,7 +140,7 @@ impl Bench {
     }
 
     fn calls(&mut self) {
-        self.call("hypercall", Call::Hvc(PSCI_VERSION));
+        self.call("hypercall", Call::Hvc(psci::VERSION));
         if hypercall::revision().is_ok() {
             self.call("nothing", Call::Hvc(NOTHING));
         }

@@ -245,7 +245,7 @@ fn is_external(end: &End) -> bool {
 /// Caches by set and way come to EL2, whichever instruction does it, and nothing of memory is lost.
 fn caches(checks: &mut Checks) {
     const LOOP: u64 = 32;
-    let exits = || hypercall::counter(cpu::vpe(), Counter::ExitsSystemRegister).unwrap_or(0);
+    let exits = || hypercall::counter(cpu::vpe(), Counter::ExitSysReg).unwrap_or(0);
     let before = exits();
     let word = core::hint::black_box([0x5eed; 64]);
     for operand in 0..LOOP {

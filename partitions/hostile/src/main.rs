@@ -25,6 +25,9 @@ mod bridges;
 mod odd;
 mod tally;
 
+use abi::hypercall::{REPORT, SHOW_COUNTERS};
+use abi::psci::{self as psci_calls, SMC64};
+use abi::smccc::SUCCESS;
 use rt::machine::Region;
 use rt::probe::{self, Width};
 use rt::random::Random;
@@ -52,13 +55,14 @@ const TEMPTING: [(u64, u64); 5] = [
 const GITS_TRANSLATER: u64 = 0x0809_0040;
 const REDISTRIBUTOR: u64 = 0x2_0000;
 
-const CPU_ON: u64 = 0xc400_0003;
-const SUCCESS: u64 = 0;
+/// The first of PSCI's functions, and CPU_ON.
+const PSCI: u64 = psci_calls::VERSION as u64;
+const CPU_ON: u64 = (psci_calls::CPU_ON | SMC64) as u64;
 /// PSCI functions, by number, that end or stop the caller: SUSPEND, OFF, SYSTEM_OFF, SYSTEM_RESET, FREEZE, DEFAULT_SUSPEND, NODE_HW_STATE's neighbour
 /// SYSTEM_SUSPEND, SYSTEM_RESET2, and MIGRATE; CPU_ON has its own attempt.
-const ENDING: [u64; 10] = [1, 2, 3, 5, 8, 9, 0xb, 0xc, 0xe, 0x12];
+const ENDING: [u32; 10] = [1, 2, 3, 5, 8, 9, 0xb, 0xc, 0xe, 0x12];
 /// Hypercalls that would spoil the result or fill the console: REPORT and SHOW_COUNTERS.
-const SPOILING: [u64; 2] = [0xc600_0001, 0xc600_0003];
+const SPOILING: [u32; 2] = [REPORT, SHOW_COUNTERS];
 
 /// Instruction words without a register: MRS, MSR and SYS of op0 2, and HVC and SMC.
 const MRS: u32 = 0xd530_0000;
@@ -332,9 +336,9 @@ impl Hostile {
     fn call(&mut self) {
         let function = match self.random.below(6) {
             0 => self.random.draw(),
-            1 => 0x8400_0000 + self.random.below(0x20),
-            2 => 0xc400_0000 + self.random.below(0x20),
-            3 => 0xc600_0000 + self.random.below(0x10),
+            1 => PSCI + self.random.below(0x20),
+            2 => PSCI + u64::from(SMC64) + self.random.below(0x20),
+            3 => u64::from(REPORT) - 1 + self.random.below(0x10),
             4 => 0x8600_ff00 + self.random.below(0x10),
             _ => 0x8000_0000 + self.random.below(8) + (self.random.below(64) << 24),
         };
@@ -431,7 +435,7 @@ impl Hostile {
 }
 
 fn ends_the_caller(function: u64) -> bool {
-    let function = function & 0xffff_ffff;
-    let psci = matches!(function & !0x4000_001f, 0x8400_0000);
+    let function = function as u32;
+    let psci = function & !(SMC64 | 0x1f) == psci_calls::VERSION;
     psci && ENDING.contains(&(function & 0x1f)) || SPOILING.contains(&function)
 }

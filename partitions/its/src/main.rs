@@ -264,8 +264,8 @@ fn counted(which: Counter) -> Result<u64> {
 /// Of vPE 0, which gives all commands.
 fn cost() -> Result<Cost> {
     Ok(Cost {
-        unmapped: counted(Counter::ItsUnmapped)?,
-        mapped: counted(Counter::ItsMapped)?,
+        unmapped: counted(Counter::ItsDiscarded)?,
+        mapped: counted(Counter::ItsRemapped)?,
         moved: counted(Counter::ItsMoved)?,
         configured: counted(Counter::ItsConfigured)?,
         set: counted(Counter::ItsSet)?,

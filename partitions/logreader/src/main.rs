@@ -5,15 +5,11 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+use abi::log::{HEAD, MAGIC, RING, SIZE};
 use rt::mmio::Registers;
 use rt::{Machine, Outcome};
 
 rt::entry!(main);
-
-const MAGIC: u64 = u64::from_le_bytes(*b"BULKLOG1");
-const SIZE: u64 = 8;
-const HEAD: u64 = 16;
-const RING: u64 = 64;
 
 fn main(machine: &'static Machine) -> Outcome {
     let Some(log) = Registers::of_log(machine) else { return Outcome::Failed(1) };

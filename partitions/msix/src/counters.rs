@@ -20,10 +20,10 @@ impl Counters {
         let vpe = cpu::vpe();
         let get = |which| counter(vpe, which).ok();
         let start = get(Counter::Exits)?;
-        let injections = get(Counter::InjectionsSgi)?
-            + get(Counter::InjectionsTimer)?
-            + get(Counter::InjectionsSpi)?
-            + get(Counter::InjectionsDevice)?;
+        let injections = get(Counter::InjectedSgi)?
+            + get(Counter::InjectedTimer)?
+            + get(Counter::InjectedSpi)?
+            + get(Counter::InjectedEmulated)?;
         let doorbells = get(Counter::Doorbells)?;
         let residency = get(Counter::ResidencyChanges)?;
         let exits = get(Counter::Exits)?;

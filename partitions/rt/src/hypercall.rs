@@ -5,53 +5,13 @@
 
 use core::fmt;
 
+use abi::hypercall::*;
+use abi::smccc;
+
 use crate::Machine;
 use crate::smccc::hvc;
 
-const UID: u32 = 0x8600_ff01;
-const REVISION: u32 = 0x8600_ff03;
-const REPORT: u32 = 0xc600_0001;
-const COUNTER: u32 = 0xc600_0002;
-const SHOW_COUNTERS: u32 = 0xc600_0003;
-const RING: u32 = 0xc600_0004;
-const NOTHING: u32 = 0xc600_0005;
-const MODE_SWITCH: u32 = 0xc600_0006;
-const FEED: u32 = 0xc600_0007;
-
-/// A counter that the hypervisor keeps for each vPE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub enum Counter {
-    Exits = 0,
-    ExitsInterrupt = 1,
-    ExitsHvc = 2,
-    ExitsSmc = 3,
-    ExitsSystemRegister = 4,
-    ExitsSgi = 5,
-    ExitsMmio = 6,
-    ExitsDenied = 7,
-    ExitsWfx = 8,
-    ExitsOther = 9,
-    InjectionsSgi = 10,
-    InjectionsTimer = 11,
-    InjectionsSpi = 12,
-    InjectionsDevice = 13,
-    Doorbells = 14,
-    ResidencyChanges = 15,
-    LongestStay = 16,
-    ChannelRings = 17,
-    Overflows = 18,
-    ResidencySwitches = 19,
-    BudgetOverruns = 20,
-    LongestWake = 21,
-    ItsCommands = 22,
-    ItsRefused = 23,
-    ItsUnmapped = 24,
-    ItsMapped = 25,
-    ItsMoved = 26,
-    ItsConfigured = 27,
-    ItsSet = 28,
-}
+pub use abi::Counter;
 
 /// Why a hypercall was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +21,8 @@ pub enum Error {
     /// The peer's VM is off.
     Denied,
     InvalidParameters,
+    /// Another switch of modes is not over yet.
+    Busy,
     Other(i64),
 }
 
@@ -70,6 +32,7 @@ impl fmt::Display for Error {
             Error::NotSupported => f.write_str("no such hypercall"),
             Error::Denied => f.write_str("the peer's VM is off"),
             Error::InvalidParameters => f.write_str("invalid parameters"),
+            Error::Busy => f.write_str("another switch is not over yet"),
             Error::Other(code) => write!(f, "hypercall result {code}"),
         }
     }
@@ -79,30 +42,31 @@ fn call(function: u32, arguments: [u64; 3]) -> Result<[u64; 4], Error> {
     if !Machine::get().is_some_and(Machine::has_hypervisor) {
         return Err(Error::NotSupported);
     }
-    // SAFETY: only the functions above are called, and none of them touches the caller's memory or code.
+    // SAFETY: only functions of `abi` are called, and none of them touches the caller's memory or code.
     let result = unsafe { hvc(function, arguments) };
     Ok(result)
 }
 
 fn checked(function: u32, arguments: [u64; 3]) -> Result<u64, Error> {
     let [status, value, ..] = call(function, arguments)?;
-    match status as i64 {
-        0 => Ok(value),
-        -1 => Err(Error::NotSupported),
-        -2 => Err(Error::Denied),
-        -3 => Err(Error::InvalidParameters),
-        other => Err(Error::Other(other)),
+    match status {
+        smccc::SUCCESS => Ok(value),
+        smccc::NOT_SUPPORTED => Err(Error::NotSupported),
+        smccc::DENIED => Err(Error::Denied),
+        smccc::INVALID_PARAMETERS => Err(Error::InvalidParameters),
+        smccc::BUSY => Err(Error::Busy),
+        other => Err(Error::Other(other as i64)),
     }
 }
 
 /// The hypervisor's UID, as four words.
 pub fn uid() -> Result<[u32; 4], Error> {
-    Ok(call(UID, [0; 3])?.map(|word| word as u32))
+    Ok(call(smccc::HYPERVISOR_UID, [0; 3])?.map(|word| word as u32))
 }
 
 /// The hypervisor's revision, major and minor.
 pub fn revision() -> Result<(u64, u64), Error> {
-    let [major, minor, ..] = call(REVISION, [0; 3])?;
+    let [major, minor, ..] = call(smccc::HYPERVISOR_REVISION, [0; 3])?;
     Ok((major, minor))
 }
 
@@ -131,7 +95,7 @@ pub fn ring(channel: u32) -> Result<(), Error> {
 pub fn switch_mode(mode: u64) -> Result<bool, Error> {
     match checked(MODE_SWITCH, [mode, 0, 0]) {
         Ok(_) => Ok(true),
-        Err(Error::Other(-4)) => Ok(false),
+        Err(Error::Busy) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -3,6 +3,7 @@
 //! Looked up where it is needed, never copied: the tree stays in memory, untouched. docs/guest-abi.md lists the nodes. A tree
 //! of a bare board serves as well; then there is no `/bulkhead` and there are no events and channels.
 
+use abi::tree;
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
@@ -96,12 +97,12 @@ impl Machine {
 
     /// The VM's name in the system TOML.
     pub fn name(&self) -> &'static str {
-        self.bulkhead().and_then(|node| text(&node, "vm")).unwrap_or("bare")
+        self.bulkhead().and_then(|node| text(&node, tree::VM)).unwrap_or("bare")
     }
 
     /// The system's name.
     pub fn system(&self) -> &'static str {
-        self.bulkhead().and_then(|node| text(&node, "system")).unwrap_or("bare")
+        self.bulkhead().and_then(|node| text(&node, tree::SYSTEM)).unwrap_or("bare")
     }
 
     /// A Bulkhead is underneath, so its hypercalls are there.
@@ -145,7 +146,7 @@ impl Machine {
 
     /// The hypervisor's log, on a board without a console.
     pub fn log(&self) -> Option<Region> {
-        let log = self.bulkhead()?.property("log")?.value_as::<&'static [u8]>().ok()?;
+        let log = self.bulkhead()?.property(tree::LOG)?.value_as::<&'static [u8]>().ok()?;
         Some(Region { base: wide(log, 0)?, bytes: wide(log, 2)? })
     }
 
@@ -192,35 +193,35 @@ impl Machine {
 
     /// Where a device writes its MSIs.
     pub fn its_translater(&self) -> Option<u64> {
-        number(&self.bulkhead()?, "its-translater")
+        number(&self.bulkhead()?, tree::ITS_TRANSLATER)
     }
 
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
-        let nodes = self.tree.find_node("/bulkhead/events").map(|node| node.children());
-        nodes.into_iter().flatten().filter_map(|node| {
+        let nodes = self.below(tree::EVENTS);
+        nodes.filter_map(|node| {
             Some(Event {
-                device_id: number(&node, "device-id")? as u32,
-                event_id: number(&node, "event-id")? as u32,
-                vintid: number(&node, "vintid")? as u32,
-                vpe: number(&node, "vpe").unwrap_or(0) as u32,
-                device: text(&node, "device").unwrap_or(""),
+                device_id: number(&node, tree::DEVICE_ID)? as u32,
+                event_id: number(&node, tree::EVENT_ID)? as u32,
+                vintid: number(&node, tree::VINTID)? as u32,
+                vpe: number(&node, tree::VPE).unwrap_or(0) as u32,
+                device: text(&node, tree::DEVICE).unwrap_or(""),
                 function: function(&node),
             })
         })
     }
 
     pub fn channels(&self) -> impl Iterator<Item = ChannelEnd> + '_ {
-        let nodes = self.tree.find_node("/bulkhead/channels").map(|node| node.children());
-        nodes.into_iter().flatten().filter_map(|node| {
+        let nodes = self.below(tree::CHANNELS);
+        nodes.filter_map(|node| {
             let reg = node.property("reg")?.value_as::<&'static [u8]>().ok()?;
             Some(ChannelEnd {
-                name: text(&node, "channel-name").unwrap_or(""),
-                index: number(&node, "index")? as u32,
+                name: text(&node, tree::CHANNEL_NAME).unwrap_or(""),
+                index: number(&node, tree::INDEX)? as u32,
                 memory: Region { base: wide(reg, 0)?, bytes: wide(reg, 2)? },
-                vintid: number(&node, "vintid")? as u32,
-                role: match text(&node, "role")? {
-                    "first" => Role::First,
-                    "second" => Role::Second,
+                vintid: number(&node, tree::VINTID)? as u32,
+                role: match text(&node, tree::ROLE)? {
+                    tree::FIRST => Role::First,
+                    tree::SECOND => Role::Second,
                     _ => return None,
                 },
             })
@@ -278,7 +279,13 @@ impl Machine {
     }
 
     fn bulkhead(&self) -> Option<FdtNode<'static>> {
-        self.tree.find_node("/bulkhead")
+        self.root().children().find(|node| node.name_without_address() == tree::NODE)
+    }
+
+    /// The nodes below one of the hypervisor's.
+    fn below(&self, name: &'static str) -> impl Iterator<Item = FdtNode<'static>> {
+        let all = self.bulkhead().into_iter().flat_map(|node| node.children());
+        all.filter(move |node| node.name_without_address() == name).flat_map(|node| node.children())
     }
 
     fn compatible(&self, compatible: &str) -> Option<FdtNode<'static>> {
@@ -300,8 +307,8 @@ fn text(node: &FdtNode<'static>, name: &str) -> Option<&'static str> {
 }
 
 fn function(event: &FdtNode<'static>) -> Option<Address> {
-    let domain = number(event, "pci-domain")? as u32;
-    Some(Address { domain, bdf: number(event, "requester-id")? as u16 })
+    let domain = number(event, tree::PCI_DOMAIN)? as u32;
+    Some(Address { domain, bdf: number(event, tree::REQUESTER_ID)? as u16 })
 }
 
 /// A property of one cell or two.

@@ -1,19 +1,13 @@
 //! Power: PSCI 1.1 (DEN 0022) by HVC.
 
+use abi::psci::*;
+
 use crate::smccc::hvc;
 
-const VERSION: u32 = 0x8400_0000;
-const CPU_SUSPEND: u32 = 0xc400_0001;
-const CPU_OFF: u32 = 0x8400_0002;
-const CPU_ON: u32 = 0xc400_0003;
-const AFFINITY_INFO: u32 = 0xc400_0004;
-const MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
-const SYSTEM_OFF: u32 = 0x8400_0008;
-const SYSTEM_RESET: u32 = 0x8400_0009;
-const FEATURES: u32 = 0x8400_000a;
-
-/// CPU_SUSPEND's power_state: StateType is power-down.
-const POWER_DOWN: u64 = 1 << 16;
+/// In their 64-bit forms.
+const CPU_SUSPEND_64: u32 = CPU_SUSPEND | SMC64;
+const CPU_ON_64: u32 = CPU_ON | SMC64;
+const AFFINITY_INFO_64: u32 = AFFINITY_INFO | SMC64;
 
 /// What PSCI refuses with (DEN 0022 5.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +39,21 @@ impl core::fmt::Display for Error {
     }
 }
 
-fn error(code: i32) -> Error {
-    match code {
-        -1 => Error::NotSupported,
-        -2 => Error::InvalidParameters,
-        -3 => Error::Denied,
-        -4 => Error::AlreadyOn,
-        -5 => Error::OnPending,
-        -6 => Error::InternalFailure,
-        -7 => Error::NotPresent,
-        -8 => Error::Disabled,
-        -9 => Error::InvalidAddress,
-        other => Error::Other(other),
-    }
-}
-
 fn checked(result: u64) -> Result<u32, Error> {
-    match result as i32 {
-        code @ 0.. => Ok(code as u32),
-        code => Err(error(code)),
+    let code = result as i32;
+    // PSCI defines 32 bits of a result.
+    match i64::from(code) as u64 {
+        NOT_SUPPORTED => Err(Error::NotSupported),
+        INVALID_PARAMETERS => Err(Error::InvalidParameters),
+        DENIED => Err(Error::Denied),
+        ALREADY_ON => Err(Error::AlreadyOn),
+        ON_PENDING => Err(Error::OnPending),
+        INTERNAL_FAILURE => Err(Error::InternalFailure),
+        NOT_PRESENT => Err(Error::NotPresent),
+        DISABLED => Err(Error::Disabled),
+        INVALID_ADDRESS => Err(Error::InvalidAddress),
+        _ if code < 0 => Err(Error::Other(code)),
+        _ => Ok(code as u32),
     }
 }
 
@@ -90,11 +80,12 @@ pub fn migrate_info_type() -> Result<u32, Error> {
 
 /// Whether the vPE with this MPIDR is on.
 pub fn affinity_info(mpidr: u64) -> Result<Power, Error> {
-    match call(AFFINITY_INFO, [mpidr, 0, 0])? {
-        0 => Ok(Power::On),
-        1 => Ok(Power::Off),
-        2 => Ok(Power::OnPending),
-        other => Err(Error::Other(other as i32)),
+    let info = call(AFFINITY_INFO_64, [mpidr, 0, 0])?;
+    match u64::from(info) {
+        INFO_ON => Ok(Power::On),
+        INFO_OFF => Ok(Power::Off),
+        INFO_ON_PENDING => Ok(Power::OnPending),
+        _ => Err(Error::Other(info as i32)),
     }
 }
 
@@ -129,13 +120,13 @@ pub fn cpu_off() -> Error {
 /// Code at `entry` must be ready to run there without stack and translation: only `rt`'s own entry is.
 pub unsafe fn cpu_on(mpidr: u64, entry: u64, context: u64) -> Result<(), Error> {
     // SAFETY: the caller vouches for the entry.
-    let [result, ..] = unsafe { hvc(CPU_ON, [mpidr, entry, context]) };
+    let [result, ..] = unsafe { hvc(CPU_ON_64, [mpidr, entry, context]) };
     checked(result).map(drop)
 }
 
 /// Sleeps in the hypervisor until an interrupt is pending for this vPE, masked or not, and comes back with nothing lost.
 pub fn cpu_standby() -> Result<(), Error> {
-    call(CPU_SUSPEND, [0; 3]).map(drop)
+    call(CPU_SUSPEND_64, [0; 3]).map(drop)
 }
 
 /// Powers this vPE down until an interrupt is pending for it; it then starts at `entry` with `context` in x0. Comes back with a
@@ -145,6 +136,6 @@ pub fn cpu_standby() -> Result<(), Error> {
 /// As `cpu_on`.
 pub unsafe fn cpu_suspend(entry: u64, context: u64) -> Result<(), Error> {
     // SAFETY: the caller vouches for the entry.
-    let [result, ..] = unsafe { hvc(CPU_SUSPEND, [POWER_DOWN, entry, context]) };
+    let [result, ..] = unsafe { hvc(CPU_SUSPEND_64, [POWER_DOWN, entry, context]) };
     checked(result).map(drop)
 }

@@ -1,15 +1,6 @@
 //! Messages through shared memory, one direction each half.
 //!
-//! The two halves of a channel's memory are one ring each: the lower one carries from the first end to the second, the upper one back.
-//! Memory that is all zero is two empty rings, so there is nothing to agree on at start. A half, in 64-bit words:
-//!
-//! | word | written by | what |
-//! |---|---|---|
-//! | 0 | sender | messages sent so far |
-//! | 8 | receiver | messages taken so far |
-//! | 16 | receiver 1, sender 0 | the receiver waits: ring after sending |
-//! | 24 | sender 1, receiver 0 | the sender waits for room: ring after taking |
-//! | 32 + 32 n | sender | slot n: length in bytes, then up to 248 bytes |
+//! [`abi::channel`] draws the memory: two rings, one each way.
 //!
 //! 1. Who sends writes the slot, then word 0 with release; who takes reads word 0 with acquire, copies the slot out, then writes word 8.
 //! 2. Who finds nothing (or no room) sets its waiting word, a full barrier, looks again, and only then sleeps; the peer moves
@@ -23,15 +14,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// The longest message, in bytes.
-pub const LONGEST: usize = 248;
-
-const SENT: usize = 0;
-const TAKEN: usize = 8;
-const RECEIVER_WAITS: usize = 16;
-const SENDER_WAITS: usize = 24;
-const SLOTS: usize = 32;
-const SLOT: usize = 32;
+pub use abi::channel::LONGEST;
+use abi::channel::{RECEIVER_WAITS, SENDER_WAITS, SENT, SLOT, SLOTS, TAKEN};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {

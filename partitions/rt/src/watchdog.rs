@@ -1,17 +1,10 @@
 //! The watchdog's registers: an SBSA generic watchdog (DEN 0029), control frame and refresh frame.
 
+pub use abi::watchdog::{ENABLE, WS0, WS1};
+use abi::watchdog::{WCS, WCV, WOR, WRR};
+
 use crate::Machine;
 use crate::mmio::Registers;
-
-const WRR: u64 = 0x000;
-const WCS: u64 = 0x000;
-const WOR: u64 = 0x008;
-const WCV: u64 = 0x010;
-
-/// WCS: armed, first signal, second signal.
-pub const ENABLE: u32 = 1;
-pub const WS0: u32 = 1 << 1;
-pub const WS1: u32 = 1 << 2;
 
 /// The VM's watchdog.
 #[derive(Debug)]

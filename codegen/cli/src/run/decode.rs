@@ -1,10 +1,10 @@
 //! Taking the console's stream apart: who said what.
 //!
-//! The format is docs/console.md's, its bytes are [`plan::wire`]'s. A stream may begin anywhere and be cut anywhere; what the
+//! The format is docs/console.md's, its bytes are [`abi::console`]'s. A stream may begin anywhere and be cut anywhere; what the
 //! decoder gives for it does not depend on where the reads cut it. Bytes before the first frame, and after a line of EL2's,
 //! are nobody's: firmware's, on a board that has just been reset.
 
-use plan::wire::{self, Check};
+use abi::console::{self as wire, Check};
 
 /// Bytes of a line of EL2's; a longer one is broken.
 const LONGEST: usize = 64 << 10;

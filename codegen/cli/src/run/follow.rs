@@ -1,6 +1,6 @@
 //! The log of a board without a console, read out of QEMU's memory while it runs.
 //!
-//! What the log holds is what a console would have sent ([`::plan::log`]). QEMU stays when the
+//! What the log holds is what a console would have sent ([`abi::log`]). QEMU stays when the
 //! board is off, and is ended when the last bytes have been read.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::hang::exchange;
-use ::plan::log;
+use abi::log;
 
 /// Between two reads.
 const PAUSE: Duration = Duration::from_millis(50);

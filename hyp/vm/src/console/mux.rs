@@ -1,7 +1,7 @@
 //! Merges what all VMs and the hypervisor print into one stream of lines.
 //!
 //! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by themselves. Around them are
-//! control bytes that no guest can send, by which a host takes the stream apart again ([`plan::wire`], docs/console.md).
+//! control bytes that no guest can send, by which a host takes the stream apart again ([`abi::console`], docs/console.md).
 //! Only whole lines are shown, except of the VM that has the input: its partial line (a prompt) is shown at once and stays
 //! open until somebody else has a whole line to show; then the open line is ended, and begun again from its start after the
 //! others', so that every line that ends has been shown whole. A line that is just being printed looks like a prompt, so the
@@ -13,9 +13,9 @@
 
 use super::ring::Ring;
 use crate::{VmState, text::Text};
+use abi::console::{self as wire, Check};
 use core::sync::atomic::Ordering::Relaxed;
 use plan::VmIndex;
-use plan::wire::{self, Check};
 
 /// Bytes of EL2's own lines that may wait.
 const OWN_ROOM: usize = 512;
