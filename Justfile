@@ -1,10 +1,16 @@
-# SYSTEM is a name in configs/ or a path to a system's TOML.
+# SYSTEM is a name in configs/, or a path to a system's TOML from the folder where `just` is called.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # The first build takes a minute, in which cargo shows how far it is; later ones need no words.
 quiet := `[[ -e ${CARGO_TARGET_DIR:-target}/debug/bulkhead ]] && echo --quiet || true`
-bulkhead := "cargo run " + quiet + " --package bulkhead --"
+target := absolute_path(env("CARGO_TARGET_DIR", "target"))
+root := justfile_directory()
+caller := invocation_directory()
+folder := if trim_start_match(caller, root) != caller { caller } else { root }
+build := "cargo build " + quiet + " --package bulkhead"
+program := "CARGO_TARGET_DIR='" + target + "' '" + target + "/debug/bulkhead'"
+bulkhead := build + " && cd '" + folder + "' && " + program
 
 _list:
     @just --list --unsorted
@@ -45,7 +51,7 @@ schema:
 fmt:
     cargo fmt --all
 
-# Formatting, clippy, documentation, generated files, scripts, TOMLs and dependencies, without a warning
+# Formatting, clippy, documentation, generated files, scripts, TOMLs, dependencies: no warning
 lint:
     @tests/lint.sh
 

@@ -118,6 +118,18 @@ fn a_result_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn a_path_is_relative_to_where_just_is_called() {
+    let check = |folder: &str, system: &str| {
+        let mut just = Command::new("just");
+        just.args(["check", system]).current_dir(tests::root().join(folder));
+        just.output().unwrap().status.success()
+    };
+    assert!(check("boards", "../configs/hello.toml"));
+    assert!(check("boards", "hello"));
+    assert!(!check("boards", "configs/hello.toml"));
+}
+
+#[test]
 fn the_set_up_needs_little_environment() {
     for path in [None, Some("/nonexistent")] {
         let mut command = Command::new("/bin/bash");

@@ -2,10 +2,11 @@
 
 use crate::diag::{Report, rules};
 use crate::limits::WATCHDOG;
-use crate::model::{System, Vm};
+use crate::model::{At, Fault, System, Vm, VpeName, WatchdogAction};
 
 pub fn check(system: &System, report: &mut Report) {
-    for vm in &system.vms {
+    for (number, vm) in system.vms.iter().enumerate() {
+        suspended(system, number, vm, report);
         if let Some(resets) = &vm.resets
             && resets.value.within.value.is_zero()
         {
@@ -35,6 +36,34 @@ pub fn check(system: &System, report: &mut Report) {
                     .help("write a time, as in within = \"10 s\""),
             );
         }
+    }
+}
+
+/// A restart loads the VM where its vPE 0 runs.
+fn suspended(system: &System, number: usize, vm: &Vm, report: &mut Report) {
+    let on_fault = vm.on_fault == Fault::Restart;
+    let watchdog = vm.watchdog.as_ref().map(|watchdog| &watchdog.value);
+    let by_watchdog = watchdog.filter(|watchdog| match watchdog.action {
+        WatchdogAction::OnFault => on_fault,
+        action => action == WatchdogAction::Fault(Fault::Restart),
+    });
+    let to: [Option<&At<usize>>; 2] = [
+        vm.mode_on_fault.as_ref().filter(|_| on_fault),
+        by_watchdog.and_then(|watchdog| watchdog.mode.as_ref()),
+    ];
+    for to in to.into_iter().flatten() {
+        // 0 is the first mode, which suspends nobody.
+        let mode = to.value.checked_sub(1).and_then(|mode| system.modes.get(mode));
+        let Some(mode) = mode else { continue };
+        let is_first = |vpe: &&VpeName| vpe.vm.value == number && vpe.number.value == 0;
+        let Some(vpe) = mode.suspended.iter().find(is_first) else { continue };
+        report.push(
+            rules::RESTART_SUSPENDED
+                .says(format!("VM `{}` restarts in mode `{}`, which suspends it", *vm.name, *mode.name))
+                .label(to, "this mode comes with the restart")
+                .label(&vpe.vm, "suspended here")
+                .help("choose a mode that runs its vPE 0; or leave it so, if it is to start with the next mode"),
+        );
     }
 }
 

@@ -49,6 +49,7 @@ rules! {
     WRONG_TYPE "E004 wrong-type" "A value of another type than the key's: a string for a number, a table for a list."
     WRONG_VALUE "E005 wrong-value" "A value that the key cannot have: a size without unit, an unknown choice, a number out of range."
     UNREADABLE "E006 unreadable-file" "A file that cannot be read, or is not UTF-8."
+    OTHER_KIND "E007 other-kind" "A board's or partition's TOML is given where a system's is wanted, or the other way round."
 
     UNKNOWN_BOARD "E101 unknown-board" "The system names a board that is not in boards/."
     UNKNOWN_PARTITION "E102 unknown-partition" "A VM names a partition that is not in partitions/."
@@ -102,6 +103,7 @@ rules! {
 
     WATCHDOG_TIME "E322 watchdog-time" "A watchdog's time is shorter than 1 ms."
     TOO_LONG "E323 time-too-long" "A time is longer than 1000000 s, the longest that EL2 compares."
+    RESTART_SUSPENDED "W324 restart-suspended" "A fault restarts a VM and switches to a mode that suspends its vPE 0: it stays off until the next mode."
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned" "An event or `polled` names a device that is not the VM's own."
     NO_EVENT "E403 device-without-event" "A device that interrupts by events is given to a VM without any of them: the guest would wait for ever."

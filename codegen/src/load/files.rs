@@ -90,8 +90,8 @@ impl Files {
         }
         let span = table.span();
         let mut node = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
-        let mut verify = Verify { file, report: &mut self.report, fit: true };
-        verify.node(&mut node, kind.schema(), kind.name());
+        let mut verify = Verify { kind, file, report: &mut self.report, fit: true };
+        verify.file(&mut node);
         if !verify.fit {
             return None;
         }

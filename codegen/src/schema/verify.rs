@@ -5,18 +5,25 @@
 //! Tagged alternatives (`kind = "pci"`) are rewritten as `{ pci = { .. } }`, the only form of an enum that keeps spans.
 //! It knows just as much of JSON Schema as `schemars` writes for the structs beside it.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::json::Kind;
 use super::text;
 use crate::diag::{Diagnostic, FileId, Report, rules};
 
 /// Lists of tables that are written in one line.
 const IN_PLACE: [&str; 7] = ["vpes", "memory", "ends", "regions", "intids", "windows", "suspended"];
 
+/// What people write who know other systems, and what it is called here.
+const MEANT: [(&str, &str); 3] = [("reboot", "restart"), ("stop", "halt"), ("off", "halt")];
+
 /// One document on its way to serde.
 pub struct Verify<'a> {
+    pub kind: Kind,
     pub file: FileId,
     pub report: &'a mut Report,
     /// Still fit for serde.
@@ -24,7 +31,38 @@ pub struct Verify<'a> {
 }
 
 impl Verify<'_> {
-    /// Check `node` against `schema`, which refers to nothing outside itself. `name` is its key, or a word for the whole file.
+    /// Checks the whole file. It may be of another kind: one message says so then.
+    pub fn file(&mut self, node: &mut Spanned<DeValue<'_>>) {
+        let table = node.get_ref().as_table();
+        let keys = table.into_iter().flat_map(|table| table.keys());
+        let keys: Vec<(String, Range<usize>)> =
+            keys.map(|key| (key.get_ref().to_string(), key.span())).collect();
+        let has = |kind: Kind, key: &str| kind.schema()["properties"].get(key).is_some();
+        let known = |kind: &Kind| keys.iter().filter(|(key, _)| has(*kind, key)).count();
+        let likely = Kind::ALL.into_iter().max_by_key(known).filter(|likely| known(likely) > 0);
+        let Some(other) = likely.filter(|likely| known(likely) > known(&self.kind)) else {
+            return self.node(node, self.kind.schema(), "");
+        };
+        let help = match self.kind {
+            Kind::System => format!(
+                "give the name of a system in configs/, or write one that names this {}",
+                other.name()
+            ),
+            Kind::Board | Kind::Partition => format!("name a {}'s TOML here", self.kind.name()),
+        };
+        let own = keys.iter().filter(|(key, _)| has(other, key) && !has(self.kind, key));
+        let span = own.map(|(_, span)| span.clone()).min_by_key(|span| span.start);
+        let (is, wanted) = (other.name(), self.kind.name());
+        self.bad(
+            rules::OTHER_KIND
+                .says(format!("this is a {is}'s TOML, not a {wanted}'s"))
+                .label_span(self.file, span.unwrap_or_default(), format!("a key of a {is}"))
+                .help(help),
+        );
+    }
+
+    /// Checks `node` against `schema`, which refers to nothing outside itself. `name` is its key;
+    /// that of the whole file is empty.
     pub fn node(&mut self, node: &mut Spanned<DeValue<'_>>, schema: &Value, name: &str) {
         if let Some(alternatives) = schema.get("oneOf").and_then(Value::as_array) {
             return self.alternatives(node, alternatives, name);
@@ -87,7 +125,7 @@ impl Verify<'_> {
     fn table(
         &mut self,
         table: &mut DeTable<'_>,
-        span: std::ops::Range<usize>,
+        span: Range<usize>,
         schema: &Value,
         name: &str,
         tag: Option<&str>,
@@ -101,16 +139,16 @@ impl Verify<'_> {
                 table.insert(key, value);
                 continue;
             }
-            let help = match near(&present, properties.keys().map(String::as_str)) {
-                Some(key) => {
+            let names = || properties.keys().map(String::as_str);
+            let help = match (further_in(properties, &present), near(&present, names())) {
+                (Some(place), _) if name.is_empty() => format!("did you mean {place}?"),
+                (_, Some(key)) => {
                     meant.push(key);
                     format!("did you mean `{key}`?")
                 }
-                None => {
-                    format!("the keys here are {}", list(properties.keys().map(String::as_str)))
-                }
+                _ => format!("the keys here are {}", list(names())),
             };
-            let title = format!("`{name}` has no key `{present}`");
+            let title = format!("{} has no key `{present}`", self.called(name));
             let unknown = rules::UNKNOWN_KEY.says(title);
             self.report.push(unknown.label_span(self.file, key.span(), "unknown key").help(help));
         }
@@ -131,7 +169,7 @@ impl Verify<'_> {
                 });
                 self.bad(
                     rules::MISSING_KEY
-                        .says(format!("`{name}` lacks `{key}`"))
+                        .says(format!("{} lacks `{key}`", self.called(name)))
                         .label_span(self.file, span.clone(), format!("`{key}` is missing here"))
                         .help(format!(
                             "add {}{choices}: {}",
@@ -217,7 +255,7 @@ impl Verify<'_> {
         *node.get_mut() = DeValue::Table(outer);
     }
 
-    fn text(&mut self, value: &str, span: std::ops::Range<usize>, schema: &Value, name: &str) {
+    fn text(&mut self, value: &str, span: Range<usize>, schema: &Value, name: &str) {
         if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
             return self.choice(value, span, choices.iter().filter_map(Value::as_str), name);
         }
@@ -235,14 +273,14 @@ impl Verify<'_> {
     fn choice<'s>(
         &mut self,
         value: &str,
-        span: std::ops::Range<usize>,
+        span: Range<usize>,
         choices: impl Iterator<Item = &'s str> + Clone,
         name: &str,
     ) {
         if choices.clone().any(|choice| choice == value) {
             return;
         }
-        let help = match near(value, choices.clone()) {
+        let help = match alias(value, choices.clone()).or_else(|| near(value, choices.clone())) {
             Some(choice) => format!("did you mean \"{choice}\"? It is one of {}", list(choices)),
             None => format!("it is one of {}", list(choices)),
         };
@@ -252,13 +290,7 @@ impl Verify<'_> {
         );
     }
 
-    fn number(
-        &mut self,
-        value: Option<i128>,
-        span: std::ops::Range<usize>,
-        schema: &Value,
-        name: &str,
-    ) {
+    fn number(&mut self, value: Option<i128>, span: Range<usize>, schema: &Value, name: &str) {
         let bound = |key| schema.get(key).and_then(Value::as_u64).map(i128::from);
         let format = schema.get("format").and_then(Value::as_str);
         let widest = match format {
@@ -283,22 +315,19 @@ impl Verify<'_> {
         }
     }
 
-    fn wrong_type(
-        &mut self,
-        schema: &Value,
-        found: &str,
-        span: std::ops::Range<usize>,
-        name: &str,
-    ) {
+    fn wrong_type(&mut self, schema: &Value, found: &str, span: Range<usize>, name: &str) {
         let wanted = human(schema);
+        let example = self.example(name.rsplit(' ').next().unwrap_or(name), schema);
+        let why = match (found, example.starts_with("a table [[")) {
+            ("table", true) => ", with double brackets: there may be several",
+            ("array", false) if example.starts_with("a table [") => ", with single brackets",
+            _ => "",
+        };
         self.bad(
             rules::WRONG_TYPE
                 .says(format!("`{name}` is {wanted}, not {}", article(found)))
                 .label_span(self.file, span, format!("this is {}", article(found)))
-                .help(format!(
-                    "write {}",
-                    self.example(name.rsplit(' ').next().unwrap_or(name), schema)
-                )),
+                .help(format!("write {example}{why}")),
         );
     }
 
@@ -352,6 +381,14 @@ impl Verify<'_> {
         }
     }
 
+    /// What messages call a table; the whole file's name is empty.
+    fn called(&self, name: &str) -> String {
+        match name {
+            "" => format!("a {}'s TOML", self.kind.name()),
+            _ => format!("`{name}`"),
+        }
+    }
+
     fn bad(&mut self, diagnostic: Diagnostic) {
         self.fit = false;
         self.report.push(diagnostic);
@@ -384,6 +421,35 @@ fn article(toml_type: &str) -> String {
         "integer" => "an integer".into(),
         other => format!("a {other}"),
     }
+}
+
+/// The table of the next level that has the key, as one would write it.
+fn further_in(properties: &Map<String, Value>, key: &str) -> Option<String> {
+    properties.iter().find_map(|(outer, schema)| {
+        let (inner, several) = match schema.get("items") {
+            Some(items) => (items, true),
+            None => (schema, false),
+        };
+        let found = inner.get("properties")?.get(key)?;
+        let table = found.get("properties").is_some();
+        let tables = found.pointer("/items/properties").is_some() && !IN_PLACE.contains(&key);
+        Some(match (tables, table, several) {
+            (true, ..) => format!("[[{outer}.{key}]]"),
+            (_, true, _) => format!("[{outer}.{key}]"),
+            (.., true) => format!("the key `{key}` of a [[{outer}]]"),
+            (.., false) => format!("the key `{key}` of [{outer}]"),
+        })
+    })
+}
+
+/// The choice that another word or an abbreviation stands for: "rw" for "read-write".
+fn alias<'s>(value: &str, mut choices: impl Iterator<Item = &'s str>) -> Option<&'s str> {
+    let value = value.to_lowercase();
+    choices.find(|choice| {
+        let initials = choice.split('-').filter_map(|word| word.chars().next());
+        let several = choice.contains('-') && initials.eq(value.chars());
+        several || MEANT.contains(&(value.as_str(), choice))
+    })
 }
 
 /// The choice that `value` was probably meant to be.
