@@ -59,7 +59,6 @@ impl Default for Allowance {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use proptest::prelude::*;
     use std::vec::Vec;

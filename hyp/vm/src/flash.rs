@@ -272,7 +272,6 @@ fn query(index: u32, size: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use std::{vec, vec::Vec};
 

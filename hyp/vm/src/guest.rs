@@ -268,8 +268,8 @@ impl Guest {
 mod tests {
     use super::{affinity_of, number_of};
     use crate::{
-        fake::{Cpu, GICD, Machine, guests},
         mmio,
+        testing::{Cpu, GICD, Machine, guests},
     };
 
     #[test]

@@ -283,7 +283,6 @@ pub fn result<'a>(vms: impl Iterator<Item = &'a Health>) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
 
     const LIMIT: Restarts = Restarts { most: 2, ticks: 100 };

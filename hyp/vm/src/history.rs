@@ -100,7 +100,6 @@ impl Default for History {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use std::vec::Vec;
 

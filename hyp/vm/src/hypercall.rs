@@ -157,8 +157,8 @@ mod tests {
     use super::*;
     use crate::{
         counters::Counter,
-        fake::guests,
         hypercall::Outcome::{Return, ReturnTwo},
+        testing::guests,
     };
 
     fn ask(guest: &Guest, registers: [u64; 4]) -> Outcome {

@@ -58,6 +58,8 @@ pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;
 
 #[cfg(test)]
-mod fake;
+extern crate std;
 #[cfg(test)]
-mod hostile;
+mod testing;
+#[cfg(test)]
+mod tests;

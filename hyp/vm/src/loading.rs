@@ -130,9 +130,8 @@ fn shared(plan: &Plan, vm: &Vm, index: usize) -> Option<(Pa, u64)> {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use crate::fake::{self, leak};
+    use crate::testing::{self, leak};
     use plan::{Ipa, ItsPolicy, Load};
     use std::{vec, vec::Vec};
 
@@ -165,13 +164,13 @@ mod tests {
                 load(0x5fd0, 2, 7, 0x2030 - 7 - 0x11),
                 load(0x7fef, 3, 1, 0),
             ]),
-            ..fake::vm("guest", 0, 1, 0, (0, 1), ItsPolicy::None)
+            ..testing::vm("guest", 0, 1, 0, (0, 1), ItsPolicy::None)
         }
     }
 
     /// What memory holds in the end, and what was flushed, by line, when `most` bytes at most are done at once.
     fn result(mut loading: Loading, vm: &Vm, most: u64) -> (Vec<u8>, Vec<u64>) {
-        let plan = fake::plan();
+        let plan = testing::plan();
         let (mut memory, mut flushed) = (vec![PATTERN; BYTES as usize], vec![]);
         while let Some(work) = loading.next(plan, vm) {
             match work {
@@ -226,7 +225,7 @@ mod tests {
             let mut expected = vec![PATTERN; BYTES as usize];
             loaded(&mut expected);
             assert!(memory == expected);
-            let shared = fake::plan().channel_ends[0];
+            let shared = testing::plan().channel_ends[0];
             assert_eq!(flushed.len() as u64 * LINE, BYTES + 0x1000 + shared.bytes);
             assert!(flushed.contains(&shared.pa.value()));
         }
@@ -234,9 +233,9 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_no_work() {
-        let vm = Vm { memory: &[], ..fake::vm("empty", 0, 1, 0, (0, 0), ItsPolicy::None) };
+        let vm = Vm { memory: &[], ..testing::vm("empty", 0, 1, 0, (0, 0), ItsPolicy::None) };
         for mut loading in [Loading::first(), Loading::again()] {
-            assert_eq!(loading.next(fake::plan(), &vm), None);
+            assert_eq!(loading.next(testing::plan(), &vm), None);
         }
     }
 }

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::{
         VmState,
-        fake::{Cpu, ECAM, FAR_ECAM, GICD, GICR, Machine, RAM, UART, UART_INTID, guests},
+        testing::{Cpu, ECAM, FAR_ECAM, GICD, GICR, Machine, RAM, UART, UART_INTID, guests},
     };
 
     fn put(guest: &Guest, cpu: &mut Cpu, offset: u64, value: u64) {

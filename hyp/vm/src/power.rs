@@ -160,7 +160,6 @@ impl Default for Power {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use core::sync::atomic::AtomicUsize;
     use std::thread;

@@ -125,8 +125,8 @@ fn features(function: u32) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        fake::{RAM, guests},
         hypercall::Outcome::Return,
+        testing::{RAM, guests},
     };
 
     const ON_64: u32 = CPU_ON | SMC64;

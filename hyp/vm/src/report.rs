@@ -221,12 +221,11 @@ fn width(plan: &Plan, vpe: &VpeState, index: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use crate::{
-        fake::guests,
         health::{Fault, Reason},
         history::History,
+        testing::guests,
     };
     use std::{string::String, vec, vec::Vec};
 

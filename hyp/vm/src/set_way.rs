@@ -89,7 +89,6 @@ fn slice(memory: &[(Ipa, Pa, u64)], mut done: u64) -> Option<(Pa, u64)> {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use std::vec::Vec;
 

@@ -66,8 +66,6 @@ impl Text for std::string::String {
     }
 }
 #[cfg(test)]
-extern crate std;
-
 #[cfg(test)]
 mod tests {
     use super::*;

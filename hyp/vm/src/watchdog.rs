@@ -246,8 +246,8 @@ impl Default for Watchdog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, Machine, WATCHDOG, guests};
     use crate::mmio::{self, Written};
+    use crate::testing::{Cpu, Machine, WATCHDOG, guests};
 
     const PLAN: Plan = Plan { ticks: 1000, from_start: true, action: None, mode: None, intid: 34 };
 

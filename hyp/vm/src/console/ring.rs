@@ -85,7 +85,6 @@ impl<const N: usize> Default for Ring<N> {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
 
     #[test]

@@ -69,9 +69,8 @@ fn express<P: ConfigSpace>(platform: &P, bridge: &PciBridge) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-    use crate::fake::{BRIDGE, Cpu, Machine, guests};
     use crate::pci;
+    use crate::testing::{BRIDGE, Cpu, Machine, guests};
     use core::cell::RefCell;
     use proptest::prelude::*;
 
@@ -171,7 +170,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// The fake board has no way to write a bridge; what is read stays what it was.
+        /// The machine has no way to write a bridge; what is read stays what it was.
         #[test]
         fn writes_have_no_effect(
             writes in prop::collection::vec((0..0x1000u64, 0..3u32, any::<u32>()), 1..40),

@@ -140,9 +140,8 @@ fn read_extended(word: impl Fn(u16) -> u32, own: Capability, register: u16) -> u
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-    use crate::fake::{Cpu, FUNCTION, Machine, guests};
     use crate::pci;
+    use crate::testing::{Cpu, FUNCTION, Machine, guests};
     use core::cell::RefCell;
     use std::vec::Vec;
 
@@ -238,7 +237,7 @@ mod tests {
         let mut cpu = Cpu { machine: &machine, index: 0 };
         let [guest, ..] = guests();
         for (at, value) in [(0x40, 0x5000), (0x44, 0), (0xb0, 0), (0xb4, 0)] {
-            let at = crate::fake::FAR_FUNCTION + at;
+            let at = crate::testing::FAR_FUNCTION + at;
             assert_eq!(pci::read(&guest, &cpu, at, 4), Some(value), "{at:#x}");
             assert!(pci::write(&guest, &mut cpu, at, 4, u32::MAX));
         }

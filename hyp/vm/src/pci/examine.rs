@@ -173,9 +173,8 @@ fn at_least(what: &'static str, planned: u64, found: u64) -> Result<(), Differen
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use crate::fake::plan;
+    use crate::testing::plan;
     use core::cell::Cell;
     use std::vec::Vec;
 

@@ -1,8 +1,9 @@
 //! Functions behind several hosts: every address belongs to one function of one host, or to nobody.
 
-extern crate std;
-use crate::fake::{BRIDGE, Cpu, ECAM, FAR_ECAM, FAR_FUNCTION, FUNCTION, Machine, STAND_IN, guests};
 use crate::mmio::{self, Written};
+use crate::testing::{
+    BRIDGE, Cpu, ECAM, FAR_ECAM, FAR_FUNCTION, FUNCTION, Machine, STAND_IN, guests,
+};
 use core::cell::RefCell;
 use proptest::prelude::*;
 

@@ -248,9 +248,8 @@ impl Msi {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-    use crate::fake::{Cpu, FUNCTION, Machine, TABLE, TRANSLATER, guests};
     use crate::mmio::{self, Written};
+    use crate::testing::{Cpu, FUNCTION, Machine, TABLE, TRANSLATER, guests};
     use crate::{Guest, pci};
     use core::cell::RefCell;
     use proptest::prelude::*;

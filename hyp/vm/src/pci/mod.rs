@@ -168,9 +168,8 @@ fn read_stand_in(stand_in: &StandIn, register: u16) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use crate::fake::{Cpu, ECAM, FUNCTION as OWN, Machine, STAND_IN, guests};
+    use crate::testing::{Cpu, ECAM, FUNCTION as OWN, Machine, STAND_IN, guests};
     use core::cell::RefCell;
     use std::vec;
 

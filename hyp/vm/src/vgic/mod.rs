@@ -24,9 +24,6 @@ mod surrender;
 mod view;
 mod withdraw;
 
-#[cfg(test)]
-mod properties;
-
 pub use distributor::Distributor;
 pub use inject::{
     deliver, flush, hold_spi, holds_timer, inject_private, inject_spi, inject_timer, look_again,

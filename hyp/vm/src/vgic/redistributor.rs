@@ -390,7 +390,7 @@ fn set_high(cell: &AtomicU64, high: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Cpu, Machine, TIMER, guests};
+    use crate::testing::{Cpu, Machine, TIMER, guests};
 
     const SGI_FRAME: u64 = 0x1_0000;
     const SECOND: u64 = 0x2_0000;

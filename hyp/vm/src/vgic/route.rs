@@ -120,7 +120,7 @@ impl Distributor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{ABSENT, Cpu, GICD, Machine, UART_INTID, guests};
+    use crate::testing::{ABSENT, Cpu, GICD, Machine, UART_INTID, guests};
     use crate::vgic::withdraw::tests::{pair, write};
     use core::sync::atomic::Ordering::Relaxed;
 

@@ -101,7 +101,6 @@ fn unusual_targets(value: u64, own: usize, count: usize) -> impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
-    extern crate std;
     use std::{vec, vec::Vec};
 
     /// The targets of any value, each named on its own, in VMs of up to 40 vPEs.

@@ -97,7 +97,7 @@ pub(super) fn hardware(guest: &Guest, word: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::fake::{GICD, Machine};
+    use crate::testing::{GICD, Machine};
     use crate::vgic::withdraw::tests::{pair, write};
 
     /// A level that fell while its interrupt was switched off does not come when both are back, vPE and interrupt.

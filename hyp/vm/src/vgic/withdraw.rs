@@ -310,10 +310,9 @@ fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: 
 #[cfg(test)]
 pub(super) mod tests {
     use crate::{
-        Guest,
-        fake::{Cpu, GICD, GICR, Machine, PMU, guests},
-        mmio,
+        Guest, mmio,
         power::Start,
+        testing::{Cpu, GICD, GICR, Machine, PMU, guests},
     };
     use core::cell::RefCell;
 

@@ -35,13 +35,6 @@ mod refusal;
 mod renewal;
 mod wait;
 
-#[cfg(test)]
-mod board;
-#[cfg(test)]
-mod naive;
-#[cfg(test)]
-mod properties;
-
 pub use config::before_enabling_lpis;
 pub use event::{Event, View};
 pub use frame::{FRAME_BYTES, Its};

@@ -1,10 +1,9 @@
 //! Of `mux.rs`.
 
-extern crate std;
 use super::*;
 use crate::{
     console::{Input, focus, key},
-    fake,
+    testing,
 };
 use plan::Plan;
 use std::{format, string::String, vec, vec::Vec};
@@ -17,7 +16,7 @@ struct Bench {
 
 impl Bench {
     fn new(colour: bool) -> Self {
-        let plan = fake::plan();
+        let plan = testing::plan();
         Self { plan, vms: vec![VmState::new(), VmState::new()], mux: Mux::new(plan.focus, colour) }
     }
     fn print(&self, vm: usize, text: &str) {

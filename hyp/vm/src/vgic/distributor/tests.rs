@@ -1,10 +1,8 @@
 //! Of `distributor.rs`.
 
 use super::*;
-use crate::fake::{Cpu, FOREIGN, GICD, GICR, Machine, SPIS, guests};
+use crate::testing::{Cpu, FOREIGN, GICD, GICR, Machine, SPIS, guests};
 use crate::vgic::withdraw::tests::{pair, write};
-extern crate std;
-
 fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
     Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
 }
@@ -27,7 +25,7 @@ fn identification() {
     assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3, "GICv3");
 }
 
-/// What real guests do at boot: ones into every register, owned or not. The fake asserts that no other VM's
+/// What real guests do at boot: ones into every register, owned or not. The machine asserts that no other VM's
 /// interrupt is touched.
 #[test]
 fn all_ones_reach_only_its_own() {
@@ -125,7 +123,7 @@ fn widths() {
 fn group_switched_by_two_vpes_at_once() {
     const CONTROL: u64 = GICD;
     const PRIVATE: u64 = GICR + 0x1_0100;
-    const TIMER: u64 = 1 << crate::fake::TIMER;
+    const TIMER: u64 = 1 << crate::testing::TIMER;
     for (first, second) in [
         ((CONTROL, 0), (CONTROL, 2)),
         ((CONTROL, 2), (CONTROL, 0)),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    fake::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, TIMER, WATCHDOG_INTID, guests},
     mmio,
+    testing::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, TIMER, WATCHDOG_INTID, guests},
 };
 use core::cell::RefCell;
 

@@ -3,14 +3,12 @@
 //! VM 0 is "remap", VM 1 "fixed"; each has two vPEs, resident on CPUs of their own, and memory of its own. A third device is the
 //! channels', with a ring for each.
 
-extern crate std;
-
-use super::{Event, Renewal, Renewed, View};
+use super::{GICD, GICR, PHYSICAL_TIMER, TIMER, leak};
 use crate::{
     Guest, Platform, VmState, VpeState,
-    fake::{self, leak},
     mmio::{self, Written},
     platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts},
+    vits::{Event, Renewal, Renewed, View},
 };
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, VpeId,
@@ -93,12 +91,12 @@ fn vm(number: u64, its: ItsPolicy) -> Vm {
     Vm {
         memory: leak([(Ipa::new(MEMORY), Pa::new(memory_of(number)), MEMORY_BYTES)]),
         mmio: leak([
-            region(fake::GICD, 0x1_0000, MmioKind::Distributor),
+            region(GICD, 0x1_0000, MmioKind::Distributor),
             region(GITS, 0x1_0000, MmioKind::Its),
-            region(fake::GICR, 0x4_0000, MmioKind::Redistributors),
+            region(GICR, 0x4_0000, MmioKind::Redistributors),
         ]),
         vlpi_config: (Pa::new(config_of(number)), 0x2000),
-        ..fake::vm("guest", 2 * number as u16, 2, 0, (0, 0), its)
+        ..super::vm("guest", 2 * number as u16, 2, 0, (0, 0), its)
     }
 }
 
@@ -127,7 +125,7 @@ fn plan() -> &'static Plan {
         source: "device",
         ring: device == RINGS,
     });
-    let mut plan = fake::plan_of(
+    let mut plan = super::plan_of(
         leak([vm(0, ItsPolicy::Remap), vm(1, ItsPolicy::Fixed)]),
         leak([0, 1, 2, 3].map(vpe)),
     );
@@ -230,9 +228,9 @@ impl Board {
         for index in 0..0x2000 {
             self.gic.write_byte(table + index, 0);
         }
-        for own in self.view(vm).events() {
+        for (_, _, vintid, _) in EVENTS.iter().filter(|event| usize::from(event.3) / 2 == vm) {
             let byte = LpiConfig::new(0xa0, true).byte();
-            self.gic.write_byte(table + u64::from(own.route.vintid - 8192), byte);
+            self.gic.write_byte(table + u64::from(vintid - 8192), byte);
         }
         let guest = &self.guests[2 * vm];
         guest.vm.reset(guest.plan, guest.config);
@@ -386,8 +384,8 @@ impl Platform for Chip<'_> {
     const MSIX: bool = false;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = false;
-    const VIRTUAL_TIMER: u32 = fake::TIMER;
-    const PHYSICAL_TIMER: u32 = fake::PHYSICAL_TIMER;
+    const VIRTUAL_TIMER: u32 = TIMER;
+    const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;
     fn kick(&mut self, vpe: VpeIndex) {
         self.board.kicked.borrow_mut().push(vpe.value());
     }

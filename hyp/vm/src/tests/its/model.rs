@@ -1,8 +1,6 @@
 //! What a VM's events do, by the rules of `command`, with maps and nothing clever.
 
-extern crate std;
-
-use super::board::{EVENTS, RINGS};
+use crate::testing::its_board::{EVENTS, RINGS};
 use std::{collections::BTreeMap, vec::Vec};
 
 use gicv4::command::{Command, Encoded};

@@ -1,15 +1,16 @@
 //! A guest that does everything wrong, at random: nothing panics, nothing is endless, nothing of others is touched.
 //!
-//! The fake board asserts that no other VM's interrupt is named, that no kick leaves the VM, that configuration writes
+//! The machine asserts that no other VM's interrupt is named, that no kick leaves the VM, that configuration writes
 //! stay within the function, and that exits come to an end.
 
 use crate::{
     exit::{DataAbort, Exit, SysReg},
-    fake::{
+    hypercall::{self, Outcome},
+    mmio, sysreg,
+    testing::{
         BRIDGE, Cpu, ECAM, FAR_ECAM, FAR_FUNCTION, FUNCTION, GICD, GICR, Machine, UART, guests,
     },
-    hypercall::{self, Outcome},
-    mmio, sysreg, vgic,
+    vgic,
 };
 use proptest::prelude::*;
 
@@ -72,8 +73,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-extern crate std;
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -81,7 +80,7 @@ proptest! {
     fn nothing_panics(steps in prop::collection::vec(step(), 1..150)) {
         let machine = Machine::new(3);
         let guests = guests();
-        let foreign = machine.borrow().lines[crate::fake::FOREIGN as usize];
+        let foreign = machine.borrow().lines[crate::testing::FOREIGN as usize];
         let mut running = [const { std::vec::Vec::new() }; 2];
         for step in steps {
             match step {
@@ -131,7 +130,7 @@ proptest! {
                 Cpu { machine: &machine, index }.settle(guest);
             }
         }
-        let after = machine.borrow().lines[crate::fake::FOREIGN as usize];
+        let after = machine.borrow().lines[crate::testing::FOREIGN as usize];
         prop_assert_eq!(std::format!("{foreign:?}"), std::format!("{after:?}"));
         prop_assert_eq!(guests[2].vpe.redistributor.has_waiting(), false);
         prop_assert_eq!(guests[2].vpe.power.state(), crate::power::State::Off);

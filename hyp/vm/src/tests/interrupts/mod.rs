@@ -1,35 +1,21 @@
 //! Interrupts in any order against a naive model: none lost, none doubled, priorities hold.
 
-extern crate std;
+mod model;
 
-use super::Distributor;
 use crate::{
-    Guest,
-    fake::{
+    Guest, mmio,
+    platform::{PhysicalGic, TRAP_DIR},
+    power::Start,
+    testing::{
         Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, PMU, SPIS, TIMER, UART_INTID, WATCHDOG_INTID,
         guests,
     },
-    mmio,
-    platform::{PhysicalGic, TRAP_DIR},
-    power::Start,
+    vgic::{self, Distributor},
 };
 use core::cell::RefCell;
+use model::{LEVEL, Model, PPIS, interrupts, is_level, owner};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, vec, vec::Vec};
-
-/// The SPI that is a level.
-const LEVEL: u32 = 41;
-/// PPIs.
-const PPIS: [u32; 3] = [TIMER, PHYSICAL_TIMER, PMU];
-
-/// Interrupts that the test uses: SGIs 0..8, PPIs, SPIs and the UART.
-fn interrupts() -> Vec<u32> {
-    let mut all: Vec<u32> = (0..8).collect();
-    all.extend(PPIS);
-    all.push(UART_INTID);
-    all.extend(SPIS);
-    all
-}
+use std::{vec, vec::Vec};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -67,118 +53,6 @@ enum Step {
     SetActive(usize, usize, u32),
     /// vPE reads the pending and active SGIs and PPIs of vPE.
     Look(usize, usize),
-}
-
-/// What one interrupt of one vPE should be.
-#[derive(Clone, Copy, Debug, Default)]
-struct Expected {
-    enabled: bool,
-    pending: bool,
-    /// A second edge came after EL2 acknowledged the first, before the guest did: the hardware keeps it.
-    again: bool,
-    active: bool,
-    level: bool,
-    priority: u8,
-}
-
-/// The naive model: a flat table, and a stack of active interrupts for each vPE.
-struct Model {
-    group: bool,
-    table: BTreeMap<(usize, u32), Expected>,
-    active: [Vec<u32>; 2],
-    /// Active, but of no priority any more: dropped, or made active by a register.
-    idle: [Vec<u32>; 2],
-    /// EOImode of each vPE.
-    split: [bool; 2],
-    /// vPE that each SPI goes to.
-    route: BTreeMap<u32, usize>,
-    /// The second vPE is off.
-    off: bool,
-}
-
-fn is_level(intid: u32) -> bool {
-    PPIS.contains(&intid) || intid == UART_INTID || intid > 32 && intid % 2 == 1
-}
-
-/// SPIs have one state, whatever vPE they go to.
-fn owner(intid: u32, vpe: usize) -> usize {
-    if intid >= 32 { 0 } else { vpe }
-}
-
-impl Model {
-    fn new(priorities: &[u8], split: [bool; 2]) -> Self {
-        let mut table = BTreeMap::new();
-        for (n, intid) in interrupts().into_iter().enumerate() {
-            for vpe in 0..2 {
-                if owner(intid, vpe) == vpe {
-                    table.insert(
-                        (vpe, intid),
-                        Expected { priority: priorities[n], ..Expected::default() },
-                    );
-                }
-            }
-        }
-        let route = interrupts().into_iter().filter(|&intid| intid >= 32).map(|spi| (spi, 0));
-        Self {
-            group: true,
-            table,
-            active: [vec![], vec![]],
-            idle: [vec![], vec![]],
-            split,
-            route: route.collect(),
-            off: false,
-        }
-    }
-
-    fn at(&mut self, vpe: usize, intid: u32) -> &mut Expected {
-        self.table.get_mut(&(owner(intid, vpe), intid)).expect("it exists")
-    }
-
-    /// Levels become pending as soon as they may be delivered; a hardware level that was taken stays so until it is
-    /// switched off, as EL2 acknowledged it. The UART's follows its line.
-    fn settle(&mut self) {
-        let (group, off) = (self.group, self.off);
-        for (&(vpe, intid), state) in &mut self.table {
-            let live = group && state.enabled && !(PPIS.contains(&intid) && vpe == 1 && off);
-            // What is given back to the hardware is one edge there.
-            state.again &= live;
-            if !is_level(intid) || intid == UART_INTID {
-                continue;
-            }
-            if live && state.level && !state.active {
-                state.pending = true;
-            }
-            if !live {
-                state.pending = false;
-            }
-        }
-        let uart = self.at(0, UART_INTID);
-        uart.pending = uart.level;
-    }
-
-    /// A pending SPI went back to the hardware: of two edges one is left, and a level is what it is.
-    fn returned(&mut self, intid: u32) {
-        let state = self.at(0, intid);
-        if !state.active {
-            state.again = false;
-            state.pending &= !is_level(intid);
-        }
-    }
-
-    /// Priority of the most urgent interrupt that vPE may take now; `certain`: without levels that have fallen since EL2 took
-    /// them, which may come still, or not.
-    fn best(&self, vpe: usize, certain: bool) -> Option<u8> {
-        let running = self.active[vpe]
-            .last()
-            .map_or(0xff, |&intid| self.table[&(owner(intid, vpe), intid)].priority);
-        let table = self.table.iter().filter(|((owner, intid), _)| {
-            self.route.get(intid).map_or(*owner == vpe, |&route| route == vpe)
-        });
-        let ready = table
-            .filter(|(_, state)| self.group && state.enabled && state.pending && !state.active)
-            .filter(|((_, intid), state)| !(certain && *intid == LEVEL && !state.level));
-        ready.map(|(_, state)| state.priority).filter(|&priority| priority < running).min()
-    }
 }
 
 struct World<'a> {
@@ -233,7 +107,7 @@ impl World<'_> {
         match *step {
             Step::Sgi { from, intid, list } => {
                 let from = self.other_if_off(from);
-                super::send_sgi(
+                vgic::send_sgi(
                     &self.guests[from],
                     &mut self.cpu(from),
                     u64::from(intid) << 24 | u64::from(list),
@@ -385,9 +259,9 @@ impl World<'_> {
         if on {
             start(&guest);
             cpu.enable_ppis(guest.vpe_index(1), guest.enabled_ppis(), true);
-            super::flush(&guest, &mut cpu);
+            vgic::flush(&guest, &mut cpu);
         } else {
-            super::surrender(&guest, &mut cpu);
+            vgic::surrender(&guest, &mut cpu);
             cpu.enable_ppis(guest.vpe_index(1), guest.config.ppis, false);
             assert!(cpu.entries().iter().all(|entry| entry.is_free()));
             guest.vpe.power.turn_off();

@@ -1,0 +1,11 @@
+//! What tests stand on: a machine with physical interrupts, and guests on it. Not in the image.
+
+mod cpu;
+mod guests;
+pub mod its_board;
+mod machine;
+mod platform;
+
+pub use cpu::Cpu;
+pub use guests::{guests, leak, plan, plan_of, vm};
+pub use machine::*;

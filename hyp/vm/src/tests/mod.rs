@@ -1,0 +1,5 @@
+//! Tests of the crate as a whole, most of them property tests beside a naive model.
+
+mod hostile;
+mod interrupts;
+mod its;
