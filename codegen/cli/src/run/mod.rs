@@ -25,6 +25,7 @@ mod screen;
 pub mod series;
 mod size;
 mod terminal;
+mod whole;
 
 pub use ansi::{Plain, plain};
 pub use console::Transcript;

@@ -18,6 +18,7 @@ use super::follow::Follower;
 use super::hang::Monitor;
 use super::machine::log_file;
 use super::terminal::Raw;
+use super::whole::Whole;
 use super::{
     Decoder, Echo, Input, Machine, Options, Piece, Report, RunError, Screen, Step, Transcript,
     Verdict, log,
@@ -27,6 +28,9 @@ use super::{
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long the rows that not every table has may take.
 const REST: Duration = Duration::from_millis(300);
+
+/// How long a console is silent before a pipe gets a line that has no end.
+const SILENCE: Duration = Duration::from_millis(100);
 
 const QEMU: &str = "qemu-system-aarch64";
 /// Ends QEMU with us, also when we are killed.
@@ -190,6 +194,8 @@ struct Session<'a> {
     transcript: Transcript,
     /// What is shown; None: nothing.
     screen: Option<Screen>,
+    /// It is a pipe's, which gets whole lines.
+    whole: Option<Whole>,
     /// The same for the script's eyes, without escape sequences.
     page: Screen,
     reader: Plain,
@@ -219,6 +225,7 @@ impl<'a> Session<'a> {
             decoder: Decoder::default(),
             transcript: Transcript::default(),
             screen,
+            whole: matches!(options.echo, Echo::Pipe { .. }).then(Whole::default),
             page: Screen::new(false, false),
             reader: Plain::default(),
             keyboard,
@@ -233,14 +240,21 @@ impl<'a> Session<'a> {
 
     fn listen(&mut self, events: &Receiver<Event>) -> Ending {
         loop {
-            let event = match self.deadline {
-                Some(deadline) => {
-                    match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                        Ok(event) => event,
-                        Err(RecvTimeoutError::Timeout) => return Ending::Deadline,
-                        Err(RecvTimeoutError::Disconnected) => return Ending::Closed,
+            let left = self.deadline.map(|end| end.saturating_duration_since(Instant::now()));
+            let holds = self.whole.as_ref().is_some_and(Whole::holds);
+            let pause = left.into_iter().chain(holds.then_some(SILENCE)).min();
+            let event = match pause {
+                Some(pause) => match events.recv_timeout(pause) {
+                    Ok(event) => event,
+                    Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left <= pause) => {
+                        return Ending::Deadline;
                     }
-                }
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.let_go(Whole::rest);
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Ending::Closed,
+                },
                 None => match events.recv() {
                     Ok(event) => event,
                     Err(_) => return Ending::Closed,
@@ -319,7 +333,11 @@ impl<'a> Session<'a> {
         let mut shown = Vec::new();
         for piece in pieces {
             if let Some(screen) = &mut self.screen {
-                shown.extend(screen.show(piece));
+                let pieces = match &mut self.whole {
+                    Some(whole) => whole.pass(piece.clone()),
+                    None => vec![piece.clone()],
+                };
+                pieces.iter().for_each(|piece| shown.extend(screen.show(piece)));
             }
             if !matches!(piece, Piece::Bytes { .. }) {
                 self.reader = Plain::default();
@@ -331,11 +349,20 @@ impl<'a> Session<'a> {
         show(&shown);
     }
 
+    /// Shows what was held back.
+    fn let_go(&mut self, which: fn(&mut Whole) -> Vec<Piece>) {
+        if let (Some(whole), Some(screen)) = (&mut self.whole, &mut self.screen) {
+            let pieces = which(whole);
+            show(&pieces.iter().flat_map(|piece| screen.show(piece)).collect::<Vec<u8>>());
+        }
+    }
+
     /// Nothing more comes from the board. A frame that was cut because we ended QEMU is no damage.
     fn finish(&mut self, ending: Ending) {
         let mut pieces = self.decoder.finish();
         pieces.retain(|piece| ending == Ending::Closed || !matches!(piece, Piece::Broken(_)));
         self.take(&pieces);
+        self.let_go(Whole::finish);
         self.transcript.finish();
         if let Some(screen) = &mut self.screen {
             let mut shown = Vec::new();
