@@ -5,6 +5,8 @@
 mod decisions;
 #[path = "tree/dependencies.rs"]
 mod dependencies;
+#[path = "tree/differences.rs"]
+mod differences;
 #[path = "tree/files.rs"]
 mod files;
 #[path = "tree/names.rs"]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Choice, Done, Failure};
-use crate::run::{Echo, Input, Machine, Options, Verdict};
+use crate::run::{Echo, Input, Machine, Options, Verdict, differs};
 
 /// What `--help` says at its end.
 const STATUSES: &str = "Exit status: 0 pass; 1 not built or not started; 2 wrong use; 3 fail; 4 no result in time; \
@@ -79,6 +79,11 @@ impl Run {
         }
         let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
         eprintln!("bulkhead: {name}: {}; {}", report.reason, shown.display());
+        if report.verdict == Verdict::Differs
+            && let Some(key) = differs::key(&report.reason)
+        {
+            eprintln!("bulkhead: in the TOML: {key} (docs/bring-up.md)");
+        }
         Ok(ExitCode::from(report.verdict.status()))
     }
 }

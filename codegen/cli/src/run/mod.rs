@@ -14,6 +14,7 @@ mod ansi;
 pub mod bench;
 mod console;
 mod decode;
+pub mod differs;
 mod follow;
 mod hang;
 mod log;
