@@ -7,8 +7,6 @@
 #![deny(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-#[allow(unsafe_code)]
-mod arch;
 mod boot;
 mod cpu;
 mod devices;
@@ -80,18 +78,6 @@ fn differs(out: &mut Own, register: &str, field: &str, expected: u64, found: u64
     out.hex(found);
     out.text(", not ");
     out.hex(expected);
-}
-
-/// From the vectors: an exception in EL2 itself.
-pub extern "C" fn stopped(esr: u64, elr: u64, far: u64) -> ! {
-    stop(&mut |out| {
-        out.text("exception in EL2, esr ");
-        out.hex(esr);
-        out.text(", elr ");
-        out.hex(elr);
-        out.text(", far ");
-        out.hex(far);
-    })
 }
 
 #[panic_handler]

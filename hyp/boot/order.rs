@@ -3,8 +3,6 @@
 //! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has once, starts the
 //! others, and then does what every CPU does for itself.
 
-use crate::arch::this;
-use crate::arch::{cpu, gic, mmu, smc, sysreg, vectors};
 use crate::boot::{verify, wires};
 use crate::cpu::{serror, workarounds};
 use crate::gic::its::{self, POLLS};
@@ -16,7 +14,11 @@ use crate::state::percpu::{self, VMS};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::shared;
 use crate::state::shared::KNOCK;
+use crate::state::system::Built;
 use crate::{broken, stop};
+use arch::this;
+use arch::{CpuBoot, SystemBoot};
+use arch::{cpu, gic, mmu, smc, sysreg, vectors};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::hw::MmioFrame;
@@ -63,7 +65,8 @@ const fn is_used(cpu: usize) -> bool {
 }
 
 /// The first CPU, MMU and caches on.
-pub extern "C" fn first_cpu(entered: u64) -> ! {
+#[inline(always)]
+pub fn first_cpu(system: &SystemBoot<Built>, cpu: CpuBoot<Built>, entered: u64) -> ! {
     console::enable();
     if dma::ANY {
         dma::close();
@@ -79,30 +82,30 @@ pub extern "C" fn first_cpu(entered: u64) -> ! {
     VMS.iter().for_each(|vm| vm.health.start());
     (0..VM_COUNT as u16).for_each(|vm| load::load(VmIndex::new(vm)));
     modes::prepare_homeless();
-    start_other_cpus();
-    this_cpu(CpuIndex::new(0))
+    start_other_cpus(system);
+    this_cpu(cpu)
 }
 
 /// Any other CPU, by firmware's CPU_ON.
-pub extern "C" fn other_cpu(index: usize) -> ! {
-    let index = CpuIndex::new(index as u16);
-    if let Some(cpu) = PLAN.cpus.get(index.index()) {
+#[inline(always)]
+pub fn other_cpu(boot: CpuBoot<Built>) -> ! {
+    if let Some(cpu) = PLAN.cpus.get(boot.cpu().index()) {
         verify::this_cpu(cpu).unwrap_or_else(|difference| difference.end());
     }
-    this_cpu(index)
+    this_cpu(boot)
 }
 
 /// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that VMs share.
 fn clear_tables() {
     for &(base, bytes) in PLAN.cleared {
-        mmu::clear_table(base, bytes);
+        mmu::clear_table::<Built>(base, bytes);
     }
-    PLAN.vms.iter().for_each(mmu::write_vlpi_config);
+    PLAN.vms.iter().for_each(mmu::write_vlpi_config::<Built>);
     for memory in PLAN.shared_memory {
         if memory.clear {
-            mmu::clear_and_flush(memory.base, memory.bytes);
+            mmu::clear_and_flush::<Built>(memory.base, memory.bytes);
         } else {
-            mmu::flush(memory.base, memory.bytes);
+            mmu::flush::<Built>(memory.base, memory.bytes);
         }
     }
     sysreg::dsb_sy();
@@ -110,7 +113,7 @@ fn clear_tables() {
 
 /// What the board has once and no other CPU is needed for: distributor, routes of SPIs.
 fn board() -> Result<(), Error> {
-    let distributor = Dist::new(mmu::distributor());
+    let distributor = Dist::new(mmu::distributor::<Built>());
     distributor.enable(PRIORITY, POLLS)?;
     for (intid, spi) in (32..).map(IntId::new).zip(PLAN.spis) {
         let Some(spi) = spi else { continue };
@@ -146,12 +149,12 @@ fn board() -> Result<(), Error> {
 }
 
 /// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
-fn start_other_cpus() {
+fn start_other_cpus(system: &SystemBoot<Built>) {
     for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
         if !starts(index, cpu) {
             continue;
         }
-        let answer = smc::cpu_on(cpu.mpidr, crate::arch::head::entry_of_others(), index as u64);
+        let answer = smc::cpu_on(system, CpuIndex::new(index as u16));
         // ALREADY_ON is no success: such a CPU runs something else, and would never arrive here.
         if answer != 0 {
             verify::missing_cpu(cpu, answer).end();
@@ -187,8 +190,9 @@ fn missing() {
 }
 
 /// What every CPU does for itself, up to its guest.
-fn this_cpu(index: CpuIndex) -> ! {
-    cpu::initialise();
+fn this_cpu(boot: CpuBoot<Built>) -> ! {
+    let index = boot.cpu();
+    cpu::initialise(&boot);
     gic::initialise();
     let Some(cpu) = PLAN.cpus.get(index.index()) else {
         stop(&mut |out| out.text("a CPU that the plan does not have"))
@@ -199,14 +203,14 @@ fn this_cpu(index: CpuIndex) -> ! {
     serror::at_boot(cpu);
     workarounds::discover(index);
     if let Some(here) = turns::begin(index, cpu.schedule) {
-        let frame = vectors::first_frame(index);
-        turns::settle(here, frame);
+        let mut frame = boot.frame();
+        turns::settle(here, &mut frame);
         vectors::enter(frame)
     }
     let Some(this) = percpu::exclusive(cpu).and_then(percpu::make) else { irq::serve() };
-    this::set(this);
-    let frame = vectors::first_frame(index);
-    run::settle(this, frame);
+    this::set::<Built>(this);
+    let mut frame = boot.frame();
+    run::settle(this, &mut frame);
     vectors::enter(frame)
 }
 

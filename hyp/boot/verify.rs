@@ -15,9 +15,10 @@
 //! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
 //! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
 
-use crate::arch::{cpu, gic, id, mmu, probe, smc, sysreg};
 use crate::io::console::{self, Own};
 use crate::state::plan_data::PLAN;
+use crate::state::system::Built;
+use arch::{cpu, gic, id, mmu, probe, smc, sysreg};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
@@ -67,7 +68,7 @@ impl Difference {
             smc::park()
         }
         console::write(&mut |out| self.line(out));
-        smc::system_off()
+        smc::system_off::<Built>()
     }
 
     fn line(&self, out: &mut Own) {
@@ -185,7 +186,7 @@ pub fn machine() -> Verdict {
     }
     quirks()?;
     for ram in PLAN.board.ram {
-        let (at, word) = (Some(ram.probe), mmu::probe(ram.probe));
+        let (at, word) = (Some(ram.probe), mmu::probe::<Built>(ram.probe));
         expect("the last word of RAM", ram.name, at, Rule::There, word)?;
     }
     PLAN.bridges.iter().try_for_each(bridge)?;

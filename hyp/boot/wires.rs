@@ -4,9 +4,9 @@
 //! window ends. So boot makes each source ask once, on every CPU, and looks at what GICR_ISPENDR0 gains: a level is pending
 //! while it asks, enabled or not (IHI 0069H 12.11.31). Nothing is taken.
 
-use crate::arch::wires::Source;
 use crate::boot::verify::{self, Difference};
 use crate::run::irq::{HYPERVISOR_TIMER, MAINTENANCE, NOBODYS, PHYSICAL_TIMER, PMU, TIMER};
+use arch::wires::Source;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use plan::Pa;

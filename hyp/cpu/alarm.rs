@@ -4,10 +4,10 @@
 //! Used by the CPU itself alone.
 //! Shared CPUs have their timer for their schedules (shared.rs).
 
-use crate::arch::sysreg::ticks;
-use crate::arch::timer;
 use crate::state::percpu;
 use crate::state::plan_data::CPU_COUNT;
+use arch::sysreg::ticks;
+use arch::timer;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use sched::NEVER;
 

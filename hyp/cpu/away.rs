@@ -1,20 +1,24 @@
 //! What a vPE on a shared CPU leaves behind when it does not run.
 
-use crate::arch::context::Context;
-use crate::arch::debug::{self, Points};
-use crate::arch::pmu::Counters;
-use crate::arch::timer::VirtualTimer;
-use crate::arch::vectors::Frame;
 use crate::cpu::physical::Loan;
 use crate::cpu::switch::Paused;
+use crate::state::plan_data::PLAN;
 use crate::state::shared::{self, FEATURES};
+use arch::context::Context;
+use arch::debug::{self, Points};
+use arch::pmu::Counters;
+use arch::timer::VirtualTimer;
+use arch::vectors::Frame;
 use plan::{Features, VpeIndex};
 use spin::Mutex;
 use vm::Guest;
 
+/// List registers that the plan relies on.
+const LIST: usize = PLAN.board.list_registers as usize;
+
 /// The registers of one vPE.
 pub struct Away {
-    pub context: Context,
+    pub context: Context<LIST>,
     pub timer: VirtualTimer,
     pub physical: Loan,
     /// None where no vPE has them.

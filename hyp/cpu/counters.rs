@@ -3,12 +3,13 @@
 //! Counters are in the CPU while their vPE runs. Their PPI is active exactly then, and only if the vPE has it in hand: listed,
 //! parked or waiting (`vm::vgic::holds`). While the vPE is away its counters stand still, so that nothing is missed.
 
-use crate::arch::gic;
-use crate::arch::pmu::{self, Counters};
 use crate::cpu::switch::activate;
 use crate::gic::platform::Hardware;
 use crate::run::irq::{NOBODYS, PMU};
 use crate::state::shared::{FEATURES, Here};
+use crate::state::system::Built;
+use arch::gic;
+use arch::pmu::{self, Counters};
 use gicv4::IntId;
 use plan::Features;
 use vm::{Guest, vgic};
@@ -20,7 +21,7 @@ pub const ANY: bool = FEATURES.has(Features::PMU) && PMU != NOBODYS;
 pub fn leave(counters: &mut Counters, guest: &Guest) {
     counters.take();
     if in_hand(guest) {
-        gic::deactivate(PMU);
+        gic::deactivate::<Built>(PMU);
     }
 }
 

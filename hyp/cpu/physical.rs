@@ -4,14 +4,15 @@
 //! in the CPU while it runs, and in memory while it does not. A vPE that never touches it pays nothing. The PPI is active
 //! exactly while its vPE runs and has it in hand (`vm::vgic::holds`). On an exclusive CPU the timer is the guest's for good.
 
-use crate::arch::gic;
-use crate::arch::timer::PhysicalTimer;
 use crate::cpu::away::away;
 use crate::cpu::switch::activate;
 use crate::gic::platform::Hardware;
 use crate::run::irq::PHYSICAL_TIMER;
 use crate::state::percpu::PerCpu;
 use crate::state::shared::Here;
+use crate::state::system::Built;
+use arch::gic;
+use arch::timer::PhysicalTimer;
 use gicv4::IntId;
 use vm::{Guest, vgic};
 
@@ -47,7 +48,7 @@ pub fn lend(this: &PerCpu) -> bool {
 pub fn leave(loan: &mut Loan, guest: &Guest) {
     loan.timer = PhysicalTimer::take();
     if in_hand(guest) {
-        gic::deactivate(PHYSICAL_TIMER);
+        gic::deactivate::<Built>(PHYSICAL_TIMER);
     }
 }
 

@@ -12,9 +12,6 @@
 //! **Translations.** They are tagged by VMID. A vPE that runs where another one of its VM ran last makes the CPU forget
 //! them first. The alternative, a VMID for each vPE, would make the VM's broadcast TLB maintenance miss its other vPEs.
 
-use crate::arch::timer::VirtualTimer;
-use crate::arch::vectors::Frame;
-use crate::arch::{cpu, gic, guest, sysreg, this};
 use crate::cpu::away::away;
 use crate::cpu::counters;
 use crate::cpu::physical;
@@ -25,6 +22,10 @@ use crate::gic::residency::{self, Why};
 use crate::state::percpu::PerCpu;
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::shared::{self, Here};
+use crate::state::system::Built;
+use arch::timer::VirtualTimer;
+use arch::vectors::Frame;
+use arch::{cpu, gic, guest, sysreg, this};
 use gicv4::IntId;
 use gicv4::list_regs::ListReg;
 use plan::{Features, Schedule, VpeIndex};
@@ -130,7 +131,7 @@ impl State {
                     && !register.is_free()
                     && intid.value() >= 32
                 {
-                    gic::deactivate(intid.value());
+                    gic::deactivate::<Built>(intid.value());
                 }
             }
             away.context.interface = gic::Interface::new();
@@ -187,7 +188,7 @@ impl State {
         away(next.vpe, |away| away.load(guest, frame));
         self.loaded = Some(next);
         self.last = Some(next);
-        this::set(next);
+        this::set::<Built>(next);
         guest.vpe.counters.count(Counter::Switches);
     }
 }
@@ -204,7 +205,7 @@ fn pause(current: &PerCpu) -> Paused {
     let timer = VirtualTimer::take();
     vgic::leaves(&current.guest, &Hardware);
     if vgic::holds_timer(&current.guest, &Hardware) {
-        gic::deactivate(TIMER.value());
+        gic::deactivate::<Built>(TIMER.value());
     }
     let paused = away(current.vpe, |away| {
         away.timer = timer;

@@ -3,10 +3,11 @@
 //! Every CPU asks firmware once, at boot, and only where PSCI says that firmware has SMCCC 1.1. A CPU that needs none pays a
 //! comparison with zero when its vPE changes.
 
-use crate::arch::smc;
 use crate::state::percpu;
 use crate::state::plan_data::CPU_COUNT;
+use crate::state::system::Built;
 use abi::smccc;
+use arch::smc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use plan::CpuIndex;
 use vm::workarounds::{FUNCTIONS, Workarounds};
@@ -17,12 +18,12 @@ static CPUS: [AtomicU32; CPU_COUNT] = [const { AtomicU32::new(0) }; CPU_COUNT];
 #[cold]
 #[inline(never)]
 pub fn discover(index: CpuIndex) {
-    if !smc::has_arch_features() {
+    if !smc::has_arch_features::<Built>() {
         return;
     }
-    let found = Workarounds::of(smc::arch_features);
+    let found = Workarounds::of(smc::arch_features::<Built>);
     if found.holds_stores() {
-        smc::workaround(FUNCTIONS[1], 1);
+        smc::workaround::<Built>(FUNCTIONS[1], 1);
     }
     if let Some(place) = CPUS.get(index.index()) {
         place.store(found.bits(), Relaxed);
@@ -43,7 +44,7 @@ pub fn between_vms(index: CpuIndex) -> u32 {
 #[cold]
 #[inline(never)]
 pub fn call(function: u32) {
-    smc::workaround(function, 0);
+    smc::workaround::<Built>(function, 0);
 }
 
 /// A guest asks for `function` by ARCH_FEATURES, or `calls` it, on the calling CPU.
@@ -57,6 +58,6 @@ pub fn serve(function: u32, calls: bool) -> u64 {
     if !here.serves(function) {
         return smccc::NOT_SUPPORTED;
     }
-    smc::workaround(function, 0);
+    smc::workaround::<Built>(function, 0);
     smccc::SUCCESS
 }

@@ -3,7 +3,7 @@
 //! The plan decides at build time; the other's code is not in the image.
 
 use super::pl011::Pl011;
-use crate::arch::log::Ring;
+use arch::log::Ring;
 use plan::Console;
 
 pub enum Line {
@@ -79,7 +79,7 @@ impl Line {
     pub fn drain(&self) {
         match self {
             Self::Uart(uart) => uart.drain(),
-            Self::Log(_) => crate::arch::sysreg::dsb_sy(),
+            Self::Log(_) => arch::sysreg::dsb_sy(),
         }
     }
 }

@@ -3,11 +3,11 @@
 //! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it needs them. Every call
 //! is short: nothing here waits, except `put_patiently` and `drain`, whose waits are bounded.
 
-use crate::arch::mmio::Word;
+use arch::mmio::Word;
 use plan::Pa;
 
 const DR: u64 = 0x00;
-pub const FR: u64 = 0x18;
+const FR: u64 = arch::head::FLAGS;
 const LCR_H: u64 = 0x2c;
 const CR: u64 = 0x30;
 const IMSC: u64 = 0x38;
@@ -15,7 +15,7 @@ const ICR: u64 = 0x44;
 
 const FR_BUSY: u32 = 1 << 3;
 const FR_RX_EMPTY: u32 = 1 << 4;
-pub const FR_TX_FULL: u32 = 1 << 5;
+const FR_TX_FULL: u32 = 1 << arch::head::FULL;
 const INT_RX: u32 = 1 << 4;
 const INT_TX: u32 = 1 << 5;
 const INT_RX_TIMEOUT: u32 = 1 << 6;
@@ -89,7 +89,7 @@ impl Pl011 {
             if self.put(byte) {
                 return;
             }
-            crate::arch::sysreg::pause();
+            arch::sysreg::pause();
         }
     }
 
@@ -99,7 +99,7 @@ impl Pl011 {
             if self.flags.read() & FR_BUSY == 0 {
                 return;
             }
-            crate::arch::sysreg::pause();
+            arch::sysreg::pause();
         }
     }
 }

@@ -16,9 +16,10 @@
 //! Who finds a flash's lock held executes the instruction again: another vPE may be erasing a
 //! sector, for longer than a CPU that others share may wait.
 
-use crate::arch::sysreg::Pause;
-use crate::arch::{mmu, stage2};
 use crate::state::plan_data::{FLASH_COUNT, PLAN};
+use crate::state::system::Built;
+use arch::sysreg::Pause;
+use arch::{mmu, stage2};
 use plan::{Pa, VmIndex};
 use spin::mutex::TicketMutex;
 use vm::exit::{self, DataAbort, Exit};
@@ -117,7 +118,7 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
         return if done { Answer::Written } else { Answer::Again };
     }
     if device.flash.is_array() && !store {
-        stage2::show(plan.vm, plan.ipa, plan.bytes);
+        stage2::show::<Built>(plan.vm, plan.ipa, plan.bytes);
         device.mapped = true;
         device.mapped_for = if device.unmapped_for == elr { elr } else { NONE };
         return Answer::Again;
@@ -144,7 +145,7 @@ fn hide(vm: VmIndex, elr: u64) -> bool {
     for (plan, device) in of(vm) {
         let Some(mut device) = device.try_lock() else { return true };
         if device.mapped && device.mapped_for != elr {
-            stage2::hide(plan.vm, plan.ipa, plan.bytes);
+            stage2::hide::<Built>(plan.vm, plan.ipa, plan.bytes);
             device.mapped = false;
             device.unmapped_for = elr;
             any = true;
@@ -168,14 +169,17 @@ pub fn fill(vm: VmIndex) -> bool {
     device.filled = match device.filled {
         Filled::Erased(done) if plan.erased && done < plan.bytes => {
             let rest = plan.bytes.wrapping_sub(done);
-            Filled::Erased(done.wrapping_add(mmu::set_and_flush_some(plan.pa.offset(done), rest)))
+            Filled::Erased(
+                done.wrapping_add(mmu::set_and_flush_some::<Built>(plan.pa.offset(done), rest)),
+            )
         }
         Filled::Erased(_) => Filled::Copied(0, 0),
         Filled::Copied(number, done) => match plan.loads.get(number) {
             None => Filled::All,
             Some(load) => {
                 let bytes = load.bytes.get(done as usize..).unwrap_or(&[]);
-                let done = done.wrapping_add(mmu::copy_and_flush_some(load.to.offset(done), bytes));
+                let done = done
+                    .wrapping_add(mmu::copy_and_flush_some::<Built>(load.to.offset(done), bytes));
                 match done < load.bytes.len() as u64 {
                     true => Filled::Copied(number, done),
                     false => Filled::Copied(number.wrapping_add(1), 0),
@@ -194,12 +198,12 @@ struct Memory {
 
 impl Array for Memory {
     fn read(&self, offset: u32) -> u32 {
-        mmu::read_word(self.base.offset(offset.into()))
+        mmu::read_word::<Built>(self.base.offset(offset.into()))
     }
     fn write(&mut self, offset: u32, value: u32) {
-        mmu::write_word(self.base.offset(offset.into()), value);
+        mmu::write_word::<Built>(self.base.offset(offset.into()), value);
     }
     fn erase(&mut self, offset: u32, bytes: u32) -> u32 {
-        mmu::set_and_flush_some(self.base.offset(offset.into()), bytes.into()) as u32
+        mmu::set_and_flush_some::<Built>(self.base.offset(offset.into()), bytes.into()) as u32
     }
 }

@@ -5,10 +5,6 @@
 //! fetches and walks of its tables as well, unknown calls NOT_SUPPORTED. Only an abort that it cannot take ends its VM:
 //! its vector is what aborts ([`deny_abort`]).
 
-use crate::arch::sysreg::{dsb_sy, ticks, ticks_per_second};
-use crate::arch::this::this;
-use crate::arch::vectors::{Frame, LAST_SAVED, Next};
-use crate::arch::{guest, id, mmu};
 use crate::cpu::{physical, workarounds};
 use crate::exits::flash::Answer;
 use crate::exits::{flash, interface};
@@ -20,7 +16,12 @@ use crate::run::turns;
 use crate::state::percpu::{PerCpu, VMS};
 use crate::state::plan_data::PLAN;
 use crate::state::shared::Here;
+use crate::state::system::Built;
 use abi::smccc;
+use arch::sysreg::{dsb_sy, ticks, ticks_per_second};
+use arch::this;
+use arch::vectors::{Frame, LAST_SAVED, Next};
+use arch::{guest, id, mmu};
 use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
@@ -47,9 +48,10 @@ enum After {
 }
 
 /// From the vectors: an HVC, with only caller-saved registers in the frame.
-pub extern "C" fn hvc_fast(frame: &mut Frame) -> Next {
+#[inline(always)]
+pub fn hvc_fast(this: &PerCpu, frame: &mut Frame) -> Next {
     let start = ticks();
-    let guest = &this().guest;
+    let guest = &this.guest;
     let Some(answer) = hypercall::fast(*frame.low(0) as u32) else { return Next::Full };
     *frame.low(0) = answer;
     leave(guest, Counter::ExitHvc, start)
@@ -57,9 +59,10 @@ pub extern "C" fn hvc_fast(frame: &mut Frame) -> Next {
 
 /// From the vectors: a data abort, likewise. Plain words are done here if their register is in the frame; reads of
 /// GICD_TYPER without a stack.
-pub extern "C" fn abort_fast(esr: u64, frame: &mut Frame) -> Next {
+#[inline(always)]
+pub fn abort_fast(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
-    let guest = &this().guest;
+    let guest = &this.guest;
     let abort = DataAbort::new(esr as u32);
     let rt = abort.rt();
     if !exit::is_word(esr) || rt > LAST_SAVED {
@@ -78,9 +81,10 @@ pub extern "C" fn abort_fast(esr: u64, frame: &mut Frame) -> Next {
 }
 
 /// From the vectors: a system register, with all registers in the frame. An SGI that meets nothing unusual is sent here.
-pub extern "C" fn register_fast(esr: u64, frame: &mut Frame) -> Next {
+#[inline(always)]
+pub fn register_fast(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
-    let guest = &this().guest;
+    let guest = &this.guest;
     let rt = SysReg::new(esr as u32).rt();
     if !exit::is_sgi(esr) || !vgic::try_send_sgi(guest, &mut Hardware, frame.get(rt)) {
         return Next::Full;
@@ -113,6 +117,22 @@ fn read_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) 
     leave(guest, Counter::ExitMmio, start)
 }
 
+/// Return to the guest behind an instruction of any length, and of an IT block, by its syndrome.
+#[inline(always)]
+fn skip(esr: u64) {
+    if aarch32::is_aarch32(guest::state()) {
+        skip_aarch32(esr);
+    } else {
+        guest::skip();
+    }
+}
+
+#[cold]
+fn skip_aarch32(esr: u64) {
+    let (elr, spsr) = aarch32::skip(esr, guest::elr(), guest::state());
+    guest::go_on(elr, spsr);
+}
+
 /// Counts the exit and the time it took.
 #[inline(always)]
 fn leave(guest: &Guest, exit: Counter, start: u64) -> Next {
@@ -122,9 +142,9 @@ fn leave(guest: &Guest, exit: Counter, start: u64) -> Next {
 }
 
 /// From the vectors: any other synchronous exception, with all registers in the frame.
-pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
+#[inline(always)]
+pub fn trap(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
-    let this = this();
     let guest = &this.guest;
     keep(guest, esr);
     let after = match Exit::decode(esr) {
@@ -149,8 +169,8 @@ pub extern "C" fn trap(esr: u64, frame: &mut Frame) -> Next {
 }
 
 /// From the vectors: an SError while a guest ran. It is that guest's: what others left was charged to them (serror.rs).
-pub extern "C" fn error(esr: u64, frame: &mut Frame) {
-    let this = this();
+#[inline(always)]
+pub fn error(this: &PerCpu, esr: u64, frame: &mut Frame) {
     this.guest.vpe.counters.count(Counter::ExitOther);
     keep(&this.guest, esr);
     fail(&this.guest, Reason::SystemError, esr);
@@ -205,7 +225,7 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
         return unanswered(guest, frame, esr);
     }
     guest.vpe.counters.count(Counter::ExitMmio);
-    guest::skip_any(esr);
+    skip(esr);
     after
 }
 
@@ -223,7 +243,7 @@ fn unanswered(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
 
 #[inline(never)]
 fn flash_answers(guest: &Guest, frame: &mut Frame, esr: u64) -> Option<After> {
-    let vm = PLAN.vpes.get(this().vpe.index())?.vm;
+    let vm = PLAN.vpes.get(this::get::<Built>()?.vpe.index())?.vm;
     let data = DataAbort::new(esr as u32);
     let rt = data.rt() & 31;
     let (far, hpfar) = (guest::far(), guest::hpfar());
@@ -232,10 +252,10 @@ fn flash_answers(guest: &Guest, frame: &mut Frame, esr: u64) -> Option<After> {
     match answer {
         Answer::Nobody => return None,
         Answer::Again => {}
-        Answer::Written => guest::skip_any(esr),
+        Answer::Written => skip(esr),
         Answer::Read(value) => {
             frame.set(rt, data.extend(value));
-            guest::skip_any(esr);
+            skip(esr);
         }
     }
     guest.vpe.counters.count(Counter::ExitMmio);
@@ -284,7 +304,8 @@ fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) 
 
 /// It is the physical timer's, and the vPE has that from now on: the instruction is executed again.
 fn lends(guest: &Guest, register: SysReg) -> bool {
-    let lends = sysreg::is_physical_timer(register) && physical::lend(this());
+    let lends =
+        sysreg::is_physical_timer(register) && this::get::<Built>().is_some_and(physical::lend);
     if lends {
         guest.vpe.counters.count(Counter::ExitSysReg);
     }
@@ -308,7 +329,7 @@ fn set_way(guest: &Guest, operand: u64) -> bool {
     let tenth = ticks_per_second() / 10_000;
     match guest.vpe.set_way.step(guest.config.memory, operand, ticks(), tenth) {
         Step::Slice(base, bytes) => {
-            mmu::flush(base, bytes);
+            mmu::flush::<Built>(base, bytes);
             dsb_sy();
             false
         }
@@ -328,7 +349,7 @@ fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
         let value = low(lower) | upper.map_or(0, |upper| low(upper) << 32);
         match serve(guest, access.register, value) {
             Access::Value(value) if upper.is_none() && aarch32::is_flags(lower) => {
-                guest::set_flags(value);
+                guest::go_on(guest::elr(), aarch32::with_flags(guest::state(), value));
             }
             Access::Value(value) => {
                 frame.set(lower, value & u64::from(u32::MAX));
@@ -341,7 +362,7 @@ fn coprocessor(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
         }
     }
     guest.vpe.counters.count(Counter::ExitSysReg);
-    guest::skip_any(esr);
+    skip(esr);
     After::All
 }
 
@@ -373,7 +394,7 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
             let state = guest::state();
             let wait =
                 wait && (!aarch32::is_aarch32(state) || aarch32::condition_holds(esr, state));
-            guest::skip_any(esr);
+            skip(esr);
             match Here::of(this) {
                 Some(here) if wait && turns::wait(here, this) => After::Settle,
                 _ => After::Guest,

@@ -5,11 +5,12 @@
 //! virtual ITS need (`vm::vits`), and INV, CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
 //! number of CPUs.
 
-use crate::arch::mmu;
-use crate::arch::sysreg::Pause;
 use crate::gic::platform::Hardware;
 use crate::state::percpu::{EVENTS, Physical};
 use crate::state::plan_data::{PLAN, VPE_COUNT};
+use crate::state::system::Built;
+use arch::mmu;
+use arch::sysreg::Pause;
 use gicv4::boot::{Everyone, translation_service};
 use gicv4::command::{Command, Encoded};
 use gicv4::doorbell::{Prepared, Proxy, Todo};
@@ -49,8 +50,8 @@ pub fn boot(everyone: &Everyone) -> Result<(), Error> {
             attributes: if COHERENT { Attributes::COHERENT } else { Attributes::UNCACHED },
         })
     });
-    let config = mmu::lpi_config(plan, everyone.lpi_config());
-    let queue = (plan.cbaser, mmu::its_queue(plan));
+    let config = mmu::lpi_config::<Built, COHERENT>(plan, everyone.lpi_config());
+    let queue = (plan.cbaser, mmu::its_queue::<COHERENT>(plan));
     let queue = translation_service(everyone, mmu::its(plan), tables, queue, plan.script, POLLS)?;
     *SERVICE.lock() = Some(Service { queue, config });
     Ok(())

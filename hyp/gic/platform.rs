@@ -2,9 +2,6 @@
 //!
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
 
-use crate::arch::sysreg::Pause;
-use crate::arch::this::this;
-use crate::arch::{gic, guest, mmu, probe, sysreg};
 use crate::gic::its;
 use crate::io::console;
 use crate::life::watchdog;
@@ -12,6 +9,10 @@ use crate::run::irq;
 use crate::state::percpu::cpu_of;
 use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
 use crate::state::shared;
+use crate::state::system::Built;
+use arch::sysreg::Pause;
+use arch::this;
+use arch::{gic, guest, mmu, probe, sysreg};
 use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
@@ -125,11 +126,11 @@ impl ListRegisters for Hardware {
 }
 
 fn write(bank: usize, word: usize, bits: u32) {
-    mmu::distributor().write32(bank + 4 * (word & 31), bits);
+    mmu::distributor::<Built>().write32(bank + 4 * (word & 31), bits);
 }
 
 fn read(bank: usize, word: usize) -> u32 {
-    mmu::distributor().read32(bank + 4 * (word & 31))
+    mmu::distributor::<Built>().read32(bank + 4 * (word & 31))
 }
 
 impl PhysicalGic for Hardware {
@@ -140,7 +141,7 @@ impl PhysicalGic for Hardware {
     fn disable(&mut self, word: usize, bits: u32) {
         write(gicd::ICENABLER, word, bits);
         // A wait that runs out leaves an interrupt that may still come once: `inject_spi` then finds it disabled.
-        let _ = gicv4::dist::Dist::new(mmu::distributor()).wait_for_writes(its::POLLS);
+        let _ = gicv4::dist::Dist::new(mmu::distributor::<Built>()).wait_for_writes(its::POLLS);
     }
     fn set_pending(&mut self, word: usize, bits: u32) {
         write(gicd::ISPENDR, word, bits);
@@ -161,12 +162,12 @@ impl PhysicalGic for Hardware {
         read(gicd::ISACTIVER, word)
     }
     fn config(&self, index: usize) -> u32 {
-        mmu::distributor().read32(gicd::ICFGR + 4 * (index & 63))
+        mmu::distributor::<Built>().read32(gicd::ICFGR + 4 * (index & 63))
     }
     fn set_config(&mut self, index: usize, mask: u32, value: u32) {
         // The other fields may be another VM's, which writes its own at the same time.
         let _guard = CONFIG.lock();
-        let frame = mmu::distributor();
+        let frame = mmu::distributor::<Built>();
         let offset = gicd::ICFGR + 4 * (index & 63);
         frame.write32(offset, frame.read32(offset) & !mask | value & mask);
     }
@@ -176,16 +177,17 @@ impl PhysicalGic for Hardware {
             Some(vpe) => cpu_of(vpe).map_or(NOWHERE, |cpu| cpu.mpidr),
         };
         if (32..1020).contains(&intid) {
-            mmu::distributor().write64(gicd::IROUTER + 8 * intid as usize, affinity);
+            mmu::distributor::<Built>().write64(gicd::IROUTER + 8 * intid as usize, affinity);
         }
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
         if let Some(cpu) = shared::of(vpe) {
             // Only the vPE that has the CPU counts there; any other is looked after when it gets it.
-            if this().vpe == vpe {
-                cpu.enable_ppis(this().guest.enabled_ppis());
-            } else {
-                shared::kick(vpe);
+            match this::get::<Built>() {
+                Some(this) if this.vpe == vpe => cpu.enable_ppis(this.guest.enabled_ppis()),
+                _ => {
+                    shared::kick(vpe);
+                }
             }
             return;
         }
@@ -195,10 +197,10 @@ impl PhysicalGic for Hardware {
     }
     #[inline]
     fn deactivate(&mut self, intid: u32) {
-        gic::deactivate(intid);
+        gic::deactivate::<Built>(intid);
     }
     fn activate(&mut self, intid: u32) {
-        if let Some(cpu) = cpu_of(this().vpe) {
+        if let Some(cpu) = this::get::<Built>().and_then(|this| cpu_of(this.vpe)) {
             // A write of ICC_DIR_EL1 before may still be on its way there; it must not undo this one.
             sysreg::isb();
             sysreg::dsb_sy();
@@ -207,9 +209,10 @@ impl PhysicalGic for Hardware {
         }
     }
     fn pending_ppis(&self, vpe: VpeIndex) -> u32 {
+        let runs = || this::get::<Built>().is_some_and(|this| this.vpe == vpe);
         match cpu_of(vpe) {
             // On a shared CPU they are those of the vPE that has it.
-            Some(cpu) if shared::of(vpe).is_none() || this().vpe == vpe => {
+            Some(cpu) if shared::of(vpe).is_none() || runs() => {
                 mmu::redistributor(cpu).read32(gicr::ISPENDR0)
             }
             _ => 0,
@@ -244,13 +247,13 @@ impl ConfigSpace for Hardware {
 
 impl PhysicalIts for Hardware {
     fn read_command(&self, from: Pa) -> Encoded {
-        mmu::read_command(from)
+        mmu::read_command::<Built>(from)
     }
     fn read_byte(&self, from: Pa) -> u8 {
-        mmu::read_byte(from)
+        mmu::read_byte::<Built>(from)
     }
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
-        mmu::write_vlpi(vm, vintid, byte);
+        mmu::write_vlpi::<Built>(vm, vintid, byte);
     }
     fn command(&mut self, commands: &[Encoded]) {
         if let Err(error) = its::run(commands) {

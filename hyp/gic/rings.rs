@@ -8,11 +8,11 @@
 //! While an end of the VM waits, those that come later wait behind it, so that an end that is rung all the time keeps no other
 //! from its turn.
 
-use crate::arch::sysreg::ticks;
 use crate::cpu::alarm::{self, Caller};
 use crate::gic::its;
 use crate::state::percpu::PerCpu;
 use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
+use arch::sysreg::ticks;
 use core::sync::atomic::{
     AtomicBool, AtomicU16, AtomicU64,
     Ordering::{AcqRel, Relaxed},

@@ -27,7 +27,7 @@ use vm::Platform;
 use vm::console::{Input, Mux, begin_line, end_line};
 use vm::text::Text;
 
-use crate::arch::sysreg::{Pause, pause, ticks, ticks_per_second};
+use arch::sysreg::{Pause, pause, ticks, ticks_per_second};
 
 const UART: Line = Line::new(&PLAN.board.console);
 

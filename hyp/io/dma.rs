@@ -10,12 +10,13 @@
 //! 3. `attach`, when a VM's functions are set up; `detach`, when they are stopped.
 //! 4. `interrupt`: records are taken and told.
 
-use crate::arch::mmu;
-use crate::arch::smmu::{Registers, Words};
-use crate::arch::sysreg::Pause;
 use crate::gic::its::POLLS;
 use crate::io::console;
 use crate::state::plan_data::PLAN;
+use crate::state::system::Built;
+use arch::mmu;
+use arch::smmu::{Registers, Words};
+use arch::sysreg::Pause;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use gicv4::IntId;
 use gicv4::dist::Dist;
@@ -208,7 +209,7 @@ fn next() -> Option<Event> {
 /// the interrupt is made pending here. Others can be taken before it.
 fn again() {
     if let Some(smmu) = &PLAN.smmu {
-        Dist::new(mmu::distributor()).set_pending(IntId::new(smmu.event_intid));
+        Dist::new(mmu::distributor::<Built>()).set_pending(IntId::new(smmu.event_intid));
     }
 }
 

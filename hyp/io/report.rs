@@ -4,12 +4,12 @@
 //! write it, a part at a time, from what is true then. So nothing has to be kept but a bit for each kind of page, and a fault
 //! for each VM: of several that nobody has printed yet the last is told, and how many were not.
 
-use crate::arch::sysreg::{Pause, ticks, ticks_per_second};
 use crate::gic::platform::VIRTUAL_ITS;
 use crate::io::console;
 use crate::state::percpu::{EVENTS, VMS, VPES};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::shared;
+use arch::sysreg::{Pause, ticks, ticks_per_second};
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},

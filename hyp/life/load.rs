@@ -11,14 +11,15 @@
 //! 3. Its memory (`vm::loading`), and before its first start its flashes (flash.rs).
 //! 4. Its functions set up, its first vPE on.
 
-use crate::arch::sysreg::{dsb_sy, invalidate_instructions, ticks, ticks_per_second};
-use crate::arch::{gic, mmu};
 use crate::exits::flash;
 use crate::gic::its;
 use crate::gic::platform::{Hardware, VIRTUAL_ITS};
 use crate::life::{run, watchdog};
 use crate::state::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::state::plan_data::{PLAN, VM_COUNT};
+use crate::state::system::Built;
+use arch::sysreg::{dsb_sy, invalidate_instructions, ticks, ticks_per_second};
+use arch::{gic, mmu};
 use plan::{Vm, VmIndex};
 use spin::Mutex;
 use vm::counters::Counter;
@@ -129,7 +130,7 @@ impl Loader {
             Stage::Wait(_) => Stage::StopInterrupts,
             Stage::StopInterrupts => {
                 state.distributor.quiesce(&mut Hardware);
-                mmu::write_vlpi_config(vm);
+                mmu::write_vlpi_config::<Built>(vm);
                 Stage::RenewIts(Renewal::new())
             }
             Stage::RenewIts(mut renewal) => match its::renew(vm, state, &mut renewal) {
@@ -195,12 +196,12 @@ fn registers(index: VmIndex, vm: &'static Vm, state: &VmState, part: usize) -> S
 /// Does it until an interrupt waits. How many bytes are done.
 fn carry_out(this: &PerCpu, work: Work) -> u64 {
     match work {
-        Work::Flush(base, bytes) => mmu::flush_some(base, bytes),
-        Work::Copy(to, bytes) => mmu::copy_and_flush_some(to, bytes),
+        Work::Flush(base, bytes) => mmu::flush_some::<Built>(base, bytes),
+        Work::Copy(to, bytes) => mmu::copy_and_flush_some::<Built>(to, bytes),
         Work::Clear(base, bytes) => {
             let counters = &this.guest.vpe.counters;
             let before = ticks();
-            let done = mmu::clear_and_flush_some(base, bytes);
+            let done = mmu::clear_and_flush_some::<Built>(base, bytes);
             counters.add(Counter::ClearedTicks, ticks().wrapping_sub(before));
             counters.add(Counter::ClearedBytes, done);
             done

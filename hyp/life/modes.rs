@@ -12,14 +12,15 @@
 //! a place in this mode, goes to its parked task. CPUs not concerned never notice. Bounds: one pass through the vPEs and
 //! SPIs of the system, the fixed list of commands, and the time until the last CPU arrives.
 
-use crate::arch::mmu;
-use crate::arch::sysreg::{Pause, pause, ticks};
-use crate::arch::vectors::Frame;
 use crate::gic::{its, rings};
 use crate::life::{load, watchdog};
 use crate::state::percpu::{self, VMS, VPES};
 use crate::state::plan_data::PLAN;
 use crate::state::shared::{self, Here};
+use crate::state::system::Built;
+use arch::mmu;
+use arch::sysreg::{Pause, pause, ticks};
+use arch::vectors::Frame;
 use gicv4::IntId;
 use gicv4::dist::Dist;
 use plan::{CpuIndex, ModeIndex, ModeSwitch, VmIndex, VpeIndex};
@@ -121,7 +122,7 @@ fn lock<R>(change: impl FnOnce(&mut Switchover) -> R) -> Option<R> {
 /// Nobody concerned runs.
 fn carry_out(switch: &ModeSwitch) {
     its::run(switch.script).unwrap_or_else(|error| crate::broken(error));
-    let distributor = Dist::new(mmu::distributor());
+    let distributor = Dist::new(mmu::distributor::<Built>());
     lock(|switchover| {
         switchover.moved();
         for vpe in (0..PLAN.vpes.len() as u16).map(VpeIndex::new) {

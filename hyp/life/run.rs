@@ -11,9 +11,6 @@
 //!
 //! This is what exclusive CPUs do; a shared one does the same for all its vPEs in turns.rs.
 
-use crate::arch::sysreg::{pause, ticks};
-use crate::arch::vectors::Frame;
-use crate::arch::{self, gic, guest, mmu, smc};
 use crate::cpu::alarm::{self, Caller};
 use crate::gic::platform::{Hardware, MSIX, attention};
 use crate::gic::residency::{self, Why};
@@ -25,6 +22,10 @@ use crate::run::{irq, turns};
 use crate::state::percpu::{self, PerCpu, VMS, VPES};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::shared::Here;
+use crate::state::system::Built;
+use arch::sysreg::{pause, ticks};
+use arch::vectors::Frame;
+use arch::{self, gic, guest, mmu, smc};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
@@ -175,7 +176,7 @@ pub fn act(guest: &Guest, action: Action) {
         Action::Stop | Action::Restart => vpes(guest.config).for_each(attention),
         Action::ResetBoard => {
             report::result();
-            smc::system_reset()
+            smc::system_reset::<Built>()
         }
         Action::Nothing => {}
     }
@@ -253,6 +254,6 @@ fn end() {
     report::ask(report::COUNTERS);
     report::result();
     if PLAN.when_all_off == PowerOff::PowerOff {
-        smc::system_off();
+        smc::system_off::<Built>();
     }
 }

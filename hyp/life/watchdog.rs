@@ -7,8 +7,6 @@
 //!
 //! Time is real time. In a mode that has no place for vPE 0 it stands still, and begins anew with the next mode that has one.
 
-use crate::arch::guest;
-use crate::arch::sysreg::ticks;
 use crate::cpu::alarm::{self, Caller};
 use crate::cpu::away::away;
 use crate::gic::platform::{Hardware, attention};
@@ -17,6 +15,8 @@ use crate::life::{modes, run};
 use crate::state::percpu::{self, PerCpu, VMS, VPES};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::shared;
+use arch::guest;
+use arch::sysreg::ticks;
 use plan::{CpuIndex, Vm, VpeIndex, Watchdog};
 use vm::health::{Action, Fault, Reason};
 use vm::watchdog::{Due, NEVER};

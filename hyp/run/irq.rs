@@ -4,10 +4,6 @@
 //! was not enough. One interrupt is taken at a time; a second one that is pending comes right after. EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the
 //! guest through its list register, EL2's own are ended here.
 
-use crate::arch::gic;
-use crate::arch::sysreg::{ticks, wfi};
-use crate::arch::this::this;
-use crate::arch::vectors::{Frame, Next};
 use crate::cpu::alarm;
 use crate::gic::platform::{ATTENTION, Hardware, KICK};
 use crate::gic::{residency, rings};
@@ -17,6 +13,10 @@ use crate::run::turns;
 use crate::state::percpu::PerCpu;
 use crate::state::plan_data::PLAN;
 use crate::state::shared;
+use crate::state::system::Built;
+use arch::gic;
+use arch::sysreg::{ticks, wfi};
+use arch::vectors::{Frame, Next};
 use vm::counters::Counter;
 use vm::{Guest, power, vgic};
 
@@ -58,9 +58,9 @@ pub enum Taken {
 /// From the vectors: an interrupt came while the guest ran. The virtual timer, an SPI and a kick that meet nothing
 /// unusual are done here, without a stack; 0 then. Anything else is answered by its INTID plus 1, acknowledged and no
 /// more, for `irq_rest`.
-pub extern "C" fn irq_fast() -> u32 {
+#[inline(always)]
+pub fn irq_fast(this: &PerCpu) -> u32 {
     let start = ticks();
-    let this = this();
     let taken = gic::acknowledge_register();
     let intid = taken as u32;
     // A copy, as the compiler would load everything again after each register that is written.
@@ -83,15 +83,16 @@ pub extern "C" fn irq_fast() -> u32 {
 }
 
 /// From the vectors: what `irq_fast` did not do, given its answer.
-pub extern "C" fn irq_rest(intid_plus_one: u32) -> Next {
+#[inline(always)]
+pub fn irq_rest(this: &PerCpu, intid_plus_one: u32) -> Next {
     let start = ticks();
-    let guest = &this().guest;
+    let guest = &this.guest;
     let intid = intid_plus_one.wrapping_sub(1);
-    if let Some(decide) = turns::interrupted(intid) {
+    if let Some(decide) = turns::interrupted(this, intid) {
         leave(guest, start);
         return if decide { Next::Full } else { Next::Guest };
     }
-    let taken = take(guest, intid);
+    let taken = take(this, intid);
     leave(guest, start);
     if taken == Taken::Attention { Next::Full } else { Next::Guest }
 }
@@ -121,16 +122,18 @@ pub fn is_private(intid: u32) -> bool {
 #[inline(always)]
 pub fn end(intid: u32) {
     gic::drop_priority(intid);
-    gic::deactivate(intid);
+    gic::deactivate::<Built>(intid);
 }
 
 /// From the vectors: `irq_rest` asked for everything to be saved.
-pub extern "C" fn irq_slow(frame: &mut Frame) {
-    run::settle(this(), frame);
+#[inline(always)]
+pub fn irq_slow(this: &PerCpu, frame: &mut Frame) {
+    run::settle(this, frame);
 }
 
 /// Handles one acknowledged interrupt on a CPU whose vPE is on or asleep.
-fn take(guest: &Guest, intid: u32) -> Taken {
+fn take(this: &PerCpu, intid: u32) -> Taken {
+    let guest = &this.guest;
     if intid == TIMER {
         gic::drop_priority(intid);
         vgic::inject_timer(guest, &mut Hardware);
@@ -156,7 +159,7 @@ fn take(guest: &Guest, intid: u32) -> Taken {
         end(intid);
         return Taken::Done;
     }
-    take_own(Some(this()), intid)
+    take_own(Some(this), intid)
 }
 
 /// Interrupts that are EL2's own, whatever runs on this CPU.
@@ -201,7 +204,7 @@ pub fn wait(this: &PerCpu) -> bool {
     wfi();
     let intid = gic::acknowledge();
     let taken = match this.guest.vpe.power.state() {
-        power::State::On | power::State::Suspended => take(&this.guest, intid),
+        power::State::On | power::State::Suspended => take(this, intid),
         // A device's interrupt waits while the vPE is off: ended here, a level would come again for ever.
         _ if is_spi(intid) => hold(&this.guest, intid),
         // SGIs wait in the emulated redistributor until the vPE begins.

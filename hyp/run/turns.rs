@@ -13,11 +13,6 @@
 //! can be pending for it is announced by an interrupt to this CPU: doorbell, knock, SPI; each wakes it, and under `cyclic`
 //! a wake only marks.
 
-use crate::arch::sysreg::{ticks, wfi};
-use crate::arch::this::this;
-use crate::arch::timer::VirtualTimer;
-use crate::arch::vectors::Frame;
-use crate::arch::{gic, guest, timer};
 use crate::cpu::away::away;
 use crate::cpu::switch::{self, Paused, State};
 use crate::cpu::{physical, serror, workarounds};
@@ -32,6 +27,12 @@ use crate::state::percpu::{self, PerCpu, VMS, VPES};
 use crate::state::plan_data::PLAN;
 use crate::state::shared;
 use crate::state::shared::{Here, KNOCK};
+use crate::state::system::Built;
+use arch::sysreg::{ticks, wfi};
+use arch::this;
+use arch::timer::VirtualTimer;
+use arch::vectors::Frame;
+use arch::{gic, guest, timer};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
@@ -157,7 +158,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
         gic::drop_priority(intid);
         match here.cpu.state.lock().current {
             Some(current) => vgic::inject_timer(&current.guest, &mut Hardware),
-            None => gic::deactivate(intid),
+            None => gic::deactivate::<Built>(intid),
         }
         return Taken::Done;
     }
@@ -166,7 +167,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
         let has = |current: &&PerCpu| current.guest.config.ppis >> intid & 1 != 0;
         match here.cpu.state.lock().current.filter(has) {
             Some(current) => vgic::inject_private(&current.guest, &mut Hardware, intid),
-            None => gic::deactivate(intid),
+            None => gic::deactivate::<Built>(intid),
         }
         return Taken::Done;
     }
@@ -257,7 +258,7 @@ fn spi(here: Here, intid: u32) -> Taken {
     let Some((vm, state)) =
         owner.and_then(|owner| Some((PLAN.vms.get(owner.vm.index())?, VMS.get(owner.vm.index())?)))
     else {
-        gic::deactivate(intid);
+        gic::deactivate::<Built>(intid);
         return Taken::Done;
     };
     let distributor = &state.distributor;
@@ -368,7 +369,7 @@ pub fn wait_until(here: Here, this: &PerCpu, time: u64) {
 
 /// While the vPE of this CPU holds the timer's interrupt, it cannot ask for another one.
 fn timer_is_idle() -> bool {
-    !vgic::holds_timer(&this().guest, &Hardware)
+    this::get::<Built>().is_none_or(|this| !vgic::holds_timer(&this.guest, &Hardware))
 }
 
 /// When a timer of a vPE asks for an interrupt that it would take.
@@ -454,7 +455,7 @@ pub fn withdraw(here: Here, this: &PerCpu) {
 }
 
 /// From the vectors: an interrupt came while a vPE of a shared CPU ran. True: `settle` is to decide.
-pub fn interrupted(intid: u32) -> Option<bool> {
-    let here = Here::of(this())?;
+pub fn interrupted(this: &PerCpu, intid: u32) -> Option<bool> {
+    let here = Here::of(this)?;
     Some(take(here, intid) == Taken::Decide)
 }

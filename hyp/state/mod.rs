@@ -4,3 +4,5 @@ pub mod percpu;
 #[allow(unsafe_code)]
 pub mod plan_data;
 pub mod shared;
+#[allow(unsafe_code)]
+pub mod system;

@@ -4,11 +4,11 @@
 //! CPU changes it with the vPE (switch.rs), so that the paths of traps are the same on both. `residency` is used by the
 //! vPE's CPU alone; its lock is never contended.
 
-use crate::arch::once::Once;
-use crate::arch::{mmu, sysreg};
 use crate::gic::residency::Residency;
 use crate::state::plan_data::{CPU_COUNT, EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use crate::state::shared::{self, SharedCpu};
+use arch::once::Once;
+use arch::{mmu, sysreg};
 use gicv4::RdBase;
 use gicv4::command::{Command, Encoded};
 use gicv4::hw::MmioFrame;

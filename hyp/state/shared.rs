@@ -14,15 +14,15 @@
 //!   when it has the CPU again (`TOLD`);
 //! * under a cyclic schedule not outside of the vPE's windows: the CPU opens its letters when one begins (`open`).
 
-use crate::arch::once::Once;
-use crate::arch::sysreg::{Pause, ticks};
-use crate::arch::{gic, timer};
 use crate::cpu::alarm::{self, Caller};
 use crate::cpu::switch::State;
 use crate::life::modes;
 use crate::life::watchdog;
 use crate::state::percpu::{self, PerCpu, Physical, VPES as STATES};
 use crate::state::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
+use arch::once::Once;
+use arch::sysreg::{Pause, ticks};
+use arch::{gic, timer};
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},

@@ -2,7 +2,7 @@
 //!
 //! | rule | why |
 //! |---|---|
-//! | no address translation (AT) | so none is executed speculatively while a vPE is switched (hyp/arch/guest.rs) |
+//! | no address translation (AT) | so none is executed speculatively while a vPE is switched (hyp/arch/src/guest.rs) |
 //! | no panic | a panic that the compiler cannot rule out may happen at run time |
 //! | no 835769 sequence | Cortex-A53 r0p0 to r0p4: a 64-bit multiply-accumulate right behind an access may give a wrong result |
 //! | no 843419 sequence | Cortex-A53 r0p0 to r0p4: an ADRP at the end of a page may give a wrong address |

@@ -1,28 +1,46 @@
 //! System registers by name, and barriers.
 //!
-//! `read!` and `write!` are for `arch` alone: what a write means for memory safety is known only beside its use, where
-//! its barrier is too. Names that the assembler does not know are given as S<op0>_<op1>_<Cn>_<Cm>_<op2>.
+//! `read!` and `write!` are for this crate alone: what a write means for memory safety is known only
+//! beside its use, where its barrier is too. Names are the manual's ([`crate::registers`]).
 
 use aarch64_cpu::asm::barrier;
 use core::arch::asm;
 
 /// Reads a system register. Reads of the interrupt controller have effects; none touches memory that Rust knows.
 macro_rules! read {
+    ($name:ident) => {
+        read!(name!($name))
+    };
     ($name:expr) => {{
         let value: u64;
         // SAFETY: reading this register is permitted at EL2 and changes no memory that Rust knows of.
-        unsafe { core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, nomem, preserves_flags)) };
+        unsafe {
+            core::arch::asm!(
+                concat!("mrs {}, ", $name),
+                out(reg) value,
+                options(nostack, nomem, preserves_flags)
+            );
+        }
         value
     }};
 }
 
 /// Writes a system register. The compiler keeps memory accesses on their side of it.
 macro_rules! write {
+    ($name:ident, $value:expr) => {
+        write!(name!($name), $value)
+    };
     ($name:expr, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the function that holds this write says why the new value is right, and follows it with the barrier
-        // it needs.
-        unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack, preserves_flags)) }
+        // SAFETY: the function that holds this write says why the new value is right, and follows
+        // it with the barrier it needs.
+        unsafe {
+            core::arch::asm!(
+                concat!("msr ", $name, ", {}"),
+                in(reg) value,
+                options(nostack, preserves_flags)
+            );
+        }
     }};
 }
 
@@ -66,17 +84,17 @@ pub fn pause() {
 
 /// The system counter, not before what precedes it.
 pub fn ticks() -> u64 {
-    read!("cntpct_el0")
+    read!(CNTPCT_EL0)
 }
 
 /// Ticks of the system counter in a second, as firmware says.
 pub fn ticks_per_second() -> u64 {
-    read!("cntfrq_el0") & 0xffff_ffff
+    read!(CNTFRQ_EL0) & 0xffff_ffff
 }
 
 /// Affinity fields of this CPU's MPIDR_EL1.
 pub fn affinity() -> u64 {
-    read!("mpidr_el1") & 0xff_00ff_ffff
+    read!(MPIDR_EL1) & 0xff_00ff_ffff
 }
 
 /// How a CPU waits for a lock: with a hint that lets another run.

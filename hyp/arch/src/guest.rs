@@ -9,7 +9,6 @@ use super::cpu::{HCR, TWI, grant, has_deferred_errors};
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
 use plan::Vm;
-use vm::aarch32;
 
 /// SCTLR_EL1 after reset: RES1 bits, MMU and caches off.
 pub const SCTLR_EL1: u64 = 0x30d0_0800;
@@ -21,10 +20,10 @@ const DEBUG_CONTROL: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
 
 /// Stage 2 of `vm` and the affinity that its vPE reads, on this CPU.
 pub fn assign(vm: &Vm, mpidr: u64) {
-    write!("vtcr_el2", vm.vtcr);
-    write!("vttbr_el2", vm.vttbr);
-    write!("vmpidr_el2", mpidr);
-    write!("hcr_el2", HCR);
+    write!(VTCR_EL2, vm.vtcr);
+    write!(VTTBR_EL2, vm.vttbr);
+    write!(VMPIDR_EL2, mpidr);
+    write!(HCR_EL2, HCR);
     grant(vm.features);
 }
 
@@ -39,48 +38,48 @@ pub fn assign(vm: &Vm, mpidr: u64) {
 /// [`Context::load`]: super::context::Context::load
 #[inline]
 pub fn assign_shared(vm: &Vm, mpidr: u64, waits_here: bool) {
-    write!("vtcr_el2", vm.vtcr);
-    write!("vttbr_el2", vm.vttbr);
-    write!("vmpidr_el2", mpidr);
-    write!("hcr_el2", if waits_here { HCR | TWI } else { HCR });
+    write!(VTCR_EL2, vm.vtcr);
+    write!(VTTBR_EL2, vm.vttbr);
+    write!(VMPIDR_EL2, mpidr);
+    write!(HCR_EL2, if waits_here { HCR | TWI } else { HCR });
 }
 
 /// EL1 as after reset, about to run at `entry`.
 pub fn reset(entry: u64) {
-    write!("sctlr_el1", SCTLR_EL1);
-    write!("cpacr_el1", 0);
-    write!("tcr_el1", 0);
-    write!("ttbr0_el1", 0);
-    write!("ttbr1_el1", 0);
-    write!("mair_el1", 0);
-    write!("vbar_el1", 0);
-    write!("contextidr_el1", 0);
-    write!("tpidr_el0", 0);
-    write!("tpidrro_el0", 0);
-    write!("tpidr_el1", 0);
-    write!("sp_el0", 0);
-    write!("sp_el1", 0);
-    write!("elr_el1", 0);
-    write!("spsr_el1", 0);
-    write!("esr_el1", 0);
-    write!("far_el1", 0);
-    write!("afsr0_el1", 0);
-    write!("afsr1_el1", 0);
-    write!("amair_el1", 0);
-    write!("par_el1", 0);
-    write!("csselr_el1", 0);
-    write!("mdscr_el1", 0);
-    write!("cntkctl_el1", 0);
-    write!("cntv_ctl_el0", 0);
-    write!("cntv_cval_el0", 0);
-    write!("cntp_ctl_el0", 0);
-    write!("cntp_cval_el0", 0);
+    write!(SCTLR_EL1, SCTLR_EL1);
+    write!(CPACR_EL1, 0);
+    write!(TCR_EL1, 0);
+    write!(TTBR0_EL1, 0);
+    write!(TTBR1_EL1, 0);
+    write!(MAIR_EL1, 0);
+    write!(VBAR_EL1, 0);
+    write!(CONTEXTIDR_EL1, 0);
+    write!(TPIDR_EL0, 0);
+    write!(TPIDRRO_EL0, 0);
+    write!(TPIDR_EL1, 0);
+    write!(SP_EL0, 0);
+    write!(SP_EL1, 0);
+    write!(ELR_EL1, 0);
+    write!(SPSR_EL1, 0);
+    write!(ESR_EL1, 0);
+    write!(FAR_EL1, 0);
+    write!(AFSR0_EL1, 0);
+    write!(AFSR1_EL1, 0);
+    write!(AMAIR_EL1, 0);
+    write!(PAR_EL1, 0);
+    write!(CSSELR_EL1, 0);
+    write!(MDSCR_EL1, 0);
+    write!(CNTKCTL_EL1, 0);
+    write!(CNTV_CTL_EL0, 0);
+    write!(CNTV_CVAL_EL0, 0);
+    write!(CNTP_CTL_EL0, 0);
+    write!(CNTP_CVAL_EL0, 0);
     if has_deferred_errors() {
-        write!("S3_4_C12_C1_1", 0); // VDISR_EL2
+        write!(VDISR_EL2, 0);
     }
     forget_vectors();
-    write!("elr_el2", entry);
-    write!("spsr_el2", SPSR);
+    write!(ELR_EL2, entry);
+    write!(SPSR_EL2, SPSR);
     isb();
 }
 
@@ -95,75 +94,62 @@ pub fn forget() {
 /// Return to the guest after the instruction that trapped.
 #[inline(always)]
 pub fn skip() {
-    write!("elr_el2", read!("elr_el2").wrapping_add(4));
+    write!(ELR_EL2, read!(ELR_EL2).wrapping_add(4));
 }
 
-/// The same behind an instruction of any length, and of an IT block, by its syndrome.
-#[inline(always)]
-pub fn skip_any(esr: u64) {
-    let spsr = read!("spsr_el2");
-    if aarch32::is_aarch32(spsr) {
-        skip_aarch32(esr, spsr);
-    } else {
-        skip();
-    }
+/// Return to the guest at `elr`. Of its PSTATE, `spsr` may say anything but the mode.
+pub fn go_on(elr: u64, spsr: u64) {
+    write!(ELR_EL2, elr);
+    write!(SPSR_EL2, read!(SPSR_EL2) & MODE | spsr & !MODE);
 }
 
-#[cold]
-fn skip_aarch32(esr: u64, spsr: u64) {
-    let (elr, spsr) = aarch32::skip(esr, read!("elr_el2"), spsr);
-    write!("elr_el2", elr);
-    write!("spsr_el2", spsr);
-}
+/// SPSR_EL2.M: EL, stack pointer and execution state.
+const MODE: u64 = 0x1f;
+/// SPSR_EL2.M\[4\].
+const AARCH32: u64 = 1 << 4;
 
 /// SPSR_EL2: PSTATE of the guest.
 pub fn state() -> u64 {
-    read!("spsr_el2")
-}
-
-/// The same after MRC to the flags.
-pub fn set_flags(value: u64) {
-    write!("spsr_el2", aarch32::with_flags(read!("spsr_el2"), value));
+    read!(SPSR_EL2)
 }
 
 /// MDSCR_EL1 of the guest.
 pub fn debug_control() -> u64 {
-    read!("mdscr_el1") & DEBUG_CONTROL
+    read!(MDSCR_EL1) & DEBUG_CONTROL
 }
 
 /// The guest writes it. EL2 takes no debug exception, and what MDE enables was cleared at boot or is the guest's own.
 pub fn set_debug_control(value: u64) {
-    write!("mdscr_el1", value & DEBUG_CONTROL);
+    write!(MDSCR_EL1, value & DEBUG_CONTROL);
     isb();
 }
 
 pub fn elr() -> u64 {
-    read!("elr_el2")
+    read!(ELR_EL2)
 }
 
 pub fn far() -> u64 {
-    read!("far_el2")
+    read!(FAR_EL2)
 }
 
 pub fn hpfar() -> u64 {
-    read!("hpfar_el2")
+    read!(HPFAR_EL2)
 }
 
 /// Takes the guest to its own vector for a synchronous exception with this syndrome, as hardware would have
 /// (DDI 0487 J1.1, AArch64.TakeException).
 pub fn raise(esr: u64, far: Option<u64>) {
-    let spsr = read!("spsr_el2");
-    write!("esr_el1", esr);
+    let spsr = read!(SPSR_EL2);
+    write!(ESR_EL1, esr);
     if let Some(far) = far {
-        write!("far_el1", far);
+        write!(FAR_EL1, far);
     }
-    write!("elr_el1", read!("elr_el2"));
-    write!("spsr_el1", spsr);
-    write!("elr_el2", vector(spsr));
-    // EL1h, DAIF set; NZCV and DIT stay; SS, IL, UAO and BTYPE clear; PAN is set unless SCTLR_EL1.SPAN says otherwise;
+    write!(ELR_EL1, read!(ELR_EL2));
+    write!(SPSR_EL1, spsr);
+    write!(ELR_EL2, vector(spsr)); // 1h, DAIF set; NZCV and DIT stay; SS, IL, UAO and BTYPE clear; PAN is set unless SCTLR_EL1.SPAN says otherwise;
     // SSBS is SCTLR_EL1.DSSBS.
-    let sctlr = read!("sctlr_el1");
-    let pan = if read!("id_aa64mmfr1_el1") >> 20 & 0xf == 0 {
+    let sctlr = read!(SCTLR_EL1);
+    let pan = if read!(ID_AA64MMFR1_EL1) >> 20 & 0xf == 0 {
         0
     } else if sctlr >> 23 & 1 == 0 {
         1 << 22
@@ -172,19 +158,19 @@ pub fn raise(esr: u64, far: Option<u64>) {
     };
     let ssbs = (sctlr >> 44 & 1) << 12;
     // AArch32 has DIT elsewhere.
-    let dit = if aarch32::is_aarch32(spsr) { (spsr >> 21 & 1) << 24 } else { spsr & 1 << 24 };
-    write!("spsr_el2", spsr & 0xf000_0000 | dit | pan | ssbs | SPSR);
+    let dit = if spsr & AARCH32 != 0 { (spsr >> 21 & 1) << 24 } else { spsr & 1 << 24 };
+    write!(SPSR_EL2, spsr & 0xf000_0000 | dit | pan | ssbs | SPSR);
 }
 
 /// The exception was taken from EL0.
 pub fn from_el0() -> bool {
-    read!("spsr_el2") & 0xc == 0
+    read!(SPSR_EL2) & 0xc == 0
 }
 
 /// The timers are off: their interrupts go away.
 pub fn stop_timers() {
-    write!("cntv_ctl_el0", 0);
-    write!("cntp_ctl_el0", 0);
+    write!(CNTV_CTL_EL0, 0);
+    write!(CNTP_CTL_EL0, 0);
     isb();
 }
 
@@ -197,16 +183,16 @@ pub fn vector(spsr: u64) -> u64 {
         0b0_0000 => 0x400,
         _ => 0x600,
     };
-    read!("vbar_el1").wrapping_add(offset)
+    read!(VBAR_EL1).wrapping_add(offset)
 }
 
 /// The guest's addresses are IPAs.
 pub fn mmu_off() -> bool {
-    read!("sctlr_el1") & 1 == 0
+    read!(SCTLR_EL1) & 1 == 0
 }
 
 /// SPSR_EL2.I: the guest takes no interrupt.
 #[inline(always)]
 pub fn masks_interrupts() -> bool {
-    read!("spsr_el2") & 1 << 7 != 0
+    read!(SPSR_EL2) & 1 << 7 != 0
 }

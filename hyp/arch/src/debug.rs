@@ -74,11 +74,11 @@ impl Points {
     /// Takes them out of the CPU: no debug exception comes any more, and nothing of them can be read.
     pub fn save(&mut self) {
         lock();
-        self.control = read!("mdscr_el1");
-        self.channel = read!("mdccint_el1");
-        self.receive = read!("osdtrrx_el1");
-        self.transmit = read!("osdtrtx_el1");
-        self.claims = read!("dbgclaimclr_el1");
+        self.control = read!(MDSCR_EL1);
+        self.channel = read!(MDCCINT_EL1);
+        self.receive = read!(OSDTRRX_EL1);
+        self.transmit = read!(OSDTRTX_EL1);
+        self.claims = read!(DBGCLAIMCLR_EL1);
         let (breakpoints, watchpoints) = counts();
         for (number, point) in self.breakpoints.iter_mut().enumerate().take(breakpoints) {
             *point = read_breakpoint(number);
@@ -102,11 +102,11 @@ impl Points {
         for (number, &point) in self.watchpoints.iter().enumerate().take(watchpoints) {
             write_watchpoint(number, point);
         }
-        write!("mdccint_el1", self.channel);
-        write!("osdtrrx_el1", self.receive);
-        write!("osdtrtx_el1", self.transmit);
-        write!("dbgclaimset_el1", self.claims);
-        write!("mdscr_el1", self.control);
+        write!(MDCCINT_EL1, self.channel);
+        write!(OSDTRRX_EL1, self.receive);
+        write!(OSDTRTX_EL1, self.transmit);
+        write!(DBGCLAIMSET_EL1, self.claims);
+        write!(MDSCR_EL1, self.control);
         unlock();
     }
 }
@@ -122,13 +122,13 @@ pub fn disarm() {
 
 /// The OS lock, which a guest cannot reach, holds debug exceptions back, and opens what only a debugger writes else.
 fn lock() {
-    write!("oslar_el1", 1);
+    write!(OSLAR_EL1, 1);
     isb();
 }
 
 fn unlock() {
     isb();
-    write!("oslar_el1", 0);
+    write!(OSLAR_EL1, 0);
     isb();
 }
 
@@ -136,11 +136,11 @@ fn unlock() {
 fn forget_rest() {
     // RXfull, TXfull; MDE, KDE, TDCC, SS.
     const OURS: u64 = 1 << 30 | 1 << 29 | 1 << 15 | 1 << 13 | 1 << 12 | 1;
-    write!("mdscr_el1", read!("mdscr_el1") & !OURS);
-    write!("mdccint_el1", 0);
-    write!("osdtrrx_el1", 0);
-    write!("osdtrtx_el1", 0);
-    write!("dbgclaimclr_el1", 0xff);
+    write!(MDSCR_EL1, read!(MDSCR_EL1) & !OURS);
+    write!(MDCCINT_EL1, 0);
+    write!(OSDTRRX_EL1, 0);
+    write!(OSDTRTX_EL1, 0);
+    write!(DBGCLAIMCLR_EL1, 0xff);
 }
 
 /// Turns the first so many off (DBGBCR<n>_EL1, DBGWCR<n>_EL1). At most 16 of each.
@@ -171,6 +171,6 @@ fn clear_points(breakpoints: usize, watchpoints: usize) {
 
 /// How many breakpoints and watchpoints this CPU has (ID_AA64DFR0_EL1.BRPs, WRPs).
 fn counts() -> (usize, usize) {
-    let features = read!("id_aa64dfr0_el1");
+    let features = read!(ID_AA64DFR0_EL1);
     ((features >> 12 & 0xf) as usize + 1, (features >> 20 & 0xf) as usize + 1)
 }

@@ -12,16 +12,24 @@
 //!
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
-use crate::state::percpu::PerCpu;
-use crate::state::plan_data::PLAN;
-use abi::psci;
-use core::arch::global_asm;
-use core::mem::offset_of;
+use crate::boot::CpuBoot;
+use crate::sysreg::read;
+use crate::system::{Handlers, System};
+use crate::{smc, this};
+#[doc(hidden)]
+pub use abi::psci;
+use core::ops::{Deref, DerefMut};
 use core::ptr;
-use plan::CpuIndex;
-use vm::VpeState;
-use vm::counters::{self, Counter, Counters};
-use vm::exit::class;
+
+/// ESR_EL2.EC of the exceptions that the vectors know (DDI 0487 D24.2.40).
+pub mod class {
+    /// HVC in AArch64.
+    pub const HVC: u64 = 0x16;
+    /// MSR, MRS or a system instruction in AArch64.
+    pub const REGISTER: u64 = 0x18;
+    /// A data abort from a lower EL.
+    pub const DATA_ABORT: u64 = 0x24;
+}
 
 /// A guest's general registers, as the vectors store them: x0-x18, x30, x19-x29, and 0 for the zero register.
 ///
@@ -111,16 +119,45 @@ pub enum Next {
     Full = 1,
 }
 
-unsafe extern "C" {
-    fn enter_guest(frame: *const Frame) -> !;
+/// Type-checked ways from the vectors to an image's [`Handlers`].
+#[doc(hidden)]
+pub mod way {
+    use super::{Frame, Handlers, Next};
+    use crate::this::vpe;
+
+    macro_rules! ways {
+        ($($way:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+            $(
+                pub extern "C" fn $way<S: Handlers>($($argument: $type),*) $(-> $result)? {
+                    // SAFETY: an exception from a guest, which `enter` let run after `this::set`.
+                    S::$way(unsafe { vpe::<S>() }, $($argument),*)
+                }
+            )*
+        };
+    }
+
+    ways! {
+        hvc_fast(frame: &mut Frame) -> Next;
+        abort_fast(esr: u64, frame: &mut Frame) -> Next;
+        register_fast(esr: u64, frame: &mut Frame) -> Next;
+        trap(esr: u64, frame: &mut Frame) -> Next;
+        irq_fast() -> u32;
+        irq_rest(left: u32) -> Next;
+        irq_slow(frame: &mut Frame);
+        error(esr: u64, frame: &mut Frame);
+    }
+
+    pub extern "C" fn stopped<S: Handlers>(esr: u64, elr: u64, far: u64) -> ! {
+        S::stopped(esr, elr, far)
+    }
 }
 
-/// Where a vPE's count of HVCs lies in its state.
-const HVC_COUNTER: usize = offset_of!(VpeState, counters) + 8 * Counter::ExitHvc as usize;
-// Counters are doublewords by number, and nothing else.
-const _: () = assert!(size_of::<Counters>() == 8 * counters::COUNT);
-
-global_asm!(
+/// The vectors' text for a system.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! vectors {
+    ($system:ty) => {
+core::arch::global_asm!(
     r#"
     .macro  save_caller_saved
     stp     x0, x1, [sp, #0]
@@ -191,10 +228,10 @@ vectors:
     cmp     w0, w3
     b.ne    call
     mrs     x1, tpidr_el2
-    ldr     x1, [x1, #{vpe}]
-    ldr     x2, [x1, #{hvc_counter}]
+    ldr     x1, [x1, #{counters}]
+    ldr     x2, [x1, #{calls}]
     add     x2, x2, #1
-    str     x2, [x1, #{hvc_counter}]
+    str     x2, [x1, #{calls}]
     mov     w0, #{psci_version_answer}
     ldr     x1, [sp, #8]
     ldp     x2, x3, [sp, #16]
@@ -360,46 +397,72 @@ probe_failed:
     mov     x1, #0
     ret
     "#,
-    hvc = const class::HVC,
-    psci_version = const psci::VERSION,
-    psci_version_answer = const psci::VERSION_1_1,
-    vpe = const offset_of!(PerCpu, guest.vpe),
-    hvc_counter = const HVC_COUNTER,
-    data_abort = const class::DATA_ABORT,
-    register = const class::SYSREG,
-    hvc_fast = sym crate::exits::trap::hvc_fast,
-    abort_fast = sym crate::exits::trap::abort_fast,
-    register_fast = sym crate::exits::trap::register_fast,
-    irq_fast = sym crate::run::irq::irq_fast,
-    irq_rest = sym crate::run::irq::irq_rest,
-    irq_slow = sym crate::run::irq::irq_slow,
-    trap = sym crate::exits::trap::trap,
-    error = sym crate::exits::trap::error,
-    stopped = sym crate::stopped,
+    hvc = const $crate::vectors::class::HVC,
+    psci_version = const $crate::vectors::psci::VERSION,
+    psci_version_answer = const $crate::vectors::psci::VERSION_1_1,
+    counters = const <$system as $crate::System>::COUNTERS,
+    calls = const <$system as $crate::System>::CALLS,
+    data_abort = const $crate::vectors::class::DATA_ABORT,
+    register = const $crate::vectors::class::REGISTER,
+    hvc_fast = sym $crate::vectors::way::hvc_fast::<$system>,
+    abort_fast = sym $crate::vectors::way::abort_fast::<$system>,
+    register_fast = sym $crate::vectors::way::register_fast::<$system>,
+    irq_fast = sym $crate::vectors::way::irq_fast::<$system>,
+    irq_rest = sym $crate::vectors::way::irq_rest::<$system>,
+    irq_slow = sym $crate::vectors::way::irq_slow::<$system>,
+    trap = sym $crate::vectors::way::trap::<$system>,
+    error = sym $crate::vectors::way::error::<$system>,
+    stopped = sym $crate::vectors::way::stopped::<$system>,
 );
+    };
+}
 
 unsafe extern "C" {
     static __stacks: u8;
+    fn enter_guest(frame: *const Frame) -> !;
 }
 
-/// The trap frame of a CPU, all zero before its first guest: at the top of its stack.
-pub fn first_frame(cpu: CpuIndex) -> &'static mut Frame {
-    let size = PLAN.own.stack_bytes;
-    let top = (ptr::addr_of!(__stacks) as usize).wrapping_add(size.wrapping_mul(cpu.index() + 1));
-    let frame = top.wrapping_sub(FRAME_BYTES) as *mut Frame;
-    // SAFETY: the linker script keeps this memory for the CPU's frame, above where its stack began (head.rs); only
-    // this CPU uses it, and calls this once.
-    unsafe {
-        frame.write(Frame { slots: [0; 32] });
+/// The top of a CPU's stack, where its trap frame lies.
+pub struct StackTop(&'static mut Frame);
+
+impl Deref for StackTop {
+    type Target = Frame;
+    fn deref(&self) -> &Frame {
+        self.0
     }
-    // SAFETY: as above, initialised.
-    unsafe { &mut *frame }
 }
 
-/// Leaves the current stack, loads all registers from the frame and returns to the guest, whose next exception comes back
-/// by the vectors.
-pub fn enter(frame: &'static mut Frame) -> ! {
-    // SAFETY: frames come from `first_frame` alone, so this one lies at the top of this CPU's stack, and what is below
-    // it is given up here for good: no caller returns.
-    unsafe { enter_guest(frame) }
+impl DerefMut for StackTop {
+    fn deref_mut(&mut self) -> &mut Frame {
+        self.0
+    }
+}
+
+impl<S: System> CpuBoot<S> {
+    /// The CPU's trap frame, all zero before its first guest. Its boot is over.
+    pub fn frame(self) -> StackTop {
+        let size = S::PLAN.own.stack_bytes;
+        let stacks = ptr::addr_of!(__stacks) as usize;
+        let top = stacks.wrapping_add(size.wrapping_mul(self.cpu().index() + 1));
+        let frame = top.wrapping_sub(FRAME_BYTES) as *mut Frame;
+        // SAFETY: the linker script keeps this memory for the CPU's frame, above where its stack
+        // began (the head); only this CPU uses it, and its token is used up.
+        unsafe { frame.write(Frame::new()) };
+        // SAFETY: as above, initialised.
+        StackTop(unsafe { &mut *frame })
+    }
+}
+
+/// Leaves the current stack, loads all registers from the frame and returns to the guest, whose
+/// next exception comes back by the vectors. A CPU without a vPE, without a stage 2, or about to
+/// return to EL2 parks.
+pub fn enter(top: StackTop) -> ! {
+    const VM: u64 = 1;
+    const EL2: u64 = 1 << 3;
+    if this::is_nobody() || read!(HCR_EL2) & VM == 0 || read!(SPSR_EL2) & EL2 != 0 {
+        smc::park()
+    }
+    // SAFETY: the frame lies at the top of this CPU's stack, and what is below it is given up here
+    // for good: no caller returns. What runs next is EL1's or EL0's, behind a stage 2 of the plan.
+    unsafe { enter_guest(top.0) }
 }

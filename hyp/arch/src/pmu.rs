@@ -51,21 +51,21 @@ impl Counters {
 
     /// Takes them out of the CPU: nothing counts, and their interrupt goes away.
     pub fn take(&mut self) {
-        self.control = read!("pmcr_el0") & CONTROL;
-        write!("pmcr_el0", self.control & !ENABLE);
+        self.control = read!(PMCR_EL0) & CONTROL;
+        write!(PMCR_EL0, self.control & !ENABLE);
         isb();
-        self.enabled = read!("pmcntenset_el0");
-        self.interrupting = read!("pmintenset_el1");
-        self.overflowed = read!("pmovsset_el0");
-        self.selected = read!("pmselr_el0");
-        self.user = read!("pmuserenr_el0");
-        write!("pmcntenclr_el0", ALL);
-        write!("pmintenclr_el1", ALL);
-        write!("pmovsclr_el0", ALL);
-        self.cycles = Counter { value: read!("pmccntr_el0"), kind: read!("pmccfiltr_el0") };
+        self.enabled = read!(PMCNTENSET_EL0);
+        self.interrupting = read!(PMINTENSET_EL1);
+        self.overflowed = read!(PMOVSSET_EL0);
+        self.selected = read!(PMSELR_EL0);
+        self.user = read!(PMUSERENR_EL0);
+        write!(PMCNTENCLR_EL0, ALL);
+        write!(PMINTENCLR_EL1, ALL);
+        write!(PMOVSCLR_EL0, ALL);
+        self.cycles = Counter { value: read!(PMCCNTR_EL0), kind: read!(PMCCFILTR_EL0) };
         for (number, counter) in events(&mut self.events) {
             select(number);
-            *counter = Counter { value: read!("pmxevcntr_el0"), kind: read!("pmxevtyper_el0") };
+            *counter = Counter { value: read!(PMXEVCNTR_EL0), kind: read!(PMXEVTYPER_EL0) };
         }
         isb();
     }
@@ -74,35 +74,35 @@ impl Counters {
     pub fn put(&mut self) {
         for (number, counter) in events(&mut self.events) {
             select(number);
-            write!("pmxevtyper_el0", counter.kind);
-            write!("pmxevcntr_el0", counter.value);
+            write!(PMXEVTYPER_EL0, counter.kind);
+            write!(PMXEVCNTR_EL0, counter.value);
         }
-        write!("pmccfiltr_el0", self.cycles.kind);
-        write!("pmccntr_el0", self.cycles.value);
-        write!("pmuserenr_el0", self.user);
-        write!("pmselr_el0", self.selected);
-        write!("pmovsset_el0", self.overflowed);
-        write!("pmcr_el0", self.control);
-        write!("pmcntenset_el0", self.enabled);
+        write!(PMCCFILTR_EL0, self.cycles.kind);
+        write!(PMCCNTR_EL0, self.cycles.value);
+        write!(PMUSERENR_EL0, self.user);
+        write!(PMSELR_EL0, self.selected);
+        write!(PMOVSSET_EL0, self.overflowed);
+        write!(PMCR_EL0, self.control);
+        write!(PMCNTENSET_EL0, self.enabled);
         // Last: QEMU does not look at the interrupt's line when PMCR_EL0.E changes.
-        write!("pmintenset_el1", self.interrupting);
+        write!(PMINTENSET_EL1, self.interrupting);
         isb();
     }
 }
 
 /// The counters in the CPU ask for an interrupt.
 pub fn asks() -> bool {
-    read!("pmovsset_el0") & read!("pmintenset_el1") != 0 && read!("pmcr_el0") & ENABLE != 0
+    read!(PMOVSSET_EL0) & read!(PMINTENSET_EL1) != 0 && read!(PMCR_EL0) & ENABLE != 0
 }
 
 /// Those that this CPU has (PMCR_EL0.N), and their numbers.
 fn events(all: &mut [Counter; MOST]) -> impl Iterator<Item = (u64, &mut Counter)> {
-    let count = read!("pmcr_el0") >> 11 & 0x1f;
+    let count = read!(PMCR_EL0) >> 11 & 0x1f;
     (0..count).zip(all)
 }
 
 /// What PMXEVCNTR_EL0 and PMXEVTYPER_EL0 are from here on.
 fn select(number: u64) {
-    write!("pmselr_el0", number);
+    write!(PMSELR_EL0, number);
     isb();
 }

@@ -10,34 +10,81 @@
 //! 3. MAIR, TCR, TTBR0, TLBs dropped, MMU and caches on;
 //! 4. the CPU's stack, with room for the trap frame at its top, and on to Rust.
 //!
-//! x0 at entry (a device tree, usually) is ignored: the plan is the only source. Big-endian entry and relocation are
-//! not supported; a wrong EL or address is one line on the UART, or in the log of a board without one.
+//! x0 at entry (a device tree, usually) is ignored: the plan is the only source. Big-endian entry
+//! and relocation are not supported; a wrong EL or address is one line on the UART, or in the log of
+//! a board without one.
+//!
+//! The text stands in [`image!`](crate::image), which the image uses once for its system.
 
-use crate::devices::pl011;
-use crate::state::plan_data::PLAN;
-use abi::log;
-use core::arch::global_asm;
-use plan::Console;
-use plan::translation::EL2_MAIR;
+use crate::boot::{CpuBoot, SystemBoot};
+use crate::system::{Handlers, System};
+#[doc(hidden)]
+pub use abi::log;
+use core::marker::PhantomData;
+#[doc(hidden)]
+pub use plan::translation::EL2_MAIR;
+use plan::{Console, CpuIndex, UartKind};
 
-/// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2, SCTLR_EL2).
-const SCTLR_OFF: u64 = 0x30c5_0830;
+/// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2,
+/// SCTLR_EL2).
+pub const SCTLR_OFF: u64 = 0x30c5_0830;
 /// The same with M, C, SA, I and WXN.
-const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
+pub const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 /// Polls of a full FIFO before a character of an early message is given up.
-const PATIENCE: u32 = 1 << 24;
-/// Where `complain` writes: the UART's data register, or the log.
-const LINE: u64 = match &PLAN.board.console {
-    Console::Uart(uart) => uart.base.value(),
-    Console::Log(log) => log.base.value(),
-};
-/// Bytes of the log's ring; 0: there is a UART.
-const RING: u64 = match &PLAN.board.console {
-    Console::Uart(_) => 0,
-    Console::Log(log) => log.bytes - log::RING,
-};
+pub const PATIENCE: u32 = 1 << 24;
+/// UARTFR of a PL011, and the number of its bit TXFF (DDI 0183 3.3.3).
+pub const FLAGS: u64 = 0x18;
+/// See [`FLAGS`].
+pub const FULL: u32 = 5;
 
-global_asm!(
+/// Where the head says what is wrong.
+pub struct Line<S>(PhantomData<S>);
+
+impl<S: System> Line<S> {
+    /// The UART's data register, or the log.
+    pub const BASE: u64 = match &S::PLAN.board.console {
+        Console::Uart(uart) => match uart.kind {
+            UartKind::Pl011 => uart.base.value(),
+        },
+        Console::Log(log) => log.base.value(),
+    };
+    /// Bytes of the log's ring; 0: there is a UART.
+    pub const RING: u64 = match &S::PLAN.board.console {
+        Console::Uart(_) => 0,
+        Console::Log(log) => log.bytes - log::RING,
+    };
+}
+
+/// The first CPU, MMU on, on its stack.
+pub extern "C" fn first_cpu<S: Handlers>(entered: u64) -> ! {
+    // SAFETY: the head calls this once, on the first CPU.
+    let system = unsafe { SystemBoot::new() };
+    // SAFETY: likewise, on the first stack.
+    let cpu = unsafe { CpuBoot::new(CpuIndex::new(0)) };
+    S::first_cpu(system, cpu, entered)
+}
+
+/// Any other CPU, by firmware's CPU_ON, MMU on, on the stack with the number `index`.
+pub extern "C" fn other_cpu<S: Handlers>(index: u64) -> ! {
+    // SAFETY: the head calls this once on each CPU that was started, on this stack.
+    S::other_cpu(unsafe { CpuBoot::new(CpuIndex::new(index as u16)) })
+}
+
+unsafe extern "C" {
+    static other_cpu_entry: u8;
+}
+
+/// Where firmware's CPU_ON enters, with the CPU's index as context.
+pub fn entry_of_others() -> u64 {
+    core::ptr::addr_of!(other_cpu_entry) as u64
+}
+
+/// The head's text for a system.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! head {
+    ($system:ty) => {
+core::arch::global_asm!(
     r#"
     .section .head, "ax"
     .global _start
@@ -90,8 +137,8 @@ first_cpu:
     mov     x30, xzr
     b       {first}
 
-    .global other_cpu
-other_cpu:
+    .global other_cpu_entry
+other_cpu_entry:
     msr     daifset, #0xf
     mov     x28, x0
     bl      quiet
@@ -115,6 +162,7 @@ quiet:
     msr     sctlr_el2, x9
     ldr     x9, ={hcr}
     msr     hcr_el2, x9
+    msr     tpidr_el2, xzr          // no vPE
     isb
     mrs     x9, hcr_el2
     tbz     x9, #34, 5f             // E2H: other layouts of TCR_EL2, CPTR_EL2, CNTHCTL_EL2
@@ -199,30 +247,23 @@ wrong_address:
     .balign 4
     .ltorg
     "#,
-    protect = sym super::mmu::protect_image,
-    first = sym crate::boot::order::first_cpu,
-    other = sym crate::boot::order::other_cpu,
-    sctlr_off = const SCTLR_OFF,
-    sctlr_on = const SCTLR_ON,
-    tcr = const PLAN.own.tcr,
-    ttbr = const PLAN.own.ttbr.value(),
-    mair = const EL2_MAIR,
-    hcr = const super::cpu::HCR_BOOT,
-    flags = const pl011::FR,
-    full = const pl011::FR_TX_FULL.trailing_zeros(),
-    patience = const PATIENCE,
-    line = const LINE,
-    ring = const RING,
-    magic = const log::MAGIC,
-    head = const log::HEAD,
-    data = const log::RING,
+    protect = sym $crate::mmu::protect_image::<$system>,
+    first = sym $crate::head::first_cpu::<$system>,
+    other = sym $crate::head::other_cpu::<$system>,
+    sctlr_off = const $crate::head::SCTLR_OFF,
+    sctlr_on = const $crate::head::SCTLR_ON,
+    tcr = const <$system as $crate::System>::PLAN.own.tcr,
+    ttbr = const <$system as $crate::System>::PLAN.own.ttbr.value(),
+    mair = const $crate::head::EL2_MAIR,
+    hcr = const $crate::cpu::HCR_BOOT,
+    flags = const $crate::head::FLAGS,
+    full = const $crate::head::FULL,
+    patience = const $crate::head::PATIENCE,
+    line = const $crate::head::Line::<$system>::BASE,
+    ring = const $crate::head::Line::<$system>::RING,
+    magic = const $crate::head::log::MAGIC,
+    head = const $crate::head::log::HEAD,
+    data = const $crate::head::log::RING,
 );
-
-unsafe extern "C" {
-    static other_cpu: u8;
-}
-
-/// Where firmware's CPU_ON enters, with the CPU's index as context.
-pub fn entry_of_others() -> u64 {
-    core::ptr::addr_of!(other_cpu) as u64
+    };
 }

@@ -30,8 +30,8 @@ impl VirtualTimer {
     /// Takes it out of the CPU: its interrupt goes away.
     #[inline]
     pub fn take() -> Self {
-        let timer = Self { control: read!("cntv_ctl_el0"), compare: read!("cntv_cval_el0") };
-        write!("cntv_ctl_el0", 0);
+        let timer = Self { control: read!(CNTV_CTL_EL0), compare: read!(CNTV_CVAL_EL0) };
+        write!(CNTV_CTL_EL0, 0);
         isb();
         timer
     }
@@ -39,8 +39,8 @@ impl VirtualTimer {
     /// Puts it back.
     #[inline]
     pub fn put(self) {
-        write!("cntv_cval_el0", self.compare);
-        write!("cntv_ctl_el0", self.control);
+        write!(CNTV_CVAL_EL0, self.compare);
+        write!(CNTV_CTL_EL0, self.control);
         isb();
     }
 
@@ -63,18 +63,18 @@ impl PhysicalTimer {
 
     /// Takes it out of the CPU: its interrupt goes away, and the next guest's first access comes to EL2.
     pub fn take() -> Self {
-        let timer = Self { control: read!("cntp_ctl_el0"), compare: read!("cntp_cval_el0") };
-        write!("cntp_ctl_el0", 0);
-        write!("cnthctl_el2", COUNTER);
+        let timer = Self { control: read!(CNTP_CTL_EL0), compare: read!(CNTP_CVAL_EL0) };
+        write!(CNTP_CTL_EL0, 0);
+        write!(CNTHCTL_EL2, COUNTER);
         isb();
         timer
     }
 
     /// Puts it back, for the guest to use.
     pub fn put(self) {
-        write!("cntp_cval_el0", self.compare);
-        write!("cntp_ctl_el0", self.control);
-        write!("cnthctl_el2", COUNTER_AND_TIMER);
+        write!(CNTP_CVAL_EL0, self.compare);
+        write!(CNTP_CTL_EL0, self.control);
+        write!(CNTHCTL_EL2, COUNTER_AND_TIMER);
         isb();
     }
 
@@ -86,13 +86,13 @@ impl PhysicalTimer {
 
 /// No interrupt of EL2's own timer.
 pub fn stop() {
-    write!("cnthp_ctl_el2", 0);
+    write!(CNTHP_CTL_EL2, 0);
 }
 
 /// It interrupts from `deadline` on; not at all for the latest of all times.
 #[inline]
 pub fn arm(deadline: u64) {
-    write!("cnthp_cval_el2", deadline);
-    write!("cnthp_ctl_el2", if deadline == u64::MAX { 0 } else { ENABLE });
+    write!(CNTHP_CVAL_EL2, deadline);
+    write!(CNTHP_CTL_EL2, if deadline == u64::MAX { 0 } else { ENABLE });
     isb();
 }

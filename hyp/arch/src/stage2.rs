@@ -4,7 +4,7 @@
 //! meanwhile. Walks are coherent with EL2's stores (VTCR_EL2: write-back, inner shareable), so
 //! barriers suffice (DDI 0487 D8.16, break before make).
 
-use crate::state::plan_data::PLAN;
+use crate::system::System;
 use core::arch::asm;
 use plan::{Ipa, VmIndex};
 
@@ -17,15 +17,15 @@ const ENTRY_BITS: u32 = 9;
 const PAGE_BITS: u32 = 12;
 
 /// The guest reaches it again.
-pub fn show(vm: VmIndex, ipa: Ipa, bytes: u64) {
-    each_leaf(vm, ipa, bytes, |leaf| leaf | VALID);
+pub fn show<S: System>(vm: VmIndex, ipa: Ipa, bytes: u64) {
+    each_leaf::<S>(vm, ipa, bytes, |leaf| leaf | VALID);
     // SAFETY: barriers only.
     unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
 }
 
 /// It faults there from now on, on all its vPEs. The VM's stage 2 is this CPU's.
-pub fn hide(vm: VmIndex, ipa: Ipa, bytes: u64) {
-    each_leaf(vm, ipa, bytes, |leaf| leaf & !VALID);
+pub fn hide<S: System>(vm: VmIndex, ipa: Ipa, bytes: u64) {
+    each_leaf::<S>(vm, ipa, bytes, |leaf| leaf & !VALID);
     // SAFETY: drops cached copies only.
     unsafe {
         asm!("dsb ishst", "tlbi vmalls12e1is", "dsb ish", "isb", options(nostack, preserves_flags))
@@ -33,8 +33,8 @@ pub fn hide(vm: VmIndex, ipa: Ipa, bytes: u64) {
 }
 
 /// Changes the leaves that map a range. It is mapped as a whole, by leaves that map nothing else.
-fn each_leaf(vm: VmIndex, ipa: Ipa, bytes: u64, change: impl Fn(u64) -> u64) {
-    let Some(vm) = PLAN.vms.get(vm.index()) else { return };
+fn each_leaf<S: System>(vm: VmIndex, ipa: Ipa, bytes: u64, change: impl Fn(u64) -> u64) {
+    let Some(vm) = S::PLAN.vms.get(vm.index()) else { return };
     let mut at = ipa.value();
     let end = at.wrapping_add(bytes);
     // As the hardware walks: from level 0 or 1 on. The first table may be several pages, or less

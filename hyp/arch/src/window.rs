@@ -12,7 +12,7 @@
 
 use super::gic;
 use super::sysreg::{dsb_ish, isb};
-use crate::state::plan_data::PLAN;
+use crate::system::System;
 use core::arch::asm;
 use core::ptr;
 use plan::Pa;
@@ -38,7 +38,12 @@ pub enum Amount {
 
 /// Does `work` with the memory from `base` on, where it is meanwhile. How many bytes are done.
 #[inline(never)]
-pub fn with(base: Pa, bytes: u64, amount: Amount, work: &mut dyn FnMut(u64, u64)) -> u64 {
+pub fn with<S: System>(
+    base: Pa,
+    bytes: u64,
+    amount: Amount,
+    work: &mut dyn FnMut(u64, u64),
+) -> u64 {
     let (most, stops) = match amount {
         Amount::All => (BYTES, false),
         Amount::Pieces(most) => (most, true),
@@ -48,7 +53,7 @@ pub fn with(base: Pa, bytes: u64, amount: Amount, work: &mut dyn FnMut(u64, u64)
     while done < bytes && !interrupted {
         let from = base.offset(done);
         let here = bytes.wrapping_sub(done).min(BYTES.wrapping_sub(from.value() % PAGE));
-        let at = open(from, here);
+        let at = open::<S>(from, here);
         let mut part = 0u64;
         while part < here && !interrupted {
             let piece = here.wrapping_sub(part).min(most);
@@ -59,10 +64,10 @@ pub fn with(base: Pa, bytes: u64, amount: Amount, work: &mut dyn FnMut(u64, u64)
         let first = done == 0;
         done = done.wrapping_add(part);
         match interrupted || done >= bytes {
-            false => shut(at, here, false),
-            true if first => shut(at, here, true),
+            false => shut::<S>(at, here, false),
+            true if first => shut::<S>(at, here, true),
             // Earlier parts may have used all of the window.
-            true => shut(at.wrapping_sub(at % PAGE), BYTES, true),
+            true => shut::<S>(at.wrapping_sub(at % PAGE), BYTES, true),
         }
     }
     done
@@ -70,18 +75,18 @@ pub fn with(base: Pa, bytes: u64, amount: Amount, work: &mut dyn FnMut(u64, u64)
 
 /// The same for what does not cross a page's end.
 #[inline(always)]
-pub fn within_page<T>(from: Pa, work: impl FnOnce(u64) -> T) -> T {
-    let at = open(from, 1);
+pub fn within_page<S: System, T>(from: Pa, work: impl FnOnce(u64) -> T) -> T {
+    let at = open::<S>(from, 1);
     let result = work(at);
-    shut(at, 1, true);
+    shut::<S>(at, 1, true);
     result
 }
 
 /// Where `bytes` from `base` on, at least one and no more than the window holds, are from now on.
 #[inline(never)]
-fn open(base: Pa, bytes: u64) -> u64 {
-    let number = number();
-    let mut entry = entries(number).cast::<u64>();
+fn open<S: System>(base: Pa, bytes: u64) -> u64 {
+    let number = number::<S>();
+    let mut entry = entries::<S>(number).cast::<u64>();
     let mut page = base.value() & !(PAGE - 1);
     let end = base.value().wrapping_add(bytes);
     while page < end {
@@ -92,13 +97,13 @@ fn open(base: Pa, bytes: u64) -> u64 {
     }
     dsb_ish();
     isb();
-    PLAN.own.window.wrapping_add(number.wrapping_mul(BYTES)).wrapping_add(base.value() % PAGE)
+    S::PLAN.own.window.wrapping_add(number.wrapping_mul(BYTES)).wrapping_add(base.value() % PAGE)
 }
 
 /// These addresses of the window mean nothing any more: to any CPU, or to this one.
 #[inline(never)]
-fn shut(at: u64, bytes: u64, everywhere: bool) {
-    let first = entries(number()).cast::<u64>();
+fn shut<S: System>(at: u64, bytes: u64, everywhere: bool) {
+    let first = entries::<S>(number::<S>()).cast::<u64>();
     for entry in 0..EL2_WINDOW_PAGES as usize {
         // SAFETY: as in `open`; what was done there is done.
         unsafe { first.wrapping_add(entry).write_volatile(0) };
@@ -121,19 +126,16 @@ fn shut(at: u64, bytes: u64, everywhere: bool) {
 }
 
 /// Descriptors of a CPU's window.
-fn entries(number: u64) -> *mut [u64; EL2_WINDOW_PAGES as usize] {
-    let first = PLAN.own.window_entries.value() as *mut [u64; EL2_WINDOW_PAGES as usize];
+fn entries<S: System>(number: u64) -> *mut [u64; EL2_WINDOW_PAGES as usize] {
+    let first = S::PLAN.own.window_entries.value() as *mut [u64; EL2_WINDOW_PAGES as usize];
     first.wrapping_add(number as usize)
 }
 
 /// Number of the calling CPU, by its stack.
 #[inline(always)]
-fn number() -> u64 {
+fn number<S: System>() -> u64 {
     let stack: u64;
     // SAFETY: reads a register.
     unsafe { asm!("mov {}, sp", out(reg) stack, options(nomem, nostack, preserves_flags)) };
-    stack.wrapping_sub(ptr::addr_of!(__stacks) as u64) / STACK
+    stack.wrapping_sub(ptr::addr_of!(__stacks) as u64) / const { S::PLAN.own.stack_bytes as u64 }
 }
-
-/// Bytes of a stack.
-const STACK: u64 = PLAN.own.stack_bytes as u64;

@@ -22,14 +22,15 @@ use core::mem::offset_of;
 
 /// Registers of one vPE.
 #[repr(C, align(64))]
-pub struct Context {
+pub struct Context<const LIST: usize> {
     vectors: Vectors,
     general: Frame,
     system: [u64; SYSTEM],
     keys: [u64; KEYS],
     /// VDISR_EL2, which is the guest's DISR_EL1.
     deferred: u64,
-    pub interface: Interface,
+    /// The virtual CPU interface, with `LIST` list registers.
+    pub interface: Interface<LIST>,
 }
 
 #[repr(C, align(16))]
@@ -40,8 +41,8 @@ struct Vectors {
 }
 
 macro_rules! registers {
-    ($count:ident, $save:ident, $load:ident: $($index:literal $name:literal,)*) => {
-        const $count: usize = [$($name),*].len();
+    ($count:ident, $save:ident, $load:ident: $($index:literal $name:ident,)*) => {
+        const $count: usize = [$($index),*].len();
 
         #[inline]
         fn $save(values: &mut [u64; $count]) {
@@ -56,46 +57,46 @@ macro_rules! registers {
 }
 
 registers! { SYSTEM, save_system, load_system:
-    0 "sctlr_el1",
-    1 "cpacr_el1",
-    2 "tcr_el1",
-    3 "ttbr0_el1",
-    4 "ttbr1_el1",
-    5 "mair_el1",
-    6 "amair_el1",
-    7 "vbar_el1",
-    8 "contextidr_el1",
-    9 "tpidr_el0",
-    10 "tpidrro_el0",
-    11 "tpidr_el1",
-    12 "sp_el0",
-    13 "sp_el1",
-    14 "elr_el1",
-    15 "spsr_el1",
-    16 "esr_el1",
-    17 "far_el1",
-    18 "afsr0_el1",
-    19 "afsr1_el1",
-    20 "par_el1",
-    21 "csselr_el1",
-    22 "cntkctl_el1",
-    23 "elr_el2",
-    24 "spsr_el2",
-    25 "mdscr_el1",
+    0 SCTLR_EL1,
+    1 CPACR_EL1,
+    2 TCR_EL1,
+    3 TTBR0_EL1,
+    4 TTBR1_EL1,
+    5 MAIR_EL1,
+    6 AMAIR_EL1,
+    7 VBAR_EL1,
+    8 CONTEXTIDR_EL1,
+    9 TPIDR_EL0,
+    10 TPIDRRO_EL0,
+    11 TPIDR_EL1,
+    12 SP_EL0,
+    13 SP_EL1,
+    14 ELR_EL1,
+    15 SPSR_EL1,
+    16 ESR_EL1,
+    17 FAR_EL1,
+    18 AFSR0_EL1,
+    19 AFSR1_EL1,
+    20 PAR_EL1,
+    21 CSSELR_EL1,
+    22 CNTKCTL_EL1,
+    23 ELR_EL2,
+    24 SPSR_EL2,
+    25 MDSCR_EL1,
 }
 
 // APIA, APIB, APDA, APDB, APGA: low and high half of each (DDI 0487 D24, FEAT_PAuth).
 registers! { KEYS, save_keys, load_keys:
-    0 "S3_0_C2_C1_0",
-    1 "S3_0_C2_C1_1",
-    2 "S3_0_C2_C1_2",
-    3 "S3_0_C2_C1_3",
-    4 "S3_0_C2_C2_0",
-    5 "S3_0_C2_C2_1",
-    6 "S3_0_C2_C2_2",
-    7 "S3_0_C2_C2_3",
-    8 "S3_0_C2_C3_0",
-    9 "S3_0_C2_C3_1",
+    0 APIAKeyLo_EL1,
+    1 APIAKeyHi_EL1,
+    2 APIBKeyLo_EL1,
+    3 APIBKeyHi_EL1,
+    4 APDAKeyLo_EL1,
+    5 APDAKeyHi_EL1,
+    6 APDBKeyLo_EL1,
+    7 APDBKeyHi_EL1,
+    8 APGAKeyLo_EL1,
+    9 APGAKeyHi_EL1,
 }
 
 const SCTLR: usize = 0;
@@ -104,10 +105,10 @@ const SPSR: usize = 24;
 
 /// ID_AA64ISAR1_EL1.APA, API, GPA, GPI: some kind of pointer authentication is there.
 fn has_keys() -> bool {
-    read!("id_aa64isar1_el1") & 0xff00_0ff0 != 0
+    read!(ID_AA64ISAR1_EL1) & 0xff00_0ff0 != 0
 }
 
-impl Context {
+impl<const LIST: usize> Context<LIST> {
     /// Of a vPE that has not begun.
     pub const fn new() -> Self {
         Self {
@@ -138,13 +139,13 @@ impl Context {
     /// Takes the registers of the vPE that this CPU holds.
     pub fn save(&mut self, frame: &Frame) {
         // SAFETY: stores q0 to q31, FPCR, FPSR and the frame in the first two fields of a `Context`, and nothing else.
-        unsafe { save_vectors(self, frame) };
+        unsafe { save_vectors((&raw mut *self).cast(), frame) };
         save_system(&mut self.system);
         if has_keys() {
             save_keys(&mut self.keys);
         }
         if has_deferred_errors() {
-            self.deferred = read!("S3_4_C12_C1_1");
+            self.deferred = read!(VDISR_EL2);
         }
         self.interface.save();
     }
@@ -156,11 +157,11 @@ impl Context {
             load_keys(&self.keys);
         }
         if has_deferred_errors() {
-            write!("S3_4_C12_C1_1", self.deferred);
+            write!(VDISR_EL2, self.deferred);
         }
         self.interface.load();
         // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use, and writes the frame.
-        unsafe { load_vectors(self, frame) };
+        unsafe { load_vectors((&raw const *self).cast(), frame) };
         isb();
     }
 }
@@ -172,13 +173,13 @@ pub fn forget_vectors() {
 }
 
 unsafe extern "C" {
-    fn save_vectors(to: *mut Context, frame: *const Frame);
-    fn load_vectors(from: *const Context, frame: *mut Frame);
+    fn save_vectors(to: *mut Vectors, frame: *const Frame);
+    fn load_vectors(from: *const Vectors, frame: *mut Frame);
     fn clear_vectors();
 }
 
-const _: () = assert!(offset_of!(Context, vectors) == 0 && offset_of!(Vectors, q) == 16);
-const _: () = assert!(offset_of!(Context, general) == GENERAL && FRAME_BYTES == 256);
+const _: () = assert!(offset_of!(Context<1>, vectors) == 0 && offset_of!(Vectors, q) == 16);
+const _: () = assert!(offset_of!(Context<1>, general) == GENERAL && FRAME_BYTES == 256);
 /// Where a context has the general registers.
 const GENERAL: usize = 528;
 

@@ -26,24 +26,24 @@ impl Source {
     pub fn signal(self) {
         match self {
             Self::HypervisorTimer => {
-                write!("cnthp_cval_el2", 0);
-                write!("cnthp_ctl_el2", 1);
+                write!(CNTHP_CVAL_EL2, 0);
+                write!(CNTHP_CTL_EL2, 1);
             }
             // The list registers are empty.
             Self::Maintenance => write_ich_hcr(ICH_ENABLE | NONE_PENDING),
             Self::VirtualTimer => {
-                write!("cntv_cval_el0", 0);
-                write!("cntv_ctl_el0", 1);
+                write!(CNTV_CVAL_EL0, 0);
+                write!(CNTV_CTL_EL0, 1);
             }
             Self::PhysicalTimer => {
-                write!("cntp_cval_el0", 0);
-                write!("cntp_ctl_el0", 1);
+                write!(CNTP_CVAL_EL0, 0);
+                write!(CNTP_CTL_EL0, 1);
             }
             Self::Overflow => {
-                write!("pmcr_el0", read!("pmcr_el0") | 1);
-                write!("pmovsset_el0", CYCLES);
+                write!(PMCR_EL0, read!(PMCR_EL0) | 1);
+                write!(PMOVSSET_EL0, CYCLES);
                 // Last: QEMU does not look at the line when PMCR_EL0.E changes.
-                write!("pmintenset_el1", CYCLES);
+                write!(PMINTENSET_EL1, CYCLES);
             }
         }
         isb();
@@ -53,14 +53,14 @@ impl Source {
     /// It asks no more.
     pub fn release(self) {
         match self {
-            Self::HypervisorTimer => write!("cnthp_ctl_el2", 0),
+            Self::HypervisorTimer => write!(CNTHP_CTL_EL2, 0),
             Self::Maintenance => write_ich_hcr(read_ich_hcr() & !NONE_PENDING),
-            Self::VirtualTimer => write!("cntv_ctl_el0", 0),
-            Self::PhysicalTimer => write!("cntp_ctl_el0", 0),
+            Self::VirtualTimer => write!(CNTV_CTL_EL0, 0),
+            Self::PhysicalTimer => write!(CNTP_CTL_EL0, 0),
             Self::Overflow => {
-                write!("pmintenclr_el1", CYCLES);
-                write!("pmovsclr_el0", CYCLES);
-                write!("pmcr_el0", read!("pmcr_el0") & !1);
+                write!(PMINTENCLR_EL1, CYCLES);
+                write!(PMOVSCLR_EL0, CYCLES);
+                write!(PMCR_EL0, read!(PMCR_EL0) & !1);
             }
         }
         isb();

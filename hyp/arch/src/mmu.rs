@@ -8,8 +8,7 @@
 use super::mmio::Word;
 use super::probe;
 use super::window::{self, Amount};
-use crate::gic::its::COHERENT;
-use crate::state::plan_data::PLAN;
+use crate::system::System;
 use core::arch::asm;
 use core::{ptr, slice};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
@@ -30,12 +29,12 @@ unsafe extern "C" {
 }
 
 /// Gives the image's pages their permissions. Runs once, on the first CPU, MMU off.
-pub extern "C" fn protect_image() {
+pub extern "C" fn protect_image<S: System>() {
     let text_end = ptr::addr_of!(__text_end) as u64;
     let end = ptr::addr_of!(__rodata_end) as u64;
     let mut page = ptr::addr_of!(__image_start) as u64;
     while page < end {
-        let entry = page_entry(page);
+        let entry = page_entry::<S>(page);
         // SAFETY: `entry` points into the level-3 table that codegen made for this page; nothing else runs yet.
         let value = unsafe { entry.read_volatile() };
         let value =
@@ -50,8 +49,8 @@ pub extern "C" fn protect_image() {
 }
 
 /// The level-3 descriptor of a page of the image.
-fn page_entry(page: u64) -> *mut u64 {
-    (PLAN.own.image_l3.value() as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
+fn page_entry<S: System>(page: u64) -> *mut u64 {
+    (S::PLAN.own.image_l3.value() as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
 }
 
 /// Zeroes memory of the hypervisor's own. Multiples of 64 bytes.
@@ -75,8 +74,8 @@ const COPIED_AT_ONCE: u64 = 2 << 10;
 
 /// Whatever caches hold of a VM's memory goes to memory and out of them: guests that begin with their caches off read it there, and
 /// what they write there no line is left to overwrite. Complete after the next `dsb_sy`.
-pub fn flush(base: Pa, bytes: u64) {
-    window::with(base, bytes, Amount::All, &mut flush_lines);
+pub fn flush<S: System>(base: Pa, bytes: u64) {
+    window::with::<S>(base, bytes, Amount::All, &mut flush_lines);
 }
 
 /// The same of memory that is EL2's own.
@@ -85,8 +84,8 @@ pub fn flush_own(base: Pa, bytes: u64) {
 }
 
 /// As much of the same as an interrupt may wait for, and more until one does; how many bytes.
-pub fn flush_some(base: Pa, bytes: u64) -> u64 {
-    window::with(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut flush_lines)
+pub fn flush_some<S: System>(base: Pa, bytes: u64) -> u64 {
+    window::with::<S>(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut flush_lines)
 }
 
 fn flush_lines(base: u64, bytes: u64) {
@@ -111,26 +110,26 @@ fn flush_lines(base: u64, bytes: u64) {
 }
 
 /// What was written for the GIC is in memory, if it does not look into caches. Complete after the next `dsb_sy`.
-fn publish(base: Pa, bytes: u64) {
-    if !COHERENT {
+fn publish<S: System>(base: Pa, bytes: u64) {
+    if !S::PLAN.board.gic_coherent {
         flush_lines(base.value(), bytes);
     }
 }
 
 /// Zeroes a table of the GIC's. A multiple of 64 bytes. Complete after the next `dsb_sy`.
-pub fn clear_table(base: Pa, bytes: u64) {
+pub fn clear_table<S: System>(base: Pa, bytes: u64) {
     clear(base, bytes);
-    publish(base, bytes);
+    publish::<S>(base, bytes);
 }
 
 /// Zeroes memory that no guest can reach now, and flushes it: whole lines, or a part of one.
-pub fn clear_and_flush(base: Pa, bytes: u64) {
-    window::with(base, bytes, Amount::All, &mut clear_and_flush_lines);
+pub fn clear_and_flush<S: System>(base: Pa, bytes: u64) {
+    window::with::<S>(base, bytes, Amount::All, &mut clear_and_flush_lines);
 }
 
 /// As much of the same as [`flush_some`] flushes.
-pub fn clear_and_flush_some(base: Pa, bytes: u64) -> u64 {
-    window::with(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut clear_and_flush_lines)
+pub fn clear_and_flush_some<S: System>(base: Pa, bytes: u64) -> u64 {
+    window::with::<S>(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut clear_and_flush_lines)
 }
 
 fn clear_and_flush_lines(base: u64, bytes: u64) {
@@ -158,9 +157,9 @@ fn clear_and_flush_lines(base: u64, bytes: u64) {
 }
 
 /// Copies payload into the memory of a VM that does not run, and flushes it, likewise: whole lines at once.
-pub fn copy_and_flush_some(to: Pa, from: &[u8]) -> u64 {
+pub fn copy_and_flush_some<S: System>(to: Pa, from: &[u8]) -> u64 {
     let mut rest = from;
-    window::with(to, from.len() as u64, Amount::Pieces(COPIED_AT_ONCE), &mut |at, bytes| {
+    window::with::<S>(to, from.len() as u64, Amount::Pieces(COPIED_AT_ONCE), &mut |at, bytes| {
         let (piece, behind) = rest.split_at_checked(bytes as usize).unwrap_or((rest, &[]));
         copy_and_flush_lines(at, piece);
         rest = behind;
@@ -206,7 +205,7 @@ fn copy_and_flush_lines(to: u64, from: &[u8]) {
 }
 
 /// The virtual LPI configuration of a VM, as the plan has it. While its vPEs are not resident.
-pub fn write_vlpi_config(vm: &Vm) {
+pub fn write_vlpi_config<S: System>(vm: &Vm) {
     let (base, bytes) = vm.vlpi_config;
     if vm.vlpi_config_start.len() as u64 <= bytes {
         let table = base.value() as *mut u8;
@@ -225,13 +224,13 @@ pub fn write_vlpi_config(vm: &Vm) {
         // SAFETY: as above.
         unsafe { ptr::write_bytes(after, 0, head) };
         clear(Pa::new(after.wrapping_add(head) as u64), rest.wrapping_sub(head) as u64);
-        publish(base, bytes);
+        publish::<S>(base, bytes);
         super::sysreg::dsb_sy();
     }
 }
 
 /// The byte of one vLPI there, before the ITS is told to look at it.
-pub fn write_vlpi(vm: &Vm, vintid: u32, byte: u8) {
+pub fn write_vlpi<S: System>(vm: &Vm, vintid: u32, byte: u8) {
     const FIRST: u32 = 8192;
     let (base, bytes) = vm.vlpi_config;
     let index = u64::from(vintid.wrapping_sub(FIRST));
@@ -239,14 +238,14 @@ pub fn write_vlpi(vm: &Vm, vintid: u32, byte: u8) {
         let place = base.offset(index).value() as *mut u8;
         // SAFETY: inside the table that the plan gives to the VM's vPEs; the GIC only reads it, and copies of a byte are atomic.
         unsafe { place.write_volatile(byte) };
-        publish(base.offset(index), 1);
+        publish::<S>(base.offset(index), 1);
         super::sysreg::dsb_sy();
     }
 }
 
 /// A command in a guest's queue. `from` is a multiple of 32 in the memory of a VM.
-pub fn read_command(from: Pa) -> [u64; 4] {
-    window::within_page(from, |from| {
+pub fn read_command<S: System>(from: Pa) -> [u64; 4] {
+    window::within_page::<S, _>(from, |from| {
         refresh(from);
         // SAFETY: memory of a VM (`vm::Guest::memory`), in the window; no Rust object lies there, and any value will do.
         core::array::from_fn(|n| unsafe { (from as *const u64).wrapping_add(n).read_volatile() })
@@ -254,8 +253,8 @@ pub fn read_command(from: Pa) -> [u64; 4] {
 }
 
 /// A byte in the memory of a VM.
-pub fn read_byte(from: Pa) -> u8 {
-    window::within_page(from, |from| {
+pub fn read_byte<S: System>(from: Pa) -> u8 {
+    window::within_page::<S, _>(from, |from| {
         refresh(from);
         // SAFETY: as for `read_command`.
         unsafe { (from as *const u8).read_volatile() }
@@ -263,16 +262,16 @@ pub fn read_byte(from: Pa) -> u8 {
 }
 
 /// A word of a flash, whose guest does not reach it now. `at` is a multiple of 4.
-pub fn read_word(at: Pa) -> u32 {
-    window::within_page(at, |at| {
+pub fn read_word<S: System>(at: Pa) -> u32 {
+    window::within_page::<S, _>(at, |at| {
         // SAFETY: memory of a VM, in the window; no Rust object lies there, and any value will do.
         unsafe { (at as *const u32).read_volatile() }
     })
 }
 
 /// The same written. The guest sees it, with its caches on or off.
-pub fn write_word(at: Pa, value: u32) {
-    window::within_page(at, |at| {
+pub fn write_word<S: System>(at: Pa, value: u32) {
+    window::within_page::<S, _>(at, |at| {
         // SAFETY: as for `read_word`; the flash's lock makes the caller its only writer.
         unsafe { (at as *mut u32).write_volatile(value) };
         flush_lines(at, 4);
@@ -280,8 +279,8 @@ pub fn write_word(at: Pa, value: u32) {
 }
 
 /// Sets all bits of memory of a flash, whose guest does not reach it now, in pieces as [`flush_some`]. Multiples of 64 bytes.
-pub fn set_and_flush_some(base: Pa, bytes: u64) -> u64 {
-    window::with(base, bytes, Amount::Pieces(COPIED_AT_ONCE), &mut |at, bytes| {
+pub fn set_and_flush_some<S: System>(base: Pa, bytes: u64) -> u64 {
+    window::with::<S>(base, bytes, Amount::Pieces(COPIED_AT_ONCE), &mut |at, bytes| {
         // SAFETY: as for `write_word`.
         unsafe { ptr::write_bytes(at as *mut u8, 0xff, bytes as usize) };
         flush_lines(at, bytes);
@@ -296,8 +295,8 @@ fn refresh(line: u64) {
 }
 
 /// A word of RAM, or None if the read was answered with an abort.
-pub fn probe(word: Pa) -> Option<u64> {
-    window::within_page(word, |at| probe::read64(Pa::new(at)))
+pub fn probe<S: System>(word: Pa) -> Option<u64> {
+    window::within_page::<S, _>(word, |at| probe::read64(Pa::new(at)))
 }
 
 /// Frame of a redistributor.
@@ -309,8 +308,8 @@ fn frame(base: Pa) -> MmioFrame {
     unsafe { MmioFrame::new(base.value() as usize) }
 }
 
-pub fn distributor() -> MmioFrame {
-    frame(PLAN.board.distributor)
+pub fn distributor<S: System>() -> MmioFrame {
+    frame(S::PLAN.board.distributor)
 }
 
 pub fn redistributor(cpu: &Cpu) -> RedistributorFrame {
@@ -322,7 +321,7 @@ pub fn its(its: &Its) -> MmioFrame {
 }
 
 /// The ITS's command queue. Called once.
-pub fn its_queue(its: &Its) -> QueueRam<COHERENT> {
+pub fn its_queue<const COHERENT: bool>(its: &Its) -> QueueRam<COHERENT> {
     let (base, bytes) = its.queue;
     // SAFETY: the plan gives this memory to the queue alone, aligned to 64 KiB, and CBASER names it.
     unsafe { QueueRam::new(base.value() as *mut [u64; 4], (bytes / 32) as u32) }
@@ -330,9 +329,9 @@ pub fn its_queue(its: &Its) -> QueueRam<COHERENT> {
 
 /// The configuration table of physical LPIs, which is in use at `at`: the plan's, or one in reserved memory that was taken over
 /// (`gicv4::redist`) and gets the plan's bytes. Called once.
-pub fn lpi_config(its: &Its, at: u64) -> LpiTable<COHERENT> {
+pub fn lpi_config<S: System, const COHERENT: bool>(its: &Its, at: u64) -> LpiTable<COHERENT> {
     let (mut base, bytes) = its.lpi_config;
-    if !PLAN.board.inherited.is_empty() && at != base.value() {
+    if !S::PLAN.board.inherited.is_empty() && at != base.value() {
         // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
         let planned = unsafe { slice::from_raw_parts(base.value() as *const u8, bytes as usize) };
         // Reserved for this and mapped (`inherited` in codegen's plan/own.rs); not smaller than the plan's.
@@ -340,7 +339,7 @@ pub fn lpi_config(its: &Its, at: u64) -> LpiTable<COHERENT> {
         copy_and_flush_lines(at, planned);
         super::sysreg::dsb_sy();
     } else {
-        publish(base, bytes);
+        publish::<S>(base, bytes);
     }
     // SAFETY: the plan gives this table to the GIC, and the caller is its only writer.
     unsafe { LpiTable::new(base.value() as *mut u8, bytes as u32) }

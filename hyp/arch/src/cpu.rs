@@ -10,7 +10,8 @@
 use super::debug;
 use super::sysreg::{isb, read, write};
 use super::timer;
-use crate::state::plan_data::PLAN;
+use crate::boot::CpuBoot;
+use crate::system::System;
 use aarch64_cpu::registers::HCR_EL2;
 use plan::Features;
 
@@ -65,19 +66,19 @@ const CPTR_SVE: u64 = 1 << 8;
 
 /// Gives the guest of this CPU, which is alone here, what the plan has for it. Counters and vectors begin as after reset.
 pub fn grant(features: Features) {
-    write!("cnthctl_el2", timer::COUNTER_AND_TIMER);
+    write!(CNTHCTL_EL2, timer::COUNTER_AND_TIMER);
     if features.has(Features::DEBUG) {
-        write!("mdcr_el2", read!("mdcr_el2") & !MDCR_DEBUG);
+        write!(MDCR_EL2, read!(MDCR_EL2) & !MDCR_DEBUG);
     }
     if features.has(Features::PMU) {
-        write!("mdcr_el2", read!("mdcr_el2") & !MDCR_PMU);
+        write!(MDCR_EL2, read!(MDCR_EL2) & !MDCR_PMU);
         reset_pmu();
     }
     if features.has(Features::SVE) {
-        write!("cptr_el2", read!("cptr_el2") & !CPTR_SVE);
+        write!(CPTR_EL2, read!(CPTR_EL2) & !CPTR_SVE);
         isb();
         // ZCR_EL2.LEN: as long as the CPU's vectors are.
-        write!("S3_4_C1_C2_0", 0xf);
+        write!(ZCR_EL2, 0xf);
     }
     isb();
 }
@@ -91,38 +92,37 @@ pub fn permit(features: Features) {
     if features.has(Features::PMU) {
         traps &= !MDCR_PMU;
     }
-    write!("mdcr_el2", read!("mdcr_el2") & !(MDCR_PMU | MDCR_DEBUG) | traps);
+    write!(MDCR_EL2, read!(MDCR_EL2) & !(MDCR_PMU | MDCR_DEBUG) | traps);
 }
 
 /// Writes every register of EL2 that does not belong to one VM or to the interrupt controller.
-pub fn initialise() {
+pub fn initialise<S: System>(_: &CpuBoot<S>) {
     // The number of event counters that EL1 may have is all of them; fewer would be another trap to explain.
     let pmu = pmu_version();
-    let counters = if pmu != 0 { read!("pmcr_el0") >> 11 & 0x1f } else { 0 };
+    let counters = if pmu != 0 { read!(PMCR_EL0) >> 11 & 0x1f } else { 0 };
     if pmu != 0 {
         reset_pmu();
     }
-    write!("cptr_el2", CPTR);
+    write!(CPTR_EL2, CPTR);
     // FEAT_PMUv3p5: HCCD, so that EL2's cycles are not a guest's.
     let cycles = if pmu >= 6 { 1 << 23 } else { 0 };
-    write!("mdcr_el2", MDCR | counters | cycles);
-    write!("hstr_el2", HSTR);
-    write!("hacr_el2", 0);
-    write!("actlr_el2", 0);
-    write!("cnthctl_el2", timer::COUNTER);
-    write!("cntvoff_el2", 0);
-    write!("cntp_ctl_el0", 0);
-    write!("cnthp_ctl_el2", 0);
+    write!(MDCR_EL2, MDCR | counters | cycles);
+    write!(HSTR_EL2, HSTR);
+    write!(HACR_EL2, 0);
+    write!(ACTLR_EL2, 0);
+    write!(CNTHCTL_EL2, timer::COUNTER);
+    write!(CNTVOFF_EL2, 0);
+    write!(CNTP_CTL_EL0, 0);
+    write!(CNTHP_CTL_EL2, 0);
     debug::disarm();
-    write!("vpidr_el2", read!("midr_el1"));
-    write!("tpidr_el2", 0);
-    initialise_extensions();
+    write!(VPIDR_EL2, read!(MIDR_EL1));
+    initialise_extensions(S::PLAN.board.mpam);
     isb();
 }
 
 /// ID_AA64DFR0_EL1.PMUVer; 0: there are no performance monitors, or not the architecture's.
 fn pmu_version() -> u64 {
-    match read!("id_aa64dfr0_el1") >> 8 & 0xf {
+    match read!(ID_AA64DFR0_EL1) >> 8 & 0xf {
         0xf => 0,
         version => version,
     }
@@ -130,79 +130,79 @@ fn pmu_version() -> u64 {
 
 /// Nothing counts and nothing interrupts.
 fn reset_pmu() {
-    write!("pmcr_el0", 0);
-    write!("pmcntenclr_el0", u64::from(u32::MAX));
-    write!("pmintenclr_el1", u64::from(u32::MAX));
-    write!("pmovsclr_el0", u64::from(u32::MAX));
-    write!("pmuserenr_el0", 0);
+    write!(PMCR_EL0, 0);
+    write!(PMCNTENCLR_EL0, u64::from(u32::MAX));
+    write!(PMINTENCLR_EL1, u64::from(u32::MAX));
+    write!(PMOVSCLR_EL0, u64::from(u32::MAX));
+    write!(PMUSERENR_EL0, 0);
 }
 
 /// Registers that only some CPUs have: nothing that a reset or firmware left behind stays.
 ///
 /// TRFCR_EL2 is left as it is: E2TRE is 0 after reset, and an access may end in EL3 (MDCR_EL3.TTRF). So may one of MPAM2_EL2
 /// (MPAM3_EL3.TRAPLOWER is 1 after reset), which is written if the board says that firmware allows it.
-fn initialise_extensions() {
+fn initialise_extensions(mpam: bool) {
     let has = |register: u64, lowest: u32| register >> lowest & 0xf != 0;
-    let (processor, debug) = (read!("id_aa64pfr0_el1"), read!("id_aa64dfr0_el1"));
-    let (memory, fine_traps) = (read!("id_aa64mmfr1_el1"), read!("id_aa64mmfr0_el1") >> 56 & 0xf);
+    let (processor, debug) = (read!(ID_AA64PFR0_EL1), read!(ID_AA64DFR0_EL1));
+    let (memory, fine_traps) = (read!(ID_AA64MMFR1_EL1), read!(ID_AA64MMFR0_EL1) >> 56 & 0xf);
     let activity = has(processor, 44);
     if fine_traps != 0 {
         initialise_fine_traps(activity, fine_traps >= 2);
     }
     if has(memory, 40) {
         // HCRX_EL2: MSCEn, since a guest's feature registers show FEAT_MOPS.
-        let copies = has(read!("S3_0_C0_C6_2"), 16); // ID_AA64ISAR2_EL1.MOPS
-        write!("S3_4_C1_C2_2", u64::from(copies) << 11);
+        let copies = has(read!(ID_AA64ISAR2_EL1), 16); // MOPS
+        write!(HCRX_EL2, u64::from(copies) << 11);
     }
     if has(memory, 8) {
-        write!("S3_4_C14_C3_1", 0); // CNTHV_CTL_EL2
+        write!(CNTHV_CTL_EL2, 0);
     }
     if has_deferred_errors() {
-        write!("S3_4_C5_C2_3", 0); // VSESR_EL2
-        write!("S3_4_C12_C1_1", 0); // VDISR_EL2
+        write!(VSESR_EL2, 0);
+        write!(VDISR_EL2, 0);
     }
     if has(debug, 52) {
-        write!("S2_4_C9_C0_0", 0); // BRBCR_EL2: no record of EL2's branches
+        write!(BRBCR_EL2, 0); // no record of EL2's branches
     }
-    if has(read!("id_aa64pfr1_el1"), 44) {
-        write!("S3_4_C2_C5_0", 0); // GCSCR_EL2: no guarded stack of EL2's
+    if has(read!(ID_AA64PFR1_EL1), 44) {
+        write!(GCSCR_EL2, 0); // no guarded stack of EL2's
     }
-    if PLAN.board.mpam && has(processor, 40) {
-        write!("S3_4_C10_C5_0", 0b11 << 48); // MPAM2_EL2: EL1's and EL0's registers are trapped
+    if mpam && has(processor, 40) {
+        write!(MPAM2_EL2, 0b11 << 48); // EL1's and EL0's registers are trapped
     }
     // PMBIDR_EL1.P: profiling is somebody else's.
-    if has(debug, 32) && read!("S3_0_C9_C10_7") & 1 << 4 == 0 {
-        write!("S3_4_C9_C9_0", 0); // PMSCR_EL2: no profiling of EL2
+    if has(debug, 32) && read!(PMBIDR_EL1) & 1 << 4 == 0 {
+        write!(PMSCR_EL2, 0); // no profiling of EL2
     }
 }
 
 /// ID_AA64PFR0_EL1.RAS: DISR_EL1 is there, which is VDISR_EL2 to a guest (HCR_EL2.AMO).
 pub fn has_deferred_errors() -> bool {
-    read!("id_aa64pfr0_el1") >> 28 & 0xf != 0
+    read!(ID_AA64PFR0_EL1) >> 28 & 0xf != 0
 }
 
 /// FEAT_FGT: no fine-grained trap is on, but those of what is newer than this list (the bits whose names begin with n).
 fn initialise_fine_traps(activity: bool, second: bool) {
-    write!("S3_4_C1_C1_4", 0); // HFGRTR_EL2
-    write!("S3_4_C1_C1_5", 0); // HFGWTR_EL2
-    write!("S3_4_C1_C1_6", 0); // HFGITR_EL2
-    write!("S3_4_C3_C1_4", 0); // HDFGRTR_EL2
-    write!("S3_4_C3_C1_5", 0); // HDFGWTR_EL2
+    write!(HFGRTR_EL2, 0);
+    write!(HFGWTR_EL2, 0);
+    write!(HFGITR_EL2, 0);
+    write!(HDFGRTR_EL2, 0);
+    write!(HDFGWTR_EL2, 0);
     if activity {
-        write!("S3_4_C3_C1_6", 0); // HAFGRTR_EL2
+        write!(HAFGRTR_EL2, 0);
     }
     if second {
-        write!("S3_4_C3_C1_0", 0); // HDFGRTR2_EL2
-        write!("S3_4_C3_C1_1", 0); // HDFGWTR2_EL2
-        write!("S3_4_C3_C1_2", 0); // HFGRTR2_EL2
-        write!("S3_4_C3_C1_3", 0); // HFGWTR2_EL2
-        write!("S3_4_C3_C1_7", 0); // HFGITR2_EL2
+        write!(HDFGRTR2_EL2, 0);
+        write!(HDFGWTR2_EL2, 0);
+        write!(HFGRTR2_EL2, 0);
+        write!(HFGWTR2_EL2, 0);
+        write!(HFGITR2_EL2, 0);
     }
 }
 
 /// ID_AA64MMFR0_EL1.PARange in bits.
 pub fn physical_address_bits() -> u8 {
-    address_bits(read!("id_aa64mmfr0_el1") & 0xf)
+    address_bits(read!(ID_AA64MMFR0_EL1) & 0xf)
 }
 
 /// The same by its code, which VTCR_EL2.PS has, too.
@@ -220,6 +220,6 @@ pub fn address_bits(code: u64) -> u8 {
 
 /// DCZID_EL0: bytes that DC ZVA clears, or None if it is not permitted.
 pub fn zeroed_bytes() -> Option<u64> {
-    let value = read!("dczid_el0");
+    let value = read!(DCZID_EL0);
     (value & 1 << 4 == 0).then_some(4 << (value & 0xf))
 }

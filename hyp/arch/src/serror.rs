@@ -7,7 +7,6 @@
 use super::cpu::has_deferred_errors;
 use super::sysreg::{dsb_sy, read, write};
 use core::arch::asm;
-use vm::serror::of_deferred;
 
 /// One is pending. The guest's return state must be saved: [`take`] overwrites it.
 #[inline(always)]
@@ -15,24 +14,32 @@ pub fn is_pending() -> bool {
     if has_deferred_errors() {
         // SAFETY: ESB, a hint: errors that are pending go to DISR_EL1.
         unsafe { asm!("hint #16", options(nostack, preserves_flags)) };
-        return read!("S3_0_C12_C1_1") != 0; // DISR_EL1
+        return read!(DISR_EL1) != 0;
     }
     dsb_sy();
-    read!("isr_el1") & 1 << 8 != 0
+    read!(ISR_EL1) & 1 << 8 != 0
 }
 
 unsafe extern "C" {
     safe fn take_error() -> u64;
 }
 
-/// Takes it: its syndrome, as ESR_EL2 has it. Overwrites ELR_EL2 and SPSR_EL2.
+/// What is known of an SError that was taken.
+pub enum Taken {
+    /// DISR_EL1.
+    Deferred(u64),
+    /// ESR_EL2; 0: there was none.
+    Syndrome(u64),
+}
+
+/// Takes it. Overwrites ELR_EL2 and SPSR_EL2.
 #[cold]
 #[inline(never)]
-pub fn take() -> Option<u64> {
+pub fn take() -> Taken {
     if has_deferred_errors() {
-        let deferred = of_deferred(read!("S3_0_C12_C1_1"));
-        write!("S3_0_C12_C1_1", 0);
-        return deferred;
+        let deferred = read!(DISR_EL1);
+        write!(DISR_EL1, 0);
+        return Taken::Deferred(deferred);
     }
-    Some(take_error()).filter(|&esr| esr != 0)
+    Taken::Syndrome(take_error())
 }
