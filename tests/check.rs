@@ -132,7 +132,7 @@ fn a_report_is_json_too() {
     assert_eq!(first["labels"][0]["file"], "bad/201-memory-overlap.toml");
     assert_eq!(
         (&first["labels"][0]["line"], &first["labels"][0]["column"]),
-        (&19.into(), &34.into())
+        (&20.into(), &34.into())
     );
     assert_eq!(first["labels"].as_array().unwrap().len(), 2);
 }

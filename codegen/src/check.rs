@@ -12,6 +12,7 @@ mod console;
 mod cpu;
 mod device;
 mod device_id;
+mod dma;
 mod fault;
 mod feature;
 mod interrupt;
@@ -53,6 +54,7 @@ pub fn run(system: &System) -> Report {
         device::check,
         message::check,
         smmu::check,
+        dma::check,
         feature::check,
         quirk::check,
         interrupt::check,

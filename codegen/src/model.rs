@@ -21,9 +21,9 @@ pub use board::{
 pub use payload::{Format, Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
-pub use smmu::Smmu;
+pub use smmu::{Iommu, IommuKind, Smmu};
 pub use vm::{
-    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, ItsPolicy, Memory,
+    Access, Channel, ChannelEnd, DeviceUse, DmaFault, EventUse, Fault, Feature, ItsPolicy, Memory,
     MemoryRole, Restarts, Vm, Vpe, Watchdog, WatchdogAction,
 };
 
@@ -98,6 +98,8 @@ pub struct System {
     pub name: At<String>,
     pub description: String,
     pub when_all_off: PowerOff,
+    /// VMs whose devices no SMMU holds may be trusted with the whole board.
+    pub dma_trusted: bool,
     /// How long a run under QEMU may take. None: the runner's own default.
     pub time_limit: Option<Duration>,
     /// VM that gets the console's input first: the one named, or else the first VM with a console. None: none has one.

@@ -135,8 +135,9 @@ fn board() -> Result<(), Error> {
         }
         distributor.enable_spi(IntId::new(intid));
     }
-    if let (Some(smmu), Some(cpu)) = (&PLAN.smmu, PLAN.cpus.get(PLAN.console_cpu.index())) {
-        for intid in [smmu.event_intid, smmu.error_intid] {
+    if let Some(cpu) = PLAN.cpus.get(PLAN.console_cpu.index()) {
+        let smmus = PLAN.smmus.iter().flat_map(|smmu| [smmu.event_intid, smmu.error_intid]);
+        for intid in smmus {
             if !distributor.is_ours(IntId::new(intid), POLLS)? {
                 verify::not_ours(intid, "the SMMU's interrupt", "", None).end();
             }

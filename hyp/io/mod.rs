@@ -2,4 +2,5 @@
 
 pub mod console;
 pub mod dma;
+pub mod faults;
 pub mod report;

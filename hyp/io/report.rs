@@ -5,7 +5,7 @@
 //! for each VM: of several that nobody has printed yet the last is told, and how many were not.
 
 use crate::gic::platform::VIRTUAL_ITS;
-use crate::io::console;
+use crate::io::{console, dma, faults};
 use crate::state::percpu::{EVENTS, VMS, VPES};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::shared;
@@ -28,12 +28,13 @@ use vm::{Guest, pci};
 pub const PART: usize = 192;
 
 /// Pages that can be asked for; the lowest is printed first.
-pub const FAULTS: u32 = 1 << 0;
-pub const FOCUS: u32 = 1 << 1;
-pub const NO_CONSOLE: u32 = 1 << 2;
-pub const KEYS: u32 = 1 << 3;
-pub const PLACES: u32 = 1 << 4;
-pub const COUNTERS: u32 = 1 << 5;
+pub const DMA: u32 = 1 << 0;
+pub const FAULTS: u32 = 1 << 1;
+pub const FOCUS: u32 = 1 << 2;
+pub const NO_CONSOLE: u32 = 1 << 3;
+pub const KEYS: u32 = 1 << 4;
+pub const PLACES: u32 = 1 << 5;
+pub const COUNTERS: u32 = 1 << 6;
 
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
@@ -119,6 +120,8 @@ enum Page {
     Messages(usize),
     Its(usize, Learned),
     Fault(usize, Option<Note>),
+    Dma(usize, faults::Note),
+    DmaCounts,
     Place(usize),
     Keys,
 }
@@ -162,6 +165,8 @@ impl Printer {
             Page::Fault(vm, note) => {
                 note.as_ref().is_some_and(|note| tell(*vm, note, part, &mut out))
             }
+            Page::Dma(device, note) => faults::tell(*device, note, part, &mut out),
+            Page::DmaCounts => faults::count(part, &mut out),
             Page::Place(vpe) => locate(*vpe, part, &mut out),
             Page::Keys => {
                 let focus = out.0.focus();
@@ -189,7 +194,9 @@ impl Printer {
             }
             Page::Windows(_) => first_messages(),
             Page::Messages(vm) if vm + 1 < VM_COUNT => Page::Messages(vm + 1),
-            Page::Messages(_) => first_its(),
+            Page::Messages(_) => first_dma(),
+            Page::DmaCounts => first_its(),
+            Page::Dma(device, _) => dma_of(device + 1),
             Page::Its(vm, _) if vm + 1 < VM_COUNT => Page::Its(vm + 1, Learned::START),
             Page::Fault(vm, _) if vm + 1 < VM_COUNT => fault_of(vm + 1),
             Page::Place(vpe) if vpe + 1 < PLAN.vpes.len() => Page::Place(vpe + 1),
@@ -205,6 +212,7 @@ impl Printer {
         self.part = 0;
         match page {
             FAULTS => self.page = fault_of(0),
+            DMA if dma::ANY => self.page = dma_of(0),
             FOCUS => focus(&PLAN, out.0.focus(), out),
             NO_CONSOLE => out.text(NO_CONSOLE_LINE),
             KEYS => self.page = Page::Keys,
@@ -216,11 +224,19 @@ impl Printer {
 }
 
 fn first_messages() -> Page {
-    if PLAN.functions.is_empty() { first_its() } else { Page::Messages(0) }
+    if PLAN.functions.is_empty() { first_dma() } else { Page::Messages(0) }
+}
+
+fn first_dma() -> Page {
+    if dma::ANY { Page::DmaCounts } else { first_its() }
 }
 
 fn first_its() -> Page {
     if VIRTUAL_ITS { Page::Its(0, Learned::START) } else { Page::Nothing }
+}
+
+fn dma_of(device: usize) -> Page {
+    faults::note(device).map_or(Page::Nothing, |note| Page::Dma(device, note))
 }
 
 fn fault_of(vm: usize) -> Page {

@@ -9,11 +9,12 @@
 //!    knows of it as at boot.
 //! 2. Registers of its emulated GIC and UART as after reset.
 //! 3. Its memory (`vm::loading`), and before its first start its flashes (flash.rs).
-//! 4. Its functions set up, its first vPE on.
+//! 4. Its functions set up, then what SMMUs hold attached; its first vPE on.
 
 use crate::exits::flash;
 use crate::gic::its;
 use crate::gic::platform::{Hardware, VIRTUAL_ITS};
+use crate::io::dma;
 use crate::life::{run, watchdog};
 use crate::state::percpu::{EVENTS, PerCpu, VMS, VPES};
 use crate::state::plan_data::{PLAN, VM_COUNT};
@@ -51,6 +52,8 @@ enum Stage {
     Flashes,
     /// By function.
     Devices(usize),
+    /// By device that an SMMU holds.
+    Streams(usize),
 }
 
 struct Loader {
@@ -161,7 +164,11 @@ impl Loader {
             Stage::Devices(number) if run::set_up_device(vm, number) => {
                 Stage::Devices(number.wrapping_add(1))
             }
-            Stage::Devices(_) => {
+            Stage::Devices(_) if dma::ANY => Stage::Streams(0),
+            Stage::Streams(number) if dma::attach(index, number) => {
+                Stage::Streams(number.wrapping_add(1))
+            }
+            Stage::Devices(_) | Stage::Streams(_) => {
                 self.stage = Stage::StopDevices;
                 finish(index);
                 return Some(Loaded::All);

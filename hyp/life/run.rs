@@ -218,9 +218,6 @@ fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
 pub fn set_up_device(vm: &Vm, number: usize) -> bool {
     let Some(function) = functions(vm).get(number) else { return false };
     pci::silence(&mut Hardware, function);
-    if dma::ANY {
-        dma::attach(vm, number);
-    }
     for write in function.setup {
         mmu::config_space(function, write.offset).write(write.value);
     }
@@ -234,8 +231,10 @@ pub fn set_up_device(vm: &Vm, number: usize) -> bool {
 /// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that can are reset. True: they
 /// must be left alone for [`pci::RESET_MILLISECONDS`].
 pub fn stop_devices(vm: &Vm, reset: bool) -> bool {
-    if dma::ANY {
-        dma::detach(vm);
+    if dma::ANY
+        && let Some(vpe) = PLAN.vpes.get(usize::from(vm.first_vpe))
+    {
+        dma::detach(vpe.vm);
     }
     let mut wait = false;
     for function in functions(vm) {

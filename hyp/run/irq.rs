@@ -182,7 +182,7 @@ fn take_own(this: Option<&PerCpu>, intid: u32) -> Taken {
     if Some(intid) == PLAN.board.console.intid() {
         console::interrupt();
     } else if dma::ANY && dma::is_own(intid) {
-        dma::interrupt();
+        dma::interrupt(intid);
     } else if intid == HYPERVISOR_TIMER {
         let (console, rings, watchdog) = alarm::take();
         if console {

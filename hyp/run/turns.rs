@@ -207,7 +207,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
         console::interrupt();
     }
     if dma::ANY && dma::is_own(intid) {
-        dma::interrupt();
+        dma::interrupt(intid);
     }
     end(intid);
     if intid == u32::from(ATTENTION) {

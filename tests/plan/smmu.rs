@@ -1,14 +1,14 @@
 //! A plan's stream table and the devices' stage 2 on the software SMMU: each device reaches its VM's
 //! memory by the VM's addresses, and nothing else.
 
-use codegen::plan::Decided;
+use codegen::plan::{self as decided, Decided, Held, Master};
 use smmu::StreamId;
 use smmu::event::Kind;
 use smmu::event_queue::EventQueue;
 use smmu::model::{Config, Dma, ModelCommands, ModelFrame, ModelTable, Outcome, Smmu};
 use smmu::ste::Stage2;
 use smmu::stream::Streams;
-use smmu::table::{Shape, StreamTable};
+use smmu::table::{Leaf, Shape, StreamTable};
 use smmu::unit::{Ring, Setup, Unit};
 
 use crate::stand_in;
@@ -20,54 +20,74 @@ const TRANSLATER: u64 = 0x0809_0040;
 type Driver = Streams<'static, ModelFrame, ModelCommands, ModelTable>;
 
 /// As boot does it, with the functions that boot uses, on tables as the image holds them.
-fn boot(plan: &Decided) -> (Smmu, Driver) {
-    let own = plan.smmu.as_ref().unwrap();
+fn boot(plan: &Decided, number: usize) -> (Smmu, Driver) {
+    let own = &plan.smmus[number];
     let smmu = Smmu::new(Config::STRICT);
     let tables = &plan.hypervisor;
     for (n, word) in tables.tables_bin.chunks_exact(8).enumerate() {
         let value = u64::from_le_bytes(word.try_into().unwrap());
         smmu.write(tables.tables.0 + 8 * n as u64, value);
     }
-    let table = Shape::linear(own.table_bits).unwrap();
-    let table = StreamTable::linear(own.table.base.0, table).unwrap();
+    let leaf = |leaf: &decided::Leaf| {
+        assert_eq!(leaf.table.bytes, 64 << leaf.bits);
+        Leaf { index: leaf.index, bits: leaf.bits, address: leaf.table.base.0 }
+    };
+    let leaves: Vec<Leaf> = own.leaves.iter().map(leaf).collect();
+    let shape = match own.split {
+        None => Shape::linear(own.table_bits).unwrap(),
+        Some(split) => Shape::two_level(own.table_bits, split).unwrap(),
+    };
+    let table = StreamTable::new(own.table.base.0, shape, leaves.leak()).unwrap();
     let commands = Ring::commands(own.commands.base.0, own.command_bits).unwrap();
     let events = Ring::events(own.events.base.0, own.event_bits).unwrap();
-    assert_eq!(own.table.bytes, 64 << own.table_bits);
-    assert_eq!(own.commands.bytes, 16 << own.command_bits);
-    assert_eq!(own.events.bytes, 32 << own.event_bits);
+    assert_eq!(own.table.bytes, shape.bytes());
+    assert_eq!((own.commands.bytes, own.events.bytes), (commands.bytes(), events.bytes()));
     let unit = Unit::new(smmu.frame());
     unit.abort_all(POLLS).unwrap();
     let setup = Setup { table, commands, events, coherent: true };
     let queue = unit.enable(&setup, smmu.commands(commands), POLLS).unwrap();
     let mut streams = Streams::new(table, smmu.table(), queue);
-    for stream in &own.streams {
-        let stage2 = Stage2::from_registers(stream.vttbr.0, stream.vtcr.0).unwrap();
-        streams.attach(StreamId::new(stream.id), &stage2).unwrap();
+    for (_, held) in held(plan, number) {
+        let stage2 = Stage2::from_registers(held.vttbr.0, held.vtcr.0).unwrap();
+        for &id in &held.streams {
+            streams.attach(StreamId::new(id), &stage2).unwrap();
+        }
     }
     (smmu, streams)
+}
+
+/// Devices that an SMMU holds.
+fn held(plan: &Decided, smmu: usize) -> impl Iterator<Item = (&Master, &Held)> {
+    let all = plan.masters.iter().filter_map(|master| Some((master, master.held.as_ref()?)));
+    all.filter(move |(_, held)| held.smmu == smmu)
+}
+
+/// The device reaches all of its VM's memory, by the VM's addresses, and none of its neighbours.
+fn reaches_its_own(plan: &Decided, smmu: &Smmu, master: &Master, id: u32) {
+    let dma = |address, write| smmu.dma(Dma { stream: StreamId::new(id), address, write });
+    for piece in &plan.vms[master.vm].memory {
+        assert_ne!(piece.ipa, piece.pa, "identity would prove nothing");
+        for offset in [0, 0x1234, piece.bytes - 1] {
+            let reached = Outcome::Translated(piece.pa.0 + offset);
+            assert_eq!(dma(piece.ipa.0 + offset, true), reached);
+            assert_eq!(dma(piece.ipa.0 + offset, false), reached);
+        }
+        let end = piece.ipa.0 + piece.bytes;
+        assert_eq!(dma(end, true), Outcome::Aborted, "behind its memory");
+        assert_eq!(dma(piece.pa.0, true), Outcome::Aborted, "as CPUs have it");
+    }
 }
 
 #[test]
 fn a_device_reaches_its_vms_memory_by_the_vms_addresses() {
     let plan = stand_in::at(SYSTEM);
-    let (smmu, _streams) = boot(&plan);
-    let own = plan.smmu.as_ref().unwrap();
-    assert_eq!(own.streams.len(), plan.functions.len());
-    for stream in &own.streams {
-        let vm = &plan.vms[plan.functions[stream.function].vm];
-        let dma =
-            |address, write| smmu.dma(Dma { stream: StreamId::new(stream.id), address, write });
-        for piece in &vm.memory {
-            assert_ne!(piece.ipa, piece.pa, "identity would prove nothing");
-            for offset in [0, 0x1234, piece.bytes - 1] {
-                let reached = Outcome::Translated(piece.pa.0 + offset);
-                assert_eq!(dma(piece.ipa.0 + offset, true), reached);
-                assert_eq!(dma(piece.ipa.0 + offset, false), reached);
-            }
-            let end = piece.ipa.0 + piece.bytes;
-            assert_eq!(dma(end, true), Outcome::Aborted, "behind its memory");
-            assert_eq!(dma(piece.pa.0, true), Outcome::Aborted, "as CPUs have it");
-        }
+    let (smmu, _streams) = boot(&plan, 0);
+    let own = &plan.smmus[0];
+    assert_eq!(plan.masters.len(), plan.functions.len());
+    for (master, held) in held(&plan, 0) {
+        let id = held.streams[0];
+        let dma = |address, write| smmu.dma(Dma { stream: StreamId::new(id), address, write });
+        reaches_its_own(&plan, &smmu, master, id);
         // Messages are written, and nothing is read there.
         assert_eq!(dma(TRANSLATER, false), Outcome::Aborted);
         assert_eq!(dma(TRANSLATER, true), Outcome::Translated(TRANSLATER));
@@ -84,26 +104,76 @@ fn a_device_reaches_its_vms_memory_by_the_vms_addresses() {
 }
 
 #[test]
-fn a_device_that_no_vm_has_is_aborted_and_recorded() {
+fn a_device_that_no_vm_has_is_aborted_and_recorded_on_a_bus_of_the_table() {
     let plan = stand_in::at(SYSTEM);
-    let (smmu, _streams) = boot(&plan);
-    let own = plan.smmu.as_ref().unwrap();
+    let (smmu, _streams) = boot(&plan, 0);
+    let own = &plan.smmus[0];
     let ring = Ring::events(own.events.base.0, own.event_bits).unwrap();
     let mut events = EventQueue::new(smmu.frame(), smmu.events(ring), own.event_bits);
-    for (id, kind) in [(0x8, Kind::BadSte), (0x1000, Kind::BadStreamId)] {
+    for (id, kind) in [(0x8, Some(Kind::BadSte)), (0xff, Some(Kind::BadSte)), (0x1000, None)] {
         let dma = Dma { stream: StreamId::new(id), address: 0x4000_0000, write: true };
         assert_eq!(smmu.dma(dma), Outcome::Aborted);
         let mut seen = Vec::new();
         events.drain(8, |event| seen.push((event.kind, event.stream.value())));
-        assert_eq!(seen, [(kind, id)]);
+        assert_eq!(seen, kind.map(|kind| (kind, id)).into_iter().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn each_smmu_holds_its_own_devices() {
+    let plan = stand_in::at("tests/plans/systems/smmus.toml");
+    let shapes: Vec<_> = plan.smmus.iter().map(|smmu| (smmu.table_bits, smmu.split)).collect();
+    assert_eq!(shapes, [(8, None), (16, Some(8))]);
+    let leaves: Vec<_> = plan.smmus[1].leaves.iter().map(|leaf| (leaf.index, leaf.bits)).collect();
+    // A PCI function at 81:00.0; a platform device's 0x0305 and 0x0340.
+    assert_eq!(leaves, [(3, 7), (0x81, 0)]);
+    for number in 0..plan.smmus.len() {
+        let (smmu, _streams) = boot(&plan, number);
+        let mut count = 0;
+        for (master, held) in held(&plan, number) {
+            for &id in &held.streams {
+                reaches_its_own(&plan, &smmu, master, id);
+                count += 1;
+            }
+        }
+        assert_eq!(count, [1, 3][number]);
+        let other = held(&plan, 1 - number).flat_map(|(_, held)| &held.streams);
+        for &id in other {
+            let dma = Dma { stream: StreamId::new(id), address: 0x4000_0000, write: true };
+            assert_eq!(smmu.dma(dma), Outcome::Aborted, "{id:#x} of the other one");
+        }
+    }
+}
+
+#[test]
+fn without_an_smmu_the_plan_differs_in_what_devices_reach_and_nothing_else() {
+    let with = stand_in::at("tests/plans/systems/held.toml");
+    let without = stand_in::at("tests/plans/systems/trusted.toml");
+    assert!(with.masters.iter().all(|master| master.held.is_some()));
+    assert!(without.masters.iter().all(|master| master.held.is_none()));
+    // All but where EL2's own tables lie, and where copies of payloads do.
+    let rest = |plan: &Decided| {
+        let mut plan = serde_json::to_value(plan).unwrap();
+        for vm in plan["vms"].as_array_mut().unwrap() {
+            let vm = vm.as_object_mut().unwrap();
+            for key in ["vttbr", "loads"] {
+                vm.remove(key).unwrap();
+            }
+        }
+        let keys = ["vms", "functions", "bridges", "spis", "shared_memory", "channel_ends"];
+        let its = ["events", "device_id_bits"].map(|key| plan["its"][key].clone());
+        (keys.map(|key| plan[key].clone()), its)
+    };
+    assert_eq!(rest(&with), rest(&without));
 }
 
 #[test]
 fn nothing_of_an_smmu_is_planned_where_no_device_is_behind_one() {
     for name in ["demo", "msix", "hello"] {
         let plan = stand_in::of(name);
-        assert!(plan.smmu.is_none());
-        assert!(plan.hypervisor.items.iter().all(|item| !item.name.contains("SMMU")));
+        assert!(plan.smmus.is_empty());
+        assert!(plan.masters.iter().all(|master| master.held.is_none()));
+        let items = &plan.hypervisor.items;
+        assert!(items.iter().all(|item| !item.name.contains("stream table")));
     }
 }

@@ -78,7 +78,7 @@ fn registers(plan: &Decided) -> Vec<Range<u64>> {
         }
     }
     out.extend(plan.its.iter().map(|its| its.base.0..its.base.0 + 2 * FRAME));
-    out.extend(plan.smmu.iter().map(|smmu| smmu.base.0..smmu.base.0 + 2 * FRAME));
+    out.extend(plan.smmus.iter().map(|smmu| smmu.base.0..smmu.base.0 + 2 * FRAME));
     if let Console::Uart { base, .. } = board.console {
         out.push(base.0..base.0 + PAGE);
     }

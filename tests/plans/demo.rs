@@ -5,6 +5,9 @@ pub const VPE_COUNT: usize = 4usize;
 pub const CPU_COUNT: usize = 4usize;
 pub const EVENT_COUNT: usize = 4usize;
 pub const FLASH_COUNT: usize = 0usize;
+pub const SMMU_COUNT: usize = 0usize;
+pub const LEAF_COUNT: usize = 0usize;
+pub const MASTER_COUNT: usize = 0usize;
 pub static PLAN: plan::Plan = plan::Plan {
     system: "demo",
     digest: DIGEST,
@@ -577,7 +580,9 @@ pub static PLAN: plan::Plan = plan::Plan {
             },
         ],
     }),
-    smmu: None,
+    smmus: &[],
+    leaves: &[],
+    masters: &[],
     spis: &[
         None,
         None,

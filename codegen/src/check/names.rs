@@ -16,6 +16,8 @@ pub fn check(system: &System, report: &mut Report) {
     unique(report, "reserved range", board.reserved.iter().map(|reserved| &reserved.name));
     unique(report, "UART", board.uarts.iter().map(|uart| &uart.name));
     unique(report, "PCIe host", board.pcie.iter().map(|host| &host.name));
+    unique(report, "SMMU", board.smmus.iter().map(|smmu| &smmu.name));
+    unique(report, "IOMMU", board.iommus.iter().map(|iommu| &iommu.name));
     unique(report, "bridge", board.bridges.iter().map(|bridge| &bridge.name));
     unique(report, "device", board.devices.iter().map(|device| &device.name));
     unique(report, "VM", system.vms.iter().map(|vm| &vm.name));

@@ -290,7 +290,7 @@ impl Tree<'_> {
     fn platform(&mut self) -> Result {
         for used in &self.system.vms[self.number].devices {
             let device = &self.system.board.devices[used.device.value];
-            let DeviceKind::Platform { compatible, regions, intids } = &device.kind else {
+            let DeviceKind::Platform { compatible, regions, intids, .. } = &device.kind else {
                 continue;
             };
             let unit = regions.first().map_or(0, |region| region.start());

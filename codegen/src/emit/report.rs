@@ -299,18 +299,25 @@ impl Report<'_> {
     }
 
     fn streams(&self, out: &mut String) -> fmt::Result {
-        let Some(smmu) = &self.plan.smmu else { return Ok(()) };
-        writeln!(
-            out,
-            "\nSMMU {}: devices reach their VM's memory and channels, by its addresses, and the ITS's page",
-            smmu.name
-        )?;
-        let mut table = Table::new(&["StreamID", "function", "VM", "stage 2"]);
-        for stream in &smmu.streams {
-            let function = &self.plan.functions[stream.function];
-            let vm = &self.plan.vms[function.vm].name;
-            let (id, root) = (format!("{:#06x}", stream.id), stream.vttbr.0 & 0xffff_ffff_ffff);
-            table.row(&[&id, &function.name, vm, &format!("{root:#012x}")]);
+        if self.plan.masters.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nDMA: what devices reach past the CPUs")?;
+        let head = ["device", "VM", "reaches", "SMMU", "StreamID", "stage 2", "on a fault"];
+        let mut table = Table::new(&head);
+        for master in &self.plan.masters {
+            let vm = &self.plan.vms[master.vm].name;
+            let Some(held) = &master.held else {
+                let trusted = "trusted: can reach all memory";
+                table.row(&[&master.name, vm, &trusted, &"-", &"-", &"-", &"-"]);
+                continue;
+            };
+            let smmu = &self.plan.smmus[held.smmu].name;
+            let streams: Vec<_> = held.streams.iter().map(|id| format!("{id:#06x}")).collect();
+            let root = format!("{:#012x}", held.vttbr.0 & 0xffff_ffff_ffff);
+            let (reaches, policy) = ("its VM's memory, channels, the ITS", held.on_fault.name());
+            let streams = streams.join(" ");
+            table.row(&[&master.name, vm, &reaches, smmu, &streams, &root, &policy]);
         }
         table.write(out)
     }

@@ -79,7 +79,8 @@ fn tokens(plan: &Decided) -> TokenStream {
     let vpes = plan.vpes.iter().map(vpe);
     let modes = schedule::modes(plan);
     let its = its::option(plan);
-    let smmu = smmu::option(plan);
+    let (smmus, leaves, masters) = smmu::lists(plan);
+    let (smmu_count, leaf_count, master_count) = (smmus.len(), leaves.len(), masters.len());
     let spis = plan.spis.iter().map(|route| option(route.as_ref(), |route| spi(plan, route)));
     let bridges = plan.bridges.iter().map(|own| bridge(plan, own));
     let functions = plan.functions.iter().map(|own| function(plan, own));
@@ -99,6 +100,9 @@ fn tokens(plan: &Decided) -> TokenStream {
         pub const CPU_COUNT: usize = #cpu_count;
         pub const EVENT_COUNT: usize = #event_count;
         pub const FLASH_COUNT: usize = #flash_count;
+        pub const SMMU_COUNT: usize = #smmu_count;
+        pub const LEAF_COUNT: usize = #leaf_count;
+        pub const MASTER_COUNT: usize = #master_count;
 
         pub static PLAN: plan::Plan = plan::Plan {
             system: #system,
@@ -110,7 +114,9 @@ fn tokens(plan: &Decided) -> TokenStream {
             vpes: &[#(#vpes),*],
             modes: #modes,
             its: #its,
-            smmu: #smmu,
+            smmus: &[#(#smmus),*],
+            leaves: &[#(#leaves),*],
+            masters: &[#(#masters),*],
             spis: &[#(#spis),*],
             bridges: &[#(#bridges),*],
             functions: &[#(#functions),*],

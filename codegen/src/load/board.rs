@@ -39,8 +39,14 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         .enumerate()
         .map(|(position, cpu)| cpu_at(cpu, position, &gic, file))
         .collect();
-    let smmus: Vec<_> = board.smmu.iter().map(|one| smmu(one, file)).collect();
-    let pcie: Vec<_> = board.pcie.iter().map(|pcie| host(files, pcie, &smmus, file)).collect();
+    let address_bits = match &board.board.address_bits {
+        Some(bits) => bits.at(file),
+        None => board.board.name.map(file, |_| model::Board::ADDRESS_BITS),
+    };
+    let smmus: Vec<_> = board.smmu.iter().map(|one| smmu(one, &address_bits, file)).collect();
+    let iommus: Vec<_> = board.iommu.iter().map(|one| iommu(one, file)).collect();
+    let guards = Guards { smmus: &smmus, iommus: &iommus };
+    let pcie: Vec<_> = board.pcie.iter().map(|pcie| host(files, pcie, &guards, file)).collect();
     let uarts: Vec<_> = board
         .uart
         .iter()
@@ -63,7 +69,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         .iter()
         .map(|device| match &**device {
             toml::Device::Pci(device) => pci(files, device, &pcie, file),
-            toml::Device::Platform(device) => platform(device, file),
+            toml::Device::Platform(device) => platform(files, device, &guards, file),
         })
         .collect();
     model::Board {
@@ -79,10 +85,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             Some(time) => time.map(file, |time| time.0),
             None => board.board.name.map(file, |_| model::Board::SWITCH_TIME),
         },
-        address_bits: match &board.board.address_bits {
-            Some(bits) => bits.at(file),
-            None => board.board.name.map(file, |_| model::Board::ADDRESS_BITS),
-        },
+        address_bits,
         mpam: board.board.mpam,
         cpus,
         ram: board
@@ -119,6 +122,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         pcie,
         bridges,
         smmus,
+        iommus,
         devices,
         qemu: board.qemu.as_ref().map(|qemu| model::QemuDesc {
             machine: qemu.machine.clone(),
@@ -218,7 +222,7 @@ fn window(window: &toml::Window, file: FileId) -> model::PciWindow {
     }
 }
 
-fn smmu(smmu: &toml::Smmu, file: FileId) -> model::Smmu {
+fn smmu(smmu: &toml::Smmu, address_bits: &At<u32>, file: FileId) -> model::Smmu {
     let size = smmu.base.map(file, |_| model::Smmu::BYTES);
     model::Smmu {
         name: smmu.name.at(file),
@@ -226,12 +230,49 @@ fn smmu(smmu: &toml::Smmu, file: FileId) -> model::Smmu {
         stream_id_bits: smmu.stream_id_bits.at(file),
         event_intid: smmu.event_intid.at(file),
         error_intid: smmu.error_intid.at(file),
+        two_level: smmu.two_level,
+        address_bits: match &smmu.address_bits {
+            Some(bits) => bits.at(file),
+            None => smmu.name.map(file, |_| address_bits.value),
+        },
     }
 }
 
-fn host(files: &mut Files, pcie: &toml::Pcie, smmus: &[model::Smmu], file: FileId) -> model::Pcie {
+fn iommu(iommu: &toml::Iommu, file: FileId) -> model::Iommu {
+    model::Iommu {
+        name: iommu.name.at(file),
+        kind: match iommu.kind {
+            toml::IommuKind::SmmuV2 => model::IommuKind::SmmuV2,
+            toml::IommuKind::Vendor => model::IommuKind::Vendor,
+        },
+    }
+}
+
+/// What can stand between devices and memory.
+struct Guards<'a> {
+    smmus: &'a [model::Smmu],
+    iommus: &'a [model::Iommu],
+}
+
+impl Guards<'_> {
+    fn smmu(&self, files: &mut Files, name: &Option<S<String>>, file: FileId) -> Option<At<usize>> {
+        let names: Vec<&str> = self.smmus.iter().map(|smmu| smmu.name.as_str()).collect();
+        name.as_ref().map(|name| part(files, "SMMU", &name.at(file), &names))
+    }
+
+    fn iommu(
+        &self,
+        files: &mut Files,
+        name: &Option<S<String>>,
+        file: FileId,
+    ) -> Option<At<usize>> {
+        let names: Vec<&str> = self.iommus.iter().map(|iommu| iommu.name.as_str()).collect();
+        name.as_ref().map(|name| part(files, "IOMMU", &name.at(file), &names))
+    }
+}
+
+fn host(files: &mut Files, pcie: &toml::Pcie, guards: &Guards, file: FileId) -> model::Pcie {
     let first = || pcie.buses.first.map(file, |bus| u32::from(*bus) << 8);
-    let names: Vec<&str> = smmus.iter().map(|smmu| smmu.name.as_str()).collect();
     model::Pcie {
         name: pcie.name.at(file),
         ecam: frame(&pcie.ecam, file),
@@ -244,7 +285,8 @@ fn host(files: &mut Files, pcie: &toml::Pcie, smmus: &[model::Smmu], file: FileI
             Some(base) => base.at(file),
             None => first(),
         },
-        smmu: pcie.smmu.as_ref().map(|name| part(files, "SMMU", &name.at(file), &names)),
+        smmu: guards.smmu(files, &pcie.smmu, file),
+        iommu: guards.iommu(files, &pcie.iommu, file),
         stream_id_base: match &pcie.stream_id_base {
             Some(base) => base.at(file),
             None => first(),
@@ -302,6 +344,8 @@ fn bridge(
         id: bridge.id.at(file),
         subordinate: subordinate.unwrap_or_else(|| secondary.clone()),
         secondary,
+        conventional: bridge.conventional,
+        acs: bridge.acs,
         bars: bars(&bridge.bars, file),
         qemu: bridge.qemu.clone(),
     }
@@ -317,7 +361,12 @@ fn bars(bars: &[S<toml::Bar>], file: FileId) -> Vec<model::Bar> {
     bars.iter().map(bar).collect()
 }
 
-fn platform(device: &toml::PlatformDevice, file: FileId) -> model::Device {
+fn platform(
+    files: &mut Files,
+    device: &toml::PlatformDevice,
+    guards: &Guards,
+    file: FileId,
+) -> model::Device {
     model::Device {
         name: device.name.at(file),
         kind: model::DeviceKind::Platform {
@@ -334,6 +383,9 @@ fn platform(device: &toml::PlatformDevice, file: FileId) -> model::Device {
                     },
                 })
                 .collect(),
+            smmu: guards.smmu(files, &device.smmu, file),
+            streams: device.streams.iter().map(|stream| stream.at(file)).collect(),
+            iommu: guards.iommu(files, &device.iommu, file),
         },
         dma: device.dma.unwrap_or(false),
         coherent: device.coherent,

@@ -67,6 +67,7 @@ pub fn load(files: &mut Files) -> Option<System> {
             None | Some(toml::PowerOff::PowerOff) => model::PowerOff::PowerOff,
             Some(toml::PowerOff::Stay) => model::PowerOff::Stay,
         },
+        dma_trusted: table.dma.as_ref().is_some_and(|dma| matches!(**dma, toml::Dma::Trusted)),
         time_limit: table.time_limit.as_ref().map(|time| time.0),
         focus: named.or_else(first),
         escape: table
@@ -139,6 +140,13 @@ impl Names<'_> {
                 .watchdog
                 .as_ref()
                 .map(|own| own.map(file, |own| self.watchdog(files, own))),
+            on_dma_fault: vm.on_dma_fault.as_ref().map(|choice| {
+                choice.map(file, |choice| match choice {
+                    toml::DmaFault::Record => model::DmaFault::Record,
+                    toml::DmaFault::StopDevice => model::DmaFault::StopDevice,
+                    toml::DmaFault::Fail => model::DmaFault::Fail,
+                })
+            }),
             mode_on_fault: vm.mode_on_fault.as_ref().map(|name| self.find_mode(files, name)),
             its: vm.its.as_ref().map_or_else(
                 || vm.name.map(file, |_| model::ItsPolicy::None),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::emit::translation::MOST_BITS;
 
 use super::quirk::Quirk;
-use super::{At, Bar, Bdf, Bridge, Msix, PciId, Pcie, Region, Smmu};
+use super::{At, Bar, Bdf, Bridge, Iommu, Msix, PciId, Pcie, Region, Smmu};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -38,6 +38,7 @@ pub struct Board {
     pub pcie: Vec<Pcie>,
     pub bridges: Vec<Bridge>,
     pub smmus: Vec<Smmu>,
+    pub iommus: Vec<Iommu>,
     pub devices: Vec<Device>,
     /// None: the board is not one that `bulkhead run` can start.
     pub qemu: Option<QemuDesc>,
@@ -257,6 +258,12 @@ pub enum DeviceKind {
         regions: Vec<Region>,
         /// Its SPIs.
         intids: Vec<PlatformIrq>,
+        /// Index into `Board::smmus`. None: it reaches all memory.
+        smmu: Option<At<usize>>,
+        /// Its StreamIDs there.
+        streams: Vec<At<u32>>,
+        /// Index into `Board::iommus`: what it has instead.
+        iommu: Option<At<usize>>,
     },
 }
 

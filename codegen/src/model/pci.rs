@@ -28,6 +28,8 @@ pub struct Pcie {
     pub coherent: bool,
     /// Index into `Board::smmus`. None: its functions reach all memory.
     pub smmu: Option<At<usize>>,
+    /// Index into `Board::iommus`: what it has instead.
+    pub iommu: Option<At<usize>>,
     /// StreamID of device 0, function 0 on the first bus; those of other functions follow as their
     /// RequesterIDs do.
     pub stream_id_base: At<u32>,
@@ -109,6 +111,10 @@ pub struct Bridge {
     pub secondary: At<u8>,
     /// The last bus behind it.
     pub subordinate: At<u8>,
+    /// Functions behind it have one RequesterID.
+    pub conventional: bool,
+    /// Nothing from behind this port reaches what is behind another one but by the host.
+    pub acs: bool,
     /// Its own BARs, 0 and 1.
     pub bars: Vec<Bar>,
     /// QEMU arguments that make it.
@@ -191,6 +197,18 @@ impl Board {
             bus = self.bridges[index].address.bus;
         }
         Some(way)
+    }
+
+    /// What stands as the RequesterID in accesses to memory of the function at `address`: its own,
+    /// or what the first bridge to conventional PCI on its way puts there (PCI Express to PCI/PCI-X
+    /// Bridge 1.0, 2.3).
+    pub fn requester(&self, host: usize, address: Bdf) -> Bdf {
+        let way = self.way(host, address.bus).unwrap_or_default();
+        let mut bridges = way.iter().map(|&index| &self.bridges[index]);
+        match bridges.find(|bridge| bridge.conventional) {
+            Some(bridge) => Bdf { bus: bridge.secondary.value, device: 0, function: 0 },
+            None => address,
+        }
     }
 
     /// The buses of a host that `vm` needs to find its functions there. None: it has none.

@@ -14,6 +14,10 @@ pub struct Smmu {
     pub event_intid: At<u32>,
     /// SPI of its global errors.
     pub error_intid: At<u32>,
+    /// Its stream table may have two levels.
+    pub two_level: bool,
+    /// Bits of the addresses that it gives out.
+    pub address_bits: At<u32>,
 }
 
 impl Smmu {
@@ -21,12 +25,50 @@ impl Smmu {
     pub const BYTES: u64 = 128 << 10;
 }
 
+/// An IOMMU that EL2 cannot drive.
+#[derive(Clone, Debug)]
+pub struct Iommu {
+    pub name: At<String>,
+    pub kind: IommuKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IommuKind {
+    SmmuV2,
+    Vendor,
+}
+
+impl IommuKind {
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::SmmuV2 => "an SMMUv2",
+            Self::Vendor => "a vendor's IOMMU",
+        }
+    }
+}
+
 impl Board {
-    /// The SMMU that a device's accesses go through, as an index into `smmus`, and its StreamID.
-    pub fn stream(&self, device: &Device) -> Option<(usize, u32)> {
-        let DeviceKind::Pci { host, address, .. } = &device.kind else { return None };
-        let host = self.pcie.get(host.value)?;
-        let smmu = host.smmu.as_ref()?.value;
-        (smmu < self.smmus.len()).then(|| (smmu, host.stream_id(address.value)))
+    /// The SMMU that a device's accesses go through, as an index into `smmus`, and its StreamIDs.
+    pub fn streams(&self, device: &Device) -> Option<(usize, Vec<u32>)> {
+        let (smmu, streams) = match &device.kind {
+            DeviceKind::Pci { host, address, .. } => {
+                let behind = self.pcie.get(host.value)?;
+                let requester = self.requester(host.value, address.value);
+                (behind.smmu.as_ref()?, vec![behind.stream_id(requester)])
+            }
+            DeviceKind::Platform { smmu, streams, .. } => {
+                (smmu.as_ref()?, streams.iter().map(|stream| stream.value).collect())
+            }
+        };
+        (smmu.value < self.smmus.len()).then_some((smmu.value, streams))
+    }
+
+    /// The IOMMU that a device is behind to no avail.
+    pub fn iommu(&self, device: &Device) -> Option<&Iommu> {
+        let iommu = match &device.kind {
+            DeviceKind::Pci { host, .. } => self.pcie.get(host.value)?.iommu.as_ref()?,
+            DeviceKind::Platform { iommu, .. } => iommu.as_ref()?,
+        };
+        self.iommus.get(iommu.value)
     }
 }

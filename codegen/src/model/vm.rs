@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{At, Payload};
 
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Vm {
     pub resets: Option<At<Restarts>>,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
+    /// What becomes of it when a device of its accesses what it does not have. None: it is recorded.
+    pub on_dma_fault: Option<At<DmaFault>>,
     pub watchdog: Option<At<Watchdog>>,
     pub its: At<ItsPolicy>,
     /// Batches of commands that it may cause at the physical ITS in a millisecond. None: as many as is usual.
@@ -124,6 +128,26 @@ pub struct EventUse {
 }
 
 /// What becomes of a VM that fails.
+/// What becomes of a device that an SMMU had to hold back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DmaFault {
+    Record,
+    StopDevice,
+    Fail,
+}
+
+impl DmaFault {
+    /// As in the TOML.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::StopDevice => "stop-device",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Halt,

@@ -66,9 +66,10 @@ fn device(system: &System, index: usize) -> Vec<String> {
     if let Some(id) = device.device_id.as_ref().filter(|_| device.events.value > 0) {
         out.push(format!("events of {name} reach the ITS with DeviceID {:#x}", id.value));
     }
-    out.push(match (system.board.stream(device), device.dma) {
-        (Some((_, id)), _) => {
-            format!("{name} reads and writes memory by StreamID {id:#x} and no other")
+    out.push(match (system.board.streams(device), device.dma) {
+        (Some((_, ids)), _) => {
+            let ids: Vec<_> = ids.iter().map(|id| format!("{id:#x}")).collect();
+            format!("{name} reads and writes memory by StreamID {} and no other", ids.join(", "))
         }
         (None, true) => format!(
             "{name} reads and writes memory only where its guest tells it to: no SMMU holds it"

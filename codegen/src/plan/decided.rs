@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::modes::Modes;
 use super::schedule::Schedule;
 use crate::diag::Diagnostic;
-use crate::model::MemoryRole;
+use crate::model::{DmaFault, MemoryRole};
 
 /// An address or a register value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,9 +47,12 @@ pub struct Decided {
     pub vpes: Vec<Vpe>,
     pub modes: Option<Modes>,
     pub its: Option<Its>,
-    /// None: no device of a VM is behind one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub smmu: Option<Smmu>,
+    /// SMMUs that VMs' devices are behind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub smmus: Vec<Smmu>,
+    /// Devices that reach memory by themselves, by VM.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masters: Vec<Master>,
     /// Owner of INTID 32 + n.
     pub spis: Vec<Option<SpiRoute>>,
     /// Bridges that a VM needs; none stands before the one that it is behind.
@@ -398,25 +401,46 @@ pub struct Smmu {
     pub base: Hex,
     pub event_intid: u32,
     pub error_intid: u32,
-    /// Linear, for StreamIDs of `table_bits` bits.
+    /// For StreamIDs of `table_bits` bits: their entries, or descriptors of leaves.
     pub table: Span,
     pub table_bits: u8,
+    /// StreamID bits of a leaf, if there are leaves.
+    pub split: Option<u8>,
+    pub leaves: Vec<Leaf>,
     /// Command queue, of `1 << command_bits` commands.
     pub commands: Span,
     pub command_bits: u8,
     /// Event queue, of `1 << event_bits` records.
     pub events: Span,
     pub event_bits: u8,
-    /// In the order of `functions`.
-    pub streams: Vec<Stream>,
 }
 
-/// What a function behind an SMMU reaches.
+/// Entries of a stream table for the StreamIDs `index << split` and up.
 #[derive(Clone, Debug, Serialize)]
-pub struct Stream {
-    pub id: u32,
-    /// Index into `functions`.
-    pub function: usize,
+pub struct Leaf {
+    pub index: u32,
+    /// It has `1 << bits` entries.
+    pub bits: u8,
+    pub table: Span,
+}
+
+/// A device that reads and writes memory by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Master {
+    pub name: String,
+    pub vm: usize,
+    /// None: it is trusted, and reaches all memory.
+    pub held: Option<Held>,
+}
+
+/// What a device behind an SMMU reaches.
+#[derive(Clone, Debug, Serialize)]
+pub struct Held {
+    /// Index into `smmus`.
+    pub smmu: usize,
+    pub streams: Vec<u32>,
+    /// What becomes of it when it accesses anything else.
+    pub on_fault: DmaFault,
     /// VMID, and root of the device's stage-2 tables.
     pub vttbr: Hex,
     pub vtcr: Hex,

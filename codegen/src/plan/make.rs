@@ -331,7 +331,7 @@ impl<'a> Maker<'a> {
         let board = self.board(own.its.is_some());
         let its = own.its.as_ref().map(|made| made.its.clone());
         let modes = self.modes(own.its.as_ref());
-        let smmu = own.smmu.clone();
+        let (smmus, masters) = (own.smmus.clone(), own.masters.clone());
         let region = &system.hypervisor;
         Decided {
             system: system.name.value.clone(),
@@ -343,7 +343,8 @@ impl<'a> Maker<'a> {
             vpes,
             modes,
             its,
-            smmu,
+            smmus,
+            masters,
             spis: self.interrupts.spis.clone(),
             bridges: self.windows.bridges.clone(),
             functions: self.windows.functions.clone(),

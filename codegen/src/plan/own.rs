@@ -50,7 +50,8 @@ pub struct Own {
     /// Address of each payload copy.
     pub copies: Vec<u64>,
     pub its: Option<its::Made>,
-    pub smmu: Option<super::decided::Smmu>,
+    pub smmus: Vec<super::decided::Smmu>,
+    pub masters: Vec<super::decided::Master>,
     ttbr: u64,
     tcr: u64,
     image_l3: u64,
@@ -122,7 +123,7 @@ impl Maker<'_> {
                 Err(refused) => report.push(cannot_see(owner, refused)),
             }
         }
-        let behind = match self.ask_smmu(&mut tables) {
+        let behind = match self.ask_smmus(&mut tables) {
             Ok(asked) => asked,
             Err((vm, refused)) => {
                 report.push(cannot_see(&system.vms[vm], refused));
@@ -166,7 +167,9 @@ impl Maker<'_> {
         trees.push(first);
         let mut contents: Vec<(Id, Vec<u8>)> =
             trees.iter().flat_map(|tree| tree.contents(&tables)).collect();
-        let smmu = behind.as_ref().and_then(|asked| self.made_smmu(asked, &tables));
+        let smmus = behind.iter().flat_map(|asked| self.made_smmus(asked, &tables)).collect();
+        let masters = self.masters(behind.as_ref(), &tables);
+        contents.extend(behind.iter().flat_map(|asked| smmu::descriptors(asked, &tables)));
         let of_devices = behind.iter().flat_map(|asked| &asked.trees);
         contents.extend(of_devices.flat_map(|(_, tree)| tree.contents(&tables)));
         if let (Some(asked), Some(made)) = (&asked, &its) {
@@ -179,7 +182,8 @@ impl Maker<'_> {
             tables,
             stage2,
             its,
-            smmu,
+            smmus,
+            masters,
             ttbr,
             tcr,
             image_l3,
@@ -216,7 +220,7 @@ impl Maker<'_> {
         if vms.iter().flat_map(|vm| &vm.memory).any(|piece| piece.role == MemoryRole::Flash) {
             code += FLASH;
         }
-        if smmu::used(self.system, &self.windows.functions).is_some() {
+        if !smmu::used(self.system).is_empty() {
             code += SMMU;
         }
         let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
@@ -259,8 +263,7 @@ impl Maker<'_> {
         let its = board.gic.its.as_ref().filter(|_| !self.interrupts.events.is_empty());
         out.extend(its.map(|its| range(&its.region)));
         out.extend(self.console().map(|uart| range(&uart.region)));
-        let smmu = smmu::used(self.system, &self.windows.functions);
-        out.extend(smmu.map(|smmu| range(&smmu.region)));
+        out.extend(smmu::used(self.system).iter().map(|&smmu| range(&board.smmus[smmu].region)));
         let functions = self.windows.functions.iter();
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
         let configs = bridges.chain(functions.map(|function| function.config));

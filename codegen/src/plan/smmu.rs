@@ -1,19 +1,19 @@
-//! The SMMU: its stream table and queues, and what each function behind it reaches.
+//! SMMUs: their stream tables and queues, and what each device reaches.
 //!
 //! A VM's devices have a stage 2 of their own beside the CPUs': its memory and channels, and the
 //! ITS's translation page, which no CPU may write (the ITS would take that for another device's
-//! message). They reach no device registers.
+//! message). They reach no device registers. All SMMUs use the same one.
 
 use smmu::StreamId;
-use smmu::table::Shape;
+use smmu::table::{BUS_BITS, Leaf, Shape, StreamTable};
 
-use super::decided::{Function, Hex, Smmu, Stream};
+use super::decided::{self, Hex, Master, Smmu};
 use super::make::Maker;
 use super::own::Placed;
 use super::tables::{Id, Tables};
 use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
-use crate::model::{self, MemoryRole, System};
+use crate::model::{DmaFault, MemoryRole, System};
 
 /// 64 commands: a VM with many functions uses the ring several times at a start.
 const COMMAND_BITS: u8 = 6;
@@ -23,66 +23,126 @@ const EVENT_BITS: u8 = 7;
 const TRANSLATION_FRAME: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 
-/// A function behind an SMMU.
-#[derive(Clone, Copy, Debug)]
-struct Behind {
-    smmu: usize,
-    id: u32,
-    function: usize,
+/// A VM's device that reaches memory by itself, or that is behind an SMMU.
+#[derive(Clone, Debug)]
+struct Behind<'a> {
+    name: &'a str,
     vm: usize,
+    /// The SMMU, as an index into the board's, and its StreamIDs. None: it reaches all memory.
+    held: Option<(usize, Vec<u32>)>,
 }
 
-/// Tables that an SMMU needs.
+/// Tables of SMMUs.
 pub struct Asked {
-    behind: Vec<Behind>,
-    shape: Shape,
-    table: Id,
-    commands: Id,
-    events: Id,
+    smmus: Vec<AskedSmmu>,
     /// By VM: its devices' stage 2.
     pub trees: Vec<(usize, Placed)>,
 }
 
-fn behind(system: &System, functions: &[Function]) -> Vec<Behind> {
-    let board = &system.board;
-    let all = functions.iter().enumerate().filter_map(|(n, function)| {
-        let device = board.devices.iter().find(|device| device.name.value == function.name)?;
-        let (smmu, id) = board.stream(device)?;
-        Some(Behind { smmu, id, function: n, vm: function.vm })
-    });
-    all.collect()
+struct AskedSmmu {
+    /// Index into the board's.
+    number: usize,
+    shape: Shape,
+    table: Id,
+    /// Index, bits and place of each leaf.
+    leaves: Vec<(u32, u8, Id)>,
+    commands: Id,
+    events: Id,
 }
 
-/// The SMMU that EL2 drives.
-pub fn used<'a>(system: &'a System, functions: &[Function]) -> Option<&'a model::Smmu> {
-    let first = behind(system, functions).first().copied()?;
-    system.board.smmus.get(first.smmu)
+/// In the order of VMs and their devices.
+fn behind(system: &System) -> Vec<Behind<'_>> {
+    let board = &system.board;
+    let mut all = Vec::new();
+    for (vm, owner) in system.vms.iter().enumerate() {
+        for given in &owner.devices {
+            let Some(device) = board.devices.get(given.device.value) else { continue };
+            let held = board.streams(device);
+            if device.dma || held.is_some() {
+                all.push(Behind { name: &device.name.value, vm, held });
+            }
+        }
+    }
+    all
+}
+
+/// The SMMUs that EL2 drives, as indices into the board's.
+pub fn used(system: &System) -> Vec<usize> {
+    let all = behind(system);
+    let used = |smmu: &usize| all.iter().any(|one| one.held.as_ref().is_some_and(|h| h.0 == *smmu));
+    (0..system.board.smmus.len()).filter(used).collect()
+}
+
+/// Leaves for these StreamIDs: the index and the bits of each, in order.
+fn leaves(shape: Shape, streams: &[u32]) -> Vec<(u32, u8)> {
+    let Some(split) = shape.split() else { return Vec::new() };
+    let place = |&id: &u32| shape.leaf_and_entry(StreamId::new(id));
+    let mut out: Vec<(u32, u8)> = Vec::new();
+    let mut places: Vec<(u32, u32)> = streams.iter().filter_map(place).collect();
+    places.sort_unstable();
+    for (index, entry) in places {
+        let bits = Leaf::bits_for(entry).min(split);
+        match out.last_mut() {
+            Some(last) if last.0 == index => last.1 = bits,
+            _ => out.push((index, bits)),
+        }
+    }
+    out
 }
 
 impl Maker<'_> {
-    /// Asks for the SMMU's tables, if a device of some VM is behind one.
-    pub fn ask_smmu(&self, tables: &mut Tables) -> Result<Option<Asked>, (usize, Refused)> {
-        let behind = behind(self.system, &self.windows.functions);
-        let Some(highest) = behind.iter().map(|one| one.id).max() else { return Ok(None) };
-        let shape = Shape::smallest(StreamId::new(highest));
-        let shape = Shape::linear(shape.bits()).unwrap_or(shape);
+    /// Asks for the tables of the SMMUs that VMs' devices are behind. None: there are none.
+    pub fn ask_smmus(&self, tables: &mut Tables) -> Result<Option<Asked>, (usize, Refused)> {
+        let behind = behind(self.system);
+        let used = used(self.system);
+        if used.is_empty() {
+            return Ok(None);
+        }
+        let smmus = used.iter().map(|&number| self.ask_smmu(number, &behind, tables)).collect();
         let mut trees = Vec::new();
         for (vm, owner) in self.system.vms.iter().enumerate() {
-            if behind.iter().any(|one| one.vm == vm) {
+            if behind.iter().any(|one| one.vm == vm && one.held.is_some()) {
                 let tree = self.device_stage2(vm).map_err(|refused| (vm, refused))?;
                 let what = format!("stage-2 tables of {}'s devices", owner.name.value);
                 trees.push((vm, Placed::ask(&what, tree, tables)));
             }
         }
+        Ok(Some(Asked { smmus, trees }))
+    }
+
+    fn ask_smmu(&self, number: usize, behind: &[Behind], tables: &mut Tables) -> AskedSmmu {
+        let smmu = &self.system.board.smmus[number];
+        let name = &smmu.name.value;
+        let held = behind.iter().filter_map(|one| one.held.as_ref());
+        let streams: Vec<u32> =
+            held.filter(|held| held.0 == number).flat_map(|held| &held.1).copied().collect();
+        // A whole bus at least, so that devices of nobody's there are told.
+        let bus = (1 << smmu.stream_id_bits.value.min(BUS_BITS)) - 1;
+        let highest = streams.iter().copied().max().unwrap_or(0).max(bus);
+        let shape = Shape::smallest(StreamId::new(highest));
+        let shape = match smmu.two_level {
+            true => shape,
+            false => Shape::linear(shape.bits()).unwrap_or(shape),
+        };
+        let what = format!("stream table of {name}");
+        let table = match shape.split() {
+            None => tables.zeros(&what, shape.bytes(), shape.align()),
+            Some(_) => tables.content(&what, shape.bytes(), shape.align()),
+        };
+        let leaves = leaves(shape, &streams).into_iter().map(|(index, bits)| {
+            let bytes = Leaf { index, bits, address: 0 }.bytes();
+            (index, bits, tables.zeros(format!("{what}, leaf {index:#x}"), bytes, bytes))
+        });
+        let leaves = leaves.collect();
         let (commands, events) = (16 << COMMAND_BITS, 32 << EVENT_BITS);
-        Ok(Some(Asked {
-            behind,
+        AskedSmmu {
+            number,
             shape,
-            table: tables.zeros("stream table", shape.bytes(), shape.align()),
-            commands: tables.zeros("SMMU command queue", commands, commands),
-            events: tables.zeros("SMMU event queue", events, events),
-            trees,
-        }))
+            table,
+            leaves,
+            commands: tables.zeros(format!("command queue of {name}"), commands, commands),
+            events: tables.zeros(format!("event queue of {name}"), events, events),
+        }
     }
 
     /// What a VM's devices reach.
@@ -110,31 +170,69 @@ impl Maker<'_> {
         Ok(space.tree)
     }
 
-    /// The SMMU, its tables placed.
-    pub fn made_smmu(&self, asked: &Asked, tables: &Tables) -> Option<Smmu> {
-        let smmu = used(self.system, &self.windows.functions)?;
-        let streams = asked.behind.iter().filter_map(|one| {
-            let (_, tree) = asked.trees.iter().find(|tree| tree.0 == one.vm)?;
-            let stage2 = tree.stage2(tables, self.system);
-            Some(Stream {
-                id: one.id,
-                function: one.function,
-                vttbr: Hex(stage2::vttbr(one.vm as u16 + 1, stage2.root)),
-                vtcr: Hex(stage2.vtcr),
-            })
-        });
-        Some(Smmu {
-            name: smmu.name.value.clone(),
-            base: Hex(smmu.region.start()),
-            event_intid: smmu.event_intid.value,
-            error_intid: smmu.error_intid.value,
-            table: tables.span(asked.table),
-            table_bits: asked.shape.bits(),
-            commands: tables.span(asked.commands),
-            command_bits: COMMAND_BITS,
-            events: tables.span(asked.events),
-            event_bits: EVENT_BITS,
-            streams: streams.collect(),
-        })
+    /// The SMMUs, their tables placed.
+    pub fn made_smmus(&self, asked: &Asked, tables: &Tables) -> Vec<Smmu> {
+        let made = |one: &AskedSmmu| {
+            let smmu = &self.system.board.smmus[one.number];
+            let leaf = |&(index, bits, id): &(u32, u8, Id)| decided::Leaf {
+                index,
+                bits,
+                table: tables.span(id),
+            };
+            Smmu {
+                name: smmu.name.value.clone(),
+                base: Hex(smmu.region.start()),
+                event_intid: smmu.event_intid.value,
+                error_intid: smmu.error_intid.value,
+                table: tables.span(one.table),
+                table_bits: one.shape.bits(),
+                split: one.shape.split(),
+                leaves: one.leaves.iter().map(leaf).collect(),
+                commands: tables.span(one.commands),
+                command_bits: COMMAND_BITS,
+                events: tables.span(one.events),
+                event_bits: EVENT_BITS,
+            }
+        };
+        asked.smmus.iter().map(made).collect()
     }
+
+    /// Who reaches memory without the CPUs, those that no SMMU holds included.
+    pub fn masters(&self, asked: Option<&Asked>, tables: &Tables) -> Vec<Master> {
+        let made = |one: Behind| {
+            let owner = &self.system.vms[one.vm];
+            let held = one.held.as_ref().zip(asked).and_then(|((number, streams), asked)| {
+                let (_, tree) = asked.trees.iter().find(|tree| tree.0 == one.vm)?;
+                let stage2 = tree.stage2(tables, self.system);
+                Some(decided::Held {
+                    smmu: asked.smmus.iter().position(|smmu| smmu.number == *number)?,
+                    streams: streams.clone(),
+                    on_fault: owner.on_dma_fault.as_ref().map_or(DmaFault::Record, |at| at.value),
+                    vttbr: Hex(stage2::vttbr(one.vm as u16 + 1, stage2.root)),
+                    vtcr: Hex(stage2.vtcr),
+                })
+            });
+            Master { name: one.name.to_owned(), vm: one.vm, held }
+        };
+        behind(self.system).into_iter().map(made).collect()
+    }
+}
+
+/// The level-1 descriptors of a stream table of two levels; nothing of a linear one.
+pub fn descriptors(asked: &Asked, tables: &Tables) -> Vec<(Id, Vec<u8>)> {
+    let of = |one: &AskedSmmu| {
+        one.shape.split()?;
+        let leaf =
+            |&(index, bits, id): &(u32, u8, Id)| Leaf { index, bits, address: tables.address(id) };
+        let leaves: Vec<Leaf> = one.leaves.iter().map(leaf).collect();
+        let base = tables.address(one.table);
+        let table = StreamTable::new(base, one.shape, &leaves).ok()?;
+        let mut bytes = vec![0; one.shape.bytes() as usize];
+        for (place, descriptor) in table.descriptors() {
+            let at = (place - base) as usize;
+            bytes[at..at + 8].copy_from_slice(&descriptor.to_le_bytes());
+        }
+        Some((one.table, bytes))
+    };
+    asked.smmus.iter().filter_map(of).collect()
 }

@@ -42,6 +42,9 @@ pub struct BoardFile {
     /// SMMUs, by which a device reaches what its VM reaches and nothing else.
     #[serde(default)]
     pub smmu: Vec<S<Smmu>>,
+    /// IOMMUs that the hypervisor cannot drive: devices behind them are as if behind none.
+    #[serde(default)]
+    pub iommu: Vec<S<Iommu>>,
     /// Devices that can be given to a VM.
     #[serde(default)]
     pub device: Vec<S<Device>>,
@@ -330,6 +333,8 @@ pub struct Pcie {
     pub coherent: bool,
     /// The SMMU that all its functions' accesses go through. Without it they reach all memory.
     pub smmu: Option<S<String>>,
+    /// The `[[iommu]]` that they go through instead: it holds nothing back.
+    pub iommu: Option<S<String>>,
     /// StreamID of device 0, function 0 on the first bus, as `iommu-map` has it; other functions'
     /// follow as their RequesterIDs do.
     #[schemars(extend("x-default" = "that function's RequesterID"))]
@@ -351,6 +356,32 @@ pub struct Smmu {
     pub event_intid: S<u32>,
     /// INTID of its global errors' SPI.
     pub error_intid: S<u32>,
+    /// It has stream tables of two levels (SMMU_IDR0.ST_LEVEL). Without them StreamIDs have at most
+    /// 12 bits.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-default" = true))]
+    pub two_level: bool,
+    /// Bits of the physical addresses that it gives out (SMMU_IDR5.OAS).
+    #[schemars(range(min = 32, max = 52), extend("x-default" = "the board's address_bits"))]
+    pub address_bits: Option<S<u32>>,
+}
+
+/// An IOMMU that the hypervisor cannot drive. Firmware has to leave it so that it lets everything
+/// through, addresses unchanged.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Iommu {
+    /// Name, for a host's or a device's `iommu`.
+    pub name: S<String>,
+    /// What it is: an SMMUv2, Arm's MMU-500 among them, or a vendor's own.
+    pub kind: IommuKind,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IommuKind {
+    SmmuV2,
+    Vendor,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -391,6 +422,17 @@ pub struct Bridge {
     /// The last bus behind it, when there are further bridges.
     #[schemars(extend("x-default" = "secondary"))]
     pub subordinate: Option<S<u8>>,
+    /// Conventional PCI is behind it: all functions there have one StreamID, that of device 0,
+    /// function 0 on the bus right behind it. For one with events write its `device_id`.
+    #[serde(default)]
+    #[schemars(extend("x-default" = false))]
+    pub conventional: bool,
+    /// Firmware has this port send everything that comes from behind it to the host (ACS: P2P
+    /// request and completion redirect, upstream forwarding). Otherwise functions behind two ports
+    /// of one switch reach each other past the SMMU.
+    #[serde(default)]
+    #[schemars(extend("x-default" = false))]
+    pub acs: bool,
     /// Its own memory BARs, 0 and 1; the plan places them, and no VM sees them.
     #[serde(default)]
     pub bars: Vec<S<Bar>>,
@@ -466,6 +508,13 @@ pub struct PlatformDevice {
     /// Events it has, numbered from 0.
     #[schemars(extend("x-default" = 0))]
     pub events: Option<S<u32>>,
+    /// The SMMU that its accesses go through. Without it they reach all memory.
+    pub smmu: Option<S<String>>,
+    /// StreamIDs of its accesses, as `iommus` has them.
+    #[serde(default)]
+    pub streams: Vec<S<u32>>,
+    /// The `[[iommu]]` that they go through instead: it holds nothing back.
+    pub iommu: Option<S<String>>,
     /// QEMU arguments that make it; `{scratch}` stands for the directory of its scratch files.
     #[serde(default)]
     pub qemu: Vec<String>,

@@ -48,6 +48,9 @@ pub struct SystemTable {
     /// VM that gets the console's input first.
     #[schemars(extend("x-default" = "the first VM with a console"))]
     pub focus: Option<S<String>>,
+    /// "trusted": VMs that have a device which no SMMU holds may be trusted with the whole board,
+    /// and `check` does not warn of them.
+    pub dma: Option<S<Dma>>,
     /// Key that starts a command to the hypervisor on the console.
     #[schemars(extend("x-default" = "ctrl-]"))]
     pub escape: Option<S<ControlKey>>,
@@ -58,6 +61,20 @@ pub struct SystemTable {
     pub switch_by: Option<S<String>>,
     /// How long `bulkhead run` waits for the system's result under QEMU; the image does not know it.
     pub time_limit: Option<S<Time>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DmaFault {
+    Record,
+    StopDevice,
+    Fail,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dma {
+    Trusted,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -116,6 +133,11 @@ pub struct Vm {
     /// How often it may reset itself (PSCI SYSTEM_RESET). One more is a fault, after which it does not start again. By default 20
     /// times within 10 s: what boots an operating system in between never comes near it, and what resets for ever ends.
     pub resets: Option<S<Restarts>>,
+    /// What becomes of it when a device of its, which an SMMU holds, accesses memory that is not its
+    /// own: "record", a line on the console, and of too many the device is cut off until the VM
+    /// starts again; "stop-device", that at the first; "fail", the VM fails.
+    #[schemars(extend("x-default" = "record"))]
+    pub on_dma_fault: Option<S<DmaFault>>,
     /// Mode that the system is switched to when it fails.
     pub mode_on_fault: Option<S<String>>,
     /// It must feed a watchdog: by hypercall, or by the registers of an SBSA generic watchdog (docs/guest-abi.md).

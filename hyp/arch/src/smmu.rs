@@ -51,6 +51,11 @@ impl Words {
         Self { base, bytes }
     }
 
+    /// All tables: what is written there is written by the plan's addresses.
+    pub const fn tables() -> Self {
+        Self { base: Pa::new(0), bytes: u64::MAX }
+    }
+
     fn place(&self, offset: u64) -> Option<*mut u64> {
         let fits = offset < self.bytes && offset.is_multiple_of(8);
         fits.then(|| self.base.offset(offset).value() as *mut u64)

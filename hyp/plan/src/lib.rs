@@ -35,7 +35,7 @@ pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use own::Own;
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
-pub use smmu::{Smmu, Stream};
+pub use smmu::{DmaFault, Leaf, Master, Smmu};
 pub use vm::{
     ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts,
     SharedMemory, Vm, Watchdog,
@@ -61,8 +61,12 @@ pub struct Plan {
     pub modes: Option<Modes>,
     /// None: the board has no ITS, or nothing in the system needs it.
     pub its: Option<Its>,
-    /// None: no VM's device is behind one.
-    pub smmu: Option<Smmu>,
+    /// SMMUs that VMs' devices are behind.
+    pub smmus: &'static [Smmu],
+    /// Leaves of their stream tables, those of one side by side, in the order of StreamIDs.
+    pub leaves: &'static [Leaf],
+    /// Devices behind them, those of one VM side by side.
+    pub masters: &'static [Master],
     /// Owner of each SPI: entry n is INTID 32 + n. As long as the board has SPIs.
     pub spis: &'static [Option<SpiRoute>],
     /// PCI bridges that VMs need; none stands before the one that it is behind.

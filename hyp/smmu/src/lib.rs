@@ -12,6 +12,7 @@
 //! | `command`, `queue` | commands, encoded and decoded; the command queue with bounded waits |
 //! | `event`, `event_queue` | fault records, decoded; the event queue, overflow included |
 //! | `gerror` | global errors: which are active, and how they are acknowledged |
+//! | `account` | faults of a device: which are told, and when it is cut off |
 //! | `unit` | an SMMU's registers: verify, abort everything, enable |
 //! | `stream` | a VM's streams: attach, and detach with nothing left in a cache |
 //! | `regs` | offsets and bit fields |
@@ -45,7 +46,7 @@
 //! streams.attach(StreamId::new(0x18), &stage2)?;
 //! let dma = Dma { stream: StreamId::new(0x18), address: 0x4020_0000, write: true };
 //! assert_eq!(hardware.dma(dma), Outcome::Aborted);
-//! streams.detach(&[StreamId::new(0x18)], Vmid::new(7))?;
+//! streams.detach([StreamId::new(0x18)].into_iter(), Vmid::new(7))?;
 //! # Ok(())
 //! # }
 //! ```
@@ -61,6 +62,7 @@
 #[cfg(feature = "model")]
 extern crate std;
 
+pub mod account;
 pub mod command;
 mod error;
 pub mod event;

@@ -51,15 +51,19 @@ impl<'a, F: Frame, C: CommandMemory, T: StreamMemory> Streams<'a, F, C, T> {
             self.memory.store(place, word);
         }
         self.memory.publish();
-        self.forget(&[stream])?;
+        self.forget([stream])?;
         self.memory.store(entry, words[0]);
         self.memory.publish();
-        self.forget(&[stream])
+        self.forget([stream])
     }
 
     /// From now on these streams, all of one VM, reach nothing, and what they had begun is over.
-    pub fn detach(&mut self, streams: &[StreamId], vmid: Vmid) -> Result<(), Error> {
-        for &stream in streams {
+    pub fn detach(
+        &mut self,
+        streams: impl Iterator<Item = StreamId> + Clone,
+        vmid: Vmid,
+    ) -> Result<(), Error> {
+        for stream in streams.clone() {
             let entry = self.table.entry(stream).ok_or(Error::NoEntry { stream })?;
             self.memory.store(entry, Ste::Abort.words()[0]);
         }
@@ -68,13 +72,23 @@ impl<'a, F: Frame, C: CommandMemory, T: StreamMemory> Streams<'a, F, C, T> {
         self.queue.run([Command::TlbiS12Vmall { vmid }])
     }
 
+    /// From now on a stream that was never attached is aborted without a record. One that the table
+    /// has no entry for is so anyway.
+    pub fn abort(&mut self, stream: StreamId) -> Result<(), Error> {
+        let Some(entry) = self.table.entry(stream) else { return Ok(()) };
+        self.memory.store(entry, Ste::Abort.words()[0]);
+        self.memory.publish();
+        self.forget([stream])
+    }
+
     /// For [`CommandQueue::recover`] after an error.
     pub const fn queue(&mut self) -> &mut CommandQueue<F, C> {
         &mut self.queue
     }
 
-    fn forget(&mut self, streams: &[StreamId]) -> Result<(), Error> {
-        self.queue.run(streams.iter().map(|&stream| Command::CfgiSte { stream, leaf: true }))
+    fn forget(&mut self, streams: impl IntoIterator<Item = StreamId>) -> Result<(), Error> {
+        let commands = streams.into_iter().map(|stream| Command::CfgiSte { stream, leaf: true });
+        self.queue.run(commands)
     }
 }
 

@@ -32,7 +32,9 @@ const CR1_COHERENT: u32 = SMMU_CR1::QUEUE_IC.val(1).value
     | SMMU_CR1::TABLE_SH.val(3).value;
 /// Not cacheable: the CPUs clean what the SMMU is to read.
 const CR1_INCOHERENT: u32 = 0;
-const CR2: u32 = SMMU_CR2::RECINVSID::SET.value | SMMU_CR2::PTM::SET.value;
+/// StreamIDs beyond the stream table are not recorded: no entry could be made that stops one of
+/// them, so that its device would interrupt EL2 for ever.
+const CR2: u32 = SMMU_CR2::PTM::SET.value;
 const IRQ_CTRL: u32 =
     SMMU_IRQ_CTRL::GERROR_IRQEN::SET.value | SMMU_IRQ_CTRL::EVENTQ_IRQEN::SET.value;
 
@@ -60,6 +62,8 @@ pub struct Expect {
 pub struct Ring {
     address: u64,
     bits: u8,
+    /// Bytes of an entry.
+    entry: u64,
 }
 
 impl Ring {
@@ -78,7 +82,7 @@ impl Ring {
         }
         let bytes = entry << bits;
         match placed(what, address, if bytes < 32 { 32 } else { bytes }) {
-            Ok(()) => Ok(Self { address, bits }),
+            Ok(()) => Ok(Self { address, bits, entry }),
             Err(illegal) => Err(illegal),
         }
     }
@@ -87,6 +91,9 @@ impl Ring {
     }
     pub const fn bits(self) -> u8 {
         self.bits
+    }
+    pub const fn bytes(self) -> u64 {
+        self.entry << self.bits
     }
     /// SMMU_CMDQ_BASE or SMMU_EVTQ_BASE.
     pub const fn base_register(self) -> u64 {
@@ -218,7 +225,10 @@ impl<F: Frame + Clone> Unit<F> {
         let mut queue = CommandQueue::new(self.frame.clone(), memory, setup.commands.bits(), polls);
         queue.run([Command::CfgiAll])?;
         queue.run([Command::TlbiNsnhAll])?;
-        let events = commands | SMMU_CR0::EVTQEN::SET.value;
+        // Without the check an SMMU lets addresses through that a device says were translated by
+        // ATS, whatever the stream's entry is (6.3, SMMU_CR0.ATSCHK). Entries here grant no ATS.
+        let check = if idr0.is_set(SMMU_IDR0::ATS) { SMMU_CR0::ATSCHK::SET.value } else { 0 };
+        let events = commands | check | SMMU_CR0::EVTQEN::SET.value;
         self.control(events, polls)?;
         self.control(events | SMMU_CR0::SMMUEN::SET.value, polls)?;
         Ok(queue)
@@ -293,7 +303,7 @@ mod tests {
     #[test]
     fn registers_as_the_manual_draws_them() {
         assert_eq!(CR1_COHERENT, 0xd75);
-        assert_eq!((CR2, IRQ_CTRL), (6, 5));
+        assert_eq!((CR2, IRQ_CTRL), (4, 5));
         let ring = Ring::commands(0x4010_0000, 8).unwrap();
         assert_eq!(ring.base_register(), 0x4000_0000_4010_0008);
     }

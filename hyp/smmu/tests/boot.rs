@@ -90,7 +90,7 @@ fn an_smmu_that_firmware_left_enabled_is_taken_over() {
 fn interrupts_come_by_wire() {
     let board = Board::new(Config::STRICT, linear());
     board.smmu.take_interrupts();
-    assert_eq!(board.arrives(write(0x1000, WINDOW)), None);
+    assert_eq!(board.arrives(write(STRANGE, WINDOW)), None);
     assert!(board.smmu.take_interrupts().events);
 }
 

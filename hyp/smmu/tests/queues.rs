@@ -113,13 +113,13 @@ fn records_come_in_order_round_the_queue() {
     for round in 0..50 {
         let count = round % 8 + 1;
         for n in 0..count {
-            board.smmu.dma(write(0x1000 + n, WINDOW));
+            board.smmu.dma(write(STRANGE + n, WINDOW));
         }
         assert!(board.smmu.take_interrupts().events);
         let (events, drained) = board.drain(64);
         assert_eq!(drained, Drained { taken: count, left: 0, lost: false });
         for (n, event) in (0..).zip(events) {
-            assert_eq!((event.kind, event.stream), (Kind::BadStreamId, stream(0x1000 + n)));
+            assert_eq!((event.kind, event.stream), (Kind::BadSte, stream(STRANGE + n)));
         }
     }
     assert_eq!(board.drain(64).1, Drained { taken: 0, left: 0, lost: false });
@@ -129,7 +129,7 @@ fn records_come_in_order_round_the_queue() {
 fn a_bounded_number_is_taken_at_a_time() {
     let mut board = Board::new(Config::STRICT, linear());
     for n in 0..7 {
-        board.smmu.dma(write(0x1000 + n, WINDOW));
+        board.smmu.dma(write(STRANGE + n, WINDOW));
     }
     let mut seen = Vec::new();
     for (taken, left) in [(3, 4), (3, 1), (1, 0), (0, 0)] {
@@ -137,7 +137,7 @@ fn a_bounded_number_is_taken_at_a_time() {
         assert_eq!((drained.taken, drained.left), (taken, left));
         seen.extend(events.iter().map(|event| event.stream.value()));
     }
-    assert_eq!(seen, (0x1000..0x1007).collect::<Vec<_>>());
+    assert_eq!(seen, (STRANGE..STRANGE + 7).collect::<Vec<_>>());
 }
 
 #[test]
@@ -146,11 +146,11 @@ fn an_overflow_is_told_once_each_time() {
         let mut board = Board::new(config, linear());
         for _ in 0..5 {
             for n in 0..20 {
-                board.smmu.dma(write(0x1000 + n, WINDOW));
+                board.smmu.dma(write(STRANGE + n, WINDOW));
             }
             let (events, drained) = board.drain(2);
             assert_eq!(drained, Drained { taken: 2, left: 6, lost: true });
-            assert_eq!(events[0].stream, stream(0x1000), "the oldest are kept");
+            assert_eq!(events[0].stream, stream(STRANGE), "the oldest are kept");
             // QEMU tells it as a global error as well, which is nobody's but the handler's.
             let errors = board.unit.errors();
             assert_eq!(errors.contains(GlobalError::EventQueueAbort), config.full_is_error);
@@ -166,7 +166,7 @@ fn an_overflow_is_told_once_each_time() {
 #[test]
 fn a_queue_that_claims_too_much_is_read_once() {
     let mut board = Board::new(Config::STRICT, linear());
-    board.smmu.dma(write(0x1000, WINDOW));
+    board.smmu.dma(write(STRANGE, WINDOW));
     // A producer that runs ahead of what the queue can hold, as broken hardware might say.
     struct Broken(smmu::model::ModelFrame);
     impl Frame for Broken {

@@ -81,8 +81,6 @@ impl Reference {
                 Some(_) => Kind::Permission,
                 None => Kind::Translation,
             }
-        } else if id == STREAMS[5] {
-            Kind::BadStreamId
         } else {
             return None;
         };
@@ -108,7 +106,10 @@ fn run(config: Config, ops: &[Op]) {
             Op::Attach { stream, vm } => {
                 let id = STREAMS[stream];
                 if let Some(old) = reference.streams.get(&id).copied() {
-                    board.streams.detach(&[common::stream(id)], space(old).vmid()).unwrap();
+                    board
+                        .streams
+                        .detach([common::stream(id)].into_iter(), space(old).vmid())
+                        .unwrap();
                 }
                 if board.attach(id, space(vm)).is_ok() {
                     reference.streams.insert(id, vm);
@@ -158,7 +159,7 @@ fn run(config: Config, ops: &[Op]) {
 fn stop(board: &mut Board, reference: &mut Reference, vm: u16) {
     let ids = reference.streams.iter().filter(|s| *s.1 == vm).map(|s| *s.0);
     let streams: Vec<_> = ids.map(common::stream).collect();
-    board.streams.detach(&streams, space(vm).vmid()).unwrap();
+    board.streams.detach(streams.iter().copied(), space(vm).vmid()).unwrap();
     reference.streams.retain(|_, owner| *owner != vm);
 }
 

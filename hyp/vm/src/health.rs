@@ -25,6 +25,8 @@ pub enum Reason {
     Resets = 6,
     /// It did not feed its watchdog.
     Watchdog = 7,
+    /// A device of its accessed memory that is not its own.
+    Dma = 8,
 }
 
 impl Reason {
@@ -36,6 +38,7 @@ impl Reason {
             Self::Stopped => "stopped",
             Self::Resets => "too many resets",
             Self::Watchdog => "watchdog",
+            Self::Dma => "DMA fault",
         }
     }
 
@@ -46,6 +49,7 @@ impl Reason {
             4 => Self::SystemError,
             6 => Self::Resets,
             7 => Self::Watchdog,
+            8 => Self::Dma,
             _ => Self::Stopped,
         }
     }

@@ -92,12 +92,15 @@ pub struct Board {
     pub events: EventQueue<ModelFrame, ModelEvents>,
 }
 
-/// What a build writes: every entry is abort, every descriptor is there.
+/// StreamIDs from here on have entries of zeros, where the table has any: recorded each time.
+pub const STRANGE: u32 = 0x80;
+
+/// Every descriptor is there, and every entry below [`STRANGE`] is abort.
 pub fn write_table(smmu: &Smmu, table: StreamTable<'_>) {
     for (address, descriptor) in table.descriptors() {
         smmu.write(address, descriptor);
     }
-    for id in 0..0x1000 {
+    for id in 0..STRANGE {
         if let Some(entry) = table.entry(stream(id)) {
             for (n, word) in (0..).zip(smmu::ste::Ste::Abort.words()) {
                 smmu.write(entry + 8 * n, word);
