@@ -153,7 +153,7 @@ impl Printer {
             Page::Windows(cpu) => windows(*cpu, part, &mut out),
             Page::Messages(vm) => {
                 if let Some((vm, state)) = PLAN.vms.get(*vm).zip(VMS.get(*vm)) {
-                    pci::report(vm, state, &mut out);
+                    pci::report(vm, &state.refusals.lock(), &mut out);
                 }
                 false
             }

@@ -110,7 +110,7 @@ fn leave(this: &PerCpu) -> bool {
 /// The vPE that runs on this CPU, of a VM that stops, or that called CPU_OFF: nothing of it is left in this CPU, and then it is
 /// off. The last one of a VM that stops ends or restarts it, also one that was about to leave by itself.
 pub fn stop(this: &PerCpu, guest: &Guest) {
-    vgic::surrender(guest, &mut Hardware);
+    vgic::turn_off(guest, &mut Hardware);
     withdraw(this);
     guest.vpe.power.turn_off();
     collect(guest.config, this.vpe);

@@ -19,6 +19,9 @@
 //! Sharing: [`VmState`] and [`VpeState`] are made of atomics (and one short lock around the UART), so that both live in
 //! plain statics and any CPU may hold a reference. A list register is touched only by the CPU that owns it.
 //!
+//! No two files import each other, in a circle or directly. What a device is (registers, no guest) comes first; [`Guest`]
+//! puts all of it together; what a device does for a guest comes behind that; [`mmio`], [`hypercall`] and [`report`] are last.
+//!
 //! Not supported, on purpose: Group 0 interrupts, the priority drop of one interrupt with the deactivation of another out
 //! of order while more interrupts are active than there are list registers, GICv2 compatibility, AArch32 at EL1.
 #![no_std]
@@ -26,6 +29,7 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 pub mod aarch32;
+mod affinity;
 pub mod allowance;
 mod bits;
 pub mod console;
@@ -39,6 +43,7 @@ pub mod hypercall;
 pub mod id;
 pub mod loading;
 pub mod mmio;
+mod outcome;
 pub mod pci;
 pub mod pl011;
 pub mod platform;
@@ -49,6 +54,7 @@ pub mod serror;
 pub mod set_way;
 pub mod sysreg;
 pub mod text;
+mod uart;
 pub mod vgic;
 pub mod vits;
 pub mod watchdog;

@@ -6,21 +6,15 @@
 
 use crate::{
     Guest,
-    hypercall::Outcome,
+    outcome::Outcome,
     power::{Start, State},
 };
 use abi::{psci::*, smccc};
 
+pub use crate::outcome::Suspend;
+
 /// power_state bits that the original format reserves.
 const RESERVED: u64 = !0x0301_ffff;
-
-/// A vPE sleeps until an interrupt is pending for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Suspend {
-    /// None: standby, the call returns 0 when an interrupt is pending. Otherwise the vPE loses its state and begins
-    /// there; interrupt registers of the GIC stay.
-    pub resume: Option<Start>,
-}
 
 /// True for the IDs that PSCI owns, known or not.
 pub const fn owns(function: u32) -> bool {

@@ -8,7 +8,6 @@
 //! Times are the physical counter's. The image looks when [`Watchdog::deadline`] has passed, and not before: a feed only moves
 //! it. Who makes it earlier says so.
 
-use crate::{Guest, Platform};
 use abi::watchdog::{
     ENABLE, FRAME, REFRESH, W_IIDR, WCS, WCV, WCV_HIGH, WOR, WOR_HIGH, WRR, WS0, WS1,
 };
@@ -173,12 +172,11 @@ impl Watchdog {
     }
 
     /// Reads `bytes` at `offset` from the control frame; None: refused.
-    #[inline(never)]
-    pub fn read(guest: &Guest, offset: u64, bytes: u32) -> Option<u64> {
+    pub(crate) fn read(&self, offset: u64, bytes: u32) -> Option<u64> {
         if bytes < 4 || offset & !0xfff & !REFRESH != 0 {
             return None;
         }
-        let registers = *guest.vm.watchdog.registers.lock();
+        let registers = *self.registers.lock();
         let value = match offset {
             WCS => registers.status().into(),
             WOR => registers.offset,
@@ -195,29 +193,27 @@ impl Watchdog {
         }
     }
 
-    /// Writes; false: refused.
-    #[inline(never)]
-    pub fn write<P: Platform>(
-        guest: &Guest,
-        platform: &mut P,
+    /// Writes, at the time `now`; None: refused. True: the deadline is earlier than it was.
+    pub(crate) fn write(
+        &self,
+        plan: &Plan,
+        now: u64,
         offset: u64,
         bytes: u32,
         value: u64,
-    ) -> bool {
-        let Some(plan) = &guest.config.watchdog else { return false };
+    ) -> Option<bool> {
         if bytes < 4
             || offset & !0xfff & !REFRESH != 0
             || bytes == 8 && offset != WOR && offset != WCV
         {
-            return false;
+            return None;
         }
-        let now = platform.ticks();
         let put = |old: u64| match (bytes, offset) {
             (8, _) => value,
             (_, WOR_HIGH | WCV_HIGH) => old & u64::from(u32::MAX) | value << 32,
             _ => old >> 32 << 32 | u64::from(value as u32),
         };
-        let earlier = guest.vm.watchdog.change(plan, |registers| match offset {
+        let earlier = self.change(plan, |registers| match offset {
             WCS => {
                 registers.enabled = value as u32 & ENABLE != 0 || plan.from_start;
                 registers.refresh(now);
@@ -230,10 +226,7 @@ impl Watchdog {
             WCV | WCV_HIGH => registers.compare = put(registers.compare),
             _ => {}
         });
-        if earlier {
-            platform.deadline_moved(guest.vpe_index(0));
-        }
-        true
+        Some(earlier)
     }
 }
 

@@ -13,8 +13,8 @@
 //! 7.8.4.
 
 use super::capability::{self, Capability, MSI, MSI_X, POWER};
+use super::header::{INTX_DISABLE, OFFSET_COMMAND};
 use super::message::{MSI_X_SIZE, Msi};
-use super::{OFFSET_COMMAND, header::INTX_DISABLE};
 use plan::{Bar, PciFunction};
 
 /// Configuration space, word by word. Offsets are multiples of 4.

@@ -1,10 +1,12 @@
 //! A function's header: the command register and the BARs.
 
-use super::{Guest, OFFSET_COMMAND};
+use crate::Guest;
 use crate::platform::ConfigSpace;
 use core::sync::atomic::Ordering::Relaxed;
 use plan::{Bar, PciFunction};
 
+/// Of the command register.
+pub const OFFSET_COMMAND: u16 = 0x04;
 pub const MEMORY_SPACE: u32 = 1 << 1;
 /// Command bits that a guest may change: memory space, bus master, parity, SERR.
 const COMMAND: u32 = MEMORY_SPACE | 1 << 2 | 1 << 6 | 1 << 8;

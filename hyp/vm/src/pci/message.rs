@@ -261,7 +261,7 @@ mod tests {
     const RAM: u32 = 0x4020_0000;
 
     fn machine() -> RefCell<Machine> {
-        let machine = pci::tests::machine();
+        let machine = crate::testing::pci_machine();
         machine.borrow_mut().keeps = true;
         machine.borrow_mut().config[1] |= 2;
         for vector in 0..4 {
@@ -280,7 +280,7 @@ mod tests {
 
     fn report(guest: &Guest) -> String {
         let mut text = String::new();
-        pci::report(guest.config, guest.vm, &mut text);
+        pci::report(guest.config, &guest.vm.refusals.lock(), &mut text);
         text
     }
 

@@ -1,8 +1,7 @@
 //! A function that does nothing by itself any more.
 
-use super::OFFSET_COMMAND;
 use super::capability::{self, EXPRESS, MSI, MSI_X};
-use super::header::INTX_DISABLE;
+use super::header::{INTX_DISABLE, OFFSET_COMMAND};
 use super::message::{MSI_ENABLE, MSI_X_ENABLE, MSI_X_MASK};
 use crate::platform::ConfigSpace;
 use plan::PciFunction;

@@ -1,6 +1,5 @@
 //! Messages that a guest was not allowed: how many, and the last one.
 
-use crate::VmState;
 use crate::text::Text;
 use plan::{PciFunction, Vm};
 
@@ -59,8 +58,7 @@ impl Default for Refusals {
 }
 
 /// A line for a VM that was refused any.
-pub fn report(config: &Vm, vm: &VmState, out: &mut impl Text) {
-    let refusals = vm.refusals.lock();
+pub fn report(config: &Vm, refusals: &Refusals, out: &mut impl Text) {
     let Some(last) = &refusals.last else { return };
     out.text("bulkhead: messages of ");
     out.text(config.name);

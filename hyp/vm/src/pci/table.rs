@@ -14,10 +14,11 @@
 //! wants; smaller ones can read. While memory space is off the function does not answer: ones are
 //! read, and nothing is written.
 
+use super::functions::functions;
+use super::header::{self, OFFSET_COMMAND};
 use super::message::{shown_vectors, wrong};
 use super::refusal::{Refusals, What};
-use super::{Guest, OFFSET_COMMAND, header};
-use crate::Platform;
+use crate::{Guest, Platform};
 use plan::{Messages, Msix, PciFunction};
 
 const ENTRY: u32 = 16;
@@ -30,7 +31,7 @@ const MASK: u32 = 1;
 
 /// The function whose table is at `ipa`, and the offset in the table's pages.
 fn find(guest: &Guest, ipa: u64) -> Option<(&'static PciFunction, u32)> {
-    super::functions(guest).find_map(|function| {
+    functions(guest).find_map(|function| {
         let (base, bytes) = function.msix?.pages?;
         let offset = ipa.wrapping_sub(base.value());
         (offset < bytes).then_some((function, offset as u32))

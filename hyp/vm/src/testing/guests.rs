@@ -1,11 +1,12 @@
 //! The plan of the machine, and guests of two VMs on it.
 
 use super::{
-    BRIDGE, ECAM, FAR_ECAM, FAR_FUNCTION, FOREIGN, FUNCTION, GICD, GICR, LIST_REGISTERS,
-    PHYSICAL_TIMER, PMU, RAM, SPIS, STAND_IN, TABLE, TIMER, TRANSLATER, UART, UART_INTID, WATCHDOG,
-    WATCHDOG_INTID,
+    BRIDGE, Cpu, ECAM, FAR_ECAM, FAR_FUNCTION, FOREIGN, FUNCTION, GICD, GICR, LIST_REGISTERS,
+    Machine, PHYSICAL_TIMER, PMU, RAM, SPIS, STAND_IN, TABLE, TIMER, TRANSLATER, UART, UART_INTID,
+    WATCHDOG, WATCHDOG_INTID,
 };
-use crate::{Guest, VmState, VpeState, vits};
+use crate::{Guest, VmState, VpeState, mmio, power::Start, vits};
+use core::cell::RefCell;
 use plan::{
     Bar, Board, BridgeView, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy,
     Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, Restarts, SpiRoute,
@@ -263,4 +264,22 @@ pub fn guests() -> [Guest; 3] {
     let events: &'static [vits::Event] = leak([const { vits::Event::new() }; 2]);
     [0, 1, 2]
         .map(|index| Guest::new(plan, vms, vpes, events, VpeIndex::new(index)).expect("it exists"))
+}
+
+pub fn write(guest: &Guest, cpu: &mut Cpu, ipa: u64, bytes: u32, value: u64) {
+    assert_eq!(mmio::write(guest, cpu, ipa, bytes, value), mmio::Written::Done);
+}
+
+/// Both vPEs on, SGIs and word 1 enabled.
+pub fn pair(machine: &RefCell<Machine>) -> [(Guest, Cpu<'_>); 2] {
+    let [first, second, _] = guests();
+    let mut cpu = Cpu { machine, index: 0 };
+    for guest in [first, second] {
+        let _ = guest.vpe.power.turn_on(Start { entry: 0, context: 0 });
+        guest.vpe.power.take_start();
+    }
+    for (ipa, value) in [(GICD, 2), (GICR + 0x1_0100, 0xffff_ffff), (GICD + 0x104, 0xffff_ffff)] {
+        write(&first, &mut cpu, ipa, 4, value);
+    }
+    [(first, cpu), (second, Cpu { machine, index: 1 })]
 }

@@ -124,3 +124,22 @@ impl Machine {
         }
     }
 }
+
+/// NVMe-like: PM at 0x40, MSI-X at 0x50, MSI (64-bit) at 0x60.
+pub fn pci_machine() -> RefCell<Machine> {
+    let machine = Machine::new(1);
+    let mut inner = machine.borrow_mut();
+    inner.config[0] = 0x0010_1b36;
+    inner.config[1] = 0x0010_0406;
+    inner.config[0x30 / 4] = 0xfff0_0001;
+    inner.config[0x34 / 4] = 0x40;
+    inner.config[0x3c / 4] = 0x0000_01ff;
+    inner.config[0x40 / 4] = 0x0003_5001;
+    inner.config[0x44 / 4] = 0x0000_0008;
+    inner.config[0x50 / 4] = 0x0003_6011;
+    inner.config[0x54 / 4] = 0x0000_2000;
+    inner.config[0x58 / 4] = 0x0000_3000;
+    inner.config[0x60 / 4] = 0x0080_0005;
+    drop(inner);
+    machine
+}

@@ -7,5 +7,5 @@ mod machine;
 mod platform;
 
 pub use cpu::Cpu;
-pub use guests::{guests, leak, plan, plan_of, vm};
+pub use guests::{guests, leak, pair, plan, plan_of, vm, write};
 pub use machine::*;

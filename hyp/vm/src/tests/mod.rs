@@ -1,5 +1,6 @@
 //! Tests of the crate as a whole, most of them property tests beside a naive model.
 
 mod hostile;
+mod hosts;
 mod interrupts;
 mod its;

@@ -14,36 +14,50 @@
 //! | watchdog's SPI | here | here, set once when its signal rises |
 //!
 //! Priorities are virtual. An interrupt that the VM does not own reads as zero and ignores writes.
+//!
+//! ## Files
+//! Each imports only files above it; [`crate::Guest`] stands behind the first row.
+//!
+//! | file | what |
+//! |---|---|
+//! | bank, view, distributor, redistributor | state of a VM and of a vPE, without a guest |
+//! | physical | hands an interrupt back to the hardware |
+//! | list | what is in the list registers of this CPU |
+//! | line | interrupts without a physical line; what happens when one ends |
+//! | look | what other vPEs see of list registers |
+//! | follow | list registers follow a change of pending or active state |
+//! | flush | places what waits, and makes room |
+//! | inject, sgi1r | how an interrupt arrives: short paths, SGIs |
+//! | set_clear, route, off | what a guest changes: state, routes, a vPE that goes off |
+//! | gicd, gicr | the registers |
 
+mod bank;
 mod distributor;
+mod flush;
+mod follow;
+mod gicd;
+mod gicr;
 mod inject;
+mod line;
+mod list;
+mod look;
+mod off;
+mod physical;
 mod redistributor;
 mod route;
+mod set_clear;
 mod sgi1r;
-mod surrender;
 mod view;
-mod withdraw;
 
+pub(crate) use bank::{IIDR, PIDR2};
 pub use distributor::Distributor;
+pub use flush::{flush, holds_timer, look_again, notify};
 pub use inject::{
-    deliver, flush, hold_spi, holds_timer, inject_private, inject_spi, inject_timer, look_again,
-    notify, raise, try_deliver, try_inject_spi,
+    deliver, hold_spi, inject_private, inject_spi, inject_timer, try_deliver, try_inject_spi,
 };
+pub use line::raise;
+pub use look::{again, leaves, returns};
+pub use off::turn_off;
 pub use redistributor::Redistributor;
+pub use set_clear::{deactivate, holds};
 pub use sgi1r::{send_sgi, try_send_sgi};
-pub use surrender::surrender;
-pub use view::{again, leaves, returns};
-pub use withdraw::{deactivate, holds};
-
-/// Bits of a priority that exist; as many as the virtual CPU interface is required to have.
-pub(crate) const PRIORITY_BITS: u8 = 0xf8;
-/// GICD_PIDR2 and GICR_PIDR2: GICv3.
-pub(crate) const PIDR2: u32 = 0x3b;
-/// GICD_IIDR and GICR_IIDR: product 'B', the implementer code that guests expect of a GIC.
-pub(crate) const IIDR: u32 = 0x4200_043b;
-
-/// Word and bit of an INTID below 1024.
-#[inline(always)]
-pub(crate) const fn place(intid: u32) -> (usize, u32) {
-    ((intid >> 5 & 31) as usize, 1 << (intid & 31))
-}

@@ -1,25 +1,17 @@
 //! A vPE's redistributor: its SGIs and PPIs, and what waits for a list register.
 //!
-//! The registers of IHI 0069H 12.10 (GICR_*, RD and SGI frames; no VLPI frames). Any vPE of the VM may access any
-//! redistributor of the VM; what lies in another CPU's list registers is not read, and follows a write after a kick.
-//! GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
+//! [`super::gicr`] has the registers.
 
 use super::{
-    IIDR, PIDR2, PRIORITY_BITS,
-    distributor::TRIES,
-    inject, place,
-    view::{self, View},
-    withdraw::{self, Change},
+    bank::{PRIORITY_BITS, place},
+    view::View,
 };
-use crate::{Guest, Platform, guest::affinity_of};
 use core::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    Ordering::{Acquire, Relaxed, Release},
 };
 use plan::Masked;
 
-/// SGIs.
-const SGIS: u32 = 0xffff;
 /// Priorities that an interrupt can have.
 const PRIORITIES: usize = 32;
 
@@ -32,13 +24,13 @@ pub(super) const CHANGED: u32 = 4;
 /// Bit of `attention`: another vPE wants to see what is in the list registers.
 pub(super) const SHOW: u32 = 8;
 
-const ENABLE_LPIS: u32 = 1;
-const PROCESSOR_SLEEP: u32 = 1 << 1;
+pub(super) const ENABLE_LPIS: u32 = 1;
+pub(super) const PROCESSOR_SLEEP: u32 = 1 << 1;
 
 /// Registers and waiting interrupts of one vPE.
 #[derive(Debug)]
 pub struct Redistributor {
-    /// Not 0: the short paths must not be taken. Set by any CPU, cleared by [`inject::flush`].
+    /// Not 0: the short paths must not be taken. Set by any CPU, cleared by [`super::flush`].
     pub(super) attention: AtomicU32,
     /// Enabled SGIs and PPIs while the distributor's group is on, else 0.
     pub(super) live: AtomicU32,
@@ -59,12 +51,12 @@ pub struct Redistributor {
     pub(super) view: View,
     /// Maintenance enables as last set. Own CPU only.
     pub(super) maintenance: AtomicU32,
-    enabled: AtomicU32,
-    ctlr: AtomicU32,
+    pub(super) enabled: AtomicU32,
+    pub(super) ctlr: AtomicU32,
     /// GICR_WAKER.ProcessorSleep, inverted: a redistributor in its first state is all zero.
-    awake: AtomicU32,
-    propbaser: AtomicU64,
-    pendbaser: AtomicU64,
+    pub(super) awake: AtomicU32,
+    pub(super) propbaser: AtomicU64,
+    pub(super) pendbaser: AtomicU64,
 }
 
 impl Redistributor {
@@ -133,161 +125,6 @@ impl Redistributor {
             || self.waiting[0].load(Acquire) & self.live.load(Relaxed) & !self.parked_word(0) != 0
     }
 
-    /// Reads `bytes` at `offset` from the first redistributor; None: refused.
-    pub fn read<P: Platform>(
-        guest: &Guest,
-        platform: &mut P,
-        offset: u64,
-        bytes: u32,
-    ) -> Option<u64> {
-        let number = (offset >> 17) as usize;
-        let this = &guest.vpes.get(number)?.redistributor;
-        let offset = offset as u32 & 0x1_ffff;
-        if bytes == 8 {
-            return match offset {
-                0x08 => Some(type_register(guest, number)),
-                0x70 => Some(this.propbaser.load(Relaxed)),
-                0x78 => Some(this.pendbaser.load(Relaxed)),
-                _ => None,
-            };
-        }
-        if offset & !0x1f == 0x1_0400 {
-            return this.read_priority(offset as usize & 0x1f, bytes);
-        }
-        if bytes != 4 {
-            return None;
-        }
-        let value = match offset {
-            0x00 => this.ctlr.load(Relaxed),
-            0x04 => IIDR,
-            0x08 => type_register(guest, number) as u32,
-            0x0c => (type_register(guest, number) >> 32) as u32,
-            0x14 => {
-                // ChildrenAsleep follows ProcessorSleep at once.
-                let sleep = !this.awake.load(Relaxed) & PROCESSOR_SLEEP;
-                sleep | sleep << 1
-            }
-            0x70 => this.propbaser.load(Relaxed) as u32,
-            0x74 => (this.propbaser.load(Relaxed) >> 32) as u32,
-            0x78 => this.pendbaser.load(Relaxed) as u32,
-            0x7c => (this.pendbaser.load(Relaxed) >> 32) as u32,
-            0xffe8 => PIDR2,
-            0x1_0080 => private(guest),
-            0x1_0100 | 0x1_0180 => this.enabled.load(Relaxed),
-            0x1_0200 | 0x1_0280 => {
-                let (listed, _) = view::look(guest, platform, number)?;
-                let lines = platform.pending_ppis(guest.vpe_index(number)) & guest.config.ppis;
-                this.waiting[0].load(Relaxed) | listed | lines
-            }
-            0x1_0300 | 0x1_0380 => {
-                let (_, listed) = view::look(guest, platform, number)?;
-                listed | this.parked_word(0) | this.made_active.load(Relaxed)
-            }
-            // SGIs are edge-triggered, which reads as 0b10 in each field; PPIs are level-sensitive.
-            0x1_0c00 => 0xaaaa_aaaa,
-            _ => 0,
-        };
-        Some(u64::from(value))
-    }
-
-    /// Writes; false: refused.
-    pub fn write<P: Platform>(
-        guest: &Guest,
-        platform: &mut P,
-        offset: u64,
-        bytes: u32,
-        value: u64,
-    ) -> bool {
-        let number = (offset >> 17) as usize;
-        let Some(vpe) = guest.vpes.get(number) else { return false };
-        let this = &vpe.redistributor;
-        guest.vpe.redistributor.view.forget_question();
-        let offset = offset as u32 & 0x1_ffff;
-        if bytes == 8 {
-            match offset {
-                0x70 => this.propbaser.store(value, Relaxed),
-                0x78 => this.pendbaser.store(value, Relaxed),
-                // GICR_SETLPIR, CLRLPIR, INVLPIR, INVALLR; TYPER is read-only.
-                0x08 | 0x40 | 0x48 | 0xa0 | 0xb0 => {}
-                _ => return false,
-            }
-            return true;
-        }
-        if offset & !0x1f == 0x1_0400 {
-            return this.write_priority(
-                private(guest),
-                offset as usize & 0x1f,
-                bytes,
-                value as u32,
-            );
-        }
-        if bytes != 4 {
-            return false;
-        }
-        let value = value as u32;
-        let low = u64::from(value);
-        match offset {
-            0x1_0100 => this.enable(guest, platform, number, value & private(guest)),
-            0x1_0180 => this.disable(guest, platform, number, value & private(guest)),
-            0x1_0200 => {
-                this.waiting[0].fetch_or(value & SGIS, AcqRel);
-                inject::notify(guest, platform, number);
-            }
-            0x1_0280 => {
-                // A PPI's pending state is its line's.
-                this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
-                withdraw::change_private(guest, platform, number, value & SGIS, Change::NotPending);
-            }
-            0x1_0300 => {
-                let bits = value & private(guest);
-                withdraw::change_private(guest, platform, number, bits, Change::Active);
-            }
-            0x1_0380 => {
-                let bits = value & private(guest);
-                this.made_active.fetch_and(!bits, AcqRel);
-                withdraw::change_private(guest, platform, number, bits, Change::NotActive);
-            }
-            0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
-                this.ctlr.store(value & ENABLE_LPIS, Relaxed);
-            }
-            0x14 => this.awake.store(!value & PROCESSOR_SLEEP, Relaxed),
-            0x70 => set_low(&this.propbaser, low),
-            0x74 => set_high(&this.propbaser, low),
-            0x78 => set_low(&this.pendbaser, low),
-            0x7c => set_high(&this.pendbaser, low),
-            _ => {}
-        }
-        true
-    }
-
-    /// What is live, and the physical enables of PPIs, become what the enables and the distributor's group say. Another vPE may
-    /// change either meanwhile: then once more.
-    pub(super) fn settle<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize) {
-        let wanted = || {
-            let enabled = self.enabled.load(SeqCst);
-            if guest.vm.distributor.group_on() { enabled } else { 0 }
-        };
-        let mut live = wanted();
-        let mut changed = 0;
-        for _ in 0..TRIES {
-            changed |= self.live.swap(live, SeqCst) ^ live;
-            let ppis = changed & guest.config.ppis;
-            let vpe = guest.vpe_index(number);
-            if ppis & live != 0 {
-                platform.enable_ppis(vpe, ppis & live, true);
-            }
-            if ppis & !live != 0 {
-                platform.enable_ppis(vpe, ppis & !live, false);
-            }
-            let now = wanted();
-            if now == live {
-                return;
-            }
-            // The other one may have been before or behind this one anywhere.
-            (live, changed) = (now, u32::MAX);
-        }
-    }
-
     /// Parked interrupts of a word.
     #[inline]
     pub(super) fn parked_word(&self, word: usize) -> u32 {
@@ -315,27 +152,7 @@ impl Redistributor {
         })
     }
 
-    fn enable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
-        self.enabled.fetch_or(bits, SeqCst);
-        self.settle(guest, platform, number);
-        if self.waiting[0].load(Acquire) & bits != 0 {
-            inject::notify(guest, platform, number);
-        }
-    }
-
-    fn disable<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize, bits: u32) {
-        let before = self.enabled.fetch_and(!bits, SeqCst);
-        self.settle(guest, platform, number);
-        let own = number == guest.number;
-        if before & bits == 0 || own && inject::has_none(guest, platform, bits) {
-            return;
-        }
-        if guest.vm.distributor.group_on() {
-            inject::notify(guest, platform, number);
-        }
-    }
-
-    fn read_priority(&self, first: usize, bytes: u32) -> Option<u64> {
+    pub(super) fn read_priority(&self, first: usize, bytes: u32) -> Option<u64> {
         match bytes {
             1 => Some(u64::from(self.priority[first].load(Relaxed))),
             4 => Some(
@@ -345,7 +162,13 @@ impl Redistributor {
         }
     }
 
-    fn write_priority(&self, private: u32, first: usize, bytes: u32, value: u32) -> bool {
+    pub(super) fn write_priority(
+        &self,
+        private: u32,
+        first: usize,
+        bytes: u32,
+        value: u32,
+    ) -> bool {
         if bytes != 1 && bytes != 4 {
             return false;
         }
@@ -362,140 +185,5 @@ impl Redistributor {
 impl Default for Redistributor {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Interrupts of the word 0 that a vPE has: all SGIs, and the VM's PPIs.
-fn private(guest: &Guest) -> u32 {
-    SGIS | guest.config.ppis
-}
-
-/// GICR_TYPER: affinity 63:32, processor number 23:8, Last 4, PLPIS 0; no VLPIS, so that a guest sees a GICv3.
-fn type_register(guest: &Guest, number: usize) -> u64 {
-    let last = number + 1 == guest.vpes.len();
-    u64::from(affinity_of(number)) << 32
-        | (number as u64) << 8
-        | u64::from(last) << 4
-        | u64::from(guest.vm.distributor.lpis())
-}
-
-fn set_low(cell: &AtomicU64, low: u64) {
-    cell.store(cell.load(Relaxed) >> 32 << 32 | low, Relaxed);
-}
-
-fn set_high(cell: &AtomicU64, high: u64) {
-    cell.store(cell.load(Relaxed) & u64::from(u32::MAX) | high << 32, Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Cpu, Machine, TIMER, guests};
-
-    const SGI_FRAME: u64 = 0x1_0000;
-    const SECOND: u64 = 0x2_0000;
-
-    fn read(guest: &Guest, cpu: &Cpu, offset: u64) -> u32 {
-        Redistributor::read(guest, &mut { *cpu }, offset, 4).expect("a word") as u32
-    }
-
-    #[test]
-    fn identification() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, _, other] = guests();
-        assert_eq!(Redistributor::read(&guest, &mut cpu, 8, 8), Some(0));
-        assert_eq!(
-            Redistributor::read(&guest, &mut cpu, SECOND + 8, 8),
-            Some(1 << 32 | 1 << 8 | 1 << 4),
-            "the last one"
-        );
-        assert_eq!(read(&guest, &cpu, SECOND + 8), 1 << 8 | 1 << 4);
-        assert_eq!(read(&guest, &cpu, SECOND + 12), 1);
-        assert_eq!(
-            Redistributor::read(&other, &mut cpu, 8, 8),
-            Some(1 << 4 | 1),
-            "PLPIS with a virtual ITS, never VLPIS"
-        );
-        assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3);
-        assert_eq!(
-            Redistributor::read(&guest, &mut cpu, 2 * SECOND, 4),
-            None,
-            "beyond the last vPE"
-        );
-        assert_eq!(Redistributor::read(&guest, &mut cpu, u64::MAX, 4), None);
-    }
-
-    #[test]
-    fn wakes_up() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, ..] = guests();
-        assert_eq!(read(&guest, &cpu, 0x14), 6);
-        assert!(Redistributor::write(&guest, &mut cpu, 0x14, 4, 0));
-        assert_eq!(read(&guest, &cpu, 0x14), 0);
-    }
-
-    #[test]
-    fn all_ones_and_widths() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, ..] = guests();
-        for bank in [0x80, 0x100, 0x180, 0x280, 0x380, 0xc00, 0xc04, 0xd00] {
-            assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + bank, 4, u64::MAX));
-        }
-        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x80), 0x00d0_ffff);
-        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x100), 0);
-        assert!(Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x417, 1, 0xff));
-        assert_eq!(read(&guest, &cpu, SGI_FRAME + 0x414), 0xf800_0000);
-        assert!(!Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x100, 1, 0));
-        assert!(!Redistributor::write(&guest, &mut cpu, SGI_FRAME + 0x410, 2, 0));
-        assert!(!Redistributor::write(&guest, &mut cpu, 0, 8, 0));
-    }
-
-    /// A guest's GICR_INVLPIR is a number of its own, and nothing of the hypervisor's is looked up by it.
-    #[test]
-    fn invalidations_are_ignored() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, ..] = guests();
-        for offset in [0x40, 0x48, 0xa0, 0xb0] {
-            assert!(Redistributor::write(&guest, &mut cpu, offset, 8, u64::MAX));
-            assert!(Redistributor::write(&guest, &mut cpu, offset, 4, u64::MAX));
-        }
-        assert_eq!(read(&guest, &cpu, 0xc0), 0, "SYNCR is never busy");
-    }
-
-    #[test]
-    fn lpi_tables_in_halves() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, _, other] = guests();
-        for (offset, value) in [(0x70, 0x1234_5678), (0x74, 0x9abc), (0x78, 0x10), (0x7c, 0x20)] {
-            assert!(Redistributor::write(&guest, &mut cpu, offset, 4, value));
-        }
-        Redistributor::write(&guest, &mut cpu, 0, 4, 1);
-        let tables = (0x9abc_1234_5678, 0x20_0000_0010, false);
-        assert_eq!(
-            guest.vpe.redistributor.lpi_tables(),
-            tables,
-            "no EnableLPIs without a virtual ITS"
-        );
-        Redistributor::write(&other, &mut cpu, 0, 4, 1);
-        assert!(other.vpe.redistributor.lpi_tables().2);
-    }
-
-    #[test]
-    fn the_timer_follows_enable_and_group() {
-        let machine = Machine::new(3);
-        let mut cpu = Cpu { machine: &machine, index: 0 };
-        let [guest, second, _] = guests();
-        let enabled = |cpu: usize| machine.borrow().cpus[cpu].timer.enabled;
-        Redistributor::write(&guest, &mut cpu, SECOND + SGI_FRAME + 0x100, 4, 1 << TIMER);
-        assert!(!enabled(1), "the group is off");
-        super::super::Distributor::write(&guest, &mut cpu, 0, 4, 2);
-        assert!(enabled(1) && !enabled(0) && second.enabled_ppis() == 1 << TIMER);
-        Redistributor::write(&guest, &mut cpu, SECOND + SGI_FRAME + 0x180, 4, 1 << TIMER);
-        assert!(!enabled(1));
     }
 }

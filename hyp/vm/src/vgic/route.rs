@@ -1,37 +1,10 @@
 //! Which vPE an SPI goes to, and what becomes of one that is pending when that changes. GICD_IROUTER, IHI 0069H 12.9.
 
-use super::{Distributor, inject, place, surrender};
-use crate::{Guest, Platform, VpeState, guest::number_of};
+use super::{Distributor, bank::place, flush::notify, line::TRIES, physical};
+use crate::{Guest, Platform, affinity::number_of};
 use core::sync::atomic::Ordering::SeqCst;
 
-/// Times that an interrupt follows its route before it stays with whom it was last routed to: a guest that keeps changing
-/// routes gets it somewhere.
-const TRIES: u32 = 4;
-
 impl Distributor {
-    /// Number of the vPE that interrupt `intid` goes to; more than the VM has: nobody, and it stays pending.
-    pub fn route_of(&self, intid: u32) -> usize {
-        number_of(self.route[intid as usize].load(SeqCst))
-    }
-
-    /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look at its next flush.
-    pub(super) fn queue(&self, vpes: &[VpeState], intid: u32) -> Option<usize> {
-        let (word, bit) = place(intid);
-        let mut number = self.route_of(intid);
-        for _ in 0..TRIES {
-            let redistributor = &vpes.get(number)?.redistributor;
-            redistributor.waiting[word].fetch_or(bit, SeqCst);
-            // Whoever routed it elsewhere meanwhile may not have found it here: then it is ours to move.
-            let now = self.route_of(intid);
-            if now == number || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit == 0 {
-                return Some(number);
-            }
-            number = now;
-        }
-        vpes.get(number)?.redistributor.waiting[word].fetch_or(bit, SeqCst);
-        Some(number)
-    }
-
     /// GICD_IROUTER: Aff3 in the upper half; IRM is 0, as GICD_TYPER.No1N says.
     pub(super) fn read_route(&self, offset: u32, bytes: u32) -> u64 {
         let affinity = u64::from(self.route[(offset >> 3) as usize].load(SeqCst));
@@ -97,7 +70,7 @@ impl Distributor {
         let mut waits = !hardware && before >= guest.vpes.len() && self.emulated_line().1;
         if let Some(from) = guest.vpes.get(before).map(|vpe| &vpe.redistributor) {
             if hardware {
-                surrender::return_waiting(platform, from, word, bit);
+                physical::return_waiting(platform, from, word, bit);
             } else {
                 waits |= from.waiting[word].fetch_and(!bit, SeqCst) & bit != 0;
             }
@@ -106,13 +79,13 @@ impl Distributor {
             && waits
         {
             to.redistributor.waiting[word].fetch_or(bit, SeqCst);
-            inject::notify(guest, platform, number);
+            notify(guest, platform, number);
         }
         let handed_out =
             if hardware { platform.active(word) & bit != 0 } else { self.emulated_line().1 };
         if handed_out {
             // It may be in a list register there.
-            inject::notify(guest, platform, before);
+            notify(guest, platform, before);
         }
     }
 }
@@ -120,8 +93,7 @@ impl Distributor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ABSENT, Cpu, GICD, Machine, UART_INTID, guests};
-    use crate::vgic::withdraw::tests::{pair, write};
+    use crate::testing::{ABSENT, Cpu, GICD, Machine, UART_INTID, guests, pair, write};
     use core::sync::atomic::Ordering::Relaxed;
 
     #[test]

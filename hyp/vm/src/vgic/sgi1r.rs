@@ -5,7 +5,7 @@
 //! has none, so that [`crate::sysreg`] ignores them.
 
 use super::inject;
-use crate::{Guest, Platform, guest::CLUSTER};
+use crate::{Guest, Platform, affinity::CLUSTER};
 use core::sync::atomic::Ordering::AcqRel;
 
 /// IRM: all but self.

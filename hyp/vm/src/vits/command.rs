@@ -7,7 +7,7 @@
 //! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first INV or INVALL;
 //! * its configuration byte is looked at by INV and INVALL only, as hardware may.
 
-use super::{Refusal, config, event::Own, frame::COLLECTIONS, hardware::Hardware, wait::Stop};
+use super::{Refusal, config, event::Own, hardware::Hardware, its::COLLECTIONS, wait::Stop};
 use crate::{Guest, Platform};
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, RdBase,

@@ -1,171 +1,36 @@
-//! The registers of the control frame (IHI 0069H 12.18), and the state of a VM's ITS.
+//! The registers of the control frame (IHI 0069H 12.18).
 //!
-//! Each is an atomic of its own, so that reads need nothing; commands are executed by the vPE that has the turn. The frame has
-//! 64 collections, GITS_BASER0 for devices and GITS_BASER1 for collections; what the guest puts there is read back and
-//! means nothing. GITS_CBASER and GITS_BASERn do not change while the ITS is enabled. What is not a register reads as zero.
+//! The frame has 64 collections, GITS_BASER0 for devices and GITS_BASER1 for collections; what the guest puts there is read back
+//! and means nothing. GITS_CBASER and GITS_BASERn do not change while the ITS is enabled. What is not a register reads as zero.
 
 use super::{
-    Refusal,
+    Its, Refusal,
+    its::{BASER_FIXED, BASER_RESET, ENABLED, QUIESCENT},
     queue::{self, COMMAND_BYTES, STALLED},
 };
 use crate::{
     Guest, Platform,
-    counters::Counter,
     mmio::Written,
     vgic::{IIDR, PIDR2},
 };
-use core::sync::atomic::{
-    AtomicU8, AtomicU16, AtomicU32, AtomicU64,
-    Ordering::{Relaxed, Release},
-};
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use gicv4::regs::gits;
-use spin::{Mutex, MutexGuard};
 
-/// Bytes of the frame.
-pub const FRAME_BYTES: u64 = 0x1_0000;
-
-/// Bits of a collection's number.
-const ICID_BITS: u64 = 6;
-pub(super) const COLLECTIONS: usize = 1 << ICID_BITS;
-
-/// GITS_CTLR.Enabled and Quiescent.
-pub(super) const ENABLED: u64 = 1;
-const QUIESCENT: u64 = 1 << 31;
-
-/// Bytes of an entry of a guest's table, which nobody writes.
-const ENTRY_BYTES: u64 = 8;
-/// GITS_BASERn: Type and Entry_Size are read-only; 64 KiB pages at reset.
-const BASER_FIXED: u64 = 7 << 56 | 0x1f << 48;
-const BASER_RESET: [u64; 2] =
-    [1 << 56 | (ENTRY_BYTES - 1) << 48 | 2 << 8, 4 << 56 | (ENTRY_BYTES - 1) << 48 | 2 << 8];
-/// GITS_CBASER's fields: Valid, caches, address, shareability, size.
-const CBASER_BITS: u64 = 1 << 63 | 7 << 59 | 7 << 53 | 0x000f_ffff_ffff_f000 | 3 << 10 | 0xff;
 /// Offset of GITS_CWRITER and GITS_CREADR.
 const OFFSET: u64 = 0xf_ffe0;
 /// GITS_CWRITER.Retry.
 const RETRY: u64 = 1;
-
-/// Commands that name an event (IHI 0069, 5.3).
-const INT: u64 = 0x03;
-const MAPTI: u64 = 0x0a;
-const MAPI: u64 = 0x0b;
-
-/// A VM's ITS.
-#[derive(Debug)]
-pub struct Its {
-    pub(super) ctlr: AtomicU64,
-    pub(super) cbaser: AtomicU64,
-    pub(super) cwriter: AtomicU64,
-    pub(super) creadr: AtomicU64,
-    basers: [AtomicU64; 2],
-    /// vPE that each collection goes to, by its number, plus one; 0: none.
-    collections: [AtomicU16; COLLECTIONS],
-    /// How far the command that waits has come, of those that touch many events; 0: it begins.
-    pub(super) reached: AtomicU32,
-    /// Held by the vPE that executes commands. Never waited for.
-    turn: Mutex<()>,
-    /// The last command that was ignored, and why; 0: none. They outlive a restart.
-    refused: [AtomicU64; 4],
-    refusal: AtomicU8,
-    /// Event that the guest wanted and the plan does not have, device 63:32, plus one; 0: none. The highest of a device.
-    unplanned: AtomicU64,
-    /// Priority that the guest last enabled an event with, plus one: a multiple of 4 is never 255. 0: none.
-    priority: AtomicU8,
-}
+/// GITS_CBASER's fields: Valid, caches, address, shareability, size.
+const CBASER_BITS: u64 = 1 << 63 | 7 << 59 | 7 << 53 | 0x000f_ffff_ffff_f000 | 3 << 10 | 0xff;
+/// Bytes of the frame.
+pub const FRAME_BYTES: u64 = 0x1_0000;
 
 impl Its {
-    pub const fn new() -> Self {
-        Self {
-            ctlr: AtomicU64::new(0),
-            cbaser: AtomicU64::new(0),
-            cwriter: AtomicU64::new(0),
-            creadr: AtomicU64::new(0),
-            basers: [const { AtomicU64::new(0) }; 2],
-            collections: [const { AtomicU16::new(0) }; COLLECTIONS],
-            reached: AtomicU32::new(0),
-            turn: Mutex::new(()),
-            refused: [const { AtomicU64::new(0) }; 4],
-            refusal: AtomicU8::new(0),
-            unplanned: AtomicU64::new(0),
-            priority: AtomicU8::new(0),
-        }
-    }
-
-    /// As at power-up. While no vPE of the VM runs.
-    pub fn reset(&self) {
-        for cell in [&self.ctlr, &self.cbaser, &self.cwriter, &self.creadr] {
-            cell.store(0, Relaxed);
-        }
-        for (baser, value) in self.basers.iter().zip(BASER_RESET) {
-            baser.store(value, Relaxed);
-        }
-        for cell in &self.collections {
-            cell.store(0, Relaxed);
-        }
-        self.reached.store(0, Relaxed);
-    }
-
-    /// The right to execute commands; None: another vPE has it now.
-    pub(super) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        self.turn.try_lock()
-    }
-
-    /// vPE that a collection goes to, by its number; None: it is not mapped.
-    pub(super) fn target(&self, icid: u16) -> Option<u16> {
-        self.collections.get(usize::from(icid))?.load(Relaxed).checked_sub(1)
-    }
-
-    pub(super) fn set_target(&self, icid: u16, vpe: Option<u16>) {
-        if let Some(cell) = self.collections.get(usize::from(icid)) {
-            cell.store(vpe.map_or(0, |vpe| vpe.wrapping_add(1)), Relaxed);
-        }
-    }
-
-    /// Counts a command that is ignored, and keeps it for the report.
-    pub(super) fn refuse(&self, guest: &Guest, words: [u64; 4], refusal: Refusal) {
-        guest.vpe.counters.count(Counter::ItsRefused);
-        for (cell, word) in self.refused.iter().zip(words) {
-            cell.store(word, Relaxed);
-        }
-        self.refusal.store(refusal as u8, Release);
-        let [first, second, ..] = words;
-        if matches!(refusal, Refusal::Event | Refusal::Device)
-            && [INT, MAPTI, MAPI].contains(&(first & 0xff))
-        {
-            let event = (first & !0xffff_ffff | second & 0xffff_ffff).wrapping_add(1);
-            let before = self.unplanned.load(Relaxed);
-            let other = before.wrapping_sub(1) >> 32 != first >> 32;
-            self.unplanned.store(if other { event } else { event.max(before) }, Relaxed);
-        }
-    }
-
-    /// Device and event that the guest wanted last, of those that the plan does not have.
-    pub(super) fn unplanned(&self) -> Option<(u32, u32)> {
-        let event = self.unplanned.load(Relaxed).checked_sub(1)?;
-        Some(((event >> 32) as u32, event as u32))
-    }
-
-    /// The guest enabled an event with this priority.
-    pub(super) fn asked_priority(&self, priority: u8) {
-        self.priority.store(priority.wrapping_add(1), Relaxed);
-    }
-
-    /// Priority that the guest last enabled an event with.
-    pub(super) fn last_priority(&self) -> Option<u8> {
-        self.priority.load(Relaxed).checked_sub(1)
-    }
-
-    /// The last command that was ignored, and why.
-    pub fn last_refused(&self) -> Option<([u64; 4], Refusal)> {
-        let refusal = Refusal::from_number(self.refusal.load(Relaxed))?;
-        Some((self.refused.each_ref().map(|word| word.load(Relaxed)), refusal))
-    }
-
     /// Reads `bytes` at `offset` of the frame; None: refused.
     pub fn read(guest: &Guest, offset: u64, bytes: u32) -> Option<u64> {
         let its = &guest.vm.its;
         match bytes {
-            8 => Some(its.doubleword(guest, offset)),
+            8 => Some(its.doubleword(guest.view().id_bits(), offset)),
             4 => Some(match offset as usize {
                 gits::CTLR => {
                     let ctlr = its.ctlr.load(Relaxed);
@@ -173,7 +38,10 @@ impl Its {
                 }
                 gits::IIDR => u64::from(IIDR),
                 gits::PIDR2 => u64::from(PIDR2),
-                _ => its.doubleword(guest, offset & !7) >> (8 * (offset & 4)) & 0xffff_ffff,
+                _ => {
+                    its.doubleword(guest.view().id_bits(), offset & !7) >> (8 * (offset & 4))
+                        & 0xffff_ffff
+                }
             }),
             _ => None,
         }
@@ -198,8 +66,10 @@ impl Its {
         let at = offset & !7;
         let value = match (bytes, offset & 4) {
             (8, _) => value,
-            (_, 0) => its.doubleword(guest, at) & !0xffff_ffff | value & 0xffff_ffff,
-            _ => its.doubleword(guest, at) & 0xffff_ffff | value << 32,
+            (_, 0) => {
+                its.doubleword(guest.view().id_bits(), at) & !0xffff_ffff | value & 0xffff_ffff
+            }
+            _ => its.doubleword(guest.view().id_bits(), at) & 0xffff_ffff | value << 32,
         };
         let enabled = its.ctlr.load(Relaxed) & ENABLED != 0;
         match at as usize {
@@ -223,7 +93,7 @@ impl Its {
     fn write_cwriter<P: Platform>(&self, guest: &Guest, platform: &mut P, value: u64) -> Written {
         let offset = value & OFFSET;
         if offset >= queue::bytes(self.cbaser.load(Relaxed)) {
-            self.refuse(guest, [0; 4], Refusal::Queue);
+            self.refuse(&guest.vpe.counters, [0; 4], Refusal::Queue);
             return Written::Done;
         }
         self.cwriter.store(offset, Release);
@@ -232,37 +102,6 @@ impl Its {
         }
         queue::run(guest, platform)
     }
-
-    fn doubleword(&self, guest: &Guest, offset: u64) -> u64 {
-        match offset as usize {
-            gits::TYPER => type_register(guest),
-            gits::CBASER => self.cbaser.load(Relaxed),
-            gits::CWRITER => self.cwriter.load(Relaxed),
-            gits::CREADR => self.creadr.load(Relaxed),
-            gits::BASER..0x140 => {
-                let n = (offset as usize - gits::BASER) / 8;
-                self.basers.get(n).map_or(0, |baser| baser.load(Relaxed))
-            }
-            _ => 0,
-        }
-    }
-}
-
-impl Default for Its {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// GITS_TYPER: LPIs, the plan's ID bits, collections by number (CIL, CIDbits) in memory (HCC = 0), redistributors by processor
-/// number (PTA = 0).
-fn type_register(guest: &Guest) -> u64 {
-    let (event_bits, device_bits) = guest.view().id_bits();
-    1 | (ENTRY_BYTES - 1) << 4
-        | u64::from(event_bits.wrapping_sub(1) & 0x1f) << 8
-        | u64::from(device_bits.wrapping_sub(1) & 0x1f) << 13
-        | (ICID_BITS - 1) << 32
-        | 1 << 36
 }
 
 const _: () = assert!(COMMAND_BYTES == 32);

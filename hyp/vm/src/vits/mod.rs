@@ -7,7 +7,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | frame | the registers of the control frame, GITS_* |
+//! | its | its registers and collections |
+//! | frame | the registers of the control frame, GITS_*, as a guest reads and writes them |
 //! | queue | commands out of the guest's memory, a bounded number at a time |
 //! | command | what one command does to the view |
 //! | event | an event: where the hardware has it, how the guest mapped it |
@@ -29,6 +30,7 @@ mod config;
 mod event;
 mod frame;
 mod hardware;
+mod its;
 mod learned;
 mod queue;
 mod refusal;
@@ -37,7 +39,8 @@ mod wait;
 
 pub use config::before_enabling_lpis;
 pub use event::{Event, View};
-pub use frame::{FRAME_BYTES, Its};
+pub use frame::FRAME_BYTES;
+pub use its::Its;
 pub use learned::Learned;
 pub use refusal::Refusal;
 pub use renewal::{Renewal, Renewed};

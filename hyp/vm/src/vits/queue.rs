@@ -12,8 +12,8 @@
 
 use super::{
     Refusal, command,
-    frame::ENABLED,
     hardware::Hardware,
+    its::ENABLED,
     wait::{Stop, Wait},
 };
 use crate::{Guest, Platform, counters::Counter, mmio::Written};
@@ -54,14 +54,14 @@ fn execute<P: Platform>(guest: &Guest, mut hardware: Hardware<'_, P>) -> Result<
         let inside = its.cwriter.load(Relaxed) < bytes(base) && read < bytes(base);
         let place = (base & ADDRESS).checked_add(read).filter(|_| inside);
         let Some(pa) = place.and_then(|ipa| guest.memory(ipa, COMMAND_BYTES)) else {
-            its.refuse(guest, [0; 4], Refusal::Queue);
+            its.refuse(&guest.vpe.counters, [0; 4], Refusal::Queue);
             its.creadr.store(read | STALLED, Release);
             return Ok(());
         };
         let words = hardware.platform.read_command(pa);
         match command::execute(&mut hardware, words) {
             Ok(()) => {}
-            Err(Stop::Refused(refusal)) => its.refuse(guest, words, refusal),
+            Err(Stop::Refused(refusal)) => its.refuse(&guest.vpe.counters, words, refusal),
             Err(Stop::Wait(wait)) => return Err(wait),
         }
         its.reached.store(0, Relaxed);

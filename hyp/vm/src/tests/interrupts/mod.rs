@@ -261,7 +261,7 @@ impl World<'_> {
             cpu.enable_ppis(guest.vpe_index(1), guest.enabled_ppis(), true);
             vgic::flush(&guest, &mut cpu);
         } else {
-            vgic::surrender(&guest, &mut cpu);
+            vgic::turn_off(&guest, &mut cpu);
             cpu.enable_ppis(guest.vpe_index(1), guest.config.ppis, false);
             assert!(cpu.entries().iter().all(|entry| entry.is_free()));
             guest.vpe.power.turn_off();

@@ -3,7 +3,9 @@
 use super::*;
 use crate::{
     mmio,
+    platform::{NOT_PRESENT, TRAP_DIR},
     testing::{Cpu, GICD, GICR, Machine, PHYSICAL_TIMER, TIMER, WATCHDOG_INTID, guests},
+    vgic::raise,
 };
 use core::cell::RefCell;
 
@@ -86,7 +88,7 @@ fn dropped_but_not_deactivated() {
 #[test]
 fn deactivated_by_another_vpe() {
     let machine = Machine::new(3);
-    let [(first, mut one), (second, mut two)] = crate::vgic::withdraw::tests::pair(&machine);
+    let [(first, mut one), (second, mut two)] = crate::testing::pair(&machine);
     for cpu in &mut machine.borrow_mut().cpus {
         cpu.split = true;
     }

@@ -3,37 +3,16 @@
 //! The image comes here with an abort that [`crate::exit::DataAbort::emulable`] accepts. A refused access is answered by an
 //! external abort in the guest; nothing else happens. The distributor is tried first, as guests touch it most.
 
+use super::Written;
 use crate::{
-    Guest, Platform, pci,
-    vgic::{self, Distributor, Redistributor, notify},
+    Guest, Platform, pci, uart,
+    vgic::{self, Distributor, Redistributor},
     vits::{self, Its},
-    watchdog::{self, Watchdog},
+    watchdog,
 };
-use core::sync::atomic::Ordering::Relaxed;
 
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
 const REDISTRIBUTOR_BITS: u32 = 17;
-const UART_BYTES: u64 = 0x1000;
-
-/// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// Nothing is there that takes it.
-    Refused,
-    Done,
-    /// The guest is to execute the instruction again: more work is left than one trap may do.
-    Again,
-    /// The same, from this time on: the VM has used up what it may cause at the physical ITS.
-    Later(u64),
-}
-
-impl Written {
-    #[inline(always)]
-    const fn of(accepted: bool) -> Self {
-        if accepted { Self::Done } else { Self::Refused }
-    }
-}
-
 /// A read for [`crate::exit::is_word`] that is done in a few instructions; None: not one of these, use [`read`].
 #[inline(always)]
 pub fn quick_read(guest: &Guest, ipa: u64) -> Option<u64> {
@@ -101,8 +80,8 @@ fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32
         return None;
     }
     let offset = ipa.wrapping_sub(guest.uart);
-    if offset < UART_BYTES {
-        return read_uart(guest, platform, offset as u16, bytes);
+    if offset < uart::BYTES {
+        return uart::read(guest, platform, offset as u16, bytes);
     }
     let offset = ipa.wrapping_sub(guest.redistributors);
     if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
@@ -114,7 +93,7 @@ fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32
     }
     let offset = ipa.wrapping_sub(guest.watchdog);
     if P::WATCHDOG && offset < watchdog::BYTES {
-        return Watchdog::read(guest, offset, bytes);
+        return guest.vm.watchdog.read(offset, bytes);
     }
     if pci::is_config(guest, ipa) {
         return pci::read(guest, platform, ipa, bytes).map(u64::from);
@@ -137,8 +116,8 @@ fn write_other<P: Platform>(
         return Written::Refused;
     }
     let offset = ipa.wrapping_sub(guest.uart);
-    if offset < UART_BYTES {
-        return Written::of(write_uart(guest, platform, offset as u16, bytes, value));
+    if offset < uart::BYTES {
+        return Written::of(uart::write(guest, platform, offset as u16, bytes, value));
     }
     let offset = ipa.wrapping_sub(guest.redistributors);
     if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
@@ -156,7 +135,7 @@ fn write_other<P: Platform>(
     }
     let offset = ipa.wrapping_sub(guest.watchdog);
     if P::WATCHDOG && offset < watchdog::BYTES {
-        return Written::of(Watchdog::write(guest, platform, offset, bytes, value));
+        return write_watchdog(guest, platform, offset, bytes, value);
     }
     if pci::is_config(guest, ipa) {
         return Written::of(pci::write(guest, platform, ipa, bytes, value as u32));
@@ -164,53 +143,22 @@ fn write_other<P: Platform>(
     Written::of(P::MSIX && pci::table::write(guest, platform, ipa, bytes, value))
 }
 
-fn read_uart<P: Platform>(guest: &Guest, platform: &mut P, offset: u16, bytes: u32) -> Option<u64> {
-    if bytes > 4 {
-        return None;
-    }
-    let mut uart = guest.vm.uart.lock();
-    let full = guest.vm.output.is_full();
-    let value = uart.read(offset, full);
-    if full {
-        guest.vm.blocked.store(true, Relaxed);
-    }
-    let changed = guest.vm.distributor.set_line(guest.vpes, uart.interrupt());
-    drop(uart);
-    if let Some(number) = changed {
-        notify(guest, platform, number);
-    }
-    Some(u64::from(value) & (u64::MAX >> (64 - 8 * bytes)))
-}
-
-fn write_uart<P: Platform>(
+#[inline(never)]
+fn write_watchdog<P: Platform>(
     guest: &Guest,
     platform: &mut P,
-    offset: u16,
+    offset: u64,
     bytes: u32,
     value: u64,
-) -> bool {
-    if bytes > 4 {
-        return false;
+) -> Written {
+    let Some(plan) = &guest.config.watchdog else { return Written::Refused };
+    let now = platform.ticks();
+    match guest.vm.watchdog.write(plan, now, offset, bytes, value) {
+        None => return Written::Refused,
+        Some(true) => platform.deadline_moved(guest.vpe_index(0)),
+        Some(false) => {}
     }
-    let mut uart = guest.vm.uart.lock();
-    let sent = uart.write(offset, value as u32);
-    if let Some(byte) = sent {
-        // A byte too many is lost, as in a PL011 whose FIFO is full.
-        if guest.vm.output.push(byte) && !guest.vm.output.is_full() {
-            uart.has_room();
-        } else {
-            guest.vm.blocked.store(true, Relaxed);
-        }
-    }
-    let changed = guest.vm.distributor.set_line(guest.vpes, uart.interrupt());
-    drop(uart);
-    if sent.is_some() {
-        platform.output_waits();
-    }
-    if let Some(number) = changed {
-        notify(guest, platform, number);
-    }
-    true
+    Written::Done
 }
 
 #[cfg(test)]
@@ -220,6 +168,7 @@ mod tests {
         VmState,
         testing::{Cpu, ECAM, FAR_ECAM, GICD, GICR, Machine, RAM, UART, UART_INTID, guests},
     };
+    use core::sync::atomic::Ordering::Relaxed;
 
     fn put(guest: &Guest, cpu: &mut Cpu, offset: u64, value: u64) {
         assert_eq!(write(guest, cpu, UART + offset, 4, value), Written::Done);

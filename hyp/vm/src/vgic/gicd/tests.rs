@@ -1,8 +1,8 @@
-//! Of `distributor.rs`.
+//! Of `gicd.rs`.
 
 use super::*;
-use crate::testing::{Cpu, FOREIGN, GICD, GICR, Machine, SPIS, guests};
-use crate::vgic::withdraw::tests::{pair, write};
+use crate::testing::{Cpu, FOREIGN, GICD, GICR, Machine, SPIS, guests, pair, write};
+
 fn read(guest: &Guest, cpu: &Cpu, offset: u32) -> u32 {
     Distributor::read(guest, cpu, offset, 4).expect("a word") as u32
 }
