@@ -140,7 +140,7 @@ fn overlaps(system: &System, report: &mut Report) {
             (&rules::DEVICE_RAM, over)
         };
         report.push(
-            rule.says(format!("registers of {} are said to be in {}", frame.owner, other.owner))
+            rule.says(format!("registers of {} lie in {}", frame.owner, other.owner))
                 .label(&frame.at, frame.label())
                 .label(&other.at, other.label())
                 .help(
@@ -221,7 +221,7 @@ fn affinities(board: &Board, report: &mut Report) {
             report.push(
                 rules::MPIDR
                     .says(format!(
-                        "the MPIDR of `{}` has bits that are no affinity",
+                        "the MPIDR of `{}` has bits outside the affinity fields",
                         cpu.name.value
                     ))
                     .label(&cpu.mpidr, "Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0")

@@ -32,7 +32,7 @@ fn ends(channel: &Channel, report: &mut Report) {
     if first.access.value == Access::ReadOnly && second.access.value == Access::ReadOnly {
         report.push(
             rules::CHANNEL_SILENT
-                .says(format!("nobody may write to channel `{name}`"))
+                .says(format!("neither end may write to channel `{name}`"))
                 .label(&second.access, "only reads")
                 .label(&first.access, "only reads")
                 .help("write access = \"read-write\" at the end that sends"),

@@ -22,7 +22,7 @@ pub fn check(system: &System, report: &mut Report) {
                 .says("no VM has a console")
                 .label(&system.vms[0].console, "not this one, nor any other")
                 .label(uart, "the board's console")
-                .help("write console = true for one VM, or take `uart` from the board"),
+                .help("write console = true for one VM, or leave out `uart` of the board"),
         ),
         _ => {}
     }
@@ -33,7 +33,7 @@ pub fn check(system: &System, report: &mut Report) {
                 .says(format!("board `{}` has a console, and so no log", board.name.value))
                 .label(log, "nobody would write it")
                 .label(uart, "the hypervisor's lines go here")
-                .help("take `log` away, or `uart` from the board"),
+                .help("leave out `log`, or `uart` of the board"),
         );
     }
     if let Some(focus) = &system.focus

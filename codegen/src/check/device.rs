@@ -98,9 +98,7 @@ fn served(system: &System, vm: &Vm, report: &mut Report) {
                         "Linux takes a PCI function's MSIs by an ITS, or its driver fails",
                     )
                     .label(&vm.its, "no `its` here")
-                    .help(
-                        "write its = \"remap\"; or leave it so, if the payload knows its vINTIDs",
-                    ),
+                    .help("write its = \"remap\"; or keep it, if the payload knows its vINTIDs"),
             );
         } else if let Some(event) = missing.filter(|_| !planned.is_empty()) {
             report.push(
@@ -118,7 +116,7 @@ fn served(system: &System, vm: &Vm, report: &mut Report) {
                         ),
                     )
                     .help(format!(
-                        "write events = \"0..{}\" for it; or leave it so, if the driver uses fewer",
+                        "write events = \"0..{}\" for it; or keep it, if the driver uses fewer",
                         wanted - 1
                     )),
             );

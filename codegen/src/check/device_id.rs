@@ -102,7 +102,7 @@ fn width(its: &ItsDesc, device: &Device, id: &At<u32>, report: &mut Report) {
     if value >= limit {
         report.push(
             rules::ITS_WIDTH
-                .says(format!("DeviceID {value} of `{name}` is more than the ITS knows"))
+                .says(format!("DeviceID {value} of `{name}` has more bits than the ITS takes"))
                 .label(id, "its DeviceID follows from this")
                 .label(bits, format!("DeviceIDs are below {limit}"))
                 .help("write `device_id_bits` as GITS_TYPER.Devbits + 1, or correct the DeviceID"),

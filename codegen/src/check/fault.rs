@@ -62,7 +62,7 @@ fn suspended(system: &System, number: usize, vm: &Vm, report: &mut Report) {
                 .says(format!("VM `{}` restarts in mode `{}`, which suspends it", *vm.name, *mode.name))
                 .label(to, "this mode comes with the restart")
                 .label(&vpe.vm, "suspended here")
-                .help("choose a mode that runs its vPE 0; or leave it so, if it is to start with the next mode"),
+                .help("choose a mode that runs its vPE 0; or keep it, if it is to start with the next mode"),
         );
     }
 }
@@ -73,7 +73,7 @@ fn watchdog(vm: &Vm, report: &mut Report) {
     if time.value < WATCHDOG {
         report.push(
             rules::WATCHDOG_TIME
-                .says(format!("the watchdog of VM `{}` would expire all the time", *vm.name))
+                .says(format!("the watchdog of VM `{}` would always expire", *vm.name))
                 .label(time, "shorter than 1 ms")
                 .label(&vm.name, "of this VM")
                 .help("write a time of 1 ms or more, several times what the guest needs between two feeds"),

@@ -31,7 +31,7 @@ fn refuse(report: &mut Report, vm: &Vm, feature: &At<Feature>, cpu: &CpuUse) {
         rules::FEATURE_SHARED
             .says(format!("VM `{}` has \"{name}\" and shares a CPU", vm.name.value))
             .label(feature, "EL2 does not switch this between vPEs")
-            .label(&cpu.cpu, "this CPU is not always one vPE's own")
+            .label(&cpu.cpu, "this CPU is shared in some mode")
             .help(format!("take \"{name}\" from `features`, or leave this CPU to the vPE alone")),
     );
 }

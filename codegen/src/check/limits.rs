@@ -118,9 +118,9 @@ fn ram(system: &System, report: &mut Report) {
             report.push(
                 rules::RAM_FULL
                     .says(format!("{owner} wants more RAM than the board has left"))
-                    .label(size, format!("one of {}, which the VMs and channels want", Size(all)))
+                    .label(size, format!("one of {}, which the VMs and channels need", Size(all)))
                     .label(first, format!("{} are left for them", Size(has)))
-                    .help(format!("take away {} in all", Size(all - has))),
+                    .help(format!("reduce them by {} in all", Size(all - has))),
             );
             return;
         }
@@ -167,7 +167,7 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
                         "the 64-bit BARs in use do not fit where CPUs reach the windows of `{}`",
                         host.name.value
                     ))
-                    .label(&bar.size, format!("with this they want {}", Size(wanted)))
+                    .label(&bar.size, format!("with this they need {}", Size(wanted)))
                     .label(
                         &window.region.base,
                         format!("CPUs reach addresses below {}", hex(system.board.address_end())),
@@ -181,7 +181,7 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
             report.push(
                 rules::WINDOW_FULL
                     .says(format!("the BARs in use do not fit the windows of `{}`", host.name.value))
-                    .label(&bar.size, format!("with this they want {}", Size(wanted)))
+                    .label(&bar.size, format!("with this they need {}", Size(wanted)))
                     .label(&first, size)
                     .help("write the window as big as the board's manual has it, or use fewer devices"),
             );

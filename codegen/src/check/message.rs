@@ -98,13 +98,10 @@ fn trusted(system: &System, vm: &Vm, given: &DeviceUse, report: &mut Report) {
     if let Some((at, why)) = why {
         report.push(
             rules::TRUSTED
-                .says(format!(
-                    "VM `{}` is trusted with where messages of `{name}` go",
-                    vm.name.value
-                ))
+                .says(format!("VM `{}` alone decides where messages of `{name}` go", vm.name.value))
                 .label(&given.device, "it can make the device write anywhere")
                 .label(&at, why)
-                .help("give the device to a VM that may be trusted with the whole board"),
+                .help("give the device to a VM that is trusted with the whole board"),
         );
     }
 }

@@ -26,7 +26,7 @@ fn reached(system: &System, report: &mut Report) {
     match (system.modes.first(), &system.switch_by) {
         (Some(mode), None) if !on_fault => report.push(
             rules::MODE_UNREACHED
-                .says(format!("nobody may switch to mode `{}`", *mode.name))
+                .says(format!("nothing switches to mode `{}`", *mode.name))
                 .label(&mode.name, "it would never be used")
                 .label(&system.name, "no `switch_by` here")
                 .help(
@@ -35,7 +35,7 @@ fn reached(system: &System, report: &mut Report) {
         ),
         (None, Some(by)) => report.push(
             rules::MODE_UNREACHED
-                .says(format!("VM `{}` may ask for modes that there are not", vm_name(system, by)))
+                .says(format!("VM `{}` may ask for modes, but there are none", vm_name(system, by)))
                 .label(by, "it has nothing to ask for")
                 .label(&system.name, "the system has no [[mode]]")
                 .help("add a [[mode]], or leave out `switch_by`"),
@@ -63,10 +63,10 @@ fn way_back(system: &System, report: &mut Report) {
         if (0..asker.vpes.len()).all(suspended) && !on_fault {
             report.push(
                 rules::NO_WAY_BACK
-                    .says(format!("nobody can ask for another mode in mode `{}`", *mode.name))
+                    .says(format!("in mode `{}` no VM can ask for another mode", *mode.name))
                     .label(&first.vm, "suspended here")
                     .label(by, format!("VM `{}` alone may ask", *asker.name))
-                    .help("leave one of its vPEs running; or leave it so, if the mode is meant to be the last"),
+                    .help("leave one of its vPEs running; or keep it, if the mode is meant to be the last"),
             );
         }
     }

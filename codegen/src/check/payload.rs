@@ -157,7 +157,7 @@ fn instruction(vm: &Vm, at: &At<PathBuf>, entry: u64, what: &str, report: &mut R
     }
     report.push(
         rules::PAYLOAD_ALIGN
-            .says(format!("the entry of VM `{}` is no instruction's address", vm.name.value))
+            .says(format!("the entry of VM `{}` is not a multiple of 4", vm.name.value))
             .label(at, format!("{what} at {}, which is no multiple of 4", hex(entry)))
             .label(&vm.payload.at, "this payload")
             .help(format!("move it to {}, or say where it begins by `entry`", hex(entry & !3))),
@@ -244,7 +244,7 @@ fn place(vm: &Vm, path: &At<PathBuf>, (start, bytes): (u64, u64), report: &mut R
         None => report.push(
             rules::IPA_HOLE
                 .says(format!(
-                    "a segment of VM `{}`'s payload lies in no memory of it",
+                    "a segment of VM `{}`'s payload lies outside its memory",
                     vm.name.value
                 ))
                 .label(
@@ -270,10 +270,7 @@ fn entry(vm: &Vm, report: &mut Report) {
         if entry.value % 4 != 0 {
             report.push(
                 rules::PAYLOAD_ALIGN
-                    .says(format!(
-                        "the entry of VM `{}` is no instruction's address",
-                        vm.name.value
-                    ))
+                    .says(format!("the entry of VM `{}` is not a multiple of 4", vm.name.value))
                     .label(entry, "not a multiple of 4")
                     .help(format!("write {}", hex(entry.value & !3))),
             );
@@ -283,7 +280,7 @@ fn entry(vm: &Vm, report: &mut Report) {
             let base = first.ipa.as_ref().map_or(0, |ipa| ipa.value);
             report.push(
                 rules::IPA_HOLE
-                    .says(format!("the entry of VM `{}` lies in no memory of it", vm.name.value))
+                    .says(format!("the entry of VM `{}` lies outside its memory", vm.name.value))
                     .label(entry, format!("the guest would start at {}", hex(entry.value)))
                     .label(&first.at, format!("the memory starts at {}", hex(base)))
                     .help("write an address within the VM's memory, as the guest sees it"),

@@ -148,7 +148,7 @@ fn elsewhere(system: &System, report: &mut Report) {
                     .label(&vpe.vm, format!("{who} here"))
                     .label(own, "this is its CPU")
                     .help(format!(
-                        "take it out here, or write cpu = \"{name}\" there: only in another [[mode]] can it be elsewhere"
+                        "remove it here, or write cpu = \"{name}\" there: only a [[mode]] can place it elsewhere"
                     )),
             );
         }
@@ -232,7 +232,7 @@ fn placed_once(system: &System, report: &mut Report, mode: &Mode) {
                 report.push(
                     rules::NO_PLACE
                         .says(format!("mode `{}` has no place for {who}", *mode.name))
-                        .label(&described.cpu, "this CPU is used otherwise here")
+                        .label(&described.cpu, "this mode uses the CPU in another way")
                         .label(&vpe.cpu, "by whom it was used")
                         .help(format!(
                             "name it on one of the mode's CPUs, or write suspended = [{{ vm = \"{owner}\", vpe = {number} }}]"

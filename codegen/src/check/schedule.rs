@@ -144,10 +144,10 @@ fn priority(system: &System, report: &mut Report, cpu: &CpuUse, name: &str, clai
         if before <= WHOLE && given > WHOLE {
             report.push(
                 rules::UTILISATION
-                    .says(format!("the budgets of `{name}` come to {}", percent(given)))
+                    .says(format!("the budgets of `{name}` add up to {}", percent(given)))
                     .label(&budget.time, format!("{who} wants {}", percent(share(budget))))
                     .label(&cpu.cpu, format!("{} are given to those before", percent(before)))
-                    .help(format!("take away {} in all", percent(given - WHOLE))),
+                    .help(format!("reduce them by {} in all", percent(given - WHOLE))),
             );
         }
     }
@@ -207,15 +207,15 @@ fn starved(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
                     .says(format!("{who} never has to leave `{name}` to {other}"))
                     .label(&high.priority, label)
                     .label(&low.priority, format!("{other} runs only while {who} waits"))
-                    .help("write budget = { time = \"...\", period = \"...\" } there; or leave it so, if it is trusted to wait"),
+                    .help("write budget = { time = \"...\", period = \"...\" } there; or keep it, if it is trusted to wait"),
             );
         } else if given + SLOTS as u128 > WHOLE {
             report.push(
                 rules::STARVED
-                    .says(format!("the budgets above {other} come to all of `{name}`'s time"))
+                    .says(format!("the budgets above {other} take all of `{name}`'s time"))
                     .label(&low.priority, format!("{other} runs only while the others wait"))
                     .label(&high.priority, format!("with {who} nothing is left"))
-                    .help("take something away from a budget; or leave it so, if somebody is trusted to wait"),
+                    .help("reduce a budget; or keep it, if one of them is trusted to wait"),
             );
         }
         if given + SLOTS as u128 > WHOLE {
@@ -243,7 +243,7 @@ fn one_cpu(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
                 .says(format!("{who} and {other} share `{name}` by strict priority"))
                 .label(&high.priority, "while it spins for what the other holds")
                 .label(&low.priority, "this one does not run")
-                .help("give one of them another CPU, or the upper one a budget; or leave it so, if the guest never spins"),
+                .help("give one of them another CPU, or the upper one a budget; or keep it, if the guest never spins"),
         );
     }
 }

@@ -31,7 +31,7 @@ impl Report {
         if !counts.is_empty() {
             text.push_str(&counts.join(", "));
             if self.partial {
-                text.push_str("; what else the system breaks is shown when this is mended");
+                text.push_str("; fix this to see what else is wrong");
             }
             text.push('\n');
         }

@@ -338,8 +338,8 @@ fn memory(files: &mut Files, vm: &toml::Vm, file: FileId) -> Vec<Memory> {
         {
             files.push(
                 rules::MISSING_KEY
-                    .says("memory that is no RAM has no place")
-                    .label(&given.place(file), "nothing in the device tree tells the guest of it")
+                    .says("memory that is not RAM needs an address")
+                    .label(&given.place(file), "the device tree does not mention it")
                     .help("add ipa = ...: where the payload expects it"),
             );
         } else if piece.ipa.is_none() && !identity && next.is_none() {

@@ -7,7 +7,7 @@ use super::{Address, S};
 use crate::model::{Bdf, PciId};
 use crate::units::{Size, Time};
 
-/// A board: the CPUs, memory, interrupt controller and devices there are to be divided.
+/// A board: CPUs, memory, interrupt controller and devices.
 ///
 /// One file in boards/, named like the board. Addresses are physical and interrupts are INTIDs, as the SoC's manual has them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -15,7 +15,7 @@ use crate::units::{Size, Time};
 pub struct BoardFile {
     /// What the board is called and how its firmware is used.
     pub board: S<BoardTable>,
-    /// The CPUs, the one that boots first.
+    /// The CPUs. The first one boots.
     #[schemars(length(min = 1))]
     pub cpu: Vec<S<Cpu>>,
     /// The RAM. The hypervisor lives 2 MiB above the start of the first range.

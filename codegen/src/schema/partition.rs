@@ -58,7 +58,7 @@ pub struct FilePayload {
     pub dtb_at: Option<S<Address>>,
     /// Arguments for a VM that gives none: /chosen/bootargs in its device tree.
     pub arguments: Option<S<String>>,
-    /// Where its files come from: told when one is not there.
+    /// Where its files come from, for the message about a missing one.
     pub source: Option<S<String>>,
 }
 

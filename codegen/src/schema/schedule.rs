@@ -12,9 +12,9 @@ use crate::units::Time;
 pub enum Cpu {
     /// It is one vPE's own, as is every CPU that is not described.
     Exclusive(ExclusiveCpu),
-    /// Of the vPEs that want to run, the one of the highest priority does.
+    /// The ready vPE of the highest priority runs.
     Priority(PriorityCpu),
-    /// Each vPE runs in its windows of a frame that repeats for ever.
+    /// Each vPE runs in its windows of a repeating frame.
     Cyclic(CyclicCpu),
 }
 
@@ -45,18 +45,19 @@ pub struct PriorityVpe {
     pub vpe: Option<S<u32>>,
     /// Its priority on this CPU: a higher number goes first, no two are equal.
     pub priority: S<u8>,
-    /// What it may use at this priority. Without it: everything, as long as nobody of higher priority wants to run.
+    /// What it may use at this priority. Without it: everything that higher priorities leave.
     pub budget: Option<S<Budget>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// CPU time in each period; what is left over is lost.
+    /// CPU time in each period. What is left over is lost.
     pub time: S<Time>,
     /// The period, a whole number of the counter's ticks. All periods begin at the system's start.
     pub period: S<Time>,
-    /// What it may do when the time is used up. "background": run while nobody else wants to; "suspended": wait for the next period.
+    /// What it does when the time is used up. "background": it runs while no other vPE is ready;
+    /// "suspended": it waits for the next period.
     #[schemars(extend("x-default" = "background"))]
     pub rest: Option<Rest>,
 }
@@ -75,7 +76,7 @@ pub struct CyclicCpu {
     pub name: S<String>,
     /// Length of the frame, a whole number of the counter's ticks. All frames begin at the system's start.
     pub frame: S<Time>,
-    /// Whose time is whose. A vPE may have several windows; between them nobody runs.
+    /// The windows. A vPE may have several. Between windows nobody runs.
     #[schemars(length(min = 1))]
     pub windows: Vec<S<Window>>,
 }
@@ -99,10 +100,10 @@ pub struct Window {
 pub struct Mode {
     /// Name of the mode.
     pub name: S<String>,
-    /// The CPUs that are used otherwise than in the mode that boots. All others are used as there.
+    /// The CPUs whose use differs from the mode that boots.
     #[schemars(length(min = 1))]
     pub cpu: Vec<S<ModeCpu>>,
-    /// The vPEs that do not run in this mode. What is sent to them waits.
+    /// The vPEs that do not run in this mode. Their interrupts wait.
     #[serde(default)]
     pub suspended: Vec<S<SuspendedVpe>>,
 }

@@ -99,7 +99,7 @@ pub struct Vm {
     pub name: S<String>,
     /// The partition it runs: NAME for partitions/NAME/partition.toml. Either this or `payload`.
     pub partition: Option<S<String>>,
-    /// The file it runs, when that is no partition of its own.
+    /// The file it runs, when it runs no partition.
     pub payload: Option<S<InlinePayload>>,
     /// Its virtual CPUs, numbered from 0.
     #[schemars(length(min = 1))]
@@ -107,10 +107,11 @@ pub struct Vm {
     /// Its memory. The first piece holds the payload, the first that is RAM the device tree.
     #[schemars(length(min = 1))]
     pub memory: Vec<S<Memory>>,
-    /// Its memory is cleared before its first start; with false it is as whoever was there before left it, but for the payload.
+    /// Its memory is cleared before its first start. With false it keeps what was there before,
+    /// except where the payload is loaded.
     #[schemars(extend("x-default" = true))]
     pub clear: Option<S<bool>>,
-    /// The board's devices that are its own.
+    /// Devices of the board that it owns.
     #[serde(default)]
     pub devices: Vec<S<String>>,
     /// Those of `devices` that have events but are given none: the guest polls them.
@@ -125,20 +126,22 @@ pub struct Vm {
     /// It reads the hypervisor's lines, which a board without `uart` keeps in memory (docs/console.md).
     #[schemars(extend("x-default" = false))]
     pub log: Option<S<bool>>,
-    /// What becomes of it when it fails.
+    /// What happens to it when it fails.
     #[schemars(extend("x-default" = "halt"))]
     pub on_fault: Option<Fault>,
-    /// With `on_fault = "restart"`: how often that may be before it is halted. By default 5 times within 10 s.
+    /// With `on_fault = "restart"`: how often it may restart before it is halted. By default 5 times
+    /// within 10 s.
     pub restarts: Option<S<Restarts>>,
-    /// How often it may reset itself (PSCI SYSTEM_RESET). One more is a fault, after which it does not start again. By default 20
-    /// times within 10 s: what boots an operating system in between never comes near it, and what resets for ever ends.
+    /// How often it may reset itself (PSCI SYSTEM_RESET). One more is a fault, after which it does
+    /// not start again. By default 20 times within 10 s: booting an operating system takes longer,
+    /// and a VM that resets for ever is stopped.
     pub resets: Option<S<Restarts>>,
     /// What becomes of it when a device of its, which an SMMU holds, accesses memory that is not its
     /// own: "record", a line on the console, and of too many the device is cut off until the VM
     /// starts again; "stop-device", that at the first; "fail", the VM fails.
     #[schemars(extend("x-default" = "record"))]
     pub on_dma_fault: Option<S<DmaFault>>,
-    /// Mode that the system is switched to when it fails.
+    /// Mode that the system switches to when it fails.
     pub mode_on_fault: Option<S<String>>,
     /// It must feed a watchdog: by hypercall, or by the registers of an SBSA generic watchdog (docs/guest-abi.md).
     pub watchdog: Option<S<Watchdog>>,
@@ -196,10 +199,11 @@ pub struct Memory {
     /// the board starts again.
     #[schemars(extend("x-default" = "ram"))]
     pub role: Option<S<MemoryRole>>,
-    /// File that each start loads at the beginning of it, as it is: a firmware image, a table that
-    /// the payload looks for. A flash takes it at the first start only.
+    /// File that each start loads at its beginning, unchanged: a firmware image, a table that the
+    /// payload looks for. A flash takes it at the first start only.
     pub file: Option<S<String>>,
-    /// It is cleared before the VM's first start; with false it is as it was, but for the payload.
+    /// It is cleared before the VM's first start. With false it keeps what was there, except where
+    /// the payload is loaded.
     #[schemars(extend("x-default" = "the VM's `clear`"))]
     pub clear: Option<S<bool>>,
 }
@@ -241,9 +245,10 @@ pub enum Fault {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
-    /// Starts that it may have within the time; the next fault, or the next reset, halts it. Faults and resets are counted apart.
+    /// Starts that it may have within the time. The next fault, or the next reset, halts it. Faults
+    /// and resets are counted apart.
     pub most: S<u32>,
-    /// The time, which begins with the first of them, and with the first one after it is over.
+    /// The time. It begins with the first start, and anew with the first start after its end.
     pub within: S<Time>,
 }
 
@@ -252,10 +257,10 @@ pub struct Restarts {
 pub struct Watchdog {
     /// The longest time between two feeds, 1 ms at least. It runs whether the VM has a CPU or not, but not in a mode without a place for its vPE 0.
     pub time: S<Time>,
-    /// What becomes of the VM when the time is over: "on-fault", what `on_fault` says; "report", a line on the console and it goes on; "halt", "restart" or "reset-board". `restarts` count as after faults.
+    /// What happens to the VM when the time is over: "on-fault", what `on_fault` says; "report", a line on the console and it goes on; "halt", "restart" or "reset-board". `restarts` count as after faults.
     #[schemars(extend("x-default" = "on-fault"))]
     pub action: Option<WatchdogAction>,
-    /// Mode that the system is switched to then.
+    /// Mode that the system switches to then.
     #[schemars(extend("x-default" = "none; with \"on-fault\" that of `mode_on_fault`"))]
     pub mode: Option<S<String>>,
     /// When the time begins: "boot", whenever the VM starts, and the guest cannot stop it; "feed", with its first feed.
@@ -306,7 +311,7 @@ pub struct Channel {
     /// Where the shared memory is.
     #[schemars(extend("x-default" = "the plan chooses"))]
     pub pa: Option<S<Address>>,
-    /// Boot clears it; with false it is as it was. A restart of either VM leaves it as it is.
+    /// Boot clears it. With false it keeps what was there. A restart of either VM does not change it.
     #[schemars(extend("x-default" = true))]
     pub clear: Option<S<bool>>,
     /// Its two ends: "first" and "second", in this order.

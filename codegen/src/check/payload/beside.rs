@@ -129,7 +129,7 @@ fn tree_address(vm: &Vm, report: &mut Report) {
         let base = first.ipa.as_ref().map_or(0, |ipa| ipa.value);
         report.push(
             rules::IPA_HOLE
-                .says(format!("the device tree of VM `{name}` lies in no memory of it"))
+                .says(format!("the device tree of VM `{name}` lies outside its memory"))
                 .label(at, "the guest looks for it here")
                 .label(&first.at, format!("the memory starts at {}", hex(base)))
                 .help(format!("give the VM memory there, as ipa = {}", hex(at.value & !0x1f_ffff))),
