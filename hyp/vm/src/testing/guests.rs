@@ -209,7 +209,9 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             lpi_config: (Pa::new(0), 0),
             events: leak(events),
         }),
-        smmu: None,
+        smmus: &[],
+        masters: &[],
+        leaves: &[],
         spis: Vec::leak(spis),
         bridges: leak([PciBridge {
             name: "port0",
