@@ -27,6 +27,10 @@ check SYSTEM="demo":
 plan SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} plan {{SYSTEM}} {{OPTIONS}}
 
+# Show a board with all that it inherits
+board BOARD:
+    @{{bulkhead}} board {{BOARD}}
+
 # Build a system's firmware image into target/bulkhead/SYSTEM
 image SYSTEM="demo":
     @{{bulkhead}} image {{SYSTEM}}

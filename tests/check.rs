@@ -1,7 +1,7 @@
 //! Every check rule: a bad TOML and the exact words it gets, and the good one beside it.
 //!
-//! tests/bad/NNN-name.toml is tests/bad/good.toml (or its board) with one fault, and NNN-name.txt what `bulkhead check` says
-//! of it. After a deliberate change run with BLESS=1 and read the difference.
+//! tests/bad/ID-name.toml is tests/bad/good.toml, another good one there or a board with one fault; ID is
+//! the rule's. ID-name.txt is what `bulkhead check` says of it. After a deliberate change run with BLESS=1 and read the difference.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn bad() -> Vec<PathBuf> {
     let entries = fs::read_dir("bad").unwrap().map(|entry| entry.unwrap().path());
     let numbered = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.ends_with(".toml") && name.starts_with(|c: char| c.is_ascii_digit())
+        name.ends_with(".toml") && name.starts_with(['E', 'W'])
     };
     let mut paths: Vec<PathBuf> = entries.filter(numbered).collect();
     paths.sort();
@@ -83,6 +83,11 @@ fn every_fault_is_told_in_the_words_pinned_here() {
                 path.display()
             ));
         }
+        let name = path.file_name().unwrap().to_string_lossy();
+        let id = report.diagnostics.first().map_or("", |found| &found.id[..4]);
+        if !name.starts_with(&format!("{id}-")) {
+            wrong.push_str(&format!("== {}: its rule is {id}\n", path.display()));
+        }
         if report.diagnostics.len() != 1 {
             wrong.push_str(&format!(
                 "== {}: one fault, {} diagnostics\n{said}\n",
@@ -124,15 +129,15 @@ fn all_faults_are_told_in_one_run() {
 
 #[test]
 fn a_report_is_json_too() {
-    let report = judge(Path::new("bad/201-memory-overlap.toml"));
+    let report = judge(Path::new("bad/E201-memory-overlap.toml"));
     let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
     let first = &json[0];
     assert_eq!(first["id"], "E201");
     assert_eq!(first["severity"], "error");
-    assert_eq!(first["labels"][0]["file"], "bad/201-memory-overlap.toml");
+    assert_eq!(first["labels"][0]["file"], "bad/E201-memory-overlap.toml");
     assert_eq!(
         (&first["labels"][0]["line"], &first["labels"][0]["column"]),
-        (&20.into(), &34.into())
+        (&7.into(), &34.into())
     );
     assert_eq!(first["labels"].as_array().unwrap().len(), 2);
 }
@@ -446,7 +451,8 @@ fn every_toml_names_its_schema() {
             .strip_prefix("#:schema ")
             .unwrap_or_else(|| panic!("{}: no schema in its first line", path.display()));
         let target = path.parent().unwrap().join(schema);
-        let right = Path::new("../configs").join(format!("{kind}.schema.json"));
+        let heir = if text.contains("\ninherit = ") { "inheriting-" } else { "" };
+        let right = Path::new("../configs").join(format!("{heir}{kind}.schema.json"));
         assert_eq!(
             fs::canonicalize(target).ok(),
             fs::canonicalize(right).ok(),
@@ -534,7 +540,13 @@ mod any_input {
             LazyLock::force(&TREES);
             fs::create_dir_all(room.join("boards")).unwrap();
             fs::create_dir_all(room.join("partitions/one")).unwrap();
-            for file in ["boards/base.toml", "partitions/one/partition.toml", "partitions/one/one.txt", "payload.txt"] {
+            for file in [
+                "good.toml",
+                "boards/base.toml",
+                "partitions/one/partition.toml",
+                "partitions/one/one.txt",
+                "payload.txt",
+            ] {
                 fs::copy(Path::new("bad").join(file), room.join(file)).unwrap();
             }
             let (system, tree) = match overlay {

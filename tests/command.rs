@@ -94,7 +94,7 @@ fn the_escape_key_and_q_leave_through_a_pipe() {
 fn colours_are_as_the_environment_wants_them() {
     let coloured = |environment: &[(&str, &str)]| {
         let mut command = tests::bulkhead();
-        command.args(["check", "tests/bad/301-cpu-twice.toml"]);
+        command.args(["check", "tests/bad/E301-cpu-twice.toml"]);
         command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
         let output = command.envs(environment.iter().copied()).output().unwrap();
         assert_eq!(output.status.code(), Some(1));

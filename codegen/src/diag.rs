@@ -28,16 +28,59 @@ pub struct Source {
     /// As shown to the user.
     pub path: PathBuf,
     pub text: String,
+    /// The file that it inherits.
+    parent: Option<FileId>,
+}
+
+/// A range of one file's bytes.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    pub file: FileId,
+    pub source: &'a Source,
+    pub span: Range<usize>,
+}
+
+impl<'a> Place<'a> {
+    /// What is written there.
+    pub fn text(&self) -> &'a str {
+        self.source.text.get(self.span.clone()).unwrap_or_default()
+    }
 }
 
 impl Sources {
     pub fn add(&mut self, path: PathBuf, text: String) -> FileId {
-        self.files.push(Source { path, text });
+        self.files.push(Source { path, text, parent: None });
         FileId(self.files.len() - 1)
     }
 
     pub fn get(&self, file: FileId) -> &Source {
         &self.files[file.0]
+    }
+
+    /// Has the positions of `parent` follow those of `file`, which inherits it. Returns by how much
+    /// a span of `parent` moves, so that it means the same bytes as a span of `file`.
+    pub fn inherit(&mut self, file: FileId, parent: FileId) -> usize {
+        let source = &mut self.files[file.0];
+        source.parent = Some(parent);
+        source.text.len() + 1
+    }
+
+    /// The file that a file inherits.
+    pub fn parent(&self, file: FileId) -> Option<FileId> {
+        self.get(file).parent
+    }
+
+    /// The bytes that a span of `file` means: its own, or those of a file that it inherits.
+    pub fn place(&self, mut file: FileId, span: &Range<usize>) -> Place<'_> {
+        let (mut start, mut end) = (span.start, span.end);
+        let mut source = self.get(file);
+        while let (true, Some(parent)) = (start > source.text.len(), source.parent) {
+            start -= source.text.len() + 1;
+            end -= source.text.len() + 1;
+            file = parent;
+            source = self.get(file);
+        }
+        Place { file, source, span: start..end }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Source> {

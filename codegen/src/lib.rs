@@ -18,4 +18,4 @@ pub mod schema;
 mod tree;
 pub mod units;
 
-pub use load::load;
+pub use load::{load, show_board};

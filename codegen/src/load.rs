@@ -1,14 +1,20 @@
 //! From a path to a system.
 //!
-//! 1. Read the system TOML, then the board and the partitions that it names; verify and deserialise each.
+//! 1. Read the system TOML, then the board and the partitions that it names. Merge each with what it inherits, verify and
+//!    deserialise it.
 //! 2. Resolve every name to an index.
 //! 3. When something is wrong, run the rules over what there is, so that one run tells everything.
 
 mod board;
 mod files;
+mod inherit;
+mod merge;
 mod payload;
 mod schedule;
+mod show;
 mod system;
+
+pub use show::board as show_board;
 
 use std::path::Path;
 

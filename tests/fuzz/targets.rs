@@ -24,6 +24,11 @@ impl Room {
         for file in ["partitions/one/partition.toml", "partitions/one/one.txt", "payload.txt"] {
             fs::copy(tests.join("bad").join(file), directory.join(file)).expect("a copy");
         }
+        // What seeds inherit.
+        for (file, copy) in [("good.toml", "good.toml"), ("boards/base.toml", "boards/parent.toml")]
+        {
+            fs::copy(tests.join("bad").join(file), directory.join(copy)).expect("a copy");
+        }
         room
     }
 
@@ -103,9 +108,10 @@ pub fn seeds(tests: &Path, target: &str) -> Vec<Vec<u8>> {
         .map(read)
         .to_vec(),
         "board" => {
-            ["bad/boards/base.toml", "bad/boards/hosts.toml", "../boards/qemu-virt-gicv4.toml"]
-                .map(read)
-                .to_vec()
+            let hosts = String::from_utf8(read("bad/boards/hosts.toml")).expect("UTF-8");
+            let hosts = hosts.replace("inherit = \"base\"", "inherit = \"parent\"");
+            let whole = ["bad/boards/base.toml", "../boards/qemu-virt-gicv4.toml"].map(read);
+            whole.into_iter().chain([hosts.into_bytes()]).collect()
         }
         "tree" => vec![read("bad/trees/good.dtb")],
         "overlay" => vec![read("bad/trees/overlay.dtb")],

@@ -9,7 +9,7 @@ mod schema;
 mod system;
 
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +46,12 @@ enum Command {
         /// The plan as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Show a board with all that it inherits
+    Board {
+        /// A name in boards/, or a path to a board's TOML
+        #[arg(value_name = "BOARD")]
+        board: PathBuf,
     },
     /// Build the firmware image into target/bulkhead/SYSTEM
     Image {
@@ -111,6 +117,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Check { system, json } => check(&system, json),
         Command::Plan { system, json } => plan(&system, json),
+        Command::Board { board } => show_board(&board),
         Command::Image { system, lint } => image(&system, lint),
         Command::Run(run) => run.run(),
         Command::Bench(bench) => bench.run(),
@@ -197,6 +204,12 @@ fn plan(choice: &Choice, json: bool) -> Done {
     warn(&system);
     let text = if json { emit::report::json(&plan) } else { emit::report::text(&plan) };
     say(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_board(choice: &Path) -> Done {
+    let path = system::find_board(&workspace()?, choice).map_err(Failure::Use)?;
+    say(&codegen::show_board(&path)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,8 +25,8 @@ pub fn cpu_name(system: &System, cpu: &CpuUse, report: &Report) -> String {
     match system.board.cpus.get(cpu.cpu.value) {
         Some(cpu) => cpu.name.value.clone(),
         None => {
-            let text = &report.sources.get(cpu.cpu.file).text;
-            text.get(cpu.cpu.span.clone()).unwrap_or_default().trim_matches(['"', '\'']).into()
+            let written = report.sources.place(cpu.cpu.file, &cpu.cpu.span).text();
+            written.trim_matches(['"', '\'']).into()
         }
     }
 }

@@ -134,8 +134,7 @@ pub fn some(report: &mut Report, size: &At<u64>, what: &str) -> bool {
 
 /// A number in the notation of the place it replaces: a size in quotes or an address.
 fn number(value: u64, at: &At<u64>, report: &Report) -> String {
-    let text = &report.sources.get(at.file).text;
-    match text.get(at.span.clone()).is_some_and(|text| text.starts_with(['"', '\''])) {
+    match report.sources.place(at.file, &at.span).text().starts_with(['"', '\'']) {
         true => format!("\"{}\"", crate::units::Size(value)),
         false => hex(value),
     }

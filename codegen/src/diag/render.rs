@@ -5,7 +5,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::{Diagnostic, FileId, Label, Report, Severity, Sources};
+use super::{Diagnostic, FileId, Label, Place, Report, Severity, Sources};
 use crate::bounds::DIAGNOSTICS;
 
 impl Report {
@@ -61,8 +61,9 @@ impl Report {
     }
 
     fn place(&self, label: &Label) -> Value {
-        let source = self.sources.get(label.file);
-        let span = clamp(&source.text, &label.span);
+        let place = self.sources.place(label.file, &label.span);
+        let source = place.source;
+        let span = clamp(&source.text, &place.span);
         let before = &source.text[..span.start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -84,19 +85,22 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(&diagnostic.title).id(diagnostic.id));
+    let places = diagnostic.labels.iter().map(|label| sources.place(label.file, &label.span));
+    let places: Vec<Place<'_>> = places.collect();
     let mut files: Vec<FileId> = Vec::new();
-    for label in &diagnostic.labels {
-        if !files.contains(&label.file) {
-            files.push(label.file);
+    for place in &places {
+        if !files.contains(&place.file) {
+            files.push(place.file);
         }
     }
     for file in files {
         let source = sources.get(file);
         let mut snippet = Snippet::source(&source.text).path(source.path.display().to_string());
-        for (n, label) in diagnostic.labels.iter().enumerate().filter(|(_, l)| l.file == file) {
+        let labels = places.iter().zip(&diagnostic.labels).enumerate();
+        for (n, (place, label)) in labels.filter(|(_, (place, _))| place.file == file) {
             let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            snippet =
-                snippet.annotation(kind.span(clamp(&source.text, &label.span)).label(&label.text));
+            let span = clamp(&source.text, &place.span);
+            snippet = snippet.annotation(kind.span(span).label(&label.text));
         }
         group = group.element(snippet);
     }

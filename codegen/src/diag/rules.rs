@@ -56,8 +56,11 @@ rules! {
     OTHER_KIND "E007 other-kind"
         "A board's or partition's TOML is given where a system's is wanted, or the other way \
          round."
+    INHERIT_CYCLE "E008 inherit-cycle" "A file inherits itself, directly or by way of others."
+    REMOVES_NOTHING "E009 removes-nothing" "`remove` names what the inherited file does not have."
 
-    UNKNOWN_BOARD "E101 unknown-board" "The system names a board that is not in boards/."
+    UNKNOWN_BOARD "E101 unknown-board"
+        "A file names a board that is not in boards/, or inherits a system that is not in configs/."
     UNKNOWN_PARTITION "E102 unknown-partition" "A VM names a partition that is not in partitions/."
     UNKNOWN_CPU "E103 unknown-cpu" "A vPE or a `[[cpu]]` names a CPU that the board does not have."
     UNKNOWN_DEVICE "E104 unknown-device"

@@ -14,19 +14,7 @@ use crate::units::Size;
 
 /// Find and read the board that `name`, in the system TOML, stands for.
 pub fn load(files: &mut Files, name: &At<String>) -> Option<model::Board> {
-    let path = if name.ends_with(".toml") {
-        files.system.parent().unwrap_or(Path::new("")).join(&name.value)
-    } else {
-        match files.find("boards", name, ".toml") {
-            Ok(path) => path,
-            Err(help) => {
-                let unknown =
-                    rules::UNKNOWN_BOARD.says(format!("there is no board \"{}\"", name.value));
-                files.push(unknown.label(name, "not found in boards/").help(help));
-                return None;
-            }
-        }
-    };
+    let path = files.named(Kind::Board, name)?;
     let (board, file) = files.read::<toml::BoardFile>(&path, Kind::Board, Some(&name.with(())))?;
     Some(resolve(files, &board, file, &path))
 }

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::inherit::Line;
+use super::merge::Node;
 use crate::bounds;
 use crate::diag::{Diagnostic, FileId, Report, rules};
 use crate::model::At;
@@ -29,13 +31,25 @@ impl Files {
         self.report.push(diagnostic);
     }
 
-    /// Read one file. `named` is where another file names it.
+    /// Read one file and what it inherits. `named` is where another file names it.
     pub fn read<T: DeserializeOwned>(
         &mut self,
         path: &Path,
         kind: Kind,
         named: Option<&At<()>>,
     ) -> Option<(T, FileId)> {
+        let line = Line::read(self, path, kind, named)?;
+        let (node, file) = line.merged(self)?;
+        Some((self.verified(node, file, kind)?, file))
+    }
+
+    /// The text of one file.
+    pub fn open(
+        &mut self,
+        path: &Path,
+        kind: Kind,
+        named: Option<&At<()>>,
+    ) -> Option<(String, FileId)> {
         let text = match bounds::read(path, bounds::TOML)
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
         {
@@ -47,7 +61,7 @@ impl Files {
         };
         let file = self.report.sources.add(shown(path), text);
         let text = self.report.sources.get(file).text.clone();
-        Some((self.parse(&text, file, kind)?, file))
+        Some((text, file))
     }
 
     fn unreadable(&mut self, path: &Path, kind: Kind, error: &io::Error, named: Option<&At<()>>) {
@@ -67,7 +81,8 @@ impl Files {
         });
     }
 
-    fn parse<T: DeserializeOwned>(&mut self, text: &str, file: FileId, kind: Kind) -> Option<T> {
+    /// What a text says, when it is TOML.
+    pub fn parse<'t>(&mut self, text: &'t str, file: FileId) -> Option<Node<'t>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut line = None;
         let mut errors: Vec<_> =
@@ -88,8 +103,17 @@ impl Files {
         if !errors.is_empty() {
             return None;
         }
-        let span = table.span();
-        let mut node = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
+        Some(Spanned::new(table.span(), DeValue::Table(table.into_inner())))
+    }
+
+    /// What a table means, when it is as its schema says.
+    pub fn verified<T: DeserializeOwned>(
+        &mut self,
+        mut node: Node<'_>,
+        file: FileId,
+        kind: Kind,
+    ) -> Option<T> {
+        let span = node.span();
         let mut verify = Verify { kind, file, report: &mut self.report, fit: true };
         verify.file(&mut node);
         if !verify.fit {
@@ -102,6 +126,28 @@ impl Files {
                 self.push(value.label_span(file, error.span().unwrap_or(span), "this value"));
             })
             .ok()
+    }
+
+    /// The file that a system or a board names: a path ending in .toml relative to the file that
+    /// has it, or a name in the kind's room.
+    pub fn named(&mut self, kind: Kind, name: &At<String>) -> Option<PathBuf> {
+        if name.ends_with(".toml") {
+            return Some(self.directory(name).join(&name.value));
+        }
+        let found = self.find(kind.room(), name, ".toml");
+        found
+            .map_err(|help| {
+                let title = format!("there is no {} \"{}\"", kind.name(), name.value);
+                let place = format!("not found in {}/", kind.room());
+                self.push(rules::UNKNOWN_BOARD.says(title).label(name, place).help(help));
+            })
+            .ok()
+    }
+
+    /// The directory of the file in which something is written.
+    pub fn directory<T>(&self, at: &At<T>) -> PathBuf {
+        let place = self.report.sources.place(at.file, &at.span);
+        place.source.path.parent().unwrap_or(Path::new("")).to_owned()
     }
 
     /// The file that `name` stands for: `ROOM/name...`, upward from the system TOML and then from the current directory.

@@ -11,20 +11,19 @@ use crate::schema::{S, system};
 
 /// The payload of `vm`. None when it cannot be known; that has been reported.
 pub fn load(files: &mut Files, vm: &system::Vm, file: FileId) -> Option<Payload> {
-    let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
-    let mut payload = chosen(files, vm, file, &directory)?;
+    let mut payload = chosen(files, vm, file)?;
     // The VM's own device tree goes before its partition's.
-    let own = |path: &Option<S<String>>| path.as_ref().map(|path| relative(path, file, &directory));
+    let own = |path: &Option<S<String>>| path.as_ref().map(|path| relative(files, path, file));
     payload.dtb = own(&vm.dtb).or(payload.dtb);
     payload.overlay = own(&vm.overlay).or(payload.overlay);
     Some(payload)
 }
 
 /// The partition's payload or the one in place.
-fn chosen(files: &mut Files, vm: &system::Vm, file: FileId, directory: &Path) -> Option<Payload> {
+fn chosen(files: &mut Files, vm: &system::Vm, file: FileId) -> Option<Payload> {
     match (&vm.partition, &vm.payload) {
         (Some(name), None) => partition(files, &name.at(file)),
-        (None, Some(payload)) => Some(in_place(payload, file, directory)),
+        (None, Some(payload)) => Some(in_place(files, payload, file)),
         (Some(name), Some(payload)) => {
             let both = rules::PAYLOAD_CHOICE
                 .says(format!("VM `{}` has a partition and a payload", *vm.name))
@@ -70,37 +69,37 @@ fn partition(files: &mut Files, name: &At<String>) -> Option<Payload> {
             arguments: rust.arguments.as_ref().map(|arguments| arguments.at(file)),
             ..Payload::nothing(at)
         },
-        PartitionFile::Image(payload) => from_file(payload, Format::Image, file, &directory, at),
-        PartitionFile::Elf(payload) => from_file(payload, Format::Elf, file, &directory, at),
-        PartitionFile::Raw(payload) => from_file(payload, Format::Raw, file, &directory, at),
+        PartitionFile::Image(payload) => from_file(files, payload, Format::Image, file, at),
+        PartitionFile::Elf(payload) => from_file(files, payload, Format::Elf, file, at),
+        PartitionFile::Raw(payload) => from_file(files, payload, Format::Raw, file, at),
     })
 }
 
 fn from_file(
+    files: &Files,
     payload: &FilePayload,
     format: Format,
     file: FileId,
-    directory: &Path,
     at: At<()>,
 ) -> Payload {
     Payload {
         kind: PayloadKind::File {
-            path: relative(&payload.path, file, directory),
+            path: relative(files, &payload.path, file),
             format,
             load_offset: payload.load_offset.as_ref().map(|offset| offset.map(file, |s| s.0)),
             entry: payload.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         },
         at,
-        initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
-        dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
-        overlay: payload.overlay.as_ref().map(|path| relative(path, file, directory)),
+        initrd: payload.initrd.as_ref().map(|path| relative(files, path, file)),
+        dtb: payload.dtb.as_ref().map(|path| relative(files, path, file)),
+        overlay: payload.overlay.as_ref().map(|path| relative(files, path, file)),
         dtb_at: payload.dtb_at.as_ref().map(|at| at.map(file, |a| a.0)),
         arguments: payload.arguments.as_ref().map(|arguments| arguments.at(file)),
         source: payload.source.as_deref().cloned(),
     }
 }
 
-fn in_place(payload: &S<InlinePayload>, file: FileId, directory: &Path) -> Payload {
+fn in_place(files: &Files, payload: &S<InlinePayload>, file: FileId) -> Payload {
     let format = match payload.format {
         toml::Format::Image => Format::Image,
         toml::Format::Elf => Format::Elf,
@@ -108,20 +107,21 @@ fn in_place(payload: &S<InlinePayload>, file: FileId, directory: &Path) -> Paylo
     };
     Payload {
         kind: PayloadKind::File {
-            path: relative(&payload.path, file, directory),
+            path: relative(files, &payload.path, file),
             format,
             load_offset: payload.load_offset.as_ref().map(|offset| offset.map(file, |s| s.0)),
             entry: payload.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         },
-        initrd: payload.initrd.as_ref().map(|path| relative(path, file, directory)),
-        dtb: payload.dtb.as_ref().map(|path| relative(path, file, directory)),
-        overlay: payload.overlay.as_ref().map(|path| relative(path, file, directory)),
+        initrd: payload.initrd.as_ref().map(|path| relative(files, path, file)),
+        dtb: payload.dtb.as_ref().map(|path| relative(files, path, file)),
+        overlay: payload.overlay.as_ref().map(|path| relative(files, path, file)),
         dtb_at: payload.dtb_at.as_ref().map(|at| at.map(file, |a| a.0)),
         ..Payload::nothing(payload.place(file))
     }
 }
 
-/// A path in a TOML in `directory`.
-pub fn relative(path: &S<String>, file: FileId, directory: &Path) -> At<PathBuf> {
+/// A path, relative to the TOML that has it.
+pub fn relative(files: &Files, path: &S<String>, file: FileId) -> At<PathBuf> {
+    let directory = files.directory(&path.place(file));
     path.map(file, |path| shown(&directory.join(path)))
 }

@@ -1,7 +1,5 @@
 //! The system, resolved.
 
-use std::path::Path;
-
 use super::files::{Files, shown};
 use super::{board, payload};
 use crate::diag::{FileId, Rule, Sources, rules};
@@ -325,7 +323,6 @@ fn limit(limit: &S<toml::Restarts>, file: FileId) -> At<model::Restarts> {
 fn memory(files: &mut Files, vm: &toml::Vm, file: FileId) -> Vec<Memory> {
     let all_clear = vm.clear.as_ref().is_none_or(|clear| **clear);
     let mut next = Some(FIRST_IPA);
-    let directory = files.system.parent().unwrap_or(Path::new("")).to_owned();
     let mut memory = Vec::new();
     for piece in &vm.memory {
         let role = piece.role.as_ref().map_or(MemoryRole::Ram, |given| role(given));
@@ -362,7 +359,7 @@ fn memory(files: &mut Files, vm: &toml::Vm, file: FileId) -> Vec<Memory> {
         if role == MemoryRole::Ram {
             next = ipa.as_ref().map(|ipa| ipa.value.saturating_add(size.value));
         }
-        let file = piece.file.as_ref().map(|path| payload::relative(path, file, &directory));
+        let file = piece.file.as_ref().map(|path| payload::relative(files, path, file));
         let clear = piece.clear.as_ref().map_or(all_clear, |clear| **clear);
         memory.push(Memory { ipa, pa, size, identity, role, file, clear, at });
     }

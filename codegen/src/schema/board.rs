@@ -13,6 +13,15 @@ use crate::units::{Size, Time};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoardFile {
+    /// The board that this one is but for what it says: NAME for boards/NAME.toml, or a path ending
+    /// in .toml relative to this file. Tables merge by key, lists of tables by `name`; every other
+    /// value replaces the inherited one, and so does an empty list. `bulkhead board NAME` shows the
+    /// result.
+    pub inherit: Option<S<String>>,
+    /// What of the inherited board this one does not have: "pmu", "gic.its", "device.nvme0",
+    /// "device.nvme0.msix".
+    #[serde(default)]
+    pub remove: Vec<S<String>>,
     /// What the board is called and how its firmware is used.
     pub board: S<BoardTable>,
     /// The CPUs. The first one boots.

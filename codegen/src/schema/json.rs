@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{board::BoardFile, partition::PartitionFile, system::SystemFile};
 
@@ -25,6 +25,15 @@ impl Kind {
             Kind::Board => "board.schema.json",
             Kind::System => "system.schema.json",
             Kind::Partition => "partition.schema.json",
+        }
+    }
+
+    /// The directory that has files of this kind.
+    pub fn room(self) -> &'static str {
+        match self {
+            Kind::Board => "boards",
+            Kind::System => "configs",
+            Kind::Partition => "partitions",
         }
     }
 
@@ -53,6 +62,52 @@ impl Kind {
         text.push('\n');
         text
     }
+
+    /// The schema's file for those that inherit another, if files of this kind can.
+    pub fn heir(self) -> Option<(String, String)> {
+        let mut schema = self.schema().clone();
+        schema.get("properties")?.get("inherit")?;
+        relax(&mut schema);
+        schema["required"] = json!(["inherit"]);
+        let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+        text.push('\n');
+        Some((format!("inheriting-{}", self.file_name()), text))
+    }
+}
+
+/// What a table may lack when it is merged with another: every key but a name. Lists of tables
+/// without names are not merged and stay as they are.
+fn relax(table: &mut Value) {
+    union(table);
+    let Some(table) = table.as_object_mut() else { return };
+    table.remove("required");
+    let properties = table.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Map::values_mut) {
+        if property.get("type").is_some_and(|kind| kind == "object") {
+            relax(property);
+        } else if let Some(item) = property.get_mut("items") {
+            union(item);
+            if item.pointer("/properties/name").is_some() {
+                relax(item);
+                item["required"] = json!(["name"]);
+            }
+        }
+    }
+}
+
+/// Makes one table of tables told apart by `kind`, with the keys of all.
+fn union(table: &mut Value) {
+    let Some(kinds) = table.get("oneOf").and_then(Value::as_array) else { return };
+    let kind = |table: &Value| table.pointer("/properties/kind/const").cloned();
+    let names: Vec<Value> = kinds.iter().filter_map(kind).collect();
+    if names.is_empty() {
+        return;
+    }
+    let tables = kinds.iter().filter_map(|table| table.get("properties")?.as_object());
+    let mut properties: Map<String, Value> =
+        tables.flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    properties.insert("kind".into(), json!({ "type": "string", "enum": names }));
+    *table = json!({ "type": "object", "additionalProperties": false, "properties": properties });
 }
 
 fn schema<T: JsonSchema>() -> Value {

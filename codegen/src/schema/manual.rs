@@ -25,6 +25,17 @@ us, ms, s). Addresses are numbers, best in hexadecimal (0x4000_0000). Interrupts
 to 15, PPIs 16 to 31, SPIs from 32, LPIs from 8192. Paths are relative to the file that names them.
 A key that is not listed here is an error, and so is a value of the wrong type.
 
+A board or a system may inherit another and say only what differs, under the schema
+inheriting-board.schema.json or inheriting-system.schema.json:
+
+```
+#:schema ../configs/inheriting-board.schema.json
+inherit = \"qemu-virt-gicv4\"
+remove = [\"pmu\", \"device.edu0\"]
+board.name = \"no-edu\"
+gic.list_registers = 8
+```
+
 `[x]` is a table, `[[x]]` a table that may occur several times, `x = { }` one in place. A key
 without default must be written; `none` is a default too.
 
@@ -57,8 +68,9 @@ const IN_PLACE: [&str; 18] = [
 
 /// Every generated file, by its path from the project's root: what `bulkhead schema` writes.
 pub fn generated() -> Vec<(String, String)> {
-    let schemas =
-        Kind::ALL.iter().map(|kind| (format!("configs/{}", kind.file_name()), kind.text()));
+    let own = Kind::ALL.iter().map(|kind| (kind.file_name().to_owned(), kind.text()));
+    let schemas = own.chain(Kind::ALL.iter().filter_map(|kind| kind.heir()));
+    let schemas = schemas.map(|(name, text)| (format!("configs/{name}"), text));
     let pages = [
         ("docs/configuration.md".into(), manual()),
         ("docs/errors.md".into(), rules::manual()),

@@ -15,6 +15,13 @@ use crate::units::{ControlKey, EventRun, Size, Time};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemFile {
+    /// The system that this one is but for what it says: NAME for configs/NAME.toml, or a path
+    /// ending in .toml relative to this file. They merge as boards do.
+    pub inherit: Option<S<String>>,
+    /// What of the inherited system this one does not have: "channel", "vm.linux",
+    /// "vm.linux.devices".
+    #[serde(default)]
+    pub remove: Vec<S<String>>,
     /// What the system is and what it runs on.
     pub system: S<SystemTable>,
     /// The hypervisor's own share.

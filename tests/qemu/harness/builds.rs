@@ -49,7 +49,7 @@ fn same_bytes() -> Result<(), String> {
 
 /// A system that does not build, after one that did.
 fn no_image() -> Result<(), String> {
-    const SYSTEM: &str = "603-payload-missing";
+    const SYSTEM: &str = "E602-payload-missing";
     let directory = tests::root().join("target/bulkhead").join(SYSTEM);
     let mut old = COMPARED[..2].iter().map(|name| directory.join(name));
     fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;

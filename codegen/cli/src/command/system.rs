@@ -1,11 +1,25 @@
-//! Finding the system that the user means.
+//! Finding the system, or the board, that the user means.
 
 use std::path::{Path, PathBuf};
 
 use crate::image::Workspace;
 
-/// The TOML for `choice`: a path as it is, a name in configs/. The error says what there is.
+/// The TOML for a system: a path as it is, a name in configs/. The error says what there is.
 pub fn find(workspace: &Workspace, choice: &Path) -> Result<PathBuf, String> {
+    find_in(workspace, "configs", "system", choice)
+}
+
+/// The same of a board, in boards/.
+pub fn find_board(workspace: &Workspace, choice: &Path) -> Result<PathBuf, String> {
+    find_in(workspace, "boards", "board", choice)
+}
+
+fn find_in(
+    workspace: &Workspace,
+    room: &str,
+    what: &str,
+    choice: &Path,
+) -> Result<PathBuf, String> {
     let is_path = choice.extension().is_some_and(|ending| ending == "toml")
         || choice.components().count() > 1;
     if is_path {
@@ -14,19 +28,19 @@ pub fn find(workspace: &Workspace, choice: &Path) -> Result<PathBuf, String> {
             false => Err(format!("there is no file {}", choice.display())),
         };
     }
-    let configs = workspace.root.join("configs");
+    let directory = workspace.root.join(room);
     // Not by with_extension, which would take hello.foo for hello.
-    let path = configs.join(format!("{}.toml", choice.display()));
+    let path = directory.join(format!("{}.toml", choice.display()));
     if path.is_file() {
         return Ok(shown(&path));
     }
-    let names = names(&configs).join(", ");
-    Err(format!("there is no system \"{}\" in configs/; there are: {names}", choice.display()))
+    let names = names(&directory).join(", ");
+    Err(format!("there is no {what} \"{}\" in {room}/; there are: {names}", choice.display()))
 }
 
-/// The systems in a directory, by name.
-pub fn names(configs: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(configs).into_iter().flatten().flatten();
+/// The TOMLs in a directory, by name.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
