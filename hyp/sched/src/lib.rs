@@ -1,10 +1,11 @@
-//! Who runs on a CPU that several vPEs share.
+//! Who runs on a CPU.
 //!
 //! Pure state machines, driven by the EL2 image and tested on the host: time and events go in, a decision comes out.
 //! Nothing here touches hardware, allocates, or loops over vPEs while one of them runs; docs/adr/0005-shared-cpus.md
 //! gives the reasons and the bounds.
 //!
 //! * [`CpuScheduler`] decides for one CPU, by priority with budgets or by a cyclic frame.
+//! * [`Sole`] is the same for a CPU that one vPE has for good.
 //! * [`Switchover`] takes a system from one mode to another.
 //!
 //! ```
@@ -41,6 +42,7 @@ mod cycle;
 mod ranks;
 mod scheduler;
 mod slot;
+mod sole;
 mod statistics;
 mod switchover;
 mod task;
@@ -48,6 +50,7 @@ mod task;
 pub use calendar::NEVER;
 pub use scheduler::{CpuScheduler, Decision};
 pub use slot::{SLOTS, Slot};
+pub use sole::{Choose, Shared, Sole};
 pub use statistics::{Latency, Statistics};
 pub use switchover::{Agreed, Departure, Refused, Switchover};
 pub use task::Task;

@@ -8,7 +8,7 @@
 //!    resident nowhere), waits until the ITS has carried them out, and calls `moved`.
 //! 4. Each takes its new schedule from `enter` and the tasks from the vPEs.
 //!
-//! A wake between 2 and 4 goes to the task where it lies. A doorbell or a knock that reaches a CPU which no longer
+//! A wake between 2 and 4 goes to the task where it lies. A doorbell or a kick that reaches a CPU which no longer
 //! has the vPE is passed on. CPUs whose schedule is the same in both modes take no part and lose no time.
 //! The caller holds one lock around each call and waits outside of it.
 
