@@ -1,13 +1,12 @@
 //! What the head and the vectors (`arch`) call.
 
 use crate::boot::order;
-use crate::exits::trap;
-use crate::run::irq;
-use crate::state::percpu::PerCpu;
+use crate::exits::{interrupt, synchronous};
+use crate::io::halt;
 use crate::state::system::Built;
+use crate::state::vpe::Vpe;
 use arch::vectors::{Frame, Next};
 use arch::{CpuBoot, Handlers, SystemBoot};
-use vm::text::Text;
 
 arch::image!(Built);
 
@@ -21,46 +20,39 @@ impl Handlers for Built {
         order::other_cpu(cpu)
     }
     #[inline(always)]
-    fn hvc_fast(vpe: &'static PerCpu, frame: &mut Frame) -> Next {
-        trap::hvc_fast(vpe, frame)
+    fn hvc_fast(vpe: &'static Vpe, frame: &mut Frame) -> Next {
+        synchronous::hvc_fast(vpe, frame)
     }
     #[inline(always)]
-    fn abort_fast(vpe: &'static PerCpu, esr: u64, frame: &mut Frame) -> Next {
-        trap::abort_fast(vpe, esr, frame)
+    fn abort_fast(vpe: &'static Vpe, esr: u64, frame: &mut Frame) -> Next {
+        synchronous::abort_fast(vpe, esr, frame)
     }
     #[inline(always)]
-    fn register_fast(vpe: &'static PerCpu, esr: u64, frame: &mut Frame) -> Next {
-        trap::register_fast(vpe, esr, frame)
+    fn register_fast(vpe: &'static Vpe, esr: u64, frame: &mut Frame) -> Next {
+        synchronous::register_fast(vpe, esr, frame)
     }
     #[inline(always)]
-    fn trap(vpe: &'static PerCpu, esr: u64, frame: &mut Frame) -> Next {
-        trap::trap(vpe, esr, frame)
+    fn trap(vpe: &'static Vpe, esr: u64, frame: &mut Frame) -> Next {
+        synchronous::trap(vpe, esr, frame)
     }
     #[inline(always)]
-    fn irq_fast(vpe: &'static PerCpu) -> u32 {
-        irq::irq_fast(vpe)
+    fn irq_fast(vpe: &'static Vpe) -> u32 {
+        interrupt::irq_fast(vpe)
     }
     #[inline(always)]
-    fn irq_rest(vpe: &'static PerCpu, left: u32) -> Next {
-        irq::irq_rest(vpe, left)
+    fn irq_rest(vpe: &'static Vpe, left: u32) -> Next {
+        interrupt::irq_rest(vpe, left)
     }
     #[inline(always)]
-    fn irq_slow(vpe: &'static PerCpu, frame: &mut Frame) {
-        irq::irq_slow(vpe, frame);
+    fn irq_slow(vpe: &'static Vpe, frame: &mut Frame) {
+        interrupt::irq_slow(vpe, frame);
     }
     #[inline(always)]
-    fn error(vpe: &'static PerCpu, esr: u64, frame: &mut Frame) {
-        trap::error(vpe, esr, frame);
+    fn error(vpe: &'static Vpe, esr: u64, frame: &mut Frame) {
+        synchronous::error(vpe, esr, frame);
     }
     #[inline(always)]
     fn stopped(esr: u64, elr: u64, far: u64) -> ! {
-        crate::stop(&mut |out| {
-            out.text("exception in EL2, esr ");
-            out.hex(esr);
-            out.text(", elr ");
-            out.hex(elr);
-            out.text(", far ");
-            out.hex(far);
-        })
+        halt::stopped(esr, elr, far)
     }
 }

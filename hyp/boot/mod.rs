@@ -1,4 +1,6 @@
 //! From firmware to the first instruction of every guest.
+//!
+//! May call: `arch`, `state`, `io`, `gic`, `cpu`, `life`, `run`.
 
 mod entry;
 pub mod order;

@@ -3,29 +3,27 @@
 //! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has once, starts the
 //! others, and then does what every CPU does for itself.
 
-use crate::boot::{verify, wires};
-use crate::cpu::{serror, workarounds};
-use crate::gic::its::{self, POLLS};
-use crate::gic::platform::{ATTENTION, KICK};
+use super::{verify, wires};
+use crate::cpu::{serror as errors, workarounds};
+use crate::gic::its;
+use crate::io::halt::{broken, stop};
 use crate::io::{console, dma};
-use crate::life::{load, modes, run};
-use crate::run::{irq, turns};
-use crate::state::percpu::{self, VMS};
+use crate::life::{load, switchover};
+use crate::run::{cpu_loop, interrupts};
+use crate::state::cpu::{self as cpus, POLLS};
+use crate::state::parts::{SMMU, is_used};
+use crate::state::places;
 use crate::state::plan_data::{PLAN, VM_COUNT};
-use crate::state::shared;
-use crate::state::shared::KNOCK;
 use crate::state::system::Built;
-use crate::{broken, stop};
-use arch::this;
-use arch::{CpuBoot, SystemBoot};
-use arch::{cpu, gic, mmu, smc, sysreg, vectors};
+use crate::state::vms::VMS;
+use arch::{CpuBoot, SystemBoot, cpu, gic, mmu, serror, smc, sysreg, vectors};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
 use gicv4::{Error, IntId};
-use plan::{Cpu, CpuIndex, Schedule, VmIndex};
+use plan::{Cpu, CpuIndex, VmIndex};
 use vm::text::Text;
 
 /// Priority of every physical interrupt; EL2 masks instead of ranking.
@@ -33,55 +31,37 @@ const PRIORITY: u8 = 0xa0;
 /// How long firmware may take to start a CPU, in seconds.
 const START_TIME: u64 = 5;
 
-/// SGIs and PPIs that EL2 has on every CPU, as bits of word 0.
-const OWN: u32 = 1 << KICK
-    | 1 << ATTENTION
-    | 1 << PLAN.board.timer.maintenance_ppi
-    | 1 << PLAN.board.timer.hypervisor_ppi;
-/// PPIs that guests have.
-const GUESTS: u32 = irq::PRIVATE | 1 << PLAN.board.timer.virtual_ppi;
-
 /// Where the CPUs that the plan uses wait for each other.
 static ASSEMBLY: Assembly = Assembly::new(used());
 
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const fn used() -> u32 {
     let (mut used, mut cpu) = (1, 1);
     while cpu < PLAN.cpus.len() {
-        used += is_used(cpu) as u32;
+        used += is_used(CpuIndex::new(cpu as u16), &PLAN.cpus[cpu]) as u32;
         cpu += 1;
     }
     used
-}
-
-/// The CPU is one of `used`.
-fn starts(index: usize, cpu: &Cpu) -> bool {
-    cpu.schedule != Schedule::Unused || shared::cpu(CpuIndex::new(index as u16)).is_some()
-}
-
-/// Something runs on this CPU, in some mode at least.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const fn is_used(cpu: usize) -> bool {
-    !matches!(PLAN.cpus[cpu].schedule, Schedule::Unused) || shared::is_shared(cpu)
 }
 
 /// The first CPU, MMU and caches on.
 #[inline(always)]
 pub fn first_cpu(system: &SystemBoot<Built>, cpu: CpuBoot<Built>, entered: u64) -> ! {
     console::enable();
-    if dma::ANY {
+    if SMMU {
         dma::close();
     }
     verify::machine().unwrap_or_else(|difference| difference.end());
     clear_tables();
     board().unwrap_or_else(|error| broken(error));
-    if dma::ANY {
+    if SMMU {
         dma::boot();
     }
     console::banner(entered);
     // All count as running from here on, so that none is taken for the last one while others have not begun.
     VMS.iter().for_each(|vm| vm.health.start());
     (0..VM_COUNT as u16).for_each(|vm| load::load(VmIndex::new(vm)));
-    modes::prepare_homeless();
+    switchover::prepare_homeless();
     start_other_cpus(system);
     this_cpu(cpu)
 }
@@ -122,7 +102,7 @@ fn board() -> Result<(), Error> {
             verify::not_ours(intid.value(), "an interrupt of VM", owner, None).end();
         }
         distributor.set_edge(intid, spi.edge);
-        if let Some(cpu) = percpu::cpu_of(spi.vpe) {
+        if let Some(cpu) = places::plan_of(spi.vpe) {
             distributor.route(intid, cpu.mpidr);
         }
     }
@@ -152,7 +132,7 @@ fn board() -> Result<(), Error> {
 /// Firmware starts every other CPU that the plan uses; each goes on in `other_cpu`.
 fn start_other_cpus(system: &SystemBoot<Built>) {
     for (index, cpu) in PLAN.cpus.iter().enumerate().skip(1) {
-        if !starts(index, cpu) {
+        if !is_used(CpuIndex::new(index as u16), cpu) {
             continue;
         }
         let answer = smc::cpu_on(system, CpuIndex::new(index as u16));
@@ -184,7 +164,8 @@ fn assemble(index: CpuIndex, ready: Ready) -> Result<(), Error> {
 /// A CPU that firmware started has not arrived.
 fn missing() {
     for (index, cpu) in PLAN.cpus.iter().enumerate() {
-        if starts(index, cpu) && percpu::physical(CpuIndex::new(index as u16)).is_none() {
+        let index = CpuIndex::new(index as u16);
+        if is_used(index, cpu) && !cpus::has_begun(index) {
             verify::absent_cpu(cpu).end();
         }
     }
@@ -195,24 +176,36 @@ fn this_cpu(boot: CpuBoot<Built>) -> ! {
     let index = boot.cpu();
     cpu::initialise(&boot);
     gic::initialise();
-    let Some(cpu) = PLAN.cpus.get(index.index()) else {
-        stop(&mut |out| out.text("a CPU that the plan does not have"))
-    };
+    let Some(cpu) = PLAN.cpus.get(index.index()) else { unplanned() };
     let (ready, vacant) = interrupts(cpu).unwrap_or_else(|error| broken(error));
-    percpu::make_physical(index, cpu, vacant);
+    let Some(here) = cpus::begin(index, cpu, vacant) else { unplanned() };
     assemble(index, ready).unwrap_or_else(|error| broken(error));
-    serror::at_boot(cpu);
+    drop_errors(cpu);
     workarounds::discover(index);
-    if let Some(here) = turns::begin(index, cpu.schedule) {
-        let mut frame = boot.frame();
-        turns::settle(here, &mut frame);
-        vectors::enter(frame)
-    }
-    let Some(this) = percpu::exclusive(cpu).and_then(percpu::make) else { irq::serve() };
-    this::set::<Built>(this);
+    cpu_loop::begin(here, cpu.schedule);
     let mut frame = boot.frame();
-    run::settle(this, &mut frame);
+    cpu_loop::settle(here, &mut frame);
     vectors::enter(frame)
+}
+
+/// Drops the SError that firmware or the probes of boot left on the calling CPU.
+fn drop_errors(cpu: &Cpu) {
+    if !serror::is_pending() {
+        return;
+    }
+    if let Some(esr) = errors::take() {
+        console::write(&mut |out| {
+            out.text("bulkhead: dropped an SError from before the guests, on the CPU with MPIDR ");
+            out.hex(cpu.mpidr);
+            out.text(", syndrome ");
+            out.hex(esr);
+            out.text("\n");
+        });
+    }
+}
+
+fn unplanned() -> ! {
+    stop(&mut |out| out.text("a CPU that the plan does not have"))
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
@@ -230,16 +223,16 @@ fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
     };
     let ready = gicv4::boot::redistributor(frame, &tables, POLLS)?;
     let redistributor = Redist::new(frame);
-    let not_ours = redistributor.not_ours(OWN | GUESTS | 1 << KNOCK, POLLS)?;
+    let not_ours = redistributor.not_ours(interrupts::OWN | interrupts::GUESTS, POLLS)?;
     if not_ours != 0 {
         let intid = not_ours.trailing_zeros();
-        let whose = match GUESTS >> intid & 1 {
+        let whose = match interrupts::GUESTS >> intid & 1 {
             0 => "an interrupt of the hypervisor",
             _ => "a timer or PMU of VMs",
         };
         verify::not_ours(intid, whose, "", Some(cpu.redistributor)).end();
     }
     wires::verify(&redistributor, cpu.redistributor).unwrap_or_else(|differs| differs.end());
-    redistributor.enable_private(OWN);
+    redistributor.enable_private(interrupts::OWN);
     Ok(ready)
 }

@@ -4,8 +4,8 @@
 //! window ends. So boot makes each source ask once, on every CPU, and looks at what GICR_ISPENDR0 gains: a level is pending
 //! while it asks, enabled or not (IHI 0069H 12.11.31). Nothing is taken.
 
-use crate::boot::verify::{self, Difference};
-use crate::run::irq::{HYPERVISOR_TIMER, MAINTENANCE, NOBODYS, PHYSICAL_TIMER, PMU, TIMER};
+use super::verify::{self, Difference};
+use crate::state::intid::{HYPERVISOR_TIMER, MAINTENANCE, PHYSICAL_TIMER, PMU, VIRTUAL_TIMER};
 use arch::wires::Source;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
@@ -15,18 +15,19 @@ use plan::Pa;
 const LOOKS: u32 = 20_000;
 
 /// Key of the board, its INTID, and who signals it.
-const WIRES: [(&str, u32, Source); 5] = [
-    ("timer.hypervisor", HYPERVISOR_TIMER, Source::HypervisorTimer),
-    ("timer.maintenance", MAINTENANCE, Source::Maintenance),
-    ("timer.virtual", TIMER, Source::VirtualTimer),
-    ("timer.physical", PHYSICAL_TIMER, Source::PhysicalTimer),
+const WIRES: [(&str, Option<u32>, Source); 5] = [
+    ("timer.hypervisor", Some(HYPERVISOR_TIMER), Source::HypervisorTimer),
+    ("timer.maintenance", Some(MAINTENANCE), Source::Maintenance),
+    ("timer.virtual", Some(VIRTUAL_TIMER), Source::VirtualTimer),
+    ("timer.physical", Some(PHYSICAL_TIMER), Source::PhysicalTimer),
     ("pmu.intid", PMU, Source::Overflow),
 ];
 
 /// The calling CPU's, whose PPIs are all disabled.
 #[cold]
 pub fn verify(redistributor: &Redist<MmioFrame>, at: Pa) -> Result<(), Difference> {
-    WIRES.iter().filter(|(_, intid, _)| *intid != NOBODYS).try_for_each(|&(key, intid, source)| {
+    WIRES.iter().try_for_each(|&(key, intid, source)| {
+        let Some(intid) = intid else { return Ok(()) };
         let planned = 1 << (intid & 31);
         // Whoever was here before may have left it asking.
         source.release();

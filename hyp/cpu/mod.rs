@@ -1,9 +1,14 @@
-//! One CPU: the registers of whoever has it, timers, counters, SErrors.
+//! One CPU: whose registers it holds, and what changes hands with it.
+//!
+//! Decides nothing: `run` says who runs next.
+//!
+//! May call: `arch`, `state`, `io`, `gic`.
 
-pub mod alarm;
-pub mod away;
-pub mod counters;
-pub mod physical;
+mod physical_timer;
+mod pmu;
+pub mod saved;
 pub mod serror;
 pub mod switch;
 pub mod workarounds;
+
+pub use physical_timer::lend as lend_physical_timer;

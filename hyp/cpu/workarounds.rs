@@ -3,7 +3,7 @@
 //! Every CPU asks firmware once, at boot, and only where PSCI says that firmware has SMCCC 1.1. A CPU that needs none pays a
 //! comparison with zero when its vPE changes.
 
-use crate::state::percpu;
+use crate::state::cpu;
 use crate::state::plan_data::CPU_COUNT;
 use crate::state::system::Built;
 use abi::smccc;
@@ -51,7 +51,7 @@ pub fn call(function: u32) {
 #[cold]
 #[inline(never)]
 pub fn serve(function: u32, calls: bool) -> u64 {
-    let here = percpu::calling().map_or(Workarounds::default(), of);
+    let here = cpu::calling_index().map_or(Workarounds::default(), of);
     if !calls {
         return here.answer(function);
     }

@@ -40,6 +40,7 @@ impl Line {
     }
 
     /// Puts one byte, waiting for room within bounds.
+    #[inline(never)]
     pub fn put_patiently(&self, byte: u8) {
         match self {
             Self::Uart(uart) => uart.put_patiently(byte),

@@ -7,7 +7,7 @@
 //! ICC_CTLR_EL1, ICC_PMR_EL1 and ICC_RPR_EL1 along: they are served from ICH_VMCR_EL2 and ICH_AP1R<n>_EL2, which are the same
 //! state. IHI 0069H 12.2, 12.4.
 
-use crate::gic::platform::Hardware;
+use crate::gic::hardware::Hardware;
 use arch::gic;
 use vm::exit::SysReg;
 use vm::{Guest, vgic};

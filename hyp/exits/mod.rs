@@ -1,5 +1,7 @@
-//! Exceptions that a guest causes, and who answers.
+//! Exceptions that a guest causes or that interrupt it: from the vectors (arch/vectors.rs), and back.
+//!
+//! May call: `arch`, `state`, `io`, `gic`, `cpu`, `life`, `run`.
 
-pub mod flash;
-pub mod interface;
-pub mod trap;
+mod interface;
+pub mod interrupt;
+pub mod synchronous;

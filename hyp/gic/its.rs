@@ -5,8 +5,7 @@
 //! virtual ITS need (`vm::vits`), and INV, CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
 //! number of CPUs.
 
-use crate::gic::platform::Hardware;
-use crate::state::percpu::{EVENTS, Physical};
+use crate::state::cpu::{Local, POLLS};
 use crate::state::plan_data::{PLAN, VPE_COUNT};
 use crate::state::system::Built;
 use arch::mmu;
@@ -18,16 +17,12 @@ use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::its::Table;
 use gicv4::layout::{Attributes, TableKind};
 use gicv4::queue::Queue;
-use gicv4::{DeviceId, Error, EventId, IntId, VpeId};
-use plan::{Vm, VpeIndex};
+use gicv4::{DeviceId, Error, EventId, IntId};
+use plan::VpeIndex;
 use spin::mutex::TicketMutex;
-use vm::VmState;
-use vm::vits::{Renewal, Renewed, View};
 
 /// The GIC sees what CPUs have in their caches.
 pub const COHERENT: bool = PLAN.board.gic_coherent;
-/// Polls of the ITS and of redistributors before boot or a command gives up.
-pub const POLLS: u32 = 1_000_000;
 
 struct Service {
     queue: Queue<MmioFrame, QueueRam<COHERENT>>,
@@ -70,24 +65,6 @@ pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
 }
 
-/// Goes on to renew what the ITS knows of a VM that starts again: every event where the plan has it, nothing pending; and in the end
-/// its vPEs' configuration, which was written as the plan has it before.
-pub fn renew(vm: &'static Vm, state: &VmState, renewal: &mut Renewal) -> Result<Renewed, Error> {
-    let view = View::new(&PLAN, vm, &EVENTS);
-    let renewed = renewal.step(view, &state.allowance, &mut Hardware, true);
-    if renewed == Renewed::All {
-        let vpes = vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count);
-        for vpe in vpes.filter(|&vpe| has_tables(vpe)).map(VpeId::new) {
-            run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;
-        }
-    }
-    Ok(renewed)
-}
-
-fn has_tables(vpe: u16) -> bool {
-    PLAN.vpes.get(usize::from(vpe)).is_some_and(|vpe| vpe.tables.is_some())
-}
-
 /// The doorbell of each vPE; of one without, nothing is ever asked.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static DOORBELLS: [Prepared; VPE_COUNT] = {
@@ -106,7 +83,7 @@ static DOORBELLS: [Prepared; VPE_COUNT] = {
 };
 
 /// Does to the doorbell of `vpe`, on the CPU `at`, what its state machine asks for.
-pub fn doorbell(vpe: VpeIndex, todo: Todo, at: &Physical) -> Result<(), Error> {
+pub fn doorbell(vpe: VpeIndex, todo: Todo, at: &Local) -> Result<(), Error> {
     let Some(bell) = DOORBELLS.get(vpe.index()) else { return Ok(()) };
     if matches!(todo, Todo::Nothing | Todo::Run) {
         return Ok(());

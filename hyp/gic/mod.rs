@@ -1,6 +1,8 @@
 //! The physical GIC on behalf of vPEs: residency and doorbells, ITS commands, list registers.
+//!
+//! May call: `arch`, `state`, `io`.
 
+pub mod hardware;
 pub mod its;
-pub mod platform;
 pub mod residency;
 pub mod rings;

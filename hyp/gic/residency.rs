@@ -13,28 +13,13 @@
 //! A pending table that is not clean in time is counted, and something counts as pending: the vPE runs once more than it needs to.
 //! An ITS that does not take a command stops the CPU; the line on the console says why.
 
-use crate::gic::its::{self, POLLS};
-use crate::state::percpu::{PerCpu, Physical};
-use crate::state::plan_data::PLAN;
+use crate::gic::its;
+use crate::state::cpu::{Local, POLLS};
+use crate::state::vpe::{Place, Residency, Vpe};
 use core::mem::replace;
 use gicv4::Error;
-use gicv4::doorbell::{Doorbell, Todo};
-use gicv4::hw::MmioFrame;
-use gicv4::vpe::{NonResident, Resident};
-use plan::VpeIndex;
+use gicv4::doorbell::Todo;
 use vm::counters::Counter;
-
-pub struct Residency {
-    place: Place,
-    bell: Doorbell,
-}
-
-enum Place {
-    /// The vPE has no vLPIs, or the board no virtual LPIs.
-    None,
-    Out(NonResident),
-    In(Resident<MmioFrame>),
-}
 
 /// Why a vPE stops being resident.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,25 +30,12 @@ pub enum Why {
     Preempted,
 }
 
-impl Residency {
-    /// A vPE that has not begun.
-    pub fn first(vpe: VpeIndex) -> Self {
-        let place = match PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) {
-            Some(tables) if PLAN.board.direct_injection => {
-                Place::Out(NonResident::new(tables.vpropbaser, tables.vpendbaser))
-            }
-            _ => Place::None,
-        };
-        Self { place, bell: Doorbell::Silent }
-    }
-}
-
-fn count(this: &PerCpu, counter: Counter) {
+fn count(this: &Vpe, counter: Counter) {
     this.guest.vpe.counters.count(counter);
 }
 
 /// The vPE becomes resident on the calling CPU, its own.
-pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
+pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
     let mut residency = this.residency.lock();
     let Residency { place, bell } = &mut *residency;
     match replace(place, Place::None) {
@@ -71,7 +43,7 @@ pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
             Some(vacant) => {
                 *place = Place::In(vpe.enter(vacant));
                 count(this, Counter::ResidencyChanges);
-                its::doorbell(this.vpe, bell.entered(), cpu)
+                its::doorbell(this.index, bell.entered(), cpu)
             }
             None => {
                 *place = Place::Out(vpe);
@@ -86,13 +58,13 @@ pub fn enter(this: &PerCpu, cpu: &Physical) -> Result<(), Error> {
 }
 
 /// The vPE stops being resident on the calling CPU. True: something is pending for it already.
-pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
+pub fn leave(this: &Vpe, cpu: &Local, why: Why) -> Result<bool, Error> {
     let mut residency = this.residency.lock();
     let Residency { place, bell } = &mut *residency;
     match replace(place, Place::None) {
         Place::In(vpe) => {
             if why == Why::Waits {
-                its::doorbell(this.vpe, bell.waits(), cpu)?;
+                its::doorbell(this.index, bell.waits(), cpu)?;
             }
             let leaving = vpe.leave(POLLS).unwrap_or_else(|stuck| {
                 count(this, Counter::SlowTables);
@@ -115,13 +87,13 @@ pub fn leave(this: &PerCpu, cpu: &Physical, why: Why) -> Result<bool, Error> {
 }
 
 /// The doorbell LPI was acknowledged by the vPE's CPU. True: the vPE has work.
-pub fn rang(this: &PerCpu, cpu: &Physical) -> Result<bool, Error> {
+pub fn rang(this: &Vpe, cpu: &Local) -> Result<bool, Error> {
     count(this, Counter::Doorbells);
     let mut residency = this.residency.lock();
     if !matches!(residency.place, Place::Out(_)) {
         return Ok(false);
     }
     let todo = residency.bell.rang();
-    its::doorbell(this.vpe, todo, cpu)?;
+    its::doorbell(this.index, todo, cpu)?;
     Ok(matches!(todo, Todo::MaskAndRun))
 }

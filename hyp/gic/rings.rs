@@ -8,10 +8,13 @@
 //! While an end of the VM waits, those that come later wait behind it, so that an end that is rung all the time keeps no other
 //! from its turn.
 
-use crate::cpu::alarm::{self, Caller};
 use crate::gic::its;
-use crate::state::percpu::PerCpu;
+use crate::io::halt;
+use crate::state::cpu::Here;
+use crate::state::parts::CHANNELS;
 use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
+use crate::state::vms::vm_of;
+use crate::state::vpe::Vpe;
 use arch::sysreg::ticks;
 use core::sync::atomic::{
     AtomicBool, AtomicU16, AtomicU64,
@@ -22,11 +25,9 @@ use sched::NEVER;
 use vm::counters::Counter;
 use vm::hypercall::Bell;
 
-/// The system has channels.
-pub const ANY: bool = !PLAN.channel_ends.is_empty();
 const ENDS: usize = PLAN.channel_ends.len();
-const VMS_WITH: usize = if ANY { VM_COUNT } else { 0 };
-const VPES_WITH: usize = if ANY { VPE_COUNT } else { 0 };
+const VMS_WITH: usize = if CHANNELS { VM_COUNT } else { 0 };
+const VPES_WITH: usize = if CHANNELS { VPE_COUNT } else { 0 };
 
 /// An end was rung, and its peer was not yet. Beside `PLAN.channel_ends`.
 static KEPT: [AtomicBool; ENDS] = [const { AtomicBool::new(false) }; ENDS];
@@ -43,10 +44,12 @@ pub fn due(vpe: VpeIndex) -> u64 {
 }
 
 /// The guest of the vPE that has this CPU rings one of its channels.
-pub fn ring(this: &PerCpu, bell: Bell) {
+pub fn ring(this: &Vpe, bell: Bell) {
     let guest = &this.guest;
     guest.vpe.counters.count(Counter::ChannelRings);
-    let (Some(kept), Some(count)) = (KEPT.get(bell.end), COUNTS.get(vm_of(this))) else { return };
+    let (Some(kept), Some(count)) = (KEPT.get(bell.end), COUNTS.get(vm_of(this.index))) else {
+        return;
+    };
     // Whoever delivers the one that is kept sees what was written before this one.
     if kept.swap(true, AcqRel) {
         guest.vpe.counters.count(Counter::RingsKept);
@@ -69,35 +72,35 @@ pub fn ring(this: &PerCpu, bell: Bell) {
     };
     guest.vpe.counters.count(Counter::RingsKept);
     count.fetch_add(1, AcqRel);
-    if due(this.vpe) == NEVER {
+    if due(this.index) == NEVER {
         call(this, time);
     }
 }
 
 /// Delivers what has come to its time; `this` has the calling CPU, or is about to.
 #[inline(always)]
-pub fn deliver_due(this: &PerCpu) {
-    if ANY && due(this.vpe) != NEVER {
+pub fn deliver_due(this: &Vpe) {
+    if CHANNELS && due(this.index) != NEVER {
         deliver(this, false);
     }
 }
 
 /// The vPE goes off, or its CPU to another mode: delivers all, which is at most one ring for each end of the VM.
-pub fn deliver_all(this: &PerCpu) {
-    if ANY && due(this.vpe) != NEVER {
+pub fn deliver_all(this: &Vpe) {
+    if CHANNELS && due(this.index) != NEVER {
         deliver(this, true);
     }
 }
 
 #[inline(never)]
-fn deliver(this: &PerCpu, all: bool) {
+fn deliver(this: &Vpe, all: bool) {
     let now = ticks();
-    if !all && due(this.vpe) > now {
+    if !all && due(this.index) > now {
         return;
     }
     let guest = &this.guest;
     let (limit, config) = (guest.config.its_allowance, guest.config);
-    let (ends, vm) = (config.channel_end_count, vm_of(this));
+    let (ends, vm) = (config.channel_end_count, vm_of(this.index));
     let (Some(first), Some(count)) = (FIRST.get(vm), COUNTS.get(vm)) else { return };
     for _ in 0..ends {
         let position = first.load(Relaxed);
@@ -122,21 +125,15 @@ fn deliver(this: &PerCpu, all: bool) {
 }
 
 /// The vPE, which has the calling CPU, is to deliver at `time`.
-fn call(this: &PerCpu, time: u64) {
-    if let Some(due) = DUE.get(this.vpe.index()) {
+fn call(this: &Vpe, time: u64) {
+    if let Some(due) = DUE.get(this.index.index()) {
         due.store(time, Relaxed);
     }
-    // A shared CPU looks at it with every decision.
-    match this.shared() {
-        Some(cpu) => cpu.call_by(time),
-        None => alarm::set(Caller::Rings, time),
+    if let Some(here) = Here::of(this) {
+        here.timer.decide_by(time);
     }
 }
 
 fn give(device: u32, event: u32) {
-    its::ring(device, event).unwrap_or_else(|error| crate::broken(error));
-}
-
-fn vm_of(this: &PerCpu) -> usize {
-    PLAN.vpes.get(this.vpe.index()).map_or(0, |vpe| vpe.vm.index())
+    its::ring(device, event).unwrap_or_else(|error| halt::broken(error));
 }

@@ -9,25 +9,26 @@
 //! shared console CPU comes back by its timer instead of the transmit interrupt, so that a UART that is never full does not
 //! take the CPU from whoever has it.
 //!
-//! What EL2 says while guests run waits in report.rs and is written part by part during visits. Only at boot, at the end,
+//! What EL2 says while guests run waits in printer.rs and is written part by part during visits. Only at boot, at the end,
 //! and when EL2 has failed do its lines wait for room in the UART, within bounds.
 
+use super::pages;
+use super::printer::{self, Printer};
 use crate::devices::line::Line;
-use crate::gic::platform::{Hardware, attention, attention_cpu};
-use crate::io::report::{self, Printer};
-use crate::state::percpu::{self, VMS, VPES};
+use crate::state::cpu::{self, Cpu};
+use crate::state::parts::{SHARED, is_shared};
 use crate::state::plan_data::PLAN;
-use crate::state::shared::{self, SharedCpu};
+use crate::state::vms::{self, VMS};
+use crate::state::{ipi, places};
 use abi::console::Check;
+use arch::sysreg::{Pause, pause, ticks, ticks_per_second};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use plan::{VmIndex, VpeIndex};
+use plan::{CpuIndex, VmIndex, VpeIndex};
+use sched::NEVER;
 use spin::mutex::TicketMutex;
 use spin::mutex::ticket::TicketMutexGuard;
-use vm::Platform;
 use vm::console::{Input, Mux, begin_line, end_line};
 use vm::text::Text;
-
-use arch::sysreg::{Pause, pause, ticks, ticks_per_second};
 
 const UART: Line = Line::new(&PLAN.board.console);
 
@@ -124,7 +125,7 @@ impl Console {
     /// Writes parts of EL2's lines while there is room. True: there are more.
     fn compose(&mut self, effort: &mut u32) -> bool {
         let mut more = self.printer.waits();
-        while more && *effort != 0 && self.mux.room() >= report::PART {
+        while more && *effort != 0 && self.mux.room() >= printer::PART {
             let room = self.mux.room();
             more = self.printer.part(&mut self.mux);
             let cost = if self.mux.room() == room { EMPTY } else { EFFORT };
@@ -163,26 +164,26 @@ pub fn enable() {
 /// Sends what waits, as far as that takes no waiting. A line that is not at its end may soon be, and so waits for `QUIET`.
 /// Where CPUs are shared, their schedules have that timer and nothing waits.
 pub fn pump() {
-    visit(!shared::ANY, Budget::EXCLUSIVE);
+    visit(!SHARED, Budget::EXCLUSIVE);
 }
 
 /// The same for something that the calling CPU's guest asked for.
 pub fn pump_for_guest() {
-    visit(!shared::ANY, Budget::ASKED);
+    visit(!SHARED, Budget::ASKED);
 }
 
 /// The hypervisor's timer: no more came for what waits, or a shared CPU's next visit is due.
 pub fn quiet() {
-    shared::call_console(None);
+    call(None);
     visit(false, Budget::EXCLUSIVE);
 }
 
 /// `exclusive`: what it may do if this CPU is not shared.
 fn visit(patient: bool, exclusive: Budget) {
-    let shared = shared::calling();
-    let mut budget = match shared {
+    let shared = if SHARED { cpu::calling_index().filter(|&index| is_shared(index)) } else { None };
+    let mut budget = match shared.and_then(cpu::of) {
         None => exclusive,
-        Some((_, cpu)) if cpu.decides_within(NEAR) => Budget::NEAR,
+        Some(cpu) if decides_soon(cpu) => Budget::NEAR,
         Some(_) => Budget::SHARED,
     };
     WAITS.store(true, SeqCst);
@@ -192,7 +193,7 @@ fn visit(patient: bool, exclusive: Budget) {
         console.mux.patient(patient);
         let (unblocked, idle) = console.visit(&mut budget);
         come_back(shared, idle);
-        if !shared::ANY {
+        if !SHARED {
             wait_for_rest(console.mux.defers(&VMS));
         }
         drop(console);
@@ -202,19 +203,29 @@ fn visit(patient: bool, exclusive: Budget) {
             return;
         }
     }
-    attention_cpu(PLAN.console_cpu);
+    ipi::printed(PLAN.console_cpu);
+}
+
+/// Another vPE's turn is near.
+fn decides_soon(cpu: &Cpu) -> bool {
+    cpu.timer.decision().saturating_sub(ticks()) < NEAR
+}
+
+/// The calling CPU comes back once so many ticks have passed; None: it does not.
+fn call(after: Option<u64>) {
+    if let Some(cpu) = cpu::calling() {
+        cpu.timer.visit_at(after.map_or(NEVER, |after| ticks().wrapping_add(after)));
+    }
 }
 
 /// Somebody sees to what is left: the transmit interrupt calls the console CPU, which has a timer if it is shared. Under
 /// `CONSOLE`.
-fn come_back(shared: Option<(plan::CpuIndex, &SharedCpu)>, idle: bool) {
-    if let Some((index, _)) = shared
-        && index == PLAN.console_cpu
-    {
+fn come_back(shared: Option<CpuIndex>, idle: bool) {
+    if shared == Some(PLAN.console_cpu) {
         PACED.store(!idle, SeqCst);
-        shared::call_console(if idle { None } else { Some(PACE) });
+        call(if idle { None } else { Some(PACE) });
     }
-    let waits = shared::ANY && PACED.load(SeqCst);
+    let waits = SHARED && PACED.load(SeqCst);
     let sending = !(idle || waits);
     if SENDING.swap(sending, SeqCst) != sending {
         UART.interrupts(sending);
@@ -226,32 +237,33 @@ fn come_back(shared: Option<(plan::CpuIndex, &SharedCpu)>, idle: bool) {
 fn wait_for_rest(vm: Option<VmIndex>) {
     let Some(vm) = vm else {
         AWAITED.store(NOBODY, SeqCst);
-        return shared::call_console(None);
+        return call(None);
     };
     if is_here(vm.index()) {
         AWAITED.store(vm.index(), SeqCst);
-        return shared::call_console(Some(ticks_per_second() / QUIET));
+        return call(Some(ticks_per_second() / QUIET));
     }
-    shared::call_console(None);
+    call(None);
     if AWAITED.swap(vm.index(), SeqCst) != vm.index()
         && let Some(vm) = PLAN.vms.get(vm.index())
+        && let Some(cpu) = places::cpu_of(VpeIndex::new(vm.first_vpe))
     {
-        attention(VpeIndex::new(vm.first_vpe));
+        ipi::printed(cpu);
     }
 }
 
 /// Whoever has the mux sees to everything that waits, and tells this CPU if it is to come back.
 fn stop_waiting() {
     let vm = AWAITED.load(SeqCst);
-    if !shared::ANY && is_here(vm) {
-        shared::call_console(None);
+    if !SHARED && is_here(vm) {
+        call(None);
         let _ = AWAITED.compare_exchange(vm, NOBODY, SeqCst, SeqCst);
     }
 }
 
 /// This CPU is one of the VM's.
 fn is_here(vm: usize) -> bool {
-    let here = percpu::calling();
+    let here = cpu::calling_index();
     PLAN.vpes.iter().any(|vpe| vpe.vm.index() == vm && Some(vpe.cpu) == here)
 }
 
@@ -271,10 +283,8 @@ fn with_vm(
     change: impl FnOnce(&vm::VmState, &'static [vm::VpeState]) -> Option<usize>,
 ) {
     let (Some(vm), Some(state)) = (PLAN.vms.get(index), VMS.get(index)) else { return };
-    let first = usize::from(vm.first_vpe);
-    let Some(vpes) = VPES.get(first..first.wrapping_add(usize::from(vm.vpe_count))) else { return };
-    if let Some(number) = change(state, vpes) {
-        Hardware.kick(VpeIndex::new(vm.first_vpe.wrapping_add(number as u16)));
+    if let Some(number) = change(state, vms::states(vm)) {
+        ipi::kick(vms::vpe(vm, number));
     }
 }
 
@@ -290,11 +300,11 @@ pub fn interrupt() {
             Input::Deliver(vm, byte) => {
                 with_vm(VmIndex::index(vm), |state, vpes| state.receive(vpes, byte))
             }
-            Input::ShowCounters => report::ask(report::COUNTERS),
-            Input::ShowPlaces => report::ask(report::PLACES),
-            Input::ShowFocus => report::ask(report::FOCUS),
-            Input::NoConsole => report::ask(report::NO_CONSOLE),
-            Input::ShowKeys => report::ask(report::KEYS),
+            Input::ShowCounters => pages::ask(pages::COUNTERS),
+            Input::ShowPlaces => pages::ask(pages::PLACES),
+            Input::ShowFocus => pages::ask(pages::FOCUS),
+            Input::NoConsole => pages::ask(pages::NO_CONSOLE),
+            Input::ShowKeys => pages::ask(pages::KEYS),
         }
     }
     drop(console);

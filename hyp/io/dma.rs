@@ -2,23 +2,20 @@
 //!
 //! Compiles to nothing where no VM's device is behind an SMMU. From EL2's first instructions on no
 //! transaction passes one but those of a device whose VM runs, by that VM's stage 2. What is
-//! refused is recorded and charged to the device (faults.rs).
+//! refused is recorded, and charged to the device (life/dma.rs).
 //!
 //! 1. `close`, before anything else: everything is aborted.
 //! 2. `boot`: verified against the plan, enabled on stream tables without a valid entry.
-//! 3. `attach`, when a VM's functions are set up; `detach`, when they are stopped.
-//! 4. `interrupt`: records are taken.
+//! 3. `attach`, when a VM's functions are set up; `cut_off`, when they are stopped.
+//! 4. `next`: records are taken.
 
-use crate::gic::its::POLLS;
-use crate::io::faults;
-use crate::state::plan_data::{LEAF_COUNT, MASTER_COUNT, PLAN, SMMU_COUNT};
-use crate::state::system::Built;
-use arch::mmu;
+use super::faults;
+use super::halt::{differs, stop};
+use crate::state::cpu::POLLS;
+use crate::state::plan_data::{LEAF_COUNT, PLAN, SMMU_COUNT};
 use arch::smmu::{Registers, Words};
 use arch::sysreg::Pause;
-use gicv4::IntId;
-use gicv4::dist::Dist;
-use plan::{Master, VmIndex};
+use plan::Master;
 use smmu::event::Event;
 use smmu::event_queue::EventQueue;
 use smmu::gerror::GlobalError;
@@ -29,11 +26,6 @@ use smmu::unit::{Expect, Ring, Setup, Unit};
 use smmu::{Error, StreamId, Vmid};
 use spin::mutex::TicketMutex;
 use vm::text::Text;
-
-/// A VM's device is behind an SMMU.
-pub const ANY: bool = MASTER_COUNT != 0;
-/// Records that one interrupt takes.
-const AT_ONCE: u32 = 16;
 
 struct Service {
     unit: Unit<Registers>,
@@ -49,19 +41,13 @@ static SERVICES: [TicketMutex<Option<Service>, Pause>; SMMU_COUNT] =
 static LEAVES: [Leaf; LEAF_COUNT] = {
     let mut all = [Leaf { index: 0, bits: 0, address: 0 }; LEAF_COUNT];
     let mut n = 0;
-    while n < LEAF_COUNT {
+    while n < PLAN.leaves.len() {
         let plan::Leaf { index, bits, base } = PLAN.leaves[n];
         all[n] = Leaf { index, bits, address: base.value() };
         n += 1;
     }
     all
 };
-
-/// One of an SMMU's own interrupts.
-#[inline(always)]
-pub fn is_own(intid: u32) -> bool {
-    PLAN.smmus.iter().any(|smmu| [smmu.event_intid, smmu.error_intid].contains(&intid))
-}
 
 /// No transaction passes an SMMU from here on.
 pub fn close() {
@@ -122,7 +108,7 @@ fn decided(smmu: &plan::Smmu) -> Result<(StreamTable<'static>, Ring, Ring), smmu
 }
 
 fn impossible() -> ! {
-    crate::stop(&mut |out| out.text("the plan's tables are not an SMMU's"))
+    stop(&mut |out| out.text("the plan's tables are not an SMMU's"))
 }
 
 fn stage2(master: &Master) -> Stage2 {
@@ -133,29 +119,14 @@ fn vmid(master: &Master) -> Vmid {
     Vmid::new((master.vttbr >> 48) as u16)
 }
 
-/// Devices of a VM, with their place among all.
-fn masters(vm: VmIndex) -> impl Iterator<Item = (usize, &'static Master)> {
-    PLAN.masters.iter().enumerate().filter(move |(_, master)| master.vm == vm)
-}
-
-/// The VM's device `number` reaches its memory from here on. False: it has no such device.
-pub fn attach(vm: VmIndex, number: usize) -> bool {
-    let Some((index, master)) = masters(vm).nth(number) else { return false };
-    // What its former life did was charged to that.
-    take_all(usize::from(master.smmu));
-    faults::start(index);
+/// The device reaches its VM's memory from here on.
+pub fn attach(master: &Master) {
     let stage2 = stage2(master);
     for &stream in master.streams {
         with(usize::from(master.smmu), |service| {
             service.streams.attach(StreamId::new(stream), &stage2)
         });
     }
-    true
-}
-
-/// Devices of a VM reach nothing from here on, and what they had begun is over.
-pub fn detach(vm: VmIndex) {
-    masters(vm).for_each(|(_, master)| cut_off(master));
 }
 
 /// A device reaches nothing from here on, and records no more.
@@ -179,41 +150,8 @@ fn with(smmu: usize, work: impl FnOnce(&mut Service) -> Result<(), Error>) {
     }
 }
 
-/// One of the SMMUs' interrupts came.
-pub fn interrupt(intid: u32) {
-    for (number, smmu) in PLAN.smmus.iter().enumerate() {
-        if intid == smmu.event_intid {
-            if take(number, AT_ONCE) == AT_ONCE {
-                // Records may be left. The SMMU interrupts when its queue becomes non-empty (IHI
-                // 0070 3.18), so the interrupt is made pending here. Others can be taken before.
-                Dist::new(mmu::distributor::<Built>()).set_pending(IntId::new(smmu.event_intid));
-            }
-        } else if intid == smmu.error_intid {
-            errors(number);
-        }
-    }
-}
-
-/// Takes what is in the queue now.
-fn take_all(smmu: usize) {
-    let bits = PLAN.smmus.get(smmu).map_or(0, |smmu| smmu.events.1);
-    take(smmu, 1 << bits);
-}
-
-/// Takes records, at most `limit`. How many there were.
-fn take(smmu: usize, limit: u32) -> u32 {
-    let mut taken = 0;
-    while taken < limit
-        && let Some(event) = next(smmu)
-    {
-        faults::charge(smmu, &event);
-        taken = taken.wrapping_add(1);
-    }
-    taken
-}
-
-/// The oldest record.
-fn next(smmu: usize) -> Option<Event> {
+/// The oldest record of a fault.
+pub fn next(smmu: usize) -> Option<Event> {
     let mut event = None;
     let mut lost = false;
     with(smmu, |service| {
@@ -226,7 +164,8 @@ fn next(smmu: usize) -> Option<Event> {
     event
 }
 
-fn errors(smmu: usize) {
+/// The SMMU has errors of its own to tell.
+pub fn errors(smmu: usize) {
     let mut failed = false;
     with(smmu, |service| {
         let errors = service.unit.errors();
@@ -236,15 +175,15 @@ fn errors(smmu: usize) {
         Ok(())
     });
     if failed {
-        crate::stop(&mut |out| out.text("the SMMU has failed"))
+        stop(&mut |out| out.text("the SMMU has failed"))
     }
 }
 
 /// The SMMU is not the plan's, or did not do what it was told.
 fn broken(error: Error) -> ! {
-    crate::stop(&mut |out| match error {
+    stop(&mut |out| match error {
         Error::Differs { register, field, expected, found } => {
-            crate::differs(out, register, field, expected, found);
+            differs(out, register, field, expected, found);
         }
         Error::Timeout { register, .. } => {
             out.text("the SMMU took too long, a register reads ");

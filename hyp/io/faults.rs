@@ -1,33 +1,28 @@
-//! Fault records of SMMUs: whose they are, what becomes of the device, and what is told.
+//! Devices that made faults at an SMMU: how many, and what of them is to be told.
 //!
-//! A record is charged to the device whose StreamID it has. Its VM's `on_dma_fault` decides: told,
-//! cut off, or the VM fails. Too many in one life cut the device off in any case (`smmu::account`),
-//! so that none keeps EL2 busy; a StreamID that no device of the plan has is then ignored. Nothing
-//! is printed here: of each device that has something to tell the last fault waits for whoever
-//! visits the console (report.rs).
+//! Nothing is printed here: of each device that has something to tell the last fault waits for
+//! whoever visits the console (printer.rs). What becomes of the device: life/dma.rs.
 
-use crate::io::{console, dma, report};
-use crate::life::run;
-use crate::state::percpu::{self, VMS};
+use super::pages;
 use crate::state::plan_data::{MASTER_COUNT, PLAN};
-use arch::sysreg::{Pause, ticks};
+use arch::sysreg::Pause;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use plan::{DmaFault, Master, VpeIndex};
-use smmu::account::{Account, Verdict};
+use plan::DmaFault;
+use smmu::account::Account;
 use smmu::event::{Access, Event};
 use spin::mutex::TicketMutex;
-use vm::health::{Action, Fault, Reason};
 use vm::text::Text;
 
 /// By device; the last one is everybody that no VM has.
-static STATES: [State; MASTER_COUNT + 1] = [const { State::new() }; MASTER_COUNT + 1];
+static DEVICES: [Device; MASTER_COUNT + 1] = [const { Device::new() }; MASTER_COUNT + 1];
 /// Records were lost, and that is to be told.
 static LOST: AtomicBool = AtomicBool::new(false);
 /// It was told once: that is enough.
 static LOST_TOLD: AtomicBool = AtomicBool::new(false);
 
-struct State {
-    account: Account,
+/// A device that an SMMU holds, or all that no VM has.
+pub struct Device {
+    pub account: Account,
     note: TicketMutex<Note, Pause>,
     /// Faults that were to be told and were not.
     untold: AtomicU32,
@@ -44,7 +39,7 @@ impl Note {
     const NOTHING: Self = Self { event: None, cut_off: false };
 }
 
-impl State {
+impl Device {
     const fn new() -> Self {
         Self {
             account: Account::new(),
@@ -54,7 +49,7 @@ impl State {
     }
 
     /// The first fault that nobody has printed yet stays, and the others are counted.
-    fn tell(&self, event: &Event) {
+    pub fn tell(&self, event: &Event) {
         let mut note = self.note.lock();
         if note.event.is_some() {
             self.untold.fetch_add(1, Relaxed);
@@ -62,82 +57,29 @@ impl State {
             note.event = Some(*event);
         }
     }
+
+    /// It is cut off, and that is to be told.
+    pub fn tell_cut_off(&self) {
+        self.note.lock().cut_off = true;
+    }
 }
 
-/// The VM of the plan's device `index` starts.
-pub fn start(index: usize) {
-    if let Some(state) = STATES.get(index) {
-        state.account.start();
-    }
+/// The plan's device `index`; None: all that no VM has.
+pub fn device(index: Option<usize>) -> Option<&'static Device> {
+    DEVICES.get(index.unwrap_or(MASTER_COUNT))
 }
 
 /// Records were lost.
 pub fn lost() {
     if !LOST_TOLD.swap(true, Relaxed) {
         LOST.store(true, Relaxed);
-        report::ask(report::DMA);
-    }
-}
-
-/// A fault is counted, told, and answered by the policy of the VM.
-pub fn charge(smmu: usize, event: &Event) {
-    let id = event.stream.value();
-    let has = |master: &Master| usize::from(master.smmu) == smmu && master.streams.contains(&id);
-    let index = PLAN.masters.iter().position(has);
-    let Some(state) = STATES.get(index.unwrap_or(MASTER_COUNT)) else { return };
-    let verdict = state.account.fault(event.address);
-    match (index.and_then(|index| PLAN.masters.get(index)), verdict) {
-        (Some(master), Verdict::Tell) => {
-            state.tell(event);
-            follow(master, state, event);
-        }
-        (None, Verdict::Tell) => state.tell(event),
-        (Some(master), Verdict::CutOff) => cut_off(master, state),
-        (None, Verdict::CutOff | Verdict::Late) => return dma::ignore(smmu, event.stream),
-        (_, Verdict::Known | Verdict::Late) => return,
-    }
-    report::ask(report::DMA);
-    console::pump();
-}
-
-/// What the VM's policy says besides telling.
-fn follow(master: &Master, state: &State, event: &Event) {
-    match master.on_fault {
-        DmaFault::Record => {}
-        DmaFault::StopDevice => {
-            if state.account.cut_off() {
-                cut_off(master, state);
-            }
-        }
-        DmaFault::Fail => fail(master, event),
-    }
-}
-
-fn cut_off(master: &Master, state: &State) {
-    dma::cut_off(master);
-    state.note.lock().cut_off = true;
-}
-
-/// The device's VM fails.
-fn fail(master: &Master, event: &Event) {
-    let (Some(vm), Some(state)) = (PLAN.vms.get(master.vm.index()), VMS.get(master.vm.index()))
-    else {
-        return;
-    };
-    let first = VpeIndex::new(vm.first_vpe);
-    let Some(this) = percpu::of(first) else { return };
-    let far = event.address.unwrap_or(0);
-    let fault = Fault { reason: Reason::Dma, esr: 0, far, ipa: event.address, elr: 0 };
-    let action = state.health.fail(fault, vm.on_fault, ticks());
-    if action != Action::Nothing {
-        report::fault(&this.guest, &fault, action);
-        run::act(&this.guest, action);
+        pages::ask(pages::DMA);
     }
 }
 
 /// What is to be told of device `index`, taken. None: there are no more devices.
 pub fn note(index: usize) -> Option<Note> {
-    STATES.get(index).map(|state| core::mem::replace(&mut *state.note.lock(), Note::NOTHING))
+    DEVICES.get(index).map(|state| core::mem::replace(&mut *state.note.lock(), Note::NOTHING))
 }
 
 /// Writes a part of a note of device `index`. False: that was the last.
@@ -193,7 +135,7 @@ fn reason(index: usize, event: &Event, out: &mut impl Text) {
     out.text(event.kind.text());
     out.text(", StreamID ");
     out.hex(event.stream.value().into());
-    let untold = STATES.get(index).map_or(0, |state| state.untold.swap(0, Relaxed));
+    let untold = DEVICES.get(index).map_or(0, |state| state.untold.swap(0, Relaxed));
     if untold != 0 {
         out.text("; after it, faults not told: ");
         out.decimal(untold.into());
@@ -203,7 +145,7 @@ fn reason(index: usize, event: &Event, out: &mut impl Text) {
 
 /// Faults of device `index` since power-up, if it had any. False: there are no more devices.
 pub fn count(index: usize, out: &mut impl Text) -> bool {
-    let Some(state) = STATES.get(index) else { return false };
+    let Some(state) = DEVICES.get(index) else { return false };
     let total = state.account.total();
     if total != 0 {
         out.text("bulkhead: dma-faults ");

@@ -1,6 +1,11 @@
-//! What EL2 prints, and what its own devices report.
+//! What EL2 prints and reads, and what its own devices report.
+//!
+//! May call: `arch`, `state`, `devices`.
 
 pub mod console;
 pub mod dma;
 pub mod faults;
+pub mod halt;
+pub mod pages;
+mod printer;
 pub mod report;

@@ -11,16 +11,19 @@
 //! 3. Its memory (`vm::loading`), and before its first start its flashes (flash.rs).
 //! 4. Its functions set up, then what SMMUs hold attached; its first vPE on.
 
-use crate::exits::flash;
+use super::{devices, dma, flash, watchdog};
+use crate::gic::hardware::Hardware;
 use crate::gic::its;
-use crate::gic::platform::{Hardware, VIRTUAL_ITS};
-use crate::io::dma;
-use crate::life::{run, watchdog};
-use crate::state::percpu::{EVENTS, PerCpu, VMS, VPES};
+use crate::io::halt;
+use crate::state::parts::{FLASHES, SMMU, VIRTUAL_ITS};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
+use crate::state::vms::{EVENTS, VMS, VPES};
+use crate::state::vpe::Vpe;
 use arch::sysreg::{dsb_sy, invalidate_instructions, ticks, ticks_per_second};
 use arch::{gic, mmu};
+use gicv4::command::Command;
+use gicv4::{Error, VpeId};
 use plan::{Vm, VmIndex};
 use spin::Mutex;
 use vm::counters::Counter;
@@ -84,8 +87,10 @@ pub fn load(index: VmIndex) {
 
 /// Goes on with the start of a VM on its first vPE's CPU.
 #[inline(never)]
-pub fn run(this: &PerCpu) -> Loaded {
-    let Some(index) = PLAN.vpes.get(this.vpe.index()).map(|vpe| vpe.vm) else { return Loaded::All };
+pub fn run(this: &Vpe) -> Loaded {
+    let Some(index) = PLAN.vpes.get(this.index.index()).map(|vpe| vpe.vm) else {
+        return Loaded::All;
+    };
     let (Some(loader), Some(state)) = (LOADERS.get(index.index()), VMS.get(index.index())) else {
         return Loaded::All;
     };
@@ -118,11 +123,11 @@ pub fn reset_registers(index: VmIndex) {
 
 impl Loader {
     /// One piece. Some: no more now.
-    fn step(&mut self, this: &PerCpu, index: VmIndex, state: &VmState) -> Option<Loaded> {
+    fn step(&mut self, this: &Vpe, index: VmIndex, state: &VmState) -> Option<Loaded> {
         let vm = this.guest.config;
         self.stage = match self.stage {
             Stage::StopDevices => {
-                if run::stop_devices(vm, true) {
+                if devices::stop(vm, true) {
                     let wait = ticks_per_second() / 1000 * pci::RESET_MILLISECONDS;
                     Stage::Wait(ticks().wrapping_add(wait))
                 } else {
@@ -136,14 +141,14 @@ impl Loader {
                 mmu::write_vlpi_config::<Built>(vm);
                 Stage::RenewIts(Renewal::new())
             }
-            Stage::RenewIts(mut renewal) => match its::renew(vm, state, &mut renewal) {
+            Stage::RenewIts(mut renewal) => match renew_its(vm, state, &mut renewal) {
                 Ok(Renewed::All) => Stage::Registers(0),
                 Ok(Renewed::More) => Stage::RenewIts(renewal),
                 Ok(Renewed::Until(time)) => {
                     self.stage = Stage::RenewIts(renewal);
                     return Some(Loaded::Until(time));
                 }
-                Err(error) => crate::broken(error),
+                Err(error) => halt::broken(error),
             },
             Stage::Registers(part) => registers(index, vm, state, part),
             Stage::Memory => match self.memory.next(&PLAN, vm) {
@@ -153,7 +158,7 @@ impl Loader {
                 }
                 None => Stage::Flashes,
             },
-            Stage::Flashes => match flash::ANY && flash::fill(index) {
+            Stage::Flashes => match FLASHES && flash::fill(index) {
                 true => Stage::Flashes,
                 false => {
                     dsb_sy();
@@ -161,10 +166,10 @@ impl Loader {
                     Stage::Devices(0)
                 }
             },
-            Stage::Devices(number) if run::set_up_device(vm, number) => {
+            Stage::Devices(number) if devices::set_up(vm, number) => {
                 Stage::Devices(number.wrapping_add(1))
             }
-            Stage::Devices(_) if dma::ANY => Stage::Streams(0),
+            Stage::Devices(_) if SMMU => Stage::Streams(0),
             Stage::Streams(number) if dma::attach(index, number) => {
                 Stage::Streams(number.wrapping_add(1))
             }
@@ -194,14 +199,33 @@ fn registers(index: VmIndex, vm: &'static Vm, state: &VmState, part: usize) -> S
     if VIRTUAL_ITS {
         View::new(&PLAN, vm, &EVENTS).reset();
     }
-    if flash::ANY {
+    if FLASHES {
         flash::reset(index);
     }
     Stage::Memory
 }
 
+/// Goes on to renew what the ITS knows of a VM that starts again: every event where the plan has it,
+/// nothing pending; and in the end its vPEs' configuration, which was written as the plan has it
+/// before.
+fn renew_its(vm: &'static Vm, state: &VmState, renewal: &mut Renewal) -> Result<Renewed, Error> {
+    let view = View::new(&PLAN, vm, &EVENTS);
+    let renewed = renewal.step(view, &state.allowance, &mut Hardware, true);
+    if renewed == Renewed::All {
+        let vpes = vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count);
+        for vpe in vpes.filter(|&vpe| has_tables(vpe)).map(VpeId::new) {
+            its::run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;
+        }
+    }
+    Ok(renewed)
+}
+
+fn has_tables(vpe: u16) -> bool {
+    PLAN.vpes.get(usize::from(vpe)).is_some_and(|vpe| vpe.tables.is_some())
+}
+
 /// Does it until an interrupt waits. How many bytes are done.
-fn carry_out(this: &PerCpu, work: Work) -> u64 {
+fn carry_out(this: &Vpe, work: Work) -> u64 {
     match work {
         Work::Flush(base, bytes) => mmu::flush_some::<Built>(base, bytes),
         Work::Copy(to, bytes) => mmu::copy_and_flush_some::<Built>(to, bytes),

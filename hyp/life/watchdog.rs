@@ -2,50 +2,33 @@
 //!
 //! A VM's watchdog is looked after by the CPU of its vPE 0, by EL2's own timer there: it interrupts whatever the guest does.
 //! A feed only moves the deadline (`vm::watchdog`); the timer that was set for the earlier one finds nothing due and is set
-//! anew. Whoever makes a deadline earlier asks that CPU to look. A shared CPU's timer serves its scheduler as well
-//! (shared.rs), an exclusive one's the console and the ITS (alarm.rs).
+//! anew. Whoever makes a deadline earlier asks that CPU to look.
 //!
 //! Time is real time. In a mode that has no place for vPE 0 it stands still, and begins anew with the next mode that has one.
 
-use crate::cpu::alarm::{self, Caller};
-use crate::cpu::away::away;
-use crate::gic::platform::{Hardware, attention};
+use super::{action, mode};
+use crate::cpu::saved::saved;
 use crate::io::report;
-use crate::life::{modes, run};
-use crate::state::percpu::{self, PerCpu, VMS, VPES};
-use crate::state::plan_data::{PLAN, VM_COUNT};
-use crate::state::shared;
+use crate::state::parts::WATCHDOGS;
+use crate::state::plan_data::PLAN;
+use crate::state::vms::{self, VMS};
+use crate::state::vpe::{self, Vpe};
+use crate::state::{cpu, ipi, places};
 use arch::guest;
 use arch::sysreg::ticks;
 use plan::{CpuIndex, Vm, VpeIndex, Watchdog};
 use vm::health::{Action, Fault, Reason};
 use vm::watchdog::{Due, NEVER};
-use vm::{Guest, Platform, VmState, vgic};
+use vm::{Guest, VmState, vgic};
 
-/// A VM of the plan's has a watchdog.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-pub const ANY: bool = {
-    let mut vm = 0;
-    while vm < VM_COUNT && PLAN.vms[vm].watchdog.is_none() {
-        vm += 1;
-    }
-    vm < VM_COUNT
-};
 /// VMs with watchdogs: their vPE 0, its CPU, the rest.
 fn all()
 -> impl Iterator<Item = (VpeIndex, Option<CpuIndex>, &'static Vm, &'static VmState, &'static Watchdog)>
 {
     PLAN.vms.iter().zip(&VMS).filter_map(|(vm, state)| {
         let first = VpeIndex::new(vm.first_vpe);
-        Some((first, percpu::cpu_index_of(first), vm, state, vm.watchdog.as_ref()?))
+        Some((first, places::cpu_of(first), vm, state, vm.watchdog.as_ref()?))
     })
-}
-
-/// The timer of an exclusive CPU, the calling one, says that it is time.
-pub fn called() {
-    if let Some(cpu) = percpu::calling() {
-        look(cpu);
-    }
 }
 
 /// What is due on the calling CPU, `cpu`, and when to look again.
@@ -65,24 +48,21 @@ pub fn look(cpu: CpuIndex) {
         }
         next = next.min(state.watchdog.deadline());
     }
-    match shared::cpu(cpu) {
-        Some(shared) => shared.look_at(next),
-        None => alarm::set(Caller::Watchdog, next),
+    if let Some(cpu) = cpu::of(cpu) {
+        cpu.timer.look_at(next);
     }
 }
 
 /// Its first signal rose: the guest is interrupted.
 fn warn(vm: &'static Vm, state: &VmState, watchdog: &Watchdog) {
-    let first = usize::from(vm.first_vpe);
-    let vpes = VPES.get(first..first.wrapping_add(usize::from(vm.vpe_count))).unwrap_or(&[]);
-    if let Some(number) = vgic::raise(&state.distributor, vpes, watchdog.intid) {
-        Hardware.kick(VpeIndex::new(vm.first_vpe.wrapping_add(number as u16)));
+    if let Some(number) = vgic::raise(&state.distributor, vms::states(vm), watchdog.intid) {
+        ipi::kick(vms::vpe(vm, number));
     }
 }
 
 /// The VM was not fed.
 fn expire(first: VpeIndex, state: &VmState, watchdog: &Watchdog) {
-    let Some(this) = percpu::of(first) else { return };
+    let Some(this) = vpe::of(first) else { return };
     let fault = Fault { reason: Reason::Watchdog, esr: 0, far: 0, ipa: None, elr: elr(this) };
     let action = match watchdog.action {
         Some(policy) => match state.health.fail(fault, policy, ticks()) {
@@ -95,25 +75,26 @@ fn expire(first: VpeIndex, state: &VmState, watchdog: &Watchdog) {
     report::fault(&this.guest, &fault, action);
     if let Some(mode) = watchdog.mode {
         // While another switch is under way, this one comes after it.
-        let _ = modes::request(None, mode);
+        let _ = mode::request(None, mode);
     }
-    run::act(&this.guest, action);
+    action::act(&this.guest, action);
 }
 
-/// Where the vPE is, which has its turns on this CPU, or has it for itself.
-fn elr(this: &PerCpu) -> u64 {
-    match this.shared() {
-        Some(cpu) if !cpu.state.lock().is_loaded(this.vpe) => {
-            away(this.vpe, |away| away.context.elr()).unwrap_or(0)
-        }
-        _ => guest::elr(),
+/// Where the vPE is, whose CPU is the calling one.
+fn elr(this: &Vpe) -> u64 {
+    let loaded = places::cpu_of(this.index)
+        .and_then(cpu::of)
+        .is_some_and(|cpu| cpu.running().is_loaded(this.index));
+    if loaded {
+        return guest::elr();
     }
+    saved(this.index, |saved| saved.context.elr()).unwrap_or(0)
 }
 
 /// A guest feeds its watchdog.
 pub fn feed(guest: &Guest, watchdog: &Watchdog) {
-    if ANY && guest.vm.watchdog.feed(watchdog, ticks()) {
-        attention(guest.vpe_index(0));
+    if WATCHDOGS && guest.vm.watchdog.feed(watchdog, ticks()) {
+        ipi::review(guest.vpe_index(0));
     }
 }
 
@@ -122,7 +103,7 @@ pub fn start(vm: &Vm, state: &VmState) {
     if let Some(watchdog) = &vm.watchdog {
         state.watchdog.pause(watchdog, !has_place(VpeIndex::new(vm.first_vpe)), ticks());
         state.watchdog.start(watchdog, ticks());
-        attention(VpeIndex::new(vm.first_vpe));
+        ipi::review(VpeIndex::new(vm.first_vpe));
     }
 }
 
@@ -130,11 +111,11 @@ pub fn start(vm: &Vm, state: &VmState) {
 pub fn moved() {
     for (first, _, _, state, watchdog) in all() {
         state.watchdog.pause(watchdog, !has_place(first), ticks());
-        attention(first);
+        ipi::review(first);
     }
 }
 
 /// The vPE has a CPU in this mode.
 fn has_place(vpe: VpeIndex) -> bool {
-    shared::home_of(vpe).is_none() || shared::slot_of(vpe).is_some()
+    places::slot_of(vpe).is_some()
 }

@@ -1,4 +1,6 @@
-//! What a CPU does between two stays in a guest: interrupts, and who runs next.
+//! What a CPU does between two stays in a guest: takes interrupts, and decides who runs next.
+//!
+//! May call: `arch`, `state`, `io`, `gic`, `cpu`, `life`.
 
-pub mod irq;
-pub mod turns;
+pub mod cpu_loop;
+pub mod interrupts;

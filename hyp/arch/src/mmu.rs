@@ -88,6 +88,7 @@ pub fn flush_some<S: System>(base: Pa, bytes: u64) -> u64 {
     window::with::<S>(base, bytes, Amount::Pieces(LINES_AT_ONCE), &mut flush_lines)
 }
 
+#[inline(never)]
 fn flush_lines(base: u64, bytes: u64) {
     let mut line = base & !(LINE - 1);
     let end = base.wrapping_add(bytes);

@@ -25,9 +25,6 @@ use spin::mutex::TicketMutex;
 use vm::exit::{self, DataAbort, Exit};
 use vm::flash::{Array, Flash};
 
-/// A VM of the plan's has a flash.
-pub const ANY: bool = FLASH_COUNT != 0;
-
 /// No address of an instruction.
 const NONE: u64 = u64::MAX;
 

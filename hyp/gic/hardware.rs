@@ -3,13 +3,11 @@
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
 
 use crate::gic::its;
-use crate::io::console;
-use crate::life::watchdog;
-use crate::run::irq;
-use crate::state::percpu::cpu_of;
-use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
-use crate::state::shared;
+use crate::io::{console, halt};
+use crate::state::cpu::{Here, POLLS};
+use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
+use crate::state::{intid, ipi, parts, places};
 use arch::sysreg::Pause;
 use arch::this;
 use arch::{gic, guest, mmu, probe, sysreg};
@@ -17,18 +15,13 @@ use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
-use plan::{CpuIndex, ItsPolicy, Pa, PciBridge, PciFunction, Vm, VpeIndex};
+use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::Platform;
 use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts};
 
 /// The board, as a vPE's emulation uses it. Only while that vPE's CPU is the calling one.
 pub struct Hardware;
-
-/// Physical SGI: "look at what waits for your vPE" (`vm::vgic::deliver`).
-pub const KICK: u8 = 0;
-/// Physical SGI: "look at the state of your vPE and its VM" (run.rs).
-pub const ATTENTION: u8 = 1;
 
 /// Bytes of a function's header, which decide what it answers and whether it is a bus master.
 const HEADER: u16 = 0x40;
@@ -44,41 +37,9 @@ const _: () = {
     }
 };
 
-/// ICC_SGI1R_EL1 values that signal the CPU of each vPE.
-static KICKS: [u64; VPE_COUNT] = signals(KICK);
-static ATTENTIONS: [u64; VPE_COUNT] = signals(ATTENTION);
-
 /// Held while a GICD_ICFGR, which has 16 SPIs, is read and written. No other register that a guest changes is shared: enables,
 /// pending and active state have a bit to write for each SPI, and GICD_IROUTER is one SPI's.
 static CONFIG: TicketMutex<(), Pause> = TicketMutex::new(());
-
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const fn signals(sgi: u8) -> [u64; VPE_COUNT] {
-    let mut values = [0; VPE_COUNT];
-    let mut vpe = 0;
-    while vpe < VPE_COUNT {
-        values[vpe] = gic::sgi_value(PLAN.cpus[PLAN.vpes[vpe].cpu.index()].mpidr, sgi);
-        vpe += 1;
-    }
-    values
-}
-
-/// Makes the CPU of `vpe` look at its state. Any CPU may, its own too.
-pub fn attention(vpe: VpeIndex) {
-    if shared::attention(vpe) {
-        return;
-    }
-    if let Some(&value) = ATTENTIONS.get(vpe.index()) {
-        gic::send_sgi(value);
-    }
-}
-
-/// The same for a CPU, whatever runs there.
-pub fn attention_cpu(cpu: CpuIndex) {
-    if let Some(cpu) = PLAN.cpus.get(cpu.index()) {
-        gic::send_sgi(gic::sgi_value(cpu.mpidr, ATTENTION));
-    }
-}
 
 impl ListRegisters for Hardware {
     #[inline(always)]
@@ -141,7 +102,7 @@ impl PhysicalGic for Hardware {
     fn disable(&mut self, word: usize, bits: u32) {
         write(gicd::ICENABLER, word, bits);
         // A wait that runs out leaves an interrupt that may still come once: `inject_spi` then finds it disabled.
-        let _ = gicv4::dist::Dist::new(mmu::distributor::<Built>()).wait_for_writes(its::POLLS);
+        let _ = gicv4::dist::Dist::new(mmu::distributor::<Built>()).wait_for_writes(POLLS);
     }
     fn set_pending(&mut self, word: usize, bits: u32) {
         write(gicd::ISPENDR, word, bits);
@@ -174,24 +135,26 @@ impl PhysicalGic for Hardware {
     fn route(&mut self, intid: u32, vpe: Option<VpeIndex>) {
         let affinity = match vpe {
             None => NOWHERE,
-            Some(vpe) => cpu_of(vpe).map_or(NOWHERE, |cpu| cpu.mpidr),
+            Some(vpe) => places::plan_of(vpe).map_or(NOWHERE, |cpu| cpu.mpidr),
         };
         if (32..1020).contains(&intid) {
             mmu::distributor::<Built>().write64(gicd::IROUTER + 8 * intid as usize, affinity);
         }
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
-        if let Some(cpu) = shared::of(vpe) {
-            // Only the vPE that has the CPU counts there; any other is looked after when it gets it.
-            match this::get::<Built>() {
-                Some(this) if this.vpe == vpe => cpu.enable_ppis(this.guest.enabled_ppis()),
-                _ => {
-                    shared::kick(vpe);
+        if places::shares(vpe) {
+            // Only the vPE that runs counts there; any other is looked after when it does.
+            match this::get::<Built>().filter(|this| this.index == vpe) {
+                Some(this) => {
+                    if let Some(here) = Here::of(this) {
+                        here.enable_ppis(this.guest.enabled_ppis());
+                    }
                 }
+                None => ipi::kick(vpe),
             }
             return;
         }
-        let Some(cpu) = cpu_of(vpe) else { return };
+        let Some(cpu) = places::plan_of(vpe) else { return };
         let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
         mmu::redistributor(cpu).write32(register, bits);
     }
@@ -200,19 +163,15 @@ impl PhysicalGic for Hardware {
         gic::deactivate::<Built>(intid);
     }
     fn activate(&mut self, intid: u32) {
-        if let Some(cpu) = this::get::<Built>().and_then(|this| cpu_of(this.vpe)) {
-            // A write of ICC_DIR_EL1 before may still be on its way there; it must not undo this one.
-            sysreg::isb();
-            sysreg::dsb_sy();
-            mmu::redistributor(cpu).write32(gicr::ISACTIVER0, 1 << (intid & 31));
-            sysreg::dsb_sy();
+        if let Some(here) = this::get::<Built>().and_then(Here::of) {
+            here.activate(intid);
         }
     }
     fn pending_ppis(&self, vpe: VpeIndex) -> u32 {
-        let runs = || this::get::<Built>().is_some_and(|this| this.vpe == vpe);
-        match cpu_of(vpe) {
-            // On a shared CPU they are those of the vPE that has it.
-            Some(cpu) if shared::of(vpe).is_none() || runs() => {
+        let runs = || this::get::<Built>().is_some_and(|this| this.index == vpe);
+        match places::plan_of(vpe) {
+            // On a shared CPU they are those of the vPE that runs.
+            Some(cpu) if !places::shares(vpe) || runs() => {
                 mmu::redistributor(cpu).read32(gicr::ISPENDR0)
             }
             _ => 0,
@@ -224,6 +183,7 @@ impl ConfigSpace for Hardware {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
         mmu::config_space(function, offset).read()
     }
+    #[inline(never)]
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
         mmu::config_space(function, offset).write_part(bytes, value);
         if offset < HEADER {
@@ -257,7 +217,7 @@ impl PhysicalIts for Hardware {
     }
     fn command(&mut self, commands: &[Encoded]) {
         if let Err(error) = its::run(commands) {
-            crate::broken(error);
+            halt::broken(error);
         }
     }
     fn interrupted(&self) -> bool {
@@ -268,57 +228,20 @@ impl PhysicalIts for Hardware {
     }
 }
 
-/// A VM of the plan's has a virtual ITS.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-pub const VIRTUAL_ITS: bool = {
-    let mut vm = 0;
-    while vm < VM_COUNT && matches!(PLAN.vms[vm].its, ItsPolicy::None) {
-        vm += 1;
-    }
-    vm < VM_COUNT
-};
-
-/// A function of the plan's has an MSI-X table that its VM reaches through EL2.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-pub const MSIX: bool = {
-    let mut n = 0;
-    while n < PLAN.functions.len()
-        && !matches!(PLAN.functions[n].msix, Some(plan::Msix { pages: Some(_), .. }))
-    {
-        n += 1;
-    }
-    n < PLAN.functions.len()
-};
-
-/// A VM of the plan's has several vPEs.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const SEVERAL_VPES: bool = {
-    let mut vm = 0;
-    while vm < VM_COUNT && PLAN.vms[vm].vpe_count < 2 {
-        vm += 1;
-    }
-    vm < VM_COUNT
-};
-
 impl Platform for Hardware {
-    const VIRTUAL_ITS: bool = VIRTUAL_ITS;
-    const MSIX: bool = MSIX;
-    const SEVERAL_VPES: bool = SEVERAL_VPES;
-    const WATCHDOG: bool = watchdog::ANY;
-    const VIRTUAL_TIMER: u32 = irq::TIMER;
-    const PHYSICAL_TIMER: u32 = irq::PHYSICAL_TIMER;
+    const VIRTUAL_ITS: bool = parts::VIRTUAL_ITS;
+    const MSIX: bool = parts::MSIX;
+    const SEVERAL_VPES: bool = parts::SEVERAL_VPES;
+    const WATCHDOG: bool = parts::WATCHDOGS;
+    const VIRTUAL_TIMER: u32 = intid::VIRTUAL_TIMER;
+    const PHYSICAL_TIMER: u32 = intid::PHYSICAL_TIMER;
 
     #[inline(always)]
     fn kick(&mut self, vpe: VpeIndex) {
-        if shared::kick(vpe) {
-            return;
-        }
-        if let Some(&value) = KICKS.get(vpe.index()) {
-            gic::send_sgi(value);
-        }
+        ipi::kick(vpe);
     }
     fn deadline_moved(&mut self, vpe: VpeIndex) {
-        attention(vpe);
+        ipi::review(vpe);
     }
     fn output_waits(&mut self) {
         console::pump();

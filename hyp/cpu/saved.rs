@@ -1,13 +1,11 @@
-//! What a vPE on a shared CPU leaves behind when it does not run.
+//! The registers of a vPE on a shared CPU while it does not run.
 
-use crate::cpu::physical::Loan;
-use crate::cpu::switch::Paused;
+use crate::state::parts::{SHARED_FEATURES, SHARED_VPES};
 use crate::state::plan_data::PLAN;
-use crate::state::shared::{self, FEATURES};
 use arch::context::Context;
 use arch::debug::{self, Points};
 use arch::pmu::Counters;
-use arch::timer::VirtualTimer;
+use arch::timer::{PhysicalTimer, VirtualTimer};
 use arch::vectors::Frame;
 use plan::{Features, VpeIndex};
 use spin::Mutex;
@@ -16,24 +14,52 @@ use vm::Guest;
 /// List registers that the plan relies on.
 const LIST: usize = PLAN.board.list_registers as usize;
 
+/// A vPE's physical timer while it is not in the CPU.
+pub struct Loan {
+    pub timer: PhysicalTimer,
+    /// The vPE has used it.
+    pub given: bool,
+}
+
+impl Loan {
+    pub const NONE: Self = Self { timer: PhysicalTimer::OFF, given: false };
+
+    /// As after reset, but its vPE goes on to have it.
+    pub fn reset(&mut self) {
+        self.timer = PhysicalTimer::OFF;
+    }
+}
+
+/// What of a vPE that has left the CPU can wake it.
+pub struct Paused {
+    pub timer: VirtualTimer,
+    /// It uses the physical timer, too.
+    pub physical: bool,
+}
+
+impl Paused {
+    /// Nothing: it left nothing.
+    pub const NONE: Self = Self { timer: VirtualTimer::OFF, physical: false };
+}
+
 /// The registers of one vPE.
-pub struct Away {
+pub struct Saved {
     pub context: Context<LIST>,
     pub timer: VirtualTimer,
     pub physical: Loan,
     /// None where no vPE has them.
-    counters: [Counters; FEATURES.has(Features::PMU) as usize],
-    points: [Points; FEATURES.has(Features::DEBUG) as usize],
+    counters: [Counters; SHARED_FEATURES.has(Features::PMU) as usize],
+    points: [Points; SHARED_FEATURES.has(Features::DEBUG) as usize],
 }
 
-static AWAY: [Mutex<Away>; shared::VPES] = [const { Mutex::new(Away::new()) }; shared::VPES];
+static SAVED: [Mutex<Saved>; SHARED_VPES] = [const { Mutex::new(Saved::new()) }; SHARED_VPES];
 
-/// What `vpe` left behind; the calling CPU is its own.
-pub fn away<R>(vpe: VpeIndex, change: impl FnOnce(&mut Away) -> R) -> Option<R> {
-    Some(change(&mut AWAY.get(vpe.index())?.lock()))
+/// What is saved of `vpe`; the calling CPU is its own.
+pub fn saved<R>(vpe: VpeIndex, change: impl FnOnce(&mut Saved) -> R) -> Option<R> {
+    Some(change(&mut SAVED.get(vpe.index())?.lock()))
 }
 
-impl Away {
+impl Saved {
     const fn new() -> Self {
         Self {
             context: Context::new(),

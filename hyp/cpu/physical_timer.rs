@@ -4,36 +4,18 @@
 //! in the CPU while it runs, and in memory while it does not. A vPE that never touches it pays nothing. The PPI is active
 //! exactly while its vPE runs and has it in hand (`vm::vgic::holds`). On an exclusive CPU the timer is the guest's for good.
 
-use crate::cpu::away::away;
-use crate::cpu::switch::activate;
-use crate::gic::platform::Hardware;
-use crate::run::irq::PHYSICAL_TIMER;
-use crate::state::percpu::PerCpu;
-use crate::state::shared::Here;
+use super::saved::{Loan, saved};
+use crate::gic::hardware::Hardware;
+use crate::state::cpu::Here;
+use crate::state::intid::PHYSICAL_TIMER;
 use crate::state::system::Built;
+use crate::state::vpe::Vpe;
 use arch::gic;
 use arch::timer::PhysicalTimer;
-use gicv4::IntId;
 use vm::{Guest, vgic};
 
-/// A vPE's physical timer while it is not in the CPU.
-pub struct Loan {
-    timer: PhysicalTimer,
-    /// The vPE has used it.
-    pub given: bool,
-}
-
-impl Loan {
-    pub const NONE: Self = Self { timer: PhysicalTimer::OFF, given: false };
-
-    /// As after reset, but its vPE goes on to have it.
-    pub fn reset(&mut self) {
-        self.timer = PhysicalTimer::OFF;
-    }
-}
-
 /// The vPE that runs on this CPU touched it. True: it has it from now on, and is to try again.
-pub fn lend(this: &PerCpu) -> bool {
+pub fn lend(this: &Vpe) -> bool {
     let given = |loan: &mut Loan| {
         let first = !core::mem::replace(&mut loan.given, true);
         if first {
@@ -41,7 +23,7 @@ pub fn lend(this: &PerCpu) -> bool {
         }
         first
     };
-    this.takes_turns && away(this.vpe, |away| given(&mut away.physical)) == Some(true)
+    this.shares() && saved(this.index, |saved| given(&mut saved.physical)) == Some(true)
 }
 
 /// It leaves the CPU.
@@ -55,18 +37,18 @@ pub fn leave(loan: &mut Loan, guest: &Guest) {
 /// It is in the CPU again.
 pub fn enter(loan: &Loan, guest: &Guest, here: Here) {
     if in_hand(guest) {
-        activate(here, IntId::new(PHYSICAL_TIMER));
+        here.activate(PHYSICAL_TIMER);
     }
     loan.timer.put();
 }
 
 /// When it wakes a vPE that has just left the CPU, which still holds its other registers. None: never as it is set.
-pub fn wakes_at(this: &PerCpu) -> Option<u64> {
+pub fn wakes_at(this: &Vpe) -> Option<u64> {
     let guest = &this.guest;
     if guest.enabled_ppis() >> PHYSICAL_TIMER & 1 == 0 || in_hand(guest) {
         return None;
     }
-    away(this.vpe, |away| away.physical.timer.fires_at())?
+    saved(this.index, |saved| saved.physical.timer.fires_at())?
 }
 
 /// The vPE, whose registers the CPU holds, has its interrupt in hand.

@@ -5,28 +5,29 @@
 //! fetches and walks of its tables as well, unknown calls NOT_SUPPORTED. Only an abort that it cannot take ends its VM:
 //! its vector is what aborts ([`deny_abort`]).
 
-use crate::cpu::{physical, workarounds};
-use crate::exits::flash::Answer;
-use crate::exits::{flash, interface};
-use crate::gic::platform::{Hardware, attention};
+use super::interface;
+use crate::cpu::{lend_physical_timer, workarounds};
+use crate::gic::hardware::Hardware;
 use crate::gic::rings;
 use crate::io::report;
-use crate::life::{modes, run, watchdog};
-use crate::run::turns;
-use crate::state::percpu::{PerCpu, VMS};
+use crate::life::flash::{self, Answer};
+use crate::life::{action, fault, mode, watchdog};
+use crate::run::cpu_loop;
+use crate::state::cpu::Here;
+use crate::state::parts::{FLASHES, SHARED};
 use crate::state::plan_data::PLAN;
-use crate::state::shared::Here;
 use crate::state::system::Built;
+use crate::state::vpe::Vpe;
+use crate::state::{ipi, vms};
 use abi::smccc;
 use arch::sysreg::{dsb_sy, ticks, ticks_per_second};
 use arch::this;
 use arch::vectors::{Frame, LAST_SAVED, Next};
 use arch::{guest, id, mmu};
-use plan::VpeIndex;
 use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
-use vm::health::{Action, Fault, Reason};
+use vm::health::{Fault, Reason};
 use vm::history::Past;
 use vm::hypercall::{self, Outcome};
 use vm::mmio::{self, Written};
@@ -49,7 +50,7 @@ enum After {
 
 /// From the vectors: an HVC, with only caller-saved registers in the frame.
 #[inline(always)]
-pub fn hvc_fast(this: &PerCpu, frame: &mut Frame) -> Next {
+pub fn hvc_fast(this: &Vpe, frame: &mut Frame) -> Next {
     let start = ticks();
     let guest = &this.guest;
     let Some(answer) = hypercall::fast(*frame.low(0) as u32) else { return Next::Full };
@@ -60,7 +61,7 @@ pub fn hvc_fast(this: &PerCpu, frame: &mut Frame) -> Next {
 /// From the vectors: a data abort, likewise. Plain words are done here if their register is in the frame; reads of
 /// GICD_TYPER without a stack.
 #[inline(always)]
-pub fn abort_fast(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
+pub fn abort_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let guest = &this.guest;
     let abort = DataAbort::new(esr as u32);
@@ -82,7 +83,7 @@ pub fn abort_fast(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
 
 /// From the vectors: a system register, with all registers in the frame. An SGI that meets nothing unusual is sent here.
 #[inline(always)]
-pub fn register_fast(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
+pub fn register_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let guest = &this.guest;
     let rt = SysReg::new(esr as u32).rt();
@@ -117,6 +118,14 @@ fn read_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) 
     leave(guest, Counter::ExitMmio, start)
 }
 
+/// Counts the exit and the time it took.
+#[inline(always)]
+fn leave(guest: &Guest, exit: Counter, start: u64) -> Next {
+    guest.vpe.counters.count(exit);
+    guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
+    Next::Guest
+}
+
 /// Return to the guest behind an instruction of any length, and of an IT block, by its syndrome.
 #[inline(always)]
 fn skip(esr: u64) {
@@ -133,17 +142,9 @@ fn skip_aarch32(esr: u64) {
     guest::go_on(elr, spsr);
 }
 
-/// Counts the exit and the time it took.
-#[inline(always)]
-fn leave(guest: &Guest, exit: Counter, start: u64) -> Next {
-    guest.vpe.counters.count(exit);
-    guest.vpe.counters.largest(Counter::LongestStay, ticks().wrapping_sub(start));
-    Next::Guest
-}
-
 /// From the vectors: any other synchronous exception, with all registers in the frame.
 #[inline(always)]
-pub fn trap(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
+pub fn trap(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let guest = &this.guest;
     keep(guest, esr);
@@ -157,12 +158,12 @@ pub fn trap(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
         After::Guest => Next::Guest,
         After::All => Next::Full,
         After::Settle => {
-            run::settle(this, frame);
+            cpu_loop::settle_for(this, frame);
             Next::Full
         }
         After::Later(time) => {
-            run::wait_for_its(this, time);
-            run::settle(this, frame);
+            cpu_loop::wait_for_its(this, time);
+            cpu_loop::settle_for(this, frame);
             Next::Full
         }
     }
@@ -170,11 +171,11 @@ pub fn trap(this: &PerCpu, esr: u64, frame: &mut Frame) -> Next {
 
 /// From the vectors: an SError while a guest ran. It is that guest's: what others left was charged to them (serror.rs).
 #[inline(always)]
-pub fn error(this: &PerCpu, esr: u64, frame: &mut Frame) {
+pub fn error(this: &Vpe, esr: u64, frame: &mut Frame) {
     this.guest.vpe.counters.count(Counter::ExitOther);
     keep(&this.guest, esr);
     fail(&this.guest, Reason::SystemError, esr);
-    run::settle(this, frame);
+    cpu_loop::settle_for(this, frame);
 }
 
 /// For the report, should it be one of the guest's last.
@@ -231,9 +232,7 @@ fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> A
 
 /// No emulated device takes an abort. A flash may.
 fn unanswered(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
-    if flash::ANY
-        && let Some(after) = flash_answers(guest, frame, esr)
-    {
+    if FLASHES && let Some(after) = flash_answers(guest, frame, esr) {
         return after;
     }
     let data = matches!(Exit::decode(esr), Exit::DataAbort(_));
@@ -243,7 +242,7 @@ fn unanswered(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
 
 #[inline(never)]
 fn flash_answers(guest: &Guest, frame: &mut Frame, esr: u64) -> Option<After> {
-    let vm = PLAN.vpes.get(this::get::<Built>()?.vpe.index())?.vm;
+    let vm = PLAN.vpes.get(this::get::<Built>()?.index.index())?.vm;
     let data = DataAbort::new(esr as u32);
     let rt = data.rt() & 31;
     let (far, hpfar) = (guest::far(), guest::hpfar());
@@ -304,8 +303,8 @@ fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) 
 
 /// It is the physical timer's, and the vPE has that from now on: the instruction is executed again.
 fn lends(guest: &Guest, register: SysReg) -> bool {
-    let lends =
-        sysreg::is_physical_timer(register) && this::get::<Built>().is_some_and(physical::lend);
+    let lends = sysreg::is_physical_timer(register)
+        && this::get::<Built>().is_some_and(lend_physical_timer);
     if lends {
         guest.vpe.counters.count(Counter::ExitSysReg);
     }
@@ -377,7 +376,7 @@ fn interface_register(guest: &Guest, frame: &mut Frame, register: SysReg) -> boo
 
 /// Anything less frequent.
 #[inline(never)]
-fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u64) -> After {
+fn uncommon(this: &Vpe, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u64) -> After {
     let counters = &guest.vpe.counters;
     match exit {
         Exit::Hvc { .. } => {
@@ -396,7 +395,7 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
                 wait && (!aarch32::is_aarch32(state) || aarch32::condition_holds(esr, state));
             skip(esr);
             match Here::of(this) {
-                Some(here) if wait && turns::wait(here, this) => After::Settle,
+                Some(here) if SHARED && wait && cpu_loop::wait(here, this) => After::Settle,
                 _ => After::Guest,
             }
         }
@@ -407,34 +406,29 @@ fn uncommon(this: &PerCpu, guest: &Guest, frame: &mut Frame, exit: Exit, esr: u6
 }
 
 /// HVC or SMC, by SMCCC.
-fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
-    match hypercall::call(guest, frame.call(), runs) {
+fn call(this: &Vpe, guest: &Guest, frame: &mut Frame) -> After {
+    match hypercall::call(guest, frame.call(), vms::runs) {
         Outcome::Return(value) => frame.set(0, value),
         Outcome::ReturnTwo(values) => frame.answer(&values),
         Outcome::ReturnFour(values) => frame.answer(&values),
         Outcome::StartVpe(vpe) => {
             frame.set(0, 0);
-            attention(vpe);
+            ipi::review(vpe);
         }
         Outcome::Suspend(psci::Suspend { resume }) => {
             frame.set(0, 0);
-            match Here::of(this) {
-                Some(here) => turns::suspend(here, this, resume, frame),
-                None => run::suspend(this, guest, resume, frame),
+            if let Some(here) = Here::of(this) {
+                cpu_loop::suspend(here, this, resume, frame);
             }
             return After::Settle;
         }
-        Outcome::StopSelf => {
-            run::stop(this, guest);
-            return After::Settle;
-        }
+        Outcome::StopSelf => return stop(this),
         Outcome::VmOff => {
-            run::act(guest, guest.vm.health.power_off());
-            run::stop(this, guest);
-            return After::Settle;
+            action::act(guest, guest.vm.health.power_off());
+            return stop(this);
         }
         Outcome::VmReset => {
-            reset(guest);
+            fault::reset(guest);
             return After::Settle;
         }
         Outcome::AskWorkaround(function) => frame.set(0, workarounds::serve(function, false)),
@@ -444,10 +438,10 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
             report::counters_for_guest();
         }
         Outcome::SwitchMode(mode) => {
-            let vm = PLAN.vpes.get(this.vpe.index()).map(|vpe| vpe.vm);
+            let vm = PLAN.vpes.get(this.index.index()).map(|vpe| vpe.vm);
             frame.set(
                 0,
-                match modes::request(vm, mode) {
+                match mode::request(vm, mode) {
                     Ok(()) => smccc::SUCCESS,
                     Err(Refused::Busy) => smccc::BUSY,
                     Err(Refused::NotAllowed) => smccc::DENIED,
@@ -467,12 +461,12 @@ fn call(this: &PerCpu, guest: &Guest, frame: &mut Frame) -> After {
     After::Guest
 }
 
-/// The VM of a vPE runs.
-fn runs(vpe: VpeIndex) -> bool {
-    PLAN.vpes
-        .get(vpe.index())
-        .and_then(|vpe| VMS.get(vpe.vm.index()))
-        .is_some_and(|vm| vm.health.running())
+/// The vPE is off from here on.
+fn stop(this: &Vpe) -> After {
+    if let Some(here) = Here::of(this) {
+        cpu_loop::retire(here, this);
+    }
+    After::Settle
 }
 
 /// Nothing answers at this address: an external abort to the guest, if it can take one.
@@ -500,41 +494,9 @@ fn deny_instruction(guest: &Guest, esr: u64) -> After {
     After::Guest
 }
 
-/// Ends the VM by its policy, and says and records why.
+/// The VM fails where the guest is.
 fn fail(guest: &Guest, reason: Reason, esr: u64) {
     let (far, elr) = (guest::far(), guest::elr());
     let ipa = exit::abort_ipa(esr, guest::hpfar(), far);
-    fail_for(guest, Fault { reason, esr, far, elr, ipa });
-}
-
-/// An SError that came when the guest had left its CPU: no address of it is known any more.
-#[cold]
-#[inline(never)]
-pub fn charged(guest: &Guest, esr: u64) {
-    fail_for(guest, Fault { reason: Reason::SystemError, esr, far: 0, elr: 0, ipa: None });
-}
-
-fn fail_for(guest: &Guest, fault: Fault) {
-    let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
-    if action != Action::Nothing {
-        failed(guest, &fault, action);
-    }
-    run::act(guest, action);
-}
-
-/// PSCI SYSTEM_RESET of the VM.
-#[inline(never)]
-fn reset(guest: &Guest) {
-    let fault = Fault { reason: Reason::Resets, esr: 0, far: 0, elr: guest::elr(), ipa: None };
-    let config = guest.config;
-    let action = guest.vm.health.reset(fault, config.resets, config.on_fault, ticks());
-    if matches!(action, Action::Stop | Action::ResetBoard) {
-        failed(guest, &fault, action);
-    }
-    run::act(guest, action);
-}
-
-fn failed(guest: &Guest, fault: &Fault, action: Action) {
-    report::fault(guest, fault, action);
-    modes::after_fault(guest.config);
+    fault::fail(guest, Fault { reason, esr, far, elr, ipa });
 }

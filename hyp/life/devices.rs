@@ -1,0 +1,43 @@
+//! The PCI functions of a VM, when it starts and when it stops.
+
+use super::dma;
+use crate::gic::hardware::Hardware;
+use crate::state::parts::{MSIX, SMMU};
+use crate::state::plan_data::PLAN;
+use arch::mmu;
+use plan::Vm;
+use vm::pci;
+
+/// The VM's PCI functions.
+fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
+    let first = usize::from(vm.first_function);
+    PLAN.functions.get(first..first.wrapping_add(usize::from(vm.function_count))).unwrap_or(&[])
+}
+
+/// BARs and the command register of the VM's function `number`, as the plan decided them; no
+/// interrupts yet, whatever firmware left. False: it has no such function.
+pub fn set_up(vm: &Vm, number: usize) -> bool {
+    let Some(function) = functions(vm).get(number) else { return false };
+    pci::silence(&mut Hardware, function);
+    for write in function.setup {
+        mmu::config_space(function, write.offset).write(write.value);
+    }
+    mmu::complete_config(function);
+    if MSIX {
+        pci::table::clear(&mut Hardware, function);
+    }
+    true
+}
+
+/// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that can are reset. True: they
+/// must be left alone for [`pci::RESET_MILLISECONDS`].
+pub fn stop(vm: &Vm, reset: bool) -> bool {
+    if SMMU && let Some(vpe) = PLAN.vpes.get(usize::from(vm.first_vpe)) {
+        dma::detach(vpe.vm);
+    }
+    let mut wait = false;
+    for function in functions(vm) {
+        wait |= pci::quiet(&mut Hardware, function, reset);
+    }
+    wait
+}

@@ -1,0 +1,48 @@
+//! State of every VM, vPE and event, beside the plan's tables of them.
+
+use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
+use plan::{Vm, VpeIndex};
+use vm::power::State;
+use vm::vits::Event;
+use vm::{VmState, VpeState};
+
+/// Beside `PLAN.vms`.
+pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
+/// Beside `PLAN.vpes`.
+pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
+/// Beside the plan's events.
+pub static EVENTS: [Event; EVENT_COUNT] = [const { Event::new() }; EVENT_COUNT];
+
+/// All vPEs of a VM, by their index in the plan.
+pub fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
+    (vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count)).map(VpeIndex::new)
+}
+
+/// Their states.
+pub fn states(vm: &Vm) -> &'static [VpeState] {
+    let first = usize::from(vm.first_vpe);
+    VPES.get(first..first.wrapping_add(usize::from(vm.vpe_count))).unwrap_or(&[])
+}
+
+/// The vPE `number` of a VM.
+pub fn vpe(vm: &Vm, number: usize) -> VpeIndex {
+    VpeIndex::new(vm.first_vpe.wrapping_add(number as u16))
+}
+
+/// Index of a vPE's VM.
+pub fn vm_of(vpe: VpeIndex) -> usize {
+    PLAN.vpes.get(vpe.index()).map_or(0, |vpe| vpe.vm.index())
+}
+
+/// Nothing of the vPE is left in its CPU.
+pub fn is_off(vpe: VpeIndex) -> bool {
+    VPES.get(vpe.index()).is_none_or(|vpe| vpe.power.state() == State::Off)
+}
+
+/// The VM of a vPE runs.
+pub fn runs(vpe: VpeIndex) -> bool {
+    PLAN.vpes
+        .get(vpe.index())
+        .and_then(|vpe| VMS.get(vpe.vm.index()))
+        .is_some_and(|vm| vm.health.running())
+}
