@@ -1,5 +1,5 @@
-//! What the tree says about itself: pages name files that exist, decisions are numbered, and no
-//! dependency is unused.
+//! What the tree says about itself: pages name what exists, decisions are numbered, no dependency
+//! and nothing public is unused.
 
 #[path = "tree/decisions.rs"]
 mod decisions;
@@ -13,3 +13,5 @@ mod files;
 mod names;
 #[path = "tree/pages.rs"]
 mod pages;
+#[path = "tree/unused.rs"]
+mod unused;

@@ -35,13 +35,6 @@ impl Counters {
         cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// One less: an exit that turned out to be of another kind. Only for the CPU that runs the vPE.
-    #[inline(always)]
-    pub fn uncount(&self, counter: Counter) {
-        let cell = &self[counter];
-        cell.store(cell.load(Relaxed).wrapping_sub(1), Relaxed);
-    }
-
     /// So many more. Only for the CPU that runs the vPE.
     pub fn add(&self, counter: Counter, more: u64) {
         let cell = &self[counter];

@@ -8,7 +8,8 @@ use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 
 /// The list registers of the CPU that runs the calling vPE (IHI 0069 12.4).
 ///
-/// Register 0 is the virtual timer's; the others are shared. At least [`MINIMUM_LIST_REGISTERS`] are needed.
+/// Register 0 is the virtual timer's; the others are shared. At least three are needed: with fewer,
+/// an underflow interrupt could not make progress.
 pub trait ListRegisters {
     /// How many there are, 16 at most (ICH_VTR_EL2.ListRegs + 1, or what the plan relies on). Best a constant.
     fn count(&self) -> usize;
@@ -42,9 +43,7 @@ pub trait ListRegisters {
     fn splits_end(&self) -> bool;
 }
 
-/// One for the timer and two for the rest: with fewer, an underflow interrupt could not make progress.
-pub const MINIMUM_LIST_REGISTERS: usize = 3;
-/// ICH_HCR_EL2.UIE.
+// ICH_HCR_EL2.UIE.
 pub const UNDERFLOW: u32 = 1 << 1;
 /// ICH_HCR_EL2.LRENPIE.
 pub const NOT_PRESENT: u32 = 1 << 2;

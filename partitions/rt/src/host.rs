@@ -1,4 +1,4 @@
-//! A PCIe host bridge of the device tree: its configuration space, buses, windows and interrupt lines.
+//! A PCIe host bridge of the device tree: its configuration space, buses and windows.
 //!
 //! The binding is that of `pci-host-ecam-generic`: configuration space begins with the first bus of `bus-range`. Hosts are
 //! told apart by their domains; where the tree gives none, they are counted.
@@ -6,10 +6,9 @@
 use core::ops::RangeInclusive;
 
 use dtoolkit::fdt::FdtNode;
-use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
 
-use crate::machine::{Region, cell, intid, number, regions, wide};
+use crate::machine::{Region, number, regions, wide};
 
 const BUS_BITS: u32 = 20;
 const FUNCTION_BITS: u32 = 12;
@@ -66,25 +65,6 @@ impl Host {
         // Address on the bus (3 cells, of which the first tells the kind), here (2), size (2).
         ranges.unwrap_or(&[]).chunks_exact(7 * 4).filter_map(|range| {
             Some((wide(range, 1)?, Region { base: wide(range, 3)?, bytes: wide(range, 5)? }))
-        })
-    }
-
-    /// INTID of a device's INTx by the host's interrupt-map, which leads to `gic`. `pin` counts from 1.
-    pub fn interrupt(&self, gic: &FdtNode<'static>, device: u32, pin: u32) -> Option<u32> {
-        let map = self.node.property("interrupt-map")?.value_as::<&'static [u8]>().ok()?;
-        let mask = self
-            .node
-            .property("interrupt-map-mask")
-            .and_then(|mask| mask.value_as::<[u32; 4]>().ok())
-            .unwrap_or([0x1800, 0, 0, 7]);
-        let parent_address = gic.address_cells().unwrap_or(0) as usize;
-        let entry = 4 + 1 + parent_address + 3;
-        map.chunks_exact(entry * 4).find_map(|entry| {
-            let matches = cell(entry, 0)? & mask[0] == (device << 11) & mask[0]
-                && cell(entry, 3)? & mask[3] == pin & mask[3];
-            let specifier = 5 + parent_address;
-            matches.then_some(())?;
-            intid(cell(entry, specifier)?, cell(entry, specifier + 1)?)
         })
     }
 }

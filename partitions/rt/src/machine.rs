@@ -163,11 +163,6 @@ impl Machine {
         Some((regions(node).next()?, interrupt(&node, 0)))
     }
 
-    /// INTID of a PCI function's INTx. `pin` counts from 1.
-    pub fn pci_interrupt(&self, host: &Host, device: u32, pin: u32) -> Option<u32> {
-        host.interrupt(&self.compatible("arm,gic-v3")?, device, pin)
-    }
-
     /// Control frame, refresh frame and first signal's INTID of the VM's watchdog.
     pub fn watchdog(&self) -> Option<(Region, Region, u32)> {
         let node = self.compatible("arm,sbsa-gwdt")?;
@@ -321,7 +316,7 @@ pub(crate) fn number(node: &FdtNode<'static>, name: &str) -> Option<u64> {
     }
 }
 
-pub(crate) fn cell(value: &[u8], index: usize) -> Option<u32> {
+fn cell(value: &[u8], index: usize) -> Option<u32> {
     let bytes = value.get(index * 4..index * 4 + 4)?;
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
@@ -337,7 +332,7 @@ fn interrupt(node: &FdtNode<'static>, n: usize) -> Option<u32> {
 }
 
 /// INTID of a GICv3 interrupt specifier's first two cells.
-pub(crate) fn intid(kind: u32, number: u32) -> Option<u32> {
+fn intid(kind: u32, number: u32) -> Option<u32> {
     match kind {
         0 => Some(number + 32),
         1 => Some(number + 16),

@@ -116,17 +116,6 @@ impl Function {
         self.config.write16(COMMAND, command | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE);
     }
 
-    /// Lets it use its interrupt pin.
-    pub fn enable_pin(&self) {
-        let command = self.config.read16(COMMAND);
-        self.config.write16(COMMAND, command & !INTX_DISABLE);
-    }
-
-    /// Interrupt pin, INTA 1 to INTD 4. 0: it has none.
-    pub fn pin(&self) -> u8 {
-        self.config.read8(0x3d)
-    }
-
     /// Registers behind a memory BAR. None: the BAR is not there. `bytes` is what the device's manual says; accesses
     /// beyond are refused.
     pub fn bar(&self, index: u64, bytes: u64) -> Option<Registers> {

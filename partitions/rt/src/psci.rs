@@ -73,11 +73,6 @@ pub fn features(function: u32) -> Result<u32, Error> {
     call(FEATURES, [u64::from(function), 0, 0])
 }
 
-/// 2: no trusted OS that would have to migrate.
-pub fn migrate_info_type() -> Result<u32, Error> {
-    call(MIGRATE_INFO_TYPE, [0; 3])
-}
-
 /// Whether the vPE with this MPIDR is on.
 pub fn affinity_info(mpidr: u64) -> Result<Power, Error> {
     let info = call(AFFINITY_INFO_64, [mpidr, 0, 0])?;
