@@ -16,6 +16,7 @@ use crate::state::places;
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
 use crate::state::vms::VMS;
+use arch::region::Region;
 use arch::{CpuBoot, SystemBoot, cpu, gic, mmu, serror, smc, sysreg, vectors};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
@@ -52,7 +53,7 @@ pub fn first_cpu(system: &SystemBoot<Built>, cpu: CpuBoot<Built>, entered: u64) 
         dma::close();
     }
     verify::machine().unwrap_or_else(|difference| difference.end());
-    clear_tables();
+    clear_tables(system);
     board().unwrap_or_else(|error| broken(error));
     if SMMU {
         dma::boot();
@@ -76,16 +77,14 @@ pub fn other_cpu(boot: CpuBoot<Built>) -> ! {
 }
 
 /// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that VMs share.
-fn clear_tables() {
-    for &(base, bytes) in PLAN.cleared {
-        mmu::clear_table::<Built>(base, bytes);
-    }
+fn clear_tables(system: &SystemBoot<Built>) {
+    mmu::clear_tables(system);
     PLAN.vms.iter().for_each(mmu::write_vlpi_config::<Built>);
     for memory in PLAN.shared_memory {
-        if memory.clear {
-            mmu::clear_and_flush::<Built>(memory.base, memory.bytes);
-        } else {
-            mmu::flush::<Built>(memory.base, memory.bytes);
+        match Region::<Built>::shared(memory) {
+            Some(region) if memory.clear => region.clear_and_flush(),
+            Some(region) => region.flush(),
+            None => {}
         }
     }
     sysreg::dsb_sy();

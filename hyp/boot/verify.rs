@@ -18,7 +18,8 @@
 use crate::io::console::{self, Own};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
-use arch::{cpu, gic, id, mmu, probe, smc, sysreg};
+use arch::device::Device;
+use arch::{cpu, gic, id, probe, region, smc, sysreg};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
 use gicv4::regs::gicr::{self, GICR_TYPER};
@@ -164,11 +165,11 @@ fn expect(
 fn identify(
     what: &'static str,
     (name, place): (&'static str, &'static str),
-    config: Pa,
+    config: Device,
     id: u32,
 ) -> Verdict {
-    let found = probe::read32(config).filter(|&found| found != u32::MAX).map(u64::from);
-    expect(what, name, Some(config), Rule::Id(id), found)
+    let found = config.try_read(0).filter(|&found| found != u32::MAX).map(u64::from);
+    expect(what, name, Some(config.base()), Rule::Id(id), found)
         .map_err(|difference| Difference { place, ..difference })
 }
 
@@ -186,15 +187,16 @@ pub fn machine() -> Verdict {
     }
     quirks()?;
     for ram in PLAN.board.ram {
-        let (at, word) = (Some(ram.probe), mmu::probe::<Built>(ram.probe));
+        let (at, word) = (Some(ram.probe), region::probe_ram::<Built>(ram));
         expect("the last word of RAM", ram.name, at, Rule::There, word)?;
     }
     PLAN.bridges.iter().try_for_each(bridge)?;
     for function in PLAN.functions {
         let title = (function.name, function.place);
         let what = "vendor and device of the PCI function";
-        identify(what, title, function.config, function.id)?;
-        examine::function(&mut Config(function.config), function)
+        let config = Device::function::<Built>(function);
+        identify(what, title, config, function.id)?;
+        examine::function(&mut Config(config), function)
             .map_err(|difference| unlike(&difference, title, function.config))?;
     }
     Ok(())
@@ -202,24 +204,25 @@ pub fn machine() -> Verdict {
 
 fn bridge(bridge: &PciBridge) -> Verdict {
     let title = (bridge.name, bridge.place);
-    identify("vendor and device of the PCI bridge", title, bridge.config, bridge.id)?;
-    examine::bridge(&mut Config(bridge.config), bridge.bars)
+    let config = Device::bridge::<Built>(bridge);
+    identify("vendor and device of the PCI bridge", title, config, bridge.id)?;
+    examine::bridge(&mut Config(config), bridge.bars)
         .map_err(|difference| unlike(&difference, title, bridge.config))?;
     for write in bridge.setup {
-        mmu::bridge_space(bridge, write.offset).write(write.value);
+        config.write(write.offset.into(), write.value);
     }
     Ok(())
 }
 
 /// Configuration space that answered before.
-struct Config(Pa);
+struct Config(Device);
 
 impl examine::Config for Config {
     fn read(&self, offset: u16) -> u32 {
-        mmu::word(self.0.offset(offset.into())).read()
+        self.0.read(offset.into())
     }
     fn write(&mut self, offset: u16, value: u32) {
-        mmu::word(self.0.offset(offset.into())).write(value);
+        self.0.write(offset.into(), value);
     }
     fn wait(&mut self, milliseconds: u64) {
         let end = sysreg::ticks().wrapping_add(sysreg::ticks_per_second() / 1000 * milliseconds);
@@ -297,13 +300,13 @@ fn features(cpu: &Cpu) -> Verdict {
 fn distributor() -> Verdict {
     let base = PLAN.board.distributor;
     let at = Some(base);
-    let pidr2 = probe::read32(base.offset(gicd::PIDR2 as u64));
+    let pidr2 = probe::read32::<Built>(base.offset(gicd::PIDR2 as u64));
     let revision = pidr2.map(|value| {
         LocalRegisterCopy::<u32, PIDR2::Register>::new(value).read(PIDR2::ArchRev).into()
     });
     let needed = if PLAN.board.direct_injection { 4 } else { 3 };
     expect("GICD_PIDR2.ArchRev", "", at, Rule::AtLeast(needed), revision)?;
-    let typer = probe::read32(base.offset(gicd::TYPER as u64))
+    let typer = probe::read32::<Built>(base.offset(gicd::TYPER as u64))
         .map(LocalRegisterCopy::<u32, GICD_TYPER::Register>::new);
     let spis = typer.map(|typer| (u64::from(typer.read(GICD_TYPER::ITLinesNumber)) * 32).min(988));
     expect("SPIs in GICD_TYPER", "", at, Rule::AtLeast(PLAN.board.spis.into()), spis)?;
@@ -334,7 +337,7 @@ fn quirks() -> Verdict {
             None if quirk.its => continue,
             _ => PLAN.board.distributor.offset(gicd::IIDR as u64),
         };
-        let found = probe::read32(at);
+        let found = probe::read32::<Built>(at);
         let is = |&(value, mask): &(u32, u32)| found.is_some_and(|found| found & mask == value);
         if found.is_none() || quirk.iidr.iter().any(is) != quirk.listed {
             let (what, rule) = ("GIC quirk", Rule::Listed(quirk.listed));
@@ -348,7 +351,7 @@ fn quirks() -> Verdict {
 
 fn redistributor(cpu: &Cpu) -> Verdict {
     let at = Some(cpu.redistributor);
-    let typer = probe::read64(cpu.redistributor.offset(gicr::TYPER as u64));
+    let typer = probe::read64::<Built>(cpu.redistributor.offset(gicr::TYPER as u64));
     let typer = typer.map(LocalRegisterCopy::<u64, GICR_TYPER::Register>::new);
     let affinity = typer.map(|typer| typer.read(GICR_TYPER::AffinityValue));
     let planned = cpu.mpidr & 0xff_ffff | cpu.mpidr >> 8 & 0xff00_0000;
@@ -387,10 +390,10 @@ fn redistributor(cpu: &Cpu) -> Verdict {
 fn translation_service(its: &Its) -> Verdict {
     let at = Some(its.base);
     // Bits 7:4, as of the distributor: something else stands there, or nothing.
-    let revision = probe::read32(its.base.offset(gits::PIDR2 as u64));
+    let revision = probe::read32::<Built>(its.base.offset(gits::PIDR2 as u64));
     let revision = revision.map(|value| u64::from(value >> 4 & 15));
     expect("GITS_PIDR2.ArchRev of the ITS", "", at, Rule::AtLeast(3), revision)?;
-    let typer = probe::read64(its.base.offset(gits::TYPER as u64));
+    let typer = probe::read64::<Built>(its.base.offset(gits::TYPER as u64));
     let typer = typer.map(LocalRegisterCopy::<u64, GITS_TYPER::Register>::new);
     let direct = u64::from(PLAN.board.direct_injection);
     let virtual_lpis = typer.map(|typer| typer.read(GITS_TYPER::Virtual));

@@ -91,7 +91,7 @@ impl Running {
             return;
         }
         gic::reset_virtual();
-        guest::assign(guest.config, guest.mpidr());
+        guest::assign::<Built>(guest.config, guest.mpidr());
         guest::reset(start.entry);
         guest::forget();
         frame.start(start.context);
@@ -191,7 +191,7 @@ impl Running {
         }
         let guest = &next.guest;
         let waits_here = !matches!(self.schedule, Schedule::Exclusive(_));
-        guest::assign_shared(guest.config, guest.mpidr(), waits_here);
+        guest::assign_shared::<Built>(guest.config, guest.mpidr(), waits_here);
         if SHARED_FEATURES != Features::NONE {
             cpu::permit(guest.config.features);
         }

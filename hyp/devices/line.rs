@@ -3,19 +3,19 @@
 //! The plan decides at build time; the other's code is not in the image.
 
 use super::pl011::Pl011;
+use crate::state::system::Built;
 use arch::log::Ring;
-use plan::Console;
 
 pub enum Line {
     Uart(Pl011),
-    Log(Ring),
+    Log(Ring<Built>),
 }
 
 impl Line {
-    pub const fn new(console: &Console) -> Self {
-        match console {
-            Console::Uart(uart) => Self::Uart(Pl011::new(uart.base)),
-            Console::Log(log) => Self::Log(Ring::new(log)),
+    pub const fn of_board() -> Self {
+        match Ring::of_board() {
+            Some(ring) => Self::Log(ring),
+            None => Self::Uart(Pl011),
         }
     }
 

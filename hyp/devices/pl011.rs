@@ -3,8 +3,8 @@
 //! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it needs them. Every call
 //! is short: nothing here waits, except `put_patiently` and `drain`, whose waits are bounded.
 
-use arch::mmio::Word;
-use plan::Pa;
+use crate::state::system::Built;
+use arch::device::Device;
 
 const DR: u64 = 0x00;
 const FR: u64 = arch::head::FLAGS;
@@ -23,64 +23,48 @@ const INT_RX_TIMEOUT: u32 = 1 << 6;
 /// Polls of a full FIFO before a character is given up: a second and more at any speed in use.
 const PATIENCE: u32 = 10_000_000;
 
-pub struct Pl011 {
-    data: Word,
-    flags: Word,
-    mask: Word,
-    clear: Word,
-    line: Word,
-    control: Word,
-}
+const UART: Device = Device::uart::<Built>();
+
+pub struct Pl011;
 
 impl Pl011 {
-    pub const fn new(base: Pa) -> Self {
-        Self {
-            data: Word::new(base.offset(DR)),
-            flags: Word::new(base.offset(FR)),
-            mask: Word::new(base.offset(IMSC)),
-            clear: Word::new(base.offset(ICR)),
-            line: Word::new(base.offset(LCR_H)),
-            control: Word::new(base.offset(CR)),
-        }
-    }
-
     /// 8 bits, FIFOs on, both directions on, no interrupt.
     pub fn enable(&self) {
-        self.mask.write(0);
-        self.clear.write(0x7ff);
-        self.line.write(0x70);
-        self.control.write(0x301);
+        UART.write(IMSC, 0);
+        UART.write(ICR, 0x7ff);
+        UART.write(LCR_H, 0x70);
+        UART.write(CR, 0x301);
     }
 
     /// Puts one byte into the FIFO; false if it is full.
     pub fn put(&self, byte: u8) -> bool {
-        if self.flags.read() & FR_TX_FULL != 0 {
+        if UART.read(FR) & FR_TX_FULL != 0 {
             return false;
         }
-        self.data.write(u32::from(byte));
+        UART.write(DR, u32::from(byte));
         true
     }
 
     /// Takes one byte that was received.
     pub fn get(&self) -> Option<u8> {
-        if self.flags.read() & FR_RX_EMPTY != 0 {
+        if UART.read(FR) & FR_RX_EMPTY != 0 {
             return None;
         }
-        Some(self.data.read() as u8)
+        Some(UART.read(DR) as u8)
     }
 
     /// Interrupts: always for input, for output only while `output` waits.
     pub fn interrupts(&self, output: bool) {
-        self.mask.write(INT_RX | INT_RX_TIMEOUT | if output { INT_TX } else { 0 });
+        UART.write(IMSC, INT_RX | INT_RX_TIMEOUT | if output { INT_TX } else { 0 });
     }
 
     /// No interrupt.
     pub fn mask(&self) {
-        self.mask.write(0);
+        UART.write(IMSC, 0);
     }
 
     pub fn acknowledge(&self) {
-        self.clear.write(INT_RX | INT_RX_TIMEOUT | INT_TX);
+        UART.write(ICR, INT_RX | INT_RX_TIMEOUT | INT_TX);
     }
 
     /// Puts one byte, waiting for room within bounds; a UART that never has room loses it.
@@ -96,7 +80,7 @@ impl Pl011 {
     /// Waits within bounds until the last byte is on the line: the board may lose its power then.
     pub fn drain(&self) {
         for _ in 0..PATIENCE {
-            if self.flags.read() & FR_BUSY == 0 {
+            if UART.read(FR) & FR_BUSY == 0 {
                 return;
             }
             arch::sysreg::pause();

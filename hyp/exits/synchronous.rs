@@ -20,10 +20,11 @@ use crate::state::system::Built;
 use crate::state::vpe::Vpe;
 use crate::state::{ipi, vms};
 use abi::smccc;
+use arch::region::Region;
 use arch::sysreg::{dsb_sy, ticks, ticks_per_second};
 use arch::this;
 use arch::vectors::{Frame, LAST_SAVED, Next};
-use arch::{guest, id, mmu};
+use arch::{guest, id};
 use sched::Refused;
 use vm::counters::Counter;
 use vm::exit::{self, DataAbort, Exit, SysReg};
@@ -328,8 +329,10 @@ fn set_way(guest: &Guest, operand: u64) -> bool {
     let tenth = ticks_per_second() / 10_000;
     match guest.vpe.set_way.step(guest.config.memory, operand, ticks(), tenth) {
         Step::Slice(base, bytes) => {
-            mmu::flush::<Built>(base, bytes);
-            dsb_sy();
+            if let Some(region) = Region::<Built>::of_vm(guest.config, base, bytes) {
+                region.flush();
+                dsb_sy();
+            }
             false
         }
         Step::Done => true,

@@ -8,9 +8,11 @@ use crate::state::cpu::{Here, POLLS};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
 use crate::state::{intid, ipi, parts, places};
+use arch::device::Device;
+use arch::region::Region;
 use arch::sysreg::Pause;
 use arch::this;
-use arch::{gic, guest, mmu, probe, sysreg};
+use arch::{gic, guest, mmu, sysreg};
 use gicv4::command::Encoded;
 use gicv4::frame::Frame;
 use gicv4::list_regs::ListReg;
@@ -46,12 +48,11 @@ impl ListRegisters for Hardware {
     fn count(&self) -> usize {
         PLAN.board.list_registers as usize
     }
-    #[inline(never)]
     fn read(&self, index: usize) -> ListReg {
-        ListReg::from_bits(gic::read_list_register(index as u8))
+        ListReg::from_bits(gic::read_any_list_register::<Built>(index as u8))
     }
     fn write(&mut self, index: usize, value: ListReg) {
-        gic::write_any_list_register(index as u8, value.bits());
+        gic::write_any_list_register::<Built>(index as u8, value.bits());
     }
     #[inline(always)]
     fn get<const INDEX: usize>(&self) -> ListReg {
@@ -180,37 +181,42 @@ impl PhysicalGic for Hardware {
 }
 
 impl ConfigSpace for Hardware {
+    #[inline(never)]
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
-        mmu::config_space(function, offset).read()
+        Device::function::<Built>(function).read(offset.into())
     }
     #[inline(never)]
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
-        mmu::config_space(function, offset).write_part(bytes, value);
+        let config = Device::function::<Built>(function);
+        config.write_part(offset.into(), bytes, value);
         if offset < HEADER {
-            mmu::complete_config(function);
+            config.complete();
         }
     }
+    #[inline(never)]
     fn table_read(&self, function: &PciFunction, offset: u32) -> u32 {
         // A function that its guest put to sleep by means of its own does not answer: that is the
         // guest's affair.
-        mmu::msix_table(function, offset).and_then(probe::read32).unwrap_or(u32::MAX)
+        Device::msix_table::<Built>(function).try_read(offset.into()).unwrap_or(u32::MAX)
     }
+    #[inline(never)]
     fn table_write(&mut self, function: &PciFunction, offset: u32, value: u32) {
-        if let Some(at) = mmu::msix_table(function, offset) {
-            mmu::word(at).write(value);
-        }
+        Device::msix_table::<Built>(function).write(offset.into(), value);
     }
+    #[inline(never)]
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
-        mmu::bridge_space(bridge, offset).read()
+        Device::bridge::<Built>(bridge).read(offset.into())
     }
 }
 
 impl PhysicalIts for Hardware {
+    #[inline(never)]
     fn read_command(&self, from: Pa) -> Encoded {
-        mmu::read_command::<Built>(from)
+        Region::<Built>::of_guests(from, 32).map_or([0; 4], Region::read_command)
     }
+    #[inline(never)]
     fn read_byte(&self, from: Pa) -> u8 {
-        mmu::read_byte::<Built>(from)
+        Region::<Built>::of_guests(from, 1).map_or(0, Region::read_byte)
     }
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
         mmu::write_vlpi::<Built>(vm, vintid, byte);

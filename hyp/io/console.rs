@@ -30,7 +30,7 @@ use spin::mutex::ticket::TicketMutexGuard;
 use vm::console::{Input, Mux, begin_line, end_line};
 use vm::text::Text;
 
-const UART: Line = Line::new(&PLAN.board.console);
+const UART: Line = Line::of_board();
 
 static CONSOLE: TicketMutex<Console, Pause> =
     TicketMutex::new(Console { mux: Mux::new(VmIndex::new(0), false), printer: Printer::new() });

@@ -13,7 +13,8 @@ use super::faults;
 use super::halt::{differs, stop};
 use crate::state::cpu::POLLS;
 use crate::state::plan_data::{LEAF_COUNT, PLAN, SMMU_COUNT};
-use arch::smmu::{Registers, Words};
+use crate::state::system::Built;
+use arch::smmu::{Registers, Tables, Words};
 use arch::sysreg::Pause;
 use plan::Master;
 use smmu::event::Event;
@@ -29,7 +30,7 @@ use vm::text::Text;
 
 struct Service {
     unit: Unit<Registers>,
-    streams: Streams<'static, Registers, Words, Words>,
+    streams: Streams<'static, Registers, Words, Tables<Built>>,
     events: EventQueue<Registers, Words>,
 }
 
@@ -52,7 +53,9 @@ static LEAVES: [Leaf; LEAF_COUNT] = {
 /// No transaction passes an SMMU from here on.
 pub fn close() {
     for smmu in PLAN.smmus {
-        Unit::new(Registers::new(smmu.base)).abort_all(POLLS).unwrap_or_else(|error| broken(error));
+        Unit::new(Registers::of::<Built>(smmu))
+            .abort_all(POLLS)
+            .unwrap_or_else(|error| broken(error));
     }
 }
 
@@ -66,7 +69,7 @@ pub fn boot() {
 
 fn enable(number: usize, smmu: &plan::Smmu) -> Result<Service, Error> {
     let (table, commands, events) = decided(smmu).unwrap_or_else(|_| impossible());
-    let unit = Unit::new(Registers::new(smmu.base));
+    let unit = Unit::new(Registers::of::<Built>(smmu));
     let masters = || PLAN.masters.iter().filter(|master| usize::from(master.smmu) == number);
     let stages = masters().map(stage2);
     let vmids = masters().map(|master| vmid(master).value());
@@ -81,13 +84,13 @@ fn enable(number: usize, smmu: &plan::Smmu) -> Result<Service, Error> {
         coherent: true,
     })?;
     let setup = Setup { table, commands, events, coherent: true };
-    let queue = unit.enable(&setup, Words::new(smmu.commands.0, commands.bytes()), POLLS)?;
+    let queue = unit.enable(&setup, Words::commands::<Built>(smmu), POLLS)?;
     Ok(Service {
         unit,
-        streams: Streams::new(table, Words::tables(), queue),
+        streams: Streams::new(table, Tables::of_board(), queue),
         events: EventQueue::new(
-            Registers::new(smmu.base),
-            Words::new(smmu.events.0, events.bytes()),
+            Registers::of::<Built>(smmu),
+            Words::events::<Built>(smmu),
             events.bits(),
         ),
     })

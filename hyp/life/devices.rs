@@ -4,7 +4,8 @@ use super::dma;
 use crate::gic::hardware::Hardware;
 use crate::state::parts::{MSIX, SMMU};
 use crate::state::plan_data::PLAN;
-use arch::mmu;
+use crate::state::system::Built;
+use arch::device::Device;
 use plan::Vm;
 use vm::pci;
 
@@ -19,10 +20,11 @@ fn functions(vm: &Vm) -> &'static [plan::PciFunction] {
 pub fn set_up(vm: &Vm, number: usize) -> bool {
     let Some(function) = functions(vm).get(number) else { return false };
     pci::silence(&mut Hardware, function);
+    let config = Device::function::<Built>(function);
     for write in function.setup {
-        mmu::config_space(function, write.offset).write(write.value);
+        config.write(write.offset.into(), write.value);
     }
-    mmu::complete_config(function);
+    config.complete();
     if MSIX {
         pci::table::clear(&mut Hardware, function);
     }

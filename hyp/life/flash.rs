@@ -18,9 +18,10 @@
 
 use crate::state::plan_data::{FLASH_COUNT, PLAN};
 use crate::state::system::Built;
+use arch::region::Region;
+use arch::stage2;
 use arch::sysreg::Pause;
-use arch::{mmu, stage2};
-use plan::{Pa, VmIndex};
+use plan::VmIndex;
 use spin::mutex::TicketMutex;
 use vm::exit::{self, DataAbort, Exit};
 use vm::flash::{Array, Flash};
@@ -102,7 +103,8 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
         return Answer::Again;
     }
     let offset = ipa.wrapping_sub(plan.ipa.value()) as u32;
-    let mut memory = Memory { base: plan.pa };
+    let Some(region) = Region::flash(plan) else { return Answer::Nobody };
+    let mut memory = Memory(region);
     let data = DataAbort::new(esr as u32);
     let bytes = data.bytes();
     let plain = matches!(Exit::decode(esr), Exit::DataAbort(_)) && data.emulable();
@@ -115,7 +117,7 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
         return if done { Answer::Written } else { Answer::Again };
     }
     if device.flash.is_array() && !store {
-        stage2::show::<Built>(plan.vm, plan.ipa, plan.bytes);
+        stage2::show::<Built>(plan);
         device.mapped = true;
         device.mapped_for = if device.unmapped_for == elr { elr } else { NONE };
         return Answer::Again;
@@ -142,7 +144,7 @@ fn hide(vm: VmIndex, elr: u64) -> bool {
     for (plan, device) in of(vm) {
         let Some(mut device) = device.try_lock() else { return true };
         if device.mapped && device.mapped_for != elr {
-            stage2::hide::<Built>(plan.vm, plan.ipa, plan.bytes);
+            stage2::hide::<Built>(plan);
             device.mapped = false;
             device.unmapped_for = elr;
             any = true;
@@ -162,21 +164,19 @@ pub fn reset(vm: VmIndex) {
 pub fn fill(vm: VmIndex) -> bool {
     let mut unfilled = of(vm).filter(|(_, device)| !matches!(device.lock().filled, Filled::All));
     let Some((plan, device)) = unfilled.next() else { return false };
+    let Some(region) = Region::<Built>::flash(plan) else { return false };
     let mut device = device.lock();
     device.filled = match device.filled {
         Filled::Erased(done) if plan.erased && done < plan.bytes => {
-            let rest = plan.bytes.wrapping_sub(done);
-            Filled::Erased(
-                done.wrapping_add(mmu::set_and_flush_some::<Built>(plan.pa.offset(done), rest)),
-            )
+            Filled::Erased(done.wrapping_add(region.rest(done).set_and_flush_some()))
         }
         Filled::Erased(_) => Filled::Copied(0, 0),
         Filled::Copied(number, done) => match plan.loads.get(number) {
             None => Filled::All,
             Some(load) => {
                 let bytes = load.bytes.get(done as usize..).unwrap_or(&[]);
-                let done = done
-                    .wrapping_add(mmu::copy_and_flush_some::<Built>(load.to.offset(done), bytes));
+                let at = load.to.value().wrapping_sub(plan.pa.value()).wrapping_add(done);
+                let done = done.wrapping_add(region.rest(at).copy_and_flush_some(bytes));
                 match done < load.bytes.len() as u64 {
                     true => Filled::Copied(number, done),
                     false => Filled::Copied(number.wrapping_add(1), 0),
@@ -188,19 +188,17 @@ pub fn fill(vm: VmIndex) -> bool {
     true
 }
 
-/// Memory behind a flash, from `base` on.
-struct Memory {
-    base: Pa,
-}
+/// Memory behind a flash.
+struct Memory(Region<Built>);
 
 impl Array for Memory {
     fn read(&self, offset: u32) -> u32 {
-        mmu::read_word::<Built>(self.base.offset(offset.into()))
+        self.0.rest(offset.into()).read_word()
     }
     fn write(&mut self, offset: u32, value: u32) {
-        mmu::write_word::<Built>(self.base.offset(offset.into()), value);
+        self.0.rest(offset.into()).write_word(value);
     }
     fn erase(&mut self, offset: u32, bytes: u32) -> u32 {
-        mmu::set_and_flush_some::<Built>(self.base.offset(offset.into()), bytes.into()) as u32
+        self.0.part(offset.into(), bytes.into()).set_and_flush_some() as u32
     }
 }

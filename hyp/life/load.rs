@@ -20,6 +20,7 @@ use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
 use crate::state::vms::{EVENTS, VMS, VPES};
 use crate::state::vpe::Vpe;
+use arch::region::Region;
 use arch::sysreg::{dsb_sy, invalidate_instructions, ticks, ticks_per_second};
 use arch::{gic, mmu};
 use gicv4::command::Command;
@@ -226,13 +227,20 @@ fn has_tables(vpe: u16) -> bool {
 
 /// Does it until an interrupt waits. How many bytes are done.
 fn carry_out(this: &Vpe, work: Work) -> u64 {
+    let (base, bytes) = match work {
+        Work::Flush(base, bytes) | Work::Clear(base, bytes) => (base, bytes),
+        Work::Copy(to, from) => (to, from.len() as u64),
+    };
+    let Some(region) = Region::<Built>::of_vm(this.guest.config, base, bytes) else {
+        return bytes;
+    };
     match work {
-        Work::Flush(base, bytes) => mmu::flush_some::<Built>(base, bytes),
-        Work::Copy(to, bytes) => mmu::copy_and_flush_some::<Built>(to, bytes),
-        Work::Clear(base, bytes) => {
+        Work::Flush(..) => region.flush_some(),
+        Work::Copy(_, from) => region.copy_and_flush_some(from),
+        Work::Clear(..) => {
             let counters = &this.guest.vpe.counters;
             let before = ticks();
-            let done = mmu::clear_and_flush_some::<Built>(base, bytes);
+            let done = region.clear_and_flush_some();
             counters.add(Counter::ClearedTicks, ticks().wrapping_sub(before));
             counters.add(Counter::ClearedBytes, done);
             done

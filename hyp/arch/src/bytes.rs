@@ -1,7 +1,8 @@
 //! memcpy and memset, which the compiler calls.
 //!
-//! Sixteen bytes at a time where both sides are aligned alike, which large pieces are; any other byte by itself, so that no
-//! access is unaligned: before the MMU is on memory is Device. Smaller than what the compiler brings, and faster.
+//! Sixteen bytes at a time where both sides are aligned alike, which large pieces are; any other
+//! byte by itself, so that no access is unaligned: before the MMU is on memory is Device. Smaller
+//! than what the compiler brings, and faster.
 
 use core::arch::global_asm;
 

@@ -1,16 +1,19 @@
 //! A vPE's registers while another vPE has its CPU.
 //!
-//! Only CPUs that several vPEs share need it. What is kept here is all that a guest can change by itself:
+//! Only CPUs that several vPEs share need it. What is kept here is all that a guest can change by
+//! itself:
 //!
 //! 1. general registers: they are in the CPU's trap frame and change places with it;
-//! 2. system registers of EL1 and EL0, where the guest goes on, pointer authentication keys and DISR_EL1 if the CPU has
-//!    them;
-//! 3. q0 to q31, FPCR, FPSR: EL2 is built without floating point, so that they are still the guest's;
+//! 2. system registers of EL1 and EL0, where the guest goes on, pointer authentication keys and
+//!    DISR_EL1 if the CPU has them;
+//! 3. q0 to q31, FPCR, FPSR: EL2 is built without floating point, so that they are still the
+//!    guest's;
 //! 4. the virtual CPU interface, list registers and all ([`super::gic::Interface`]).
 //!
-//! Breakpoints and watchpoints are [`super::debug`]'s, for those guests that have them. The virtual timer and the PMU are
-//! [`super::timer`]'s and [`super::pmu`]'s, because they stop when the vPE waits, too, not only when another one runs. Not
-//! kept, since no guest can change it: auxiliary control, and SVE (HCR_EL2.TACR, CPTR_EL2.TZ trap them).
+//! Breakpoints and watchpoints are [`super::debug`]'s, for those guests that have them. The virtual
+//! timer and the PMU are [`super::timer`]'s and [`super::pmu`]'s, because they stop when the vPE
+//! waits, too, not only when another one runs. Not kept, since no guest can change it: auxiliary
+//! control, and SVE (HCR_EL2.TACR, CPTR_EL2.TZ trap them).
 
 use super::cpu::has_deferred_errors;
 use super::gic::Interface;
@@ -138,7 +141,8 @@ impl<const LIST: usize> Context<LIST> {
 
     /// Takes the registers of the vPE that this CPU holds.
     pub fn save(&mut self, frame: &Frame) {
-        // SAFETY: stores q0 to q31, FPCR, FPSR and the frame in the first two fields of a `Context`, and nothing else.
+        // SAFETY: stores q0 to q31, FPCR, FPSR and the frame in the first two fields of a
+        // `Context`, and nothing else.
         unsafe { save_vectors((&raw mut *self).cast(), frame) };
         save_system(&mut self.system);
         if has_keys() {
@@ -160,7 +164,8 @@ impl<const LIST: usize> Context<LIST> {
             write!(VDISR_EL2, self.deferred);
         }
         self.interface.load();
-        // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use, and writes the frame.
+        // SAFETY: loads q0 to q31, FPCR and FPSR, which EL2's own code does not use, and writes the
+        // frame.
         unsafe { load_vectors((&raw const *self).cast(), frame) };
         isb();
     }

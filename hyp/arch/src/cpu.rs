@@ -1,11 +1,14 @@
 //! EL2's registers on one CPU: what is trapped, and that nothing is inherited.
 //!
-//! Firmware, boot loaders and reset states leave different values behind (U-Boot CPTR 0x33ff, QEMU MDCR 6, ...), so
-//! every register that EL2 owns is written once, on every CPU, before its first guest. References are to DDI 0487 D24.
+//! Firmware, boot loaders and reset states leave different values behind (U-Boot CPTR 0x33ff, QEMU
+//! MDCR 6, ...), so every register that EL2 owns is written once, on every CPU, before its first
+//! guest. References are to DDI 0487 D24.
 //!
-//! A guest keeps: FP and SIMD, pointer authentication, the EL1 timers and the physical counter, its own caches by address. SVE, PMU and debug registers it keeps if the plan gives them to it ([`grant`], [`permit`]). It loses, and
-//! meets as UNDEFINED: SME, trace registers, RAS error records, LORegions, auxiliary and implementation defined registers,
-//! activity monitors. Its feature registers are read through EL2, which hides what it lost.
+//! A guest keeps: FP and SIMD, pointer authentication, the EL1 timers and the physical counter, its
+//! own caches by address. SVE, PMU and debug registers it keeps if the plan gives them to it
+//! ([`grant`], [`permit`]). It loses, and meets as UNDEFINED: SME, trace registers, RAS error
+//! records, LORegions, auxiliary and implementation defined registers, activity monitors. Its
+//! feature registers are read through EL2, which hides what it lost.
 
 use super::debug;
 use super::sysreg::{isb, read, write};
@@ -15,9 +18,10 @@ use crate::system::System;
 use aarch64_cpu::registers::HCR_EL2;
 use plan::Features;
 
-/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own. Maintenance by set and way traps (TSW; SWIO, should it
-/// ever not); a guest's tables in device memory fault (PTW); all interrupts come to EL2 (FMO, IMO, AMO); the rest traps what the
-/// module's introduction says, but not pointer authentication (APK, API).
+/// HCR_EL2 while a guest runs alone on its CPU: WFI and WFE are its own. Maintenance by set and way
+/// traps (TSW; SWIO, should it ever not); a guest's tables in device memory fault (PTW); all
+/// interrupts come to EL2 (FMO, IMO, AMO); the rest traps what the module's introduction says, but
+/// not pointer authentication (APK, API).
 pub const HCR: u64 = HCR_EL2::VM::SET.value
     | HCR_EL2::SWIO::SET.value
     | HCR_EL2::PTW::SET.value
@@ -38,7 +42,8 @@ pub const HCR: u64 = HCR_EL2::VM::SET.value
 /// HCR_EL2.TSW.
 const TSW: u64 = 1 << 22;
 
-/// HSTR_EL2.T15: implementation defined CP15 registers, which HCR_EL2.TIDCP leaves to AArch32 programs.
+/// HSTR_EL2.T15: implementation defined CP15 registers, which HCR_EL2.TIDCP leaves to AArch32
+/// programs.
 const HSTR: u64 = 1 << 15;
 
 /// HCR_EL2 before a guest is there: interrupts are EL2's, EL1 is AArch64.
@@ -54,7 +59,8 @@ pub const TWI: u64 = 1 << 13;
 /// CPTR_EL2 (E2H = 0): RES1 bits, which include TZ and TSM, and TTA, TAM. FP is the guest's.
 const CPTR: u64 = 0x33ff | 1 << 20 | 1 << 30;
 
-/// MDCR_EL2 but for HPMN: TPMCR, TPM, TDA, TDOSA, TDRA, TPMS, HPMD, TTRF. Debug exceptions of a guest stay its own.
+/// MDCR_EL2 but for HPMN: TPMCR, TPM, TDA, TDOSA, TDRA, TPMS, HPMD, TTRF. Debug exceptions of a
+/// guest stay its own.
 const MDCR: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 17 | 1 << 19;
 
 /// MDCR_EL2: TPMCR, TPM.
@@ -64,7 +70,8 @@ const MDCR_DEBUG: u64 = 1 << 9;
 /// CPTR_EL2.TZ.
 const CPTR_SVE: u64 = 1 << 8;
 
-/// Gives the guest of this CPU, which is alone here, what the plan has for it. Counters and vectors begin as after reset.
+/// Gives the guest of this CPU, which is alone here, what the plan has for it. Counters and vectors
+/// begin as after reset.
 pub fn grant(features: Features) {
     write!(CNTHCTL_EL2, timer::COUNTER_AND_TIMER);
     if features.has(Features::DEBUG) {
@@ -83,7 +90,8 @@ pub fn grant(features: Features) {
     isb();
 }
 
-/// The same on a CPU that vPEs share, where PMU and debug registers are kept for each that has them: only the traps.
+/// The same on a CPU that vPEs share, where PMU and debug registers are kept for each that has
+/// them: only the traps.
 pub fn permit(features: Features) {
     let mut traps = MDCR_PMU | MDCR_DEBUG;
     if features.has(Features::DEBUG) {
@@ -97,7 +105,8 @@ pub fn permit(features: Features) {
 
 /// Writes every register of EL2 that does not belong to one VM or to the interrupt controller.
 pub fn initialise<S: System>(_: &CpuBoot<S>) {
-    // The number of event counters that EL1 may have is all of them; fewer would be another trap to explain.
+    // The number of event counters that EL1 may have is all of them; fewer would be another trap to
+    // explain.
     let pmu = pmu_version();
     let counters = if pmu != 0 { read!(PMCR_EL0) >> 11 & 0x1f } else { 0 };
     if pmu != 0 {
@@ -139,8 +148,9 @@ fn reset_pmu() {
 
 /// Registers that only some CPUs have: nothing that a reset or firmware left behind stays.
 ///
-/// TRFCR_EL2 is left as it is: E2TRE is 0 after reset, and an access may end in EL3 (MDCR_EL3.TTRF). So may one of MPAM2_EL2
-/// (MPAM3_EL3.TRAPLOWER is 1 after reset), which is written if the board says that firmware allows it.
+/// TRFCR_EL2 is left as it is: E2TRE is 0 after reset, and an access may end in EL3
+/// (MDCR_EL3.TTRF). So may one of MPAM2_EL2 (MPAM3_EL3.TRAPLOWER is 1 after reset), which is
+/// written if the board says that firmware allows it.
 fn initialise_extensions(mpam: bool) {
     let has = |register: u64, lowest: u32| register >> lowest & 0xf != 0;
     let (processor, debug) = (read!(ID_AA64PFR0_EL1), read!(ID_AA64DFR0_EL1));
@@ -181,7 +191,8 @@ pub fn has_deferred_errors() -> bool {
     read!(ID_AA64PFR0_EL1) >> 28 & 0xf != 0
 }
 
-/// FEAT_FGT: no fine-grained trap is on, but those of what is newer than this list (the bits whose names begin with n).
+/// FEAT_FGT: no fine-grained trap is on, but those of what is newer than this list (the bits whose
+/// names begin with n).
 fn initialise_fine_traps(activity: bool, second: bool) {
     write!(HFGRTR_EL2, 0);
     write!(HFGWTR_EL2, 0);

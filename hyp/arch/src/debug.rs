@@ -1,7 +1,9 @@
-//! Breakpoints, watchpoints and the debug channel of a vPE while another one runs (DDI 0487 D2, H6.2).
+//! Breakpoints, watchpoints and the debug channel of a vPE while another one runs (DDI 0487 D2,
+//! H6.2).
 //!
-//! Saved and restored behind the OS lock, which opens the states of the debug channel. MDSCR_EL1 of a guest without `debug` is
-//! [`super::context`]'s. What a debugger outside holds (OSECCR_EL1, HDE, INTdis, TDA) stays the CPU's.
+//! Saved and restored behind the OS lock, which opens the states of the debug channel. MDSCR_EL1 of
+//! a guest without `debug` is [`super::context`]'s. What a debugger outside holds (OSECCR_EL1, HDE,
+//! INTdis, TDA) stays the CPU's.
 
 use super::sysreg::{isb, read, write};
 use core::arch::asm;
@@ -71,7 +73,8 @@ impl Points {
         watchpoints: [NONE; MOST],
     };
 
-    /// Takes them out of the CPU: no debug exception comes any more, and nothing of them can be read.
+    /// Takes them out of the CPU: no debug exception comes any more, and nothing of them can be
+    /// read.
     pub fn save(&mut self) {
         lock();
         self.control = read!(MDSCR_EL1);
@@ -111,7 +114,8 @@ impl Points {
     }
 }
 
-/// No debug exception comes, and nothing that firmware or a vPE left can be read. Also on a CPU's way to its first guest.
+/// No debug exception comes, and nothing that firmware or a vPE left can be read. Also on a CPU's
+/// way to its first guest.
 pub fn disarm() {
     lock();
     let (breakpoints, watchpoints) = counts();
@@ -120,7 +124,8 @@ pub fn disarm() {
     unlock();
 }
 
-/// The OS lock, which a guest cannot reach, holds debug exceptions back, and opens what only a debugger writes else.
+/// The OS lock, which a guest cannot reach, holds debug exceptions back, and opens what only a
+/// debugger writes else.
 fn lock() {
     write!(OSLAR_EL1, 1);
     isb();
@@ -132,7 +137,8 @@ fn unlock() {
     isb();
 }
 
-/// All but breakpoints and watchpoints, and but what a debugger outside set in MDSCR_EL1. Behind the lock.
+/// All but breakpoints and watchpoints, and but what a debugger outside set in MDSCR_EL1. Behind
+/// the lock.
 fn forget_rest() {
     // RXfull, TXfull; MDE, KDE, TDCC, SS.
     const OURS: u64 = 1 << 30 | 1 << 29 | 1 << 15 | 1 << 13 | 1 << 12 | 1;
@@ -145,7 +151,8 @@ fn forget_rest() {
 
 /// Turns the first so many off (DBGBCR<n>_EL1, DBGWCR<n>_EL1). At most 16 of each.
 fn clear_points(breakpoints: usize, watchpoints: usize) {
-    // SAFETY: both jumps go to the last `breakpoints`, or `watchpoints`, of 16 instructions. They turn debug exceptions off.
+    // SAFETY: both jumps go to the last `breakpoints`, or `watchpoints`, of 16 instructions. They
+    // turn debug exceptions off.
     unsafe {
         asm!(
             "adr {at}, 2f",

@@ -1,16 +1,19 @@
-//! The GIC's system registers: the physical interface that EL2 uses, and the virtual one of its guest.
+//! The GIC's system registers: the physical interface that EL2 uses, and the virtual one of its
+//! guest.
 //!
-//! IHI 0069H 12.2 and 12.4. EOImode is 1: ending an interrupt drops its priority only. An interrupt for a guest stays
-//! active until the guest ends it through its list register; others are deactivated here.
+//! IHI 0069H 12.2 and 12.4. EOImode is 1: ending an interrupt drops its priority only. An interrupt
+//! for a guest stays active until the guest ends it through its list register; others are
+//! deactivated here.
 
 use super::mmu;
 use super::sysreg::{dsb_ish, dsb_sy, isb, read, write};
 use crate::system::System;
+use core::arch::asm;
 use gicv4::IntId;
 use gicv4::dist::Dist;
 
-/// INTIDs 1020 to 1023 say that there is nothing to acknowledge. Higher ones are interrupts: extended PPIs and SPIs, which
-/// boot disables, have active states that must be ended all the same.
+/// INTIDs 1020 to 1023 say that there is nothing to acknowledge. Higher ones are interrupts:
+/// extended PPIs and SPIs, which boot disables, have active states that must be ended all the same.
 pub const fn is_nothing(intid: u32) -> bool {
     matches!(intid, 1020..=1023)
 }
@@ -46,21 +49,55 @@ fn forget_active_priorities() {
 }
 
 /// The guest's interface as after reset: nothing listed, nothing active, everything masked.
+#[inline(never)]
 pub fn reset_virtual() {
-    for index in 0..list_registers() {
-        write_any_list_register(index, 0);
-    }
+    clear_list_registers();
     write!(ICH_HCR_EL2, ICH_ENABLE);
     reset_virtual_control();
 }
 
-/// [`write_list_register`] where the compiler does not know which: a branch to one of sixteen.
-#[inline(never)]
-pub fn write_any_list_register(index: u8, value: u64) {
-    write_list_register(index, value);
+/// All that this CPU has, also those that the plan does not need.
+fn clear_list_registers() {
+    // SAFETY: jumps to the last `count` of 16 instructions, each of which clears one that is there.
+    unsafe {
+        asm!(
+            "adr {at}, 2f",
+            "sub {at}, {at}, {count}, lsl #2",
+            "br {at}",
+            ".irp n, 7, 6, 5, 4, 3, 2, 1, 0",
+            r"msr S3_4_C12_C13_\n, xzr", // ICH_LR15_EL2 to ICH_LR8_EL2
+            ".endr",
+            ".irp n, 7, 6, 5, 4, 3, 2, 1, 0",
+            r"msr S3_4_C12_C12_\n, xzr", // ICH_LR7_EL2 to ICH_LR0_EL2
+            ".endr",
+            "2:",
+            at = out(reg) _,
+            count = in(reg) u64::from(list_registers()),
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
-/// The same, but what list registers hold stays: a CPU interface that lost power, not its interrupts.
+/// Writes list register `index` where the compiler does not know which: a branch to one of those
+/// that the plan relies on. Any other is left alone.
+#[inline(never)]
+pub fn write_any_list_register<S: System>(index: u8, value: u64) {
+    if index < S::PLAN.board.list_registers {
+        write_list_register(index, value);
+    }
+}
+
+/// Reads it, likewise; any other is 0.
+#[inline(never)]
+pub fn read_any_list_register<S: System>(index: u8) -> u64 {
+    match index < S::PLAN.board.list_registers {
+        true => read_list_register(index),
+        false => 0,
+    }
+}
+
+/// The same, but what list registers hold stays: a CPU interface that lost power, not its
+/// interrupts.
 pub fn reset_virtual_control() {
     write!(ICH_VMCR_EL2, 0);
     let preemption_bits = preemption_bits();
@@ -100,7 +137,8 @@ pub fn acknowledge() -> u32 {
     read!(ICC_IAR1_EL1) as u32
 }
 
-/// The same with what the register says besides the INTID, which is nothing, for [`drop_priority_register`].
+/// The same with what the register says besides the INTID, which is nothing, for
+/// [`drop_priority_register`].
 #[inline(always)]
 pub fn acknowledge_register() -> u64 {
     read!(ICC_IAR1_EL1)
@@ -146,7 +184,8 @@ pub const fn sgi_value(affinity: u64, sgi: u8) -> u64 {
         | 1 << (affinity & 0xf)
 }
 
-/// Sends it, on the way out of EL2 at the latest; what was stored before is seen by the CPU that takes it.
+/// Sends it, on the way out of EL2 at the latest; what was stored before is seen by the CPU that
+/// takes it.
 #[inline(always)]
 pub fn send_sgi(value: u64) {
     dsb_ish();
@@ -213,6 +252,7 @@ pub fn read_ich_hcr() -> u64 {
     read!(ICH_HCR_EL2)
 }
 
+/// Writes ICH_HCR_EL2. Takes effect on return to the guest.
 #[inline(always)]
 pub fn write_ich_hcr(value: u64) {
     write!(ICH_HCR_EL2, value);
@@ -226,7 +266,8 @@ pub fn traps_group1() -> bool {
 /// ICH_HCR_EL2.TDIR and TC, either of which traps ICC_DIR_EL1.
 pub const DIR_TRAPS: u64 = 1 << 14 | 1 << 10;
 
-/// The one that this CPU has: without ICH_VTR_EL2.TDS it can only trap everything that both groups have in common.
+/// The one that this CPU has: without ICH_VTR_EL2.TDS it can only trap everything that both groups
+/// have in common.
 pub fn dir_trap() -> u64 {
     if read!(ICH_VTR_EL2) >> 19 & 1 != 0 { 1 << 14 } else { 1 << 10 }
 }
@@ -237,6 +278,7 @@ pub fn machine() -> u64 {
     read!(ICH_VMCR_EL2)
 }
 
+/// Writes ICH_VMCR_EL2.
 pub fn set_machine(value: u64) {
     write!(ICH_VMCR_EL2, value);
 }
@@ -246,7 +288,8 @@ pub fn splits_end() -> bool {
     machine() & 1 << 9 != 0
 }
 
-/// What the guest's ICC_CTLR_EL1 says of the interface: PRIbits, IDbits, SEIS and A3V as ICH_VTR_EL2 has them.
+/// What the guest's ICC_CTLR_EL1 says of the interface: PRIbits, IDbits, SEIS and A3V as
+/// ICH_VTR_EL2 has them.
 pub fn interface_control() -> u64 {
     let vtr = read!(ICH_VTR_EL2);
     (vtr >> 29 & 7) << 8 | (vtr >> 23 & 7) << 11 | (vtr >> 22 & 1) << 14 | (vtr >> 21 & 1) << 15
@@ -361,7 +404,8 @@ fn preemption_bits() -> u64 {
     read!(ICH_VTR_EL2) >> 26 & 7
 }
 
-/// ICH_VMCR_EL2 lets interrupts of group 1 with a priority value below the second through; the first: whether any.
+/// ICH_VMCR_EL2 lets interrupts of group 1 with a priority value below the second through; the
+/// first: whether any.
 #[inline(always)]
 pub fn lets_through() -> (bool, u8) {
     let machine = read!(ICH_VMCR_EL2);

@@ -1,12 +1,13 @@
 //! A guest's registers: their first state, and what an exception tells about it.
 //!
-//! An exclusive CPU holds the EL1 state of its vPE in the registers themselves, so nothing is switched; a shared one
-//! switches it by `Context`. A vPE that starts, by boot, CPU_ON or restart, starts from the state below (DDI 0487 D24,
-//! reset values).
+//! An exclusive CPU holds the EL1 state of its vPE in the registers themselves, so nothing is
+//! switched; a shared one switches it by `Context`. A vPE that starts, by boot, CPU_ON or restart,
+//! starts from the state below (DDI 0487 D24, reset values).
 
 use super::context::forget_vectors;
 use super::cpu::{HCR, TWI, grant, has_deferred_errors};
 use super::sysreg::{isb, read, write};
+use crate::system::{System, is_entry};
 use core::arch::asm;
 use plan::Vm;
 
@@ -18,8 +19,12 @@ pub const SPSR: u64 = 0x3c5;
 /// MDSCR_EL1: SS, TDCC, KDE, MDE.
 const DEBUG_CONTROL: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
 
-/// Stage 2 of `vm` and the affinity that its vPE reads, on this CPU.
-pub fn assign(vm: &Vm, mpidr: u64) {
+/// Stage 2 of `vm` and the affinity that its vPE reads, on this CPU. Nothing changes for a VM that
+/// is not the plan's.
+pub fn assign<S: System>(vm: &Vm, mpidr: u64) {
+    if !is_entry(S::PLAN.vms, vm) {
+        return;
+    }
     write!(VTCR_EL2, vm.vtcr);
     write!(VTTBR_EL2, vm.vttbr);
     write!(VMPIDR_EL2, mpidr);
@@ -27,17 +32,22 @@ pub fn assign(vm: &Vm, mpidr: u64) {
     grant(vm.features);
 }
 
-/// The same on a shared CPU: WFI of its vPE comes to EL2 if `waits_here`. No barrier: [`Context::load`] has one.
+/// The same on a shared CPU: WFI of its vPE comes to EL2 if `waits_here`. No barrier:
+/// [`Context::load`] has one.
 ///
-/// Until then the old guest's EL1 tables stand beside the new one's stage 2. On Cortex-A55, A57, A72 and A76 (errata 1530923,
-/// 1319537, 1319367, 1165522) an AT instruction that is executed speculatively meanwhile would leave wrong translations
-/// behind. The remedy, TCR_EL1.EPD0 and EPD1 set around the change, is left out: there is no AT in an image's text
-/// (codegen, `image::rules`), and nothing else can be fetched at EL2, speculatively or not, since all other memory
-/// is execute-never there.
+/// Until then the old guest's EL1 tables stand beside the new one's stage 2. On Cortex-A55, A57,
+/// A72 and A76 (errata 1530923, 1319537, 1319367, 1165522) an AT instruction that is executed
+/// speculatively meanwhile would leave wrong translations behind. The remedy, TCR_EL1.EPD0 and EPD1
+/// set around the change, is left out: there is no AT in an image's text (codegen, `image::rules`),
+/// and nothing else can be fetched at EL2, speculatively or not, since all other memory is
+/// execute-never there.
 ///
 /// [`Context::load`]: super::context::Context::load
 #[inline]
-pub fn assign_shared(vm: &Vm, mpidr: u64, waits_here: bool) {
+pub fn assign_shared<S: System>(vm: &Vm, mpidr: u64, waits_here: bool) {
+    if !is_entry(S::PLAN.vms, vm) {
+        return;
+    }
     write!(VTCR_EL2, vm.vtcr);
     write!(VTTBR_EL2, vm.vttbr);
     write!(VMPIDR_EL2, mpidr);
@@ -83,7 +93,8 @@ pub fn reset(entry: u64) {
     isb();
 }
 
-/// Drops what this CPU remembers of the VM that `assign` named: translations of both stages, instructions.
+/// Drops what this CPU remembers of the VM that `assign` named: translations of both stages,
+/// instructions.
 pub fn forget() {
     // SAFETY: drops cached copies only.
     unsafe {
@@ -118,26 +129,30 @@ pub fn debug_control() -> u64 {
     read!(MDSCR_EL1) & DEBUG_CONTROL
 }
 
-/// The guest writes it. EL2 takes no debug exception, and what MDE enables was cleared at boot or is the guest's own.
+/// The guest writes it. EL2 takes no debug exception, and what MDE enables was cleared at boot or
+/// is the guest's own.
 pub fn set_debug_control(value: u64) {
     write!(MDSCR_EL1, value & DEBUG_CONTROL);
     isb();
 }
 
+/// ELR_EL2: where the guest goes on.
 pub fn elr() -> u64 {
     read!(ELR_EL2)
 }
 
+/// FAR_EL2: the virtual address of an abort.
 pub fn far() -> u64 {
     read!(FAR_EL2)
 }
 
+/// HPFAR_EL2: the page of an abort, as an IPA (DDI 0487 D24.2.63).
 pub fn hpfar() -> u64 {
     read!(HPFAR_EL2)
 }
 
-/// Takes the guest to its own vector for a synchronous exception with this syndrome, as hardware would have
-/// (DDI 0487 J1.1, AArch64.TakeException).
+/// Takes the guest to its own vector for a synchronous exception with this syndrome, as hardware
+/// would have (DDI 0487 J1.1, AArch64.TakeException).
 pub fn raise(esr: u64, far: Option<u64>) {
     let spsr = read!(SPSR_EL2);
     write!(ESR_EL1, esr);
@@ -146,8 +161,9 @@ pub fn raise(esr: u64, far: Option<u64>) {
     }
     write!(ELR_EL1, read!(ELR_EL2));
     write!(SPSR_EL1, spsr);
-    write!(ELR_EL2, vector(spsr)); // 1h, DAIF set; NZCV and DIT stay; SS, IL, UAO and BTYPE clear; PAN is set unless SCTLR_EL1.SPAN says otherwise;
-    // SSBS is SCTLR_EL1.DSSBS.
+    write!(ELR_EL2, vector(spsr));
+    // EL1h, DAIF set; NZCV and DIT stay; SS, IL, UAO and BTYPE clear; PAN is set unless
+    // SCTLR_EL1.SPAN says otherwise; SSBS is SCTLR_EL1.DSSBS.
     let sctlr = read!(SCTLR_EL1);
     let pan = if read!(ID_AA64MMFR1_EL1) >> 20 & 0xf == 0 {
         0

@@ -1,18 +1,19 @@
 //! The first instructions: image header, entry of the first CPU and of the others, EL2's MMU on.
 //!
-//! Called by whatever loaded the image, with the MMU off (arm64 boot protocol: Linux, Documentation/arch/arm64/booting),
-//! and by firmware's PSCI CPU_ON with the CPU's index as context. Order, for each CPU:
+//! Called by whatever loaded the image, with the MMU off (arm64 boot protocol: Linux,
+//! Documentation/arch/arm64/booting), and by firmware's PSCI CPU_ON with the CPU's index as
+//! context. Order, for each CPU:
 //!
-//! 1. exceptions masked, EL2's vectors in place, `SCTLR_EL2` to a known value with MMU and caches off, `HCR_EL2` without E2H,
-//!    which is read back;
-//! 2. first CPU only: EL and address checked, image and tables dropped from the caches, `.bss` cleared, the image's
-//!    pages given their permissions in EL2's own table;
+//! 1. exceptions masked, EL2's vectors in place, `SCTLR_EL2` to a known value with MMU and caches
+//!    off, `HCR_EL2` without E2H, which is read back;
+//! 2. first CPU only: EL and address checked, image and tables dropped from the caches, `.bss`
+//!    cleared, the image's pages given their permissions in EL2's own table;
 //! 3. MAIR, TCR, TTBR0, TLBs dropped, MMU and caches on;
 //! 4. the CPU's stack, with room for the trap frame at its top, and on to Rust.
 //!
 //! x0 at entry (a device tree, usually) is ignored: the plan is the only source. Big-endian entry
-//! and relocation are not supported; a wrong EL or address is one line on the UART, or in the log of
-//! a board without one.
+//! and relocation are not supported; a wrong EL or address is one line on the UART, or in the log
+//! of a board without one.
 //!
 //! The text stands in [`image!`](crate::image), which the image uses once for its system.
 
@@ -56,7 +57,10 @@ impl<S: System> Line<S> {
 }
 
 /// The first CPU, MMU on, on its stack.
-pub extern "C" fn first_cpu<S: Handlers>(entered: u64) -> ! {
+///
+/// # Safety
+/// The head calls it, once.
+pub unsafe extern "C" fn first_cpu<S: Handlers>(entered: u64) -> ! {
     // SAFETY: the head calls this once, on the first CPU.
     let system = unsafe { SystemBoot::new() };
     // SAFETY: likewise, on the first stack.
@@ -65,7 +69,10 @@ pub extern "C" fn first_cpu<S: Handlers>(entered: u64) -> ! {
 }
 
 /// Any other CPU, by firmware's CPU_ON, MMU on, on the stack with the number `index`.
-pub extern "C" fn other_cpu<S: Handlers>(index: u64) -> ! {
+///
+/// # Safety
+/// The head calls it, once on each CPU.
+pub unsafe extern "C" fn other_cpu<S: Handlers>(index: u64) -> ! {
     // SAFETY: the head calls this once on each CPU that was started, on this stack.
     S::other_cpu(unsafe { CpuBoot::new(CpuIndex::new(index as u16)) })
 }
@@ -112,7 +119,8 @@ first_cpu:
     mrs     x27, cntpct_el0
     bl      quiet
 
-    // What the loader left in the caches for memory that is written before they are on must never come back.
+    // What the loader left in the caches for memory that is written before they are on must never
+    // come back.
     ldr     x9, =__bss_start
     ldr     x10, =__image_end
 1:  dc      ivac, x9
@@ -174,7 +182,8 @@ translate:
     ldr     x9, ={mair}
     msr     mair_el2, x9
     ldr     x9, ={tcr}
-    mrs     x10, id_aa64mmfr0_el1   // PS = PARange: verify.rs checks it before an address above is used
+    // PS = PARange: verify.rs checks it before an address above is used.
+    mrs     x10, id_aa64mmfr0_el1
     and     x10, x10, #0xf
     cmp     x10, #5                 // 48 bits are all that these tables can say
     mov     x11, #5
@@ -194,7 +203,8 @@ translate:
     isb
     ret
 
-// x0: text. Any EL, any address, no stack. Waits for room within bounds; 32-bit accesses, as some UARTs take no others.
+// x0: text. Any EL, any address, no stack. Waits for room within bounds; 32-bit accesses, as some
+// UARTs take no others.
 complain:
     ldr     x1, ={line}
     .if     {ring} == 0
@@ -207,7 +217,8 @@ complain:
     b.ne    6b
 7:  str     w2, [x1]
     b       3b
-    .else                           // caches on or off: lines are cleaned before a store and after it
+    .else
+    // Caches on or off: lines are cleaned before a store and after it.
     dc      civac, x1
     dsb     sy
     ldr     x3, ={magic}

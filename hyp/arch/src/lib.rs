@@ -1,10 +1,12 @@
-//! What only an AArch64 CPU at EL2 can do: registers, barriers, translation, vectors, firmware calls.
+//! What only an AArch64 CPU at EL2 can do: registers, barriers, translation, vectors, firmware
+//! calls.
 //!
 //! Nearly all of the image's unsafe code stands here, behind functions that are safe to call: those
-//! that touch memory or devices take them from the plan of a [`System`], whose one implementation is
-//! the image's promise (docs/safety.md). The image uses [`image!`] once, for the head and the
+//! that touch memory or devices take them from the plan of a [`System`], whose one implementation
+//! is the image's promise (docs/safety.md). The image uses [`image!`] once, for the head and the
 //! vectors, and implements [`Handlers`] with what these call.
 #![no_std]
+#![deny(missing_docs)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 // Values stand in statics, where `Default` has no say.
 #![allow(clippy::new_without_default)]
@@ -17,16 +19,18 @@ mod bytes;
 pub mod context;
 pub mod cpu;
 pub mod debug;
+pub mod device;
 pub mod gic;
 pub mod guest;
 pub mod head;
 pub mod id;
+mod lines;
 pub mod log;
-pub mod mmio;
 pub mod mmu;
 pub mod once;
 pub mod pmu;
 pub mod probe;
+pub mod region;
 pub mod serror;
 pub mod smc;
 pub mod smmu;

@@ -1,21 +1,33 @@
 //! Writes the log ([`abi::log`]).
 //!
-//! Every byte goes to memory at once, past the caches, so that a debugger finds it whatever becomes of the CPU. One CPU
-//! writes at a time: the console's lock sees to that, except when EL2 has failed.
+//! Every byte goes to memory at once, past the caches, so that a debugger finds it whatever becomes
+//! of the CPU. One CPU writes at a time: the console's lock sees to that, except when EL2 has
+//! failed.
 
-use super::{mmu, sysreg};
+use crate::lines;
+use crate::sysreg::dsb_sy;
+use crate::system::System;
 use abi::log;
-use plan::{Log, Pa};
+use core::marker::PhantomData;
+use plan::{Console, Pa};
 
-pub struct Ring {
+/// The ring of the board's log.
+pub struct Ring<S> {
     base: Pa,
     /// Of the ring, without its header.
     bytes: u64,
+    system: PhantomData<S>,
 }
 
-impl Ring {
-    pub const fn new(log: &Log) -> Self {
-        Self { base: log.base, bytes: log.bytes - log::RING }
+impl<S: System> Ring<S> {
+    /// The plan's. None: the board has a UART.
+    pub const fn of_board() -> Option<Self> {
+        match &S::PLAN.board.console {
+            Console::Log(log) => {
+                Some(Self { base: log.base, bytes: log.bytes - log::RING, system: PhantomData })
+            }
+            Console::Uart(_) => None,
+        }
     }
 
     /// Begins a new log, unless this is one that was written before a reset.
@@ -34,10 +46,11 @@ impl Ring {
         let head = self.word(log::HEAD);
         let at = self.base.offset(log::RING + head % self.bytes);
         let place = at.value() as *mut u8;
-        // SAFETY: a byte of the log, which the plan gives to nobody else, mapped in EL2's table; no Rust object lies there.
+        // SAFETY: a byte of the log, which the plan gives to nobody else, mapped in EL2's table; no
+        // Rust object lies there.
         unsafe { place.write_volatile(byte) };
-        mmu::flush_own(at, 1);
-        sysreg::dsb_sy();
+        lines::flush(at.value(), 1);
+        dsb_sy();
         self.set(log::HEAD, head.wrapping_add(1));
     }
 
@@ -51,6 +64,6 @@ impl Ring {
         let word = self.base.offset(offset).value() as *mut u64;
         // SAFETY: as for `word`.
         unsafe { word.write_volatile(value) };
-        mmu::flush_own(self.base, 1);
+        lines::flush(self.base.value(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! A value that is made once, by whoever asks first, and stays as it is.
 //!
-//! Unlike `spin::Once` it cannot panic: what makes the value cannot, so that there is nothing to poison.
+//! Unlike `spin::Once` it cannot panic: what makes the value cannot, so that there is nothing to
+//! poison.
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
@@ -14,15 +15,18 @@ const EMPTY: u8 = 0;
 const BEGUN: u8 = 1;
 const MADE: u8 = 2;
 
+/// A place for the value.
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: the value is written by one CPU, the one that changed `state` to BEGUN, and only read after MADE.
+// SAFETY: the value is written by one CPU, the one that changed `state` to BEGUN, and only read
+// after MADE.
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
+    /// Nobody has made it.
     pub const fn new() -> Self {
         Self { state: AtomicU8::new(EMPTY), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }

@@ -1,8 +1,8 @@
 //! The performance monitors of a vPE while it does not run (DDI 0487 D13).
 //!
-//! They stand still then, and so count their vPE alone. What EL2 does for it meanwhile is counted by no event counter
-//! (MDCR_EL2.HPMD, from FEAT_PMUv3p1 on), and by the cycle counter unless the CPU has FEAT_PMUv3p5 (HCCD) or the guest
-//! sets PMCR_EL0.DP.
+//! They stand still then, and so count their vPE alone. What EL2 does for it meanwhile is counted
+//! by no event counter (MDCR_EL2.HPMD, from FEAT_PMUv3p1 on), and by the cycle counter unless the
+//! CPU has FEAT_PMUv3p5 (HCCD) or the guest sets PMCR_EL0.DP.
 
 use super::sysreg::{isb, read, write};
 

@@ -4,6 +4,7 @@
 //! that is missing. EL2's own vector turns the abort of such a read into "no answer" (vectors.rs).
 //! Reads only: at boot, and of registers of a guest's device.
 
+use crate::system::System;
 use plan::Pa;
 
 #[repr(C)]
@@ -12,25 +13,66 @@ struct Answer {
     there: u64,
 }
 
-unsafe extern "C" {
-    fn probe32(address: u64) -> Answer;
-    fn probe64(address: u64) -> Answer;
-}
-
 impl Answer {
     fn checked(self) -> Option<u64> {
         (self.there != 0).then_some(self.value)
     }
 }
 
-/// A 32-bit register, or None if the read was answered with an abort.
-pub fn read32(address: Pa) -> Option<u32> {
-    // SAFETY: the address is one that the plan names: RAM, or a register whose read has no effect. An abort is caught.
-    unsafe { probe32(address.value()) }.checked().map(|value| value as u32)
+unsafe extern "C" {
+    fn probe32(address: u64) -> Answer;
+    fn probe64(address: u64) -> Answer;
 }
 
-/// A 64-bit register or word of RAM, or None if the read was answered with an abort.
-pub fn read64(address: Pa) -> Option<u64> {
+/// Bytes of a frame of the GIC: GICD, GITS, each of a redistributor's.
+const FRAME: u64 = 64 << 10;
+
+/// A 32-bit register of the GIC, or None: the read was answered with an abort, or it is not one of
+/// the plan's.
+pub fn read32<S: System>(address: Pa) -> Option<u32> {
+    if !is_gic::<S>(address, 4) {
+        return None;
+    }
+    // SAFETY: a register whose read has no effect; an abort is caught.
+    unsafe { try_read32(address.value()) }
+}
+
+/// A 64-bit register of the GIC, likewise.
+pub fn read64<S: System>(address: Pa) -> Option<u64> {
+    if !is_gic::<S>(address, 8) {
+        return None;
+    }
     // SAFETY: as for `read32`.
-    unsafe { probe64(address.value()) }.checked()
+    unsafe { try_read64(address.value()) }
+}
+
+/// A register of `width` bytes in a frame of the plan's.
+#[inline(never)]
+fn is_gic<S: System>(address: Pa, width: u64) -> bool {
+    let within = |base: Pa, bytes| address.value().wrapping_sub(base.value()) < bytes;
+    let stride = S::PLAN.board.redistributor_stride;
+    address.value().is_multiple_of(width)
+        && (within(S::PLAN.board.distributor, FRAME)
+            || S::PLAN.its.as_ref().is_some_and(|its| within(its.base, FRAME))
+            || S::PLAN.cpus.iter().any(|cpu| within(cpu.redistributor, stride)))
+}
+
+/// Reads a word.
+///
+/// # Safety
+/// Nothing but an abort comes of a read there.
+#[inline(always)]
+pub(crate) unsafe fn try_read32(address: u64) -> Option<u32> {
+    // SAFETY: the caller's.
+    unsafe { probe32(address) }.checked().map(|value| value as u32)
+}
+
+/// Reads a doubleword.
+///
+/// # Safety
+/// As for [`try_read32`].
+#[inline(always)]
+pub(crate) unsafe fn try_read64(address: u64) -> Option<u64> {
+    // SAFETY: the caller's.
+    unsafe { probe64(address) }.checked()
 }

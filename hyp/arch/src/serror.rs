@@ -1,14 +1,15 @@
 //! Physical SErrors, which EL2 keeps masked, taken by hand.
 //!
-//! With RAS an error synchronisation barrier defers what is pending to DISR_EL1. Without it a DSB completes what can still raise
-//! one, ISR_EL1 says whether one is pending, and it is taken in a window of two instructions in which they are not masked
-//! (vectors.rs). Both follow DDI 0487 D1.3; HCR_EL2.AMO is always 1, so that no physical SError is EL1's.
+//! With RAS an error synchronisation barrier defers what is pending to DISR_EL1. Without it a DSB
+//! completes what can still raise one, ISR_EL1 says whether one is pending, and it is taken in a
+//! window of two instructions in which they are not masked (vectors.rs). Both follow DDI 0487 D1.3;
+//! HCR_EL2.AMO is always 1, so that no physical SError is EL1's.
 
 use super::cpu::has_deferred_errors;
 use super::sysreg::{dsb_sy, read, write};
 use core::arch::asm;
 
-/// One is pending. The guest's return state must be saved: [`take`] overwrites it.
+/// One is pending.
 #[inline(always)]
 pub fn is_pending() -> bool {
     if has_deferred_errors() {
@@ -32,7 +33,7 @@ pub enum Taken {
     Syndrome(u64),
 }
 
-/// Takes it. Overwrites ELR_EL2 and SPSR_EL2.
+/// Takes it.
 #[cold]
 #[inline(never)]
 pub fn take() -> Taken {
@@ -41,5 +42,10 @@ pub fn take() -> Taken {
         write!(DISR_EL1, 0);
         return Taken::Deferred(deferred);
     }
-    Taken::Syndrome(take_error())
+    let (elr, spsr) = (read!(ELR_EL2), read!(SPSR_EL2));
+    let esr = take_error();
+    // Where the guest goes on, and as what.
+    write!(ELR_EL2, elr);
+    write!(SPSR_EL2, spsr);
+    Taken::Syndrome(esr)
 }

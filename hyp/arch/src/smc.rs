@@ -18,13 +18,21 @@ fn call<S: System>(function: u32, x1: u64, x2: u64, x3: u64) -> i64 {
     match S::PLAN.board.psci {
         // SAFETY: a firmware call; PSCI functions change no memory of ours.
         Conduit::Smc => unsafe {
-            asm!("smc #0", inout("x0") u64::from(function) => x0, inout("x1") x1 => _, inout("x2") x2 => _,
-                 inout("x3") x3 => _, clobber_abi("C"), options(nostack))
+            asm!(
+                "smc #0",
+                inout("x0") u64::from(function) => x0, inout("x1") x1 => _,
+                inout("x2") x2 => _, inout("x3") x3 => _,
+                clobber_abi("C"), options(nostack)
+            )
         },
         // SAFETY: as above. Only boards whose firmware is above us by nesting use HVC from EL2.
         Conduit::Hvc => unsafe {
-            asm!("hvc #0", inout("x0") u64::from(function) => x0, inout("x1") x1 => _, inout("x2") x2 => _,
-                 inout("x3") x3 => _, clobber_abi("C"), options(nostack))
+            asm!(
+                "hvc #0",
+                inout("x0") u64::from(function) => x0, inout("x1") x1 => _,
+                inout("x2") x2 => _, inout("x3") x3 => _,
+                clobber_abi("C"), options(nostack)
+            )
         },
     }
     x0

@@ -1,59 +1,84 @@
 //! The SMMU's registers, stream table and queues, for the driver in the crate `smmu`.
 
-use super::mmio::Word;
-use super::sysreg::dsb_sy;
-use plan::Pa;
+use crate::sysreg::dsb_sy;
+use crate::system::{System, is_entry};
+use core::marker::PhantomData;
+use plan::{Pa, Smmu};
+use smmu::ste::STE_BYTES;
 use smmu::{CommandMemory, EventMemory, Frame, StreamMemory, command, event};
 
-/// The register pages of the plan's SMMU.
+/// Bytes of its two register pages.
+const REGISTERS: u64 = 128 << 10;
+
+/// The register pages of an SMMU of the plan, mapped as device memory in EL2's table for good.
+///
+/// What its base registers name is the driver's to write, from the plan (the crate `smmu`).
 #[derive(Clone, Copy)]
-pub struct Registers(Pa);
+pub struct Registers(Option<Pa>);
 
 impl Registers {
-    /// `base` is the plan's: mapped as device memory in EL2's table for good.
-    pub const fn new(base: Pa) -> Self {
-        Self(base)
+    /// Nothing, which reads as ones, for an SMMU that is not the plan's.
+    pub fn of<S: System>(smmu: &Smmu) -> Self {
+        Self(is_entry(S::PLAN.smmus, smmu).then_some(smmu.base))
     }
 
-    fn word(self, offset: usize) -> Word {
-        Word::new(self.0.offset(offset as u64))
+    fn word(self, offset: usize) -> Option<*mut u32> {
+        let offset = offset as u64 & !3;
+        let base = self.0.filter(|_| offset < REGISTERS)?;
+        Some(base.offset(offset).value() as *mut u32)
+    }
+
+    fn put(self, offset: usize, value: u32) {
+        if let Some(word) = self.word(offset) {
+            // SAFETY: a register of the SMMU; no Rust object lies there.
+            unsafe { word.write_volatile(value) };
+        }
     }
 }
 
 /// Registers of 64 bits are accessed as two halves, which the manual allows (IHI 0070 6.2).
 impl Frame for Registers {
     fn read32(&self, offset: usize) -> u32 {
-        self.word(offset).read()
+        match self.word(offset) {
+            // SAFETY: as for `put`.
+            Some(word) => unsafe { word.read_volatile() },
+            None => u32::MAX,
+        }
     }
     fn read64(&self, offset: usize) -> u64 {
         let low = u64::from(self.read32(offset));
         low | u64::from(self.read32(offset.wrapping_add(4))) << 32
     }
     fn write32(&self, offset: usize, value: u32) {
-        self.word(offset).write(value);
+        self.put(offset, value);
         dsb_sy();
     }
     fn write64(&self, offset: usize, value: u64) {
-        self.word(offset).write(value as u32);
+        self.put(offset, value as u32);
         self.write32(offset.wrapping_add(4), (value >> 32) as u32);
     }
 }
 
-/// A table or a queue of the SMMU, in memory that the plan gives to it alone.
+/// A queue of an SMMU, in memory that the plan gives to it alone.
 pub struct Words {
     base: Pa,
     bytes: u64,
 }
 
 impl Words {
-    /// The memory is the plan's, a multiple of 8 bytes, and the caller is the only one that has it.
-    pub const fn new(base: Pa, bytes: u64) -> Self {
-        Self { base, bytes }
+    /// The command queue; of no bytes for an SMMU that is not the plan's.
+    pub fn commands<S: System>(smmu: &Smmu) -> Self {
+        Self::queue::<S>(smmu, smmu.commands, command::COMMAND_BYTES)
     }
 
-    /// All tables: what is written there is written by the plan's addresses.
-    pub const fn tables() -> Self {
-        Self { base: Pa::new(0), bytes: u64::MAX }
+    /// The event queue, likewise.
+    pub fn events<S: System>(smmu: &Smmu) -> Self {
+        Self::queue::<S>(smmu, smmu.events, event::EVENT_BYTES)
+    }
+
+    fn queue<S: System>(smmu: &Smmu, (base, bits): (Pa, u8), entry: u64) -> Self {
+        let bytes = if is_entry(S::PLAN.smmus, smmu) { entry << (bits & 31) } else { 0 };
+        Self { base, bytes }
     }
 
     fn place(&self, offset: u64) -> Option<*mut u64> {
@@ -63,7 +88,8 @@ impl Words {
 
     fn put(&self, offset: u64, value: u64) {
         if let Some(place) = self.place(offset) {
-            // SAFETY: within the memory that the plan gives to the SMMU, mapped as normal memory; no Rust object lies there.
+            // SAFETY: within the memory that the plan gives to the SMMU, mapped as normal memory;
+            // no Rust object lies there.
             unsafe { place.write_volatile(value) }
         }
     }
@@ -74,15 +100,6 @@ impl Words {
             Some(place) => unsafe { place.read_volatile() },
             None => 0,
         }
-    }
-}
-
-impl StreamMemory for Words {
-    fn store(&mut self, address: u64, value: u64) {
-        self.put(address.wrapping_sub(self.base.value()), value);
-    }
-    fn publish(&mut self) {
-        dsb_sy();
     }
 }
 
@@ -104,6 +121,40 @@ impl EventMemory for Words {
         core::array::from_fn(|n| self.load(at + 8 * n as u64))
     }
     fn observe(&self) {
+        dsb_sy();
+    }
+}
+
+/// The stream tables of all SMMUs of the plan.
+pub struct Tables<S>(PhantomData<S>);
+
+impl<S: System> Tables<S> {
+    /// They are written by address.
+    pub const fn of_board() -> Self {
+        Self(PhantomData)
+    }
+
+    /// A doubleword of a table, or of a leaf.
+    fn holds(address: u64) -> bool {
+        let within =
+            |(base, bits): (Pa, u8)| address.wrapping_sub(base.value()) < STE_BYTES << (bits & 31);
+        // A table of descriptors is not written.
+        let mut linear = S::PLAN.smmus.iter().filter(|smmu| smmu.split.is_none());
+        address.is_multiple_of(8)
+            && (linear.any(|smmu| within(smmu.table))
+                || S::PLAN.leaves.iter().any(|leaf| within((leaf.base, leaf.bits))))
+    }
+}
+
+impl<S: System> StreamMemory for Tables<S> {
+    fn store(&mut self, address: u64, value: u64) {
+        if Self::holds(address) {
+            // SAFETY: within memory that the plan gives to the SMMU, mapped as normal memory; no
+            // Rust object lies there.
+            unsafe { (address as *mut u64).write_volatile(value) }
+        }
+    }
+    fn publish(&mut self) {
         dsb_sy();
     }
 }

@@ -1,12 +1,12 @@
-//! A range of a guest's address space taken away, and given back.
+//! A flash of a guest taken out of its address space, and given back.
 //!
 //! codegen made the tables; only bit 0 of their leaves changes, and what the leaf says stays in it
 //! meanwhile. Walks are coherent with EL2's stores (VTCR_EL2: write-back, inner shareable), so
 //! barriers suffice (DDI 0487 D8.16, break before make).
 
-use crate::system::System;
+use crate::system::{System, is_entry};
 use core::arch::asm;
-use plan::{Ipa, VmIndex};
+use plan::Flash;
 
 const VALID: u64 = 1;
 const TABLE: u64 = 1 << 1;
@@ -17,26 +17,28 @@ const ENTRY_BITS: u32 = 9;
 const PAGE_BITS: u32 = 12;
 
 /// The guest reaches it again.
-pub fn show<S: System>(vm: VmIndex, ipa: Ipa, bytes: u64) {
-    each_leaf::<S>(vm, ipa, bytes, |leaf| leaf | VALID);
+pub fn show<S: System>(flash: &Flash) {
+    each_leaf::<S>(flash, |leaf| leaf | VALID);
     // SAFETY: barriers only.
     unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
 }
 
 /// It faults there from now on, on all its vPEs. The VM's stage 2 is this CPU's.
-pub fn hide<S: System>(vm: VmIndex, ipa: Ipa, bytes: u64) {
-    each_leaf::<S>(vm, ipa, bytes, |leaf| leaf & !VALID);
+pub fn hide<S: System>(flash: &Flash) {
+    each_leaf::<S>(flash, |leaf| leaf & !VALID);
     // SAFETY: drops cached copies only.
     unsafe {
         asm!("dsb ishst", "tlbi vmalls12e1is", "dsb ish", "isb", options(nostack, preserves_flags))
     };
 }
 
-/// Changes the leaves that map a range. It is mapped as a whole, by leaves that map nothing else.
-fn each_leaf<S: System>(vm: VmIndex, ipa: Ipa, bytes: u64, change: impl Fn(u64) -> u64) {
-    let Some(vm) = S::PLAN.vms.get(vm.index()) else { return };
-    let mut at = ipa.value();
-    let end = at.wrapping_add(bytes);
+/// Changes the leaves that map a flash of the plan. It is mapped as a whole, by leaves that map
+/// nothing else.
+fn each_leaf<S: System>(flash: &Flash, change: impl Fn(u64) -> u64) {
+    let vm = S::PLAN.vms.get(flash.vm.index()).filter(|_| is_entry(S::PLAN.flashes, flash));
+    let Some(vm) = vm else { return };
+    let mut at = flash.ipa.value();
+    let end = at.wrapping_add(flash.bytes);
     // As the hardware walks: from level 0 or 1 on. The first table may be several pages, or less
     // than one.
     let (root, first) = (vm.vttbr & ROOT, PAGE_BITS + ENTRY_BITS * (levels(vm.vtcr) - 1));

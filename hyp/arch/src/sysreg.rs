@@ -1,19 +1,21 @@
 //! System registers by name, and barriers.
 //!
-//! `read!` and `write!` are for this crate alone: what a write means for memory safety is known only
-//! beside its use, where its barrier is too. Names are the manual's ([`crate::registers`]).
+//! `read!` and `write!` are for this crate alone: what a write means for memory safety is known
+//! only beside its use, where its barrier is too. Names are the manual's ([`crate::registers`]).
 
 use aarch64_cpu::asm::barrier;
 use core::arch::asm;
 
-/// Reads a system register. Reads of the interrupt controller have effects; none touches memory that Rust knows.
+/// Reads a system register. Reads of the interrupt controller have effects; none touches memory
+/// that Rust knows.
 macro_rules! read {
     ($name:ident) => {
         read!(name!($name))
     };
     ($name:expr) => {{
         let value: u64;
-        // SAFETY: reading this register is permitted at EL2 and changes no memory that Rust knows of.
+        // SAFETY: reading this register is permitted at EL2 and changes no memory that Rust knows
+        // of.
         unsafe {
             core::arch::asm!(
                 concat!("mrs {}, ", $name),

@@ -2,6 +2,7 @@
 
 use crate::boot::{CpuBoot, SystemBoot};
 use crate::vectors::{Frame, Next};
+use core::ptr;
 use plan::Plan;
 
 /// The system: its plan, as constants of the code that is compiled for it.
@@ -51,4 +52,11 @@ pub trait Handlers: System {
     fn error(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame);
     /// An exception in EL2 itself, from which there is no way back.
     fn stopped(esr: u64, elr: u64, far: u64) -> !;
+}
+
+/// `entry` is one of the plan's, of which `all` are, not another value of its type.
+#[inline(always)]
+pub(crate) fn is_entry<T>(all: &'static [T], entry: &T) -> bool {
+    // A whole `T` within the slice is one of its elements.
+    all.as_ptr_range().contains(&ptr::from_ref(entry))
 }

@@ -1,11 +1,13 @@
 //! The generic timer: EL2's own deadline, and the timers of a vPE that does not run.
 //!
-//! DDI 0487 D12. CNTVOFF_EL2 is 0, so that a guest's compare values are times of the counter that EL2 reads.
+//! DDI 0487 D12. CNTVOFF_EL2 is 0, so that a guest's compare values are times of the counter that
+//! EL2 reads.
 
 use super::sysreg::{isb, read, write};
 
-/// CNTHCTL_EL2 (E2H = 0): the physical counter is readable; the physical timer is the guest's, too.
+/// CNTHCTL_EL2 (E2H = 0): the physical counter is the guest's to read.
 pub const COUNTER: u64 = 1;
+/// The same, and the physical timer is.
 pub const COUNTER_AND_TIMER: u64 = 1 | 1 << 1;
 
 const ENABLE: u64 = 1;
@@ -25,6 +27,7 @@ pub struct VirtualTimer {
 }
 
 impl VirtualTimer {
+    /// As after reset.
     pub const OFF: Self = Self { control: 0, compare: 0 };
 
     /// Takes it out of the CPU: its interrupt goes away.
@@ -59,9 +62,11 @@ pub struct PhysicalTimer {
 }
 
 impl PhysicalTimer {
+    /// As after reset.
     pub const OFF: Self = Self { control: 0, compare: 0 };
 
-    /// Takes it out of the CPU: its interrupt goes away, and the next guest's first access comes to EL2.
+    /// Takes it out of the CPU: its interrupt goes away, and the next guest's first access comes to
+    /// EL2.
     pub fn take() -> Self {
         let timer = Self { control: read!(CNTP_CTL_EL0), compare: read!(CNTP_CVAL_EL0) };
         write!(CNTP_CTL_EL0, 0);

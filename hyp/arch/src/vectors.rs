@@ -1,14 +1,16 @@
 //! Exceptions to EL2: what is saved, which Rust function decides, what is restored.
 //!
-//! While a guest runs, SP_EL2 points at its trap frame at the top of the CPU's stack, and TPIDR_EL2 at the CPU's own
-//! data. EL2 runs with interrupts masked, so there is one frame for each CPU. Three ways in (DDI 0487 D1.4):
+//! While a guest runs, SP_EL2 points at its trap frame at the top of the CPU's stack, and TPIDR_EL2
+//! at the CPU's own data. EL2 runs with interrupts masked, so there is one frame for each CPU.
+//! Three ways in (DDI 0487 D1.4):
 //!
-//! 1. interrupt: x0-x18 and x30 are saved, `irq_fast` decides, and `irq_rest` what it left; the other registers survive
-//!    a Rust function by the procedure call standard. Only when these ask is the rest saved too and `irq_slow` called.
-//! 2. HVC and data abort: likewise with `hvc_fast` and `abort_fast`. A system register: with everything saved, but only
-//!    the caller-saved ones restored, `register_fast`.
-//! 3. all else, and what a fast handler did not do: everything is saved and `trap` called; if it changed x19-x29 it
-//!    says so.
+//! 1. interrupt: x0-x18 and x30 are saved, `irq_fast` decides, and `irq_rest` what it left; the
+//!    other registers survive a Rust function by the procedure call standard. Only when these ask
+//!    is the rest saved too and `irq_slow` called.
+//! 2. HVC and data abort: likewise with `hvc_fast` and `abort_fast`. A system register: with
+//!    everything saved, but only the caller-saved ones restored, `register_fast`.
+//! 3. all else, and what a fast handler did not do: everything is saved and `trap` called; if it
+//!    changed x19-x29 it says so.
 //!
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
@@ -31,7 +33,8 @@ pub mod class {
     pub const DATA_ABORT: u64 = 0x24;
 }
 
-/// A guest's general registers, as the vectors store them: x0-x18, x30, x19-x29, and 0 for the zero register.
+/// A guest's general registers, as the vectors store them: x0-x18, x30, x19-x29, and 0 for the zero
+/// register.
 ///
 /// x30 stands where one instruction stores it together with x18.
 #[repr(C)]
@@ -44,6 +47,7 @@ pub const LAST_SAVED: usize = 18;
 
 #[expect(clippy::indexing_slicing, reason = "each index is masked to below 32")]
 impl Frame {
+    /// All registers 0.
     pub const fn new() -> Self {
         Self { slots: [0; 32] }
     }
@@ -106,6 +110,7 @@ impl Frame {
     }
 }
 
+/// Bytes of a [`Frame`], which link.ld knows, too.
 pub const FRAME_BYTES: usize = size_of::<Frame>();
 const _: () = assert!(FRAME_BYTES == 256);
 
@@ -115,7 +120,8 @@ const _: () = assert!(FRAME_BYTES == 256);
 pub enum Next {
     /// Back to the guest; x19-x29 are as they were.
     Guest = 0,
-    /// From a fast handler: nothing was decided, save everything and ask again. From a slow one: restore everything.
+    /// From a fast handler: nothing was decided, save everything and ask again. From a slow one:
+    /// restore everything.
     Full = 1,
 }
 
@@ -128,8 +134,12 @@ pub mod way {
     macro_rules! ways {
         ($($way:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
             $(
-                pub extern "C" fn $way<S: Handlers>($($argument: $type),*) $(-> $result)? {
-                    // SAFETY: an exception from a guest, which `enter` let run after `this::set`.
+                /// # Safety
+                /// The vectors call it, for an exception from a guest.
+                pub unsafe extern "C" fn $way<S: Handlers>(
+                    $($argument: $type),*
+                ) $(-> $result)? {
+                    // SAFETY: `enter` lets a guest run only after `this::set`.
                     S::$way(unsafe { vpe::<S>() }, $($argument),*)
                 }
             )*
@@ -379,12 +389,17 @@ own_exception:
     bl      {stopped}
 
 // Loads that may abort: address in x0; value in x0 and 1 in x1, or 0 in x1.
+    // An abort overwrites where the guest goes on, and as what: that is put back.
     .global probe32
 probe32:
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
     mov     x1, #1
     b       1f
     .global probe64
 probe64:
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
     mov     x1, #1
     b       2f
 probe_loads:
@@ -394,6 +409,8 @@ probe_loads:
     ret
 probe_loads_end:
 probe_failed:
+    msr     elr_el2, x2
+    msr     spsr_el2, x3
     mov     x1, #0
     ret
     "#,

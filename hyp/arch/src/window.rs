@@ -1,14 +1,17 @@
 //! The calling CPU's window on memory that is not EL2's own.
 //!
-//! EL2's tables map nothing of a VM, so that no speculation at EL2 finds it. What EL2 does there goes through a few pages of
-//! addresses that each CPU has for itself, and that mean something only meanwhile (DDI 0487 D8.16, break before make):
+//! EL2's tables map nothing of a VM, so that no speculation at EL2 finds it. What EL2 does there
+//! goes through a few pages of addresses that each CPU has for itself, and that mean something only
+//! meanwhile (DDI 0487 D8.16, break before make):
 //!
 //! 1. descriptors of the pages, DSB, ISB;
 //! 2. the accesses;
-//! 3. descriptors 0, DSB, TLBI of each page, DSB, ISB: at the end of a piece of work broadcast, since another CPU's walks may
-//!    have found them; between its parts only here, where the addresses are used again.
+//! 3. descriptors 0, DSB, TLBI of each page, DSB, ISB: at the end of a piece of work broadcast,
+//!    since another CPU's walks may have found them; between its parts only here, where the
+//!    addresses are used again.
 //!
-//! EL2 runs with interrupts masked and opens no window within another, so each is used for one thing at a time.
+//! EL2 runs with interrupts masked and opens no window within another, so each is used for one
+//! thing at a time.
 
 use super::gic;
 use super::sysreg::{dsb_ish, isb};
@@ -90,7 +93,8 @@ fn open<S: System>(base: Pa, bytes: u64) -> u64 {
     let mut page = base.value() & !(PAGE - 1);
     let end = base.value().wrapping_add(bytes);
     while page < end {
-        // SAFETY: a descriptor of this CPU's window, which codegen keeps in a table of EL2's own; nothing uses its addresses now.
+        // SAFETY: a descriptor of this CPU's window, which codegen keeps in a table of EL2's own;
+        // nothing uses its addresses now.
         unsafe { entry.write_volatile(DESCRIPTOR | page) };
         entry = entry.wrapping_add(1);
         page = page.wrapping_add(PAGE);

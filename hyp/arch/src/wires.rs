@@ -1,16 +1,21 @@
 //! What a CPU signals by PPIs: each source can be made to ask for its interrupt, for a moment.
 //!
-//! At boot, before any guest has one of them. DDI 0487 D12.2 (a timer with CVAL = 0 meets its condition), D13.3.1 (overflow);
-//! IHI 0069H 12.4 (ICH_HCR_EL2.NPIE: no list register is pending).
+//! At boot, before any guest has one of them. DDI 0487 D12.2 (a timer with CVAL = 0 meets its
+//! condition), D13.3.1 (overflow); IHI 0069H 12.4 (ICH_HCR_EL2.NPIE: no list register is pending).
 
 use super::gic::{ICH_ENABLE, read_ich_hcr, write_ich_hcr};
 use super::sysreg::{dsb_sy, isb, read, write};
 
+/// Who signals.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Source {
+    /// EL2's own timer.
     HypervisorTimer,
+    /// The virtual CPU interface.
     Maintenance,
+    /// EL1's virtual timer.
     VirtualTimer,
+    /// EL1's physical timer.
     PhysicalTimer,
     /// An overflow of the performance counters.
     Overflow,
