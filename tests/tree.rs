@@ -1,5 +1,5 @@
 //! What the tree says about itself: pages name what exists, decisions are numbered, no dependency
-//! and nothing public is unused.
+//! and nothing public is unused, and the EL2 image is in layers.
 
 #[path = "tree/decisions.rs"]
 mod decisions;
@@ -9,6 +9,8 @@ mod dependencies;
 mod differences;
 #[path = "tree/files.rs"]
 mod files;
+#[path = "tree/layers.rs"]
+mod layers;
 #[path = "tree/names.rs"]
 mod names;
 #[path = "tree/pages.rs"]

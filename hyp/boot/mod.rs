@@ -1,6 +1,6 @@
 //! From firmware to the first instruction of every guest.
 //!
-//! May call: `arch`, `state`, `io`, `gic`, `cpu`, `life`, `run`.
+//! May call: `arch`, `state`, `io`, `gic`, `cpu`, `life`, `run`, `exits`.
 
 mod entry;
 pub mod order;

@@ -4,11 +4,9 @@
 //!
 //! May call: `arch`, `state`, `io`, `gic`.
 
-mod physical_timer;
+pub mod physical_timer;
 mod pmu;
 pub mod saved;
 pub mod serror;
 pub mod switch;
 pub mod workarounds;
-
-pub use physical_timer::lend as lend_physical_timer;

@@ -1,4 +1,6 @@
 //! The devices that EL2 itself drives: one UART, or none.
+//!
+//! May call: `arch`.
 
 pub mod line;
 pub mod pl011;

@@ -6,7 +6,7 @@
 //! its vector is what aborts ([`deny_abort`]).
 
 use super::interface;
-use crate::cpu::{lend_physical_timer, workarounds};
+use crate::cpu::{physical_timer, workarounds};
 use crate::gic::hardware::Hardware;
 use crate::gic::rings;
 use crate::io::report;
@@ -305,7 +305,7 @@ fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) 
 /// It is the physical timer's, and the vPE has that from now on: the instruction is executed again.
 fn lends(guest: &Guest, register: SysReg) -> bool {
     let lends = sysreg::is_physical_timer(register)
-        && this::get::<Built>().is_some_and(lend_physical_timer);
+        && this::get::<Built>().is_some_and(physical_timer::lend);
     if lends {
         guest.vpe.counters.count(Counter::ExitSysReg);
     }
