@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::diag::Report;
 use crate::model::System;
 use crate::payload::Payloads;
-use crate::plan::{self, Decided};
+use crate::plan::{self, Plan};
 use crate::{check, emit};
 
 /// Why nothing, or not everything, was emitted.
@@ -24,7 +24,7 @@ pub enum EmitError {
 /// What was emitted, and from what.
 #[derive(Debug)]
 pub struct Emitted {
-    pub plan: Decided,
+    pub plan: Plan,
     /// Every file that was read: the build runs again when one changes.
     pub inputs: Vec<PathBuf>,
 }
@@ -42,13 +42,13 @@ pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitE
 }
 
 /// Checks and plans a loaded system; the payload files that were read come with the plan.
-pub fn decide(system: &System, payloads: &Path) -> Result<(Decided, Vec<PathBuf>), Report> {
+pub fn decide(system: &System, payloads: &Path) -> Result<(Plan, Vec<PathBuf>), Report> {
     let report = check::run(system);
     if report.has_errors() {
         return Err(report);
     }
     let payloads = Payloads::read(system, payloads)?;
-    Ok((plan::make(system, &payloads)?, payloads.files))
+    Ok((plan::make(system, &payloads)?.0, payloads.files))
 }
 
 /// Everything that can be found wrong before anything is built: the rules, the payload files, and the plan itself, with
@@ -63,7 +63,7 @@ pub fn judge(system: &System, payloads: &Path) -> Report {
         Err(found) => Err(found),
     };
     report.diagnostics.extend(match found {
-        Ok(plan) => plan.warnings,
+        Ok((_, warnings)) => warnings,
         Err(found) => found.diagnostics,
     });
     report.sort();
@@ -71,8 +71,8 @@ pub fn judge(system: &System, payloads: &Path) -> Report {
 }
 
 /// Writes a plan's generated files.
-pub fn write_all(plan: &Decided, out: &Path) -> Result<(), EmitError> {
-    write(out, "plan.rs", emit::tables::file(plan).as_bytes())?;
+pub fn write_all(plan: &Plan, out: &Path) -> Result<(), EmitError> {
+    write(out, "plan.rs", emit::constants::file(plan).as_bytes())?;
     write(out, "plan.ld", emit::link::fragment(plan).as_bytes())?;
     write(out, "tables.bin", &plan.hypervisor.tables_bin)
 }

@@ -15,17 +15,19 @@ mod smmu;
 mod vm;
 
 pub use board::{
-    Board, Conduit, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PlatformIrq, QemuDesc, Ram,
-    RdBase, Redistributors, Reserved, Scratch, Timer, Trigger, Uart, UartKind,
+    Board, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PlatformIrq, QemuDesc, Ram, RdBase,
+    Redistributors, Reserved, Scratch, Timer, Trigger, Uart, UartKind,
 };
 pub use payload::{Format, Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
-pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Rest, Sharing, VpeName, Window};
+pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Sharing, VpeName, Window};
 pub use smmu::{Iommu, IommuKind, Smmu};
 pub use vm::{
-    Access, Channel, ChannelEnd, DeviceUse, DmaFault, EventUse, Fault, Feature, ItsPolicy, Memory,
-    MemoryRole, Restarts, Vm, Vpe, Watchdog, WatchdogAction,
+    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, Memory, Restarts, Vm, Vpe,
+    Watchdog, WatchdogAction,
 };
+// Choices that the plan takes as they are.
+pub use ::plan::{Conduit, DmaFault, ItsPolicy, MemoryRole, PowerOff, Rest};
 
 use std::ops::{Deref, Range};
 use std::path::PathBuf;
@@ -154,11 +156,4 @@ impl Hypervisor {
     pub fn end(&self) -> u64 {
         self.base.saturating_add(self.size.value)
     }
-}
-
-/// What the hypervisor does when no VM runs any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PowerOff {
-    PowerOff,
-    Stay,
 }

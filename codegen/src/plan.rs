@@ -7,13 +7,12 @@
 mod arena;
 mod assume;
 mod bridge;
-mod decided;
 mod gap;
 mod host;
 mod interrupts;
 mod its;
 mod loads;
-mod log;
+mod log_view;
 mod make;
 mod memory;
 mod messages;
@@ -25,9 +24,7 @@ mod smmu;
 mod tables;
 pub mod watchdog;
 
+pub use ::plan::*;
 pub use arena::Arena;
-pub use decided::*;
 pub use loads::TREE_ROOM;
 pub use make::make;
-pub use modes::{Mode, Modes, Move, Switch};
-pub use schedule::{Placement, PrioritySlot, Schedule, Ticks, Turn, Window, ppm};

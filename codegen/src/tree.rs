@@ -16,12 +16,12 @@ use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::fdt;
 use crate::model::{At, System};
 use crate::payload::Blob;
-use crate::plan::{Decided, Vm};
+use crate::plan::{Plan, Vm};
 
 /// The device tree of VM number `vm`. None: there is something wrong with it, and that has been reported.
 pub fn blob(
     system: &System,
-    plan: &Decided,
+    plan: &Plan,
     vm: usize,
     blob: &Blob,
     report: &mut Report,
@@ -77,8 +77,8 @@ fn completed(own: &[u8], parsed: &Fdt, vm: &Vm) -> Vec<u8> {
         chosen.push(("bootargs", [arguments.as_bytes(), &[0]].concat()));
     }
     if let Some(initrd) = vm.initrd {
-        let end = initrd.base.0 + initrd.bytes;
-        chosen.push(("linux,initrd-start", initrd.base.0.to_be_bytes().to_vec()));
+        let end = initrd.base.value() + initrd.bytes;
+        chosen.push(("linux,initrd-start", initrd.base.value().to_be_bytes().to_vec()));
         chosen.push(("linux,initrd-end", end.to_be_bytes().to_vec()));
     }
     if !vm.hosts.is_empty() {

@@ -38,8 +38,8 @@ pub fn boot(everyone: &Everyone) -> Result<(), Error> {
     let tables = plan.tables.iter().filter_map(|table| {
         Some(Table {
             kind: TableKind::from_field(table.kind.into())?,
-            address: table.base.value(),
-            bytes: table.bytes,
+            address: table.memory.0.value(),
+            bytes: table.memory.1,
             entries: table.entries.into(),
             entry_bytes: table.entry_bytes,
             attributes: if COHERENT { Attributes::COHERENT } else { Attributes::UNCACHED },

@@ -34,7 +34,7 @@ pub fn attach(vm: VmIndex, number: usize) -> bool {
     let Some((index, master)) = masters(vm).nth(number) else { return false };
     // What its former life did was charged to that.
     let smmu = usize::from(master.smmu);
-    let bits = PLAN.smmus.get(smmu).map_or(0, |smmu| smmu.events.1);
+    let bits = PLAN.smmus.get(smmu).map_or(0, |smmu| smmu.event_bits);
     take(smmu, 1 << bits);
     if let Some(device) = faults::device(Some(index)) {
         device.account.start();

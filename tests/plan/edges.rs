@@ -4,7 +4,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use codegen::emit::{link, report, tables};
+use codegen::emit::{constants, link, report};
 use codegen::units::Time;
 
 use crate::{rules, schedule, stand_in};
@@ -76,7 +76,7 @@ fn judge(room: &Path) -> &'static str {
     let Ok(plan) = stand_in::plan(&system, room) else { return "refused" };
     rules::hold(&plan);
     schedule::hold(&plan);
-    assert!(!tables::file(&plan).is_empty() && !link::fragment(&plan).is_empty());
+    assert!(!constants::file(&plan).is_empty() && !link::fragment(&plan).is_empty());
     assert!(!report::text(&plan).is_empty() && !report::json(&plan).is_empty());
     "planned"
 }

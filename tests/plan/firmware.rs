@@ -1,17 +1,17 @@
 //! Boards whose buses are not coherent, and what firmware left behind.
 
-use codegen::emit::tables;
+use codegen::emit::constants;
 use codegen::model::{RdBase, System, quirk};
-use codegen::plan::{Decided, ScriptLine};
+use codegen::plan::{ItsCommand, Plan};
 
 use crate::{rules, software, stand_in};
 
-fn tree(plan: &Decided, vm: usize) -> &[u8] {
-    &plan.vms[vm].loads.iter().find(|load| load.what == "device tree").unwrap().data
+fn tree(plan: &Plan, vm: usize) -> &[u8] {
+    &plan.vms[vm].loads.iter().find(|load| load.what == "device tree").unwrap().bytes.data
 }
 
 /// How many nodes say that they are coherent.
-fn coherent(plan: &Decided, vm: usize) -> usize {
+fn coherent(plan: &Plan, vm: usize) -> usize {
     let has = |part: &&[u8]| *part == b"dma-coherent\0";
     // The strings of a tree are apart from its nodes, which name them by their offset.
     let tree = tree(plan, vm);
@@ -56,12 +56,12 @@ fn a_gic_that_is_not_coherent_takes_its_tables() {
         for value in registers.chain(virtual_ones).chain([its.cbaser.0]) {
             assert_eq!(value >> 10 & 3, 0, "{value:#x} is shareable");
         }
-        assert!(tables::file(&plan).contains("gic_coherent: false"));
+        assert!(constants::file(&plan).contains("gic_coherent: false"));
     }
 }
 
 /// RDbase of the first command in `script` with this opcode, and the opcode behind it.
-fn first(script: &[ScriptLine], opcode: u64) -> (u64, u64) {
+fn first(script: &[ItsCommand], opcode: u64) -> (u64, u64) {
     let at = script.iter().position(|line| line.words[0].0 & 0xff == opcode).unwrap();
     (script[at].words[2].0 & 0xf_ffff_ffff_0000, script[at + 1].words[0].0 & 0xff)
 }
@@ -81,7 +81,7 @@ fn virtual_commands_are_as_the_quirks_want_them() {
         let modes = plan.modes.as_ref().unwrap();
         let switches = modes.modes.iter().flat_map(|mode| &mode.switches);
         let moves =
-            |script: &Vec<ScriptLine>| script.iter().any(|line| line.words[0].0 & 0xff == VMOVP);
+            |script: &Vec<ItsCommand>| script.iter().any(|line| line.words[0].0 & 0xff == VMOVP);
         let script = switches.map(|switch| &switch.script).find(|script| moves(script)).unwrap();
         (first(&plan.its.as_ref().unwrap().script, VMAPP).0, first(script, VMOVP))
     };
@@ -112,6 +112,6 @@ fn tables_of_firmware_are_within_reach() {
     let plan = stand_in::plan(&system, &directory).unwrap();
     assert_eq!(plan.board.inherited.len(), 1);
     rules::hold(&plan);
-    let file = tables::file(&plan);
-    assert!(file.contains("inherited: &[(0x7fe00000, 196608u64)]"), "{file}");
+    let file = constants::file(&plan);
+    assert!(file.contains("inherited: &[(0x7fe00000, 196608)]"), "{file}");
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::fs;
 
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -255,7 +255,7 @@ impl Layout {
         text
     }
 
-    fn plan(&self) -> Result<Decided, String> {
+    fn plan(&self) -> Result<Plan, String> {
         let directory = stand_in::directory("generated");
         fs::write(directory.join("payload"), [0; 4]).unwrap();
         let system = stand_in::written(&directory, &self.system(), &self.board());

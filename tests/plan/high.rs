@@ -1,7 +1,7 @@
 //! Boards whose memory and registers need more than 39 address bits.
 
 use codegen::model::System;
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 
 use crate::{rules, software, stand_in};
 
@@ -40,7 +40,7 @@ fn system(test: &str, moved: &[(&str, &str)]) -> System {
 }
 
 /// Its plan, which holds every rule, and whose events arrive.
-fn plan(test: &str, moved: &[(&str, &str)]) -> Decided {
+fn plan(test: &str, moved: &[(&str, &str)]) -> Plan {
     let system = system(test, moved);
     let plan = stand_in::good(stand_in::plan(&system, &stand_in::directory(test)));
     rules::hold(&plan);
@@ -49,12 +49,12 @@ fn plan(test: &str, moved: &[(&str, &str)]) -> Decided {
 }
 
 /// T0SZ, SL0 and PS of VTCR_EL2.
-fn stage2(plan: &Decided, vm: usize) -> (u64, u64, u64) {
+fn stage2(plan: &Plan, vm: usize) -> (u64, u64, u64) {
     let vtcr = plan.vms[vm].vtcr.0;
     (vtcr & 0x3f, vtcr >> 6 & 3, vtcr >> 16 & 7)
 }
 
-fn t0sz(plan: &Decided) -> u64 {
+fn t0sz(plan: &Plan) -> u64 {
     plan.hypervisor.tcr.0 & 0x3f
 }
 
@@ -68,7 +68,7 @@ fn ram_at_a_tebibyte() {
         "high-1-tib",
         &[(BITS, "psci = \"smc\"\naddress_bits = 44\n"), (RAM, "base = 0x100_0000_0000")],
     );
-    assert_eq!(plan.hypervisor.base.0, 0x100_0020_0000);
+    assert_eq!(plan.hypervisor.base.value(), 0x100_0020_0000);
     assert_eq!((t0sz(&plan), stage2(&plan, 0)), (64 - 41, (64 - 41, 2, 4)));
     assert_eq!(stage2(&plan, 1).0, 64 - 32, "a guest that sees nothing above 4 GiB");
 }
@@ -102,15 +102,15 @@ fn a_server() {
     );
     assert_eq!((t0sz(&plan), stage2(&plan, 0)), (16, (16, 2, 5)));
     let bar = &plan.functions[0].bars[0];
-    assert!(bar.base.0 >= 0x9000_0000_0000, "{bar:?}");
-    assert_eq!(plan.its.as_ref().unwrap().base.0, 0xc6_6000_0000);
+    assert!(bar.base.value() >= 0x9000_0000_0000, "{bar:?}");
+    assert_eq!(plan.its.as_ref().unwrap().base.value(), 0xc6_6000_0000);
 }
 
 #[test]
 fn two_pages_for_a_bar_above_512_gib() {
     let moved = ("window32 = { base = 0x1000_0000, size = \"752 MiB\" }\n", "");
     let plan = plan("high-bar", &[moved]);
-    assert_eq!(plan.functions[0].bars[0].base.0, 0x80_0000_0000);
+    assert_eq!(plan.functions[0].bars[0].base.value(), 0x80_0000_0000);
     assert_eq!((t0sz(&plan), stage2(&plan, 0)), (64 - 40, (64 - 40, 1, 2)));
     assert_eq!(plan.vms[0].stage2_bytes % 4096, 0);
 }

@@ -1,6 +1,6 @@
 //! Two VMs with disks behind two hosts, the second of which begins with bus 128.
 
-use codegen::emit::{report, tables};
+use codegen::emit::{constants, report};
 
 use crate::{rules, software, stand_in};
 
@@ -11,7 +11,7 @@ fn each_vm_sees_both_hosts() {
     software::deliver(&plan);
     let hosts = |vm: usize| -> Vec<_> {
         let hosts = plan.vms[vm].hosts.iter();
-        hosts.map(|host| (host.ecam.base.0, host.first_bus, host.last_bus)).collect()
+        hosts.map(|host| (host.ecam.base.value(), host.first_bus, host.last_bus)).collect()
     };
     let (near, far) = (0x40_1000_0000, 0x40_1800_0000);
     assert_eq!(hosts(0), [(near, 0, 0), (far, 0x80, 0x81)]);
@@ -20,7 +20,7 @@ fn each_vm_sees_both_hosts() {
     for function in &plan.functions {
         let window =
             if function.host == 0 { 0x1000_0000..0x2800_0000 } else { 0x2800_0000..0x3f00_0000 };
-        assert!(function.bars.iter().all(|bar| window.contains(&bar.base.0)), "{function:?}");
+        assert!(function.bars.iter().all(|bar| window.contains(&bar.base.value())), "{function:?}");
     }
     let primaries: Vec<(usize, u16)> =
         plan.bridges.iter().map(|bridge| (bridge.host, bridge.bdf >> 8)).collect();
@@ -48,7 +48,7 @@ fn the_tree_has_a_node_for_each() {
     let tree = plan.vms[1].loads.iter().find(|load| load.what == "device tree").unwrap();
     let cells =
         |cells: &[u32]| -> Vec<u8> { cells.iter().flat_map(|cell| cell.to_be_bytes()).collect() };
-    let has = |bytes: Vec<u8>| tree.data.windows(bytes.len()).any(|part| part == bytes);
+    let has = |bytes: Vec<u8>| tree.bytes.data.windows(bytes.len()).any(|part| part == bytes);
     for node in ["pcie@4010000000\0", "pcie@4018000000\0", "linux,pci-domain\0"] {
         assert!(has(node.as_bytes().to_vec()), "{node}");
     }
@@ -68,7 +68,7 @@ fn the_report_and_the_tables_have_them() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    let code = tables::file(&plan);
+    let code = constants::file(&plan);
     assert_eq!(code.matches("plan::MmioKind::PciConfig").count(), 4);
-    assert!(code.contains("primary: 128u8"));
+    assert!(code.contains("primary: 128"));
 }

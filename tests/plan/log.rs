@@ -1,6 +1,6 @@
 //! A board without a console: where the log is, and who reaches it.
 
-use codegen::emit::{report, tables};
+use codegen::emit::{constants, report};
 
 use crate::{rules, stage2, stand_in};
 
@@ -12,12 +12,15 @@ const WRITABLE: u64 = 1 << 7;
 fn the_log_is_at_the_end_of_the_hypervisors_memory() {
     let plan = stand_in::at(QUIET);
     let (own, log) = (&plan.hypervisor, plan.board.console.log().unwrap());
-    assert_eq!(log.base.0 + log.bytes, own.base.0 + own.bytes);
-    assert!(own.tables.0 + own.tables_bytes <= log.base.0, "tables end before it");
-    assert!(own.cleared.iter().all(|range| range.base.0 + range.bytes <= log.base.0), "kept");
+    assert_eq!(log.base.value() + log.bytes, own.base.value() + own.bytes);
+    assert!(own.tables.value() + own.tables_bytes <= log.base.value(), "tables end before it");
+    assert!(
+        own.cleared.iter().all(|range| range.base.value() + range.bytes <= log.base.value()),
+        "kept"
+    );
     let text = report::text(&plan);
     assert!(text.contains("0x00405f0000..0x0040600000  64 KiB    hypervisor  log"), "{text}");
-    let code = tables::file(&plan);
+    let code = constants::file(&plan);
     assert!(code.contains("console: plan::Console::Log(plan::Log {"), "{code}");
     let json: serde_json::Value = serde_json::from_str(&report::json(&plan)).unwrap();
     assert_eq!(json["board"]["console"]["log"]["base"], "0x405f0000");
@@ -27,7 +30,7 @@ fn the_log_is_at_the_end_of_the_hypervisors_memory() {
 fn those_who_are_given_it_read_it_and_nobody_else_does() {
     let plan = stand_in::at(QUIET);
     let log = plan.board.console.log().unwrap();
-    let range = log.base.0..log.base.0 + log.bytes;
+    let range = log.base.value()..log.base.value() + log.bytes;
     for (n, vm) in plan.vms.iter().enumerate() {
         let seen: Vec<_> = stage2::mapped(&plan, n)
             .into_iter()
@@ -35,7 +38,7 @@ fn those_who_are_given_it_read_it_and_nobody_else_does() {
             .collect();
         assert_eq!(seen.len(), if vm.log.is_some() { 16 } else { 0 }, "{}", vm.name);
         assert!(seen.iter().all(|page| page.attributes & WRITABLE == 0), "{}", vm.name);
-        assert_eq!(seen.first().map(|page| page.ipa), vm.log.map(|log| log.base.0));
+        assert_eq!(seen.first().map(|page| page.ipa), vm.log.map(|log| log.base.value()));
     }
 }
 
@@ -57,9 +60,9 @@ fn what_is_above_a_vms_memory_is_apart() {
     let plan = stand_in::good(stand_in::plan(&system, &directory));
     rules::hold(&plan);
     let vm = &plan.vms[0];
-    let log = vm.log.unwrap().base.0;
-    let channel = plan.vm_channel_ends(vm)[0].ipa.0;
-    let watchdog = vm.watchdog.as_ref().unwrap().base.0;
+    let log = vm.log.unwrap().base.value();
+    let channel = plan.vm_channel_ends(vm)[0].ipa.value();
+    let watchdog = vm.watchdog.as_ref().unwrap().base.value();
     let mut all = [(log, 64 << 10), (channel, 64 << 10), (watchdog, 68 << 10)];
     all.sort();
     assert!(all.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "{all:x?}");

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use codegen::plan::{Decided, Function, Host, MmioKind, Span};
+use codegen::plan::{MmioKind, PciFunction, PciHost, Plan, Span};
 use gicv4::command::{Command, Version};
 
 use crate::stage2::mapped;
 
 /// Panics at the first rule that `plan` breaks.
-pub fn hold(plan: &Decided) {
+pub fn hold(plan: &Plan) {
     ram_has_one_owner_each(plan);
     tables_are_apart_and_aligned(plan);
     memory_is_written_before_it_is_read(plan);
@@ -32,28 +32,32 @@ fn apart(what: &str, ranges: impl IntoIterator<Item = (String, Range<u64>)>) {
     }
 }
 
-fn ram_has_one_owner_each(plan: &Decided) {
-    let areas = || plan.memory_map.iter().map(|area| (area, area.base.0..area.base.0 + area.bytes));
+fn ram_has_one_owner_each(plan: &Plan) {
+    let areas = || {
+        plan.memory_map.iter().map(|area| (area, area.base.value()..area.base.value() + area.bytes))
+    };
     apart("RAM", areas().map(|(area, range)| (format!("{} {}", area.owner, area.what), range)));
     for (area, range) in areas() {
         let mut ram = plan.board.ram.iter();
-        let inside =
-            ram.any(|ram| range.start >= ram.base.0 && range.end <= ram.base.0 + ram.bytes);
+        let inside = ram.any(|ram| {
+            range.start >= ram.base.value() && range.end <= ram.base.value() + ram.bytes
+        });
         assert!(inside, "{area:?} is not in RAM");
         assert_eq!((range.start | area.bytes) % 4096, 0, "{area:?}");
     }
 }
 
-fn tables_are_apart_and_aligned(plan: &Decided) {
+fn tables_are_apart_and_aligned(plan: &Plan) {
     let own = &plan.hypervisor;
     let range = |base: u64, bytes: u64| base..base + bytes;
     apart(
         "tables",
-        own.items.iter().map(|item| (item.name.clone(), range(item.base.0, item.bytes))),
+        own.items.iter().map(|item| (item.name.clone(), range(item.base.value(), item.bytes))),
     );
-    let cleared: Vec<_> = own.cleared.iter().map(|span| range(span.base.0, span.bytes)).collect();
+    let cleared: Vec<_> =
+        own.cleared.iter().map(|span| range(span.base.value(), span.bytes)).collect();
     for item in &own.items {
-        let (at, end) = (item.base.0, item.base.0 + item.bytes);
+        let (at, end) = (item.base.value(), item.base.value() + item.bytes);
         let align = match item.name.as_str() {
             name if name.contains("pending table") || name.contains("queue") => 0x1_0000,
             name if name.starts_with("ITT") => 256,
@@ -62,46 +66,49 @@ fn tables_are_apart_and_aligned(plan: &Decided) {
             _ => 4096,
         };
         assert_eq!(at % align, 0, "{item:?}");
-        let after = at >= own.tables.0 && end <= own.tables.0 + own.tables_bytes;
-        let before = item.zero && at >= own.base.0 && end <= own.image.0;
+        let after = at >= own.tables.value() && end <= own.tables.value() + own.tables_bytes;
+        let before = item.zero && at >= own.base.value() && end <= own.image.value();
         assert!(after || before, "{item:?}");
         let clears = cleared.iter().filter(|range| at < range.end && range.start < end).count();
         assert_eq!(clears, usize::from(item.zero), "{item:?} and what boot clears");
         assert!(
-            item.zero || end <= own.tables.0 + own.tables_loaded,
+            item.zero || end <= own.tables.value() + own.tables_loaded,
             "{item:?} is not in tables.bin"
         );
     }
     assert!(cleared.iter().all(|range| (range.start | range.end) % 64 == 0));
     assert_eq!(own.tables_bin.len() as u64, own.tables_loaded);
-    assert_eq!(own.image.0 + own.room, own.tables.0);
-    assert!(own.tables.0 + own.tables_bytes <= own.base.0 + own.bytes);
+    assert_eq!(own.image.value() + own.room, own.tables.value());
+    assert!(own.tables.value() + own.tables_bytes <= own.base.value() + own.bytes);
     let loads = plan.vms.iter().flat_map(|vm| &vm.loads);
     for load in loads {
-        let at = (load.copy.0 - own.tables.0) as usize;
-        assert!(own.tables_bin[at..].starts_with(&load.data), "the copy of {}", load.what);
+        let at = (load.bytes.copy.value() - own.tables.value()) as usize;
+        assert!(own.tables_bin[at..].starts_with(&load.bytes.data), "the copy of {}", load.what);
     }
 }
 
 /// Every line of a VM's memory is loaded as a whole, or cleared, or erased, or kept as the TOML
 /// wants it; and nothing else is.
-fn memory_is_written_before_it_is_read(plan: &Decided) {
+fn memory_is_written_before_it_is_read(plan: &Plan) {
     for vm in &plan.vms {
-        let loaded = vm.loads.iter().map(|load| load.to.0..load.to.0 + load.bytes + load.clear);
+        let loaded = vm
+            .loads
+            .iter()
+            .map(|load| load.to.value()..load.to.value() + load.bytes.len + load.clear);
         let whole = loaded.map(|range| range.start.next_multiple_of(64)..range.end / 64 * 64);
         let spans = |spans: &[Span]| -> Vec<_> {
-            spans.iter().map(|span| span.base.0..span.base.0 + span.bytes).collect()
+            spans.iter().map(|span| span.base.value()..span.base.value() + span.bytes).collect()
         };
         let kept = spans(&vm.kept);
         let is_kept = |range: &Range<u64>| kept.iter().any(|kept| kept.contains(&range.start));
         let written = whole.filter(|range| !range.is_empty() && !is_kept(range));
         let own = plan.flashes.iter().filter(|flash| plan.vms[flash.vm].name == vm.name);
         let erased = own.filter(|flash| flash.erased);
-        let erased = erased.map(|flash| flash.pa.0..flash.pa.0 + flash.bytes);
+        let erased = erased.map(|flash| flash.pa.value()..flash.pa.value() + flash.bytes);
         let all = written.chain(spans(&vm.cleared)).chain(erased).chain(kept.clone());
-        let memory = vm.memory.iter().map(|piece| piece.pa.0..piece.pa.0 + piece.bytes);
+        let memory = vm.memory.iter().map(|piece| piece.pa.value()..piece.pa.value() + piece.bytes);
         assert_eq!(joined(all), joined(memory), "what {} finds in its memory", vm.name);
-        assert!(vm.cleared.iter().all(|span| (span.base.0 | span.bytes) % 64 == 0));
+        assert!(vm.cleared.iter().all(|span| (span.base.value() | span.bytes) % 64 == 0));
     }
     for end in &plan.channel_ends {
         let shared = plan.shared_memory.iter().filter(|memory| memory.base == end.pa);
@@ -126,7 +133,7 @@ fn joined(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
     out
 }
 
-fn guests_reach_their_own_only(plan: &Decided) {
+fn guests_reach_their_own_only(plan: &Plan) {
     let mut all = Vec::new();
     let mut shared = BTreeSet::new();
     for (number, vm) in plan.vms.iter().enumerate() {
@@ -134,32 +141,37 @@ fn guests_reach_their_own_only(plan: &Decided) {
         let mut want = |ipa: u64, pa: u64, bytes: u64| {
             wanted.extend((0..bytes).step_by(4096).map(|n| (ipa + n, pa + n..pa + n + 4096)));
         };
-        vm.memory.iter().for_each(|piece| want(piece.ipa.0, piece.pa.0, piece.bytes));
-        vm.registers.iter().for_each(|region| want(region.base.0, region.base.0, region.bytes));
+        vm.memory.iter().for_each(|piece| want(piece.ipa.value(), piece.pa.value(), piece.bytes));
+        vm.registers
+            .iter()
+            .for_each(|region| want(region.base.value(), region.base.value(), region.bytes));
         for function in plan.vm_functions(vm) {
             let bars = function.bars.iter();
-            bars.for_each(|bar| want(bar.base.0, bar.base.0, bar.bytes.next_multiple_of(4096)));
+            bars.for_each(|bar| {
+                want(bar.base.value(), bar.base.value(), bar.bytes.next_multiple_of(4096))
+            });
         }
         // But for the MSI-X tables in them: all of each, and the page that it begins in.
         let tables = plan.vm_functions(vm).iter().filter_map(|function| {
             let msix = function.msix?;
             let bar = function.bars.iter().find(|bar| bar.index == msix.bar).unwrap();
-            let start = bar.base.0 + u64::from(msix.offset);
+            let start = bar.base.value() + u64::from(msix.offset);
             msix.pages.map(|_| start & !4095..start + 16 * u64::from(msix.vectors))
         });
         let tables: Vec<Range<u64>> = tables.collect();
         let in_table =
             |ipa: u64| tables.iter().any(|table| ipa < table.end && table.start < ipa + 4096);
         for end in plan.vm_channel_ends(vm) {
-            want(end.ipa.0, end.pa.0, end.bytes);
-            shared.insert(end.pa.0);
+            want(end.ipa.value(), end.pa.value(), end.bytes);
+            shared.insert(end.pa.value());
         }
         let log = vm.log.and(plan.board.console.log());
         for (seen, log) in vm.log.iter().zip(log) {
-            want(seen.base.0, log.base.0, log.bytes);
+            want(seen.base.value(), log.base.value(), log.bytes);
         }
-        let in_log =
-            |pa: u64| log.is_some_and(|log| (log.base.0..log.base.0 + log.bytes).contains(&pa));
+        let in_log = |pa: u64| {
+            log.is_some_and(|log| (log.base.value()..log.base.value() + log.bytes).contains(&pa))
+        };
         wanted.retain(|page| !in_table(page.0));
         wanted.sort_by_key(|page| page.0);
         let got = mapped(plan, number).into_iter().flat_map(|leaf| {
@@ -167,7 +179,8 @@ fn guests_reach_their_own_only(plan: &Decided) {
             pages.map(move |n| (leaf.ipa + n, leaf.pa.start + n..leaf.pa.start + n + 4096))
         });
         assert!(got.eq(wanted), "what {} reaches", vm.name);
-        let channels = plan.vm_channel_ends(vm).iter().map(|end| end.pa.0).collect::<BTreeSet<_>>();
+        let channels =
+            plan.vm_channel_ends(vm).iter().map(|end| end.pa.value()).collect::<BTreeSet<_>>();
         let own = mapped(plan, number).into_iter().map(|leaf| leaf.pa);
         all.extend(
             own.filter(|pa| !in_log(pa.start))
@@ -176,56 +189,67 @@ fn guests_reach_their_own_only(plan: &Decided) {
         );
         apart(
             "emulated",
-            vm.mmio.iter().map(|m| (format!("{:?}", m.kind), m.base.0..m.base.0 + m.bytes)),
+            vm.mmio
+                .iter()
+                .map(|m| (format!("{:?}", m.kind), m.base.value()..m.base.value() + m.bytes)),
         );
     }
     let own = &plan.hypervisor;
-    all.push(("hypervisor".into(), own.base.0..own.base.0 + own.bytes));
+    all.push(("hypervisor".into(), own.base.value()..own.base.value() + own.bytes));
     apart("what VMs reach", all);
 }
 
-fn in_channel(plan: &Decided, base: u64, pa: u64) -> bool {
-    let bytes = plan.channel_ends.iter().find(|end| end.pa.0 == base).map_or(0, |end| end.bytes);
+fn in_channel(plan: &Plan, base: u64, pa: u64) -> bool {
+    let bytes =
+        plan.channel_ends.iter().find(|end| end.pa.value() == base).map_or(0, |end| end.bytes);
     (base..base + bytes).contains(&pa)
 }
 
-fn bars_lie_in_their_windows(plan: &Decided) {
+fn bars_lie_in_their_windows(plan: &Plan) {
     let mut bars = Vec::new();
     for function in &plan.functions {
         for bar in &function.bars {
-            let (at, end, bus) = (bar.base.0, bar.base.0 + bar.bytes, bar.bus.0);
+            let (at, end, bus) = (bar.base.value(), bar.base.value() + bar.bytes, bar.bus.0);
             assert_eq!(bus % bar.bytes.max(4096), 0, "{bar:?}");
             assert_ne!(bus, 0, "a BAR that nobody has placed");
             let mut windows = plan.vms[function.vm].windows();
-            let window =
-                windows.find(|own| at >= own.base.0 && end <= own.base.0 + own.bytes).unwrap();
-            assert_eq!((window.host, at - window.base.0), (function.host, bus - window.bus.0));
+            let window = windows
+                .find(|own| at >= own.base.value() && end <= own.base.value() + own.bytes)
+                .unwrap();
+            assert_eq!(
+                (window.host, at - window.base.value()),
+                (function.host, bus - window.bus.0)
+            );
             bars.push((function.name.clone(), at..end));
             let offset = 0x10 + 4 * u16::from(bar.index);
             let held = |at: u16, word: u64| {
-                function.setup.iter().any(|write| (write.0, write.1.0) == (at, word))
+                function.setup.iter().any(|write| (write.offset, write.value.0) == (at, word))
             };
             assert!(held(offset, bus & 0xffff_ffff), "{bar:?}");
             assert!(!bar.wide || held(offset + 4, bus >> 32), "{bar:?}");
         }
         // Decoding is switched on only when every BAR has its place.
-        assert_eq!(function.setup.last().map(|write| write.0), Some(4));
+        assert_eq!(function.setup.last().map(|write| write.offset), Some(4));
     }
     apart("BARs", bars);
     for vm in &plan.vms {
         let Some(tree) = vm.loads.iter().find(|load| load.what == "device tree") else { continue };
         for window in vm.windows() {
             let space = if window.wide { 0x0300_0000u32 } else { 0x0200_0000 };
-            let words = [window.bus.0, window.base.0, window.bytes];
+            let words = [window.bus.0, window.base.value(), window.bytes];
             let words = words.iter().flat_map(|word| word.to_be_bytes());
             let range: Vec<u8> = space.to_be_bytes().into_iter().chain(words).collect();
-            assert!(tree.data.windows(28).any(|part| part == range), "{window:x?} of {}", vm.name);
+            assert!(
+                tree.bytes.data.windows(28).any(|part| part == range),
+                "{window:x?} of {}",
+                vm.name
+            );
         }
     }
 }
 
 /// Buses, windows and views; what is behind a bridge and what is not.
-fn bridges_pass_on_what_is_behind(plan: &Decided) {
+fn bridges_pass_on_what_is_behind(plan: &Plan) {
     const MIB: u64 = 1 << 20;
     let within = |base: u64, bytes: u64, outer: &Range<u64>| {
         bytes == 0 || base >= outer.start && base + bytes <= outer.end
@@ -266,10 +290,10 @@ fn bridges_pass_on_what_is_behind(plan: &Decided) {
             0,
             0,
         ]);
-        assert!(bridge.setup.iter().any(|write| (write.0, write.1.0) == (0x18, numbers)));
+        assert!(bridge.setup.iter().any(|write| (write.offset, write.value.0) == (0x18, numbers)));
         let (first, last) = (bridge.setup.first(), bridge.setup.last());
-        assert_eq!(first.map(|write| (write.0, write.1.0)), Some((4, 0)), "off first");
-        assert_eq!(last.map(|write| (write.0, write.1.0)), Some((4, 0x406)), "on last");
+        assert_eq!(first.map(|write| (write.offset, write.value.0)), Some((4, 0)), "off first");
+        assert_eq!(last.map(|write| (write.offset, write.value.0)), Some((4, 0x406)), "on last");
         for view in &bridge.views {
             assert!(within(view.base.0, view.bytes, &window), "{view:?}");
             assert_eq!((view.base.0 | view.bytes) % MIB, 0);
@@ -299,19 +323,19 @@ fn bridges_pass_on_what_is_behind(plan: &Decided) {
     }
 }
 
-fn host_of<'a>(plan: &'a Decided, function: &Function) -> &'a Host {
+fn host_of<'a>(plan: &'a Plan, function: &PciFunction) -> &'a PciHost {
     let mut hosts = plan.vms[function.vm].hosts.iter();
     hosts.find(|host| host.host == function.host).unwrap()
 }
 
 /// Each host that a VM sees has functions of the VM, all in its ECAM by their bus, each with its DeviceID.
-fn hosts_show_what_is_the_guests_own(plan: &Decided) {
+fn hosts_show_what_is_the_guests_own(plan: &Plan) {
     let mut configs = BTreeSet::new();
     for function in &plan.functions {
         let host = host_of(plan, function);
         let place = u64::from(function.bdf) - (u64::from(host.first_bus) << 8);
-        assert_eq!(function.config.0, host.ecam.base.0 + place * 4096);
-        assert!(configs.insert(function.config.0), "{function:?}: a place twice");
+        assert_eq!(function.config.value(), host.ecam.base.value() + place * 4096);
+        assert!(configs.insert(function.config.value()), "{function:?}: a place twice");
         let own = host.msi_map.iter().filter_map(|range| {
             let place = u32::from(function.bdf).checked_sub(range.requester)?;
             (place < range.count).then(|| range.device_id + place)
@@ -320,9 +344,9 @@ fn hosts_show_what_is_the_guests_own(plan: &Decided) {
     }
     for vm in &plan.vms {
         let ecams = vm.mmio.iter().filter(|region| region.kind == MmioKind::PciConfig);
-        let ecams: BTreeSet<_> = ecams.map(|region| (region.base.0, region.bytes)).collect();
+        let ecams: BTreeSet<_> = ecams.map(|region| (region.base.value(), region.bytes)).collect();
         let hosts: BTreeSet<_> =
-            vm.hosts.iter().map(|host| (host.ecam.base.0, host.ecam.bytes)).collect();
+            vm.hosts.iter().map(|host| (host.ecam.base.value(), host.ecam.bytes)).collect();
         assert_eq!(ecams, hosts);
         for host in &vm.hosts {
             let buses = u64::from(host.last_bus - host.first_bus) + 1;
@@ -334,8 +358,8 @@ fn hosts_show_what_is_the_guests_own(plan: &Decided) {
     }
 }
 
-fn numbers_are_given_once(plan: &Decided) {
-    let vmids: BTreeSet<u16> = plan.vms.iter().map(|vm| vm.vmid).collect();
+fn numbers_are_given_once(plan: &Plan) {
+    let vmids: BTreeSet<u16> = plan.vms.iter().map(|vm| vm.vmid.value()).collect();
     assert!(vmids.len() == plan.vms.len() && !vmids.contains(&0));
     let Some(its) = &plan.its else { return };
     let mut vintids = BTreeSet::new();
@@ -346,13 +370,13 @@ fn numbers_are_given_once(plan: &Decided) {
         assert!(vintids.insert((vpe.vm, event.vintid)), "{event:?}: its vINTID twice");
         assert!((8192..1 << plan.vms[vpe.vm].vintid_bits).contains(&event.vintid), "{event:?}");
         let start = &plan.vms[vpe.vm].vlpi_config_start;
-        let enabled = plan.vms[vpe.vm].event_priority | 3;
+        let enabled = plan.vms[vpe.vm].vlpi_priority | 3;
         assert_eq!(start[event.vintid as usize - 8192], enabled, "{event:?} is enabled");
         assert!(vpe.tables.is_some(), "{event:?} has nowhere to wait");
     }
     assert!(its.events.is_sorted_by_key(|event| (event.device, event.event)));
     let doorbells: BTreeSet<u32> =
-        plan.vpes.iter().filter_map(|vpe| Some(vpe.tables?.doorbell)).collect();
+        plan.vpes.iter().filter_map(|vpe| Some(vpe.tables?.doorbell.intid)).collect();
     let reachable = plan.vpes.iter().filter(|vpe| vpe.tables.is_some()).count();
     assert_eq!(doorbells.len(), reachable);
     // Both ends of a channel ring the other.
@@ -369,7 +393,7 @@ fn numbers_are_given_once(plan: &Decided) {
 }
 
 /// Names before uses, everything invalidated and synchronised at the end.
-fn the_script_is_in_order(plan: &Decided) {
+fn the_script_is_in_order(plan: &Plan) {
     let Some(its) = &plan.its else { return };
     let mut collections = BTreeMap::new();
     let (mut devices, mut vpes) = (BTreeMap::new(), BTreeMap::new());

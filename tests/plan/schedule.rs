@@ -4,29 +4,30 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::fs;
 
-use codegen::plan::{Decided, Schedule};
+use codegen::plan::{Plan, Schedule, VpeIndex};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::stand_in;
 
 /// Panics at the first rule that the schedules of `plan` break.
-pub fn hold(plan: &Decided) {
+pub fn hold(plan: &Plan) {
     let first: Vec<&Schedule> = plan.cpus.iter().map(|cpu| &cpu.schedule).collect();
     places_agree(plan, &first, |vpe| {
         let vpe = &plan.vpes[vpe];
-        Some((vpe.cpu, vpe.slot))
+        Some((vpe.cpu.index(), vpe.slot.into()))
     });
     for mode in plan.modes.iter().flat_map(|modes| &modes.modes) {
         let schedules: Vec<&Schedule> = mode.schedules.iter().collect();
         places_agree(plan, &schedules, |vpe| {
-            mode.placements[vpe].map(|place| (place.cpu, place.slot))
+            mode.placements[vpe].map(|place| (place.cpu.index(), place.slot.into()))
         });
         for schedule in &mode.schedules {
             tables_hold(schedule);
-            if let Schedule::Cyclic { ticks, .. } = schedule {
-                let concerned = mode.switches.iter().any(|switch| !switch.cpus.is_empty());
-                assert!(!concerned || mode.boundary % ticks == 0 || mode.boundary == 1);
+            if let Schedule::Cyclic(frame) = schedule {
+                let concerned = mode.switches.iter().any(|switch| switch.cpus != 0);
+                let boundary = mode.boundary.get();
+                assert!(!concerned || boundary % frame.ticks == 0 || boundary == 1);
             }
         }
     }
@@ -35,7 +36,7 @@ pub fn hold(plan: &Decided) {
 
 /// Every vPE is where it is said to be, and nowhere else.
 fn places_agree(
-    plan: &Decided,
+    plan: &Plan,
     schedules: &[&Schedule],
     place: impl Fn(usize) -> Option<(usize, usize)>,
 ) {
@@ -45,7 +46,7 @@ fn places_agree(
             .enumerate()
             .flat_map(|(cpu, schedule)| {
                 let slots = schedule.vpes().into_iter().enumerate();
-                slots.filter(|(_, of)| *of == vpe).map(move |(slot, _)| (cpu, slot))
+                slots.filter(|(_, of)| *of == VpeIndex::at(vpe)).map(move |(slot, _)| (cpu, slot))
             })
             .collect();
         assert_eq!(places, Vec::from_iter(place(vpe)), "vPE {vpe}");
@@ -56,23 +57,24 @@ fn tables_hold(schedule: &Schedule) {
     assert!(schedule.vpes().len() <= plan::SLOTS);
     match schedule {
         Schedule::Unused | Schedule::Exclusive { .. } => {}
-        Schedule::Priority { slots, .. } => {
+        Schedule::Priority(slots) => {
             assert!(slots.windows(2).all(|pair| pair[0].priority > pair[1].priority));
             let mut given = 0.0;
             for budget in slots.iter().filter_map(|slot| slot.budget) {
-                assert!(0 < budget.ticks && budget.ticks <= budget.period);
-                given += budget.ticks as f64 / budget.period as f64;
+                assert!(budget.ticks <= budget.period);
+                given += budget.ticks.get() as f64 / budget.period.get() as f64;
             }
             assert!(given < 1.000_001, "{given}");
         }
-        Schedule::Cyclic { ticks, vpes, windows, .. } => {
+        Schedule::Cyclic(frame) => {
+            let (ticks, windows) = (frame.ticks.get(), &frame.windows);
             let end = |n: usize| windows[n].start + windows[n].ticks;
             for n in 0..windows.len() {
-                assert!(windows[n].ticks > 0 && end(n) <= *ticks);
+                assert!(windows[n].ticks > 0 && end(n) <= ticks);
                 assert!(n == 0 || end(n - 1) <= windows[n].start, "{windows:?}");
             }
-            for (slot, turn) in vpes.iter().enumerate() {
-                let own = windows.iter().filter(|window| window.slot == slot);
+            for (slot, turn) in frame.turns.iter().enumerate() {
+                let own = windows.iter().filter(|window| usize::from(window.slot) == slot);
                 assert_eq!(own.map(|window| window.ticks).sum::<u64>(), turn.ticks);
                 assert!(turn.ticks > 0 && turn.worst_gap <= ticks - turn.ticks);
                 assert_eq!(turn.worst_gap, longest_wait(schedule, slot), "{schedule:?}");
@@ -83,8 +85,9 @@ fn tables_hold(schedule: &Schedule) {
 
 /// Tried out: from every window's end to the next own start, over two frames.
 fn longest_wait(schedule: &Schedule, slot: usize) -> u64 {
-    let Schedule::Cyclic { ticks, windows, .. } = schedule else { return 0 };
-    let own = || windows.iter().filter(|window| window.slot == slot);
+    let Schedule::Cyclic(frame) = schedule else { return 0 };
+    let (ticks, windows) = (frame.ticks.get(), &frame.windows);
+    let own = || windows.iter().filter(|window| usize::from(window.slot) == slot);
     let starts: Vec<u64> = own().flat_map(|window| [window.start, window.start + ticks]).collect();
     let wait =
         |end: u64| starts.iter().filter(|start| **start >= end).map(|start| start - end).min();
@@ -192,7 +195,7 @@ impl Priority {
     }
 }
 
-fn judge(table: &str) -> Result<Decided, String> {
+fn judge(table: &str) -> Result<Plan, String> {
     let directory = stand_in::directory("schedule");
     fs::create_dir_all(directory.join("boards")).unwrap();
     for (board, copy) in [("base", "base"), ("E311-slow-counter", "slow")] {

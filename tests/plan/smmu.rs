@@ -1,7 +1,7 @@
 //! A plan's stream table and the devices' stage 2 on the software SMMU: each device reaches its VM's
 //! memory by the VM's addresses, and nothing else.
 
-use codegen::plan::{self as decided, Decided, Held, Master};
+use codegen::plan::{self, Master, Plan};
 use smmu::StreamId;
 use smmu::event::Kind;
 use smmu::event_queue::EventQueue;
@@ -20,26 +20,26 @@ const TRANSLATER: u64 = 0x0809_0040;
 type Driver = Streams<'static, ModelFrame, ModelCommands, ModelTable>;
 
 /// As boot does it, with the functions that boot uses, on tables as the image holds them.
-fn boot(plan: &Decided, number: usize) -> (Smmu, Driver) {
+fn boot(plan: &Plan, number: usize) -> (Smmu, Driver) {
     let own = &plan.smmus[number];
     let smmu = Smmu::new(Config::STRICT);
     let tables = &plan.hypervisor;
     for (n, word) in tables.tables_bin.chunks_exact(8).enumerate() {
         let value = u64::from_le_bytes(word.try_into().unwrap());
-        smmu.write(tables.tables.0 + 8 * n as u64, value);
+        smmu.write(tables.tables.value() + 8 * n as u64, value);
     }
-    let leaf = |leaf: &decided::Leaf| {
+    let leaf = |leaf: &plan::Leaf| {
         assert_eq!(leaf.table.bytes, 64 << leaf.bits);
-        Leaf { index: leaf.index, bits: leaf.bits, address: leaf.table.base.0 }
+        Leaf { index: leaf.index, bits: leaf.bits, address: leaf.table.base.value() }
     };
     let leaves: Vec<Leaf> = own.leaves.iter().map(leaf).collect();
     let shape = match own.split {
         None => Shape::linear(own.table_bits).unwrap(),
         Some(split) => Shape::two_level(own.table_bits, split).unwrap(),
     };
-    let table = StreamTable::new(own.table.base.0, shape, leaves.leak()).unwrap();
-    let commands = Ring::commands(own.commands.base.0, own.command_bits).unwrap();
-    let events = Ring::events(own.events.base.0, own.event_bits).unwrap();
+    let table = StreamTable::new(own.table.base.value(), shape, leaves.leak()).unwrap();
+    let commands = Ring::commands(own.commands.base.value(), own.command_bits).unwrap();
+    let events = Ring::events(own.events.base.value(), own.event_bits).unwrap();
     assert_eq!(own.table.bytes, shape.bytes());
     assert_eq!((own.commands.bytes, own.events.bytes), (commands.bytes(), events.bytes()));
     let unit = Unit::new(smmu.frame());
@@ -47,9 +47,9 @@ fn boot(plan: &Decided, number: usize) -> (Smmu, Driver) {
     let setup = Setup { table, commands, events, coherent: true };
     let queue = unit.enable(&setup, smmu.commands(commands), POLLS).unwrap();
     let mut streams = Streams::new(table, smmu.table(), queue);
-    for (_, held) in held(plan, number) {
-        let stage2 = Stage2::from_registers(held.vttbr.0, held.vtcr.0).unwrap();
-        for &id in &held.streams {
+    for master in held(plan, number) {
+        let stage2 = Stage2::from_registers(master.vttbr.0, master.vtcr.0).unwrap();
+        for &id in &master.streams {
             streams.attach(StreamId::new(id), &stage2).unwrap();
         }
     }
@@ -57,24 +57,24 @@ fn boot(plan: &Decided, number: usize) -> (Smmu, Driver) {
 }
 
 /// Devices that an SMMU holds.
-fn held(plan: &Decided, smmu: usize) -> impl Iterator<Item = (&Master, &Held)> {
-    let all = plan.masters.iter().filter_map(|master| Some((master, master.held.as_ref()?)));
-    all.filter(move |(_, held)| held.smmu == smmu)
+fn held(plan: &Plan, smmu: usize) -> impl Iterator<Item = &Master> {
+    let all = plan.masters.iter().filter(|master| !master.trusted);
+    all.filter(move |master| usize::from(master.smmu) == smmu)
 }
 
 /// The device reaches all of its VM's memory, by the VM's addresses, and none of its neighbours.
-fn reaches_its_own(plan: &Decided, smmu: &Smmu, master: &Master, id: u32) {
+fn reaches_its_own(plan: &Plan, smmu: &Smmu, master: &Master, id: u32) {
     let dma = |address, write| smmu.dma(Dma { stream: StreamId::new(id), address, write });
     for piece in &plan.vms[master.vm].memory {
-        assert_ne!(piece.ipa, piece.pa, "identity would prove nothing");
+        assert_ne!(piece.ipa.value(), piece.pa.value(), "identity would prove nothing");
         for offset in [0, 0x1234, piece.bytes - 1] {
-            let reached = Outcome::Translated(piece.pa.0 + offset);
-            assert_eq!(dma(piece.ipa.0 + offset, true), reached);
-            assert_eq!(dma(piece.ipa.0 + offset, false), reached);
+            let reached = Outcome::Translated(piece.pa.value() + offset);
+            assert_eq!(dma(piece.ipa.value() + offset, true), reached);
+            assert_eq!(dma(piece.ipa.value() + offset, false), reached);
         }
-        let end = piece.ipa.0 + piece.bytes;
+        let end = piece.ipa.value() + piece.bytes;
         assert_eq!(dma(end, true), Outcome::Aborted, "behind its memory");
-        assert_eq!(dma(piece.pa.0, true), Outcome::Aborted, "as CPUs have it");
+        assert_eq!(dma(piece.pa.value(), true), Outcome::Aborted, "as CPUs have it");
     }
 }
 
@@ -84,21 +84,23 @@ fn a_device_reaches_its_vms_memory_by_the_vms_addresses() {
     let (smmu, _streams) = boot(&plan, 0);
     let own = &plan.smmus[0];
     assert_eq!(plan.masters.len(), plan.functions.len());
-    for (master, held) in held(&plan, 0) {
-        let id = held.streams[0];
+    for master in held(&plan, 0) {
+        let id = master.streams[0];
         let dma = |address, write| smmu.dma(Dma { stream: StreamId::new(id), address, write });
         reaches_its_own(&plan, &smmu, master, id);
         // Messages are written, and nothing is read there.
         assert_eq!(dma(TRANSLATER, false), Outcome::Aborted);
         assert_eq!(dma(TRANSLATER, true), Outcome::Translated(TRANSLATER));
-        let gic = plan.board.distributor.0;
-        let el2 = plan.hypervisor.image.0;
-        for address in [gic, el2, own.table.base.0, own.commands.base.0, own.base.0] {
+        let gic = plan.board.distributor.value();
+        let el2 = plan.hypervisor.image.value();
+        for address in
+            [gic, el2, own.table.base.value(), own.commands.base.value(), own.base.value()]
+        {
             // Where EL2 has its tables, the VM may see memory of its own.
             assert_ne!(dma(address, true), Outcome::Translated(address), "{address:#x}");
         }
         for bar in plan.functions.iter().flat_map(|function| &function.bars) {
-            assert_eq!(dma(bar.base.0, true), Outcome::Aborted, "no device reaches another");
+            assert_eq!(dma(bar.base.value(), true), Outcome::Aborted, "no device reaches another");
         }
     }
 }
@@ -108,7 +110,7 @@ fn a_device_that_no_vm_has_is_aborted_and_recorded_on_a_bus_of_the_table() {
     let plan = stand_in::at(SYSTEM);
     let (smmu, _streams) = boot(&plan, 0);
     let own = &plan.smmus[0];
-    let ring = Ring::events(own.events.base.0, own.event_bits).unwrap();
+    let ring = Ring::events(own.events.base.value(), own.event_bits).unwrap();
     let mut events = EventQueue::new(smmu.frame(), smmu.events(ring), own.event_bits);
     for (id, kind) in [(0x8, Some(Kind::BadSte)), (0xff, Some(Kind::BadSte)), (0x1000, None)] {
         let dma = Dma { stream: StreamId::new(id), address: 0x4000_0000, write: true };
@@ -130,14 +132,14 @@ fn each_smmu_holds_its_own_devices() {
     for number in 0..plan.smmus.len() {
         let (smmu, _streams) = boot(&plan, number);
         let mut count = 0;
-        for (master, held) in held(&plan, number) {
-            for &id in &held.streams {
+        for master in held(&plan, number) {
+            for &id in &master.streams {
                 reaches_its_own(&plan, &smmu, master, id);
                 count += 1;
             }
         }
         assert_eq!(count, [1, 3][number]);
-        let other = held(&plan, 1 - number).flat_map(|(_, held)| &held.streams);
+        let other = held(&plan, 1 - number).flat_map(|master| &master.streams);
         for &id in other {
             let dma = Dma { stream: StreamId::new(id), address: 0x4000_0000, write: true };
             assert_eq!(smmu.dma(dma), Outcome::Aborted, "{id:#x} of the other one");
@@ -149,10 +151,10 @@ fn each_smmu_holds_its_own_devices() {
 fn without_an_smmu_the_plan_differs_in_what_devices_reach_and_nothing_else() {
     let with = stand_in::at("tests/plans/systems/held.toml");
     let without = stand_in::at("tests/plans/systems/trusted.toml");
-    assert!(with.masters.iter().all(|master| master.held.is_some()));
-    assert!(without.masters.iter().all(|master| master.held.is_none()));
+    assert!(with.masters.iter().all(|master| !master.trusted));
+    assert!(without.masters.iter().all(|master| master.trusted));
     // All but where EL2's own tables lie, and where copies of payloads do.
-    let rest = |plan: &Decided| {
+    let rest = |plan: &Plan| {
         let mut plan = serde_json::to_value(plan).unwrap();
         for vm in plan["vms"].as_array_mut().unwrap() {
             let vm = vm.as_object_mut().unwrap();
@@ -172,7 +174,7 @@ fn nothing_of_an_smmu_is_planned_where_no_device_is_behind_one() {
     for name in ["demo", "msix", "hello"] {
         let plan = stand_in::of(name);
         assert!(plan.smmus.is_empty());
-        assert!(plan.masters.iter().all(|master| master.held.is_none()));
+        assert!(plan.masters.iter().all(|master| master.trusted));
         let items = &plan.hypervisor.items;
         assert!(items.iter().all(|item| !item.name.contains("stream table")));
     }

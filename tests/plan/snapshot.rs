@@ -3,7 +3,7 @@
 
 use std::{env, fs};
 
-use codegen::emit::{link, report, tables};
+use codegen::emit::{constants, link, report};
 
 use crate::stand_in;
 
@@ -28,7 +28,7 @@ fn the_demo_is_planned_as_before() {
     let text = report::text(&plan).replace(&format!("{:016x}", plan.digest.0), "DIGEST");
     compare("demo.txt", &text);
     compare("demo.ld", &link::fragment(&plan));
-    let code = tables::file(&plan).replace(&format!("{:#x}", plan.digest.0), "DIGEST");
+    let code = constants::file(&plan).replace(&format!("{:#x}", plan.digest.0), "DIGEST");
     compare("demo.rs", &code);
 }
 
@@ -45,7 +45,7 @@ fn shared_cpus_are_planned_as_before() {
         let plan = stand_in::at(path);
         let text = report::text(&plan);
         compare(&format!("{name}.txt"), between(&text, "Time: ", "\nVM "));
-        let code = tables::file(&plan);
+        let code = constants::file(&plan);
         let cpus = between(&code, "    cpus: &[\n", "    vms: &[\n");
         let modes = between(&code, "    modes: ", "    its: ");
         // Addresses belong to other tests.

@@ -1,6 +1,6 @@
 //! A plan's ITS script on the software GIC: every event reaches its vPE, resident or not.
 
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 use gicv4::boot::{self, Assembly, CpuTables};
 use gicv4::command::{Command, Version};
 use gicv4::dist::Dist;
@@ -20,14 +20,14 @@ const PRIORITY: u8 = 0xa0;
 
 /// The GIC as boot leaves it, and the ITS's command queue. The strictest GIC that the plan allows, brought up by the functions
 /// that boot uses, with CPUs that arrive in another order than they are started.
-pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
+pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
     let its = plan.its.as_ref().unwrap();
     let gic = Gic::new(strictest(plan));
     let fill = |base: u64, bytes: &[u8]| {
         (base..).zip(bytes).for_each(|(address, &byte)| gic.write_byte(address, byte));
     };
-    fill(its.lpi_config.base.0, &its.lpi_config_start);
-    plan.vms.iter().for_each(|vm| fill(vm.vlpi_config.base.0, &vm.vlpi_config_start));
+    fill(its.lpi_config.base.value(), &its.lpi_config_start);
+    plan.vms.iter().for_each(|vm| fill(vm.vlpi_config.base.value(), &vm.vlpi_config_start));
     Its::new(gic.its()).verify(&expect(plan)).unwrap();
     Dist::new(gic.distributor()).enable(PRIORITY, POLLS).unwrap();
     let assembly = Assembly::new(plan.cpus.len() as u32);
@@ -53,7 +53,7 @@ pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
     let everyone = everyone.expect("the last CPU is the last");
     let tables = its.tables.iter().map(|table| Table {
         kind: TableKind::from_field(table.kind.into()).unwrap(),
-        address: table.memory.base.0,
+        address: table.memory.base.value(),
         bytes: table.memory.bytes,
         entries: table.entries.into(),
         entry_bytes: table.entry_bytes,
@@ -65,7 +65,7 @@ pub fn boot(plan: &Decided) -> (Gic, ModelQueue) {
     });
     let slots = (its.queue.bytes / 32) as u32;
     let script: Vec<_> = its.script.iter().map(|line| line.words.map(|word| word.0)).collect();
-    let queue = (its.cbaser.0, gic.queue(its.queue.base.0, slots));
+    let queue = (its.cbaser.0, gic.queue(its.queue.base.value(), slots));
     let tables = tables.collect::<Vec<_>>();
     let queue =
         boot::translation_service(&everyone, gic.its(), tables, queue, &script, POLLS).unwrap();
@@ -79,11 +79,11 @@ fn gic_mpidr(cpu: u16) -> u64 {
 }
 
 /// Everything that the plan does not rely on is as unlike QEMU as it can be.
-fn strictest(plan: &Decided) -> Config {
+fn strictest(plan: &Plan) -> Config {
     let its = plan.its.as_ref().unwrap();
     let processors: Vec<u16> = plan.cpus.iter().map(|cpu| cpu.processor).collect();
     let register = |table: &codegen::plan::ItsTable| {
-        let large = (table.memory.base.0 | table.memory.bytes).is_multiple_of(0x1_0000);
+        let large = (table.memory.base.value() | table.memory.bytes).is_multiple_of(0x1_0000);
         let kind = TableKind::from_field(table.kind.into()).unwrap();
         TableRegister::new(kind, table.entry_bytes, large.then_some(PageSize::Kib64))
     };
@@ -101,7 +101,7 @@ fn strictest(plan: &Decided) -> Config {
 }
 
 /// Rings every event twice.
-pub fn deliver(plan: &Decided) {
+pub fn deliver(plan: &Plan) {
     let Some(its) = &plan.its else { return };
     let (gic, mut queue) = boot(plan);
     for event in &its.events {
@@ -111,7 +111,7 @@ pub fn deliver(plan: &Decided) {
     assert_eq!((gic.take_errors(), gic.take_violations()), (vec![], vec![]));
 }
 
-fn expect(plan: &Decided) -> its::Expect {
+fn expect(plan: &Plan) -> its::Expect {
     let its = plan.its.as_ref().unwrap();
     its::Expect {
         device_id_bits: its.device_id_bits,
@@ -129,19 +129,19 @@ pub type ModelQueue = Queue<gicv4::model::ItsFrame, gicv4::model::ModelQueue>;
 
 /// The doorbell rings on the vPE's CPU once it is unmasked; the vLPI stays pending.
 fn ring_while_away(
-    plan: &Decided,
+    plan: &Plan,
     gic: &Gic,
     queue: &mut ModelQueue,
     event: &codegen::plan::EventRoute,
 ) {
     let its = plan.its.as_ref().unwrap();
     let vpe = &plan.vpes[event.vpe];
-    let (cpu, tables) = (vpe.cpu as u16, vpe.tables.unwrap());
+    let (cpu, tables) = (vpe.cpu.value(), vpe.tables.unwrap());
     let (device, id) = (DeviceId::new(event.device), EventId::new(event.event));
-    let proxy = (DeviceId::new(tables.proxy_device), EventId::new(tables.proxy_event));
+    let proxy = (DeviceId::new(tables.doorbell.device), EventId::new(tables.doorbell.event));
     let bytes = its.lpi_config.bytes as u32;
-    let mut config = gic.config_table(its.lpi_config.base.0, bytes);
-    let doorbell = IntId::new(tables.doorbell);
+    let mut config = gic.config_table(its.lpi_config.base.value(), bytes);
+    let doorbell = IntId::new(tables.doorbell.intid);
     gic.msi(device, id).unwrap();
     assert_eq!(gic.signal(cpu), None, "doorbells begin masked");
     for enabled in [true, false] {
@@ -157,13 +157,13 @@ fn ring_while_away(
     for other in 0..plan.cpus.len() as u16 {
         assert_eq!(gic.signal(other), None);
     }
-    assert!(gic.is_pending(VpeId::new(event.vpe as u16), IntId::new(event.vintid)));
+    assert!(gic.is_pending(VpeId::new(event.vpe.value()), IntId::new(event.vintid)));
 }
 
 /// What was pending arrives when the vPE becomes resident; what comes then arrives at once.
-fn ring_while_resident(plan: &Decided, gic: &Gic, event: &codegen::plan::EventRoute) {
+fn ring_while_resident(plan: &Plan, gic: &Gic, event: &codegen::plan::EventRoute) {
     let vpe = &plan.vpes[event.vpe];
-    let (cpu, tables) = (vpe.cpu as u16, vpe.tables.unwrap());
+    let (cpu, tables) = (vpe.cpu.value(), vpe.tables.unwrap());
     let bits = plan.its.as_ref().unwrap().vintid_bits;
     let vacant = Vacant::take(gic.redistributor(cpu), bits, POLLS).unwrap();
     let away = NonResident::new(tables.vpropbaser.0, tables.vpendbaser.0);

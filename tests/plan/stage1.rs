@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ::plan::translation::EL2_WINDOW_PAGES;
-use codegen::plan::{Console, Decided};
+use codegen::plan::{Console, CpuIndex, Plan};
 
 use crate::{stage2, stand_in};
 
@@ -14,7 +14,7 @@ const FRAME: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 
 /// Panics unless exactly the plan's pages are mapped.
-pub fn hold(plan: &Decided) {
+pub fn hold(plan: &Plan) {
     let mut normal = Vec::new();
     let mut device = Vec::new();
     for leaf in stage2::own(plan) {
@@ -30,15 +30,15 @@ pub fn hold(plan: &Decided) {
     windows(plan);
 }
 
-fn memory(plan: &Decided) -> Vec<Range<u64>> {
-    let own = plan.hypervisor.base.0..plan.hypervisor.base.0 + plan.hypervisor.bytes;
+fn memory(plan: &Plan) -> Vec<Range<u64>> {
+    let own = plan.hypervisor.base.value()..plan.hypervisor.base.value() + plan.hypervisor.bytes;
     let inherited = plan.board.inherited.iter();
-    let inherited = inherited.map(|span| span.base.0..span.base.0 + span.bytes);
+    let inherited = inherited.map(|span| span.base.value()..span.base.value() + span.bytes);
     std::iter::once(own).chain(inherited).collect()
 }
 
 /// Each CPU has one, whose descriptors are in EL2's tables, and empty.
-fn windows(plan: &Decided) {
+fn windows(plan: &Plan) {
     let own = &plan.hypervisor;
     let pages = EL2_WINDOW_PAGES * own.stacks;
     let range = own.window.0..own.window.0 + pages * PAGE;
@@ -52,7 +52,7 @@ fn windows(plan: &Decided) {
     // With a descriptor in each, these very addresses are mapped.
     let mut open = plan.clone();
     for page in 0..pages {
-        let at = (own.window_entries.0 - own.tables.0 + 8 * page) as usize;
+        let at = (own.window_entries.value() - own.tables.value() + 8 * page) as usize;
         let word = &mut open.hypervisor.tables_bin[at..at + 8];
         assert_eq!(word, [0; 8]);
         word.copy_from_slice(&((page * PAGE) | NORMAL | 3).to_le_bytes());
@@ -65,28 +65,31 @@ fn windows(plan: &Decided) {
     assert_eq!(seen.next(), None);
 }
 
-fn registers(plan: &Decided) -> Vec<Range<u64>> {
+fn registers(plan: &Plan) -> Vec<Range<u64>> {
     let board = &plan.board;
-    let distributor = board.distributor.0..board.distributor.0 + FRAME;
+    let distributor = board.distributor.value()..board.distributor.value() + FRAME;
     let mut out: Vec<_> = std::iter::once(distributor).collect();
     for (number, cpu) in plan.cpus.iter().enumerate() {
         let modes = plan.modes.iter().flat_map(|modes| &modes.modes);
         let mut places = modes.flat_map(|mode| mode.placements.iter().flatten());
-        if number == 0 || cpu.schedule.is_used() || places.any(|place| place.cpu == number) {
-            let base = cpu.redistributor.0;
+        if number == 0
+            || cpu.schedule.is_used()
+            || places.any(|place| place.cpu == CpuIndex::at(number))
+        {
+            let base = cpu.redistributor.value();
             out.push(base..base + board.redistributor_stride);
         }
     }
-    out.extend(plan.its.iter().map(|its| its.base.0..its.base.0 + 2 * FRAME));
-    out.extend(plan.smmus.iter().map(|smmu| smmu.base.0..smmu.base.0 + 2 * FRAME));
-    if let Console::Uart { base, .. } = board.console {
-        out.push(base.0..base.0 + PAGE);
+    out.extend(plan.its.iter().map(|its| its.base.value()..its.base.value() + 2 * FRAME));
+    out.extend(plan.smmus.iter().map(|smmu| smmu.base.value()..smmu.base.value() + 2 * FRAME));
+    if let Console::Uart(uart) = &board.console {
+        out.push(uart.base.value()..uart.base.value() + PAGE);
     }
-    let configs = plan.functions.iter().map(|function| function.config.0);
-    let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.config.0));
+    let configs = plan.functions.iter().map(|function| function.config.value());
+    let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.config.value()));
     out.extend(configs.map(|base| base..base + PAGE));
     let tables = plan.functions.iter().filter_map(|function| function.msix?.pages);
-    out.extend(tables.map(|pages| pages.base.0..pages.base.0 + pages.bytes));
+    out.extend(tables.map(|pages| pages.base.value()..pages.base.value() + pages.bytes));
     out
 }
 
@@ -135,6 +138,6 @@ fn nothing_reserved_is_mapped() {
     let system = stand_in::good(stand_in::written(&directory, system, &board));
     let plan = stand_in::good(stand_in::plan(&system, &directory));
     hold(&plan);
-    assert_eq!(plan.vms[0].memory[0].pa.0, 0x4000_1000, "right after the boot stub");
-    assert_eq!(plan.board.probes[0].map(|word| word.0), Some(0x7fff_6ff8));
+    assert_eq!(plan.vms[0].memory[0].pa.value(), 0x4000_1000, "right after the boot stub");
+    assert_eq!(plan.board.ram[0].probe.map(|word| word.value()), Some(0x7fff_6ff8));
 }

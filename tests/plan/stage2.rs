@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 
 const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
 
@@ -15,7 +15,7 @@ pub struct Mapped {
 }
 
 /// Everything that a VM's tables map, by guest address.
-pub fn mapped(plan: &Decided, vm: usize) -> Vec<Mapped> {
+pub fn mapped(plan: &Plan, vm: usize) -> Vec<Mapped> {
     // DDI 0487 D24.2, VTCR_EL2: T0SZ 5:0, SL0 7:6; VTTBR_EL2: BADDR 47:1.
     let (root, vtcr) = (plan.vms[vm].vttbr.0 & 0xffff_ffff_fffe, plan.vms[vm].vtcr.0);
     let level = 2 - (vtcr >> 6 & 3) as u32;
@@ -23,14 +23,14 @@ pub fn mapped(plan: &Decided, vm: usize) -> Vec<Mapped> {
 }
 
 /// Everything that EL2's own tables map, by address.
-pub fn own(plan: &Decided) -> Vec<Mapped> {
+pub fn own(plan: &Plan) -> Vec<Mapped> {
     let own = &plan.hypervisor;
     let bits = 64 - (own.tcr.0 & 0x3f);
-    from(plan, own.ttbr.0, bits, if bits > 39 { 0 } else { 1 })
+    from(plan, own.ttbr.value(), bits, if bits > 39 { 0 } else { 1 })
 }
 
 /// Everything below a root that translates `bits` of an address, from `level` on.
-fn from(plan: &Decided, root: u64, bits: u64, level: u32) -> Vec<Mapped> {
+fn from(plan: &Plan, root: u64, bits: u64, level: u32) -> Vec<Mapped> {
     let entries = (1 << bits) / span(level);
     assert!((2..=16 * 512).contains(&entries), "no level to begin at for {bits} bits");
     assert_eq!(root % (8 * entries).max(64), 0, "a root that is not aligned to its size");
@@ -44,11 +44,11 @@ fn span(level: u32) -> u64 {
     4096 << (9 * (3 - level))
 }
 
-fn walk(plan: &Decided, (table, entries): (u64, u64), level: u32, ipa: u64, out: &mut Vec<Mapped>) {
+fn walk(plan: &Plan, (table, entries): (u64, u64), level: u32, ipa: u64, out: &mut Vec<Mapped>) {
     let own = &plan.hypervisor;
     let span = span(level);
     for entry in 0..entries {
-        let at = (table - own.tables.0 + 8 * entry) as usize;
+        let at = (table - own.tables.value() + 8 * entry) as usize;
         let word = u64::from_le_bytes(own.tables_bin[at..at + 8].try_into().unwrap());
         let ipa = ipa + entry * span;
         match (word & 3, level) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use codegen::build::decide;
 use codegen::diag::Report;
 use codegen::model::{PayloadKind, System};
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 
 /// A program segment of a made-up ELF file.
 pub struct Segment {
@@ -105,7 +105,7 @@ pub fn good<T>(result: Result<T, Report>) -> T {
 }
 
 /// The plan of a loaded system, with stand-ins for its Rust partitions.
-pub fn plan(system: &System, directory: &Path) -> Result<Decided, Report> {
+pub fn plan(system: &System, directory: &Path) -> Result<Plan, Report> {
     partitions(system, directory);
     decide(system, directory).map(|(plan, _)| plan)
 }
@@ -122,12 +122,12 @@ pub fn load(path: &str) -> System {
 }
 
 /// The plan of a system in configs/.
-pub fn of(name: &str) -> Decided {
+pub fn of(name: &str) -> Plan {
     at(&format!("configs/{name}.toml"))
 }
 
 /// The plan of a system of this tree. Tests run side by side: each call has a directory of its own.
-pub fn at(path: &str) -> Decided {
+pub fn at(path: &str) -> Plan {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let directory = directory(&format!("of-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
     good(plan(&load(path), &directory))

@@ -1,6 +1,6 @@
 //! A mode's switch on the software GIC: what comes before, during and after it reaches its vPE once, by its new CPU.
 
-use codegen::plan::{Decided, EventRoute};
+use codegen::plan::{EventRoute, Plan, VpeIndex};
 use gicv4::command::Command;
 use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::model::Gic;
@@ -13,13 +13,13 @@ use crate::stand_in;
 const POLLS: u32 = 1000;
 
 struct World<'a> {
-    plan: &'a Decided,
+    plan: &'a Plan,
     gic: Gic,
     queue: ModelQueue,
 }
 
 impl<'a> World<'a> {
-    fn new(plan: &'a Decided) -> Self {
+    fn new(plan: &'a Plan) -> Self {
         let (gic, queue) = software::boot(plan);
         Self { plan, gic, queue }
     }
@@ -37,11 +37,11 @@ impl<'a> World<'a> {
         let its = self.plan.its.as_ref().unwrap();
         for tables in self.plan.vpes.iter().filter_map(|vpe| vpe.tables) {
             let mut config =
-                self.gic.config_table(its.lpi_config.base.0, its.lpi_config.bytes as u32);
-            config.store(IntId::new(tables.doorbell), LpiConfig::new(0xa0, true));
+                self.gic.config_table(its.lpi_config.base.value(), its.lpi_config.bytes as u32);
+            config.store(IntId::new(tables.doorbell.intid), LpiConfig::new(0xa0, true));
             config.publish();
-            let device = DeviceId::new(tables.proxy_device);
-            self.run(Command::Inv { device, event: EventId::new(tables.proxy_event) }.encode());
+            let device = DeviceId::new(tables.doorbell.device);
+            self.run(Command::Inv { device, event: EventId::new(tables.doorbell.event) }.encode());
         }
         self.gic.settle();
         let mut rung = Vec::new();
@@ -72,14 +72,14 @@ impl<'a> World<'a> {
 }
 
 /// Where the ITS knows the vPE in a mode.
-fn home(plan: &Decided, mode: usize, vpe: usize) -> usize {
+fn home(plan: &Plan, mode: usize, vpe: usize) -> usize {
     let place = plan.modes.as_ref().unwrap().modes[mode].placements[vpe];
-    place.map_or(plan.vpes[vpe].cpu, |place| place.cpu)
+    place.map_or(plan.vpes[vpe].cpu, |place| place.cpu).index()
 }
 
 /// From mode 0 by `from` to `to`; every second event comes before the last switch, the others after `position` of its
 /// commands, and one event of each kind both times.
-fn switch(plan: &Decided, from: usize, to: usize, position: usize) {
+fn switch(plan: &Plan, from: usize, to: usize, position: usize) {
     let modes = &plan.modes.as_ref().unwrap().modes;
     let its = plan.its.as_ref().unwrap();
     let mut world = World::new(plan);
@@ -101,13 +101,13 @@ fn switch(plan: &Decided, from: usize, to: usize, position: usize) {
     }
     assert_eq!((world.gic.take_errors(), world.gic.take_violations()), (vec![], vec![]));
     let mut expected: Vec<(usize, u32)> = (0..plan.vpes.len())
-        .filter(|&vpe| its.events.iter().any(|event| event.vpe == vpe))
-        .map(|vpe| (home(plan, to, vpe), plan.vpes[vpe].tables.unwrap().doorbell))
+        .filter(|&vpe| its.events.iter().any(|event| event.vpe == VpeIndex::at(vpe)))
+        .map(|vpe| (home(plan, to, vpe), plan.vpes[vpe].tables.unwrap().doorbell.intid))
         .collect();
     expected.sort();
     assert_eq!(world.doorbells(), expected, "{from} to {to}, {position}");
     for vpe in (0..plan.vpes.len()).filter(|&vpe| plan.vpes[vpe].tables.is_some()) {
-        let own = its.events.iter().filter(|event| event.vpe == vpe);
+        let own = its.events.iter().filter(|event| event.vpe == VpeIndex::at(vpe));
         let mut all: Vec<u32> = own.map(|event| event.vintid).collect();
         all.sort();
         assert_eq!(world.visit(vpe, home(plan, to, vpe)), all, "{from} to {to}, {position}");
@@ -116,7 +116,7 @@ fn switch(plan: &Decided, from: usize, to: usize, position: usize) {
 }
 
 /// Every switch, with events at every position of its script.
-fn all(plan: &Decided) {
+fn all(plan: &Plan) {
     let modes = &plan.modes.as_ref().unwrap().modes;
     for (from, mode) in modes.iter().enumerate() {
         for (to, way) in mode.switches.iter().enumerate().filter(|(to, _)| *to != from) {

@@ -3,16 +3,16 @@
 use std::fs;
 use std::process::Command;
 
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 
 use crate::stand_in;
 
 /// dtc's source of a VM's tree, and what it warns of.
-fn source(test: &str, plan: &Decided, vm: &str) -> (String, String) {
+fn source(test: &str, plan: &Plan, vm: &str) -> (String, String) {
     let found = plan.vms.iter().find(|found| found.name == vm).unwrap();
     let tree = found.loads.iter().find(|load| load.what == "device tree").unwrap();
     let path = stand_in::directory(&format!("trees-{test}-{}-{vm}", plan.system)).join("tree.dtb");
-    fs::write(&path, &tree.data).unwrap();
+    fs::write(&path, &tree.bytes.data).unwrap();
     let mut dtc = Command::new("dtc");
     let output = dtc.args(["-I", "dtb", "-O", "dts"]).arg(&path).output();
     let output = output.expect("dtc: ./setup.sh installs it");
@@ -59,7 +59,7 @@ fn a_guest_finds_what_is_its_own() {
 }
 
 /// hello on a board with these PPIs for timers.
-fn with_timers(text: &str) -> Decided {
+fn with_timers(text: &str) -> Plan {
     let directory = stand_in::directory("timers");
     let board = stand_in::board(&[("virtual = 27\nphysical = 30\n", text)]);
     let system = fs::read_to_string(tests::root().join("configs/hello.toml")).unwrap();
@@ -88,7 +88,7 @@ fn timer_ppi() {
         let intids: Vec<u32> = cells.chunks(3).map(|cells| cells[1] + 16).collect();
         assert_eq!(intids[1..], [physical, virtual_timer], "{text}{line}");
         assert!(![physical, virtual_timer, 29, 26, 25, 23].contains(&intids[0]), "{text}{line}");
-        let code = codegen::emit::tables::file(&plan);
+        let code = codegen::emit::constants::file(&plan);
         let ppis = format!("ppis: {:#x}", 1u32 << virtual_timer | 1 << physical);
         assert!(code.contains(&ppis), "{ppis}");
     }

@@ -1,10 +1,10 @@
 //! Plans of VMs with a virtual ITS.
 
-use codegen::plan::{Decided, MmioKind};
+use codegen::plan::{ItsPolicy, MmioKind, Plan, VmIndex};
 
 use crate::{rules, software, stand_in};
 
-fn hostile() -> Decided {
+fn hostile() -> Plan {
     stand_in::at("tests/qemu/systems/its-hostile.toml")
 }
 
@@ -15,10 +15,14 @@ fn a_guest_may_move_its_events() {
     rules::hold(&plan);
     software::deliver(&plan);
     let vm = &plan.vms[0];
-    assert_eq!((vm.name.as_str(), vm.its), ("hostile", "remap"));
-    assert!(plan.vpes[vm.first_vpe..][..vm.vpe_count].iter().all(|vpe| vpe.tables.is_some()));
+    assert_eq!((vm.name.as_str(), vm.its), ("hostile", ItsPolicy::Remap));
+    assert!(
+        plan.vpes[vm.first_vpe.into()..][..vm.vpe_count.into()]
+            .iter()
+            .all(|vpe| vpe.tables.is_some())
+    );
     let frame = |vm: &codegen::plan::Vm| {
-        vm.mmio.iter().find(|region| region.kind == MmioKind::Its).map(|region| region.base.0)
+        vm.mmio.iter().find(|region| region.kind == MmioKind::Its).map(|region| region.base.value())
     };
     assert_eq!(frame(vm), Some(0x0808_0000));
     assert_eq!(frame(&plan.vms[1]), None, "a VM without");
@@ -28,6 +32,7 @@ fn a_guest_may_move_its_events() {
 #[test]
 fn rings_stand_apart() {
     let plan = hostile();
-    let end = |vm: usize| plan.channel_ends.iter().find(|end| end.vm == vm).unwrap().vintid;
+    let end =
+        |vm: usize| plan.channel_ends.iter().find(|end| end.vm == VmIndex::at(vm)).unwrap().vintid;
     assert_eq!((end(0), end(2)), (9216, 8192), "the peer has no virtual ITS");
 }

@@ -2,11 +2,11 @@
         plan::Cpu {
             mpidr: 0x0,
             redistributor: plan::Pa::new(0x80a0000),
-            processor: 0u16,
+            processor: 0,
             schedule: plan::Schedule::Cyclic(
                 &plan::Frame {
                     ticks: plan::ticks(10000000),
-                    vpes: &[plan::VpeIndex::new(0u16), plan::VpeIndex::new(1u16)],
+                    vpes: &[plan::VpeIndex::new(0), plan::VpeIndex::new(1)],
                     windows: &[
                         plan::Window {
                             start: 0,
@@ -30,18 +30,18 @@
         plan::Cpu {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
-            processor: 1u16,
+            processor: 1,
             schedule: plan::Schedule::Priority(
                 &[
                     plan::PrioritySlot {
-                        vpe: plan::VpeIndex::new(2u16),
+                        vpe: plan::VpeIndex::new(2),
                         priority: 20,
                         budget: Some(
                             plan::Budget::new(2000000, 10000000, plan::Rest::Suspended),
                         ),
                     },
                     plan::PrioritySlot {
-                        vpe: plan::VpeIndex::new(4u16),
+                        vpe: plan::VpeIndex::new(4),
                         priority: 10,
                         budget: None,
                     },
@@ -51,13 +51,13 @@
         plan::Cpu {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
-            processor: 2u16,
-            schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
+            processor: 2,
+            schedule: plan::Schedule::Exclusive(plan::VpeIndex::new(3)),
         },
         plan::Cpu {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
-            processor: 3u16,
+            processor: 3,
             schedule: plan::Schedule::Unused,
         },
     ],
@@ -70,10 +70,7 @@
                     plan::Schedule::Cyclic(
                         &plan::Frame {
                             ticks: plan::ticks(10000000),
-                            vpes: &[
-                                plan::VpeIndex::new(0u16),
-                                plan::VpeIndex::new(1u16),
-                            ],
+                            vpes: &[plan::VpeIndex::new(0), plan::VpeIndex::new(1)],
                             windows: &[
                                 plan::Window {
                                     start: 0,
@@ -96,41 +93,41 @@
                     plan::Schedule::Priority(
                         &[
                             plan::PrioritySlot {
-                                vpe: plan::VpeIndex::new(2u16),
+                                vpe: plan::VpeIndex::new(2),
                                 priority: 20,
                                 budget: Some(
                                     plan::Budget::new(2000000, 10000000, plan::Rest::Suspended),
                                 ),
                             },
                             plan::PrioritySlot {
-                                vpe: plan::VpeIndex::new(4u16),
+                                vpe: plan::VpeIndex::new(4),
                                 priority: 10,
                                 budget: None,
                             },
                         ],
                     ),
-                    plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
+                    plan::Schedule::Exclusive(plan::VpeIndex::new(3)),
                     plan::Schedule::Unused,
                 ],
                 placements: &[
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(0u16),
+                        cpu: plan::CpuIndex::new(0),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(0u16),
+                        cpu: plan::CpuIndex::new(0),
                         slot: 1,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(1u16),
+                        cpu: plan::CpuIndex::new(1),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(2u16),
+                        cpu: plan::CpuIndex::new(2),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(1u16),
+                        cpu: plan::CpuIndex::new(1),
                         slot: 1,
                     }),
                 ],
@@ -144,14 +141,14 @@
                         cpus: 0b11,
                         moves: &[
                             plan::Move {
-                                vpe: plan::VpeIndex::new(1u16),
-                                from: plan::CpuIndex::new(0u16),
-                                to: plan::CpuIndex::new(1u16),
+                                vpe: plan::VpeIndex::new(1),
+                                from: plan::CpuIndex::new(0),
+                                to: plan::CpuIndex::new(1),
                             },
                             plan::Move {
-                                vpe: plan::VpeIndex::new(2u16),
-                                from: plan::CpuIndex::new(1u16),
-                                to: plan::CpuIndex::new(0u16),
+                                vpe: plan::VpeIndex::new(2),
+                                from: plan::CpuIndex::new(1),
+                                to: plan::CpuIndex::new(0),
                             },
                         ],
                         script: &[
@@ -165,9 +162,9 @@
                         cpus: 0b110,
                         moves: &[
                             plan::Move {
-                                vpe: plan::VpeIndex::new(3u16),
-                                from: plan::CpuIndex::new(2u16),
-                                to: plan::CpuIndex::new(1u16),
+                                vpe: plan::VpeIndex::new(3),
+                                from: plan::CpuIndex::new(2),
+                                to: plan::CpuIndex::new(1),
                             },
                         ],
                         script: &[
@@ -186,10 +183,7 @@
                     plan::Schedule::Cyclic(
                         &plan::Frame {
                             ticks: plan::ticks(4000000),
-                            vpes: &[
-                                plan::VpeIndex::new(0u16),
-                                plan::VpeIndex::new(2u16),
-                            ],
+                            vpes: &[plan::VpeIndex::new(0), plan::VpeIndex::new(2)],
                             windows: &[
                                 plan::Window {
                                     start: 0,
@@ -204,25 +198,25 @@
                             ],
                         },
                     ),
-                    plan::Schedule::Exclusive(plan::VpeIndex::new(1u16)),
-                    plan::Schedule::Exclusive(plan::VpeIndex::new(3u16)),
+                    plan::Schedule::Exclusive(plan::VpeIndex::new(1)),
+                    plan::Schedule::Exclusive(plan::VpeIndex::new(3)),
                     plan::Schedule::Unused,
                 ],
                 placements: &[
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(0u16),
+                        cpu: plan::CpuIndex::new(0),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(1u16),
+                        cpu: plan::CpuIndex::new(1),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(0u16),
+                        cpu: plan::CpuIndex::new(0),
                         slot: 1,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(2u16),
+                        cpu: plan::CpuIndex::new(2),
                         slot: 0,
                     }),
                     None,
@@ -232,14 +226,14 @@
                         cpus: 0b11,
                         moves: &[
                             plan::Move {
-                                vpe: plan::VpeIndex::new(1u16),
-                                from: plan::CpuIndex::new(1u16),
-                                to: plan::CpuIndex::new(0u16),
+                                vpe: plan::VpeIndex::new(1),
+                                from: plan::CpuIndex::new(1),
+                                to: plan::CpuIndex::new(0),
                             },
                             plan::Move {
-                                vpe: plan::VpeIndex::new(2u16),
-                                from: plan::CpuIndex::new(0u16),
-                                to: plan::CpuIndex::new(1u16),
+                                vpe: plan::VpeIndex::new(2),
+                                from: plan::CpuIndex::new(0),
+                                to: plan::CpuIndex::new(1),
                             },
                         ],
                         script: &[
@@ -258,19 +252,19 @@
                         cpus: 0b111,
                         moves: &[
                             plan::Move {
-                                vpe: plan::VpeIndex::new(1u16),
-                                from: plan::CpuIndex::new(1u16),
-                                to: plan::CpuIndex::new(0u16),
+                                vpe: plan::VpeIndex::new(1),
+                                from: plan::CpuIndex::new(1),
+                                to: plan::CpuIndex::new(0),
                             },
                             plan::Move {
-                                vpe: plan::VpeIndex::new(2u16),
-                                from: plan::CpuIndex::new(0u16),
-                                to: plan::CpuIndex::new(1u16),
+                                vpe: plan::VpeIndex::new(2),
+                                from: plan::CpuIndex::new(0),
+                                to: plan::CpuIndex::new(1),
                             },
                             plan::Move {
-                                vpe: plan::VpeIndex::new(3u16),
-                                from: plan::CpuIndex::new(2u16),
-                                to: plan::CpuIndex::new(1u16),
+                                vpe: plan::VpeIndex::new(3),
+                                from: plan::CpuIndex::new(2),
+                                to: plan::CpuIndex::new(1),
                             },
                         ],
                         script: &[
@@ -293,10 +287,7 @@
                     plan::Schedule::Cyclic(
                         &plan::Frame {
                             ticks: plan::ticks(10000000),
-                            vpes: &[
-                                plan::VpeIndex::new(0u16),
-                                plan::VpeIndex::new(1u16),
-                            ],
+                            vpes: &[plan::VpeIndex::new(0), plan::VpeIndex::new(1)],
                             windows: &[
                                 plan::Window {
                                     start: 0,
@@ -319,21 +310,21 @@
                     plan::Schedule::Priority(
                         &[
                             plan::PrioritySlot {
-                                vpe: plan::VpeIndex::new(2u16),
+                                vpe: plan::VpeIndex::new(2),
                                 priority: 20,
                                 budget: Some(
                                     plan::Budget::new(2000000, 10000000, plan::Rest::Background),
                                 ),
                             },
                             plan::PrioritySlot {
-                                vpe: plan::VpeIndex::new(3u16),
+                                vpe: plan::VpeIndex::new(3),
                                 priority: 15,
                                 budget: Some(
                                     plan::Budget::new(3000000, 10000000, plan::Rest::Background),
                                 ),
                             },
                             plan::PrioritySlot {
-                                vpe: plan::VpeIndex::new(4u16),
+                                vpe: plan::VpeIndex::new(4),
                                 priority: 10,
                                 budget: None,
                             },
@@ -344,23 +335,23 @@
                 ],
                 placements: &[
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(0u16),
+                        cpu: plan::CpuIndex::new(0),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(0u16),
+                        cpu: plan::CpuIndex::new(0),
                         slot: 1,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(1u16),
+                        cpu: plan::CpuIndex::new(1),
                         slot: 0,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(1u16),
+                        cpu: plan::CpuIndex::new(1),
                         slot: 1,
                     }),
                     Some(plan::Placement {
-                        cpu: plan::CpuIndex::new(1u16),
+                        cpu: plan::CpuIndex::new(1),
                         slot: 2,
                     }),
                 ],
@@ -369,9 +360,9 @@
                         cpus: 0b110,
                         moves: &[
                             plan::Move {
-                                vpe: plan::VpeIndex::new(3u16),
-                                from: plan::CpuIndex::new(1u16),
-                                to: plan::CpuIndex::new(2u16),
+                                vpe: plan::VpeIndex::new(3),
+                                from: plan::CpuIndex::new(1),
+                                to: plan::CpuIndex::new(2),
                             },
                         ],
                         script: &[
@@ -385,19 +376,19 @@
                         cpus: 0b111,
                         moves: &[
                             plan::Move {
-                                vpe: plan::VpeIndex::new(1u16),
-                                from: plan::CpuIndex::new(0u16),
-                                to: plan::CpuIndex::new(1u16),
+                                vpe: plan::VpeIndex::new(1),
+                                from: plan::CpuIndex::new(0),
+                                to: plan::CpuIndex::new(1),
                             },
                             plan::Move {
-                                vpe: plan::VpeIndex::new(2u16),
-                                from: plan::CpuIndex::new(1u16),
-                                to: plan::CpuIndex::new(0u16),
+                                vpe: plan::VpeIndex::new(2),
+                                from: plan::CpuIndex::new(1),
+                                to: plan::CpuIndex::new(0),
                             },
                             plan::Move {
-                                vpe: plan::VpeIndex::new(3u16),
-                                from: plan::CpuIndex::new(1u16),
-                                to: plan::CpuIndex::new(2u16),
+                                vpe: plan::VpeIndex::new(3),
+                                from: plan::CpuIndex::new(1),
+                                to: plan::CpuIndex::new(2),
                             },
                         ],
                         script: &[
@@ -419,5 +410,5 @@
                 ],
             },
         ],
-        asker: Some(plan::VmIndex::new(0u16)),
+        asker: Some(plan::VmIndex::new(0)),
     }),

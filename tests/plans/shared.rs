@@ -2,14 +2,14 @@
         plan::Cpu {
             mpidr: 0x0,
             redistributor: plan::Pa::new(0x80a0000),
-            processor: 0u16,
+            processor: 0,
             schedule: plan::Schedule::Cyclic(
                 &plan::Frame {
                     ticks: plan::ticks(10000000),
                     vpes: &[
-                        plan::VpeIndex::new(0u16),
-                        plan::VpeIndex::new(1u16),
-                        plan::VpeIndex::new(2u16),
+                        plan::VpeIndex::new(0),
+                        plan::VpeIndex::new(1),
+                        plan::VpeIndex::new(2),
                     ],
                     windows: &[
                         plan::Window {
@@ -39,18 +39,18 @@
         plan::Cpu {
             mpidr: 0x1,
             redistributor: plan::Pa::new(0x80e0000),
-            processor: 1u16,
+            processor: 1,
             schedule: plan::Schedule::Priority(
                 &[
                     plan::PrioritySlot {
-                        vpe: plan::VpeIndex::new(3u16),
+                        vpe: plan::VpeIndex::new(3),
                         priority: 20,
                         budget: Some(
                             plan::Budget::new(2000000, 10000000, plan::Rest::Suspended),
                         ),
                     },
                     plan::PrioritySlot {
-                        vpe: plan::VpeIndex::new(4u16),
+                        vpe: plan::VpeIndex::new(4),
                         priority: 10,
                         budget: None,
                     },
@@ -60,13 +60,13 @@
         plan::Cpu {
             mpidr: 0x2,
             redistributor: plan::Pa::new(0x8120000),
-            processor: 2u16,
+            processor: 2,
             schedule: plan::Schedule::Unused,
         },
         plan::Cpu {
             mpidr: 0x3,
             redistributor: plan::Pa::new(0x8160000),
-            processor: 3u16,
+            processor: 3,
             schedule: plan::Schedule::Unused,
         },
     ],

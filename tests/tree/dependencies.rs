@@ -40,10 +40,15 @@ fn every_dependency_is_used() {
     let mut inherited = BTreeSet::new();
     for manifest in &manifests {
         let table: toml::Table = manifest.text.parse().expect("cargo reads it");
+        // A crate's source may be another package's, too.
+        let library = table.get("lib").and_then(|library| library.get("path")?.as_str());
+        let elsewhere = library.filter(|path| path.starts_with("../"));
+        let elsewhere = elsewhere.map(|path| join(manifest.folder(), path));
+        let folder = elsewhere.as_deref().unwrap_or(manifest.folder());
         for name in names(&table) {
             let path = name.replace('-', "_");
             let uses = [format!("{path}::"), format!("use {path};"), format!("use {path} ")];
-            let mut sources = sources(manifest.folder(), &packages);
+            let mut sources = sources(folder, &packages);
             if !sources.any(|file| uses.iter().any(|uses| has_word(&file.text, uses))) {
                 unused.push(format!("{}: {name}", manifest.path));
             }
@@ -54,6 +59,18 @@ fn every_dependency_is_used() {
     let offered = top["workspace"]["dependencies"].as_table().expect("a table");
     unused.extend(offered.keys().filter(|name| !inherited.contains(*name)).cloned());
     assert!(unused.is_empty(), "not used: {unused:#?}");
+}
+
+/// The package's folder of a path from `folder` to a `src/lib.rs`.
+fn join(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    for part in path.trim_end_matches("/src/lib.rs").split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// `text` has `word`, and not as the end of a longer one.

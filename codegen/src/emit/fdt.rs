@@ -7,8 +7,7 @@ use abi::tree;
 use vm_fdt::{Error, FdtWriter};
 
 use crate::model::{DeviceKind, MemoryRole, System};
-use crate::plan::watchdog;
-use crate::plan::{Decided, MmioKind, Span, Vm};
+use crate::plan::{Features, GuestSpan, MmioKind, Plan, Span, Vm, VmIndex, watchdog};
 
 const PHANDLE_GIC: u32 = 1;
 const PHANDLE_CLOCK: u32 = 2;
@@ -32,7 +31,7 @@ pub const fn affinity(number: u32) -> u32 {
 type Result<T = ()> = std::result::Result<T, Error>;
 
 /// The blob of VM number `vm`.
-pub fn tree(system: &System, plan: &Decided, vm: usize) -> Result<Vec<u8>> {
+pub fn tree(system: &System, plan: &Plan, vm: usize) -> Result<Vec<u8>> {
     let mut tree = Tree { fdt: FdtWriter::new()?, system, plan, vm: &plan.vms[vm], number: vm };
     tree.all()?;
     tree.fdt.finish()
@@ -41,7 +40,7 @@ pub fn tree(system: &System, plan: &Decided, vm: usize) -> Result<Vec<u8>> {
 struct Tree<'a> {
     fdt: FdtWriter,
     system: &'a System,
-    plan: &'a Decided,
+    plan: &'a Plan,
     vm: &'a Vm,
     number: usize,
 }
@@ -78,7 +77,7 @@ impl Tree<'_> {
 
     fn mmio(&self, kind: MmioKind) -> Option<(u64, u64)> {
         let region = self.vm.mmio.iter().find(|region| region.kind == kind)?;
-        Some((region.base.0, region.bytes))
+        Some((region.base.value(), region.bytes))
     }
 
     fn chosen(&mut self) -> Result {
@@ -94,8 +93,8 @@ impl Tree<'_> {
             self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
         }
         if let Some(initrd) = self.vm.initrd {
-            self.fdt.property_u64("linux,initrd-start", initrd.base.0)?;
-            self.fdt.property_u64("linux,initrd-end", initrd.base.0 + initrd.bytes)?;
+            self.fdt.property_u64("linux,initrd-start", initrd.base.value())?;
+            self.fdt.property_u64("linux,initrd-end", initrd.base.value() + initrd.bytes)?;
         }
         self.fdt.end_node(node)
     }
@@ -105,9 +104,9 @@ impl Tree<'_> {
         let mut pieces = self.vm.memory.clone();
         pieces[..=self.vm.main_memory].rotate_right(1);
         for piece in pieces.iter().filter(|piece| piece.role == MemoryRole::Ram) {
-            let node = self.fdt.begin_node(&format!("memory@{:x}", piece.ipa.0))?;
+            let node = self.fdt.begin_node(&format!("memory@{:x}", piece.ipa.value()))?;
             self.fdt.property_string("device_type", "memory")?;
-            self.fdt.property_array_u64("reg", &[piece.ipa.0, piece.bytes])?;
+            self.fdt.property_array_u64("reg", &[piece.ipa.value(), piece.bytes])?;
             self.fdt.end_node(node)?;
         }
         Ok(())
@@ -123,8 +122,8 @@ impl Tree<'_> {
         self.cells(2, 2)?;
         self.fdt.property_null("ranges")?;
         for (index, end) in ends.iter().enumerate() {
-            let node = self.fdt.begin_node(&format!("channel@{:x}", end.ipa.0))?;
-            self.fdt.property_array_u64("reg", &[end.ipa.0, end.bytes])?;
+            let node = self.fdt.begin_node(&format!("channel@{:x}", end.ipa.value()))?;
+            self.fdt.property_array_u64("reg", &[end.ipa.value(), end.bytes])?;
             self.fdt.property_null("no-map")?;
             self.fdt.property_phandle(PHANDLE_CHANNEL + index as u32)?;
             self.fdt.end_node(node)?;
@@ -177,21 +176,25 @@ impl Tree<'_> {
     fn timer_ppis(&self) -> [u32; 3] {
         let board = &self.plan.board;
         let known = [
-            board.virtual_ppi,
-            board.physical_ppi,
-            board.hypervisor_ppi,
-            board.maintenance_ppi,
+            u32::from(board.timer.virtual_ppi),
+            u32::from(board.timer.physical_ppi),
+            u32::from(board.timer.hypervisor_ppi),
+            u32::from(board.timer.maintenance_ppi),
             self.system.board.pmu_ppi.as_ref().map_or(0, |ppi| ppi.value),
         ];
         let nobodys = PPIS.into_iter().find(|intid| !known.contains(intid));
-        [nobodys.unwrap_or(PPIS.start), board.physical_ppi, board.virtual_ppi]
+        [
+            nobodys.unwrap_or(PPIS.start),
+            u32::from(board.timer.physical_ppi),
+            u32::from(board.timer.virtual_ppi),
+        ]
     }
 
     fn gic(&mut self) -> Result {
         let frames = [self.mmio(MmioKind::Distributor), self.mmio(MmioKind::Redistributors)];
         let reg: Vec<u64> =
             frames.into_iter().flatten().flat_map(|(base, bytes)| [base, bytes]).collect();
-        let name = format!("interrupt-controller@{:x}", self.plan.board.distributor.0);
+        let name = format!("interrupt-controller@{:x}", self.plan.board.distributor.value());
         let node = self.fdt.begin_node(&name)?;
         self.fdt.property_string("compatible", "arm,gic-v3")?;
         self.fdt.property_array_u64("reg", &reg)?;
@@ -214,13 +217,13 @@ impl Tree<'_> {
 
     /// Counters, if the VM has them, with their interrupt if the board has it.
     fn pmu(&mut self) -> Result {
-        if !self.vm.features.contains(&"pmu") {
+        if !self.vm.features.has(Features::PMU) {
             return Ok(());
         }
         let node = self.fdt.begin_node("pmu")?;
         self.fdt.property_string("compatible", "arm,armv8-pmuv3")?;
         if let Some(intid) = self.vm.pmu_ppi {
-            self.fdt.property_array_u32("interrupts", &[PPI, intid - 16, LEVEL_HIGH])?;
+            self.fdt.property_array_u32("interrupts", &[PPI, u32::from(intid) - 16, LEVEL_HIGH])?;
         }
         self.fdt.end_node(node)
     }
@@ -255,10 +258,10 @@ impl Tree<'_> {
     fn pcie(&mut self) -> Result {
         for host in &self.vm.hosts {
             let Span { base, bytes } = host.ecam;
-            let node = self.fdt.begin_node(&format!("pcie@{:x}", base.0))?;
+            let node = self.fdt.begin_node(&format!("pcie@{:x}", base.value()))?;
             self.fdt.property_string("compatible", "pci-host-ecam-generic")?;
             self.fdt.property_string("device_type", "pci")?;
-            self.fdt.property_array_u64("reg", &[base.0, bytes])?;
+            self.fdt.property_array_u64("reg", &[base.value(), bytes])?;
             self.fdt.property_u32("linux,pci-domain", host.host as u32)?;
             let buses = [host.first_bus, host.last_bus].map(u32::from);
             self.fdt.property_array_u32("bus-range", &buses)?;
@@ -267,7 +270,7 @@ impl Tree<'_> {
             for window in &host.windows {
                 // phys.hi: 32-bit or 64-bit memory space, not prefetchable.
                 let space: u32 = if window.wide { 0x0300_0000 } else { 0x0200_0000 };
-                let words = [window.bus.0, window.base.0, window.bytes];
+                let words = [window.bus.0, window.base.value(), window.bytes];
                 ranges.push(space);
                 ranges.extend(words.iter().flat_map(|word| [(word >> 32) as u32, *word as u32]));
             }
@@ -327,9 +330,9 @@ impl Tree<'_> {
     fn flashes(&mut self) -> Result {
         let pieces = self.vm.memory.clone();
         for piece in pieces.iter().filter(|piece| piece.role == MemoryRole::Flash) {
-            let node = self.fdt.begin_node(&format!("flash@{:x}", piece.ipa.0))?;
+            let node = self.fdt.begin_node(&format!("flash@{:x}", piece.ipa.value()))?;
             self.fdt.property_string("compatible", "cfi-flash")?;
-            self.fdt.property_array_u64("reg", &[piece.ipa.0, piece.bytes])?;
+            self.fdt.property_array_u64("reg", &[piece.ipa.value(), piece.bytes])?;
             self.fdt.property_u32("bank-width", 4)?;
             self.fdt.end_node(node)?;
         }
@@ -339,7 +342,7 @@ impl Tree<'_> {
     /// Linux takes the time from `timeout-sec`, and feeds twice in it.
     fn watchdog(&mut self) -> Result {
         let Some(watchdog) = self.vm.watchdog.clone() else { return Ok(()) };
-        let base = watchdog.base.0;
+        let base = watchdog.base.value();
         let node = self.fdt.begin_node(&format!("watchdog@{base:x}"))?;
         self.fdt.property_string("compatible", "arm,sbsa-gwdt")?;
         let frames = [base, base + watchdog::REFRESH];
@@ -370,14 +373,14 @@ impl Tree<'_> {
     }
 
     fn log(&mut self) -> Result {
-        let Some(Span { base, bytes }) = self.vm.log else { return Ok(()) };
-        self.fdt.property_array_u64(tree::LOG, &[base.0, bytes])
+        let Some(GuestSpan { base, bytes }) = self.vm.log else { return Ok(()) };
+        self.fdt.property_array_u64(tree::LOG, &[base.value(), bytes])
     }
 
     /// For the VM that may ask for them: names of the modes, by number.
     fn modes(&mut self) -> Result {
         match &self.plan.modes {
-            Some(modes) if modes.asker == Some(self.number) => {
+            Some(modes) if modes.asker == Some(VmIndex::at(self.number)) => {
                 let names = modes.modes.iter().map(|mode| mode.name.clone()).collect();
                 self.fdt.property_string_list(tree::MODES, names)
             }
@@ -388,13 +391,14 @@ impl Tree<'_> {
     fn events(&mut self) -> Result {
         let vpes = self.vm.first_vpe..self.vm.first_vpe + self.vm.vpe_count;
         let Some(its) = &self.plan.its else { return Ok(()) };
-        let own = its.events.iter().filter(|event| !event.channel && vpes.contains(&event.vpe));
+        let own =
+            its.events.iter().filter(|event| !event.ring && vpes.contains(&event.vpe.value()));
         let own: Vec<_> = own.cloned().collect();
         if own.is_empty() {
             return Ok(());
         }
         // GITS_TRANSLATER, in the frame after the control frame (IHI 0069, 12.19).
-        self.fdt.property_u64(tree::ITS_TRANSLATER, its.base.0 + FRAME + 0x40)?;
+        self.fdt.property_u64(tree::ITS_TRANSLATER, its.base.value() + FRAME + 0x40)?;
         let events = self.fdt.begin_node(tree::EVENTS)?;
         self.cells(1, 0)?;
         for (n, event) in own.iter().enumerate() {
@@ -403,7 +407,7 @@ impl Tree<'_> {
             self.fdt.property_u32(tree::DEVICE_ID, event.device)?;
             self.fdt.property_u32(tree::EVENT_ID, event.event)?;
             self.fdt.property_u32(tree::VINTID, event.vintid)?;
-            self.fdt.property_u32(tree::VPE, (event.vpe - self.vm.first_vpe) as u32)?;
+            self.fdt.property_u32(tree::VPE, u32::from(event.vpe.value() - self.vm.first_vpe))?;
             self.fdt.property_string(tree::DEVICE, &event.source)?;
             let mut functions = self.plan.vm_functions(self.vm).iter();
             if let Some(function) = functions.find(|function| function.name == event.source) {
@@ -426,7 +430,7 @@ impl Tree<'_> {
             let node = self.fdt.begin_node(&format!("{}@{index:x}", tree::CHANNEL))?;
             self.fdt.property_string("compatible", tree::CHANNEL_COMPATIBLE)?;
             self.fdt.property_string(tree::CHANNEL_NAME, &end.name)?;
-            self.fdt.property_array_u64("reg", &[end.ipa.0, end.bytes])?;
+            self.fdt.property_array_u64("reg", &[end.ipa.value(), end.bytes])?;
             self.fdt.property_u32(tree::INDEX, index as u32)?;
             self.fdt.property_u32(tree::VINTID, end.vintid)?;
             self.fdt.property_string(tree::ROLE, end.role)?;

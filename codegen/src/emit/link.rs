@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::plan::Decided;
+use crate::plan::Plan;
 
 /// The fragment.
-pub fn fragment(plan: &Decided) -> String {
+pub fn fragment(plan: &Plan) -> String {
     let own = &plan.hypervisor;
-    let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
+    let ram = plan.board.ram.first().map_or(0, |ram| ram.base.value());
     let mut text = format!(
         "/* System {}: what the plan decided about the image's addresses. Generated.\n\
          \x20*\n\
@@ -19,24 +19,24 @@ pub fn fragment(plan: &Decided) -> String {
     );
     let symbols = [
         ("RAM_BASE", ram, "first byte of the board's first RAM"),
-        ("HYP_BASE", own.image.0, "first byte of the image"),
-        ("TEXT_OFFSET", own.image.0 - ram, "what the Image header says"),
+        ("HYP_BASE", own.image.value(), "first byte of the image"),
+        ("TEXT_OFFSET", own.image.value() - ram, "what the Image header says"),
         (
             "HYP_SIZE",
-            own.base.0 + own.bytes - own.image.0,
+            own.base.value() + own.bytes - own.image.value(),
             "everything ends below HYP_BASE + HYP_SIZE",
         ),
         ("HYP_ROOM", own.room, "for text, constants, data, bss and stacks"),
         ("STACK_SIZE", own.stack_bytes, "of each CPU"),
         ("CPU_COUNT", own.stacks, "CPUs from the first to the last in use"),
-        ("TABLES_BASE", own.tables.0, "first byte of tables.bin"),
+        ("TABLES_BASE", own.tables.value(), "first byte of tables.bin"),
         ("TABLES_LOADED", own.tables_loaded, "bytes of tables.bin, payload copies included"),
         (
             "TABLES_SIZE",
             own.tables_bytes,
             "bytes of all tables; boot clears what is not in tables.bin",
         ),
-        ("PAYLOADS_BASE", own.tables.0 + own.tables_bytes, "end of everything"),
+        ("PAYLOADS_BASE", own.tables.value() + own.tables_bytes, "end of everything"),
     ];
     for (name, value, what) in symbols {
         // A String takes any text.

@@ -4,10 +4,12 @@ use std::fmt::{self, Display, Write};
 
 use super::time;
 use crate::model::MemoryRole;
-use crate::plan::{Decided, EventRoute, Function, Host, MmioKind, Msix, Vm};
+use crate::plan::{
+    EventRoute, ItsPolicy, MmioKind, Msix, PciFunction, PciHost, Plan, Vm, Watchdog,
+};
 
 /// The plan as JSON, every field by its name.
-pub fn json(plan: &Decided) -> String {
+pub fn json(plan: &Plan) -> String {
     match serde_json::to_string_pretty(plan) {
         Ok(text) => text + "\n",
         // Only maps with keys other than strings fail; there are none.
@@ -16,7 +18,7 @@ pub fn json(plan: &Decided) -> String {
 }
 
 /// The plan as text.
-pub fn text(plan: &Decided) -> String {
+pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = Report { plan }.write(&mut out);
@@ -85,7 +87,7 @@ pub(super) fn address(bdf: u16) -> String {
 }
 
 /// "pcie0, bus 00" or "pcie1, buses 80..82".
-fn buses(host: &Host) -> String {
+fn buses(host: &PciHost) -> String {
     match (host.first_bus, host.last_bus) {
         (first, last) if first == last => format!("{}, bus {first:02x}", host.name),
         (first, last) => format!("{}, buses {first:02x}..{last:02x}", host.name),
@@ -93,7 +95,7 @@ fn buses(host: &Host) -> String {
 }
 
 /// "MSI, EventIDs below 1: checked".
-fn messages(function: &Function) -> String {
+fn messages(function: &PciFunction) -> String {
     let Some(messages) = function.messages else { return "none".into() };
     let (kind, how) = match function.msix {
         None => ("MSI", "checked"),
@@ -104,7 +106,7 @@ fn messages(function: &Function) -> String {
 }
 
 struct Report<'a> {
-    plan: &'a Decided,
+    plan: &'a Plan,
 }
 
 impl Report<'_> {
@@ -138,7 +140,7 @@ impl Report<'_> {
         let mut table = Table::new(&["range", "size", "owner", "what"]);
         for area in &self.plan.memory_map {
             table.row(&[
-                &range(area.base.0, area.bytes),
+                &range(area.base.value(), area.bytes),
                 &size(area.bytes),
                 &area.owner,
                 &area.what,
@@ -161,8 +163,8 @@ impl Report<'_> {
                 let name = self.plan.vpe_name(vpe);
                 let (doorbell, residency) = match self.plan.vpes[vpe].tables {
                     Some(tables) => (
-                        format!("LPI {}", tables.doorbell),
-                        format!("vPE {vpe}, pending table {}", tables.pending),
+                        format!("LPI {}", tables.doorbell.intid),
+                        format!("vPE {}, pending table {}", vpe.value(), tables.pending),
                     ),
                     None => ("-".into(), "never: no vLPI can reach it".into()),
                 };
@@ -187,16 +189,27 @@ impl Report<'_> {
             format!(", halt after {} within {}", limit.most, limit.within)
         });
         let watchdog = vm.watchdog.as_ref().map_or(String::new(), |watchdog| {
-            format!(", watchdog {} {}", watchdog.time, watchdog.action)
+            format!(", watchdog {} {}", watchdog.time, Watchdog::name(watchdog.action.as_ref()))
         });
         let resets = format!(", at most {} resets within {}", vm.resets.most, vm.resets.within);
-        let its =
-            if vm.its == "none" { String::new() } else { format!(", virtual ITS {}", vm.its) };
-        let features: String = vm.features.iter().map(|name| format!(", {name}")).collect();
+        let its = match vm.its {
+            ItsPolicy::None => String::new(),
+            policy => format!(", virtual ITS {}", policy.name()),
+        };
+        let features: String = vm.features.names().map(|name| format!(", {name}")).collect();
         writeln!(
             out,
             "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}{}{}",
-            vm.name, vm.vmid, vm.entry, vm.x0, vm.on_fault, watchdog, often, resets, its, features
+            vm.name,
+            vm.vmid.value(),
+            vm.entry,
+            vm.x0,
+            vm.on_fault.name(),
+            watchdog,
+            often,
+            resets,
+            its,
+            features
         )?;
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
         let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
@@ -209,7 +222,12 @@ impl Report<'_> {
             };
             let kept = vm.kept.iter().any(|kept| kept.base == piece.pa);
             let kept = if kept { ", not cleared" } else { "" };
-            rows.push((piece.ipa.0, piece.bytes, format!("{what} at {}{kept}", piece.pa), how));
+            rows.push((
+                piece.ipa.value(),
+                piece.bytes,
+                format!("{what} at {}{kept}", piece.pa),
+                how,
+            ));
         }
         for region in &vm.mmio {
             let what = match region.kind {
@@ -220,15 +238,15 @@ impl Report<'_> {
                 MmioKind::Watchdog => "watchdog",
                 MmioKind::PciConfig | MmioKind::MsixTable => continue,
             };
-            rows.push((region.base.0, region.bytes, what.into(), "emulated"));
+            rows.push((region.base.value(), region.bytes, what.into(), "emulated"));
         }
         for host in &vm.hosts {
             let what = format!("configuration of {}", buses(host));
-            rows.push((host.ecam.base.0, host.ecam.bytes, what, "filtered"));
+            rows.push((host.ecam.base.value(), host.ecam.bytes, what, "filtered"));
         }
         for region in &vm.registers {
             rows.push((
-                region.base.0,
+                region.base.value(),
                 region.bytes,
                 format!("registers of {}", region.name),
                 "direct",
@@ -237,23 +255,28 @@ impl Report<'_> {
         for function in self.plan.vm_functions(vm) {
             for bar in &function.bars {
                 let mut what = format!("BAR {} of {}", bar.index, function.name);
-                if bar.bus != bar.base {
+                if bar.bus.0 != bar.base.value() {
                     what += &format!(", {} on the bus", bar.bus);
                 }
-                rows.push((bar.base.0, bar.bytes, what, "direct"));
+                rows.push((bar.base.value(), bar.bytes, what, "direct"));
             }
             if let Some(pages) = function.msix.and_then(|msix| msix.pages) {
                 let what = format!("MSI-X table of {}", function.name);
-                rows.push((pages.base.0, pages.bytes, what, "filtered"));
+                rows.push((pages.base.value(), pages.bytes, what, "filtered"));
             }
         }
         for end in self.plan.vm_channel_ends(vm) {
             let how = if end.writable { "direct" } else { "direct, read only" };
-            rows.push((end.ipa.0, end.bytes, format!("channel {} at {}", end.name, end.pa), how));
+            rows.push((
+                end.ipa.value(),
+                end.bytes,
+                format!("channel {} at {}", end.name, end.pa),
+                how,
+            ));
         }
         if let (Some(at), Some(log)) = (vm.log, self.plan.board.console.log()) {
             let what = format!("log at {}", log.base);
-            rows.push((at.base.0, at.bytes, what, "direct, read only"));
+            rows.push((at.base.value(), at.bytes, what, "direct, read only"));
         }
         rows.sort_by_key(|row| row.0);
         for (base, bytes, what, how) in rows {
@@ -264,8 +287,8 @@ impl Report<'_> {
         for load in &vm.loads {
             table.row(&[
                 &load.what,
-                &range(load.ipa.0, load.bytes + load.clear),
-                &load.bytes,
+                &range(load.ipa.value(), load.bytes.len + load.clear),
+                &load.bytes.len,
                 &load.clear,
             ]);
         }
@@ -283,7 +306,7 @@ impl Report<'_> {
             let vm = &self.plan.vms[function.vm];
             let host = host(vm, function.host);
             let at = address(function.bdf);
-            let (id, config) = (function.device_id, format!("{:#012x}", function.config.0));
+            let (id, config) = (function.device_id, format!("{:#012x}", function.config.value()));
             let messages = messages(function);
             table.row(&[&function.name, &host, &at, &id, &config, &vm.name, &messages]);
         }
@@ -292,7 +315,7 @@ impl Report<'_> {
         {
             let what = format!("before {}", stand_in.before);
             let (host, at) = (host(vm, stand_in.host), address(stand_in.bdf));
-            let config = format!("{:#012x}", stand_in.config.0);
+            let config = format!("{:#012x}", stand_in.config.value());
             table.row(&[&what, &host, &at, &"-", &config, &vm.name, &"none: a stand-in"]);
         }
         table.write(out)
@@ -307,15 +330,15 @@ impl Report<'_> {
         let mut table = Table::new(&head);
         for master in &self.plan.masters {
             let vm = &self.plan.vms[master.vm].name;
-            let Some(held) = &master.held else {
+            if master.trusted {
                 let trusted = "trusted: can reach all memory";
                 table.row(&[&master.name, vm, &trusted, &"-", &"-", &"-", &"-"]);
                 continue;
-            };
-            let smmu = &self.plan.smmus[held.smmu].name;
-            let streams: Vec<_> = held.streams.iter().map(|id| format!("{id:#06x}")).collect();
-            let root = format!("{:#012x}", held.vttbr.0 & 0xffff_ffff_ffff);
-            let (reaches, policy) = ("its VM's memory, channels, the ITS", held.on_fault.name());
+            }
+            let smmu = &self.plan.smmus[usize::from(master.smmu)].name;
+            let streams: Vec<_> = master.streams.iter().map(|id| format!("{id:#06x}")).collect();
+            let root = format!("{:#012x}", master.vttbr.0 & 0xffff_ffff_ffff);
+            let (reaches, policy) = ("its VM's memory, channels, the ITS", master.on_fault.name());
             let streams = streams.join(" ");
             table.row(&[&master.name, vm, &reaches, smmu, &streams, &root, &policy]);
         }
@@ -358,7 +381,7 @@ impl Report<'_> {
         writeln!(out, "\nEvents: delivered by the GIC, no exit")?;
         let mut table =
             Table::new(&["source", "DeviceID", "EventID", "vINTID", "vPE", "while not resident"]);
-        let name = |event: &EventRoute| match event.channel {
+        let name = |event: &EventRoute| match event.ring {
             true => format!("channel {}", event.source),
             false => event.source.clone(),
         };
@@ -366,7 +389,7 @@ impl Report<'_> {
             let doorbell = match self.plan.vpes[event.vpe].tables {
                 Some(tables) => {
                     let cpu = &self.plan.cpus[self.plan.vpes[event.vpe].cpu].name;
-                    format!("doorbell LPI {} on {cpu}", tables.doorbell)
+                    format!("doorbell LPI {} on {cpu}", tables.doorbell.intid)
                 }
                 None => "lost".into(),
             };
@@ -387,7 +410,7 @@ impl Report<'_> {
         }
         for (n, route) in self.plan.spis.iter().enumerate() {
             if let Some(route) = route {
-                let vpe = self.plan.vpe_name(self.plan.vms[route.vm].first_vpe + route.vpe);
+                let vpe = self.plan.vpe_name(route.vpe);
                 let trigger = if route.edge { "edge" } else { "level" };
                 table.row(&[&(n + 32), &trigger, &route.source, &vpe]);
                 any = true;
@@ -433,10 +456,13 @@ impl Report<'_> {
         )?;
         let mut table = Table::new(&["range", "size", "what"]);
         let code = format!("code, data, {} stacks of {}", own.stacks, size(own.stack_bytes));
-        let mut rows: Vec<(u64, u64, &str)> =
-            own.items.iter().map(|item| (item.base.0, item.bytes, item.name.as_str())).collect();
-        rows.push((own.image.0, own.room, &code));
-        rows.extend(self.plan.board.console.log().map(|log| (log.base.0, log.bytes, "log")));
+        let mut rows: Vec<(u64, u64, &str)> = own
+            .items
+            .iter()
+            .map(|item| (item.base.value(), item.bytes, item.name.as_str()))
+            .collect();
+        rows.push((own.image.value(), own.room, &code));
+        rows.extend(self.plan.board.console.log().map(|log| (log.base.value(), log.bytes, "log")));
         rows.sort_unstable();
         for (base, bytes, what) in rows {
             table.row(&[&range(base, bytes), &size(bytes), &what]);

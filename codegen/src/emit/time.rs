@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::report::Table;
-use crate::plan::{Decided, Mode, PrioritySlot, Schedule, Turn, Window};
+use crate::plan::{Mode, Plan, PrioritySlot, Schedule, Turn, VpeIndex, Window};
 
 /// Columns of a frame's bar.
 const BAR: usize = 80;
@@ -13,7 +13,7 @@ const SHOWN: usize = 16;
 const LETTERS: &[u8; plan::SLOTS] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
 
 /// Time map of all modes; nothing when no CPU is shared.
-pub fn write(plan: &Decided, out: &mut String) -> fmt::Result {
+pub fn write(plan: &Plan, out: &mut String) -> fmt::Result {
     let schedules: Vec<&Schedule> = plan.cpus.iter().map(|cpu| &cpu.schedule).collect();
     let time = Map { plan };
     if schedules.iter().any(|schedule| schedule.is_shared()) {
@@ -30,7 +30,7 @@ pub fn write(plan: &Decided, out: &mut String) -> fmt::Result {
 }
 
 struct Map<'a> {
-    plan: &'a Decided,
+    plan: &'a Plan,
 }
 
 impl Map<'_> {
@@ -47,7 +47,7 @@ impl Map<'_> {
             let name = &self.plan.cpus[cpu].name;
             match schedule {
                 Schedule::Unused => writeln!(out, "  {name}: idle")?,
-                Schedule::Exclusive { vpe } => {
+                Schedule::Exclusive(vpe) => {
                     writeln!(out, "  {name}: exclusive, {}", self.plan.vpe_name(*vpe))?;
                 }
                 _ => self.cpu(cpu, schedule, out)?,
@@ -55,17 +55,19 @@ impl Map<'_> {
         }
         let suspended: Vec<String> = (0..mode.placements.len())
             .filter(|&vpe| mode.placements[vpe].is_none())
-            .map(|vpe| self.plan.vpe_name(vpe))
+            .map(|vpe| self.plan.vpe_name(VpeIndex::at(vpe)))
             .collect();
         if !suspended.is_empty() {
             writeln!(out, "  suspended: {}", suspended.join(", "))?;
         }
-        match mode.boundary {
+        match mode.boundary.get() {
             1 => writeln!(out, "  a switch away takes effect at once")?,
             ticks => writeln!(out, "  a switch away takes effect every {}", self.time(ticks))?,
         }
         for (to, switch) in mode.switches.iter().enumerate().filter(|(to, _)| *to != n) {
-            let cpus = switch.cpus.iter().map(|&cpu| self.plan.cpus[cpu].name.as_str());
+            let cpus = self.plan.cpus.iter().enumerate();
+            let cpus =
+                cpus.filter(|(n, _)| switch.cpus >> n & 1 != 0).map(|(_, cpu)| cpu.name.as_str());
             let cpus: Vec<&str> = cpus.collect();
             let moves = switch.moves.iter().map(|step| {
                 let (from, to) = (&self.plan.cpus[step.from].name, &self.plan.cpus[step.to].name);
@@ -85,21 +87,22 @@ impl Map<'_> {
     fn cpu(&self, cpu: usize, schedule: &Schedule, out: &mut String) -> fmt::Result {
         let name = &self.plan.cpus[cpu].name;
         match schedule {
-            Schedule::Unused | Schedule::Exclusive { .. } => Ok(()),
-            Schedule::Priority { slots, given_ppm } => {
-                let given = percent(*given_ppm);
+            Schedule::Unused | Schedule::Exclusive(_) => Ok(()),
+            Schedule::Priority(slots) => {
+                let given = percent(schedule.given_ppm());
                 writeln!(out, "  {name}: by priority, {given} given as budgets")?;
                 self.ranks(slots, out)
             }
-            Schedule::Cyclic { ticks, vpes, windows, given_ppm } => {
-                let (given, idle) = (percent(*given_ppm), percent(1_000_000 - *given_ppm));
+            Schedule::Cyclic(frame) => {
+                let given = schedule.given_ppm();
+                let (given, idle) = (percent(given), percent(1_000_000 - given));
                 writeln!(
                     out,
                     "  {name}: cyclic, frame of {}, {given} given, {idle} idle",
-                    self.time(*ticks)
+                    self.time(frame.ticks.get())
                 )?;
-                writeln!(out, "  |{}|", bar(windows, *ticks))?;
-                self.turns(vpes, windows, *ticks, out)
+                writeln!(out, "  |{}|", bar(&frame.windows, frame.ticks.get()))?;
+                self.turns(&frame.turns, &frame.windows, frame.ticks.get(), out)
             }
         }
     }
@@ -113,7 +116,7 @@ impl Map<'_> {
     ) -> fmt::Result {
         let mut table = Table::new(&["", "vPE", "each frame", "share", "worst gap", "windows"]);
         for (slot, turn) in vpes.iter().enumerate() {
-            let own = windows.iter().filter(|window| window.slot == slot);
+            let own = windows.iter().filter(|window| usize::from(window.slot) == slot);
             let own = own.map(|window| {
                 format!("{}..{}", self.time(window.start), self.time(window.start + window.ticks))
             });
@@ -147,10 +150,10 @@ impl Map<'_> {
                 Some(budget) => table.row(&[
                     &slot.priority,
                     &name,
-                    &self.time(budget.ticks),
-                    &self.time(budget.period),
-                    &percent(crate::plan::ppm(budget.ticks, budget.period)),
-                    &budget.rest,
+                    &self.time(budget.ticks.get()),
+                    &self.time(budget.period.get()),
+                    &percent(crate::plan::ppm(budget.ticks.get(), budget.period.get())),
+                    &budget.rest.name(),
                     &gap,
                 ]),
             }
@@ -161,7 +164,7 @@ impl Map<'_> {
     /// "9.5 ms"; ticks when they are no whole nanoseconds.
     fn time(&self, ticks: u64) -> String {
         let nanoseconds = u128::from(ticks) * 1_000_000_000;
-        let frequency = u128::from(self.plan.board.frequency);
+        let frequency = u128::from(self.plan.board.timer.frequency);
         match nanoseconds.is_multiple_of(frequency) {
             true => decimal(nanoseconds / frequency),
             false => format!("{ticks} ticks"),
@@ -203,7 +206,8 @@ fn bar(windows: &[Window], frame: u64) -> String {
             for window in windows {
                 let start = u128::from(window.start) * BAR as u128;
                 let end = u128::from(window.start + window.ticks) * BAR as u128;
-                of_slot[window.slot % plan::SLOTS] += end.min(to).saturating_sub(start.max(from));
+                of_slot[usize::from(window.slot) % plan::SLOTS] +=
+                    end.min(to).saturating_sub(start.max(from));
             }
             let idle = (to - from).saturating_sub(of_slot.iter().sum());
             let most = of_slot.into_iter().enumerate();
@@ -216,7 +220,7 @@ fn bar(windows: &[Window], frame: u64) -> String {
     for window in windows {
         let column = |at: u64| (u128::from(at) * BAR as u128 / u128::from(frame.max(1))) as usize;
         let own = column(window.start)..=column(window.start + window.ticks - 1);
-        let letter = letter(window.slot);
+        let letter = letter(window.slot.into());
         if bar.get(own.clone()).is_some_and(|part| !part.contains(&letter)) {
             bar[*own.start()] = letter;
         }

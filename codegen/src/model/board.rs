@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::emit::translation::MOST_BITS;
 
 use super::quirk::Quirk;
-use super::{At, Bar, Bdf, Bridge, Iommu, Msix, PciId, Pcie, Region, Smmu};
+use super::{At, Bar, Bdf, Bridge, Conduit, Iommu, Msix, PciId, Pcie, Region, Smmu};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -55,13 +55,6 @@ impl Board {
     pub fn address_end(&self) -> u64 {
         1 << self.address_bits.value.min(MOST_BITS)
     }
-}
-
-/// How firmware's PSCI is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conduit {
-    Smc,
-    Hvc,
 }
 
 #[derive(Clone, Debug)]

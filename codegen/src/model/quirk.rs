@@ -1,5 +1,7 @@
 //! Where a GIC differs from the architecture, by its identification register (GITS_IIDR, GICD_IIDR).
 
+use super::Gic;
+
 /// One such difference.
 #[derive(Debug)]
 pub struct Quirk {
@@ -61,3 +63,16 @@ pub static ALL: [&Quirk; 7] = [
     &SOCIONEXT_PRE_ITS,
     &NVIDIA_T241_FABRIC_4,
 ];
+
+/// What boot is to look at. A quirk that not every such GIC has is looked for only if the board lists it.
+pub fn asked(gic: &Gic) -> Vec<::plan::Quirk> {
+    let asked = ALL.iter().filter(|quirk| quirk.always || gic.has(quirk));
+    asked
+        .map(|quirk| ::plan::Quirk {
+            name: quirk.name.into(),
+            its: quirk.its,
+            iidr: quirk.iidr.to_vec(),
+            listed: gic.has(quirk),
+        })
+        .collect()
+}

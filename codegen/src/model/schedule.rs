@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::At;
+use super::{At, Rest};
 
 /// A vPE, by VM and number.
 #[derive(Clone, Debug)]
@@ -58,13 +58,6 @@ pub struct Budget {
     pub time: At<Duration>,
     pub period: At<Duration>,
     pub rest: Rest,
-}
-
-/// What a vPE may do when its budget is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
-    Background,
-    Suspended,
 }
 
 /// A cyclic CPU's frame.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use ::plan::Features;
 
-use super::{At, Payload};
+use super::{At, DmaFault, ItsPolicy, MemoryRole, Payload};
 
 #[derive(Clone, Debug)]
 pub struct Vm {
@@ -82,31 +82,6 @@ impl Vm {
     }
 }
 
-/// What a piece of memory is to the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryRole {
-    /// In the device tree's /memory.
-    Ram,
-    /// Read and executed, not written; a guest that writes gets an abort. Nowhere in the device tree.
-    Rom,
-    /// As RAM, but nowhere in the device tree.
-    Hidden,
-    /// A NOR flash: read and executed, stores are its commands.
-    Flash,
-}
-
-impl MemoryRole {
-    /// As in the TOML.
-    pub const fn name(self) -> &'static str {
-        match self {
-            MemoryRole::Ram => "ram",
-            MemoryRole::Rom => "rom",
-            MemoryRole::Hidden => "hidden",
-            MemoryRole::Flash => "flash",
-        }
-    }
-}
-
 /// A device given to the VM.
 #[derive(Clone, Debug)]
 pub struct DeviceUse {
@@ -128,26 +103,6 @@ pub struct EventUse {
 }
 
 /// What becomes of a VM that fails.
-/// What becomes of a device that an SMMU had to hold back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DmaFault {
-    Record,
-    StopDevice,
-    Fail,
-}
-
-impl DmaFault {
-    /// As in the TOML.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Record => "record",
-            Self::StopDevice => "stop-device",
-            Self::Fail => "fail",
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Halt,
@@ -155,7 +110,7 @@ pub enum Fault {
     ResetBoard,
 }
 
-/// A part of a CPU that EL2 does not switch: only for a vPE that is alone there.
+/// A part of the CPU that a VM has if its TOML says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
     Debug,
@@ -164,13 +119,17 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// As in the TOML.
-    pub const fn name(self) -> &'static str {
+    pub const fn bit(self) -> Features {
         match self {
-            Feature::Debug => "debug",
-            Feature::Pmu => "pmu",
-            Feature::Sve => "sve",
+            Feature::Debug => Features::DEBUG,
+            Feature::Pmu => Features::PMU,
+            Feature::Sve => Features::SVE,
         }
+    }
+
+    /// As in the TOML.
+    pub fn name(self) -> &'static str {
+        self.bit().names().next().unwrap_or_default()
     }
 }
 
@@ -202,6 +161,10 @@ pub struct Restarts {
 }
 
 impl Vm {
+    pub fn features(&self) -> Features {
+        self.features.iter().fold(Features::NONE, |all, one| all.with(one.value.bit()))
+    }
+
     /// Something restarts it, as long as that is not too often.
     pub fn is_restarted(&self) -> bool {
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.value.action);
@@ -214,14 +177,6 @@ impl Restarts {
     pub const USUAL: (u32, Duration) = (5, Duration::from_secs(10));
     /// The same for resets of its own.
     pub const USUAL_RESETS: (u32, Duration) = (20, Duration::from_secs(10));
-}
-
-/// What the guest may do about its events' vINTIDs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItsPolicy {
-    None,
-    Fixed,
-    Remap,
 }
 
 /// Shared memory of two VMs, each of which can ring the other.

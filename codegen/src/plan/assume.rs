@@ -4,12 +4,12 @@
 //! own interrupts. It cannot see how devices are wired, who else uses memory, or what a device does
 //! by itself.
 
-use super::decided::Decided;
 use crate::model::{DeviceKind, System, Trigger};
 use crate::units::Time;
+use ::plan::Plan;
 
 /// One sentence each.
-pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
+pub fn assumptions(system: &System, plan: &Plan) -> Vec<String> {
     let mut out: Vec<String> = console(system).into_iter().collect();
     out.extend(far(plan));
     for vm in &system.vms {
@@ -24,7 +24,7 @@ pub fn assumptions(system: &System, plan: &Decided) -> Vec<String> {
 }
 
 /// SGIs to Aff0 above 15 need ICC_CTLR_EL1.RSS (IHI 0069, 12.2.5).
-fn far(plan: &Decided) -> Option<String> {
+fn far(plan: &Plan) -> Option<String> {
     let far = plan.cpus.iter().find(|cpu| cpu.schedule.is_used() && cpu.mpidr.0 & 0xff > 15)?;
     Some(format!("the GIC takes SGIs to {}, whose Aff0 is above 15 (range selector)", far.name))
 }

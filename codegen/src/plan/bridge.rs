@@ -5,9 +5,9 @@
 //! smaller window around its own. Everything lies below 4 GiB: the window above is for prefetchable memory only.
 
 use super::Arena;
-use super::decided::{Bar, Bridge, Function, Hex, View};
-use super::pci::{self, OFFSET_COMMAND, PAGE};
+use super::pci::{self, OFFSET_COMMAND, PAGE, write};
 use crate::model::System;
+use ::plan::{Bar, ConfigWrite, Hex, Pa, PciBridge, PciFunction, View, VmIndex};
 
 const MIB: u64 = 1 << 20;
 /// Command register: memory space, bus master, interrupt pin off.
@@ -25,21 +25,24 @@ const IO_CLOSED: u64 = 0xf0;
 const MEMORY_CLOSED: u64 = 0xfff0;
 
 /// Bridges that some VM needs, none before the one that it is behind; windows are not yet placed.
-pub fn needed(system: &System) -> Vec<Bridge> {
+pub fn needed(system: &System) -> Vec<PciBridge> {
     let board = &system.board;
     let seen: Vec<_> = system.vms.iter().map(|vm| board.bridges_of(vm)).collect();
     let mut out = Vec::new();
     for (index, bridge) in board.bridges.iter().enumerate() {
         let vms = (0..seen.len()).filter(|&vm| seen[vm].contains(&index));
-        let views: Vec<View> = vms.map(|vm| View { vm, base: Hex(0), bytes: 0 }).collect();
+        let views: Vec<View> =
+            vms.map(|vm| View { vm: VmIndex::at(vm), base: Hex(0), bytes: 0 }).collect();
         if views.is_empty() {
             continue;
         }
-        out.push(Bridge {
+        out.push(PciBridge {
             name: bridge.name.value.clone(),
+            place: pci::place_of(&board.pcie[bridge.host.value], bridge.address.value),
+            primary: bridge.address.value.bus,
             host: bridge.host.value,
             bdf: bridge.address.requester(),
-            config: Hex(board.pcie[bridge.host.value].config(bridge.address.value)),
+            config: Pa::new(board.pcie[bridge.host.value].config(bridge.address.value)),
             id: Hex(pci::identity(bridge.id.value)),
             secondary: bridge.secondary.value,
             subordinate: bridge.subordinate.value,
@@ -57,8 +60,8 @@ pub fn needed(system: &System) -> Vec<Bridge> {
 
 /// Places everything behind bridge `n`, which is on the host's own bus, and its own BARs. None: no room.
 pub fn place(
-    bridges: &mut [Bridge],
-    functions: &mut [Function],
+    bridges: &mut [PciBridge],
+    functions: &mut [PciFunction],
     n: usize,
     low: &mut Arena,
 ) -> Option<()> {
@@ -78,8 +81,8 @@ pub fn place(
 }
 
 struct Layout<'a> {
-    bridges: &'a mut [Bridge],
-    functions: &'a mut [Function],
+    bridges: &'a mut [PciBridge],
+    functions: &'a mut [PciFunction],
     /// Largest unit that anything must be a multiple of.
     align: u64,
 }
@@ -166,7 +169,7 @@ fn cover(view: &mut View, start: u64, end: u64) {
 }
 
 /// The writes that open it: off, numbers and windows, on. I/O and prefetchable windows are closed.
-fn setup(bridge: &Bridge) -> Vec<(u16, Hex)> {
+fn setup(bridge: &PciBridge) -> Vec<ConfigWrite> {
     let primary = u64::from(bridge.bdf >> 8);
     let buses = u64::from(bridge.subordinate) << 16 | u64::from(bridge.secondary) << 8 | primary;
     let memory = match bridge.bytes {
@@ -176,18 +179,18 @@ fn setup(bridge: &Bridge) -> Vec<(u16, Hex)> {
             (last & 0xfff0_0000) | (bridge.base.0 >> 16 & 0xfff0)
         }
     };
-    let mut out = vec![(OFFSET_COMMAND, Hex(0))];
+    let mut out = vec![write(OFFSET_COMMAND, 0)];
     out.extend(pci::bar_setup(&bridge.bars));
     out.extend([
-        (OFFSET_BUSES, Hex(buses)),
-        (OFFSET_IO, Hex(IO_CLOSED)),
-        (OFFSET_MEMORY, Hex(memory)),
-        (OFFSET_PREFETCHABLE, Hex(MEMORY_CLOSED)),
-        (OFFSET_PREFETCHABLE_BASE, Hex(0)),
-        (OFFSET_PREFETCHABLE_LIMIT, Hex(0)),
-        (OFFSET_IO_UPPER, Hex(0)),
-        (OFFSET_CONTROL, Hex(0)),
-        (OFFSET_COMMAND, Hex(COMMAND)),
+        write(OFFSET_BUSES, buses),
+        write(OFFSET_IO, IO_CLOSED),
+        write(OFFSET_MEMORY, memory),
+        write(OFFSET_PREFETCHABLE, MEMORY_CLOSED),
+        write(OFFSET_PREFETCHABLE_BASE, 0),
+        write(OFFSET_PREFETCHABLE_LIMIT, 0),
+        write(OFFSET_IO_UPPER, 0),
+        write(OFFSET_CONTROL, 0),
+        write(OFFSET_COMMAND, COMMAND),
     ]);
     out
 }

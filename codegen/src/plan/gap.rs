@@ -2,7 +2,7 @@
 //!
 //! Not counted: the hypervisor's own time, and one lateness of its timer.
 
-use super::schedule::{Ticks, Window};
+use ::plan::{Budget, Window};
 
 /// More rounds than any fixed point of practical numbers needs.
 const ROUNDS: usize = 100_000;
@@ -22,19 +22,19 @@ pub fn in_frame(windows: &[Window], frame: u64) -> u64 {
 /// A budget may be used at any time of its period, so in a time `w` each one above runs for at most
 /// `ticks * (ceil(w / period) + 1)`; the least `w` that is not shorter than the sum of these is over before it. Who has used
 /// up its own budget at the start of a period waits for the next one before that.
-pub fn by_priority(above: &[Option<Ticks>], own: Option<Ticks>) -> Option<u64> {
-    let above: Vec<Ticks> = above.iter().copied().collect::<Option<_>>()?;
+pub fn by_priority(above: &[Option<Budget>], own: Option<Budget>) -> Option<u64> {
+    let above: Vec<Budget> = above.iter().copied().collect::<Option<_>>()?;
     let run = |time: u64| {
         above.iter().try_fold(0u64, |sum, budget| {
-            let periods = time.div_ceil(budget.period).checked_add(1)?;
-            sum.checked_add(budget.ticks.checked_mul(periods)?)
+            let periods = time.div_ceil(budget.period.get()).checked_add(1)?;
+            sum.checked_add(budget.ticks.get().checked_mul(periods)?)
         })
     };
     let mut time = 0;
     for _ in 0..ROUNDS {
         let next = run(time)?;
         if next <= time {
-            return time.checked_add(own.map_or(0, |own| own.period - own.ticks));
+            return time.checked_add(own.map_or(0, |own| own.period.get() - own.ticks.get()));
         }
         time = next;
     }
@@ -45,8 +45,8 @@ pub fn by_priority(above: &[Option<Ticks>], own: Option<Ticks>) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn budget(ticks: u64, period: u64) -> Option<Ticks> {
-        Some(Ticks { ticks, period, rest: "suspended" })
+    fn budget(ticks: u64, period: u64) -> Option<Budget> {
+        Some(Budget::new(ticks, period, ::plan::Rest::Suspended))
     }
 
     #[test]

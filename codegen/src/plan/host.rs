@@ -3,21 +3,22 @@
 //! A host stands in the guest's address space where the board has it, and has the board's bus numbers. Which host it is,
 //! the guest tells by its PCI domain, since two hosts may have the same bus numbers.
 
-use super::decided::{Function, Hex, Host, MsiRange, PciWindow, Span};
 use crate::model::System;
+use ::plan::{MsiRange, Pa, PciFunction, PciHost, PciWindow, Span, VmIndex};
 
 /// The hosts that `vm` sees, with those of `windows` and `functions` that are its own.
 pub fn seen(
     system: &System,
     vm: usize,
     windows: &[PciWindow],
-    functions: &[Function],
-) -> Vec<Host> {
+    functions: &[PciFunction],
+) -> Vec<PciHost> {
     let board = &system.board;
     let mut out = Vec::new();
     for (number, pcie) in board.pcie.iter().enumerate() {
         let Some(buses) = board.buses_of(&system.vms[vm], number) else { continue };
-        let own = |function: &&Function| function.vm == vm && function.host == number;
+        let own =
+            |function: &&PciFunction| function.vm == VmIndex::at(vm) && function.host == number;
         let own = functions.iter().filter(own).map(|function| (function.bdf, function.device_id));
         let count = buses.len() as u32;
         let all = MsiRange {
@@ -25,10 +26,10 @@ pub fn seen(
             device_id: pcie.device_id_base.value,
             count: count << 8,
         };
-        out.push(Host {
+        out.push(PciHost {
             host: number,
             name: pcie.name.value.clone(),
-            ecam: Span { base: Hex(pcie.ecam.start()), bytes: u64::from(count) << 20 },
+            ecam: Span { base: Pa::new(pcie.ecam.start()), bytes: u64::from(count) << 20 },
             first_bus: *buses.start(),
             last_bus: *buses.end(),
             windows: windows.iter().filter(|window| window.host == number).cloned().collect(),

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decided::{EventRoute, SpiRoute};
 use crate::model::{DeviceKind, ItsPolicy, System, Trigger};
+use ::plan::{EventRoute, SpiRoute, VmIndex, VpeIndex};
 
 pub const FIRST_LPI: u32 = 8192;
 /// First vINTID of channel ends, of a VM whose guest numbers its events itself: operating systems do so from 8192 on.
@@ -54,6 +54,7 @@ pub fn assign(system: &System) -> Interrupts {
     let devices = devices(system);
     let above = highest_device(system).map_or(0, |id| id + 1);
     let mut out = Interrupts {
+        spis: spis(system, &first_vpe),
         first_vpe,
         events: Vec::new(),
         devices,
@@ -61,12 +62,11 @@ pub fn assign(system: &System) -> Interrupts {
         doorbell_device: above + 1,
         rings: Vec::new(),
         reachable: vec![false; vpes],
-        spis: spis(system),
     };
     out.number(system);
     out.events.sort_by_key(|event| (event.device, event.event));
     for event in &out.events {
-        out.reachable[event.vpe] = true;
+        out.reachable[event.vpe.index()] = true;
     }
     // A guest with a virtual ITS may move its events to any of its vPEs.
     for (vm, first) in system.vms.iter().zip(&out.first_vpe) {
@@ -89,9 +89,9 @@ impl Interrupts {
                     device: id.value,
                     event: event.event.value,
                     vintid: pools[vm].vintid(event.vintid.as_ref().map(|v| v.value)),
-                    vpe: self.first_vpe[vm] + event.vpe.value,
+                    vpe: VpeIndex::at(self.first_vpe[vm] + event.vpe.value),
                     source: device.name.value.clone(),
-                    channel: false,
+                    ring: false,
                 });
             }
         }
@@ -109,9 +109,9 @@ impl Interrupts {
                     device: self.channel_device,
                     event: next,
                     vintid,
-                    vpe: self.first_vpe[end.vm.value] + end.vpe.value,
+                    vpe: VpeIndex::at(self.first_vpe[end.vm.value] + end.vpe.value),
                     source: channel.name.value.clone(),
-                    channel: true,
+                    ring: true,
                 });
                 rings.push(Ring { event: next, vintid });
                 next += 1;
@@ -169,7 +169,7 @@ fn pool(system: &System, vm: usize) -> Pool {
     }
 }
 
-fn spis(system: &System) -> Vec<Option<SpiRoute>> {
+fn spis(system: &System, first_vpe: &[usize]) -> Vec<Option<SpiRoute>> {
     let mut out = vec![None; system.board.gic.spis.value as usize];
     for (vm, owner) in system.vms.iter().enumerate() {
         for device in &owner.devices {
@@ -181,8 +181,9 @@ fn spis(system: &System) -> Vec<Option<SpiRoute>> {
                 let index = irq.intid.value.wrapping_sub(32) as usize;
                 if let Some(route) = out.get_mut(index) {
                     *route = Some(SpiRoute {
-                        vm,
-                        vpe: 0,
+                        vm: VmIndex::at(vm),
+                        vpe: VpeIndex::at(first_vpe[vm]),
+                        number: 0,
                         edge: irq.trigger == Trigger::Edge,
                         source: device.name.value.clone(),
                     });

@@ -22,11 +22,12 @@ use gicv4::layout::{self, Attributes, LayoutError, PageSize, TableKind};
 use gicv4::lpi::LpiConfig;
 use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 
-use super::decided::{self, Hex, ItsAllowance, ItsDevice, ItsTable, ScriptLine, Span, VpeTables};
 use super::interrupts::{FIRST_LPI, Interrupts};
-use super::modes::{Modes, Move};
 use super::tables::{Id, Tables};
 use crate::model::{self, ItsDesc, System, quirk};
+use ::plan::{
+    Doorbell, Hex, ItsAllowance, ItsCommand, ItsDevice, ItsTable, Modes, Move, Pa, Span, VpeTables,
+};
 
 /// From RD_base to VLPI_base.
 const VLPI_FRAME: u64 = 0x2_0000;
@@ -67,14 +68,14 @@ pub struct Asked {
 /// Register values and contents.
 #[derive(Debug)]
 pub struct Made {
-    pub its: decided::Its,
+    pub its: ::plan::Its,
     /// GICR_PROPBASER and GICR_PENDBASER of each CPU.
     pub cpus: Vec<(u64, u64)>,
     pub vpes: Vec<Option<VpeTables>>,
     /// Configuration table, its start, and vINTID bits, of each VM with vLPIs.
     pub vms: Vec<Option<(Span, Vec<u8>, u8)>>,
     /// The commands of each switch from one mode to another.
-    pub switches: Vec<Vec<Vec<ScriptLine>>>,
+    pub switches: Vec<Vec<Vec<ItsCommand>>>,
 }
 
 /// VM of each vPE.
@@ -225,7 +226,7 @@ impl Asked {
 fn last_vintid(system: &System, interrupts: &Interrupts, vm: usize) -> u32 {
     let first = interrupts.first_vpe[vm];
     let vpes = first..first + system.vms[vm].vpes.len();
-    let own = interrupts.events.iter().filter(|event| vpes.contains(&event.vpe));
+    let own = interrupts.events.iter().filter(|event| vpes.contains(&event.vpe.index()));
     own.map(|event| event.vintid).max().unwrap_or(FIRST_LPI)
 }
 
@@ -253,8 +254,8 @@ pub fn make(
     let lpi_config = tables.span(asked.lpi_config);
     // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go unmasks.
     let start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
-    let its = decided::Its {
-        base: Hex(desc.region.start()),
+    let its = ::plan::Its {
+        base: Pa::new(desc.region.start()),
         device_id_bits: desc.device_id_bits.value,
         event_id_bits: desc.event_id_bits.value,
         by_address: desc.rdbase == model::RdBase::Address,
@@ -263,7 +264,7 @@ pub fn make(
         collection_id_bits: bits_for(system.board.cpus.len() as u32),
         vintid_bits: asked.vintid_bits,
         tables: its_tables.collect(),
-        cbaser: Hex(layout::cbaser(queue.base.0, room, attributes(system))?),
+        cbaser: Hex(layout::cbaser(queue.base.value(), room, attributes(system))?),
         queue,
         lpi_config,
         lpi_config_start: start,
@@ -334,10 +335,12 @@ impl Maker<'_> {
             out.push(Some(VpeTables {
                 vpropbaser: Hex(layout::vpropbaser(config, bits, attributes(self.system))?),
                 vpendbaser: Hex(layout::vpendbaser(pending, attributes(self.system))?),
-                pending: Hex(pending),
-                doorbell: FIRST_LPI + vpe as u32,
-                proxy_device: self.interrupts.doorbell_device,
-                proxy_event: vpe as u32,
+                pending: Pa::new(pending),
+                doorbell: Doorbell {
+                    intid: FIRST_LPI + vpe as u32,
+                    device: self.interrupts.doorbell_device,
+                    event: vpe as u32,
+                },
             }));
         }
         Ok(out)
@@ -351,7 +354,7 @@ impl Maker<'_> {
             let first = self.interrupts.first_vpe[vm];
             let vpes = first..first + self.system.vms[vm].vpes.len();
             for event in &self.interrupts.events {
-                if vpes.contains(&event.vpe) {
+                if vpes.contains(&event.vpe.index()) {
                     let byte = &mut start[(event.vintid - FIRST_LPI) as usize];
                     *byte = LpiConfig::new(priority(&self.system.vms[vm]), true).byte();
                 }
@@ -403,15 +406,15 @@ impl Maker<'_> {
             if device.value() == self.interrupts.doorbell_device {
                 script.extend(reachable().map(|(vpe, tables)| Command::Mapti {
                     device,
-                    event: EventId::new(tables.proxy_event),
-                    intid: IntId::new(tables.doorbell),
+                    event: EventId::new(tables.doorbell.event),
+                    intid: IntId::new(tables.doorbell.intid),
                     collection: collection(cpu_of(vpe)),
                 }));
             }
         }
         for (vpe, tables) in reachable() {
             let bits = self.asked.vintid_bits;
-            let address = tables.pending.0;
+            let address = tables.pending.value();
             let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
             let redistributor = self.virtual_redistributor(cpu_of(vpe))?;
             script.push(Command::Vmapp {
@@ -419,13 +422,16 @@ impl Maker<'_> {
                 mapping: Some(VpeMapping { redistributor, vpt }),
             });
         }
-        script.extend(self.interrupts.events.iter().map(|event| Command::Vmapti {
-            device: DeviceId::new(event.device),
-            event: EventId::new(event.event),
-            vintid: IntId::new(event.vintid),
-            vpe: VpeId::new(event.vpe as u16),
-            doorbell:
-                vpes[event.vpe].as_ref().map_or(IntId::NONE, |tables| IntId::new(tables.doorbell)),
+        script.extend(self.interrupts.events.iter().map(|event| {
+            Command::Vmapti {
+                device: DeviceId::new(event.device),
+                event: EventId::new(event.event),
+                vintid: IntId::new(event.vintid),
+                vpe: VpeId::new(event.vpe.value()),
+                doorbell: vpes[event.vpe.index()]
+                    .as_ref()
+                    .map_or(IntId::NONE, |tables| IntId::new(tables.doorbell.intid)),
+            }
         }));
         for (vpe, _) in reachable() {
             let vpe = VpeId::new(vpe as u16);
@@ -444,28 +450,30 @@ impl Maker<'_> {
         vpes: &[Option<VpeTables>],
         moves: &[Move],
     ) -> Result<Vec<Command>, LayoutError> {
-        let moved = || moves.iter().filter_map(|step| Some((step, vpes[step.vpe].as_ref()?)));
+        let moved =
+            || moves.iter().filter_map(|step| Some((step, vpes[step.vpe.index()].as_ref()?)));
         let mut script = Vec::new();
         for (step, _) in moved() {
             script.push(Command::Vmovp {
-                vpe: VpeId::new(step.vpe as u16),
-                redistributor: self.virtual_redistributor(step.to)?,
+                vpe: VpeId::new(step.vpe.value()),
+                redistributor: self.virtual_redistributor(step.to.index())?,
                 sequence: 0,
                 its_list: 0,
             });
         }
         if self.system.board.gic.has(&quirk::HISILICON_162100801) {
             script.extend(
-                moved().map(|(step, _)| Command::Vinvall { vpe: VpeId::new(step.vpe as u16) }),
+                moved().map(|(step, _)| Command::Vinvall { vpe: VpeId::new(step.vpe.value()) }),
             );
         }
-        script.extend(moved().map(|(step, _)| Command::Vsync { vpe: VpeId::new(step.vpe as u16) }));
+        script
+            .extend(moved().map(|(step, _)| Command::Vsync { vpe: VpeId::new(step.vpe.value()) }));
         script.extend(moved().map(|(step, tables)| Command::Movi {
-            device: DeviceId::new(tables.proxy_device),
-            event: EventId::new(tables.proxy_event),
-            collection: CollectionId::new(step.to as u16),
+            device: DeviceId::new(tables.doorbell.device),
+            event: EventId::new(tables.doorbell.event),
+            collection: CollectionId::new(step.to.value()),
         }));
-        let left: BTreeSet<usize> = moved().map(|(step, _)| step.from).collect();
+        let left: BTreeSet<usize> = moved().map(|(step, _)| step.from.index()).collect();
         for cpu in left {
             script.push(Command::Sync { redistributor: self.redistributor(cpu)? });
         }
@@ -473,8 +481,8 @@ impl Maker<'_> {
     }
 }
 
-fn lines(script: Vec<Command>) -> Vec<ScriptLine> {
-    let line = |command: Command| ScriptLine {
+fn lines(script: Vec<Command>) -> Vec<ItsCommand> {
+    let line = |command: Command| ItsCommand {
         text: command.to_string(),
         words: command.encode().map(Hex),
     };

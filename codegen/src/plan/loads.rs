@@ -5,10 +5,10 @@
 //! user's own device tree needs. Everything must lie in the VM's memory and apart.
 
 use super::Arena;
-use super::decided::{Hex, Load, Mapping, Span};
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model;
 use crate::payload::{Blob, Place};
+use ::plan::{GuestSpan, Ipa, Load, Mapping, Pa, Payload, Span};
 
 const PAGE: u64 = 4096;
 /// Of the caches.
@@ -27,7 +27,9 @@ pub struct Loads {
 fn ipa(memory: &[Mapping], place: Place) -> u64 {
     match place {
         Place::Ipa(ipa) => ipa,
-        Place::Offset(offset) => memory.first().map_or(0, |first| first.ipa.0).wrapping_add(offset),
+        Place::Offset(offset) => {
+            memory.first().map_or(0, |first| first.ipa.value()).wrapping_add(offset)
+        }
     }
 }
 
@@ -36,13 +38,13 @@ fn first_ram(memory: &[Mapping]) -> Option<&Mapping> {
 }
 
 /// Where the initial RAM disk goes.
-pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<Span> {
+pub fn initrd(memory: &[Mapping], blob: &Blob) -> Option<GuestSpan> {
     let bytes = blob.initrd.as_ref()?.len() as u64;
     let first = first_ram(memory)?;
-    let end = first.ipa.0 + first.bytes;
+    let end = first.ipa.value() + first.bytes;
     let own_tree = blob.dtb.iter().chain(&blob.overlay).map(|tree| tree.len() as u64).sum::<u64>();
     let room = TREE_ROOM.max(own_tree.next_multiple_of(PAGE));
-    Some(Span { base: Hex(end.saturating_sub(room + bytes) / PAGE * PAGE), bytes })
+    Some(GuestSpan { base: Ipa::new(end.saturating_sub(room + bytes) / PAGE * PAGE), bytes })
 }
 
 /// Places everything that start copies into the VM's memory.
@@ -62,20 +64,20 @@ pub fn place(
         })
         .collect();
     if let (Some(data), Some(span)) = (&blob.initrd, initrd(memory, blob)) {
-        pieces.push(("initrd", span.base.0, data.clone(), 0));
+        pieces.push(("initrd", span.base.value(), data.clone(), 0));
     }
     for (number, data) in &blob.files {
-        let base = memory.get(*number)?.ipa.0;
+        let base = memory.get(*number)?.ipa.value();
         pieces.push(("file", base, data.clone(), 0));
     }
     let tree_bytes = (tree.len() as u64).next_multiple_of(PAGE);
     let first = first_ram(memory)?;
-    let inside = |at: &u64| (first.ipa.0..first.ipa.0 + first.bytes).contains(at);
+    let inside = |at: &u64| (first.ipa.value()..first.ipa.value() + first.bytes).contains(at);
     let lowest = pieces.iter().map(|piece| piece.1).filter(inside).min().unwrap_or(u64::MAX);
     let tree_at = match &vm.payload.dtb_at {
         Some(at) => at.value,
-        None if lowest >= first.ipa.0 + tree_bytes => first.ipa.0,
-        None => (first.ipa.0 + first.bytes).saturating_sub(tree_bytes),
+        None if lowest >= first.ipa.value() + tree_bytes => first.ipa.value(),
+        None => (first.ipa.value() + first.bytes).saturating_sub(tree_bytes),
     };
     pieces.push(("device tree", tree_at, tree, 0));
     let before = report.diagnostics.len();
@@ -89,13 +91,14 @@ pub fn place(
             };
             let mut data = data;
             let mut clear = clear;
-            if in_flash(memory, at) {
+            let in_flash = in_flash(memory, at);
+            if in_flash {
                 // What is erased there is not zero.
                 data.resize(data.len() + clear as usize, 0);
                 clear = 0;
             }
-            let bytes = data.len() as u64;
-            Some(Load { what, ipa: Hex(at), to: Hex(to), bytes, clear, copy: Hex(0), data })
+            let bytes = Payload { len: data.len() as u64, data, ..Payload::default() };
+            Some(Load { what, ipa: Ipa::new(at), in_flash, bytes, to: Pa::new(to), clear })
         })
         .collect();
     apart(vm, &loads, report);
@@ -103,7 +106,8 @@ pub fn place(
     let entry = entry.unwrap_or_else(|| ipa(memory, blob.entry));
     // Bytes of an initial RAM disk or of a device tree are no instructions.
     let code = loads.iter().filter(|load| matches!(load.what, "payload" | "file"));
-    let mut code = code.map(|load| load.ipa.0..load.ipa.0.saturating_add(load.bytes));
+    let mut code =
+        code.map(|load| load.ipa.value()..load.ipa.value().saturating_add(load.bytes.len));
     if !code.any(|range| range.contains(&entry)) {
         let title =
             format!("\"{}\" begins at {entry:#x}, where its payload has nothing", vm.name.value);
@@ -124,37 +128,39 @@ pub fn place(
 pub fn uncovered(memory: &[Span], loads: &[Load]) -> Vec<Span> {
     let mut rest = Arena::default();
     for piece in memory {
-        rest.add(piece.base.0..piece.base.0 + piece.bytes);
+        rest.add(piece.base.value()..piece.base.value() + piece.bytes);
     }
     for load in loads {
-        let end = load.to.0 + load.bytes + load.clear;
-        let lines = load.to.0.next_multiple_of(LINE)..end / LINE * LINE;
+        let end = load.to.value() + load.bytes.len + load.clear;
+        let lines = load.to.value().next_multiple_of(LINE)..end / LINE * LINE;
         if lines.start < lines.end {
             rest.remove(lines);
         }
     }
     rest.ranges()
-        .map(|range| Span { base: Hex(range.start), bytes: range.end - range.start })
+        .map(|range| Span { base: Pa::new(range.start), bytes: range.end - range.start })
         .collect()
 }
 
 fn in_flash(memory: &[Mapping], ipa: u64) -> bool {
     let mut flashes = memory.iter().filter(|piece| piece.role == model::MemoryRole::Flash);
-    flashes.any(|piece| ipa.wrapping_sub(piece.ipa.0) < piece.bytes)
+    flashes.any(|piece| ipa.wrapping_sub(piece.ipa.value()) < piece.bytes)
 }
 
 /// Physical address of a range that lies in one piece of memory.
 fn translate(memory: &[Mapping], ipa: u64, bytes: u64) -> Option<u64> {
     memory
         .iter()
-        .find(|piece| ipa >= piece.ipa.0 && ipa.saturating_add(bytes) <= piece.ipa.0 + piece.bytes)
-        .map(|piece| piece.pa.0 + (ipa - piece.ipa.0))
+        .find(|piece| {
+            ipa >= piece.ipa.value() && ipa.saturating_add(bytes) <= piece.ipa.value() + piece.bytes
+        })
+        .map(|piece| piece.pa.value() + (ipa - piece.ipa.value()))
 }
 
 fn outside(vm: &model::Vm, memory: &[Mapping], what: &str, at: u64, bytes: u64) -> Diagnostic {
     let ranges: Vec<String> = memory
         .iter()
-        .map(|piece| format!("{:#x}..{:#x}", piece.ipa.0, piece.ipa.0 + piece.bytes))
+        .map(|piece| format!("{:#x}..{:#x}", piece.ipa.value(), piece.ipa.value() + piece.bytes))
         .collect();
     let end = at.saturating_add(bytes);
     let name = &vm.name.value;
@@ -172,7 +178,7 @@ fn outside(vm: &model::Vm, memory: &[Mapping], what: &str, at: u64, bytes: u64) 
 }
 
 fn apart(vm: &model::Vm, loads: &[Load], report: &mut Report) {
-    let range = |load: &Load| load.ipa.0..load.ipa.0 + load.bytes + load.clear;
+    let range = |load: &Load| load.ipa.value()..load.ipa.value() + load.bytes.len + load.clear;
     for (n, one) in loads.iter().enumerate() {
         for other in &loads[n + 1..] {
             let (a, b) = (range(one), range(other));

@@ -1,41 +1,38 @@
 //! Making a plan: the order in which things are decided.
 
-use std::time::Duration;
-
 use sha2::{Digest, Sha256};
 
 use super::assume;
-use super::decided::*;
 use super::host;
 use super::interrupts::{self, Interrupts};
 use super::its;
 use super::loads::{self, Loads};
-use super::log;
+use super::log_view;
 use super::memory::{self, Placed};
 use super::messages;
-use super::modes::{self, Modes};
+use super::modes;
 use super::own::{self, Own};
 use super::pci::{self, Windows};
-use super::schedule::{self, Layout, Schedule};
+use super::schedule::{self, Layout};
 use super::watchdog;
-use crate::diag::{Report, rules};
+use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage2;
 use crate::limits::REDISTRIBUTOR;
-use crate::model::{self, At, DeviceKind, System};
+use crate::model::{self, DeviceKind, System, quirk};
 use crate::payload::Payloads;
 use crate::tree;
-use crate::units::Time;
+use ::plan::*;
 
 const PAGE: u64 = 4096;
 const FRAME: u64 = 64 << 10;
 
-/// Decides everything about a system that `check` has passed.
-pub fn make(system: &System, payloads: &Payloads) -> Result<Decided, Report> {
+/// Decides everything about a system that `check` has passed; with what is odd about it, though it works.
+pub fn make(system: &System, payloads: &Payloads) -> Result<(Plan, Vec<Diagnostic>), Report> {
     let mut report = Report { sources: system.sources.clone(), ..Report::default() };
     match Maker::new(system, payloads, &mut report).and_then(|maker| maker.plan(&mut report)) {
         Some(decided) if !report.has_errors() => {
             report.sort();
-            Ok(Decided { warnings: report.diagnostics, ..decided })
+            Ok((decided, report.diagnostics))
         }
         _ => {
             report.sort();
@@ -71,7 +68,7 @@ impl<'a> Maker<'a> {
         messages::assign(system, &interrupts, &mut windows.functions);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
         let watchdogs = watchdog::place(system, &placed, &windows, &channel_ipas, report)?;
-        let logs = log::place(system, &placed, &windows, (&channel_ipas, &watchdogs), report)?;
+        let logs = log_view::place(system, &placed, &windows, (&channel_ipas, &watchdogs), report)?;
         let layouts = schedule::layouts(system);
         let modes = modes::decide(system, &layouts)
             .map_err(|why| {
@@ -93,7 +90,7 @@ impl<'a> Maker<'a> {
         })
     }
 
-    fn plan(self, report: &mut Report) -> Option<Decided> {
+    fn plan(self, report: &mut Report) -> Option<Plan> {
         // Device trees depend on everything but the hypervisor's own addresses, and these on the trees' sizes.
         let draft = self.decided(self.own(&[], report)?);
         let loads = self.loads(&draft, report)?;
@@ -103,13 +100,20 @@ impl<'a> Maker<'a> {
         let mut decided = self.decided(own);
         let mut places = places.into_iter();
         for (vm, placed) in decided.vms.iter_mut().zip(loads) {
-            vm.entry = Hex(placed.entry);
+            vm.entry = Ipa::new(placed.entry);
             vm.x0 = Hex(placed.tree);
             vm.loads = placed.loads;
             for (load, place) in vm.loads.iter_mut().zip(&mut places) {
-                load.copy = Hex(addresses[place]);
+                load.bytes.copy = Pa::new(addresses[place]);
+                load.bytes.at = addresses[place] - decided.hypervisor.tables.value();
             }
             vm.cleared = loads::uncovered(&vm.cleared, &vm.loads);
+        }
+        for flash in &mut decided.flashes {
+            let loads = decided.vms[flash.vm].loads.iter();
+            let own =
+                loads.filter(|load| load.to.value().wrapping_sub(flash.pa.value()) < flash.bytes);
+            flash.loads = own.cloned().collect();
         }
         self.fits(&decided, report)?;
         decided.memory_map = self.memory_map(&decided);
@@ -125,14 +129,14 @@ impl<'a> Maker<'a> {
 
     /// Where the log is, on a board without a console: at the end of the hypervisor's memory,
     /// whatever else is in there.
-    pub fn log(&self) -> Option<Span> {
-        self.console().is_none().then(|| self.log_span())
+    pub fn log(&self) -> Option<Log> {
+        self.console().is_none().then(|| self.log_memory())
     }
 
-    fn log_span(&self) -> Span {
+    fn log_memory(&self) -> Log {
         let own = &self.system.hypervisor;
         let end = own.base + own.size.value;
-        Span { base: Hex(end - log::BYTES), bytes: log::BYTES }
+        Log { base: Pa::new(end - log::BYTES), bytes: log::BYTES }
     }
 
     /// Registers of a VM's platform devices, in whole pages.
@@ -143,7 +147,7 @@ impl<'a> Maker<'a> {
             if let DeviceKind::Platform { regions, .. } = &device.kind {
                 out.extend(regions.iter().map(|region| NamedSpan {
                     name: device.name.value.clone(),
-                    base: Hex(region.start()),
+                    base: Pa::new(region.start()),
                     bytes: region.size.value.next_multiple_of(PAGE),
                 }));
             }
@@ -160,9 +164,9 @@ impl<'a> Maker<'a> {
                     name: channel.name.value.clone(),
                     channel: n,
                     role: if side == 0 { abi::tree::FIRST } else { abi::tree::SECOND },
-                    vm: end.vm.value,
-                    ipa: Hex(self.channel_ipas[n][side]),
-                    pa: Hex(self.placed.channels[n]),
+                    vm: VmIndex::at(end.vm.value),
+                    ipa: Ipa::new(self.channel_ipas[n][side]),
+                    pa: Pa::new(self.placed.channels[n]),
                     bytes: channel.size.value,
                     rings: (self.interrupts.channel_device, peer),
                     vintid: rings[side].vintid,
@@ -176,7 +180,7 @@ impl<'a> Maker<'a> {
     fn shared_memory(&self) -> Vec<SharedMemory> {
         let channels = self.system.channels.iter().zip(&self.placed.channels);
         let memory = channels.map(|(channel, &base)| SharedMemory {
-            base: Hex(base),
+            base: Pa::new(base),
             bytes: channel.size.value,
             clear: channel.clear,
         });
@@ -191,11 +195,12 @@ impl<'a> Maker<'a> {
         let flashes = pieces.filter(|(_, piece, _)| piece.role == model::MemoryRole::Flash);
         flashes
             .map(|(vm, piece, at)| Flash {
-                vm,
+                vm: VmIndex::at(vm),
                 ipa: at.ipa,
                 pa: at.pa,
                 bytes: at.bytes,
                 erased: piece.clear,
+                loads: Vec::new(),
             })
             .collect()
     }
@@ -210,24 +215,31 @@ impl<'a> Maker<'a> {
         let main = ram.map(|piece| piece.ipa);
         memory.sort_by_key(|piece| piece.ipa);
         let main_memory = memory.iter().position(|piece| Some(piece.ipa) == main).unwrap_or(0);
-        let before = |count: &dyn Fn(usize) -> usize| (0..vm).map(count).sum::<usize>();
-        let functions =
-            |vm| self.windows.functions.iter().filter(|function| function.vm == vm).count();
-        let ends = |vm| self.channel_ends().filter(|end| end.vm == vm).count();
+        let before = |count: &dyn Fn(usize) -> u16| (0..vm).map(count).sum::<u16>();
+        let functions = |vm| {
+            let functions = self.windows.functions.iter();
+            functions.filter(|function| function.vm.index() == vm).count() as u16
+        };
+        let ends = |vm| self.channel_ends().filter(|end| end.vm.index() == vm).count() as u16;
         let vlpis = own.its.as_ref().and_then(|its| its.vms[vm].clone());
         let (config, start, bits) =
-            vlpis.unwrap_or((Span { base: Hex(0), bytes: 0 }, Vec::new(), 14));
+            vlpis.unwrap_or((Span { base: Pa::new(0), bytes: 0 }, Vec::new(), 14));
         let console = if owner.console.value { self.console() } else { None };
         let windows = &self.windows;
+        let timer = &self.system.board.timer;
+        let restarts = schedule::limit(timer, owner.restarts.as_ref(), model::Restarts::USUAL);
+        let pmu_ppi = self.pmu_ppi(owner);
+        let timers = [timer.virtual_ppi.value as u8, timer.physical_ppi.value as u8];
+        let ppis = timers.into_iter().chain(pmu_ppi);
         let hosts = host::seen(self.system, vm, &windows.of_vm[vm], &windows.functions);
         Vm {
             name: owner.name.value.clone(),
-            vmid,
+            vmid: VmId::new(vmid),
             vttbr: Hex(stage2::vttbr(vmid, own.stage2[vm].root)),
             vtcr: Hex(own.stage2[vm].vtcr),
-            first_vpe: self.interrupts.first_vpe[vm],
-            vpe_count: owner.vpes.len(),
-            entry: Hex(0),
+            first_vpe: self.interrupts.first_vpe[vm] as u16,
+            vpe_count: owner.vpes.len() as u16,
+            entry: Ipa::new(0),
             x0: Hex(0),
             memory,
             main_memory,
@@ -236,7 +248,7 @@ impl<'a> Maker<'a> {
             kept: self.pieces(vm, false),
             mmio: self.mmio(vm, &hosts),
             uart_intid: console.and_then(|uart| uart.intid.as_ref()).map(|intid| intid.value),
-            log: self.logs[vm].map(|ipa| Span { base: Hex(ipa), bytes: log::BYTES }),
+            log: self.logs[vm].map(|ipa| GuestSpan { base: Ipa::new(ipa), bytes: log::BYTES }),
             vlpi_config: config,
             vlpi_config_start: start,
             vintid_bits: bits,
@@ -245,28 +257,37 @@ impl<'a> Maker<'a> {
             first_channel_end: before(&ends),
             channel_end_count: ends(vm),
             its_allowance: its::allowance(owner, &self.system.board.timer),
-            event_priority: its::priority(owner),
-            features: owner.features.iter().map(|feature| feature.value.name()).collect(),
-            pmu_ppi: self.pmu_ppi(owner),
-            its: match owner.its.value {
-                model::ItsPolicy::None => "none",
-                model::ItsPolicy::Fixed => "fixed",
-                model::ItsPolicy::Remap => "remap",
-            },
-            on_fault: watchdog::name(owner.on_fault),
-            restarts: owner
-                .is_restarted()
-                .then(|| self.limit(owner.restarts.as_ref(), model::Restarts::USUAL)),
-            resets: self.limit(owner.resets.as_ref(), model::Restarts::USUAL_RESETS),
-            mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| mode.value),
+            vlpi_priority: its::priority(owner),
+            features: owner.features(),
+            pmu_ppi,
+            ppis: Hex(ppis.fold(0, |bits, ppi| bits | 1 << ppi)),
+            its: owner.its.value,
+            on_fault: watchdog::fault(owner.on_fault, &restarts),
+            restarts: owner.is_restarted().then_some(restarts),
+            resets: schedule::limit(timer, owner.resets.as_ref(), model::Restarts::USUAL_RESETS),
+            mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| ModeIndex::at(mode.value)),
             watchdog: self.watchdogs[vm].clone(),
             registers: self.registers(vm),
             hosts,
+            bridges: self.bridges(vm),
             stand_ins: messages::stand_ins(self.system, vm, &windows.functions, &windows.bridges),
             arguments: owner.arguments.as_ref().map(|text| text.value.clone()),
             initrd: loads::initrd(&self.placed.memory[vm], &self.payloads.blobs[vm]),
             stage2_bytes: own.stage2[vm].bytes,
         }
+    }
+
+    /// Bridges that a VM sees.
+    fn bridges(&self, vm: usize) -> Vec<BridgeView> {
+        let bridges = self.windows.bridges.iter().enumerate();
+        let views = bridges.flat_map(|(n, bridge)| bridge.views.iter().map(move |view| (n, view)));
+        let own = views.filter(|(_, view)| view.vm.index() == vm);
+        own.map(|(n, view)| BridgeView {
+            bridge: n as u16,
+            base: view.base,
+            bytes: Hex(view.bytes),
+        })
+        .collect()
     }
 
     /// Pieces of a VM's memory that are cleared before its first start, or those that are kept, by
@@ -281,15 +302,7 @@ impl<'a> Maker<'a> {
         pieces.iter().map(|(_, at)| Span { base: at.pa, bytes: at.bytes }).collect()
     }
 
-    /// How often a VM may start again, by what the TOML says or what is usual.
-    fn limit(&self, limit: Option<&At<model::Restarts>>, usual: (u32, Duration)) -> Restarts {
-        let (most, within) =
-            limit.map_or(usual, |limit| (limit.value.most, limit.value.within.value));
-        let ticks = self.system.board.timer.ticks(within);
-        Restarts { most, within: Time(within).to_string(), ticks }
-    }
-
-    pub fn mmio(&self, vm: usize, hosts: &[Host]) -> Vec<Mmio> {
+    pub fn mmio(&self, vm: usize, hosts: &[PciHost]) -> Vec<Mmio> {
         let owner = &self.system.vms[vm];
         let gic = &self.system.board.gic;
         let mut out = vec![
@@ -307,21 +320,21 @@ impl<'a> Maker<'a> {
             out.push((its.region.start(), FRAME, MmioKind::Its));
         }
         if let Some(watchdog) = &self.watchdogs[vm] {
-            out.push((watchdog.base.0, watchdog::BYTES, MmioKind::Watchdog));
+            out.push((watchdog.base.value(), watchdog::BYTES, MmioKind::Watchdog));
         }
         let ecams = hosts.iter().map(|host| &host.ecam);
-        out.extend(ecams.map(|ecam| (ecam.base.0, ecam.bytes, MmioKind::PciConfig)));
-        let own = self.windows.functions.iter().filter(|function| function.vm == vm);
+        out.extend(ecams.map(|ecam| (ecam.base.value(), ecam.bytes, MmioKind::PciConfig)));
+        let own = self.windows.functions.iter().filter(|function| function.vm == VmIndex::at(vm));
         let tables = own.filter_map(|function| function.msix?.pages);
-        out.extend(tables.map(|pages| (pages.base.0, pages.bytes, MmioKind::MsixTable)));
+        out.extend(tables.map(|pages| (pages.base.value(), pages.bytes, MmioKind::MsixTable)));
         out.sort_by_key(|region| region.0);
-        let mmio = |(base, bytes, kind)| Mmio { base: Hex(base), bytes, kind };
+        let mmio = |(base, bytes, kind)| Mmio { base: Ipa::new(base), bytes, kind };
         out.into_iter().map(mmio).collect()
     }
 
     // The whole ----------------------------------------------------------------------------------------------------
 
-    fn decided(&self, own: Own) -> Decided {
+    fn decided(&self, own: Own) -> Plan {
         let system = self.system;
         let vms = (0..system.vms.len()).map(|vm| self.vm(vm, &own)).collect();
         let mut ends: Vec<ChannelEnd> = self.channel_ends().collect();
@@ -333,7 +346,7 @@ impl<'a> Maker<'a> {
         let modes = self.modes(own.its.as_ref());
         let (smmus, masters) = (own.smmus.clone(), own.masters.clone());
         let region = &system.hypervisor;
-        Decided {
+        Plan {
             system: system.name.value.clone(),
             description: system.description.clone(),
             digest: Hex(0),
@@ -343,6 +356,7 @@ impl<'a> Maker<'a> {
             vpes,
             modes,
             its,
+            leaves: smmus.iter().flat_map(|smmu| &smmu.leaves).copied().collect(),
             smmus,
             masters,
             spis: self.interrupts.spis.clone(),
@@ -352,13 +366,12 @@ impl<'a> Maker<'a> {
             shared_memory: self.shared_memory(),
             channel_ends: ends,
             escape: system.escape.value,
-            focus: system.focus.as_ref().map_or(0, |vm| vm.value),
-            console_cpu,
-            power_off: system.when_all_off == model::PowerOff::PowerOff,
+            focus: VmIndex::at(system.focus.as_ref().map_or(0, |vm| vm.value)),
+            console_cpu: CpuIndex::at(console_cpu),
+            when_all_off: system.when_all_off,
             hypervisor: own.hypervisor(region.base, region.size.value, self.log()),
             memory_map: Vec::new(),
             assumptions: Vec::new(),
-            warnings: Vec::new(),
         }
     }
 
@@ -369,46 +382,51 @@ impl<'a> Maker<'a> {
             ram: board
                 .ram
                 .iter()
-                .map(|ram| NamedSpan {
+                .map(|ram| Ram {
                     name: ram.name.value.clone(),
-                    base: Hex(ram.region.start()),
+                    base: Pa::new(ram.region.start()),
                     bytes: ram.region.size.value,
+                    probe: self.probe(ram).map(Pa::new),
                 })
                 .collect(),
-            probes: board.ram.iter().map(|ram| self.probe(ram).map(Hex)).collect(),
-            distributor: Hex(board.gic.distributor.start()),
-            redistributors: Hex(board.gic.redistributors.region.start()),
+            distributor: Pa::new(board.gic.distributor.start()),
+            redistributors: Pa::new(board.gic.redistributors.region.start()),
             redistributor_stride: board.gic.redistributors.stride.value,
             spis: board.gic.spis.value,
             list_registers: board.gic.list_registers.value,
             direct_injection,
-            frequency: u64::from(board.timer.frequency.value),
-            virtual_ppi: board.timer.virtual_ppi.value,
-            physical_ppi: board.timer.physical_ppi.value,
-            hypervisor_ppi: board.timer.hypervisor_ppi.value,
-            maintenance_ppi: board.timer.maintenance_ppi.value,
-            console: match self.console() {
-                Some(uart) => Console::Uart {
-                    base: Hex(uart.region.start()),
-                    intid: uart.intid.as_ref().map(|intid| intid.value),
-                },
-                None => Console::Log(self.log_span()),
+            timer: Timer {
+                frequency: u64::from(board.timer.frequency.value),
+                virtual_ppi: board.timer.virtual_ppi.value as u8,
+                physical_ppi: board.timer.physical_ppi.value as u8,
+                hypervisor_ppi: board.timer.hypervisor_ppi.value as u8,
+                maintenance_ppi: board.timer.maintenance_ppi.value as u8,
             },
-            psci_smc: board.psci.value == model::Conduit::Smc,
+            pmu_ppi: self.system.vms.iter().find_map(|vm| self.pmu_ppi(vm)),
+            console: match self.console() {
+                Some(uart) => Console::Uart(Uart {
+                    kind: UartKind::Pl011,
+                    base: Pa::new(uart.region.start()),
+                    intid: uart.intid.as_ref().map(|intid| intid.value),
+                }),
+                None => Console::Log(self.log_memory()),
+            },
+            psci: board.psci.value,
             mpam: board.mpam,
             gic_coherent: board.gic.coherent,
-            quirks: board.gic.quirks.iter().map(|quirk| quirk.value.name).collect(),
+            gic_deactivates: !board.gic.has(&quirk::ARM_2941627),
+            quirks: quirk::asked(&board.gic),
             inherited: own::inherited(board)
-                .map(|region| Span { base: Hex(region.start()), bytes: region.size.value })
+                .map(|region| Span { base: Pa::new(region.start()), bytes: region.size.value })
                 .collect(),
         }
     }
 
     /// The PMU's PPI, if the VM has the PMU and the board its interrupt.
-    fn pmu_ppi(&self, vm: &model::Vm) -> Option<u32> {
+    fn pmu_ppi(&self, vm: &model::Vm) -> Option<u8> {
         let has = vm.features.iter().any(|feature| feature.value == model::Feature::Pmu);
         let ppi = self.system.board.pmu_ppi.as_ref().filter(|_| has)?;
-        Some(ppi.value)
+        Some(ppi.value as u8)
     }
 
     /// The CPUs, and the one that takes the console's interrupt: of those in use the first that is not cyclic and has
@@ -426,7 +444,7 @@ impl<'a> Maker<'a> {
                 Cpu {
                     name: cpu.name.value.clone(),
                     mpidr: Hex(cpu.mpidr.value),
-                    redistributor: Hex(cpu.redistributor.value),
+                    redistributor: Pa::new(cpu.redistributor.value),
                     processor: cpu.processor.value,
                     propbaser: Hex(propbaser),
                     pendbaser: Hex(pendbaser),
@@ -448,9 +466,9 @@ impl<'a> Maker<'a> {
         let places = &self.layouts[0].placements;
         let vpes = self.system.vpes().enumerate();
         vpes.map(|(n, (vm, number, vpe))| Vpe {
-            vm,
-            number,
-            cpu: vpe.cpu.value,
+            vm: VmIndex::at(vm),
+            number: number as u16,
+            cpu: CpuIndex::at(vpe.cpu.value),
             slot: places[n].map_or(0, |place| place.slot),
             tables: own.its.as_ref().and_then(|its| its.vpes[n]),
         })
@@ -469,7 +487,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Device trees, and everything else that is copied into VMs.
-    fn loads(&self, draft: &Decided, report: &mut Report) -> Option<Vec<Loads>> {
+    fn loads(&self, draft: &Plan, report: &mut Report) -> Option<Vec<Loads>> {
         let mut out = Vec::new();
         for (vm, owner) in self.system.vms.iter().enumerate() {
             let blob = &self.payloads.blobs[vm];
@@ -479,7 +497,7 @@ impl<'a> Maker<'a> {
         (!report.has_errors()).then_some(out)
     }
 
-    fn fits(&self, decided: &Decided, report: &mut Report) -> Option<()> {
+    fn fits(&self, decided: &Plan, report: &mut Report) -> Option<()> {
         let own = &decided.hypervisor;
         let needed = own.kept + own.copies;
         if needed <= own.bytes {
@@ -501,25 +519,30 @@ impl<'a> Maker<'a> {
         None
     }
 
-    fn memory_map(&self, decided: &Decided) -> Vec<Area> {
+    fn memory_map(&self, decided: &Plan) -> Vec<Area> {
         let own = &decided.hypervisor;
         let area = |base: u64, bytes: u64, owner: &str, what: String| Area {
-            base: Hex(base),
+            base: Pa::new(base),
             bytes,
             owner: owner.to_owned(),
             what,
         };
-        let tables = own.image.0 + own.room;
+        let tables = own.image.value() + own.room;
         let end = tables + own.tables_bytes;
         let log = decided.board.console.log();
-        let top = own.base.0 + own.bytes - log.map_or(0, |log| log.bytes);
+        let top = own.base.value() + own.bytes - log.map_or(0, |log| log.bytes);
         let mut out = vec![
-            area(own.base.0, own.image.0 - own.base.0, "hypervisor", "tables".into()),
-            area(own.image.0, own.room, "hypervisor", "code, data, stacks".into()),
+            area(
+                own.base.value(),
+                own.image.value() - own.base.value(),
+                "hypervisor",
+                "tables".into(),
+            ),
+            area(own.image.value(), own.room, "hypervisor", "code, data, stacks".into()),
             area(tables, own.tables_bytes, "hypervisor", "tables and payload copies".into()),
             area(end, top - end, "hypervisor", "free".into()),
         ];
-        out.extend(log.map(|log| area(log.base.0, log.bytes, "hypervisor", "log".into())));
+        out.extend(log.map(|log| area(log.base.value(), log.bytes, "hypervisor", "log".into())));
         out.retain(|area| area.bytes > 0);
         for reserved in &self.system.board.reserved {
             let what = format!("{}: {}", reserved.name.value, reserved.reason);
@@ -533,7 +556,12 @@ impl<'a> Maker<'a> {
                     model::MemoryRole::Ram => "memory",
                     role => role.name(),
                 };
-                area(piece.pa.0, piece.bytes, &vm.name, format!("{what}, seen at {}", piece.ipa))
+                area(
+                    piece.pa.value(),
+                    piece.bytes,
+                    &vm.name,
+                    format!("{what}, seen at {}", piece.ipa),
+                )
             }));
         }
         for (channel, &pa) in self.system.channels.iter().zip(&self.placed.channels) {
@@ -576,11 +604,11 @@ impl<'a> Maker<'a> {
         let mut places = Vec::new();
         for (vm, placed) in self.system.vms.iter().zip(loads) {
             for load in &placed.loads {
-                let known = pieces.iter().position(|(_, data)| *data == load.data);
+                let known = pieces.iter().position(|(_, data)| *data == load.bytes.data);
                 places.push(known.unwrap_or(pieces.len()));
                 if known.is_none() {
                     let name = format!("copy of {}'s {}", vm.name.value, load.what);
-                    pieces.push((name, load.data.clone()));
+                    pieces.push((name, load.bytes.data.clone()));
                 }
             }
         }

@@ -4,11 +4,11 @@
 //! rest is placed in the order of the TOML. Memory of 2 MiB and more is aligned so that stage 2 needs blocks only.
 
 use super::Arena;
-use super::decided::{Hex, Mapping};
 use super::pci::Windows;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::limits::REDISTRIBUTOR;
 use crate::model::{At, DeviceKind, Memory, System};
+use ::plan::{Ipa, Mapping, Pa};
 
 const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
@@ -47,8 +47,8 @@ pub fn place(system: &System, report: &mut Report) -> Option<Placed> {
             };
             let ipa = piece.ipa.as_ref().map_or(pa, |ipa| ipa.value);
             pieces.push(Mapping {
-                ipa: Hex(ipa),
-                pa: Hex(pa),
+                ipa: Ipa::new(ipa),
+                pa: Pa::new(pa),
                 bytes: piece.size.value,
                 role: piece.role,
             });
@@ -184,10 +184,10 @@ pub fn beside_channels(
 /// IPAs above a VM's memory that nothing of it uses but channels that have no `ipa`.
 fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> Arena {
     let memory = &placed.memory[vm];
-    let top = memory.iter().map(|piece| piece.ipa.0 + piece.bytes).max();
+    let top = memory.iter().map(|piece| piece.ipa.value() + piece.bytes).max();
     let mut space = Arena::new(top.unwrap_or(0).next_multiple_of(MIB2)..system.board.address_end());
     for window in &windows.of_vm[vm] {
-        space.remove(window.base.0..window.base.0 + window.bytes);
+        space.remove(window.base.value()..window.base.value() + window.bytes);
     }
     for host in &system.board.pcie {
         space.remove(host.ecam.start()..host.ecam.end());

@@ -1,8 +1,8 @@
 //! What PCI functions may send, and what stands for functions that a VM must see and does not have.
 
-use super::decided::{Bridge, Function, Hex, Messages, StandIn};
 use super::interrupts::Interrupts;
 use crate::model::{Bdf, System};
+use ::plan::{Hex, Messages, Pa, PciBridge, PciFunction, StandIn, VmIndex};
 
 /// GITS_TRANSLATER: in the frame after the control frame (IHI 0069, 12.19).
 pub const TRANSLATER: u64 = 0x1_0040;
@@ -10,7 +10,7 @@ pub const TRANSLATER: u64 = 0x1_0040;
 const NO_DEVICE: u64 = 0xffff << 16;
 
 /// Gives each function the messages of its events.
-pub fn assign(system: &System, interrupts: &Interrupts, functions: &mut [Function]) {
+pub fn assign(system: &System, interrupts: &Interrupts, functions: &mut [PciFunction]) {
     let Some(its) = &system.board.gic.its else { return };
     for function in functions {
         function.messages = interrupts.devices.get(&function.device_id).map(|(_, events)| {
@@ -23,11 +23,12 @@ pub fn assign(system: &System, interrupts: &Interrupts, functions: &mut [Functio
 pub fn stand_ins(
     system: &System,
     vm: usize,
-    functions: &[Function],
-    bridges: &[Bridge],
+    functions: &[PciFunction],
+    bridges: &[PciBridge],
 ) -> Vec<StandIn> {
-    let functions = functions.iter().filter(|function| function.vm == vm);
-    let bridges = bridges.iter().filter(|bridge| bridge.views.iter().any(|view| view.vm == vm));
+    let functions = functions.iter().filter(|function| function.vm == VmIndex::at(vm));
+    let bridges =
+        bridges.iter().filter(|bridge| bridge.views.iter().any(|view| view.vm == VmIndex::at(vm)));
     let functions = functions.map(|own| (own.host, own.bdf, own.id, &own.name));
     let seen = functions.chain(bridges.map(|own| (own.host, own.bdf, own.id, &own.name)));
     let mut seen: Vec<_> = seen.collect();
@@ -44,7 +45,7 @@ pub fn stand_ins(
         out.push(StandIn {
             host: *host,
             bdf: first,
-            config: Hex(system.board.pcie[*host].config(address)),
+            config: Pa::new(system.board.pcie[*host].config(address)),
             id: Hex(NO_DEVICE | id.0 & 0xffff),
             before: (*name).clone(),
         });

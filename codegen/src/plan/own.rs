@@ -9,9 +9,7 @@ use ::plan::translation::{EL2_WINDOW_PAGES, el2_tcr};
 use gicv4::layout::LayoutError;
 
 use super::Arena;
-use super::decided::{Hex, Hypervisor, Span};
 use super::make::Maker;
-use super::schedule::Schedule;
 use super::tables::{Id, Tables};
 use super::{host, its, modes, smmu};
 use crate::diag::{Diagnostic, Report, rules};
@@ -19,6 +17,7 @@ use crate::emit::stage1;
 use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
 use crate::model::{self, ItsPolicy, MemoryRole};
+use ::plan::{Hex, Hypervisor, Log, Pa, VmIndex};
 
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
@@ -50,8 +49,8 @@ pub struct Own {
     /// Address of each payload copy.
     pub copies: Vec<u64>,
     pub its: Option<its::Made>,
-    pub smmus: Vec<super::decided::Smmu>,
-    pub masters: Vec<super::decided::Master>,
+    pub smmus: Vec<::plan::Smmu>,
+    pub masters: Vec<::plan::Master>,
     ttbr: u64,
     tcr: u64,
     image_l3: u64,
@@ -64,6 +63,7 @@ pub struct Own {
 }
 
 /// Stage 2 of a VM, as registers want it.
+#[derive(Default)]
 pub struct Translation {
     pub root: u64,
     pub vtcr: u64,
@@ -224,10 +224,7 @@ impl Maker<'_> {
             code += SMMU;
         }
         let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
-        let shared = |schedule: &Schedule| {
-            matches!(schedule, Schedule::Priority { .. } | Schedule::Cyclic { .. })
-        };
-        if schedules.any(shared) || self.modes.is_some() {
+        if schedules.any(::plan::Schedule::is_shared) || self.modes.is_some() {
             code += SHARING + SCHEDULER * cpus + bytes(TURNS, vpes);
         }
         code
@@ -267,9 +264,9 @@ impl Maker<'_> {
         let functions = self.windows.functions.iter();
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
         let configs = bridges.chain(functions.map(|function| function.config));
-        out.extend(configs.map(|config| config.0..config.0 + PAGE));
+        out.extend(configs.map(|config| config.value()..config.value() + PAGE));
         let tables = self.windows.functions.iter().filter_map(|function| function.msix?.pages);
-        out.extend(tables.map(|pages| pages.base.0..pages.base.0 + pages.bytes));
+        out.extend(tables.map(|pages| pages.base.value()..pages.base.value() + pages.bytes));
         out
     }
 
@@ -280,15 +277,16 @@ impl Maker<'_> {
 
     /// All addresses that a VM has are below this one.
     pub(super) fn guest_end(&self, vm: usize) -> u64 {
-        let memory = self.placed.memory[vm].iter().map(|piece| piece.ipa.0 + piece.bytes);
-        let ends = self.channel_ends().filter(|end| end.vm == vm);
-        let ends = ends.map(|end| end.ipa.0 + end.bytes).collect::<Vec<_>>();
+        let memory = self.placed.memory[vm].iter().map(|piece| piece.ipa.value() + piece.bytes);
+        let ends = self.channel_ends().filter(|end| end.vm == VmIndex::at(vm));
+        let ends = ends.map(|end| end.ipa.value() + end.bytes).collect::<Vec<_>>();
         let registers = self.registers(vm);
-        let registers = registers.iter().map(|region| region.base.0 + region.bytes);
-        let windows = self.windows.of_vm[vm].iter().map(|window| window.base.0 + window.bytes);
+        let registers = registers.iter().map(|region| region.base.value() + region.bytes);
+        let windows =
+            self.windows.of_vm[vm].iter().map(|window| window.base.value() + window.bytes);
         let hosts = host::seen(self.system, vm, &self.windows.of_vm[vm], &self.windows.functions);
         let emulated = self.mmio(vm, &hosts);
-        let emulated = emulated.iter().map(|region| region.base.0 + region.bytes);
+        let emulated = emulated.iter().map(|region| region.base.value() + region.bytes);
         let log = self.logs[vm].zip(self.log()).map(|(ipa, log)| ipa + log.bytes);
         let all = memory.chain(ends).chain(registers).chain(windows).chain(emulated).chain(log);
         all.max().unwrap_or(0)
@@ -302,30 +300,32 @@ impl Maker<'_> {
                 MemoryRole::Ram | MemoryRole::Hidden => Access::Ram,
                 MemoryRole::Rom | MemoryRole::Flash => Access::Rom,
             };
-            space.map(piece.ipa.0, piece.pa.0, piece.bytes, access)?;
+            space.map(piece.ipa.value(), piece.pa.value(), piece.bytes, access)?;
         }
         if let (Some(ipa), Some(log)) = (self.logs[vm], self.log()) {
-            space.map(ipa, log.base.0, log.bytes, Access::SharedReadOnly)?;
+            space.map(ipa, log.base.value(), log.bytes, Access::SharedReadOnly)?;
         }
-        for end in self.channel_ends().filter(|end| end.vm == vm) {
+        for end in self.channel_ends().filter(|end| end.vm == VmIndex::at(vm)) {
             let access = match end.writable {
                 true => Access::SharedReadWrite,
                 false => Access::SharedReadOnly,
             };
-            space.map(end.ipa.0, end.pa.0, end.bytes, access)?;
+            space.map(end.ipa.value(), end.pa.value(), end.bytes, access)?;
         }
         for region in self.registers(vm) {
-            space.map(region.base.0, region.base.0, region.bytes, Access::Device)?;
+            space.map(region.base.value(), region.base.value(), region.bytes, Access::Device)?;
         }
         let functions = self.windows.functions.iter();
-        for bar in
-            functions.filter(|function| function.vm == vm).flat_map(|function| &function.bars)
+        for bar in functions
+            .filter(|function| function.vm == VmIndex::at(vm))
+            .flat_map(|function| &function.bars)
         {
-            let (start, end) = (bar.base.0, bar.base.0 + bar.bytes.next_multiple_of(PAGE));
+            let (start, end) =
+                (bar.base.value(), bar.base.value() + bar.bytes.next_multiple_of(PAGE));
             // Without the pages of an MSI-X table in it.
             let tables = self.windows.functions.iter().filter_map(|function| function.msix?.pages);
             let (before, after) = tables
-                .map(|pages| (pages.base.0, pages.base.0 + pages.bytes))
+                .map(|pages| (pages.base.value(), pages.base.value() + pages.bytes))
                 .find(|pages| start <= pages.0 && pages.1 <= end)
                 .unwrap_or((end, end));
             let access = if bar.prefetchable { Access::Prefetchable } else { Access::Device };
@@ -347,25 +347,25 @@ pub fn inherited(board: &model::Board) -> impl Iterator<Item = &model::Region> {
 
 impl Own {
     /// For the plan; `bytes` is what the TOML gives.
-    pub fn hypervisor(self, base: u64, bytes: u64, log: Option<Span>) -> Hypervisor {
+    pub fn hypervisor(self, base: u64, bytes: u64, log: Option<Log>) -> Hypervisor {
         let tables = self.image + self.room;
         let copies = self.tables.copies();
         Hypervisor {
-            base: Hex(base),
+            base: Pa::new(base),
             bytes,
-            image: Hex(self.image),
+            image: Pa::new(self.image),
             room: self.room,
             stack_bytes: STACK,
             stacks: self.stacks,
-            tables: Hex(tables),
+            tables: Pa::new(tables),
             tables_loaded: self.tables.loaded(),
             tables_bytes: self.tables.bytes(),
             copies,
-            ttbr: Hex(self.ttbr),
+            ttbr: Pa::new(self.ttbr),
             tcr: Hex(self.tcr),
-            image_l3: Hex(self.image_l3),
+            image_l3: Pa::new(self.image_l3),
             window: Hex(self.window),
-            window_entries: Hex(self.window_entries),
+            window_entries: Pa::new(self.window_entries),
             items: self.tables.items(),
             cleared: self.tables.cleared(),
             kept: tables + self.tables.bytes() - base - copies + log.map_or(0, |log| log.bytes),

@@ -9,10 +9,10 @@
 
 use super::Arena;
 use super::bridge;
-use super::decided::{Bar, Bridge, Function, Hex, Msix, PciWindow, Span};
 use crate::check::beyond;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{self, Device, DeviceKind, System};
+use ::plan::{Bar, ConfigWrite, Hex, Msix, Pa, PciBridge, PciFunction, PciWindow, Span, VmIndex};
 
 pub const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
@@ -26,8 +26,8 @@ const OFFSET_ROM: u16 = 0x30;
 /// All functions of all VMs, those of one VM side by side, the bridges before them, and the windows of each VM.
 #[derive(Debug, Default)]
 pub struct Windows {
-    pub functions: Vec<Function>,
-    pub bridges: Vec<Bridge>,
+    pub functions: Vec<PciFunction>,
+    pub bridges: Vec<PciBridge>,
     pub of_vm: Vec<Vec<PciWindow>>,
 }
 
@@ -51,7 +51,9 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
             let pcie = &system.board.pcie[host];
             let first_bus = u16::from(pcie.first_bus.value);
             let own = out.functions.iter_mut().filter(|function| {
-                function.vm == vm && function.host == host && function.bdf >> 8 == first_bus
+                function.vm == VmIndex::at(vm)
+                    && function.host == host
+                    && function.bdf >> 8 == first_bus
             });
             let mut bars: Vec<&mut Bar> = own.flat_map(|function| &mut function.bars).collect();
             let Some(made) = window(&mut bars, host, free) else {
@@ -72,7 +74,7 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
         seen_by_cpus(&system.board.pcie[bridge.host], &mut bridge.bars);
     }
     for window in out.of_vm.iter_mut().flatten() {
-        window.base.0 = system.board.pcie[window.host].cpu(window.bus.0);
+        window.base = Pa::new(system.board.pcie[window.host].cpu(window.bus.0));
     }
     (!report.has_errors()).then_some(out)
 }
@@ -99,19 +101,19 @@ fn full(board: &model::Board, owner: &model::Vm, pcie: &model::Pcie) -> Diagnost
 /// BARs lie where the bus has them; CPUs may have them elsewhere.
 fn seen_by_cpus(host: &model::Pcie, bars: &mut [Bar]) {
     for bar in bars {
-        bar.base.0 = host.cpu(bar.bus.0);
+        bar.base = Pa::new(host.cpu(bar.bus.0));
     }
 }
 
 /// Where CPUs have the pages of the MSI-X table, unless the VM is to have them directly.
-fn table_pages(function: &mut Function) {
+fn table_pages(function: &mut PciFunction) {
     let Some(msix) = &mut function.msix else { return };
     let bar = function.bars.iter().find(|bar| bar.index == msix.bar);
     if let (Some(bar), Some(pages)) = (bar, &mut msix.pages) {
-        let start = bar.base.0 + u64::from(msix.offset);
+        let start = bar.base.value() + u64::from(msix.offset);
         let end = start + model::Msix::ENTRY * u64::from(msix.vectors);
         let base = start & !(PAGE - 1);
-        *pages = Span { base: Hex(base), bytes: end.next_multiple_of(PAGE) - base };
+        *pages = Span { base: Pa::new(base), bytes: end.next_multiple_of(PAGE) - base };
     }
 }
 
@@ -124,10 +126,10 @@ fn behind(
     report: &mut Report,
 ) {
     let pcie = &system.board.pcie[host];
-    let first = |bridge: &Bridge| {
+    let first = |bridge: &PciBridge| {
         bridge.host == host
             && bridge.bdf >> 8 == u16::from(pcie.first_bus.value)
-            && bridge.views.first().is_some_and(|view| view.vm == vm)
+            && bridge.views.first().is_some_and(|view| view.vm == VmIndex::at(vm))
     };
     for n in 0..out.bridges.len() {
         if !first(&out.bridges[n]) {
@@ -148,7 +150,7 @@ fn behind(
             continue;
         }
         for view in out.bridges[n].views.iter().filter(|view| view.bytes != 0) {
-            out.of_vm[view.vm].push(piece(host, false, (view.base.0, view.bytes)));
+            out.of_vm[view.vm.index()].push(piece(host, false, (view.base.0, view.bytes)));
         }
     }
 }
@@ -167,7 +169,7 @@ fn join(windows: &mut Vec<PciWindow>) {
 }
 
 /// Those of all VMs, their BARs not yet placed.
-fn functions(system: &System) -> Vec<Function> {
+fn functions(system: &System) -> Vec<PciFunction> {
     let mut out = Vec::new();
     for (vm, owner) in system.vms.iter().enumerate() {
         for host in 0..system.board.pcie.len() {
@@ -192,7 +194,7 @@ fn free(host: &model::Pcie, end: u64) -> Free {
     Free { low: arena(&host.window32), high: arena(&host.window64) }
 }
 
-fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Function> {
+fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<PciFunction> {
     let DeviceKind::Pci { host, address, id, bars, msix } = &device.kind else {
         return None;
     };
@@ -201,19 +203,25 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Fu
     }
     let pcie = &system.board.pcie[on];
     let usual = pcie.device_id(address.value);
-    Some(Function {
+    Some(PciFunction {
         name: device.name.value.clone(),
-        vm,
+        place: place_of(pcie, address.value),
+        vm: VmIndex::at(vm),
         host: on,
         bdf: address.requester(),
         device_id: device.device_id.as_ref().map_or(usual, |id| id.value),
-        config: Hex(pcie.config(address.value)),
+        config: Pa::new(pcie.config(address.value)),
         id: Hex(identity(id.value)),
         bars: bars.iter().map(bar).collect(),
         messages: None,
         msix: msix.as_ref().map(table),
         setup: Vec::new(),
     })
+}
+
+/// As the board's TOML has it.
+pub fn place_of(host: &model::Pcie, address: model::Bdf) -> String {
+    format!("{address} of {}", host.name.value)
 }
 
 /// What offset 0 must read.
@@ -223,9 +231,9 @@ pub fn identity(id: model::PciId) -> u64 {
 
 /// Its pages not yet placed.
 fn table(msix: &model::Msix) -> Msix {
-    let nowhere = Span { base: Hex(0), bytes: 0 };
+    let nowhere = Span { base: Pa::new(0), bytes: 0 };
     Msix {
-        vectors: msix.vectors.value,
+        vectors: msix.vectors.value as u16,
         bar: msix.bar.value,
         offset: msix.table.value,
         pages: (!msix.is_trusted()).then_some(nowhere),
@@ -238,7 +246,7 @@ pub fn bar(bar: &model::Bar) -> Bar {
         index: bar.index.value,
         wide: bar.wide,
         prefetchable: bar.prefetchable,
-        base: Hex(0),
+        base: Pa::new(0),
         bus: Hex(0),
         bytes: bar.size.value,
     }
@@ -257,7 +265,7 @@ fn window(bars: &mut [&mut Bar], host: usize, free: &mut Free) -> Option<Vec<Pci
 }
 
 fn piece(host: usize, wide: bool, (base, bytes): (u64, u64)) -> PciWindow {
-    PciWindow { host, wide, base: Hex(0), bus: Hex(base), bytes }
+    PciWindow { host, wide, base: Pa::new(0), bus: Hex(base), bytes }
 }
 
 /// One window for the BARs that `wanted` picks. None: no room. Some(None): there is no such BAR.
@@ -293,20 +301,23 @@ pub fn stack(bars: &mut [&mut Bar], base: u64) -> u64 {
 
 /// The writes that make a function ready: BARs, no expansion ROM that firmware may have turned on,
 /// then the command register.
-fn setup(function: &mut Function) {
+fn setup(function: &mut PciFunction) {
     function.setup = bar_setup(&function.bars);
-    function.setup.push((OFFSET_ROM, Hex(0)));
-    function.setup.push((OFFSET_COMMAND, Hex(COMMAND)));
+    function.setup.extend([write(OFFSET_ROM, 0), write(OFFSET_COMMAND, COMMAND)]);
+}
+
+pub fn write(offset: u16, value: u64) -> ConfigWrite {
+    ConfigWrite { offset, value: Hex(value) }
 }
 
 /// The writes that put BARs where they are to be.
-pub fn bar_setup(bars: &[Bar]) -> Vec<(u16, Hex)> {
+pub fn bar_setup(bars: &[Bar]) -> Vec<ConfigWrite> {
     let mut out = Vec::new();
     for bar in bars {
         let offset = OFFSET_BAR0 + 4 * u16::from(bar.index);
-        out.push((offset, Hex(bar.bus.0 & 0xffff_ffff)));
+        out.push(write(offset, bar.bus.0 & 0xffff_ffff));
         if bar.wide {
-            out.push((offset + 4, Hex(bar.bus.0 >> 32)));
+            out.push(write(offset + 4, bar.bus.0 >> 32));
         }
     }
     out

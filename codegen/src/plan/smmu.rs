@@ -7,7 +7,8 @@
 use smmu::StreamId;
 use smmu::table::{BUS_BITS, Leaf, Shape, StreamTable};
 
-use super::decided::{self, Hex, Master, Smmu};
+use ::plan::{Hex, Master, Pa, Smmu, VmIndex};
+
 use super::make::Maker;
 use super::own::Placed;
 use super::tables::{Id, Tables};
@@ -154,14 +155,14 @@ impl Maker<'_> {
                 MemoryRole::Ram | MemoryRole::Hidden => Access::SharedReadWrite,
                 MemoryRole::Rom | MemoryRole::Flash => Access::SharedReadOnly,
             };
-            space.map(piece.ipa.0, piece.pa.0, piece.bytes, access)?;
+            space.map(piece.ipa.value(), piece.pa.value(), piece.bytes, access)?;
         }
-        for end in self.channel_ends().filter(|end| end.vm == vm) {
+        for end in self.channel_ends().filter(|end| end.vm == VmIndex::at(vm)) {
             let access = match end.writable {
                 true => Access::SharedReadWrite,
                 false => Access::SharedReadOnly,
             };
-            space.map(end.ipa.0, end.pa.0, end.bytes, access)?;
+            space.map(end.ipa.value(), end.pa.value(), end.bytes, access)?;
         }
         if let Some(its) = &self.system.board.gic.its {
             let page = its.region.start() + TRANSLATION_FRAME;
@@ -172,21 +173,26 @@ impl Maker<'_> {
 
     /// The SMMUs, their tables placed.
     pub fn made_smmus(&self, asked: &Asked, tables: &Tables) -> Vec<Smmu> {
-        let made = |one: &AskedSmmu| {
+        let mut first_leaf = 0;
+        let mut made = |one: &AskedSmmu| {
             let smmu = &self.system.board.smmus[one.number];
-            let leaf = |&(index, bits, id): &(u32, u8, Id)| decided::Leaf {
+            let leaf = |&(index, bits, id): &(u32, u8, Id)| ::plan::Leaf {
                 index,
                 bits,
                 table: tables.span(id),
             };
+            let leaf_count = one.leaves.len() as u16;
+            first_leaf += leaf_count;
             Smmu {
                 name: smmu.name.value.clone(),
-                base: Hex(smmu.region.start()),
+                base: Pa::new(smmu.region.start()),
                 event_intid: smmu.event_intid.value,
                 error_intid: smmu.error_intid.value,
                 table: tables.span(one.table),
                 table_bits: one.shape.bits(),
                 split: one.shape.split(),
+                first_leaf: first_leaf - leaf_count,
+                leaf_count,
                 leaves: one.leaves.iter().map(leaf).collect(),
                 commands: tables.span(one.commands),
                 command_bits: COMMAND_BITS,
@@ -194,25 +200,30 @@ impl Maker<'_> {
                 event_bits: EVENT_BITS,
             }
         };
-        asked.smmus.iter().map(made).collect()
+        asked.smmus.iter().map(&mut made).collect()
     }
 
     /// Who reaches memory without the CPUs, those that no SMMU holds included.
     pub fn masters(&self, asked: Option<&Asked>, tables: &Tables) -> Vec<Master> {
         let made = |one: Behind| {
             let owner = &self.system.vms[one.vm];
-            let held = one.held.as_ref().zip(asked).and_then(|((number, streams), asked)| {
+            let held = one.held.zip(asked).and_then(|((number, streams), asked)| {
                 let (_, tree) = asked.trees.iter().find(|tree| tree.0 == one.vm)?;
-                let stage2 = tree.stage2(tables, self.system);
-                Some(decided::Held {
-                    smmu: asked.smmus.iter().position(|smmu| smmu.number == *number)?,
-                    streams: streams.clone(),
-                    on_fault: owner.on_dma_fault.as_ref().map_or(DmaFault::Record, |at| at.value),
-                    vttbr: Hex(stage2::vttbr(one.vm as u16 + 1, stage2.root)),
-                    vtcr: Hex(stage2.vtcr),
-                })
+                let smmu = asked.smmus.iter().position(|smmu| smmu.number == number)?;
+                Some((smmu as u8, streams, tree.stage2(tables, self.system)))
             });
-            Master { name: one.name.to_owned(), vm: one.vm, held }
+            let trusted = held.is_none();
+            let (smmu, streams, stage2) = held.unwrap_or_default();
+            Master {
+                name: one.name.to_owned(),
+                vm: VmIndex::at(one.vm),
+                trusted,
+                smmu,
+                streams,
+                on_fault: owner.on_dma_fault.as_ref().map_or(DmaFault::Record, |at| at.value),
+                vttbr: Hex(stage2::vttbr(one.vm as u16 + 1, stage2.root)),
+                vtcr: Hex(stage2.vtcr),
+            }
         };
         behind(self.system).into_iter().map(made).collect()
     }

@@ -5,7 +5,7 @@
 //! because the loaded part, tables.bin, is one piece after it.
 
 use super::Arena;
-use super::decided::{Hex, Item, Span};
+use ::plan::{Item, Pa, Span};
 
 /// Names one table until it has an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Tables {
     }
 
     pub fn span(&self, id: Id) -> Span {
-        Span { base: Hex(self.address(id)), bytes: self.tables[id.0].bytes }
+        Span { base: Pa::new(self.address(id)), bytes: self.tables[id.0].bytes }
     }
 
     /// Bytes of payload copies.
@@ -130,7 +130,7 @@ impl Tables {
             .iter()
             .map(|table| Item {
                 name: table.name.clone(),
-                base: Hex(table.base),
+                base: Pa::new(table.base),
                 bytes: table.bytes,
                 zero: table.kind == Kind::Zeros,
                 copy: table.kind == Kind::Copy,
@@ -145,7 +145,9 @@ impl Tables {
         let mut out: Vec<Span> = Vec::new();
         for item in self.items().into_iter().filter(|item| item.zero) {
             match out.last_mut() {
-                Some(last) if last.base.0 + last.bytes == item.base.0 => last.bytes += item.bytes,
+                Some(last) if last.base.value() + last.bytes == item.base.value() => {
+                    last.bytes += item.bytes
+                }
                 _ => out.push(Span { base: item.base, bytes: item.bytes }),
             }
         }
@@ -182,7 +184,7 @@ mod tests {
         assert_eq!(tables.address(stage2), 0x4022_1000);
         assert_eq!(tables.address(copy), 0x4022_3000);
         assert_eq!(tables.address(zeros), 0x4020_e000);
-        assert_eq!(tables.span(small), Span { base: Hex(0x4022_3100), bytes: 256 });
+        assert_eq!(tables.span(small), Span { base: Pa::new(0x4022_3100), bytes: 256 });
         assert_eq!((tables.loaded(), tables.bytes(), tables.copies()), (0x3080, 0x1_1000, 128));
         assert_eq!(tables.cleared().len(), 4);
         let bin = tables.binary(&[(stage2, vec![7; 8192])]);

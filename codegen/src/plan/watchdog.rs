@@ -3,12 +3,13 @@
 //! No board has them, so that they stand where the guest has nothing else: the frames above its memory, the interrupt at the lowest
 //! SPI that the board uses for nothing.
 
-use super::decided::{Hex, Watchdog};
 use super::memory::{self, Placed};
 use super::pci::Windows;
+use super::schedule;
 use crate::diag::{Report, rules};
 use crate::model::{self, DeviceKind, Fault, System, WatchdogAction};
 use crate::units::Time;
+use ::plan::{Ipa, ModeIndex, Restarts, Watchdog};
 
 /// Bytes from the control frame to the end of the refresh frame, and what both are aligned to.
 pub const BYTES: u64 = 0x1_1000;
@@ -51,28 +52,30 @@ fn decide(
     intid: u32,
 ) -> Watchdog {
     let (action, mode) = match watchdog.action {
-        WatchdogAction::Report => ("report", None),
-        WatchdogAction::OnFault => (name(vm.on_fault), vm.mode_on_fault.as_ref()),
-        WatchdogAction::Fault(fault) => (name(fault), None),
+        WatchdogAction::Report => (None, None),
+        WatchdogAction::OnFault => (Some(vm.on_fault), vm.mode_on_fault.as_ref()),
+        WatchdogAction::Fault(fault) => (Some(fault), None),
     };
+    let timer = &system.board.timer;
+    let restarts = schedule::limit(timer, vm.restarts.as_ref(), model::Restarts::USUAL);
     Watchdog {
         time: Time(watchdog.time.value).to_string(),
         microseconds: watchdog.time.value.as_micros() as u64,
-        ticks: system.board.timer.ticks(watchdog.time.value),
+        ticks: timer.ticks(watchdog.time.value),
         from_start: watchdog.from_start,
-        action,
-        mode: watchdog.mode.as_ref().or(mode).map(|mode| mode.value),
-        base: Hex(base),
+        action: action.map(|action| fault(action, &restarts)),
+        mode: watchdog.mode.as_ref().or(mode).map(|mode| ModeIndex::at(mode.value)),
+        base: Ipa::new(base),
         intid,
     }
 }
 
-/// As in the TOML.
-pub const fn name(fault: Fault) -> &'static str {
+/// What becomes of a VM, which is restarted so often.
+pub fn fault(fault: Fault, restarts: &Restarts) -> ::plan::Fault {
     match fault {
-        Fault::Halt => "halt",
-        Fault::Restart => "restart",
-        Fault::ResetBoard => "reset-board",
+        Fault::Halt => ::plan::Fault::Halt,
+        Fault::Restart => ::plan::Fault::Restart(restarts.clone()),
+        Fault::ResetBoard => ::plan::Fault::ResetBoard,
     }
 }
 

@@ -14,13 +14,13 @@ use crate::check::range::hex;
 use crate::diag::{Report, Rule, rules};
 use crate::emit::fdt::affinity;
 use crate::model::{self, At, MemoryRole, System};
-use crate::plan::{Decided, MmioKind, Vm};
+use crate::plan::{MmioKind, Plan, Vm};
 use crate::units::Size;
 
 /// Compares `facts`, which the file at `path` led to, with VM number `vm`.
 pub fn check(
     system: &System,
-    plan: &Decided,
+    plan: &Plan,
     vm: usize,
     path: &At<PathBuf>,
     facts: &Facts,
@@ -41,7 +41,7 @@ pub fn check(
 
 struct Judge<'a> {
     system: &'a System,
-    plan: &'a Decided,
+    plan: &'a Plan,
     /// As the TOML has it.
     owner: &'a model::Vm,
     /// As the plan has it.
@@ -73,12 +73,12 @@ impl Judge<'_> {
 
     fn mmio(&self, kind: MmioKind) -> Option<Range> {
         let region = self.vm.mmio.iter().find(|region| region.kind == kind)?;
-        Some((region.base.0, region.bytes))
+        Some((region.base.value(), region.bytes))
     }
 
     fn memory(&mut self) {
         let ram = self.vm.memory.iter().filter(|piece| piece.role == MemoryRole::Ram);
-        let own: Vec<Range> = ram.map(|piece| (piece.ipa.0, piece.bytes)).collect();
+        let own: Vec<Range> = ram.map(|piece| (piece.ipa.value(), piece.bytes)).collect();
         let (owner, facts) = (self.owner, self.facts);
         let at = owner.first_ram().map_or(&owner.memory[0].at, |ram| &ram.at);
         let here = || format!("VM `{}`: {}", owner.name.value, extents(&own));

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn protect_image<S: System>() {
 
 /// The level-3 descriptor of a page of the image.
 fn page_entry<S: System>(page: u64) -> *mut u64 {
-    (S::PLAN.own.image_l3.value() as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
+    (S::PLAN.hypervisor.image_l3.value() as *mut u64).wrapping_add((page >> 12 & 0x1ff) as usize)
 }
 
 /// What was written for the GIC is in memory, if it does not look into caches. Complete after the
@@ -66,7 +66,7 @@ fn publish<S: System>(base: Pa, bytes: u64) {
 
 /// Zeroes the tables that hardware requires to be zero, before it is told where they are.
 pub fn clear_tables<S: System>(_: &SystemBoot<S>) {
-    for &(base, bytes) in S::PLAN.cleared {
+    for &(base, bytes) in S::PLAN.hypervisor.cleared {
         // SAFETY: multiples of a line of EL2's own memory, which the plan gives to hardware alone.
         unsafe { lines::zero(base.value(), bytes) };
         publish::<S>(base, bytes);

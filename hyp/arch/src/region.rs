@@ -191,7 +191,7 @@ pub fn probe_ram<S: System>(ram: &Ram) -> Option<u64> {
     if !is_entry(S::PLAN.board.ram, ram) {
         return None;
     }
-    window::within_page::<S, _>(ram.probe, |at| {
+    window::within_page::<S, _>(ram.probe?, |at| {
         // SAFETY: memory, in the window; an abort is caught.
         unsafe { probe::try_read64(at) }
     })

@@ -3,8 +3,7 @@
 use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
 use core::marker::PhantomData;
-use plan::{Pa, Smmu};
-use smmu::ste::STE_BYTES;
+use plan::{Pa, Smmu, Span};
 use smmu::{CommandMemory, EventMemory, Frame, StreamMemory, command, event};
 
 /// Bytes of its two register pages.
@@ -68,17 +67,17 @@ pub struct Words {
 impl Words {
     /// The command queue; of no bytes for an SMMU that is not the plan's.
     pub fn commands<S: System>(smmu: &Smmu) -> Self {
-        Self::queue::<S>(smmu, smmu.commands, command::COMMAND_BYTES)
+        Self::queue::<S>(smmu, smmu.commands)
     }
 
     /// The event queue, likewise.
     pub fn events<S: System>(smmu: &Smmu) -> Self {
-        Self::queue::<S>(smmu, smmu.events, event::EVENT_BYTES)
+        Self::queue::<S>(smmu, smmu.events)
     }
 
-    fn queue<S: System>(smmu: &Smmu, (base, bits): (Pa, u8), entry: u64) -> Self {
-        let bytes = if is_entry(S::PLAN.smmus, smmu) { entry << (bits & 31) } else { 0 };
-        Self { base, bytes }
+    fn queue<S: System>(smmu: &Smmu, (base, bytes): Span) -> Self {
+        let known = is_entry(S::PLAN.smmus, smmu);
+        Self { base, bytes: if known { bytes } else { 0 } }
     }
 
     fn place(&self, offset: u64) -> Option<*mut u64> {
@@ -136,13 +135,12 @@ impl<S: System> Tables<S> {
 
     /// A doubleword of a table, or of a leaf.
     fn holds(address: u64) -> bool {
-        let within =
-            |(base, bits): (Pa, u8)| address.wrapping_sub(base.value()) < STE_BYTES << (bits & 31);
+        let within = |(base, bytes): Span| address.wrapping_sub(base.value()) < bytes;
         // A table of descriptors is not written.
         let mut linear = S::PLAN.smmus.iter().filter(|smmu| smmu.split.is_none());
         address.is_multiple_of(8)
             && (linear.any(|smmu| within(smmu.table))
-                || S::PLAN.leaves.iter().any(|leaf| within((leaf.base, leaf.bits))))
+                || S::PLAN.leaves.iter().any(|leaf| within(leaf.table)))
     }
 }
 

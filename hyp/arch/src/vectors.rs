@@ -458,7 +458,7 @@ impl DerefMut for StackTop {
 impl<S: System> CpuBoot<S> {
     /// The CPU's trap frame, all zero before its first guest. Its boot is over.
     pub fn frame(self) -> StackTop {
-        let size = S::PLAN.own.stack_bytes;
+        let size = S::PLAN.hypervisor.stack_bytes as usize;
         let stacks = ptr::addr_of!(__stacks) as usize;
         let top = stacks.wrapping_add(size.wrapping_mul(self.cpu().index() + 1));
         let frame = top.wrapping_sub(FRAME_BYTES) as *mut Frame;

@@ -101,7 +101,11 @@ fn open<S: System>(base: Pa, bytes: u64) -> u64 {
     }
     dsb_ish();
     isb();
-    S::PLAN.own.window.wrapping_add(number.wrapping_mul(BYTES)).wrapping_add(base.value() % PAGE)
+    S::PLAN
+        .hypervisor
+        .window
+        .wrapping_add(number.wrapping_mul(BYTES))
+        .wrapping_add(base.value() % PAGE)
 }
 
 /// These addresses of the window mean nothing any more: to any CPU, or to this one.
@@ -131,7 +135,7 @@ fn shut<S: System>(at: u64, bytes: u64, everywhere: bool) {
 
 /// Descriptors of a CPU's window.
 fn entries<S: System>(number: u64) -> *mut [u64; EL2_WINDOW_PAGES as usize] {
-    let first = S::PLAN.own.window_entries.value() as *mut [u64; EL2_WINDOW_PAGES as usize];
+    let first = S::PLAN.hypervisor.window_entries.value() as *mut [u64; EL2_WINDOW_PAGES as usize];
     first.wrapping_add(number as usize)
 }
 
@@ -141,5 +145,5 @@ fn number<S: System>() -> u64 {
     let stack: u64;
     // SAFETY: reads a register.
     unsafe { asm!("mov {}, sp", out(reg) stack, options(nomem, nostack, preserves_flags)) };
-    stack.wrapping_sub(ptr::addr_of!(__stacks) as u64) / const { S::PLAN.own.stack_bytes as u64 }
+    stack.wrapping_sub(ptr::addr_of!(__stacks) as u64) / const { S::PLAN.hypervisor.stack_bytes }
 }

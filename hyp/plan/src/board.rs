@@ -1,14 +1,20 @@
 //! What the hypervisor itself touches on the board.
 
-use crate::{Log, Pa};
+use crate::{List, Log, Pa, Range, Text};
 
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Board {
-    pub name: &'static str,
-    /// RAM, a word of which boot reads to see that it is there. Without those that are reserved as a whole.
-    pub ram: &'static [Ram],
+    pub name: Text,
+    /// RAM, a word of which boot reads to see that it is there.
+    #[cfg_attr(feature = "host", serde(flatten, serialize_with = "crate::json::ram"))]
+    pub ram: List<Ram>,
     /// GICD frame.
     pub distributor: Pa,
+    /// First frame of the first CPU.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub redistributors: Pa,
     /// SPIs the distributor must have: INTIDs 32..32 + spis.
     pub spis: u32,
     /// List registers that every CPU must have at least.
@@ -17,11 +23,16 @@ pub struct Board {
     pub redistributor_stride: u64,
     /// The plan relies on GICv4 redistributors (GICR_TYPER.VLPIS).
     pub direct_injection: bool,
+    #[cfg_attr(feature = "host", serde(flatten))]
     pub timer: Timer,
     /// INTID of the PPI by which the PMU says that a counter overflowed; None: no VM has it.
     pub pmu_ppi: Option<u8>,
     pub console: Console,
     /// How firmware's PSCI is called.
+    #[cfg_attr(
+        feature = "host",
+        serde(rename = "psci_smc", serialize_with = "crate::json::is_smc")
+    )]
     pub psci: Conduit,
     /// Firmware lets EL2 have the MPAM registers, where the CPU has them.
     pub mpam: bool,
@@ -30,34 +41,46 @@ pub struct Board {
     /// Each CPU's deactivation of an SPI counts, wherever the SPI is routed.
     pub gic_deactivates: bool,
     /// What the GIC's identification registers must say, and must not.
-    pub quirks: &'static [Quirk],
-    /// Reserved memory in which boot may take over LPI tables that firmware left on for good: base and bytes.
-    pub inherited: &'static [(u64, u64)],
+    #[cfg_attr(feature = "host", serde(serialize_with = "crate::json::listed"))]
+    pub quirks: List<Quirk>,
+    /// Reserved memory in which boot may take over LPI tables that firmware left on for good.
+    #[cfg_attr(feature = "host", constant(with = crate::constant::ranges))]
+    pub inherited: List<Range>,
 }
 
 /// Where a GIC differs from the architecture.
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Quirk {
     /// As the board's TOML names it.
-    pub name: &'static str,
+    pub name: Text,
     /// By GITS_IIDR, or else by GICD_IIDR.
     pub its: bool,
     /// Values of that register, each under its mask.
-    pub iidr: &'static [(u32, u32)],
+    pub iidr: List<(u32, u32)>,
     /// The board says that its GIC has it.
     pub listed: bool,
 }
 
 /// A range of RAM.
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Ram {
-    pub name: &'static str,
-    /// Its last word that nobody reserved.
-    pub probe: Pa,
+    pub name: Text,
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub base: Pa,
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub bytes: u64,
+    /// Its last word that nobody reserved. None: all of it is reserved.
+    #[cfg_attr(feature = "host", serde(skip))]
+    pub probe: Option<Pa>,
 }
 
 /// The generic timer; its PPIs and the GIC's as INTIDs 16..32.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct Timer {
     /// Counter ticks in a second, which CNTFRQ_EL0 must read: all times of the plan are ticks.
     pub frequency: u64,
@@ -69,6 +92,8 @@ pub struct Timer {
 
 /// Where everybody's output goes.
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum Console {
     Uart(Uart),
     /// The board has none: EL2's own lines are kept in memory, and no VM has a console.
@@ -83,10 +108,21 @@ impl Console {
             Self::Log(_) => None,
         }
     }
+
+    /// Where lines are kept instead.
+    #[cfg(feature = "host")]
+    pub const fn log(&self) -> Option<&Log> {
+        match self {
+            Self::Uart(_) => None,
+            Self::Log(log) => Some(log),
+        }
+    }
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Uart {
+    #[cfg_attr(feature = "host", serde(skip))]
     pub kind: UartKind,
     pub base: Pa,
     /// INTID of its SPI, for input; None: output only.
@@ -94,11 +130,14 @@ pub struct Uart {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub enum UartKind {
     Pl011,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum Conduit {
     Smc,
     Hvc,
@@ -106,6 +145,8 @@ pub enum Conduit {
 
 /// What the hypervisor does when no VM runs any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum PowerOff {
     /// Print the counters and the result, then PSCI SYSTEM_OFF.
     PowerOff,

@@ -19,13 +19,30 @@ impl Features {
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
+    /// As in the TOML.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let names = [(Self::DEBUG, "debug"), (Self::PMU, "pmu"), (Self::SVE, "sve")];
+        names.into_iter().filter(move |(feature, _)| self.has(*feature)).map(|(_, name)| name)
+    }
 }
 
 impl core::fmt::Debug for Features {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let names = [(Self::DEBUG, "debug"), (Self::PMU, "pmu"), (Self::SVE, "sve")];
-        f.debug_set()
-            .entries(names.iter().filter(|(feature, _)| self.has(*feature)).map(|(_, name)| name))
-            .finish()
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+#[cfg(feature = "host")]
+impl serde::Serialize for Features {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.names())
+    }
+}
+
+#[cfg(feature = "host")]
+impl crate::constant::Constant for Features {
+    fn constant(&self) -> proc_macro2::TokenStream {
+        let names = self.names().map(|name| quote::format_ident!("{}", name.to_uppercase()));
+        quote::quote!(plan::Features::NONE #(.with(plan::Features::#names))*)
     }
 }

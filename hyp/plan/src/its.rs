@@ -1,8 +1,9 @@
 //! The ITS: where it is, its tables, and the commands that boot gives it.
 
-use crate::{Pa, VpeIndex};
+use crate::{Hex, ItsCommand, List, Pa, Span, Text, VpeIndex};
 
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Its {
     /// GITS control frame; the translation frame is 64 KiB further on and belongs to nobody.
     pub base: Pa,
@@ -20,26 +21,38 @@ pub struct Its {
     /// vINTID bits of every vPE: GICR_VPROPBASER.IDbits + 1.
     pub vintid_bits: u8,
     /// Its tables, of which boot finds the GITS_BASERn.
-    pub tables: &'static [ItsTable],
+    pub tables: List<ItsTable>,
     /// GITS_CBASER to write.
-    pub cbaser: u64,
-    /// Command queue: base and bytes.
-    pub queue: (Pa, u64),
-    /// The boot script: encoded commands in order, each four little-endian doublewords (IHI 0069 5.3).
-    pub script: &'static [[u64; 4]],
-    /// Physical LPI configuration table: one byte for each LPI from 8192; base and bytes.
-    pub lpi_config: (Pa, u64),
+    pub cbaser: Hex,
+    /// Command queue.
+    pub queue: Span,
+    /// The boot script: encoded commands in order.
+    pub script: List<ItsCommand>,
+    /// Physical LPI configuration table: one byte for each LPI from 8192.
+    pub lpi_config: Span,
+    /// What the configuration table starts as, the whole of it.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    #[serde(skip)]
+    pub lpi_config_start: List<u8>,
+    /// DeviceIDs that the script maps.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub devices: List<ItsDevice>,
     /// Every event the script maps, sorted by (device, event).
-    pub events: &'static [EventRoute],
+    pub events: List<EventRoute>,
 }
 
 /// Memory for a table of the ITS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct ItsTable {
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub name: &'static str,
     /// GITS_BASERn.Type: 1 devices, 2 vPEs, 4 collections.
     pub kind: u8,
-    pub base: Pa,
-    pub bytes: u64,
+    pub memory: Span,
     /// Entries that commands name.
     pub entries: u32,
     /// Bytes of one entry, at most.
@@ -47,14 +60,29 @@ pub struct ItsTable {
 }
 
 /// One (DeviceID, EventID) and the vLPI it becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "host"), derive(Copy))]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct EventRoute {
     pub device: u32,
     pub event: u32,
     pub vintid: u32,
     pub vpe: VpeIndex,
     /// Name of the device, or of the channel, that raises it.
-    pub source: &'static str,
+    pub source: Text,
     /// It rings a channel's end: no guest's device has it.
+    #[cfg_attr(feature = "host", serde(rename = "channel"))]
     pub ring: bool,
+}
+
+/// One DeviceID that the ITS is told of.
+#[cfg(feature = "host")]
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ItsDevice {
+    pub device: u32,
+    /// Name on the board; "doorbells" or "channels" for the plan's own.
+    pub name: Text,
+    /// EventIDs are below 2^bits.
+    pub event_bits: u8,
+    pub table: Span,
 }

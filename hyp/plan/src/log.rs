@@ -8,6 +8,7 @@ pub const BYTES: u64 = 64 << 10;
 
 /// Where it is.
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, Copy, serde::Serialize, crate::constant::Constant))]
 pub struct Log {
     pub base: Pa,
     /// Of header and ring.

@@ -6,11 +6,13 @@ use core::fmt;
 
 /// Guest physical address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "host", derive(Default, PartialOrd, Ord))]
 #[repr(transparent)]
 pub struct Ipa(u64);
 
 /// Physical address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "host", derive(Default, PartialOrd, Ord))]
 #[repr(transparent)]
 pub struct Pa(u64);
 
@@ -45,10 +47,36 @@ macro_rules! address {
 address!(Ipa);
 address!(Pa);
 
+/// Written, printed and sent in base 16.
+#[cfg(feature = "host")]
+macro_rules! on_the_host {
+    ($($name:ident)*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:#x}", self.0)
+            }
+        }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl crate::constant::Constant for $name {
+            fn constant(&self) -> proc_macro2::TokenStream {
+                let value = crate::constant::hex(self.0);
+                quote::quote!(plan::$name::new(#value))
+            }
+        }
+    )*};
+}
+#[cfg(feature = "host")]
+on_the_host!(Ipa Pa);
+
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "host", derive(PartialOrd, Ord, serde::Serialize, crate::constant::Constant))]
         #[repr(transparent)]
         pub struct $name(u16);
         impl $name {
@@ -60,6 +88,11 @@ macro_rules! index {
             }
             pub const fn index(self) -> usize {
                 self.0 as usize
+            }
+            /// Of an entry's position in its table, which codegen bounds.
+            #[cfg(feature = "host")]
+            pub const fn at(position: usize) -> Self {
+                Self(position as u16)
             }
         }
         impl fmt::Debug for $name {

@@ -1,9 +1,15 @@
 //! SMMUs: where they are, their tables, and what each device behind one reaches.
 
-use crate::{Pa, VmIndex};
+#[cfg(feature = "host")]
+use crate::constant::Constant;
+use crate::{Hex, List, Pa, Span, Text, VmIndex};
 
 #[derive(Debug)]
+#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Smmu {
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub name: Text,
     /// Its two register pages, 64 KiB each.
     pub base: Pa,
     /// SPI of its event queue, edge-triggered.
@@ -11,45 +17,64 @@ pub struct Smmu {
     /// SPI of its global errors, edge-triggered.
     pub error_intid: u32,
     /// The stream table, aligned to its size, and the bits of the StreamIDs it is for.
-    pub table: (Pa, u8),
+    pub table: Span,
+    pub table_bits: u8,
     /// StreamID bits of a leaf; the table then holds descriptors of leaves, ready. None: it is
     /// linear, and zero.
     pub split: Option<u8>,
-    /// Its first leaf among the plan's, and how many it has.
-    pub leaves: (u16, u16),
+    /// Its leaves: first index into `Plan::leaves`, and how many.
+    #[cfg_attr(feature = "host", serde(skip))]
+    pub first_leaf: u16,
+    #[cfg_attr(feature = "host", serde(skip))]
+    pub leaf_count: u16,
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub leaves: List<Leaf>,
     /// The command queue, and how many commands it holds as a power of two.
-    pub commands: (Pa, u8),
+    pub commands: Span,
+    pub command_bits: u8,
     /// The event queue, and how many records it holds as a power of two.
-    pub events: (Pa, u8),
+    pub events: Span,
+    pub event_bits: u8,
 }
 
 /// Entries of a stream table for the StreamIDs `index << split` and up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct Leaf {
     pub index: u32,
     /// It has `1 << bits` entries.
     pub bits: u8,
     /// Zero, and aligned to its size.
-    pub base: Pa,
+    pub table: Span,
 }
 
-/// A device that an SMMU holds: it reaches what its VM has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A device that reads and writes memory by itself. The image has those that an SMMU holds: each
+/// reaches what its VM has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "host"), derive(Copy))]
+#[cfg_attr(feature = "host", derive(crate::constant::Constant))]
 pub struct Master {
-    pub name: &'static str,
+    pub name: Text,
     pub vm: VmIndex,
+    /// No SMMU holds it: it reaches all memory, and what follows says nothing.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub trusted: bool,
     /// Index into the plan's SMMUs.
     pub smmu: u8,
-    pub streams: &'static [u32],
+    pub streams: List<u32>,
     /// VMID 63:48, and the root of the device's stage 2, as VTTBR_EL2 has them.
-    pub vttbr: u64,
+    pub vttbr: Hex,
     /// Its form, as VTCR_EL2 has it.
-    pub vtcr: u64,
+    pub vtcr: Hex,
     pub on_fault: DmaFault,
 }
 
 /// What becomes of a device that accesses what its VM does not have, beside that being told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum DmaFault {
     /// Nothing, until there are too many.
     Record,
@@ -57,4 +82,23 @@ pub enum DmaFault {
     StopDevice,
     /// Its VM fails.
     Fail,
+}
+
+#[cfg(feature = "host")]
+impl DmaFault {
+    /// As in the TOML.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::StopDevice => "stop-device",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// Those that an SMMU holds.
+#[cfg(feature = "host")]
+pub fn held(masters: &[Master]) -> proc_macro2::TokenStream {
+    let held = masters.iter().filter(|master| !master.trusted).map(Constant::constant);
+    quote::quote!(&[#(#held),*])
 }

@@ -23,7 +23,7 @@ use codegen::build::{EmitError, decide, write};
 use codegen::diag::Report;
 use codegen::emit::report;
 use codegen::model::{PayloadKind, System};
-use codegen::plan::Decided;
+use codegen::plan::Plan;
 
 const PARTITION_TARGET: &str = "aarch64-unknown-none";
 const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
@@ -106,7 +106,7 @@ pub struct Workspace {
 pub struct Built {
     /// target/bulkhead/SYSTEM, with bulkhead.elf, bulkhead.bin, plan.json, plan.txt and VM.dtb.
     pub directory: PathBuf,
-    pub plan: Decided,
+    pub plan: Plan,
 }
 
 impl Workspace {
@@ -213,7 +213,7 @@ impl Workspace {
     }
 
     /// The plan of a system, its partitions built first.
-    pub fn plan(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
+    pub fn plan(&self, system: &System) -> Result<(Plan, PathBuf), BuildError> {
         let _lock = self.lock()?;
         self.claim(system)?;
         self.plan_locked(system)
@@ -223,7 +223,7 @@ impl Workspace {
         claim(&self.outputs(&system.name.value), &system.name.value, &system.path)
     }
 
-    fn plan_locked(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
+    fn plan_locked(&self, system: &System) -> Result<(Plan, PathBuf), BuildError> {
         let payloads = self.partitions(system)?;
         let (plan, _) = decide(system, &payloads).map_err(BuildError::System)?;
         let directory = self.outputs(&plan.system);
@@ -231,7 +231,7 @@ impl Workspace {
         write(&directory, "plan.txt", report::text(&plan).as_bytes())?;
         for vm in &plan.vms {
             if let Some(tree) = vm.loads.iter().find(|load| load.what == "device tree") {
-                write(&directory, &format!("{}.dtb", vm.name), &tree.data)?;
+                write(&directory, &format!("{}.dtb", vm.name), &tree.bytes.data)?;
             }
         }
         Ok((plan, payloads))
@@ -249,10 +249,14 @@ impl Workspace {
         let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
         rules::look(&bytes).map_err(BuildError::Rule)?;
         let directory = self.outputs(&plan.system);
-        let ram = plan.board.ram.first().map_or(0, |ram| ram.base.0);
+        let ram = plan.board.ram.first().map_or(0, |ram| ram.base.value());
         let own = &plan.hypervisor;
-        let flat = flatten(&bytes, own.image.0 - ram, own.base.0 + own.bytes - own.image.0)
-            .map_err(BuildError::Flat)?;
+        let flat = flatten(
+            &bytes,
+            own.image.value() - ram,
+            own.base.value() + own.bytes - own.image.value(),
+        )
+        .map_err(BuildError::Flat)?;
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
         Ok(Built { directory, plan })

@@ -24,7 +24,7 @@ impl Judge<'_> {
     fn host(&mut self, host: &Host) {
         let (owner, vm) = (self.owner, self.vm);
         let base = host.ecam.map(|ecam| ecam.0);
-        let Some(own) = vm.hosts.iter().find(|own| Some(own.ecam.base.0) == base) else {
+        let Some(own) = vm.hosts.iter().find(|own| Some(own.ecam.base.value()) == base) else {
             let there = format!("{}: {}", host.path, host.ecam.map_or("nowhere".into(), extent));
             let here = "none of its devices is there".to_owned();
             let help =
@@ -33,7 +33,7 @@ impl Judge<'_> {
             self.push(&rules::TREE_PCIE, title, there, (&owner.name, here), help);
             return;
         };
-        let ecam = (own.ecam.base.0, own.ecam.bytes);
+        let ecam = (own.ecam.base.value(), own.ecam.bytes);
         let buses = (u32::from(own.first_bus), u32::from(own.last_bus));
         if host.ecam != Some(ecam) || host.buses() != buses {
             let there = format!("{}: another ECAM or bus-range", host.path);
@@ -55,12 +55,12 @@ impl Judge<'_> {
         self.messages(host, own);
     }
 
-    fn windows(&mut self, host: &Host, own: &plan::Host) {
+    fn windows(&mut self, host: &Host, own: &plan::PciHost) {
         let windows: Vec<Range> =
-            own.windows.iter().map(|window| (window.base.0, window.bytes)).collect();
+            own.windows.iter().map(|window| (window.base.value(), window.bytes)).collect();
         let cells = own.windows.iter().flat_map(|window| {
             let space = if window.wide { SPACE_WIDE } else { SPACE_NARROW };
-            let words = [window.bus.0, window.base.0, window.bytes];
+            let words = [window.bus.0, window.base.value(), window.bytes];
             let words = words.map(|word| format!("{:#x} {:#x}", word >> 32, word & 0xffff_ffff));
             std::iter::once(format!("{space:#x}")).chain(words)
         });
@@ -69,8 +69,8 @@ impl Judge<'_> {
         // How far the bus has an address from where CPUs have it.
         let moved_by = |base: u64| {
             let mut windows = own.windows.iter();
-            let window = windows.find(|own| is_inside((base, 1), &[(own.base.0, own.bytes)]));
-            window.map_or(0, |window| window.bus.0.wrapping_sub(window.base.0))
+            let window = windows.find(|own| is_inside((base, 1), &[(own.base.value(), own.bytes)]));
+            window.map_or(0, |window| window.bus.0.wrapping_sub(window.base.value()))
         };
         for Window { space, bus, range } in &host.windows {
             let io = space & SPACE == SPACE_IO;
@@ -91,7 +91,7 @@ impl Judge<'_> {
     }
 
     /// DeviceIDs of the VM's functions, when their messages go to an ITS.
-    fn messages(&mut self, host: &Host, own: &plan::Host) {
+    fn messages(&mut self, host: &Host, own: &plan::PciHost) {
         let (plan, vm, pcie) = (self.plan, self.vm, &self.system.board.pcie[own.host]);
         if host.msi_map.is_empty() || self.mmio(MmioKind::Its).is_none() {
             return;

@@ -3,7 +3,7 @@
 use super::{Judge, extent, is_inside};
 use crate::diag::rules;
 use crate::model::{DeviceKind, MemoryRole};
-use crate::plan::MmioKind;
+use crate::plan::{MmioKind, VmIndex};
 use crate::tree::facts::{Device, Range};
 
 impl Judge<'_> {
@@ -25,12 +25,12 @@ impl Judge<'_> {
     fn reachable(&self) -> Vec<Range> {
         let vm = self.vm;
         let mut own: Vec<Range> = Vec::new();
-        own.extend(vm.memory.iter().map(|piece| (piece.ipa.0, piece.bytes)));
-        own.extend(vm.mmio.iter().map(|region| (region.base.0, region.bytes)));
-        own.extend(vm.registers.iter().map(|region| (region.base.0, region.bytes)));
-        own.extend(vm.windows().map(|window| (window.base.0, window.bytes)));
-        own.extend(vm.log.map(|log| (log.base.0, log.bytes)));
-        own.extend(self.plan.vm_channel_ends(vm).iter().map(|end| (end.ipa.0, end.bytes)));
+        own.extend(vm.memory.iter().map(|piece| (piece.ipa.value(), piece.bytes)));
+        own.extend(vm.mmio.iter().map(|region| (region.base.value(), region.bytes)));
+        own.extend(vm.registers.iter().map(|region| (region.base.value(), region.bytes)));
+        own.extend(vm.windows().map(|window| (window.base.value(), window.bytes)));
+        own.extend(vm.log.map(|log| (log.base.value(), log.bytes)));
+        own.extend(self.plan.vm_channel_ends(vm).iter().map(|end| (end.ipa.value(), end.bytes)));
         own
     }
 
@@ -65,7 +65,8 @@ impl Judge<'_> {
 
     fn interrupt(&mut self, device: &Device, intid: u32) {
         let spi = self.plan.spis.get(intid as usize - 32);
-        let own = spi.and_then(|spi| spi.as_ref()).is_some_and(|spi| spi.vm == self.number);
+        let own =
+            spi.and_then(|spi| spi.as_ref()).is_some_and(|spi| spi.vm == VmIndex::at(self.number));
         let watchdog = self.vm.watchdog.as_ref().map(|watchdog| watchdog.intid);
         if own || [self.vm.uart_intid, watchdog].contains(&Some(intid)) {
             return;
@@ -74,7 +75,7 @@ impl Judge<'_> {
         let mut spis: Vec<u32> = (32..)
             .zip(&self.plan.spis)
             .filter_map(|(intid, spi)| {
-                spi.as_ref().filter(|spi| spi.vm == self.number).map(|_| intid)
+                spi.as_ref().filter(|spi| spi.vm == VmIndex::at(self.number)).map(|_| intid)
             })
             .collect();
         spis.extend(self.vm.uart_intid.into_iter().chain(watchdog));
@@ -112,13 +113,14 @@ impl Judge<'_> {
             lacking.push("its watchdog".into());
         }
         let flashes = self.vm.memory.iter().filter(|piece| piece.role == MemoryRole::Flash);
-        let flashes = flashes.filter(|piece| !has(piece.ipa.0));
+        let flashes = flashes.filter(|piece| !has(piece.ipa.value()));
         lacking.extend(flashes.map(|piece| format!("its flash at {}", piece.ipa)));
-        let registers = self.vm.registers.iter().filter(|region| !has(region.base.0));
+        let registers = self.vm.registers.iter().filter(|region| !has(region.base.value()));
         lacking.extend(registers.map(|region| format!("device `{}`", region.name)));
         for own in &self.vm.hosts {
             let mut hosts = facts.hosts.iter();
-            let host = hosts.find(|host| host.ecam.is_some_and(|ecam| ecam.0 == own.ecam.base.0));
+            let host =
+                hosts.find(|host| host.ecam.is_some_and(|ecam| ecam.0 == own.ecam.base.value()));
             match host {
                 None => lacking.push(format!("its PCIe host `{}`", own.name)),
                 Some(host) if host.msi_map.is_empty() && self.mmio(MmioKind::Its).is_some() => {
@@ -131,7 +133,7 @@ impl Judge<'_> {
             lacking.push("its ITS".into());
         }
         let cpus = facts.cpus.len();
-        if (1..self.vm.vpe_count).contains(&cpus) {
+        if (1..usize::from(self.vm.vpe_count)).contains(&cpus) {
             lacking.push(format!("vPE {cpus}"));
         }
         for lack in lacking {

@@ -318,7 +318,7 @@ mod tests {
         port.bars = std::vec![(0, 0x1000, 0)];
         assert_eq!(bridge(&mut port, &[]).map_err(|it| it.what), Err("header type of"));
         port.words[3] = 0x0001_0000;
-        let bar = |bytes| Bar { index: 0, wide: false, prefetchable: false, base: 0, bytes };
+        let bar = |bytes| Bar { index: 0, wide: false, prefetchable: false, bus: 0, bytes };
         assert_eq!(bridge(&mut port, &[bar(0x1000)]), Ok(()));
         assert_eq!(bridge(&mut port, &[bar(0x2000)]).map_err(|it| it.found), Err(0x1000));
         assert_eq!(bridge(&mut port, &[]).map_err(|it| it.found), Err(0x1000));

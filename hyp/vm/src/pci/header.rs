@@ -26,7 +26,7 @@ pub fn read_bar(guest: &Guest, slot: usize, function: &PciFunction, index: u8) -
     let Some((bar, upper)) = bar(function, index) else { return 0 };
     let sizing =
         guest.vm.sizing.0.get(slot).is_some_and(|cell| cell.load(Relaxed) & 1 << index != 0);
-    let address = if sizing { bar.bytes.wrapping_neg() } else { bar.base };
+    let address = if sizing { bar.bytes.wrapping_neg() } else { bar.bus };
     if upper {
         return (address >> 32) as u32;
     }

@@ -130,7 +130,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         }
     };
     let spis: Vec<Option<SpiRoute>> = (32..288).map(spi).collect();
-    let bar = |index, wide, base, bytes| Bar { index, wide, prefetchable: false, base, bytes };
+    let bar = |index, wide, bus, bytes| Bar { index, wide, prefetchable: false, bus, bytes };
     let function = |config, bars: &'static [Bar]| PciFunction {
         name: "nvme0",
         place: "00:02.0 of pcie0",
@@ -151,13 +151,14 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         ring: true,
     });
     Plan {
-        own: plan::Own {
+        hypervisor: plan::Hypervisor {
             ttbr: Pa::new(0),
             tcr: 0,
             image_l3: Pa::new(0),
             window: 0,
             window_entries: Pa::new(0),
             stack_bytes: 0,
+            cleared: &[],
         },
         system: "fake",
         digest: 0,
@@ -246,7 +247,6 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         shared_memory: &[],
         flashes: &[],
         channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),
-        cleared: &[],
         escape: 0x1d,
         focus: VmIndex::new(0),
         console_cpu: CpuIndex::new(0),

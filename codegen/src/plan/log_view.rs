@@ -1,14 +1,12 @@
 //! The log of a board without a console: where VMs read it.
 
-use super::decided::{Hex, Watchdog};
 use super::memory::{self, Placed};
 use super::pci::Windows;
 use super::watchdog;
 use crate::diag::{Report, rules};
 use crate::model::System;
+use ::plan::{Watchdog, log};
 
-/// Of header and ring.
-pub const BYTES: u64 = ::plan::log::BYTES;
 const ALIGN: u64 = 64 << 10;
 
 /// For each VM that is given the log an IPA above its memory, beside its channels and its watchdog.
@@ -26,10 +24,10 @@ pub fn place(
             continue;
         };
         let mut space = memory::beside_channels(system, placed, windows, channels, n);
-        if let Some(Watchdog { base: Hex(base), .. }) = watchdogs[n] {
-            space.remove(base..base + watchdog::BYTES);
+        if let Some(Watchdog { base, .. }) = &watchdogs[n] {
+            space.remove(base.value()..base.value() + watchdog::BYTES);
         }
-        match space.take(BYTES, ALIGN) {
+        match space.take(log::BYTES, ALIGN) {
             Some(ipa) => out.push(Some(ipa)),
             None => report.push(
                 rules::IPA_RANGE
