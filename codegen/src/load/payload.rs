@@ -49,10 +49,8 @@ fn chosen(files: &mut Files, vm: &system::Vm, file: FileId) -> Option<Payload> {
 fn partition(files: &mut Files, name: &At<String>) -> Option<Payload> {
     let path = match files.find("partitions", name, "/partition.toml") {
         Ok(path) => path,
-        Err(help) => {
-            let unknown =
-                rules::UNKNOWN_PARTITION.says(format!("there is no partition \"{}\"", name.value));
-            files.push(unknown.label(name, "not found in partitions/").help(help));
+        Err(not) => {
+            files.push(not.said(&rules::UNKNOWN_PARTITION, Kind::Partition, name));
             return None;
         }
     };

@@ -95,7 +95,7 @@ fn title(kind: Kind) -> &'static str {
     match kind {
         Kind::System => "The system: configs/NAME.toml",
         Kind::Board => "The board: boards/NAME.toml",
-        Kind::Partition => "The partition: partitions/NAME/partition.toml",
+        Kind::Partition => "The partition: partitions/GROUP/NAME/partition.toml",
     }
 }
 

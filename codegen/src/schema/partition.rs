@@ -1,4 +1,4 @@
-//! partitions/NAME/partition.toml, and a payload given in place.
+//! partitions/GROUP/NAME/partition.toml, and a payload given in place.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,7 +8,8 @@ use crate::units::Size;
 
 /// A partition: a program that a VM runs, or where its file is.
 ///
-/// One file partitions/NAME/partition.toml; a VM names it by `partition = "NAME"`. Paths are relative to the file.
+/// One file partitions/GROUP/NAME/partition.toml, or partitions/NAME/partition.toml; a VM names it
+/// by `partition = "NAME"`. Paths are relative to the file.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(tag = "kind")]

@@ -104,7 +104,8 @@ pub struct Hypervisor {
 pub struct Vm {
     /// Name of the VM, also on the console.
     pub name: S<String>,
-    /// The partition it runs: NAME for partitions/NAME/partition.toml. Either this or `payload`.
+    /// The partition it runs: NAME for NAME/partition.toml in partitions/ or in a group there.
+    /// Either this or `payload`.
     pub partition: Option<S<String>>,
     /// The file it runs, when it runs no partition.
     pub payload: Option<S<InlinePayload>>,

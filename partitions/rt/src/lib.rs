@@ -19,8 +19,9 @@
 //! }
 //! ```
 //!
-//! with `fn main() { rt_link::partition(); }` as its build script. docs/guest-abi.md is what `rt` relies on; it also runs on a bare
-//! QEMU virt board at EL1 (`-kernel` with the flattened image), where hypercalls answer "not supported".
+//! with `build = "../../build.rs"`, the script of all partitions, in its Cargo.toml.
+//! docs/guest-abi.md is what `rt` relies on; it also runs on a bare QEMU virt board at EL1 (`-kernel`
+//! with the flattened image), where hypercalls answer "not supported".
 //!
 //! Not supported: EL0, nested interrupts, more than `start::VPES` vPEs.
 #![cfg_attr(not(test), no_std)]

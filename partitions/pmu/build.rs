@@ -1,3 +1,0 @@
-fn main() {
-    rt_link::partition();
-}
