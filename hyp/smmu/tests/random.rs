@@ -10,7 +10,7 @@ use common::*;
 use proptest::prelude::*;
 use smmu::event::Kind;
 use smmu::model::{Config, Dma};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const VMS: u16 = 3;
 const PAGES: u64 = 4;
@@ -26,6 +26,10 @@ enum Op {
     /// Every stream of a VM.
     Stop {
         vm: u16,
+    },
+    /// A stream of nobody, which has had enough faults.
+    Ignore {
+        stream: usize,
     },
     /// A page of a VM that is stopped, as between two lives.
     Map {
@@ -54,6 +58,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let dma = (stream.clone(), page.clone(), any::<bool>());
     let op = prop_oneof![
         4 => (stream.clone(), vm.clone()).prop_map(|(stream, vm)| Op::Attach { stream, vm }),
+        1 => stream.clone().prop_map(|stream| Op::Ignore { stream }),
         2 => vm.clone().prop_map(|vm| Op::Stop { vm }),
         4 => (vm, page.clone(), to).prop_map(|(vm, page, to)| Op::Map { vm, page, to }),
         8 => dma.prop_map(|(stream, page, write)| Op::Dma { stream, page, write }),
@@ -69,6 +74,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 struct Reference {
     streams: BTreeMap<u32, u16>,
     pages: BTreeMap<(u16, u64), (u64, bool)>,
+    /// Streams with an entry that nobody has written yet.
+    blank: BTreeSet<u32>,
     records: Vec<(Kind, u32)>,
     lost: bool,
 }
@@ -81,6 +88,8 @@ impl Reference {
                 Some(_) => Kind::Permission,
                 None => Kind::Translation,
             }
+        } else if self.blank.contains(&id) {
+            Kind::BadSte
         } else {
             return None;
         };
@@ -99,7 +108,8 @@ fn space(vm: u16) -> Space {
 
 fn run(config: Config, ops: &[Op]) {
     let mut board = Board::new(config, two_level());
-    let mut reference = Reference::default();
+    let blank = STREAMS.into_iter().filter(|&id| id >= STRANGE);
+    let mut reference = Reference { blank: blank.collect(), ..Reference::default() };
     (0..VMS).for_each(|vm| space(vm).build(&board.smmu));
     for op in ops {
         match *op {
@@ -113,6 +123,14 @@ fn run(config: Config, ops: &[Op]) {
                 }
                 if board.attach(id, space(vm)).is_ok() {
                     reference.streams.insert(id, vm);
+                    reference.blank.remove(&id);
+                }
+            }
+            Op::Ignore { stream } => {
+                let id = STREAMS[stream];
+                if !reference.streams.contains_key(&id) {
+                    board.streams.abort(common::stream(id)).unwrap();
+                    reference.blank.remove(&id);
                 }
             }
             Op::Stop { vm } => stop(&mut board, &mut reference, vm),
