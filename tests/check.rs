@@ -3,6 +3,11 @@
 //! tests/bad/ID-name.toml is tests/bad/good.toml, another good one there or a board with one fault; ID is
 //! the rule's. ID-name.txt is what `bulkhead check` says of it. After a deliberate change run with BLESS=1 and read the difference.
 
+#[path = "check/any_input.rs"]
+mod any_input;
+#[path = "check/bounds.rs"]
+mod bounds;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -62,6 +67,19 @@ fn good_systems_are_good() {
     for path in good.chain(trees) {
         let report = judge(Path::new(path));
         assert!(report.diagnostics.is_empty(), "{path}:\n{}", report.render(false));
+    }
+}
+
+/// The fault of a bad system is its own, or its board's.
+#[test]
+fn bad_systems_inherit_good_ones() {
+    for path in bad() {
+        let text = fs::read_to_string(&path).unwrap();
+        let parent = text.lines().find_map(|line| line.strip_prefix("inherit = \""));
+        let Some(parent) = parent.and_then(|rest| rest.strip_suffix(".toml\"")) else { continue };
+        // One inherits itself.
+        let own = path.file_stem().is_some_and(|stem| stem == parent);
+        assert!(own || parent.starts_with("good"), "{} inherits {parent}", path.display());
     }
 }
 
@@ -233,97 +251,6 @@ fn every_limit_has_a_bad_system() {
     }
 }
 
-/// Files that are no description of anything: an answer all the same, and soon.
-mod bounds {
-    use super::*;
-
-    /// What is said of the good system in a room of its own, with `text` in the place of its TOML.
-    fn ids(name: &str, text: &str, prepare: impl FnOnce(&Path)) -> Vec<String> {
-        let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&room);
-        fs::create_dir_all(room.join("boards")).unwrap();
-        fs::create_dir_all(room.join("partitions/one")).unwrap();
-        for file in [
-            "boards/base.toml",
-            "partitions/one/partition.toml",
-            "partitions/one/one.txt",
-            "payload.txt",
-        ] {
-            fs::copy(Path::new("bad").join(file), room.join(file)).unwrap();
-        }
-        prepare(&room);
-        fs::write(room.join("system.toml"), text).unwrap();
-        let report = judge(&room.join("system.toml"));
-        let said = report.render(false);
-        assert!(said.len() < 1 << 20, "{} bytes", said.len());
-        let mut ids: Vec<String> =
-            report.diagnostics.iter().map(|d| d.id[..4].to_owned()).collect();
-        ids.dedup();
-        ids
-    }
-
-    fn good() -> String {
-        fs::read_to_string("bad/good.toml").unwrap()
-    }
-
-    #[test]
-    fn twenty_thousand_misspelt_tables() {
-        let tables: String = (0..20_000).map(|n| format!("[vmm{n}]\nname = \"x\"\n")).collect();
-        assert_eq!(ids("misspelt", &(good() + &tables), |_| {}), ["E002"]);
-    }
-
-    #[test]
-    fn a_toml_of_megabytes() {
-        assert_eq!(ids("long", &(good() + &"# nothing\n".repeat(200_000)), |_| {}), ["E006"]);
-    }
-
-    #[test]
-    fn memory_that_all_overlaps() {
-        let piece = "  { size = \"4 KiB\", ipa = 0x0, role = \"hidden\" },\n";
-        let pieces = format!(
-            "memory = [\n  {{ size = \"2 MiB\", pa = 0x4080_0000 }},\n{}]",
-            piece.repeat(15_000)
-        );
-        let text = good().replace("memory = [{ size = \"2 MiB\", pa = 0x4080_0000 }]", &pieces);
-        assert!(ids("overlapping", &text, |_| {}).contains(&"E208".into()));
-    }
-
-    #[test]
-    fn pipes_and_devices_as_files() {
-        for (key, name) in [("path", "pipe"), ("path", "/dev/zero")] {
-            let text = good().replace("\"payload.txt\"", &format!("\"{name}\""));
-            assert_ne!(text, good(), "{key}");
-            let make = |room: &Path| {
-                let made = std::process::Command::new("mkfifo").arg(room.join("pipe")).status();
-                assert!(made.unwrap().success());
-            };
-            assert_eq!(ids("pipes", &text, make), ["E602"], "{name}");
-        }
-        for key in ["initrd", "dtb", "overlay"] {
-            let text = good()
-                .replace("format = \"raw\"", &format!("format = \"raw\", {key} = \"/dev/zero\""));
-            assert_eq!(ids("pipes", &text, |_| {}), ["E602"], "{key}");
-        }
-    }
-
-    #[test]
-    fn a_packed_file_of_a_gigabyte() {
-        let text =
-            good().replace("\"payload.txt\", format = \"raw\"", "\"bomb.gz\", format = \"image\"");
-        // An operating system takes the disk's interrupts by an ITS, one for each CPU and one more.
-        let text = text.replace("[\"disk\"]", "[\"disk\"]\nits = \"remap\"");
-        let text = text.replace("event = 0\n", "events = \"0..1\"\n");
-        let bomb = |room: &Path| {
-            let file = fs::File::create(room.join("bomb.gz")).unwrap();
-            let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-            let zeros = vec![0; 1 << 20];
-            (0..1024).for_each(|_| std::io::Write::write_all(&mut packed, &zeros).unwrap());
-            packed.finish().unwrap();
-        };
-        assert_eq!(ids("bomb", &text, bomb), ["E603"]);
-    }
-}
-
 /// The short form says what the long one says.
 #[test]
 fn a_run_of_events_is_each_of_them() {
@@ -466,132 +393,4 @@ fn every_toml_names_its_schema() {
         seen += 1;
     }
     assert!(seen > 50);
-}
-
-mod any_input {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// One change of a text.
-    #[derive(Clone, Debug)]
-    enum Change {
-        Byte(usize, u8),
-        Cut(usize, usize),
-        Copy(usize, usize, usize),
-        Swap(usize, usize),
-        Number(usize, i64),
-    }
-
-    fn change() -> impl Strategy<Value = Change> {
-        let at = any::<usize>;
-        prop_oneof![
-            (at(), any::<u8>()).prop_map(|(a, b)| Change::Byte(a, b)),
-            (at(), 0..60usize).prop_map(|(a, n)| Change::Cut(a, n)),
-            (at(), 0..200usize, at()).prop_map(|(a, n, b)| Change::Copy(a, n, b)),
-            (at(), at()).prop_map(|(a, b)| Change::Swap(a, b)),
-            (at(), any::<i64>()).prop_map(|(a, n)| Change::Number(a, n)),
-            (at(), -1..5i64).prop_map(|(a, n)| Change::Number(a, n)),
-        ]
-    }
-
-    fn apply(text: &mut Vec<u8>, change: &Change) {
-        let len = text.len().max(1);
-        match change {
-            Change::Byte(at, byte) if !text.is_empty() => text[at % len] = *byte,
-            Change::Cut(at, n) => {
-                let start = at % len;
-                text.drain(start.min(text.len())..(start + n).min(text.len()));
-            }
-            Change::Copy(from, n, to) => {
-                let piece: Vec<u8> = text.iter().skip(from % len).take(*n).copied().collect();
-                let to = (to % len).min(text.len());
-                text.splice(to..to, piece);
-            }
-            // Whole lines, which keep a text TOML.
-            Change::Swap(a, b) => {
-                let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-                let n = lines.len();
-                lines.swap(a % n, b % n);
-                *text = lines.join(&b'\n');
-            }
-            // Another number where a number was.
-            Change::Number(at, number) => {
-                let starts: Vec<usize> = (1..text.len())
-                    .filter(|i| text[*i].is_ascii_digit() && text[i - 1] == b' ')
-                    .collect();
-                if let Some(start) = starts.get(at % starts.len().max(1)) {
-                    let rest = text[*start..]
-                        .iter()
-                        .position(|b| !b.is_ascii_alphanumeric() && *b != b'_')
-                        .unwrap_or(0);
-                    text.splice(*start..start + rest, number.to_string().into_bytes());
-                }
-            }
-            Change::Byte(..) => {}
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-        /// Whatever a device tree and an overlay hold, the answer is a report.
-        #[test]
-        fn gives_an_answer_to_any_tree(
-            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
-            overlay in any::<bool>(),
-        ) {
-            let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join("any-tree");
-            LazyLock::force(&TREES);
-            fs::create_dir_all(room.join("boards")).unwrap();
-            fs::create_dir_all(room.join("partitions/one")).unwrap();
-            for file in [
-                "good.toml",
-                "boards/base.toml",
-                "partitions/one/partition.toml",
-                "partitions/one/one.txt",
-                "payload.txt",
-            ] {
-                fs::copy(Path::new("bad").join(file), room.join(file)).unwrap();
-            }
-            let (system, tree) = match overlay {
-                true => ("bad/good-overlay.toml", "overlay.dtb"),
-                false => ("bad/good-tree.toml", "good.dtb"),
-            };
-            let mut bytes = fs::read(Path::new("bad/trees").join(tree)).unwrap();
-            for (at, byte) in &changes {
-                *at.get_mut(&mut bytes) = *byte;
-            }
-            fs::create_dir_all(room.join("trees")).unwrap();
-            fs::write(room.join("trees").join(tree), bytes).unwrap();
-            fs::copy(system, room.join("system.toml")).unwrap();
-            let report = judge(&room.join("system.toml"));
-            prop_assert!(report.diagnostics.is_empty() == report.render(false).is_empty());
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-        /// Whatever the files hold, the answer is a system or a report, and the report can be shown.
-        #[test]
-        fn gives_an_answer(changes in prop::collection::vec(change(), 1..6), which in 0..4) {
-            let room = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let good = match which {
-                2 => "../configs/demo.toml",
-                3 => "plans/systems/modes.toml",
-                _ => "bad/good.toml",
-            };
-            let mut system = fs::read(good).unwrap();
-            let mut board = fs::read("bad/boards/base.toml").unwrap();
-            for change in &changes {
-                apply(if which == 0 { &mut board } else { &mut system }, change);
-            }
-            fs::create_dir_all(room.join("boards")).unwrap();
-            fs::write(room.join("boards/base.toml"), board).unwrap();
-            fs::write(room.join("any.toml"), system).unwrap();
-            let report = by_rules(&room.join("any.toml"));
-            prop_assert!(report.diagnostics.is_empty() == (report.render(false).is_empty()));
-            prop_assert!(serde_json::from_str::<serde_json::Value>(&report.json()).is_ok());
-        }
-    }
 }
