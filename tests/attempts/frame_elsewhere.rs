@@ -1,0 +1,9 @@
+//! A guest entered on a frame that is not at the top of a stack.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use arch::vectors::{self, Frame, StackTop};
+
+pub fn attempt(frame: &'static mut Frame) -> ! {
+    vectors::enter(StackTop(frame)) //~ E0423
+}
