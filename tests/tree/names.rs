@@ -46,7 +46,7 @@ pub fn is_path(name: &str, top: &[&str]) -> bool {
 
 /// A word in capitals stands for any name.
 pub fn pattern(name: &str) -> String {
-    ["NAME", "SYSTEM", "BOARD", "TARGET", "VM"]
+    ["NAME", "SYSTEM", "BOARD", "TARGET", "GROUP", "VM"]
         .iter()
         .fold(name.to_string(), |name, word| name.replace(word, "*"))
 }
