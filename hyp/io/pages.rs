@@ -7,11 +7,12 @@ use core::sync::atomic::{
 
 pub const DMA: u32 = 1 << 0;
 pub const FAULTS: u32 = 1 << 1;
-pub const FOCUS: u32 = 1 << 2;
-pub const NO_CONSOLE: u32 = 1 << 3;
-pub const KEYS: u32 = 1 << 4;
-pub const PLACES: u32 = 1 << 5;
-pub const COUNTERS: u32 = 1 << 6;
+pub const MODE: u32 = 1 << 2;
+pub const FOCUS: u32 = 1 << 3;
+pub const NO_CONSOLE: u32 = 1 << 4;
+pub const KEYS: u32 = 1 << 5;
+pub const PLACES: u32 = 1 << 6;
+pub const COUNTERS: u32 = 1 << 7;
 
 static ASKED: AtomicU32 = AtomicU32::new(0);
 

@@ -6,13 +6,13 @@
 //! yet the last is told, and how many were not.
 
 use super::{faults, pages};
-use crate::state::parts::{SHARED, SMMU, VIRTUAL_ITS, is_shared};
+use crate::state::parts::{MODES, SHARED, SMMU, VIRTUAL_ITS, is_shared};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::vms::{EVENTS, VMS, VPES};
 use crate::state::{cpu, places};
 use arch::sysreg::{Pause, ticks_per_second};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use plan::{CpuIndex, Fault as Policy, VpeIndex};
+use plan::{CpuIndex, Fault as Policy, ModeIndex, VpeIndex};
 use sched::Latency;
 use spin::mutex::TicketMutex;
 use vm::console::{Mux, NO_CONSOLE as NO_CONSOLE_LINE, focus, key};
@@ -30,6 +30,9 @@ static UNTOLD: [AtomicU32; VM_COUNT] = [const { AtomicU32::new(0) }; VM_COUNT];
 /// The fault of each VM that is to be told.
 static NOTES: [TicketMutex<Option<Note>, Pause>; VM_COUNT] =
     [const { TicketMutex::new(None) }; VM_COUNT];
+
+/// The mode that the system is in.
+static MODE: AtomicU32 = AtomicU32::new(0);
 
 /// A fault that is to be told.
 #[derive(Clone, Copy)]
@@ -49,6 +52,14 @@ pub fn fault(vm: usize, number: u16, fault: &Fault, action: Action, now: bool) {
     }
     if now {
         pages::ask(pages::FAULTS);
+    }
+}
+
+/// The system is in this mode now. If `now`, a line says so.
+pub fn mode(mode: ModeIndex, now: bool) {
+    MODE.store(mode.index() as u32, Relaxed);
+    if now {
+        pages::ask(pages::MODE);
     }
 }
 
@@ -158,10 +169,16 @@ impl Printer {
         match pages::next() {
             pages::FAULTS => self.page = fault_of(0),
             pages::DMA if SMMU => self.page = dma_of(0),
+            pages::MODE if MODES => name_mode(out),
             pages::FOCUS => focus(&PLAN, out.0.focus(), out),
             pages::NO_CONSOLE => out.text(NO_CONSOLE_LINE),
             pages::KEYS => self.page = Page::Keys,
-            pages::PLACES => self.page = Page::Place(0),
+            pages::PLACES => {
+                if MODES {
+                    name_mode(out);
+                }
+                self.page = Page::Place(0);
+            }
             pages::COUNTERS => self.page = Page::Counters(Table::START),
             _ => {}
         }
@@ -194,6 +211,15 @@ struct Part<'a>(&'a mut Mux);
 impl Text for Part<'_> {
     fn byte(&mut self, byte: u8) {
         self.0.write(byte);
+    }
+}
+
+fn name_mode(out: &mut impl Text) {
+    let modes = PLAN.modes.as_ref().map_or(&[][..], |modes| modes.modes);
+    if let Some(mode) = modes.get(MODE.load(Relaxed) as usize) {
+        out.text("bulkhead: mode ");
+        out.text(mode.name);
+        out.text("\n");
     }
 }
 

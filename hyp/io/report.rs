@@ -5,11 +5,13 @@ use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::vms::{VMS, vm_of};
 use arch::sysreg::{ticks, ticks_per_second};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use plan::ModeIndex;
 use vm::Guest;
 use vm::health::{Action, Fault};
 
-/// When a guest last got the table, in ticks; and when a fault of each VM was last told.
+/// When a guest last got the table, in ticks; when a mode and a fault of each VM were last told.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
+static MODE_TOLD: AtomicU64 = AtomicU64::new(0);
 static TOLD: [AtomicU64; VM_COUNT] = [const { AtomicU64::new(0) }; VM_COUNT];
 
 /// True at most once a second: a guest that asks all the time does not keep the console from others.
@@ -26,6 +28,11 @@ pub fn counters_for_guest() {
         pages::ask(pages::COUNTERS);
         console::pump_for_guest();
     }
+}
+
+/// The system is in another mode. Of many switches, one line a second.
+pub fn mode(mode: ModeIndex) {
+    printer::mode(mode, once_a_second(&MODE_TOLD));
 }
 
 /// How each VM ended, and the result, after all that was asked for.

@@ -1,5 +1,6 @@
 //! The modes of a system: which it is in, who asks for another, and tasks that no CPU has.
 
+use crate::io::report;
 use crate::state::cpu;
 use crate::state::intid::REVIEW;
 use crate::state::parts::{MODES, SHARED_VPES, is_shared};
@@ -34,6 +35,10 @@ pub fn request(asker: Option<VmIndex>, to: ModeIndex) -> Result<(), Refused> {
     let mut switchover = SWITCHOVER.lock();
     let Some(switchover) = switchover.as_mut() else { return Err(Refused::NoSuchMode) };
     let agreed = switchover.request(asker, to, ticks())?;
+    // No CPU takes part: the switch is over.
+    if agreed.cpus == 0 {
+        report::mode(to);
+    }
     for index in (0..PLAN.cpus.len() as u16).map(CpuIndex::new) {
         if agreed.cpus >> index.value() & 1 != 0
             && is_shared(index)

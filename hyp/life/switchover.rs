@@ -14,7 +14,7 @@
 
 use super::{load, mode, watchdog};
 use crate::gic::{its, rings};
-use crate::io::halt;
+use crate::io::{halt, report};
 use crate::state::cpu::Here;
 use crate::state::parts::WATCHDOGS;
 use crate::state::plan_data::PLAN;
@@ -82,6 +82,7 @@ fn carry_out(switch: &ModeSwitch) {
     let distributor = Dist::new(mmu::distributor::<Built>());
     mode::lock(|switchover| {
         switchover.moved();
+        report::mode(switchover.current());
         for vpe in (0..PLAN.vpes.len() as u16).map(VpeIndex::new) {
             let placement = switchover.placement(vpe);
             places::place(vpe, placement, switch.cpus);
