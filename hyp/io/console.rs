@@ -50,6 +50,12 @@ const NOBODY: usize = usize::MAX;
 
 type Held = TicketMutexGuard<'static, Console, Pause>;
 
+/// The console, if nobody has it.
+#[inline(never)]
+fn try_console() -> Option<Held> {
+    CONSOLE.try_lock()
+}
+
 /// Part of a second after which a line that did not end is taken for a prompt.
 const QUIET: u64 = 50;
 /// Times that a visit looks again because others printed meanwhile.
@@ -188,7 +194,7 @@ fn visit(patient: bool, exclusive: Budget) {
     };
     WAITS.store(true, SeqCst);
     for _ in 0..ROUNDS {
-        let Some(mut console) = CONSOLE.try_lock() else { return stop_waiting() };
+        let Some(mut console) = try_console() else { return stop_waiting() };
         WAITS.store(false, SeqCst);
         console.mux.patient(patient);
         let (unblocked, idle) = console.visit(&mut budget);
@@ -313,11 +319,11 @@ pub fn interrupt() {
 
 /// The console, or None: the UART's interrupt is off until its holder has given it back.
 fn try_input() -> Option<Held> {
-    CONSOLE.try_lock().or_else(|| {
+    try_console().or_else(|| {
         UART.mask();
         DEAF.store(true, SeqCst);
         // It may have been given back just before.
-        let console = CONSOLE.try_lock()?;
+        let console = try_console()?;
         listen();
         Some(console)
     })
@@ -388,7 +394,7 @@ pub fn write_last(lines: &mut dyn FnMut(&mut Own)) {
 
 fn write_now(all: bool, lines: &mut dyn FnMut(&mut Own)) {
     for _ in 0..PATIENCE {
-        if let Some(mut console) = CONSOLE.try_lock() {
+        if let Some(mut console) = try_console() {
             let mut effort = u32::MAX;
             console.send_all();
             while all && console.compose(&mut effort) {

@@ -124,8 +124,8 @@ impl Printer {
             Page::Fault(vm, note) => {
                 note.as_ref().is_some_and(|note| tell(*vm, note, part, &mut out))
             }
-            Page::Dma(device, note) => faults::tell(*device, note, part, &mut out),
-            Page::DmaCounts => faults::count(part, &mut out),
+            Page::Dma(device, note) => SMMU && faults::tell(*device, note, part, &mut out),
+            Page::DmaCounts => SMMU && faults::count(part, &mut out),
             Page::Place(vpe) => locate(*vpe, part, &mut out),
             Page::Keys => {
                 let focus = out.0.focus();

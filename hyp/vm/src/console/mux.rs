@@ -336,6 +336,7 @@ impl Mux {
     }
 
     /// Somebody else than the VM `index` has something to show.
+    #[inline(never)]
     fn other_waits(&self, vms: &[VmState], index: usize) -> bool {
         !self.own.is_empty()
             || vms.iter().enumerate().any(|(other, vm)| other != index && Self::ready(vm))
