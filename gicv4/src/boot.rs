@@ -11,9 +11,9 @@
 //!    (IHI 0069H 5.3). Then it opens the gate.
 //! 4. All go on once [`Assembly::is_open`]. No guest runs before, so no vLPI is lost to a redistributor that is not ready.
 
-use crate::command::Encoded;
 use crate::error::Error;
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
+use crate::given::{ConfigBase, PendingBase, QueueBase, Vetted};
 use crate::its::{Its, Table};
 use crate::queue::{Queue, QueueMemory};
 use crate::redist::Redist;
@@ -29,11 +29,9 @@ pub struct CpuTables<'a> {
     /// Priority of all its SGIs and PPIs.
     pub priority: u8,
     /// GICR_PROPBASER and GICR_PENDBASER; None: the CPU takes no LPIs.
-    pub lpis: Option<(u64, u64)>,
+    pub lpis: Option<(ConfigBase, PendingBase)>,
     /// Memory, by address and bytes, whose LPI tables are taken over if an earlier user left them on for good.
     pub inherited: &'a [(u64, u64)],
-    /// vINTID bits of the vPEs that become resident here (GICv4.0); None: none do.
-    pub vintid_bits: Option<u8>,
 }
 
 /// A redistributor is up.
@@ -43,13 +41,21 @@ pub struct Ready {
     config: u64,
 }
 
-/// Brings up the calling CPU's redistributor. Its VLPI frame comes back as well, if vPEs become resident here.
-pub fn redistributor<F: Frame + Clone>(
-    frame: F,
+/// Brings up the calling CPU's redistributor.
+///
+/// `residency`: its VLPI frame, if vPEs become resident here (GICv4.0), and their vINTID bits. It
+/// comes back ready for them.
+pub fn redistributor<F, V>(
+    frame: &F,
+    residency: Option<(V, u8)>,
     tables: &CpuTables<'_>,
     polls: u32,
-) -> Result<(Ready, Option<Vacant<F>>), Error> {
-    let redistributor = Redist::new(frame.clone());
+) -> Result<(Ready, Option<Vacant<V>>), Error>
+where
+    F: Frame<Block = frame::Redistributor>,
+    V: Frame<Block = frame::VirtualLpis>,
+{
+    let redistributor = Redist::new(frame);
     redistributor.wake(polls)?;
     redistributor.reset_private(tables.priority, polls)?;
     let config = match tables.lpis {
@@ -58,8 +64,8 @@ pub fn redistributor<F: Frame + Clone>(
         }
         None => 0,
     };
-    let vacant = match tables.vintid_bits {
-        Some(bits) => Some(Vacant::take(frame, bits, polls)?),
+    let vacant = match residency {
+        Some((frame, bits)) => Some(Vacant::take(frame, bits, polls)?),
         None => None,
     };
     Ok((Ready { config }, vacant))
@@ -124,15 +130,17 @@ impl Assembly {
 }
 
 /// Enables the ITS on zeroed tables and runs its script. What is left is the queue for later commands.
-pub fn translation_service<F: Frame + Clone, M: QueueMemory>(
+///
+/// `cbaser` names the memory that `memory` writes.
+pub fn translation_service<F: Frame<Block = frame::Its>, M: QueueMemory>(
     _: &Everyone,
     frame: F,
     tables: impl IntoIterator<Item = Table>,
-    (cbaser, memory): (u64, M),
-    script: &[Encoded],
+    (cbaser, memory): (QueueBase, M),
+    script: &[Vetted],
     polls: u32,
 ) -> Result<Queue<F, M>, Error> {
-    Its::new(frame.clone()).enable(tables, cbaser, polls)?;
+    Its::new(&frame).enable(tables, cbaser, polls)?;
     let mut queue = Queue::new(frame, memory, polls);
     queue.run(script)?;
     Ok(queue)

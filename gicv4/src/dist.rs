@@ -9,8 +9,9 @@
 //!
 //! Not supported: Group 0 and Secure interrupts, message-based SPIs, extended SPIs (disabled), legacy operation (ARE = 0).
 
+use crate::error::Expected::AtLeast;
 use crate::error::{Error, Wait, poll};
-use crate::frame::Frame;
+use crate::frame::{Bank, Distributor, Frame, ReadWrite};
 use crate::intid::{IntId, Kind};
 use crate::regs::gicd::{self, GICD_CTLR, GICD_TYPER, PIDR2};
 use tock_registers::LocalRegisterCopy;
@@ -28,18 +29,18 @@ pub struct Expect {
 }
 
 /// The distributor's frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Dist<F> {
     frame: F,
 }
 
-impl<F: Frame> Dist<F> {
+impl<F: Frame<Block = Distributor>> Dist<F> {
     pub const fn new(frame: F) -> Self {
         Self { frame }
     }
 
     pub fn typer(&self) -> LocalRegisterCopy<u32, GICD_TYPER::Register> {
-        LocalRegisterCopy::new(self.frame.read32(gicd::TYPER))
+        self.frame.fields(gicd::TYPER)
     }
 
     /// Number of SPIs, at most 988.
@@ -57,18 +58,11 @@ impl<F: Frame> Dist<F> {
         }
     }
 
+    /// Compares GICD_PIDR2 and GICD_TYPER with what is expected; the first difference is the error.
     pub fn verify(&self, expect: &Expect) -> Result<(), Error> {
-        let pidr2 = LocalRegisterCopy::<u32, PIDR2::Register>::new(self.frame.read32(gicd::PIDR2));
-        let revision = pidr2.read(PIDR2::ArchRev);
-        if revision < 3 {
-            let (expected, found) = (3, u64::from(revision));
-            return Err(Error::Differs {
-                register: "GICD_PIDR2",
-                field: "ArchRev",
-                expected,
-                found,
-            });
-        }
+        let revision = self.frame.fields(gicd::PIDR2).read(PIDR2::ArchRev);
+        let needed = if expect.virtual_lpis { 4 } else { 3 };
+        AtLeast(needed).check("GICD_PIDR2", "ArchRev", revision.into())?;
         let typer = self.typer();
         for (field, expected, found) in [
             ("SPIs (ITLinesNumber)", expect.spis, self.spis()),
@@ -76,10 +70,7 @@ impl<F: Frame> Dist<F> {
             ("DVIS", u32::from(expect.virtual_lpis), typer.read(GICD_TYPER::DVIS)),
             ("IDbits + 1", u32::from(expect.intid_bits), typer.read(GICD_TYPER::IDbits) + 1),
         ] {
-            if found < expected {
-                let (expected, found) = (u64::from(expected), u64::from(found));
-                return Err(Error::Differs { register: "GICD_TYPER", field, expected, found });
-            }
+            AtLeast(expected.into()).check("GICD_TYPER", field, found.into())?;
         }
         Ok(())
     }
@@ -87,27 +78,26 @@ impl<F: Frame> Dist<F> {
     /// Brings the distributor up with all SPIs disabled at `priority`. The routes of SPIs are left as they are.
     pub fn enable(&self, priority: u8, polls: u32) -> Result<(), Error> {
         // The groups off first: ARE may change only then, and never from 1 to 0 (12.9.4).
-        let routing = self.frame.read32(gicd::CTLR) & GICD_CTLR::ARE::SET.value;
-        self.frame.write32(gicd::CTLR, routing);
+        let routing = self.frame.read(gicd::CTLR) & GICD_CTLR::ARE::SET.value;
+        self.frame.write(gicd::CTLR, routing);
         self.wait_for_writes(polls)?;
-        self.frame.write32(gicd::CTLR, GICD_CTLR::ARE::SET.value);
+        self.frame.write(gicd::CTLR, GICD_CTLR::ARE::SET.value);
         self.wait_for_writes(polls)?;
         for n in 1..=self.spis().div_ceil(32) as usize {
-            self.frame.write32(gicd::ICENABLER + 4 * n, u32::MAX);
-            self.frame.write32(gicd::ICPENDR + 4 * n, u32::MAX);
-            self.frame.write32(gicd::ICACTIVER + 4 * n, u32::MAX);
-            self.frame.write32(gicd::IGROUPR + 4 * n, u32::MAX);
-            self.frame.write32(gicd::IGRPMODR + 4 * n, 0);
+            self.frame.write_at(gicd::ICENABLER, n, u32::MAX);
+            self.frame.write_at(gicd::ICPENDR, n, u32::MAX);
+            self.frame.write_at(gicd::ICACTIVER, n, u32::MAX);
+            self.frame.write_at(gicd::IGROUPR, n, u32::MAX);
+            self.frame.write_at(gicd::IGRPMODR, n, 0);
             for word in 8 * n..8 * (n + 1) {
-                self.frame.write32(gicd::IPRIORITYR + 4 * word, u32::from_ne_bytes([priority; 4]));
+                self.frame.write_at(gicd::IPRIORITYR, word, u32::from_ne_bytes([priority; 4]));
             }
         }
         for n in 0..(self.extended_spis() / 32) as usize {
-            self.frame.write32(gicd::ICENABLER_E + 4 * n, u32::MAX);
+            self.frame.write_at(gicd::ICENABLER_E, n, u32::MAX);
         }
         self.wait_for_writes(polls)?;
-        self.frame
-            .write32(gicd::CTLR, GICD_CTLR::ARE::SET.value | GICD_CTLR::EnableGrp1::SET.value);
+        self.frame.write(gicd::CTLR, GICD_CTLR::ARE::SET.value | GICD_CTLR::EnableGrp1::SET.value);
         self.wait_for_writes(polls)
     }
 
@@ -115,25 +105,27 @@ impl<F: Frame> Dist<F> {
     #[inline(never)]
     pub fn wait_for_writes(&self, polls: u32) -> Result<(), Error> {
         poll(polls, Wait::RegisterWrites, || {
-            let control =
-                LocalRegisterCopy::<u32, GICD_CTLR::Register>::new(self.frame.read32(gicd::CTLR));
+            let control = self.frame.fields(gicd::CTLR);
             if control.is_set(GICD_CTLR::RWP) { Err(u64::from(control.get())) } else { Ok(()) }
         })
     }
 }
 
+/// Registers with a bit for each INTID.
+type Bits = Bank<Distributor, u32, ReadWrite>;
+
 /// Operations on one SPI. Any other INTID does nothing, and reads as false.
-impl<F: Frame> Dist<F> {
+impl<F: Frame<Block = Distributor>> Dist<F> {
     #[inline]
-    fn set_bit(&self, bank: usize, intid: IntId) {
+    fn set_bit(&self, bank: Bits, intid: IntId) {
         if let (32..1020, n) = (intid.value(), intid.value() as usize) {
-            self.frame.write32(bank + n / 32 * 4, 1 << (n % 32));
+            self.frame.write_at(bank, n / 32, 1 << (n % 32));
         }
     }
     #[inline]
-    fn bit(&self, bank: usize, intid: IntId) -> bool {
+    fn bit(&self, bank: Bits, intid: IntId) -> bool {
         match (intid.value(), intid.value() as usize) {
-            (32..1020, n) => self.frame.read32(bank + n / 32 * 4) & (1 << (n % 32)) != 0,
+            (32..1020, n) => self.frame.read_at(bank, n / 32) & (1 << (n % 32)) != 0,
             _ => false,
         }
     }
@@ -182,21 +174,23 @@ impl<F: Frame> Dist<F> {
     }
     pub fn set_priority(&self, intid: IntId, priority: u8) {
         if intid.kind() == Kind::Spi && intid.value() < 1020 {
-            self.frame.write8(gicd::IPRIORITYR + intid.value() as usize, priority);
+            self.frame.write_at(gicd::IPRIORITYR_BYTES, intid.value() as usize, priority);
         }
     }
     /// Routes the SPI to the CPU with this MPIDR_EL1; only the affinity fields count.
     pub fn route(&self, intid: IntId, mpidr: u64) {
         if intid.kind() == Kind::Spi && intid.value() < 1020 {
-            self.frame.write64(gicd::IROUTER + 8 * intid.value() as usize, mpidr & 0xff_00ff_ffff);
+            let route = mpidr & 0xff_00ff_ffff;
+            self.frame.write_at(gicd::IROUTER, intid.value() as usize, route);
         }
     }
     /// Edge-triggered or level-sensitive; only while disabled, and that has taken effect (IHI 0069H 12.9.9).
     pub fn set_edge(&self, intid: IntId, edge: bool) {
         if let (32..1020, n) = (intid.value(), intid.value() as usize) {
-            let (register, bit) = (gicd::ICFGR + n / 16 * 4, 2 << (2 * (n % 16)));
-            let config = self.frame.read32(register);
-            self.frame.write32(register, if edge { config | bit } else { config & !bit });
+            let bit = 2 << (2 * (n % 16));
+            let config = self.frame.read_at(gicd::ICFGR, n / 16);
+            let config = if edge { config | bit } else { config & !bit };
+            self.frame.write_at(gicd::ICFGR, n / 16, config);
         }
     }
 }

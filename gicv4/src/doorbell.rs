@@ -26,7 +26,8 @@
 //!
 //! Not supported: masking by DirectLPI registers; GICv4.1, whose default doorbells need none of this ([`crate::vpe41`]).
 
-use crate::command::{Command, Encoded};
+use crate::command::Command;
+use crate::given::Vetted;
 use crate::intid::{CollectionId, DeviceId, EventId, IntId, RdBase};
 use crate::lpi::{ConfigTable, LpiConfig};
 
@@ -42,22 +43,22 @@ pub struct Proxy {
 /// Up to three commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
-    commands: [Encoded; 3],
+    commands: [Vetted; 3],
     len: usize,
 }
 
 impl Batch {
     const fn one_and_sync(command: Command, redistributor: RdBase) -> Self {
-        let sync = Command::Sync { redistributor }.encode();
-        Self { commands: [command.encode(), sync, [0; 4]], len: 2 }
+        let sync = Vetted::sync(redistributor);
+        Self { commands: [Vetted::harmless(command), sync, Vetted::PADDING], len: 2 }
     }
     const fn two_and_sync(first: Command, second: Command, redistributor: RdBase) -> Self {
-        let sync = Command::Sync { redistributor }.encode();
-        Self { commands: [first.encode(), second.encode(), sync], len: 3 }
+        let sync = Vetted::sync(redistributor);
+        Self { commands: [Vetted::harmless(first), Vetted::harmless(second), sync], len: 3 }
     }
-    pub const EMPTY: Self = Self { commands: [[0; 4]; 3], len: 0 };
+    pub const EMPTY: Self = Self { commands: [Vetted::PADDING; 3], len: 0 };
 
-    pub fn as_slice(&self) -> &[Encoded] {
+    pub fn as_slice(&self) -> &[Vetted] {
         self.commands.get(..self.len).unwrap_or(&[])
     }
 }
@@ -152,14 +153,14 @@ impl Proxy {
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     proxy: Proxy,
-    invalidate: Encoded,
-    clear: Encoded,
+    invalidate: Vetted,
+    clear: Vetted,
 }
 
 impl Prepared {
     pub const fn new(proxy: Proxy) -> Self {
         let clear = Command::Clear { device: proxy.device, event: proxy.event };
-        Self { proxy, invalidate: proxy.inv().encode(), clear: clear.encode() }
+        Self { proxy, invalidate: Vetted::harmless(proxy.inv()), clear: Vetted::harmless(clear) }
     }
 
     /// The same as [`Proxy::commands`], given to `run`. `sync` is SYNC of the redistributor where the doorbell is.
@@ -168,8 +169,8 @@ impl Prepared {
         &self,
         todo: Todo,
         config: &mut impl ConfigTable,
-        sync: &Encoded,
-        run: impl FnOnce(&[Encoded]) -> Result<(), E>,
+        sync: &Vetted,
+        run: impl FnOnce(&[Vetted]) -> Result<(), E>,
     ) -> Result<(), E> {
         match todo {
             Todo::Nothing | Todo::Run => Ok(()),
@@ -278,7 +279,7 @@ mod tests {
         let proxy = Proxy::new(IntId::new(8195), DeviceId::new(26), EventId::new(3));
         let prepared = Prepared::new(proxy);
         let at = RdBase::processor(2);
-        let sync = Command::Sync { redistributor: at }.encode();
+        let sync = Vetted::sync(at);
         for todo in [
             Todo::Nothing,
             Todo::Run,

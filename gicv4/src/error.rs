@@ -40,33 +40,110 @@ impl fmt::Display for Wait {
 /// LPI tables of a redistributor that an earlier user enabled for good: physical addresses, and bytes by GICR_PROPBASER.IDbits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LpisInUse {
+    /// Address of the configuration table.
     pub config: u64,
+    /// Its length.
     pub config_bytes: u64,
+    /// Address of the pending table.
     pub pending: u64,
+    /// Its length.
     pub pending_bytes: u64,
+}
+
+/// What a field was expected to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// This value.
+    Exactly(u64),
+    /// This value or a higher one.
+    AtLeast(u64),
+    /// This value or a lower one.
+    AtMost(u64),
+}
+
+impl Expected {
+    /// The value without the rule.
+    pub const fn value(self) -> u64 {
+        match self {
+            Self::Exactly(value) | Self::AtLeast(value) | Self::AtMost(value) => value,
+        }
+    }
+
+    /// Whether `found` is what was expected.
+    pub const fn holds(self, found: u64) -> bool {
+        match self {
+            Self::Exactly(value) => found == value,
+            Self::AtLeast(value) => found >= value,
+            Self::AtMost(value) => found <= value,
+        }
+    }
+
+    /// A difference is the error.
+    pub(crate) const fn check(
+        self,
+        register: &'static str,
+        field: &'static str,
+        found: u64,
+    ) -> Result<(), Error> {
+        if self.holds(found) {
+            Ok(())
+        } else {
+            Err(Error::Differs { register, field, expected: self, found })
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(value) => write!(f, "{value:#x}"),
+            Self::AtLeast(value) => write!(f, "{value:#x} or more"),
+            Self::AtMost(value) => write!(f, "{value:#x} or less"),
+        }
+    }
 }
 
 /// The hardware is not what was expected, or did not do what it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A field of an identification register, or the readback of a value written, differs.
-    Differs { register: &'static str, field: &'static str, expected: u64, found: u64 },
-    /// A bounded wait ran out. `register` is what the register last read.
-    Timeout { wait: Wait, register: u64 },
-    /// GITS_CREADR.Stalled: the ITS refuses the command in this slot of the queue.
-    Stalled { slot: u32 },
+    Differs {
+        /// Name of the register.
+        register: &'static str,
+        /// Name of the field, or what was worked out from it.
+        field: &'static str,
+        /// What it should be.
+        expected: Expected,
+        /// What it is.
+        found: u64,
+    },
+    /// A bounded wait ran out.
+    Timeout {
+        /// What was waited for.
+        wait: Wait,
+        /// What the register last read.
+        register: u64,
+    },
+    /// GITS_CREADR.Stalled: the ITS refuses a command.
+    Stalled {
+        /// The slot of the queue that holds it.
+        slot: u32,
+    },
     /// An earlier user, such as a boot loader, enabled LPIs for good (GICR_CTLR.EnableLPIs), with tables that are not given to us
     /// or do not serve.
     LpisInUse(LpisInUse),
-    /// The operation needs what this hardware has not, or an INTID it has not.
-    Unsupported { what: &'static str },
+    /// The operation needs what this hardware does not have.
+    Unsupported {
+        /// What it needs.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Differs { register, field, expected, found } => {
-                write!(f, "{register}.{field} is {found:#x}, expected {expected:#x}")
+                write!(f, "{register}.{field} is {found:#x}, expected {expected}")
             }
             Self::Timeout { wait, register } => {
                 write!(f, "waited too long for {wait}, which reads {register:#x}")
@@ -87,7 +164,9 @@ impl core::error::Error for Error {}
 /// A state transition that did not happen: the state as it was, to try again, and why.
 #[derive(Debug)]
 pub struct Stuck<S> {
+    /// The state, unchanged.
     pub state: S,
+    /// Why.
     pub error: Error,
 }
 

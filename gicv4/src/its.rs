@@ -13,10 +13,12 @@
 //! Not supported: several ITSs with GITS_TYPER.VMOVP = 0 (the command is there, the coordination is not), firmware's tables
 //! (they are replaced), GITS_MPIDR affinity between ITSs on GICv4.1.
 
+use crate::error::Expected::{AtLeast, AtMost, Exactly};
 use crate::error::{Error, Wait, poll};
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
+use crate::given::{Base, Memory, QueueBase};
 use crate::layout::{self, Attributes, PageSize, Room, TableKind};
-use crate::regs::gits::{self, GITS_BASER, GITS_CBASER, GITS_CTLR, GITS_TYPER};
+use crate::regs::gits::{self, GITS_BASER, GITS_CBASER, GITS_CTLR, GITS_PIDR2, GITS_TYPER};
 use tock_registers::LocalRegisterCopy;
 
 /// What the tables and commands rely on.
@@ -44,10 +46,9 @@ pub struct Expect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     pub kind: TableKind,
-    /// Physical address.
-    pub address: u64,
-    /// Bytes at `address`: room for `entries` of `entry_bytes` each, and a multiple of every page size that the ITS may demand.
-    pub bytes: u64,
+    /// Room for `entries` of `entry_bytes` each, and a multiple of every page size that the ITS
+    /// may demand.
+    pub memory: Memory,
     /// Entries that commands name: 0..entries.
     pub entries: u64,
     /// Bytes of an entry, at most: the ITS's own may be smaller.
@@ -69,65 +70,61 @@ const BASER_FIELDS: u64 = GITS_BASER::Size::SET.value
     | GITS_BASER::Valid::SET.value;
 
 /// The control frame of an ITS.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Its<F> {
     frame: F,
 }
 
-impl<F: Frame> Its<F> {
+impl<F: Frame<Block = frame::Its>> Its<F> {
     pub const fn new(frame: F) -> Self {
         Self { frame }
     }
 
     pub fn typer(&self) -> LocalRegisterCopy<u64, GITS_TYPER::Register> {
-        LocalRegisterCopy::new(self.frame.read64(gits::TYPER))
+        self.frame.fields(gits::TYPER)
     }
 
-    /// Compares GITS_TYPER with what is expected; the first difference is the error.
+    /// Compares GITS_PIDR2 and GITS_TYPER with what is expected; the first difference is the error.
     pub fn verify(&self, expect: &Expect) -> Result<(), Error> {
+        let revision = self.frame.fields(gits::PIDR2).read(GITS_PIDR2::ArchRev);
+        AtLeast(3).check("GITS_PIDR2", "ArchRev", revision.into())?;
         let typer = self.typer();
-        let differs = |field, expected, found| {
-            Err(Error::Differs { register: "GITS_TYPER", field, expected, found })
-        };
         let collection_bits =
             if typer.is_set(GITS_TYPER::CIL) { typer.read(GITS_TYPER::CIDbits) + 1 } else { 16 };
-        let at_least = [
-            ("Physical", 1, typer.read(GITS_TYPER::Physical)),
-            ("Virtual", u64::from(expect.virtual_lpis), typer.read(GITS_TYPER::Virtual)),
-            ("Devbits + 1", u64::from(expect.device_id_bits), typer.read(GITS_TYPER::Devbits) + 1),
-            ("ID_bits + 1", u64::from(expect.event_id_bits), typer.read(GITS_TYPER::IDbits) + 1),
-            ("CIDbits + 1", u64::from(expect.collection_id_bits), collection_bits),
-            ("VMOVP", u64::from(expect.moves), typer.read(GITS_TYPER::VMOVP)),
-        ];
-        for (field, expected, found) in at_least {
-            if found < expected {
-                return differs(field, expected, found);
-            }
-        }
-        let entry_bytes = typer.read(GITS_TYPER::ITTEntrySize) + 1;
-        if entry_bytes > u64::from(expect.entry_bytes) {
-            return differs("ITT_entry_size + 1", u64::from(expect.entry_bytes), entry_bytes);
-        }
-        let exactly = [
-            ("PTA", u64::from(expect.redistributor_addresses), typer.read(GITS_TYPER::PTA)),
-            ("VMAPP", u64::from(expect.v41), typer.read(GITS_TYPER::VMAPP)),
-        ];
-        for (field, expected, found) in exactly {
-            if found != expected {
-                return differs(field, expected, found);
-            }
+        for (field, expected, found) in [
+            ("Physical", AtLeast(1), typer.read(GITS_TYPER::Physical)),
+            ("Virtual", AtLeast(expect.virtual_lpis.into()), typer.read(GITS_TYPER::Virtual)),
+            (
+                "Devbits + 1",
+                AtLeast(expect.device_id_bits.into()),
+                typer.read(GITS_TYPER::Devbits) + 1,
+            ),
+            (
+                "ID_bits + 1",
+                AtLeast(expect.event_id_bits.into()),
+                typer.read(GITS_TYPER::IDbits) + 1,
+            ),
+            ("CIDbits + 1", AtLeast(expect.collection_id_bits.into()), collection_bits),
+            ("VMOVP", AtLeast(expect.moves.into()), typer.read(GITS_TYPER::VMOVP)),
+            (
+                "ITT_entry_size + 1",
+                AtMost(expect.entry_bytes.into()),
+                typer.read(GITS_TYPER::ITTEntrySize) + 1,
+            ),
+            ("PTA", Exactly(expect.redistributor_addresses.into()), typer.read(GITS_TYPER::PTA)),
+            ("VMAPP", Exactly(expect.v41.into()), typer.read(GITS_TYPER::VMAPP)),
+        ] {
+            expected.check("GITS_TYPER", field, found)?;
         }
         Ok(())
     }
 
     /// Stops the ITS and waits until nothing is in flight, at most `polls` reads.
     pub fn disable(&self, polls: u32) -> Result<(), Error> {
-        let control =
-            LocalRegisterCopy::<u32, GITS_CTLR::Register>::new(self.frame.read32(gits::CTLR));
-        self.frame.write32(gits::CTLR, control.get() & !GITS_CTLR::Enabled::SET.value);
+        let control = self.frame.fields(gits::CTLR);
+        self.frame.write(gits::CTLR, control.get() & !GITS_CTLR::Enabled::SET.value);
         poll(polls, Wait::ItsQuiescent, || {
-            let control =
-                LocalRegisterCopy::<u32, GITS_CTLR::Register>::new(self.frame.read32(gits::CTLR));
+            let control = self.frame.fields(gits::CTLR);
             if control.is_set(GITS_CTLR::Quiescent) {
                 Ok(())
             } else {
@@ -140,68 +137,61 @@ impl<F: Frame> Its<F> {
     pub fn enable(
         &self,
         tables: impl IntoIterator<Item = Table>,
-        cbaser: u64,
+        cbaser: QueueBase,
         polls: u32,
     ) -> Result<(), Error> {
         self.disable(polls)?;
-        for n in 0..gits::BASERS {
-            self.frame.write64(gits::BASER + 8 * n, 0);
+        for n in 0..gits::BASER.count() {
+            self.frame.write_at(gits::BASER, n, Base::known(0));
         }
         for table in tables {
             self.set_table(table)?;
         }
-        self.frame.write64(gits::CBASER, cbaser);
-        let found = self.frame.read64(gits::CBASER);
-        if (found ^ cbaser) & CBASER_FIELDS != 0 {
-            return Err(Error::Differs {
-                register: "GITS_CBASER",
-                field: "readback",
-                expected: cbaser,
-                found,
-            });
+        self.frame.write(gits::CBASER, cbaser);
+        let (expected, found) = (cbaser.bits(), self.frame.read(gits::CBASER));
+        if (found ^ expected) & CBASER_FIELDS != 0 {
+            Exactly(expected).check("GITS_CBASER", "readback", found)?;
         }
-        self.frame.write64(gits::CWRITER, 0);
-        self.frame.write32(gits::CTLR, GITS_CTLR::Enabled::SET.value);
+        self.frame.write(gits::CWRITER, 0);
+        self.frame.write(gits::CTLR, GITS_CTLR::Enabled::SET.value);
         Ok(())
     }
 
     /// Puts a table into the register of its kind, with the largest page size that both can have.
     fn set_table(&self, table: Table) -> Result<(), Error> {
         let kind = table.kind.field();
-        let Some((n, register)) = (0..gits::BASERS)
+        let Some((n, register)) = (0..gits::BASER.count())
             .zip(BASER_NAMES)
             .find(|(n, _)| self.baser(*n).read(GITS_BASER::Type) == kind)
         else {
             return self.without_register(table);
         };
-        let check = |field, expected, found, fine| {
-            if fine { Ok(()) } else { Err(Error::Differs { register, field, expected, found }) }
-        };
-        let (most, entry) =
-            (table.entry_bytes.into(), self.baser(n).read(GITS_BASER::EntrySize) + 1);
-        check("Entry_Size + 1", most, entry, entry <= most)?;
+        let entry = self.baser(n).read(GITS_BASER::EntrySize) + 1;
+        AtMost(table.entry_bytes.into()).check(register, "Entry_Size + 1", entry)?;
         for page in [PageSize::Kib64, PageSize::Kib16, PageSize::Kib4] {
             let Some(value) = baser_value(&table, entry, page) else { continue };
-            self.frame.write64(gits::BASER + 8 * n, value);
+            self.frame.write_at(gits::BASER, n, Base::known(value));
             let found = self.baser(n);
             if found.read(GITS_BASER::PageSize) != page.field() {
                 continue;
             }
             let wanted = LocalRegisterCopy::<u64, GITS_BASER::Register>::new(value);
             let field = GITS_BASER::Shareability;
-            let (expected, has) = (wanted.read(field), found.read(field));
-            check("Shareability", expected, has, expected == has)?;
-            let differences = (value ^ found.get()) & BASER_FIELDS;
-            return check("readback", value, found.get(), differences == 0);
+            Exactly(wanted.read(field)).check(register, "Shareability", found.read(field))?;
+            if (value ^ found.get()) & BASER_FIELDS == 0 {
+                return Ok(());
+            }
+            return Exactly(value).check(register, "readback", found.get());
         }
         let only = self.baser(n).read(GITS_BASER::PageSize);
-        self.frame.write64(gits::BASER + 8 * n, 0);
-        let only = PageSize::from_field(only).map_or(0, PageSize::bytes);
-        check("page, more than the table has room for,", table.bytes, only, false)
+        self.frame.write_at(gits::BASER, n, Base::known(0));
+        let found = PageSize::from_field(only).map_or(0, PageSize::bytes);
+        let (field, expected) = ("bytes of a page", AtMost(table.memory.bytes()));
+        Err(Error::Differs { register, field, expected, found })
     }
 
     fn baser(&self, n: usize) -> LocalRegisterCopy<u64, GITS_BASER::Register> {
-        LocalRegisterCopy::new(self.frame.read64(gits::BASER + 8 * n))
+        LocalRegisterCopy::new(self.frame.read_at(gits::BASER, n))
     }
 
     /// Some ITSs hold their collections without a table (GITS_TYPER.HCC).
@@ -219,14 +209,15 @@ impl<F: Frame> Its<F> {
 
 /// GITS_BASERn with pages of `page`; None: the memory is not made of such pages.
 fn baser_value(table: &Table, entry_bytes: u64, page: PageSize) -> Option<u64> {
-    let room = Room { bytes: table.bytes, align: page.bytes() };
-    if !table.bytes.is_multiple_of(page.bytes()) {
+    let (address, bytes) = (table.memory.address(), table.memory.bytes());
+    let room = Room { bytes, align: page.bytes() };
+    if !bytes.is_multiple_of(page.bytes()) {
         return None;
     }
-    layout::baser(table.kind, table.address, room, entry_bytes, page, false, table.attributes).ok()
+    layout::baser(table.kind, address, room, entry_bytes, page, false, table.attributes).ok()
 }
 
-const BASER_NAMES: [&str; gits::BASERS] = [
+const BASER_NAMES: [&str; gits::BASER.count()] = [
     "GITS_BASER0",
     "GITS_BASER1",
     "GITS_BASER2",

@@ -13,6 +13,7 @@ pub mod dist;
 pub mod doorbell;
 mod error;
 pub mod frame;
+pub mod given;
 pub mod hw;
 pub mod intid;
 pub mod its;
@@ -29,6 +30,7 @@ pub mod regs;
 pub mod vpe;
 pub mod vpe41;
 
-pub use error::{Error, LpisInUse, Stuck, Wait};
+pub use error::{Error, Expected, LpisInUse, Stuck, Wait};
 pub use frame::Frame;
+pub use given::{Memory, Vetted};
 pub use intid::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};

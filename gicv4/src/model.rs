@@ -26,17 +26,44 @@ mod residency;
 mod state;
 
 pub use cpu::Signal;
-pub use its::ItsFrame;
+pub use dist::DistFrame;
+pub use its::{ItsFrame, ItsSgiFrame};
 pub use memory::{ModelQueue, ModelTable};
+pub use redist::{RedistFrame, VlpiFrame};
 pub use report::{Cause, CommandError, Violation};
-pub use {dist::DistFrame, redist::RedistFrame};
 
-use crate::command::Version;
+use crate::command::{Encoded, Version};
+use crate::error::Error;
+use crate::frame::{self, Frame};
+use crate::given::{Base, Memory, Vetted};
 use crate::intid::{DeviceId, EventId, RdBase, VpeId};
 use crate::layout::{PageSize, TableKind};
+use crate::queue::Queue;
 use state::State;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::vec::Vec;
+
+/// A value of a base register that names memory of the model.
+pub const fn base<L>(bits: u64) -> Base<L> {
+    Base::known(bits)
+}
+
+/// Memory of the model.
+pub const fn memory(address: u64, bytes: u64) -> Memory {
+    Memory::known(address, bytes)
+}
+
+impl<F: Frame<Block = frame::Its>> Queue<F, ModelQueue> {
+    /// [`Queue::run`], with commands that name memory of the model.
+    pub fn run_words(&mut self, commands: &[Encoded]) -> Result<(), Error> {
+        self.run(&vet(commands))
+    }
+}
+
+/// Commands that name memory of the model.
+pub fn vet(commands: &[Encoded]) -> Vec<Vetted> {
+    commands.iter().copied().map(Vetted::known).collect()
+}
 
 /// What the ITS does at a command that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,12 +239,21 @@ impl Gic {
     pub fn distributor(&self) -> DistFrame {
         DistFrame(self.clone())
     }
-    /// The RD, SGI and VLPI frames of a CPU's redistributor.
+    /// The RD and SGI frames of a CPU's redistributor.
     pub fn redistributor(&self, cpu: u16) -> RedistFrame {
         RedistFrame { gic: self.clone(), cpu: usize::from(cpu) }
     }
+    /// The VLPI frame of a CPU's redistributor.
+    pub fn vlpis(&self, cpu: u16) -> VlpiFrame {
+        VlpiFrame { gic: self.clone(), cpu: usize::from(cpu) }
+    }
+    /// The control frame of the ITS.
     pub fn its(&self) -> ItsFrame {
         ItsFrame(self.clone())
+    }
+    /// The virtual SGI frame of the ITS, which only a GICv4.1 has.
+    pub fn its_sgis(&self) -> ItsSgiFrame {
+        ItsSgiFrame(self.clone())
     }
 
     /// A command queue in model memory.

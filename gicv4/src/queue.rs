@@ -10,19 +10,18 @@
 //!
 //! Not supported: completion interrupts (an INT command at the end of a batch); every wait here is a short poll.
 
-use crate::command::Encoded;
 use crate::error::{Error, Wait, poll};
-use crate::frame::Frame;
+use crate::frame::{Frame, Its};
+use crate::given::Vetted;
 use crate::layout::COMMAND_BYTES;
 use crate::regs::gits::{self, GITS_CREADR};
-use tock_registers::LocalRegisterCopy;
 
 /// The memory of a command queue.
 pub trait QueueMemory {
     /// How many commands it holds.
     fn slots(&self) -> u32;
     /// Writes a command to a slot below `slots`. Any other slot is ignored.
-    fn store(&mut self, slot: u32, command: &Encoded);
+    fn store(&mut self, slot: u32, command: &Vetted);
     /// Makes all that was stored visible to the ITS.
     fn publish(&self);
 }
@@ -37,7 +36,7 @@ pub struct Queue<F, M> {
     polls: u32,
 }
 
-impl<F: Frame, M: QueueMemory> Queue<F, M> {
+impl<F: Frame<Block = Its>, M: QueueMemory> Queue<F, M> {
     /// The queue of an ITS that was just enabled with GITS_CWRITER 0 ([`crate::its::Its::enable`] does that). Every wait gives
     /// up after `polls` reads of CREADR without progress.
     pub const fn new(frame: F, memory: M, polls: u32) -> Self {
@@ -45,14 +44,14 @@ impl<F: Frame, M: QueueMemory> Queue<F, M> {
     }
 
     /// Posts the commands and waits until the ITS has consumed them.
-    pub fn run(&mut self, commands: &[Encoded]) -> Result<(), Error> {
+    pub fn run(&mut self, commands: &[Vetted]) -> Result<(), Error> {
         self.post(commands)?;
         self.wait()
     }
 
     /// Posts the commands without waiting for more than room. A list longer than the queue goes in pieces. After an error some
     /// of the list may have been posted.
-    pub fn post(&mut self, commands: &[Encoded]) -> Result<(), Error> {
+    pub fn post(&mut self, commands: &[Vetted]) -> Result<(), Error> {
         let mut rest = commands;
         while !rest.is_empty() {
             let room = self.wait_for_room()?;
@@ -62,7 +61,7 @@ impl<F: Frame, M: QueueMemory> Queue<F, M> {
                 self.next = self.after(self.next);
             }
             self.memory.publish();
-            self.frame.write64(gits::CWRITER, u64::from(self.next) * COMMAND_BYTES);
+            self.frame.write(gits::CWRITER, u64::from(self.next) * COMMAND_BYTES);
             rest = later;
         }
         Ok(())
@@ -81,7 +80,7 @@ impl<F: Frame, M: QueueMemory> Queue<F, M> {
 
     /// Makes a stalled ITS try the same command again (GITS_CWRITER.Retry), after its cause was removed.
     pub fn retry(&mut self) {
-        self.frame.write64(gits::CWRITER, (u64::from(self.next) * COMMAND_BYTES) | 1);
+        self.frame.write(gits::CWRITER, (u64::from(self.next) * COMMAND_BYTES) | 1);
     }
 
     /// True if the ITS has consumed all that was posted.
@@ -107,8 +106,7 @@ impl<F: Frame, M: QueueMemory> Queue<F, M> {
 
     /// The slot that the ITS reads next.
     fn reader(&self) -> Result<u32, Error> {
-        let value: LocalRegisterCopy<u64, GITS_CREADR::Register> =
-            LocalRegisterCopy::new(self.frame.read64(gits::CREADR));
+        let value = self.frame.fields(gits::CREADR);
         let slot = value.read(GITS_CREADR::Offset) as u32;
         if value.is_set(GITS_CREADR::Stalled) { Err(Error::Stalled { slot }) } else { Ok(slot) }
     }

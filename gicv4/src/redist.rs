@@ -11,8 +11,11 @@
 //!
 //! Not supported: DirectLPI registers (the ITS does the same everywhere), Group 0, extended PPIs (disabled).
 
-use crate::error::{Error, LpisInUse, Wait, poll};
-use crate::frame::Frame;
+use crate::command::Version;
+use crate::error::Expected::{AtLeast, Exactly};
+use crate::error::{Error, Expected, LpisInUse, Wait, poll};
+use crate::frame::{Frame, ReadWrite, Redistributor, Register};
+use crate::given::{ConfigBase, PendingBase};
 use crate::intid::IntId;
 use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
 use tock_registers::LocalRegisterCopy;
@@ -26,10 +29,10 @@ pub struct Expect {
     pub processor: Option<u16>,
     /// Physical LPIs.
     pub lpis: bool,
-    /// Virtual LPIs.
-    pub virtual_lpis: bool,
-    /// The VLPI frame has GICv4.1 form; compared only with `virtual_lpis`.
-    pub v41: bool,
+    /// Bytes from one redistributor to the next, as [`stride`] gives them.
+    pub stride: usize,
+    /// vPEs become resident here, in the form of this version; None: none do.
+    pub virtual_lpis: Option<Version>,
 }
 
 /// GICR_TYPER.Affinity_Value of a CPU with this MPIDR_EL1.
@@ -50,18 +53,18 @@ pub struct PhysicalTables {
 }
 
 /// One CPU's redistributor; `F` is the frame at RD_base.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Redist<F> {
     frame: F,
 }
 
-impl<F: Frame> Redist<F> {
+impl<F: Frame<Block = Redistributor>> Redist<F> {
     pub const fn new(frame: F) -> Self {
         Self { frame }
     }
 
     pub fn typer(&self) -> LocalRegisterCopy<u64, GICR_TYPER::Register> {
-        LocalRegisterCopy::new(self.frame.read64(gicr::TYPER))
+        self.frame.fields(gicr::TYPER)
     }
 
     /// The number by which ITS commands name it when GITS_TYPER.PTA = 0.
@@ -69,43 +72,32 @@ impl<F: Frame> Redist<F> {
         self.typer().read(GICR_TYPER::ProcessorNumber) as u16
     }
 
+    /// Compares GICR_TYPER with what is expected; the first difference is the error.
     pub fn verify(&self, expect: &Expect) -> Result<(), Error> {
         let typer = self.typer();
-        let check = |field, expected: u64, found: u64, fine: bool| {
-            if fine {
-                Ok(())
-            } else {
-                Err(Error::Differs { register: "GICR_TYPER", field, expected, found })
-            }
-        };
-        let (expected, found) =
-            (u64::from(affinity_value(expect.mpidr)), typer.read(GICR_TYPER::AffinityValue));
-        check("Affinity_Value", expected, found, expected == found)?;
+        let check = |field, expected: Expected, found| expected.check("GICR_TYPER", field, found);
+        let affinity = affinity_value(expect.mpidr).into();
+        check("Affinity_Value", Exactly(affinity), typer.read(GICR_TYPER::AffinityValue))?;
         if let Some(number) = expect.processor {
-            let (expected, found) = (number.into(), typer.read(GICR_TYPER::ProcessorNumber));
-            check("Processor_Number", expected, found, expected == found)?;
+            let found = typer.read(GICR_TYPER::ProcessorNumber);
+            check("Processor_Number", Exactly(number.into()), found)?;
         }
-        for (field, wanted, found) in [
-            ("PLPIS", expect.lpis, typer.is_set(GICR_TYPER::PLPIS)),
-            ("VLPIS", expect.virtual_lpis, typer.is_set(GICR_TYPER::VLPIS)),
-        ] {
-            check(field, 1, u64::from(found), found || !wanted)?;
+        check("PLPIS", AtLeast(expect.lpis.into()), typer.read(GICR_TYPER::PLPIS))?;
+        let stride = Exactly((expect.stride == stride(true)).into());
+        check("VLPIS, which decides the stride", stride, typer.read(GICR_TYPER::VLPIS))?;
+        if let Some(v41) = expect.virtual_lpis {
+            check("VLPIS", Exactly(1), typer.read(GICR_TYPER::VLPIS))?;
+            let v41 = Exactly((v41 == Version::V4_1).into());
+            check("RVPEID, which GICv4.1 has", v41, typer.read(GICR_TYPER::RVPEID))?;
         }
-        let v41 = typer.is_set(GICR_TYPER::RVPEID);
-        check(
-            "RVPEID",
-            u64::from(expect.v41),
-            u64::from(v41),
-            !expect.virtual_lpis || v41 == expect.v41,
-        )
+        Ok(())
     }
 
     pub fn wake(&self, polls: u32) -> Result<(), Error> {
-        let waker = self.frame.read32(gicr::WAKER);
-        self.frame.write32(gicr::WAKER, waker & !GICR_WAKER::ProcessorSleep::SET.value);
+        let waker = self.frame.read(gicr::WAKER);
+        self.frame.write(gicr::WAKER, waker & !GICR_WAKER::ProcessorSleep::SET.value);
         poll(polls, Wait::RedistributorAwake, || {
-            let waker =
-                LocalRegisterCopy::<u32, GICR_WAKER::Register>::new(self.frame.read32(gicr::WAKER));
+            let waker = self.frame.fields(gicr::WAKER);
             if waker.is_set(GICR_WAKER::ChildrenAsleep) {
                 Err(u64::from(waker.get()))
             } else {
@@ -115,7 +107,12 @@ impl<F: Frame> Redist<F> {
     }
 
     /// Points the redistributor at its LPI tables, which hold valid bytes and zeros, and enables LPIs.
-    pub fn enable_lpis(&self, propbaser: u64, pendbaser: u64, polls: u32) -> Result<(), Error> {
+    pub fn enable_lpis(
+        &self,
+        propbaser: ConfigBase,
+        pendbaser: PendingBase,
+        polls: u32,
+    ) -> Result<(), Error> {
         self.enable_or_inherit_lpis(propbaser, pendbaser, &[], polls).map(|_| ())
     }
 
@@ -124,16 +121,16 @@ impl<F: Frame> Redist<F> {
     /// then still the earlier user's, and LPIs of it may be pending.
     pub fn enable_or_inherit_lpis(
         &self,
-        propbaser: u64,
-        pendbaser: u64,
+        propbaser: ConfigBase,
+        pendbaser: PendingBase,
         inherited: &[(u64, u64)],
         polls: u32,
     ) -> Result<u64, Error> {
         if !self.disable_lpis(polls)? {
             return self.inherit_lpis(propbaser, inherited);
         }
-        self.frame.write64(gicr::PROPBASER, propbaser);
-        self.frame.write64(gicr::PENDBASER, pendbaser);
+        self.frame.write(gicr::PROPBASER, propbaser);
+        self.frame.write(gicr::PENDBASER, pendbaser);
         // The registers read with their reserved bits as zero, and PTZ is write-only.
         // Cacheability may read back otherwise: it is a hint where shareability is what was asked for.
         let propbaser_fields = GICR_PROPBASER::IDbits::SET.value
@@ -141,28 +138,35 @@ impl<F: Frame> Redist<F> {
             | GICR_PROPBASER::PhysicalAddress::SET.value;
         let pendbaser_fields =
             GICR_PENDBASER::Shareability::SET.value | GICR_PENDBASER::PhysicalAddress::SET.value;
-        for (register, offset, written, fields) in [
-            ("GICR_PROPBASER", gicr::PROPBASER, propbaser, propbaser_fields),
-            ("GICR_PENDBASER", gicr::PENDBASER, pendbaser, pendbaser_fields),
+        for (register, read, written, fields) in [
+            (
+                "GICR_PROPBASER",
+                self.frame.read(gicr::PROPBASER),
+                propbaser.bits(),
+                propbaser_fields,
+            ),
+            (
+                "GICR_PENDBASER",
+                self.frame.read(gicr::PENDBASER),
+                pendbaser.bits(),
+                pendbaser_fields,
+            ),
         ] {
-            let (expected, found) = (written & fields, self.frame.read64(offset) & fields);
+            let (expected, found) = (written & fields, read & fields);
             // Bits 11:10 in both.
             let shareability = GICR_PROPBASER::Shareability::SET.value;
-            if expected != found {
-                let only = (expected ^ found) & !shareability == 0;
-                let field = if only { "Shareability" } else { "readback" };
-                return Err(Error::Differs { register, field, expected, found });
-            }
+            let only = (expected ^ found) & !shareability == 0;
+            let field = if only { "Shareability" } else { "readback" };
+            Exactly(expected).check(register, field, found)?;
         }
-        self.frame.write32(gicr::CTLR, GICR_CTLR::EnableLPIs::SET.value);
-        Ok(propbaser & GICR_PROPBASER::PhysicalAddress::SET.value)
+        self.frame.write(gicr::CTLR, GICR_CTLR::EnableLPIs::SET.value);
+        Ok(propbaser.bits() & GICR_PROPBASER::PhysicalAddress::SET.value)
     }
 
     #[cold]
-    fn inherit_lpis(&self, propbaser: u64, inherited: &[(u64, u64)]) -> Result<u64, Error> {
-        type Register = LocalRegisterCopy<u64, GICR_PROPBASER::Register>;
-        let (planned, found) =
-            (Register::new(propbaser), Register::new(self.frame.read64(gicr::PROPBASER)));
+    fn inherit_lpis(&self, propbaser: ConfigBase, inherited: &[(u64, u64)]) -> Result<u64, Error> {
+        type Fields = LocalRegisterCopy<u64, GICR_PROPBASER::Register>;
+        let (planned, found) = (Fields::new(propbaser.bits()), self.frame.fields(gicr::PROPBASER));
         let PhysicalTables { config, pending } = self.physical_tables();
         let intids = 2u64 << found.read(GICR_PROPBASER::IDbits);
         let (config_bytes, pending_bytes) = (intids.saturating_sub(8192), intids / 8);
@@ -187,7 +191,7 @@ impl<F: Frame> Redist<F> {
         if !control.is_set(GICR_CTLR::EnableLPIs) {
             return Ok(true);
         }
-        self.frame.write32(gicr::CTLR, control.get() & !GICR_CTLR::EnableLPIs::SET.value);
+        self.frame.write(gicr::CTLR, control.get() & !GICR_CTLR::EnableLPIs::SET.value);
         // Until RWP is 0, EnableLPIs may still read as 1 where it can be cleared.
         self.wait_for_writes(polls)?;
         Ok(!self.control().is_set(GICR_CTLR::EnableLPIs))
@@ -195,27 +199,26 @@ impl<F: Frame> Redist<F> {
 
     /// Where GICR_PROPBASER and GICR_PENDBASER point.
     pub fn physical_tables(&self) -> PhysicalTables {
-        let field = |offset, mask: u64| self.frame.read64(offset) & mask;
         PhysicalTables {
-            config: field(gicr::PROPBASER, GICR_PROPBASER::PhysicalAddress::SET.value),
-            pending: field(gicr::PENDBASER, GICR_PENDBASER::PhysicalAddress::SET.value),
+            config: self.frame.read(gicr::PROPBASER) & GICR_PROPBASER::PhysicalAddress::SET.value,
+            pending: self.frame.read(gicr::PENDBASER) & GICR_PENDBASER::PhysicalAddress::SET.value,
         }
     }
 
     /// SGIs and PPIs: Group 1, disabled, not pending, not active, priority `priority`. Extended PPIs: disabled.
     pub fn reset_private(&self, priority: u8, polls: u32) -> Result<(), Error> {
-        self.frame.write32(gicr::ICENABLER0, u32::MAX);
+        self.frame.write(gicr::ICENABLER0, u32::MAX);
         // PPInum: 0, or 32 or 64 extended PPIs; other values are reserved.
         for n in 1..=self.typer().read(GICR_TYPER::PPInum).min(2) as usize {
-            self.frame.write32(gicr::ICENABLER0 + 4 * n, u32::MAX);
+            self.frame.write_at(gicr::ICENABLER, n, u32::MAX);
         }
         self.wait_for_writes(polls)?;
-        self.frame.write32(gicr::ICPENDR0, u32::MAX);
-        self.frame.write32(gicr::ICACTIVER0, u32::MAX);
-        self.frame.write32(gicr::IGROUPR0, u32::MAX);
-        self.frame.write32(gicr::IGRPMODR0, 0);
+        self.frame.write(gicr::ICPENDR0, u32::MAX);
+        self.frame.write(gicr::ICACTIVER0, u32::MAX);
+        self.frame.write(gicr::IGROUPR0, u32::MAX);
+        self.frame.write(gicr::IGRPMODR0, 0);
         for word in 0..8 {
-            self.frame.write32(gicr::IPRIORITYR + 4 * word, u32::from_ne_bytes([priority; 4]));
+            self.frame.write_at(gicr::IPRIORITYR, word, u32::from_ne_bytes([priority; 4]));
         }
         Ok(())
     }
@@ -229,21 +232,24 @@ impl<F: Frame> Redist<F> {
     }
 
     fn control(&self) -> LocalRegisterCopy<u32, GICR_CTLR::Register> {
-        LocalRegisterCopy::new(self.frame.read32(gicr::CTLR))
+        self.frame.fields(gicr::CTLR)
     }
 }
 
+/// A register with a bit for each SGI and PPI.
+type Bits = Register<Redistributor, u32, ReadWrite>;
+
 /// Operations on one SGI or PPI. Any other INTID does nothing, and reads as false.
-impl<F: Frame> Redist<F> {
+impl<F: Frame<Block = Redistributor>> Redist<F> {
     #[inline]
-    fn set_bit(&self, register: usize, intid: IntId) {
+    fn set_bit(&self, register: Bits, intid: IntId) {
         if intid.value() < 32 {
-            self.frame.write32(register, 1 << intid.value());
+            self.frame.write(register, 1 << intid.value());
         }
     }
     #[inline]
-    fn bit(&self, register: usize, intid: IntId) -> bool {
-        intid.value() < 32 && self.frame.read32(register) & (1 << intid.value()) != 0
+    fn bit(&self, register: Bits, intid: IntId) -> bool {
+        intid.value() < 32 && self.frame.read(register) & (1 << intid.value()) != 0
     }
     #[inline]
     pub fn enable(&self, intid: IntId) {
@@ -273,29 +279,29 @@ impl<F: Frame> Redist<F> {
     /// Enables SGIs and PPIs by bits of word 0.
     #[inline]
     pub fn enable_private(&self, bits: u32) {
-        self.frame.write32(gicr::ISENABLER0, bits);
+        self.frame.write(gicr::ISENABLER0, bits);
     }
     /// The same, disabled: complete after `wait_for_writes`.
     #[inline]
     pub fn disable_private(&self, bits: u32) {
-        self.frame.write32(gicr::ICENABLER0, bits);
+        self.frame.write(gicr::ICENABLER0, bits);
     }
     /// SGIs and PPIs of `bits` that cannot be enabled: firmware keeps them in a Secure group, which we neither see nor change
     /// (GICD_CTLR.DS = 0), or the GIC lacks them. The others are disabled again.
     pub fn not_ours(&self, bits: u32, polls: u32) -> Result<u32, Error> {
         self.enable_private(bits);
-        let not_ours = bits & !self.frame.read32(gicr::ISENABLER0);
+        let not_ours = bits & !self.frame.read(gicr::ISENABLER0);
         self.disable_private(bits);
         self.wait_for_writes(polls)?;
         Ok(not_ours)
     }
     /// SGIs and PPIs that are pending, a level also while it is disabled (IHI 0069H 12.11.31).
     pub fn pending_private(&self) -> u32 {
-        self.frame.read32(gicr::ISPENDR0)
+        self.frame.read(gicr::ISPENDR0)
     }
     /// Those of `bits` are not pending any more, unless a level asks for them.
     pub fn clear_pending_private(&self, bits: u32) {
-        self.frame.write32(gicr::ICPENDR0, bits);
+        self.frame.write(gicr::ICPENDR0, bits);
     }
     pub fn is_enabled(&self, intid: IntId) -> bool {
         self.bit(gicr::ISENABLER0, intid)
@@ -307,16 +313,14 @@ impl<F: Frame> Redist<F> {
         self.bit(gicr::ISACTIVER0, intid)
     }
     pub fn set_priority(&self, intid: IntId, priority: u8) {
-        if intid.value() < 32 {
-            self.frame.write8(gicr::IPRIORITYR + intid.value() as usize, priority);
-        }
+        self.frame.write_at(gicr::IPRIORITYR_BYTES, intid.value() as usize, priority);
     }
     /// Edge-triggered or level-sensitive; only PPIs have a choice, and only while disabled.
     pub fn set_edge(&self, intid: IntId, edge: bool) {
         if let 16..32 = intid.value() {
             let bit = 2 << (2 * (intid.value() - 16));
-            let config = self.frame.read32(gicr::ICFGR1);
-            self.frame.write32(gicr::ICFGR1, if edge { config | bit } else { config & !bit });
+            let config = self.frame.read(gicr::ICFGR1);
+            self.frame.write(gicr::ICFGR1, if edge { config | bit } else { config & !bit });
         }
     }
 }

@@ -20,9 +20,10 @@
 //!
 //! A vPE that never leaves costs nothing more. Not supported: GICv4.1, which is [`crate::vpe41`].
 
-use crate::command::{Command, Encoded};
+use crate::command::Command;
 use crate::error::{Error, Stuck, Wait, poll};
-use crate::frame::Frame;
+use crate::frame::{Frame, VirtualLpis};
+use crate::given::{Base, Vetted, VirtualConfigBase, VirtualPendingBase};
 use crate::intid::{RdBase, VpeId};
 use crate::regs::vlpi::{self, GICR_VPENDBASER};
 
@@ -37,18 +38,19 @@ pub struct Vacant<F> {
     frame: F,
 }
 
-impl<F: Frame> Vacant<F> {
-    /// Takes the redistributor (`F` is the frame at RD_base, as for [`crate::redist::Redist`]) and evicts what firmware left.
+impl<F: Frame<Block = VirtualLpis>> Vacant<F> {
+    /// Takes the redistributor's VLPI frame and evicts what firmware left.
     ///
     /// `intid_bits`: vINTID bits of the vPEs to come. The GIC drops a vLPI for an absent vPE that lies beyond
     /// GICR_VPROPBASER.IDbits, which is UNKNOWN after reset.
     pub fn take(frame: F, intid_bits: u8, polls: u32) -> Result<Self, Error> {
         let value = wait_clean(&frame, polls)?;
         if value & VALID != 0 {
-            frame.write64(vlpi::VPENDBASER, value & !VALID & !PENDING_LAST);
+            frame.write(vlpi::VPENDBASER, Base::known(value & !VALID & !PENDING_LAST));
             wait_clean(&frame, polls)?;
         }
-        frame.write64(vlpi::VPROPBASER, u64::from(intid_bits.saturating_sub(1)));
+        // No address: nobody is resident.
+        frame.write(vlpi::VPROPBASER, Base::known(u64::from(intid_bits.saturating_sub(1))));
         Ok(Self { frame })
     }
 
@@ -61,7 +63,7 @@ impl<F: Frame> Vacant<F> {
 /// A vPE that is not resident anywhere.
 #[derive(Debug)]
 pub struct NonResident {
-    vpropbaser: u64,
+    vpropbaser: VirtualConfigBase,
     /// With what the GIC said in IDAI last time.
     vpendbaser: u64,
 }
@@ -69,24 +71,24 @@ pub struct NonResident {
 impl NonResident {
     /// A vPE from its two constants ([`crate::layout::vpropbaser`], [`crate::layout::vpendbaser`]). One such value for each vPE:
     /// two would be two residencies.
-    pub const fn new(vpropbaser: u64, vpendbaser: u64) -> Self {
-        Self { vpropbaser, vpendbaser: vpendbaser & !(VALID | DIRTY) | PENDING_LAST }
+    pub const fn new(vpropbaser: VirtualConfigBase, vpendbaser: VirtualPendingBase) -> Self {
+        Self { vpropbaser, vpendbaser: vpendbaser.bits() & !(VALID | DIRTY) | PENDING_LAST }
     }
 
     /// Makes the vPE resident. Clear its doorbell afterwards: one that was pending before is stale now.
     #[inline]
-    pub fn enter<F: Frame>(self, on: Vacant<F>) -> Resident<F> {
-        on.frame.write64(vlpi::VPROPBASER, self.vpropbaser);
-        on.frame.write64(vlpi::VPENDBASER, self.vpendbaser | VALID);
+    pub fn enter<F: Frame<Block = VirtualLpis>>(self, on: Vacant<F>) -> Resident<F> {
+        on.frame.write(vlpi::VPROPBASER, self.vpropbaser);
+        on.frame.write(vlpi::VPENDBASER, Base::known(self.vpendbaser | VALID));
         Resident { frame: on.frame, vpe: self }
     }
 
     /// Commands that move the vPE to another redistributor: VMOVP and VSYNC, to be consumed before it enters there. For a GIC whose
     /// GITS_TYPER.VMOVP is 1. The doorbell is moved by [`crate::doorbell::Proxy::move_to`].
-    pub const fn move_to(&mut self, vpe: VpeId, redistributor: RdBase) -> [Encoded; 2] {
+    pub const fn move_to(&mut self, vpe: VpeId, redistributor: RdBase) -> [Vetted; 2] {
         [
-            Command::Vmovp { vpe, redistributor, sequence: 0, its_list: 0 }.encode(),
-            Command::Vsync { vpe }.encode(),
+            Vetted::harmless(Command::Vmovp { vpe, redistributor, sequence: 0, its_list: 0 }),
+            Vetted::vsync(vpe),
         ]
     }
 }
@@ -98,13 +100,13 @@ pub struct Resident<F> {
     vpe: NonResident,
 }
 
-impl<F: Frame> Resident<F> {
+impl<F: Frame<Block = VirtualLpis>> Resident<F> {
     /// Ends the residency. Waits at most `polls` reads for the GIC to have read the pending table.
     #[inline]
     pub fn leave(self, polls: u32) -> Result<Descheduling<F>, Stuck<Self>> {
         match wait_clean(&self.frame, polls) {
             Ok(value) => {
-                self.frame.write64(vlpi::VPENDBASER, value & !VALID);
+                self.frame.write(vlpi::VPENDBASER, Base::known(value & !VALID));
                 Ok(Descheduling { frame: self.frame, vpe: self.vpe })
             }
             Err(error) => Err(Stuck { state: self, error }),
@@ -113,15 +115,15 @@ impl<F: Frame> Resident<F> {
 
     /// The same after a wait that was too long: what the GIC still reads of the pending table may be lost to it, not to the table.
     pub fn leave_unsettled(self) -> Descheduling<F> {
-        let value = self.frame.read64(vlpi::VPENDBASER);
-        self.frame.write64(vlpi::VPENDBASER, value & !VALID);
+        let value = self.frame.read(vlpi::VPENDBASER);
+        self.frame.write(vlpi::VPENDBASER, Base::known(value & !VALID));
         Descheduling { frame: self.frame, vpe: self.vpe }
     }
 
     /// True once the GIC has read the pending table after `enter`: what was pending is signalled now.
     #[inline]
     pub fn is_settled(&self) -> bool {
-        self.frame.read64(vlpi::VPENDBASER) & DIRTY == 0
+        self.frame.read(vlpi::VPENDBASER) & DIRTY == 0
     }
 }
 
@@ -142,11 +144,11 @@ pub struct Left<F> {
     pub pending: bool,
 }
 
-impl<F: Frame> Descheduling<F> {
+impl<F: Frame<Block = VirtualLpis>> Descheduling<F> {
     /// Goes on after a wait that was too long. PendingLast is not known, so something counts as pending: the vPE runs once more
     /// than it needs to, and none is lost.
     pub fn give_up(self) -> Left<F> {
-        let value = self.frame.read64(vlpi::VPENDBASER);
+        let value = self.frame.read(vlpi::VPENDBASER);
         let vpendbaser = (self.vpe.vpendbaser & !IDAI) | (value & IDAI);
         Left {
             vpe: NonResident { vpendbaser, ..self.vpe },
@@ -174,8 +176,8 @@ impl<F: Frame> Descheduling<F> {
 
 /// The register's value with Dirty clear.
 #[inline(always)]
-fn wait_clean<F: Frame>(frame: &F, polls: u32) -> Result<u64, Error> {
-    poll(polls, Wait::PendingTableClean, || match frame.read64(vlpi::VPENDBASER) {
+fn wait_clean<F: Frame<Block = VirtualLpis>>(frame: &F, polls: u32) -> Result<u64, Error> {
+    poll(polls, Wait::PendingTableClean, || match frame.read(vlpi::VPENDBASER) {
         value if value & DIRTY == 0 => Ok(value),
         value => Err(value),
     })

@@ -6,8 +6,10 @@
 //!
 //! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR; `pending_sgis` reads their pending state.
 
+use crate::error::Expected::Exactly;
 use crate::error::{Error, Stuck, Wait, poll};
-use crate::frame::Frame;
+use crate::frame::{Frame, VirtualLpis};
+use crate::given::{Base, VpeTableBase};
 use crate::intid::VpeId;
 use crate::regs::vlpi::{
     self, GICR_VPENDBASER_V41, GICR_VPROPBASER_V41, GICR_VSGIPENDR, GICR_VSGIR,
@@ -24,26 +26,19 @@ pub struct VacantV41<F> {
     frame: F,
 }
 
-impl<F: Frame> VacantV41<F> {
+impl<F: Frame<Block = VirtualLpis>> VacantV41<F> {
     /// Takes the redistributor, evicts what firmware left and gives it the vPE table ([`crate::layout::vpropbaser_v41`]).
-    pub fn take(frame: F, vpropbaser: u64, polls: u32) -> Result<Self, Error> {
+    pub fn take(frame: F, vpropbaser: VpeTableBase, polls: u32) -> Result<Self, Error> {
         let value = wait_clean(&frame, polls)?;
         if value & VALID != 0 {
-            frame.write64(vlpi::VPENDBASER, PENDING_LAST);
+            frame.write(vlpi::VPENDBASER, Base::known(PENDING_LAST));
             wait_clean(&frame, polls)?;
         }
-        frame.write64(vlpi::VPROPBASER, vpropbaser);
+        frame.write(vlpi::VPROPBASER_V41, vpropbaser);
         // Z is a hint to the GIC about this write; it need not read back.
-        let expected = vpropbaser & !GICR_VPROPBASER_V41::Z::SET.value;
-        let found = frame.read64(vlpi::VPROPBASER) & !GICR_VPROPBASER_V41::Z::SET.value;
-        if expected != found {
-            return Err(Error::Differs {
-                register: "GICR_VPROPBASER",
-                field: "readback",
-                expected,
-                found,
-            });
-        }
+        let expected = vpropbaser.bits() & !GICR_VPROPBASER_V41::Z::SET.value;
+        let found = frame.read(vlpi::VPROPBASER_V41) & !GICR_VPROPBASER_V41::Z::SET.value;
+        Exactly(expected).check("GICR_VPROPBASER", "readback", found)?;
         Ok(Self { frame })
     }
 
@@ -72,8 +67,8 @@ impl NonResidentV41 {
     }
 
     #[inline]
-    pub fn enter<F: Frame>(self, on: VacantV41<F>) -> ResidentV41<F> {
-        on.frame.write64(vlpi::VPENDBASER, self.entry);
+    pub fn enter<F: Frame<Block = VirtualLpis>>(self, on: VacantV41<F>) -> ResidentV41<F> {
+        on.frame.write(vlpi::VPENDBASER, Base::known(self.entry));
         ResidentV41 { frame: on.frame, vpe: self }
     }
 }
@@ -94,7 +89,7 @@ pub struct ResidentV41<F> {
     vpe: NonResidentV41,
 }
 
-impl<F: Frame> ResidentV41<F> {
+impl<F: Frame<Block = VirtualLpis>> ResidentV41<F> {
     #[inline]
     pub fn leave(self, reason: Reason, polls: u32) -> Result<DeschedulingV41<F>, Stuck<Self>> {
         match wait_clean(&self.frame, polls) {
@@ -103,8 +98,8 @@ impl<F: Frame> ResidentV41<F> {
                     Reason::Blocked => DOORBELL,
                     Reason::Preempted => PENDING_LAST,
                 };
-                self.frame
-                    .write64(vlpi::VPENDBASER, value & !(VALID | PENDING_LAST | DOORBELL) | how);
+                let value = value & !(VALID | PENDING_LAST | DOORBELL) | how;
+                self.frame.write(vlpi::VPENDBASER, Base::known(value));
                 Ok(DeschedulingV41 { frame: self.frame, vpe: self.vpe, reason })
             }
             Err(error) => Err(Stuck { state: self, error }),
@@ -114,7 +109,7 @@ impl<F: Frame> ResidentV41<F> {
     /// True once the GIC has read the vPE's state after `enter`.
     #[inline]
     pub fn is_settled(&self) -> bool {
-        self.frame.read64(vlpi::VPENDBASER) & DIRTY == 0
+        self.frame.read(vlpi::VPENDBASER) & DIRTY == 0
     }
 
     /// As [`VacantV41::pending_sgis`].
@@ -140,7 +135,7 @@ pub struct LeftV41<F> {
     pub pending: bool,
 }
 
-impl<F: Frame> DeschedulingV41<F> {
+impl<F: Frame<Block = VirtualLpis>> DeschedulingV41<F> {
     #[inline]
     pub fn finish(self, polls: u32) -> Result<LeftV41<F>, Stuck<Self>> {
         match wait_clean(&self.frame, polls) {
@@ -155,17 +150,21 @@ impl<F: Frame> DeschedulingV41<F> {
 }
 
 #[inline]
-fn wait_clean<F: Frame>(frame: &F, polls: u32) -> Result<u64, Error> {
-    poll(polls, Wait::PendingTableClean, || match frame.read64(vlpi::VPENDBASER) {
+fn wait_clean<F: Frame<Block = VirtualLpis>>(frame: &F, polls: u32) -> Result<u64, Error> {
+    poll(polls, Wait::PendingTableClean, || match frame.read(vlpi::VPENDBASER) {
         value if value & DIRTY == 0 => Ok(value),
         value => Err(value),
     })
 }
 
-fn pending_sgis<F: Frame>(frame: &F, vpe: VpeId, polls: u32) -> Result<u16, Error> {
-    frame.write32(vlpi::VSGIR, GICR_VSGIR::VPEID.val(u32::from(vpe.value())).value);
+fn pending_sgis<F: Frame<Block = VirtualLpis>>(
+    frame: &F,
+    vpe: VpeId,
+    polls: u32,
+) -> Result<u16, Error> {
+    frame.write(vlpi::VSGIR, GICR_VSGIR::VPEID.val(u32::from(vpe.value())).value);
     poll(polls, Wait::VirtualSgiState, || {
-        let value = frame.read32(vlpi::VSGIPENDR);
+        let value = frame.read(vlpi::VSGIPENDR);
         if value & GICR_VSGIPENDR::Busy::SET.value != 0 {
             Err(u64::from(value))
         } else {

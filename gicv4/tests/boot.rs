@@ -3,13 +3,15 @@
 mod common;
 
 use common::*;
+use gicv4::Expected::{AtLeast, AtMost, Exactly};
 use gicv4::boot::{self, Assembly, CpuTables};
-use gicv4::command::Command;
+use gicv4::command::{Command, Version};
 use gicv4::dist::{self, Dist};
+use gicv4::frame::{Readable, Register, Width, Writable};
 use gicv4::its::{Expect, Its, Table};
 use gicv4::layout::{self, Attributes, PageSize, TableKind};
 use gicv4::lpi::LpiConfig;
-use gicv4::model::{Config, Gic, TableRegister, Violation};
+use gicv4::model::{self, Config, Gic, TableRegister, Violation};
 use gicv4::redist::{self, Redist, affinity_value, stride};
 use gicv4::regs::{gicd, gicr, gits, vlpi};
 use gicv4::{CollectionId, Error, Frame, IntId, LpisInUse, Wait};
@@ -41,12 +43,12 @@ fn its_that_is_not_what_was_expected() {
     assert_eq!(its.verify(&fine), Ok(()));
     assert_eq!(its.verify(&Expect { entry_bytes: 16, ..fine }), Ok(()), "smaller entries are fine");
     for (expect, field, expected, found) in [
-        (Expect { device_id_bits: 17, ..fine }, "Devbits + 1", 17, 16),
-        (Expect { event_id_bits: 17, ..fine }, "ID_bits + 1", 17, 16),
-        (Expect { collection_id_bits: 9, ..fine }, "CIDbits + 1", 9, 8),
-        (Expect { entry_bytes: 8, ..fine }, "ITT_entry_size + 1", 8, 12),
-        (Expect { redistributor_addresses: true, ..fine }, "PTA", 1, 0),
-        (Expect { v41: true, ..fine }, "VMAPP", 1, 0),
+        (Expect { device_id_bits: 17, ..fine }, "Devbits + 1", AtLeast(17), 16),
+        (Expect { event_id_bits: 17, ..fine }, "ID_bits + 1", AtLeast(17), 16),
+        (Expect { collection_id_bits: 9, ..fine }, "CIDbits + 1", AtLeast(9), 8),
+        (Expect { entry_bytes: 8, ..fine }, "ITT_entry_size + 1", AtMost(8), 12),
+        (Expect { redistributor_addresses: true, ..fine }, "PTA", Exactly(1), 0),
+        (Expect { v41: true, ..fine }, "VMAPP", Exactly(1), 0),
     ] {
         assert_eq!(
             its.verify(&expect),
@@ -54,7 +56,7 @@ fn its_that_is_not_what_was_expected() {
         );
     }
     let error = its.verify(&Expect { entry_bytes: 8, ..fine }).unwrap_err();
-    assert_eq!(error.to_string(), "GITS_TYPER.ITT_entry_size + 1 is 0xc, expected 0x8");
+    assert_eq!(error.to_string(), "GITS_TYPER.ITT_entry_size + 1 is 0xc, expected 0x8 or less");
 }
 
 /// A frame whose register at `offset` reads otherwise than the model's.
@@ -66,27 +68,20 @@ struct Altered<F> {
     set: u64,
 }
 
-impl<F: Frame> Altered<F> {
-    fn alter(&self, offset: usize, value: u64) -> u64 {
-        if offset == self.offset { (value & !self.clear) | self.set } else { value }
-    }
-}
-
 impl<F: Frame> Frame for Altered<F> {
-    fn read32(&self, offset: usize) -> u32 {
-        self.alter(offset, self.frame.read32(offset).into()) as u32
+    type Block = F::Block;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<F::Block, W, A, L>) -> W {
+        let value = self.frame.read(register).bits();
+        let altered = (value & !self.clear) | self.set;
+        W::from_bits(if register.offset() == self.offset { altered } else { value })
     }
-    fn read64(&self, offset: usize) -> u64 {
-        self.alter(offset, self.frame.read64(offset))
-    }
-    fn write32(&self, offset: usize, value: u32) {
-        self.frame.write32(offset, value);
-    }
-    fn write64(&self, offset: usize, value: u64) {
-        self.frame.write64(offset, value);
-    }
-    fn write8(&self, offset: usize, value: u8) {
-        self.frame.write8(offset, value);
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<F::Block, W, A, L>,
+        value: A::Value,
+    ) {
+        self.frame.write(register, value);
     }
 }
 
@@ -97,10 +92,10 @@ fn altered<F: Frame>(frame: F, offset: usize, clear: u64, set: u64) -> Altered<F
 #[test]
 fn an_its_without_virtual_lpis() {
     let gic = Gic::new(Config::V4_0);
-    let its = Its::new(altered(gic.its(), gits::TYPER, 2, 0));
-    let expected =
-        Error::Differs { register: "GITS_TYPER", field: "Virtual", expected: 1, found: 0 };
-    assert_eq!(its.verify(&expect(&Config::V4_0)), Err(expected));
+    let its = Its::new(altered(gic.its(), gits::offset::TYPER, 2, 0));
+    let (register, field, expected, found) = ("GITS_TYPER", "Virtual", AtLeast(1), 0);
+    let differs = Err(Error::Differs { register, field, expected, found });
+    assert_eq!(its.verify(&expect(&Config::V4_0)), differs);
     assert_eq!(its.verify(&Expect { virtual_lpis: false, ..expect(&Config::V4_0) }), Ok(()));
 }
 
@@ -113,24 +108,28 @@ fn an_its_that_refuses_its_tables() {
     let baser0 = |field, expected, found| {
         Err(Error::Differs { register: "GITS_BASER0", field, expected, found })
     };
-    assert!(matches!(enable(gits::BASER, 7 << 56, 0), Err(Error::Unsupported { .. })));
-    assert_eq!(enable(gits::BASER, 0x1f << 48, 0x1f << 48), Ok(()), "32 bytes are planned for");
-    assert_eq!(enable(gits::BASER, 3 << 10, 0), baser0("Shareability", 1, 0));
-    assert_eq!(enable(gits::BASER, 7 << 59, 1 << 59), Ok(()), "cacheability is a hint");
+    assert!(matches!(enable(gits::offset::BASER, 7 << 56, 0), Err(Error::Unsupported { .. })));
+    assert_eq!(
+        enable(gits::offset::BASER, 0x1f << 48, 0x1f << 48),
+        Ok(()),
+        "32 bytes are planned for"
+    );
+    assert_eq!(enable(gits::offset::BASER, 3 << 10, 0), baser0("Shareability", Exactly(1), 0));
+    assert_eq!(enable(gits::offset::BASER, 7 << 59, 1 << 59), Ok(()), "cacheability is a hint");
     for (clear, set) in [(0, 1 << 62), (0x1000, 0x2000), (1 << 63, 0), (0xff, 9)] {
-        let error = enable(gits::BASER, clear, set);
+        let error = enable(gits::offset::BASER, clear, set);
         assert!(matches!(error, Err(Error::Differs { field: "readback", .. })), "{error:?}");
     }
     assert!(matches!(
-        enable(gits::CBASER, 3 << 10, 0),
+        enable(gits::offset::CBASER, 3 << 10, 0),
         Err(Error::Differs { register: "GITS_CBASER", field: "readback", .. })
     ));
-    assert_eq!(enable(gits::CBASER, 7 << 59, 0), Ok(()));
+    assert_eq!(enable(gits::offset::CBASER, 7 << 59, 0), Ok(()));
     assert_eq!(
-        enable(gits::CTLR, 1 << 31, 0),
+        enable(gits::offset::CTLR, 1 << 31, 0),
         Err(Error::Timeout { wait: Wait::ItsQuiescent, register: 0 })
     );
-    assert_eq!(enable(gits::CTLR, 0, 0), Ok(()));
+    assert_eq!(enable(gits::offset::CTLR, 0, 0), Ok(()));
 }
 
 #[test]
@@ -138,11 +137,14 @@ fn an_its_that_is_not_coherent() {
     let config = Config { incoherent: true, ..Config::V4_0 };
     let its = Its::new(Gic::new(config).its());
     let error = its.enable(tables(), cbaser(1), POLLS).unwrap_err();
-    assert!(matches!(error, Error::Differs { field: "Shareability", expected: 1, found: 0, .. }));
+    assert!(matches!(
+        error,
+        Error::Differs { field: "Shareability", expected: Exactly(1), found: 0, .. }
+    ));
     let attributes = Attributes::UNCACHED;
     let tables = tables().map(|table| Table { attributes, ..table });
     let room = layout::Room { bytes: 0x1000, align: 0x1_0000 };
-    let queue = layout::cbaser(QUEUE, room, attributes).unwrap();
+    let queue = model::base(layout::cbaser(QUEUE, room, attributes).unwrap());
     assert_eq!(its.enable(tables, queue, POLLS), Ok(()));
 }
 
@@ -177,21 +179,25 @@ fn tables_find_their_registers() {
         let small = tables().map(|table| Table { entry_bytes: 1, ..table });
         let its = Its::new(Gic::new(config).its());
         let error = its.enable(small, cbaser(1), POLLS).unwrap_err();
-        assert!(matches!(error, Error::Differs { field: "Entry_Size + 1", expected: 1, .. }));
+        assert!(matches!(
+            error,
+            Error::Differs { field: "Entry_Size + 1", expected: AtMost(1), .. }
+        ));
     }
     // Memory of 4 KiB pages serves a register that has those, and no other.
-    let small =
-        tables().map(|table| Table { address: table.address + 0x1000, bytes: 0x3000, ..table });
+    let small = tables().map(|table| {
+        let memory = model::memory(table.memory.address() + 0x1000, 0x3000);
+        Table { memory, ..table }
+    });
     let enable = |registers| {
         let gic = Gic::new(Config { tables: registers, ..Config::V4_0 });
         Its::new(gic.its()).enable(small, cbaser(1), POLLS)
     };
     assert_eq!((enable(FVP), enable(SMALL)), (Ok(()), Ok(())));
     for (registers, bytes) in [(GRACE, 0x1_0000), (HIP, 0x4000)] {
-        let field = "page, more than the table has room for,";
-        let expected =
-            Error::Differs { register: "GITS_BASER0", field, expected: 0x3000, found: bytes };
-        assert_eq!(enable(registers), Err(expected));
+        let (register, field, expected) = ("GITS_BASER0", "bytes of a page", AtMost(0x3000));
+        let differs = Err(Error::Differs { register, field, expected, found: bytes });
+        assert_eq!(enable(registers), differs);
     }
 }
 
@@ -216,8 +222,9 @@ fn vpes_that_move_need_an_its_that_tells_the_others() {
     let its = Its::new(Gic::new(config).its());
     let fine = expect(&config);
     assert_eq!(its.verify(&fine), Ok(()));
-    let expected = Error::Differs { register: "GITS_TYPER", field: "VMOVP", expected: 1, found: 0 };
-    assert_eq!(its.verify(&Expect { moves: true, ..fine }), Err(expected));
+    let (register, field, expected, found) = ("GITS_TYPER", "VMOVP", AtLeast(1), 0);
+    let differs = Err(Error::Differs { register, field, expected, found });
+    assert_eq!(its.verify(&Expect { moves: true, ..fine }), differs);
     // And the model would see it.
     let mut board = Board::with_vpes(config, 1);
     let to = board.config.redistributor(1);
@@ -245,8 +252,8 @@ fn redistributor_that_is_not_what_was_expected() {
         mpidr: config.mpidr(17),
         processor: Some(17),
         lpis: true,
-        virtual_lpis: true,
-        v41: false,
+        stride: stride(true),
+        virtual_lpis: Some(Version::V4_0),
     };
     assert_eq!(redist.verify(&fine), Ok(()));
     assert_eq!(redist.processor_number(), 17);
@@ -254,18 +261,26 @@ fn redistributor_that_is_not_what_was_expected() {
         Err(Error::Differs { register: "GICR_TYPER", field, expected, found })
     };
     let other = redist::Expect { mpidr: 3, ..fine };
-    assert_eq!(redist.verify(&other), differs("Affinity_Value", 3, 0x101));
-    assert_eq!(redist.verify(&redist::Expect { v41: true, ..fine }), differs("RVPEID", 1, 0));
+    assert_eq!(redist.verify(&other), differs("Affinity_Value", Exactly(3), 0x101));
+    let v41 = redist::Expect { virtual_lpis: Some(Version::V4_1), ..fine };
+    assert_eq!(redist.verify(&v41), differs("RVPEID, which GICv4.1 has", Exactly(1), 0));
     let fourth = redist::Expect { mpidr: config.mpidr(3), processor: Some(3), ..fine };
     let by_position = Redist::new(gic.redistributor(3)).verify(&fourth);
-    assert_eq!(by_position, differs("Processor_Number", 3, 106));
+    assert_eq!(by_position, differs("Processor_Number", Exactly(3), 106));
     assert_eq!(redist.verify(&redist::Expect { processor: None, ..fine }), Ok(()));
-    for (field, bit) in [("PLPIS", 1), ("VLPIS", 2)] {
-        let redist = Redist::new(altered(gic.redistributor(17), gicr::TYPER, bit, 0));
-        assert_eq!(redist.verify(&fine), differs(field, 1, 0));
-        let without = redist::Expect { lpis: false, virtual_lpis: false, ..fine };
+    let wide = "VLPIS, which decides the stride";
+    for (field, bit, expected) in [("PLPIS", 1, AtLeast(1)), (wide, 2, Exactly(1))] {
+        let redist = Redist::new(altered(gic.redistributor(17), gicr::offset::TYPER, bit, 0));
+        assert_eq!(redist.verify(&fine), differs(field, expected, 0));
+        let stride = stride(bit != 2);
+        let without = redist::Expect { lpis: false, stride, virtual_lpis: None, ..fine };
         assert_eq!(redist.verify(&without), Ok(()));
+        let none = redist::Expect { lpis: false, stride, ..fine };
+        let expected = if bit == 2 { differs("VLPIS", Exactly(1), 0) } else { Ok(()) };
+        assert_eq!(redist.verify(&none), expected);
     }
+    let narrow = redist::Expect { stride: stride(false), virtual_lpis: None, ..fine };
+    assert_eq!(redist.verify(&narrow), differs(wide, Exactly(0), 1));
     assert_eq!(affinity_value(0x12_8034_5678), 0x1234_5678);
     assert_eq!((stride(false), stride(true)), (0x2_0000, 0x4_0000));
 }
@@ -273,7 +288,7 @@ fn redistributor_that_is_not_what_was_expected() {
 #[test]
 fn a_redistributor_that_sleeps_on() {
     let gic = powered(Config::V4_0);
-    let redist = Redist::new(altered(gic.redistributor(0), gicr::WAKER, 0, 4));
+    let redist = Redist::new(altered(gic.redistributor(0), gicr::offset::WAKER, 0, 4));
     assert_eq!(
         redist.wake(10),
         Err(Error::Timeout { wait: Wait::RedistributorAwake, register: 4 })
@@ -282,14 +297,13 @@ fn a_redistributor_that_sleeps_on() {
 
 #[test]
 fn lpi_tables_of_firmware_are_replaced_or_refused() {
-    let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
-    let pendbaser = layout::pendbaser(pending(0), true, Attributes::COHERENT).unwrap();
+    let (propbaser, pendbaser) = (propbaser(), pendbaser(0, true));
     for (clear_enable_lpis, fine) in [(true, true), (false, false)] {
         let gic = Gic::new(Config { clear_enable_lpis, ..Config::V4_0 });
         gic.power_up(0);
-        gic.redistributor(0).write64(gicr::PROPBASER, 0x8000_000f);
-        gic.redistributor(0).write64(gicr::PENDBASER, 0x8100_0000);
-        gic.redistributor(0).write32(gicr::CTLR, 1);
+        gic.redistributor(0).write(gicr::PROPBASER, model::base(0x8000_000f));
+        gic.redistributor(0).write(gicr::PENDBASER, model::base(0x8100_0000));
+        gic.redistributor(0).write(gicr::CTLR, 1);
         let result = Redist::new(gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS);
         assert_eq!(result.is_ok(), fine, "{result:?}");
         let used = Err(Error::LpisInUse(LpisInUse {
@@ -303,7 +317,7 @@ fn lpi_tables_of_firmware_are_replaced_or_refused() {
     }
     // One that forces other attributes.
     let gic = powered(Config::V4_0);
-    let redist = Redist::new(altered(gic.redistributor(0), gicr::PROPBASER, 3 << 10, 0));
+    let redist = Redist::new(altered(gic.redistributor(0), gicr::offset::PROPBASER, 3 << 10, 0));
     let error = redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap_err();
     let register = "GICR_PROPBASER";
     assert!(
@@ -319,8 +333,7 @@ fn pending_lpis_survive_disabling() {
     board.run(&[Command::Mapti { device: DEVICE, event: event(0), intid: lpi(3), collection }]);
     board.msi(0);
     assert_eq!(board.gic.signal(0).map(|signal| signal.intid), Some(lpi(3)));
-    let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
-    let pendbaser = layout::pendbaser(pending(0), false, Attributes::COHERENT).unwrap();
+    let (propbaser, pendbaser) = (propbaser(), pendbaser(0, false));
     Redist::new(board.gic.redistributor(0)).enable_lpis(propbaser, pendbaser, POLLS).unwrap();
     assert_eq!(board.interrupt(0), Some(lpi(3)));
     board.clean();
@@ -343,19 +356,19 @@ fn private_interrupts() {
     let redist = Redist::new(gic.redistributor(0));
     let frame = gic.redistributor(0);
     redist.reset_private(0xa0, POLLS).unwrap();
-    let extended = [4, 8].map(|n| frame.read32(gicr::ICENABLER0 + n));
+    let extended = [1, 2].map(|n| frame.read_at(gicr::ICENABLER, n));
     assert_eq!(extended, [0, 0], "firmware's extended PPIs are off");
     assert_eq!(
-        (frame.read32(gicr::IGROUPR0), frame.read32(gicr::IPRIORITYR + 28)),
+        (frame.read(gicr::IGROUPR0), frame.read_at(gicr::IPRIORITYR, 7)),
         (u32::MAX, 0xa0a0_a0a0)
     );
     let timer = IntId::ppi(27).unwrap();
     redist.set_priority(timer, 0x20);
-    assert_eq!(frame.read32(gicr::IPRIORITYR + 24), 0x20a0_a0a0);
+    assert_eq!(frame.read_at(gicr::IPRIORITYR, 6), 0x20a0_a0a0);
     redist.set_edge(timer, true);
-    assert_eq!(frame.read32(gicr::ICFGR1), 0x0080_0000);
+    assert_eq!(frame.read(gicr::ICFGR1), 0x0080_0000);
     redist.set_edge(timer, false);
-    assert_eq!(frame.read32(gicr::ICFGR1), 0);
+    assert_eq!(frame.read(gicr::ICFGR1), 0);
     redist.enable(timer);
     redist.set_pending(timer);
     redist.set_active(timer);
@@ -371,7 +384,7 @@ fn private_interrupts() {
     redist.set_priority(spi, 0);
     redist.set_edge(spi, true);
     assert!(!redist.is_enabled(spi));
-    assert_eq!((frame.read32(gicr::ISENABLER0), gic.take_violations()), (0, vec![]));
+    assert_eq!((frame.read(gicr::ISENABLER0), gic.take_violations()), (0, vec![]));
 }
 
 #[test]
@@ -385,21 +398,21 @@ fn shared_interrupts() {
     };
     assert_eq!(
         dist.verify(&dist::Expect { spis: 257, ..fine }),
-        differs("SPIs (ITLinesNumber)", 257, 256)
+        differs("SPIs (ITLinesNumber)", AtLeast(257), 256)
     );
     let wide = dist::Expect { intid_bits: 17, ..fine };
-    assert_eq!(dist.verify(&wide), differs("IDbits + 1", 17, 16));
+    assert_eq!(dist.verify(&wide), differs("IDbits + 1", AtLeast(17), 16));
     for (field, bit) in [("LPIS", 1 << 17), ("DVIS", 1 << 18)] {
-        let dist = Dist::new(altered(gic.distributor(), gicd::TYPER, bit, 0));
-        assert_eq!(dist.verify(&fine), differs(field, 1, 0));
+        let dist = Dist::new(altered(gic.distributor(), gicd::offset::TYPER, bit, 0));
+        assert_eq!(dist.verify(&fine), differs(field, AtLeast(1), 0));
     }
-    let old = Dist::new(altered(gic.distributor(), gicd::PIDR2, 0xf0, 0x20));
+    let old = Dist::new(altered(gic.distributor(), gicd::offset::PIDR2, 0xf0, 0x20));
     assert!(matches!(old.verify(&fine), Err(Error::Differs { register: "GICD_PIDR2", .. })));
 
-    frame.write32(gicd::ISENABLER + 4, u32::MAX);
+    frame.write_at(gicd::ISENABLER, 1, u32::MAX);
     dist.enable(0xa0, POLLS).unwrap();
-    assert_eq!(frame.read32(gicd::CTLR) & 0x13, 0x12);
-    let extended = [0, 4].map(|n| frame.read32(gicd::ICENABLER_E + n));
+    assert_eq!(frame.read(gicd::CTLR) & 0x13, 0x12);
+    let extended = [0, 1].map(|n| frame.read_at(gicd::ICENABLER_E, n));
     assert_eq!(extended, [0, 0], "firmware's extended SPIs are off");
     let spi = IntId::spi(287).unwrap();
     assert!(!dist.is_enabled(spi) && !dist.is_enabled(IntId::new(32)));
@@ -407,20 +420,20 @@ fn shared_interrupts() {
     dist.set_pending(spi);
     dist.set_active(spi);
     assert!(dist.is_enabled(spi) && dist.is_pending(spi) && dist.is_active(spi));
-    assert_eq!(frame.read32(gicd::ISENABLER + 32), 1 << 31);
+    assert_eq!(frame.read_at(gicd::ISENABLER, 8), 1 << 31);
     dist.disable_spi(spi);
     dist.wait_for_writes(POLLS).unwrap();
     dist.clear_pending(spi);
     dist.clear_active(spi);
     assert!(!dist.is_enabled(spi) && !dist.is_pending(spi) && !dist.is_active(spi));
     dist.set_priority(spi, 0x40);
-    assert_eq!(frame.read32(gicd::IPRIORITYR + 284), 0x40a0_a0a0);
+    assert_eq!(frame.read_at(gicd::IPRIORITYR, 71), 0x40a0_a0a0);
     dist.set_edge(spi, true);
-    assert_eq!(frame.read32(gicd::ICFGR + 68), 1 << 31);
+    assert_eq!(frame.read_at(gicd::ICFGR, 17), 1 << 31);
     dist.set_edge(spi, false);
-    assert_eq!(frame.read32(gicd::ICFGR + 68), 0);
+    assert_eq!(frame.read_at(gicd::ICFGR, 17), 0);
     dist.route(spi, 0x8000_0103);
-    assert_eq!(frame.read64(gicd::IROUTER + 8 * 287), 0x103);
+    assert_eq!(frame.read_at(gicd::IROUTER, 287), 0x103);
     // Private interrupts and LPIs are none of its business.
     for other in [27, 1020, 4096, 8192].map(IntId::new) {
         dist.enable_spi(other);
@@ -431,7 +444,7 @@ fn shared_interrupts() {
     }
     assert_eq!((dist.spis(), gic.take_violations()), (256, vec![]));
     assert!(matches!(
-        Dist::new(altered(gic.distributor(), gicd::CTLR, 0, 1 << 31)).enable(0, 5),
+        Dist::new(altered(gic.distributor(), gicd::offset::CTLR, 0, 1 << 31)).enable(0, 5),
         Err(Error::Timeout { wait: Wait::RegisterWrites, .. })
     ));
 }
@@ -457,11 +470,11 @@ fn a_pending_table_that_never_gets_clean() {
     assert!(left.pending);
     assert_eq!(board.gic.resident(0), None);
     for _ in 0..100 {
-        board.gic.redistributor(0).read64(vlpi::VPENDBASER);
+        board.gic.vlpis(0).read(vlpi::VPENDBASER);
     }
     core::mem::forget(left.vpe.enter(left.redistributor));
     assert_eq!(board.take(0), Some(lpi(1)));
-    let frame = altered(board.gic.redistributor(0), vlpi::VPENDBASER, 0, 1 << 60);
+    let frame = altered(board.gic.vlpis(0), vlpi::offset::VPENDBASER, 0, 1 << 60);
     assert!(timeout(gicv4::vpe::Vacant::take(frame, BITS, 10).unwrap_err()));
 }
 
@@ -471,7 +484,7 @@ fn interrupts_that_firmware_keeps_are_told() {
     let redist = Redist::new(gic.redistributor(0));
     let bits = 1 << 0 | 1 << 15 | 1 << 27 | 1 << 29;
     assert_eq!(redist.not_ours(bits, POLLS), Ok(1 << 15 | 1 << 29));
-    assert_eq!(gic.redistributor(0).read32(gicr::ISENABLER0), 0);
+    assert_eq!(gic.redistributor(0).read(gicr::ISENABLER0), 0);
     let dist = Dist::new(gic.distributor());
     let ours = |intid| {
         let ours = dist.is_ours(IntId::new(intid), POLLS);
@@ -497,10 +510,11 @@ fn inherited(cpus: &[u16], propbaser: u64) -> Gic {
     let gic = powered(Config { clear_enable_lpis: false, ..Config::V4_0 });
     for &cpu in cpus {
         let frame = gic.redistributor(cpu);
-        frame.write64(gicr::PROPBASER, propbaser);
-        frame.write64(gicr::PENDBASER, 0x8100_0000 + u64::from(cpu) * 0x1_0000);
-        frame.write32(gicr::WAKER, 0);
-        frame.write32(gicr::CTLR, 1);
+        let pendbaser = 0x8100_0000 + u64::from(cpu) * 0x1_0000;
+        frame.write(gicr::PROPBASER, model::base(propbaser));
+        frame.write(gicr::PENDBASER, model::base(pendbaser));
+        frame.write(gicr::WAKER, 0);
+        frame.write(gicr::CTLR, 1);
     }
     gic
 }
@@ -512,14 +526,12 @@ fn lpi_tables_left_on_for_good_are_taken_over() {
     let bring_up = |gic: &Gic, cpu: u16, ranges: &[(u64, u64)]| {
         let tables = CpuTables {
             priority: 0xa0,
-            lpis: Some((
-                layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap(),
-                layout::pendbaser(pending(cpu), true, Attributes::COHERENT).unwrap(),
-            )),
+            lpis: Some((propbaser(), pendbaser(cpu, true))),
             inherited: ranges,
-            vintid_bits: Some(BITS),
         };
-        boot::redistributor(gic.redistributor(cpu), &tables, POLLS).map(|(ready, _)| ready)
+        let residency = Some((gic.vlpis(cpu), BITS));
+        boot::redistributor(&gic.redistributor(cpu), residency, &tables, POLLS)
+            .map(|(ready, _)| ready)
     };
     let all = [(room.start, room.end - room.start)];
     let gic = inherited(&[0, 1], left);
@@ -541,7 +553,7 @@ fn lpi_tables_left_on_for_good_are_taken_over() {
         Command::Invall { collection },
         Command::Sync { redistributor },
     ];
-    let script = script.map(|command| command.encode());
+    let script = model::vet(&script.map(|command| command.encode()));
     boot::translation_service(&everyone, gic.its(), tables(), queue, &script, POLLS).unwrap();
     gic.msi(DEVICE, event(0)).unwrap();
     assert_eq!(gic.acknowledge(0).map(|signal| signal.intid), Some(lpi(3)));

@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use gicv4::command::{Command, DecodeError, Encoded, Itt, VpeMapping, Vpt, opcode};
 use gicv4::layout::{self, Attributes, PageSize, Room, TableKind};
-use gicv4::model::{Cause, Config, Gic, OnError, Violation};
-use gicv4::regs::{gicr, gits, vlpi};
+use gicv4::model::{self, Cause, Config, Gic, OnError, Violation};
+use gicv4::regs::{gicd, gicr, gits, vlpi};
 use gicv4::vpe::NonResident;
 use gicv4::{CollectionId, DeviceId, Frame, IntId, RdBase, VpeId};
 
@@ -195,12 +195,12 @@ fn what_is_no_command() {
     let mut board = board(Config::V4_0);
     let bad: [Encoded; 3] =
         [[0x7f, 0, 0, 0], [opcode::VSGI.into(), 0, 0, 0], [opcode::INVDB.into(), 0, 0, 0]];
-    board.queue.run(&bad).unwrap();
+    board.queue.run_words(&bad).unwrap();
     let errors = board.gic.take_errors();
     assert_eq!(errors.len(), 3);
     assert!(errors.iter().all(|error| error.cause == Cause::Unknown && error.command.is_none()));
     let reserved = [u64::from(opcode::VSYNC), 1, 0, 0];
-    board.queue.run(&[reserved]).unwrap();
+    board.queue.run_words(&[reserved]).unwrap();
     let expected = DecodeError::Reserved { opcode: opcode::VSYNC, word: 1, bits: 1 };
     assert_eq!(board.gic.take_violations(), [Violation::ReservedBits(expected)]);
     board.clean();
@@ -245,13 +245,14 @@ fn a_device_beyond_its_level_2_pages_is_out_of_range() {
     its.enable(tables(), cbaser(1), POLLS).unwrap();
     // The driver has flat tables only.
     its.disable(POLLS).unwrap();
-    gic.its().write64(gits::BASER, devices);
-    gic.its().write32(gits::CTLR, 1);
+    gic.its().write_at(gits::BASER, 0, model::base(devices));
+    gic.its().write(gits::CTLR, 1);
     let mut queue = gicv4::queue::Queue::new(gic.its(), gic.queue(QUEUE, 128), POLLS);
     // The page for devices 512..1024 is there, the one before and the one after are not.
     for (device, fine) in [(511, false), (512, true), (1023, true), (1024, false)] {
         let device = DeviceId::new(device);
-        queue.run(&[Command::Mapd { device, itt: Some(itt(DEVICE, 1)) }.encode()]).unwrap();
+        let mapd = Command::Mapd { device, itt: Some(itt(DEVICE, 1)) };
+        queue.run_words(&[mapd.encode()]).unwrap();
         let causes: Vec<_> = gic.take_errors().iter().map(|error| error.cause).collect();
         assert_eq!(causes, if fine { vec![] } else { vec![Cause::DeviceOutOfRange] }, "{device:?}");
     }
@@ -310,62 +311,64 @@ fn v41_doorbells_and_alloc() {
 fn tables_are_not_written_while_in_use() {
     let board = board(Config::V4_0);
     let its = board.gic.its();
-    its.write64(gits::BASER, 0);
+    its.write_at(gits::BASER, 0, model::base(0));
     breaks(&board, Violation::WriteWhileEnabled { register: "GITS_BASER0" });
-    its.write64(gits::CBASER, 0);
+    its.write(gits::CBASER, model::base(0));
     breaks(&board, Violation::WriteWhileEnabled { register: "GITS_CBASER" });
     let redist = board.gic.redistributor(1);
-    redist.write64(gicr::PROPBASER, 0);
+    redist.write(gicr::PROPBASER, model::base(0));
     breaks(&board, Violation::WriteWhileLpisEnabled { cpu: 1, register: "GICR_PROPBASER" });
-    redist.write64(gicr::PENDBASER, 0);
+    redist.write(gicr::PENDBASER, model::base(0));
     breaks(&board, Violation::WriteWhileLpisEnabled { cpu: 1, register: "GICR_PENDBASER" });
 }
 
 #[test]
 fn registers_that_are_not_there() {
     let board = board(Config::V4_0);
-    board.gic.its().read32(gits::TYPER);
-    breaks(&board, Violation::UnknownRegister { frame: "GITS", offset: gits::TYPER });
-    board.gic.its().write64(gits::SGIR, 0);
-    breaks(&board, Violation::UnknownRegister { frame: "GITS", offset: gits::SGIR });
-    board.gic.redistributor(0).write32(gicr::SETLPIR, 0);
-    breaks(&board, Violation::UnknownRegister { frame: "GICR", offset: gicr::SETLPIR });
-    board.gic.distributor().read32(0x5000);
-    breaks(&board, Violation::UnknownRegister { frame: "GICD", offset: 0x5000 });
+    board.gic.its().read(gits::MPIDR);
+    breaks(&board, Violation::UnknownRegister { frame: "GITS", offset: 0x18 });
+    board.gic.its_sgis().write(gits::sgi::SGIR, 0);
+    breaks(&board, Violation::UnknownRegister { frame: "GITS", offset: 0x2_0020 });
+    board.gic.redistributor(0).write(gicr::SETLPIR, 0);
+    breaks(&board, Violation::UnknownRegister { frame: "GICR", offset: 0x40 });
+    board.gic.vlpis(0).read(vlpi::VSGIPENDR);
+    breaks(&board, Violation::UnknownRegister { frame: "GICR", offset: 0x2_0088 });
+    board.gic.distributor().read_at(gicd::IROUTER, 31);
+    breaks(&board, Violation::UnknownRegister { frame: "GICD", offset: 0x60f8 });
 }
 
 /// The raw registers, as a driver without types might use them.
 #[test]
 fn rules_of_residency() {
     let board = board(Config { dirty_polls: 2, idai: false, ..Config::V4_0 });
-    let redist = board.gic.redistributor(0);
+    let redist = board.gic.vlpis(0);
     let attributes = Attributes::COHERENT;
     let (valid, last) = (1 << 63, 1 << 61);
     let vpropbaser = layout::vpropbaser(vconfig(0), BITS, attributes).unwrap();
     let vpendbaser = layout::vpendbaser(vpt(0), attributes).unwrap();
-    let settle = || while redist.read64(vlpi::VPENDBASER) & 1 << 60 != 0 {};
+    let settle = || while redist.read(vlpi::VPENDBASER) & 1 << 60 != 0 {};
 
-    redist.write64(vlpi::VPROPBASER, vpropbaser + 1);
-    redist.write64(vlpi::VPENDBASER, vpendbaser | valid | last);
+    redist.write(vlpi::VPROPBASER, model::base(vpropbaser + 1));
+    redist.write(vlpi::VPENDBASER, model::base(vpendbaser | valid | last));
     breaks(&board, Violation::IdBitsDiffer { vpe: vpe(0), vpt_bits: 14, vpropbaser_bits: 15 });
-    redist.write64(vlpi::VPROPBASER, vpropbaser);
+    redist.write(vlpi::VPROPBASER, model::base(vpropbaser));
     breaks(&board, Violation::WriteWhileValid { cpu: 0, register: "GICR_VPROPBASER" });
-    redist.write64(vlpi::VPENDBASER, vpendbaser | valid | last);
+    redist.write(vlpi::VPENDBASER, model::base(vpendbaser | valid | last));
     breaks(&board, Violation::WriteWhileValid { cpu: 0, register: "GICR_VPENDBASER" });
-    redist.write64(vlpi::VPENDBASER, vpendbaser);
+    redist.write(vlpi::VPENDBASER, model::base(vpendbaser));
     breaks(&board, Violation::ClearedValidWhileDirty { cpu: 0 });
-    redist.write64(vlpi::VPENDBASER, vpendbaser | valid | last);
+    redist.write(vlpi::VPENDBASER, model::base(vpendbaser | valid | last));
     let expected = Violation::IdBitsDiffer { vpe: vpe(0), vpt_bits: 14, vpropbaser_bits: 15 };
     assert_eq!(board.gic.take_violations(), [Violation::SetValidWhileDirty { cpu: 0 }, expected]);
     settle();
-    redist.write64(vlpi::VPENDBASER, vpendbaser);
+    redist.write(vlpi::VPENDBASER, model::base(vpendbaser));
     settle();
-    redist.write64(vlpi::VPROPBASER, vpropbaser);
-    redist.write64(vlpi::VPENDBASER, vpendbaser | valid);
+    redist.write(vlpi::VPROPBASER, model::base(vpropbaser));
+    redist.write(vlpi::VPENDBASER, model::base(vpendbaser | valid));
     breaks(&board, Violation::PendingLastNotSet { cpu: 0 });
-    let other = board.gic.redistributor(1);
-    other.write64(vlpi::VPROPBASER, vpropbaser);
-    other.write64(vlpi::VPENDBASER, vpendbaser | valid | last);
+    let other = board.gic.vlpis(1);
+    other.write(vlpi::VPROPBASER, model::base(vpropbaser));
+    other.write(vlpi::VPENDBASER, model::base(vpendbaser | valid | last));
     let twice = Violation::ResidentTwice { vpe: vpe(0), cpu: 1 };
     let elsewhere = Violation::ResidentElsewhere { vpe: vpe(0), cpu: 1 };
     assert_eq!(board.gic.take_violations(), [twice, elsewhere]);
@@ -375,14 +378,14 @@ fn rules_of_residency() {
 fn a_stranger_on_the_redistributor() {
     let board = board(Config::V4_0);
     let stranger = layout::vpendbaser(0x6666_0000, Attributes::COHERENT).unwrap();
-    let _resident = NonResident::new(0, stranger).enter(board.vacant(0));
+    let _resident = NonResident::new(model::base(0), model::base(stranger)).enter(board.vacant(0));
     breaks(&board, Violation::ResidentUnmapped { cpu: 0 });
 }
 
 #[test]
 fn virtual_interrupts_need_lpis() {
     let board = board(Config::V4_0);
-    board.gic.redistributor(0).write32(gicr::CTLR, 0);
+    board.gic.redistributor(0).write(gicr::CTLR, 0);
     let _resident = board.non_resident(0).enter(board.vacant(0));
     breaks(&board, Violation::ResidentWithoutLpis { cpu: 0 });
     board.gic.msi(DEVICE, event(1)).unwrap();
@@ -393,25 +396,26 @@ fn virtual_interrupts_need_lpis() {
 fn a_strict_its_stalls() {
     let mut board = board(Config { on_error: OnError::Stall, ..Config::V4_0 });
     let bad = Command::Vsync { vpe: NO_VPE }.encode();
-    let slot = board.gic.its().read64(gits::CREADR) as u32 / 32;
-    assert_eq!(board.queue.run(&[bad]), Err(gicv4::Error::Stalled { slot }));
+    let slot = board.gic.its().read(gits::CREADR) as u32 / 32;
+    assert_eq!(board.queue.run_words(&[bad]), Err(gicv4::Error::Stalled { slot }));
     assert_eq!(board.gic.take_errors().len(), 1);
 }
 
 #[test]
 fn a_queue_that_is_not_there() {
     let gic = Gic::new(Config::V4_0);
-    gicv4::its::Its::new(gic.its()).enable(tables(), cbaser(1) & !(1 << 63), POLLS).unwrap();
-    gic.its().write64(gits::CWRITER, 32);
-    gic.its().read64(gits::CREADR);
+    let invalid = model::base(cbaser(1).bits() & !(1 << 63));
+    gicv4::its::Its::new(gic.its()).enable(tables(), invalid, POLLS).unwrap();
+    gic.its().write(gits::CWRITER, 32);
+    gic.its().read(gits::CREADR);
     let causes: Vec<_> = gic.take_errors().iter().map(|error| error.cause).collect();
     assert_eq!(causes, [Cause::QueueInvalid]);
 
     let room = Room { bytes: 0x1000, align: 0x1_0000 };
     let gic = Gic::new(Config::V4_0);
     let value = layout::cbaser(QUEUE, room, Attributes::COHERENT).unwrap();
-    gicv4::its::Its::new(gic.its()).enable(tables(), value, POLLS).unwrap();
-    gic.its().write64(gits::CWRITER, 0x1000);
+    gicv4::its::Its::new(gic.its()).enable(tables(), model::base(value), POLLS).unwrap();
+    gic.its().write(gits::CWRITER, 0x1000);
     let causes: Vec<_> = gic.take_errors().iter().map(|error| error.cause).collect();
     assert_eq!(causes, [Cause::WriterOutOfRange]);
 }

@@ -3,23 +3,23 @@
 mod common;
 
 use common::*;
-use gicv4::command::Encoded;
+use gicv4::Vetted;
 use gicv4::doorbell::{Doorbell, Todo};
-use gicv4::model::{Config, RedistFrame};
+use gicv4::model::{Config, VlpiFrame};
 use gicv4::vpe::{Descheduling, NonResident, Resident, Vacant};
 use std::collections::VecDeque;
 
-type Absent = (NonResident, Vacant<RedistFrame>);
+type Absent = (NonResident, Vacant<VlpiFrame>);
 
 /// Where the hypervisor is with vPE 0 on CPU 0.
 enum At {
     /// The guest runs and takes what is signalled.
-    Running(Resident<RedistFrame>),
+    Running(Resident<VlpiFrame>),
     /// It found nothing and executed WFI.
-    Blocking(Resident<RedistFrame>),
+    Blocking(Resident<VlpiFrame>),
     /// Its doorbell is on its way to be unmasked.
-    Unmasking(Resident<RedistFrame>),
-    Leaving(Descheduling<RedistFrame>),
+    Unmasking(Resident<VlpiFrame>),
+    Leaving(Descheduling<VlpiFrame>),
     /// Waiting for the doorbell.
     Idle(Absent),
     Waking(Absent),
@@ -44,7 +44,7 @@ struct Hypervisor {
     doorbell: Doorbell,
     at: Option<At>,
     /// Commands that follow from the last transition, not yet given to the ITS.
-    commands: VecDeque<Encoded>,
+    commands: VecDeque<Vetted>,
     fault: Fault,
     /// Wakes the vPE once without a doorbell, as a timer would.
     timer: bool,

@@ -3,23 +3,24 @@
 mod common;
 
 use common::*;
-use gicv4::command::{Command, Encoded};
+use gicv4::command::Command;
+use gicv4::frame::{Its, Readable, Register, Width, Writable};
 use gicv4::model::{Config, OnError};
 use gicv4::queue::{Queue, QueueMemory};
 use gicv4::regs::gits;
-use gicv4::{DeviceId, Error, Frame, Wait};
+use gicv4::{DeviceId, Error, Frame, Vetted, Wait};
 use proptest::prelude::*;
 use std::cell::RefCell;
 
 /// An ITS that does nothing but consume commands: one at every `pace`th read of CREADR.
 #[derive(Debug)]
 struct Consumer {
-    slots: Vec<Option<Encoded>>,
+    slots: Vec<Option<Vetted>>,
     reader: usize,
     writer: usize,
     pace: u32,
     reads: u32,
-    consumed: Vec<Encoded>,
+    consumed: Vec<Vetted>,
 }
 
 #[derive(Debug)]
@@ -40,8 +41,10 @@ impl Fake {
 }
 
 impl Frame for Fake {
-    fn read64(&self, offset: usize) -> u64 {
-        assert_eq!(offset, gits::CREADR);
+    type Block = Its;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<Its, W, A, L>) -> W {
+        assert_eq!(register.offset(), gits::offset::CREADR);
         let mut its = self.0.borrow_mut();
         its.reads += 1;
         if its.reads.is_multiple_of(its.pace) && its.reader != its.writer {
@@ -51,20 +54,15 @@ impl Frame for Fake {
             its.consumed.push(command);
             its.reader = (reader + 1) % its.slots.len();
         }
-        its.reader as u64 * 32
+        W::from_bits(its.reader as u64 * 32)
     }
-    fn write64(&self, offset: usize, value: u64) {
-        assert_eq!(offset, gits::CWRITER);
-        self.0.borrow_mut().writer = value as usize / 32;
-    }
-    fn read32(&self, _: usize) -> u32 {
-        unreachable!()
-    }
-    fn write32(&self, _: usize, _: u32) {
-        unreachable!()
-    }
-    fn write8(&self, _: usize, _: u8) {
-        unreachable!()
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<Its, W, A, L>,
+        value: A::Value,
+    ) {
+        assert_eq!(register.offset(), gits::offset::CWRITER);
+        self.0.borrow_mut().writer = A::bits(value).bits() as usize / 32;
     }
 }
 
@@ -72,15 +70,15 @@ impl QueueMemory for &Fake {
     fn slots(&self) -> u32 {
         self.0.borrow().slots.len() as u32
     }
-    fn store(&mut self, slot: u32, command: &Encoded) {
+    fn store(&mut self, slot: u32, command: &Vetted) {
         let old = self.0.borrow_mut().slots[slot as usize].replace(*command);
         assert_eq!(old, None, "overwrites a command that was not consumed");
     }
     fn publish(&self) {}
 }
 
-fn numbered(from: u64, count: u64) -> Vec<Encoded> {
-    (from..from + count).map(|n| [n, 0, 0, 0]).collect()
+fn numbered(from: u64, count: u64) -> Vec<Vetted> {
+    (from..from + count).map(|n| Vetted::new([n, 0, 0, 0]).unwrap()).collect()
 }
 
 proptest! {
@@ -142,8 +140,9 @@ fn the_models_queue_wraps() {
 #[test]
 fn a_hung_its_is_noticed_and_may_go_on() {
     let mut board = Board::new(Config::V4_0);
-    let at = board.gic.its().read64(gits::CREADR);
-    let sync = Command::Sync { redistributor: board.config.redistributor(0) }.encode();
+    let at = board.gic.its().read(gits::CREADR);
+    let sync = Command::Sync { redistributor: board.config.redistributor(0) };
+    let sync = Vetted::new(sync.encode()).unwrap();
     board.gic.hang(true);
     let error = board.queue.run(&[sync]).unwrap_err();
     assert_eq!(error, Error::Timeout { wait: Wait::CommandsConsumed, register: at });
@@ -164,9 +163,10 @@ fn a_hung_its_is_noticed_and_may_go_on() {
 #[test]
 fn a_stalled_its_goes_on_when_the_cause_is_gone() {
     let mut board = Board::new(Config { on_error: OnError::Stall, ..Config::V4_0 });
-    let slot = board.gic.its().read64(gits::CREADR) as u32 / 32;
-    let sync = Command::Sync { redistributor: board.config.redistributor(0) }.encode();
-    let vsync = Command::Vsync { vpe: vpe(0) }.encode();
+    let slot = board.gic.its().read(gits::CREADR) as u32 / 32;
+    let sync = Command::Sync { redistributor: board.config.redistributor(0) };
+    let sync = Vetted::new(sync.encode()).unwrap();
+    let vsync = Vetted::new(Command::Vsync { vpe: vpe(0) }.encode()).unwrap();
     let error = board.queue.run(&[sync, vsync, sync]).unwrap_err();
     assert_eq!(error, Error::Stalled { slot: slot + 1 });
     assert_eq!(error.to_string(), format!("the ITS stalled at the command in slot {}", slot + 1));

@@ -6,7 +6,7 @@ use common::*;
 use gicv4::command::Command;
 use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::lpi::LpiConfig;
-use gicv4::model::{Config, RedistFrame};
+use gicv4::model::{Config, VlpiFrame};
 use gicv4::vpe::{NonResident, Resident, Vacant};
 use gicv4::vpe41::{NonResidentV41, Reason, ResidentV41, VacantV41};
 use gicv4::{CollectionId, IntId};
@@ -138,8 +138,8 @@ struct Run {
     board: Board,
     reference: Reference,
     vpes: BTreeMap<u16, NonResident>,
-    vacant: BTreeMap<u16, Vacant<RedistFrame>>,
-    residents: BTreeMap<u16, Resident<RedistFrame>>,
+    vacant: BTreeMap<u16, Vacant<VlpiFrame>>,
+    residents: BTreeMap<u16, Resident<VlpiFrame>>,
 }
 
 impl Run {
@@ -408,9 +408,9 @@ fn a_thousand_events_with_random_residency() {
     }
 }
 
-type AbsentV41 = (NonResidentV41, VacantV41<RedistFrame>);
+type AbsentV41 = (NonResidentV41, VacantV41<VlpiFrame>);
 
-fn enter_v41((vpe, vacant): AbsentV41) -> ResidentV41<RedistFrame> {
+fn enter_v41((vpe, vacant): AbsentV41) -> ResidentV41<VlpiFrame> {
     vpe.enter(vacant)
 }
 

@@ -17,10 +17,9 @@ use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
 use crate::state::vms::VMS;
 use arch::region::Region;
-use arch::{CpuBoot, SystemBoot, cpu, gic, mmu, serror, smc, sysreg, vectors};
+use arch::{CpuBoot, SystemBoot, cpu, gic, given, mmu, serror, smc, sysreg, vectors};
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
-use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
 use gicv4::{Error, IntId};
@@ -208,19 +207,17 @@ fn unplanned() -> ! {
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
-fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<MmioFrame>>), Error> {
+fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<mmu::VlpiFrame>>), Error> {
     let frame = mmu::redistributor(cpu);
     let tables = CpuTables {
         priority: PRIORITY,
-        lpis: (cpu.propbaser != 0).then_some((cpu.propbaser, cpu.pendbaser)),
+        lpis: given::lpi_tables::<Built>(cpu),
         inherited: PLAN.board.inherited,
-        vintid_bits: PLAN
-            .its
-            .as_ref()
-            .filter(|_| PLAN.board.direct_injection)
-            .map(|its| its.vintid_bits),
     };
-    let ready = gicv4::boot::redistributor(frame, &tables, POLLS)?;
+    let residency = mmu::virtual_lpis::<Built>(cpu)
+        .zip(PLAN.its.as_ref())
+        .map(|(vlpis, its)| (vlpis, its.vintid_bits));
+    let ready = gicv4::boot::redistributor(&frame, residency, &tables, POLLS)?;
     let redistributor = Redist::new(frame);
     let not_ours = redistributor.not_ours(interrupts::OWN | interrupts::GUESTS, POLLS)?;
     if not_ours != 0 {

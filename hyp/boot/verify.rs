@@ -16,16 +16,21 @@
 //! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
 
 use crate::io::console::{self, Own};
+use crate::io::halt;
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
 use arch::device::Device;
 use arch::{cpu, gic, id, probe, region, smc, sysreg};
+use core::cell::Cell;
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use gicv4::regs::gicd::{self, GICD_TYPER, PIDR2};
-use gicv4::regs::gicr::{self, GICR_TYPER};
-use gicv4::regs::gits::{self, GITS_TYPER};
+use gicv4::command::Version;
+use gicv4::dist::{self, Dist};
+use gicv4::frame::{Block, Frame, Readable, Register, Width, Writable};
+use gicv4::redist::{self, Redist};
+use gicv4::regs::{gicd, gits};
+use gicv4::{Error, Expected, its};
 use plan::{Cpu, CpuIndex, Features, Its, Pa, PciBridge, Schedule};
-use tock_registers::LocalRegisterCopy;
 use vm::exit::SysReg;
 use vm::pci::examine;
 use vm::text::Text;
@@ -48,9 +53,39 @@ enum Rule {
     Wired(u32),
 }
 
+impl From<Expected> for Rule {
+    fn from(expected: Expected) -> Self {
+        match expected {
+            Expected::Exactly(value) => Self::Exactly(value),
+            Expected::AtLeast(value) => Self::AtLeast(value),
+            Expected::AtMost(value) => Self::AtMost(value),
+        }
+    }
+}
+
+/// What a [`Difference`] is about.
+enum What {
+    Text(&'static str),
+    /// A field of a register.
+    Field(&'static str, &'static str),
+}
+
+impl What {
+    fn say(&self, out: &mut Own) {
+        match *self {
+            Self::Text(text) => out.text(text),
+            Self::Field(register, field) => {
+                out.text(register);
+                out.text(".");
+                out.text(field);
+            }
+        }
+    }
+}
+
 /// One thing that is not as planned.
 pub struct Difference {
-    what: &'static str,
+    what: What,
     name: &'static str,
     /// On PCI: bus, device, function and host.
     place: &'static str,
@@ -74,7 +109,7 @@ impl Difference {
 
     fn line(&self, out: &mut Own) {
         out.text("bulkhead: hardware differs from the plan: ");
-        out.text(self.what);
+        self.what.say(out);
         if !self.name.is_empty() {
             out.text(" ");
             out.text(self.name);
@@ -158,7 +193,67 @@ fn expect(
         (Rule::There | Rule::Ours(_) | Rule::Listed(_), Some(_)) => true,
         (Rule::Id(id) | Rule::Wired(id), Some(found)) => found == u64::from(id),
     };
-    if holds { Ok(()) } else { Err(Difference { what, name, place: "", at, rule, found }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Difference { what: What::Text(what), name, place: "", at, rule, found })
+    }
+}
+
+/// A frame of the GIC that may not be there. It is only read; what gives no answer reads as 0.
+struct Probed<B> {
+    base: Pa,
+    silent: Cell<bool>,
+    block: PhantomData<B>,
+}
+
+impl<B: Block> Probed<B> {
+    fn new(base: Pa) -> Self {
+        Self { base, silent: Cell::new(false), block: PhantomData }
+    }
+
+    /// What `gicv4` found of `owner`.
+    fn judge(&self, result: Result<(), Error>, owner: &'static str) -> Verdict {
+        let at = Some(self.base);
+        let there = (!self.silent.get()).then_some(0);
+        match result {
+            Ok(()) => expect(B::NAME, "", at, Rule::There, there),
+            Err(Error::Differs { register, field, expected, found }) => Err(Difference {
+                what: What::Field(register, field),
+                name: owner,
+                place: "",
+                at,
+                rule: expected.into(),
+                found: there.map(|_| found),
+            }),
+            Err(other) => halt::broken(other),
+        }
+    }
+
+    /// A register: its address, and its value if there is an answer.
+    fn ask<A: Readable, L>(&self, register: Register<B, u32, A, L>) -> (Pa, Option<u32>) {
+        let value = self.read(register);
+        let at = self.base.offset(register.offset() as u64);
+        (at, (!self.silent.get()).then_some(value))
+    }
+}
+
+impl<B: Block> Frame for Probed<B> {
+    type Block = B;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<B, W, A, L>) -> W {
+        let at = self.base.offset(register.offset() as u64);
+        let value = match W::BYTES {
+            8 => probe::read64::<Built>(at),
+            _ => probe::read32::<Built>(at).map(u64::from),
+        };
+        if value.is_none() {
+            self.silent.set(true);
+        }
+        W::from_bits(value.unwrap_or(0))
+    }
+
+    fn write<W: Width, A: Writable<W, L>, L>(&self, _: Register<B, W, A, L>, _: A::Value) {}
 }
 
 /// Vendor and device. A host answers for a function that is not there, with ones.
@@ -243,7 +338,8 @@ fn unlike(
         true => Rule::AtLeast(found.planned),
         false => Rule::Exactly(found.planned),
     };
-    Difference { what: found.what, name, place, at: Some(at), rule, found: Some(found.found) }
+    let (what, found) = (What::Text(found.what), Some(found.found));
+    Difference { what, name, place, at: Some(at), rule, found }
 }
 
 /// What every CPU checks of itself.
@@ -299,33 +395,33 @@ fn features(cpu: &Cpu) -> Verdict {
     Ok(())
 }
 
-fn distributor() -> Verdict {
-    let base = PLAN.board.distributor;
-    let at = Some(base);
-    let pidr2 = probe::read32::<Built>(base.offset(gicd::PIDR2 as u64));
-    let revision = pidr2.map(|value| {
-        LocalRegisterCopy::<u32, PIDR2::Register>::new(value).read(PIDR2::ArchRev).into()
-    });
-    let needed = if PLAN.board.direct_injection { 4 } else { 3 };
-    expect("GICD_PIDR2.ArchRev", "", at, Rule::AtLeast(needed), revision)?;
-    let typer = probe::read32::<Built>(base.offset(gicd::TYPER as u64))
-        .map(LocalRegisterCopy::<u32, GICD_TYPER::Register>::new);
-    let spis = typer.map(|typer| (u64::from(typer.read(GICD_TYPER::ITLinesNumber)) * 32).min(988));
-    expect("SPIs in GICD_TYPER", "", at, Rule::AtLeast(PLAN.board.spis.into()), spis)?;
-    if PLAN.its.is_some() {
-        let lpis = typer.map(|typer| typer.read(GICD_TYPER::LPIS).into());
-        expect("GICD_TYPER.LPIS", "", at, Rule::Exactly(1), lpis)?;
+/// INTID bits of doorbells, by GICR_PROPBASER.IDbits of any CPU.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const LPI_BITS: u8 = {
+    let (mut most, mut cpu) = (0, 0);
+    while cpu < PLAN.cpus.len() {
+        let bits = (PLAN.cpus[cpu].propbaser & 0x1f) as u8 + 1;
+        if bits > most {
+            most = bits;
+        }
+        cpu += 1;
     }
-    if PLAN.board.direct_injection {
-        let direct = typer.map(|typer| typer.read(GICD_TYPER::DVIS).into());
-        expect("GICD_TYPER.DVIS", "", at, Rule::Exactly(1), direct)?;
-        expect(
-            "ICH_VTR_EL2.nV4",
-            "",
-            None,
-            Rule::Exactly(0),
-            Some(gic::no_direct_injection().into()),
-        )?;
+    most
+};
+
+fn distributor() -> Verdict {
+    let frame = Probed::new(PLAN.board.distributor);
+    let direct = PLAN.board.direct_injection;
+    let planned = dist::Expect {
+        spis: PLAN.board.spis,
+        lpis: PLAN.its.is_some(),
+        virtual_lpis: direct,
+        intid_bits: LPI_BITS,
+    };
+    frame.judge(Dist::new(&frame).verify(&planned), "")?;
+    if direct {
+        let missing = Some(gic::no_direct_injection().into());
+        expect("ICH_VTR_EL2.nV4", "", None, Rule::Exactly(0), missing)?;
     }
     Ok(())
 }
@@ -334,15 +430,15 @@ fn distributor() -> Verdict {
 #[cold]
 fn quirks() -> Verdict {
     for quirk in PLAN.board.quirks {
-        let at = match &PLAN.its {
-            Some(its) if quirk.its => its.base.offset(gits::IIDR as u64),
+        let (at, found) = match &PLAN.its {
+            Some(its) if quirk.its => Probed::new(its.base).ask(gits::IIDR),
             None if quirk.its => continue,
-            _ => PLAN.board.distributor.offset(gicd::IIDR as u64),
+            _ => Probed::new(PLAN.board.distributor).ask(gicd::IIDR),
         };
-        let found = probe::read32::<Built>(at);
         let is = |&(value, mask): &(u32, u32)| found.is_some_and(|found| found & mask == value);
         if found.is_none() || quirk.iidr.iter().any(is) != quirk.listed {
-            let (what, rule) = ("GIC quirk", Rule::Listed(quirk.listed));
+            let rule = Rule::Listed(quirk.listed);
+            let what = What::Text("GIC quirk");
             let found = found.map(u64::from);
             let (name, at) = (quirk.name, Some(at));
             return Err(Difference { what, name, place: "", at, rule, found });
@@ -352,96 +448,37 @@ fn quirks() -> Verdict {
 }
 
 fn redistributor(cpu: &Cpu) -> Verdict {
-    let at = Some(cpu.redistributor);
-    let typer = probe::read64::<Built>(cpu.redistributor.offset(gicr::TYPER as u64));
-    let typer = typer.map(LocalRegisterCopy::<u64, GICR_TYPER::Register>::new);
-    let affinity = typer.map(|typer| typer.read(GICR_TYPER::AffinityValue));
-    let planned = cpu.mpidr & 0xff_ffff | cpu.mpidr >> 8 & 0xff00_0000;
-    expect(
-        "GICR_TYPER.Affinity_Value of the CPU's redistributor",
-        "",
-        at,
-        Rule::Exactly(planned),
-        affinity,
-    )?;
-    let wide = PLAN.board.redistributor_stride >= 0x4_0000;
-    let virtual_lpis = typer.map(|typer| typer.read(GICR_TYPER::VLPIS));
-    expect(
-        "GICR_TYPER.VLPIS, which decides the stride",
-        "",
-        at,
-        Rule::Exactly(wide.into()),
-        virtual_lpis,
-    )?;
-    if cpu.propbaser != 0 {
-        let lpis = typer.map(|typer| typer.read(GICR_TYPER::PLPIS));
-        expect("GICR_TYPER.PLPIS", "", at, Rule::Exactly(1), lpis)?;
-    }
-    if PLAN.board.direct_injection {
-        let v41 = typer.map(|typer| typer.read(GICR_TYPER::RVPEID));
-        expect("GICR_TYPER.RVPEID, which GICv4.1 has", "", at, Rule::Exactly(0), v41)?;
-    }
-    if PLAN.its.as_ref().is_some_and(|its| !its.by_address) {
-        let number = typer.map(|typer| typer.read(GICR_TYPER::ProcessorNumber));
-        let planned = Rule::Exactly(cpu.processor.into());
-        expect("GICR_TYPER.Processor_Number, the board's `processor`,", "", at, planned, number)?;
-    }
-    Ok(())
+    let frame = Probed::new(cpu.redistributor);
+    let by_number = PLAN.its.as_ref().is_some_and(|its| !its.by_address);
+    let planned = redist::Expect {
+        mpidr: cpu.mpidr,
+        processor: by_number.then_some(cpu.processor),
+        lpis: cpu.propbaser != 0,
+        stride: PLAN.board.redistributor_stride as usize,
+        virtual_lpis: PLAN.board.direct_injection.then_some(Version::V4_0),
+    };
+    frame.judge(Redist::new(&frame).verify(&planned), "of the CPU's redistributor")
 }
 
 fn translation_service(its: &Its) -> Verdict {
-    let at = Some(its.base);
-    // Bits 7:4, as of the distributor: something else stands there, or nothing.
-    let revision = probe::read32::<Built>(its.base.offset(gits::PIDR2 as u64));
-    let revision = revision.map(|value| u64::from(value >> 4 & 15));
-    expect("GITS_PIDR2.ArchRev of the ITS", "", at, Rule::AtLeast(3), revision)?;
-    let typer = probe::read64::<Built>(its.base.offset(gits::TYPER as u64));
-    let typer = typer.map(LocalRegisterCopy::<u64, GITS_TYPER::Register>::new);
-    let direct = u64::from(PLAN.board.direct_injection);
-    let virtual_lpis = typer.map(|typer| typer.read(GITS_TYPER::Virtual));
-    expect("GITS_TYPER.Virtual of the ITS", "", at, Rule::AtLeast(direct), virtual_lpis)?;
-    let devices = typer.map(|typer| typer.read(GITS_TYPER::Devbits).wrapping_add(1));
-    expect(
-        "DeviceID bits in GITS_TYPER",
-        "",
-        at,
-        Rule::AtLeast(its.device_id_bits.into()),
-        devices,
-    )?;
-    let events = typer.map(|typer| typer.read(GITS_TYPER::IDbits).wrapping_add(1));
-    expect("EventID bits in GITS_TYPER", "", at, Rule::AtLeast(its.event_id_bits.into()), events)?;
-    let by_address = typer.map(|typer| typer.read(GITS_TYPER::PTA));
-    expect("GITS_TYPER.PTA", "", at, Rule::Exactly(its.by_address.into()), by_address)?;
-    let entry = typer.map(|typer| typer.read(GITS_TYPER::ITTEntrySize).wrapping_add(1));
-    expect(
-        "bytes of an ITT entry in GITS_TYPER",
-        "",
-        at,
-        Rule::AtMost(its.entry_bytes.into()),
-        entry,
-    )?;
-    let collections = typer.map(|typer| match typer.is_set(GITS_TYPER::CIL) {
-        true => typer.read(GITS_TYPER::CIDbits).wrapping_add(1),
-        false => 16,
-    });
-    expect(
-        "ICID bits in GITS_TYPER",
-        "",
-        at,
-        Rule::AtLeast(its.collection_id_bits.into()),
-        collections,
-    )?;
-    let v41 = typer.map(|typer| typer.read(GITS_TYPER::VMAPP));
-    expect("GITS_TYPER.VMAPP, which GICv4.1 has", "", at, Rule::Exactly(0), v41)?;
-    let moves = typer.map(|typer| typer.read(GITS_TYPER::VMOVP));
-    expect("GITS_TYPER.VMOVP, for modes", "", at, Rule::AtLeast(its.moves.into()), moves)?;
-    Ok(())
+    let frame = Probed::new(its.base);
+    let planned = its::Expect {
+        device_id_bits: its.device_id_bits,
+        event_id_bits: its.event_id_bits,
+        collection_id_bits: its.collection_id_bits,
+        entry_bytes: its.entry_bytes,
+        virtual_lpis: PLAN.board.direct_injection,
+        v41: false,
+        redistributor_addresses: its.by_address,
+        moves: its.moves,
+    };
+    frame.judge(its::Its::new(&frame).verify(&planned), "of the ITS")
 }
 
 /// A CPU's own interrupt, by its key in the board, comes by another INTID or not at all.
 pub fn wired(key: &'static str, intid: u32, found: Option<u32>, redistributor: Pa) -> Difference {
     Difference {
-        what: "how the CPU with this redistributor signals",
+        what: What::Text("how the CPU with this redistributor signals"),
         name: key,
         place: "",
         at: Some(redistributor),
@@ -453,7 +490,7 @@ pub fn wired(key: &'static str, intid: u32, found: Option<u32>, redistributor: P
 /// A CPU that firmware said it started has not come.
 pub fn absent_cpu(cpu: &Cpu) -> Difference {
     Difference {
-        what: "the CPU with this redistributor, which firmware has started",
+        what: What::Text("the CPU with this redistributor, which firmware has started"),
         name: "",
         place: "",
         at: Some(cpu.redistributor),
@@ -465,7 +502,7 @@ pub fn absent_cpu(cpu: &Cpu) -> Difference {
 /// Firmware would not start a CPU that the plan uses; `answer` is PSCI's.
 pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
     Difference {
-        what: "PSCI CPU_ON of the CPU with this redistributor",
+        what: What::Text("PSCI CPU_ON of the CPU with this redistributor"),
         name: "",
         place: "",
         at: Some(cpu.redistributor),
@@ -477,5 +514,6 @@ pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
 /// An interrupt that cannot be enabled. `at`: the redistributor of a private one.
 #[cold]
 pub fn not_ours(intid: u32, what: &'static str, name: &'static str, at: Option<Pa>) -> Difference {
-    Difference { what, name, place: "", at, rule: Rule::Ours(intid), found: None }
+    let (what, rule) = (What::Text(what), Rule::Ours(intid));
+    Difference { what, name, place: "", at, rule, found: None }
 }

@@ -7,6 +7,7 @@
 use super::verify::{self, Difference};
 use crate::state::intid::{HYPERVISOR_TIMER, MAINTENANCE, PHYSICAL_TIMER, PMU, VIRTUAL_TIMER};
 use arch::wires::Source;
+use gicv4::frame::Redistributor;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use plan::Pa;
@@ -25,7 +26,7 @@ const WIRES: [(&str, Option<u32>, Source); 5] = [
 
 /// The calling CPU's, whose PPIs are all disabled.
 #[cold]
-pub fn verify(redistributor: &Redist<MmioFrame>, at: Pa) -> Result<(), Difference> {
+pub fn verify(redistributor: &Redist<MmioFrame<Redistributor>>, at: Pa) -> Result<(), Difference> {
     WIRES.iter().try_for_each(|&(key, intid, source)| {
         let Some(intid) = intid else { return Ok(()) };
         let planned = 1 << (intid & 31);
@@ -45,7 +46,7 @@ pub fn verify(redistributor: &Redist<MmioFrame>, at: Pa) -> Result<(), Differenc
 }
 
 /// What is pending once `planned` is not any more, or there was time enough.
-fn settled(redistributor: &Redist<MmioFrame>, planned: u32) -> u32 {
+fn settled(redistributor: &Redist<MmioFrame<Redistributor>>, planned: u32) -> u32 {
     redistributor.clear_pending_private(planned);
     let mut pending = redistributor.pending_private();
     for _ in 0..LOOKS {
@@ -58,7 +59,7 @@ fn settled(redistributor: &Redist<MmioFrame>, planned: u32) -> u32 {
 }
 
 /// What became pending, as soon as that has `planned` or there was time enough.
-fn gained(redistributor: &Redist<MmioFrame>, before: u32, planned: u32) -> u32 {
+fn gained(redistributor: &Redist<MmioFrame<Redistributor>>, before: u32, planned: u32) -> u32 {
     let mut gained = 0;
     for _ in 0..LOOKS {
         gained = redistributor.pending_private() & !before;

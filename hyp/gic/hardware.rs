@@ -14,7 +14,7 @@ use arch::sysreg::Pause;
 use arch::this;
 use arch::{gic, guest, mmu, sysreg};
 use gicv4::command::Encoded;
-use gicv4::frame::Frame;
+use gicv4::frame::{Bank, Distributor, Frame, ReadWrite};
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
 use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
@@ -87,12 +87,15 @@ impl ListRegisters for Hardware {
     }
 }
 
-fn write(bank: usize, word: usize, bits: u32) {
-    mmu::distributor::<Built>().write32(bank + 4 * (word & 31), bits);
+/// GICD registers with a bit for each INTID.
+type Bits = Bank<Distributor, u32, ReadWrite>;
+
+fn write(bank: Bits, word: usize, bits: u32) {
+    mmu::distributor::<Built>().write_at(bank, word, bits);
 }
 
-fn read(bank: usize, word: usize) -> u32 {
-    mmu::distributor::<Built>().read32(bank + 4 * (word & 31))
+fn read(bank: Bits, word: usize) -> u32 {
+    mmu::distributor::<Built>().read_at(bank, word)
 }
 
 impl PhysicalGic for Hardware {
@@ -124,14 +127,14 @@ impl PhysicalGic for Hardware {
         read(gicd::ISACTIVER, word)
     }
     fn config(&self, index: usize) -> u32 {
-        mmu::distributor::<Built>().read32(gicd::ICFGR + 4 * (index & 63))
+        mmu::distributor::<Built>().read_at(gicd::ICFGR, index)
     }
     fn set_config(&mut self, index: usize, mask: u32, value: u32) {
         // The other fields may be another VM's, which writes its own at the same time.
         let _guard = CONFIG.lock();
         let frame = mmu::distributor::<Built>();
-        let offset = gicd::ICFGR + 4 * (index & 63);
-        frame.write32(offset, frame.read32(offset) & !mask | value & mask);
+        let config = frame.read_at(gicd::ICFGR, index) & !mask | value & mask;
+        frame.write_at(gicd::ICFGR, index, config);
     }
     fn route(&mut self, intid: u32, vpe: Option<VpeIndex>) {
         let affinity = match vpe {
@@ -139,7 +142,7 @@ impl PhysicalGic for Hardware {
             Some(vpe) => places::plan_of(vpe).map_or(NOWHERE, |cpu| cpu.mpidr),
         };
         if (32..1020).contains(&intid) {
-            mmu::distributor::<Built>().write64(gicd::IROUTER + 8 * intid as usize, affinity);
+            mmu::distributor::<Built>().write_at(gicd::IROUTER, intid as usize, affinity);
         }
     }
     fn enable_ppis(&mut self, vpe: VpeIndex, bits: u32, on: bool) {
@@ -157,7 +160,7 @@ impl PhysicalGic for Hardware {
         }
         let Some(cpu) = places::plan_of(vpe) else { return };
         let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
-        mmu::redistributor(cpu).write32(register, bits);
+        mmu::redistributor(cpu).write(register, bits);
     }
     #[inline]
     fn deactivate(&mut self, intid: u32) {
@@ -173,7 +176,7 @@ impl PhysicalGic for Hardware {
         match places::plan_of(vpe) {
             // On a shared CPU they are those of the vPE that runs.
             Some(cpu) if !places::shares(vpe) || runs() => {
-                mmu::redistributor(cpu).read32(gicr::ISPENDR0)
+                mmu::redistributor(cpu).read(gicr::ISPENDR0)
             }
             _ => 0,
         }
@@ -222,7 +225,7 @@ impl PhysicalIts for Hardware {
         mmu::write_vlpi::<Built>(vm, vintid, byte);
     }
     fn command(&mut self, commands: &[Encoded]) {
-        if let Err(error) = its::run(commands) {
+        if let Err(error) = its::run_encoded(commands) {
             halt::broken(error);
         }
     }

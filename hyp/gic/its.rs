@@ -8,16 +8,16 @@
 use crate::state::cpu::{Local, POLLS};
 use crate::state::plan_data::{PLAN, VPE_COUNT};
 use crate::state::system::Built;
+use arch::given::{self, ItsBoot};
 use arch::mmu;
 use arch::sysreg::Pause;
 use gicv4::boot::{Everyone, translation_service};
-use gicv4::command::{Command, Encoded};
+use gicv4::command::Encoded;
 use gicv4::doorbell::{Prepared, Proxy, Todo};
+use gicv4::frame;
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
-use gicv4::its::Table;
-use gicv4::layout::{Attributes, TableKind};
 use gicv4::queue::Queue;
-use gicv4::{DeviceId, Error, EventId, IntId};
+use gicv4::{DeviceId, Error, EventId, IntId, Vetted};
 use plan::VpeIndex;
 use spin::mutex::TicketMutex;
 
@@ -25,7 +25,7 @@ use spin::mutex::TicketMutex;
 pub const COHERENT: bool = PLAN.board.gic_coherent;
 
 struct Service {
-    queue: Queue<MmioFrame, QueueRam<COHERENT>>,
+    queue: Queue<MmioFrame<frame::Its>, QueueRam<COHERENT>>,
     /// Configuration of physical LPIs: the doorbells'.
     config: LpiTable<COHERENT>,
 }
@@ -35,34 +35,33 @@ static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
 /// Enables the ITS on its cleared tables and runs the script. Once, when all redistributors are up.
 pub fn boot(everyone: &Everyone) -> Result<(), Error> {
     let Some(plan) = &PLAN.its else { return Ok(()) };
-    let tables = plan.tables.iter().filter_map(|table| {
-        Some(Table {
-            kind: TableKind::from_field(table.kind.into())?,
-            address: table.memory.0.value(),
-            bytes: table.memory.1,
-            entries: table.entries.into(),
-            entry_bytes: table.entry_bytes,
-            attributes: if COHERENT { Attributes::COHERENT } else { Attributes::UNCACHED },
-        })
-    });
     let config = mmu::lpi_config::<Built, COHERENT>(plan, everyone.lpi_config());
-    let queue = (plan.cbaser, mmu::its_queue::<COHERENT>(plan));
-    let queue = translation_service(everyone, mmu::its(plan), tables, queue, plan.script, POLLS)?;
+    let Some(ItsBoot { tables, cbaser, script }) = given::its::<Built>() else { return Ok(()) };
+    let queue = (cbaser, mmu::its_queue::<COHERENT>(plan));
+    let queue = translation_service(everyone, mmu::its(plan), tables, queue, script, POLLS)?;
     *SERVICE.lock() = Some(Service { queue, config });
     Ok(())
 }
 
 /// Gives the ITS these commands and waits until it has taken them.
-pub fn run(commands: &[Encoded]) -> Result<(), Error> {
+pub fn run(commands: &[Vetted]) -> Result<(), Error> {
     match SERVICE.lock().as_mut() {
         Some(service) => service.queue.run(commands),
         None => Ok(()),
     }
 }
 
+/// [`run`] for commands that `vm` encoded. Those of boot's script alone name memory.
+pub fn run_encoded(commands: &[Encoded]) -> Result<(), Error> {
+    match Vetted::all(commands) {
+        Some(commands) => run(commands),
+        None => Err(Error::Unsupported { what: "memory for the ITS after boot" }),
+    }
+}
+
 /// Raises an event of the synthetic device, as a device would by its MSI. What it may cost is `rings`' to say.
 pub fn ring(device: u32, event: u32) -> Result<(), Error> {
-    run(&[Command::Int { device: DeviceId::new(device), event: EventId::new(event) }.encode()])
+    run(&[Vetted::int(DeviceId::new(device), EventId::new(event))])
 }
 
 /// The doorbell of each vPE; of one without, nothing is ever asked.

@@ -15,7 +15,9 @@
 
 use crate::gic::its;
 use crate::state::cpu::{Local, POLLS};
+use crate::state::system::Built;
 use crate::state::vpe::{Place, Residency, Vpe};
+use arch::given;
 use core::mem::replace;
 use gicv4::Error;
 use gicv4::doorbell::Todo;
@@ -38,20 +40,23 @@ fn count(this: &Vpe, counter: Counter) {
 pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
     let mut residency = this.residency.lock();
     let Residency { place, bell } = &mut *residency;
-    match replace(place, Place::None) {
-        Place::Out(vpe) => match cpu.vacant.lock().take() {
-            Some(vacant) => {
-                *place = Place::In(vpe.enter(vacant));
-                count(this, Counter::ResidencyChanges);
-                its::doorbell(this.index, bell.entered(), cpu)
-            }
-            None => {
-                *place = Place::Out(vpe);
-                Ok(())
-            }
-        },
+    let absent = match replace(place, Place::None) {
+        Place::Out(vpe) => Some(vpe),
+        Place::First => given::vpe::<Built>(this.index),
         other => {
             *place = other;
+            None
+        }
+    };
+    let Some(vpe) = absent else { return Ok(()) };
+    match cpu.vacant.lock().take() {
+        Some(vacant) => {
+            *place = Place::In(vpe.enter(vacant));
+            count(this, Counter::ResidencyChanges);
+            its::doorbell(this.index, bell.entered(), cpu)
+        }
+        None => {
+            *place = Place::Out(vpe);
             Ok(())
         }
     }

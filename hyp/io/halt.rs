@@ -2,7 +2,7 @@
 
 use super::console::{self, Own};
 use arch::smc;
-use gicv4::Error;
+use gicv4::{Error, Expected};
 use vm::text::Text;
 
 /// EL2 cannot go on on this CPU: one line that says why, and nothing more happens here.
@@ -19,7 +19,12 @@ pub fn stop(why: &mut dyn FnMut(&mut Own)) -> ! {
 pub fn broken(error: Error) -> ! {
     stop(&mut |out| match error {
         Error::Differs { register, field, expected, found } => {
-            differs(out, register, field, expected, found);
+            differs(out, register, field, expected.value(), found);
+            out.text(match expected {
+                Expected::Exactly(_) => "",
+                Expected::AtLeast(_) => " or more",
+                Expected::AtMost(_) => " or less",
+            });
             if field == "Shareability" {
                 out.text(": the board's [gic] wants coherent = false");
             }

@@ -23,8 +23,7 @@ use crate::state::vpe::Vpe;
 use arch::region::Region;
 use arch::sysreg::{dsb_sy, invalidate_instructions, ticks, ticks_per_second};
 use arch::{gic, mmu};
-use gicv4::command::Command;
-use gicv4::{Error, VpeId};
+use gicv4::{Error, Vetted, VpeId};
 use plan::{Vm, VmIndex};
 use spin::Mutex;
 use vm::counters::Counter;
@@ -215,7 +214,7 @@ fn renew_its(vm: &'static Vm, state: &VmState, renewal: &mut Renewal) -> Result<
     if renewed == Renewed::All {
         let vpes = vm.first_vpe..vm.first_vpe.wrapping_add(vm.vpe_count);
         for vpe in vpes.filter(|&vpe| has_tables(vpe)).map(VpeId::new) {
-            its::run(&[Command::Vinvall { vpe }.encode(), Command::Vsync { vpe }.encode()])?;
+            its::run(&[Vetted::vinvall(vpe), Vetted::vsync(vpe)])?;
         }
     }
     Ok(renewed)

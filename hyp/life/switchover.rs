@@ -21,9 +21,9 @@ use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
 use crate::state::vms::{self, VMS, VPES};
 use crate::state::{ipi, places, vpe};
-use arch::mmu;
 use arch::sysreg::{pause, ticks};
 use arch::vectors::Frame;
+use arch::{given, mmu};
 use gicv4::IntId;
 use gicv4::dist::Dist;
 use plan::{ModeSwitch, VpeIndex};
@@ -77,8 +77,8 @@ pub fn switch(here: Here, frame: &Frame) {
 }
 
 /// Nobody concerned runs.
-fn carry_out(switch: &ModeSwitch) {
-    its::run(switch.script).unwrap_or_else(|error| halt::broken(error));
+fn carry_out(switch: &'static ModeSwitch) {
+    its::run(given::switch_script::<Built>(switch)).unwrap_or_else(|error| halt::broken(error));
     let distributor = Dist::new(mmu::distributor::<Built>());
     mode::lock(|switchover| {
         switchover.moved();

@@ -7,6 +7,7 @@ use super::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use super::running::Running;
 use super::timer::Timer;
 use super::vpe::Vpe;
+use arch::mmu::VlpiFrame;
 use arch::once::Once;
 use arch::sysreg::{self, Pause, dsb_sy, isb};
 use arch::{gic, mmu};
@@ -16,11 +17,11 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
     fence,
 };
-use gicv4::command::{Command, Encoded};
+use gicv4::frame::Redistributor;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
 use gicv4::vpe::Vacant;
-use gicv4::{IntId, RdBase};
+use gicv4::{IntId, RdBase, Vetted};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::NEVER;
 use spin::Mutex;
@@ -56,11 +57,11 @@ pub struct Cpu {
 /// What only the CPU itself uses of the GIC.
 pub struct Local {
     pub index: CpuIndex,
-    pub redistributor: Redist<MmioFrame>,
+    pub redistributor: Redist<MmioFrame<Redistributor>>,
     /// SYNC of this redistributor.
-    pub sync: Encoded,
+    pub sync: Vetted,
     /// Its VLPI frame while no vPE is resident; its lock is never contended.
-    pub vacant: Mutex<Option<Vacant<MmioFrame>>>,
+    pub vacant: Mutex<Option<Vacant<VlpiFrame>>>,
 }
 
 /// The CPU `index`.
@@ -88,10 +89,10 @@ pub fn has_begun(index: CpuIndex) -> bool {
 }
 
 /// The CPU `index`, the calling one, begins; once, with its VLPI frame.
-pub fn begin(index: CpuIndex, plan: &plan::Cpu, vacant: Option<Vacant<MmioFrame>>) -> Option<Here> {
+pub fn begin(index: CpuIndex, plan: &plan::Cpu, vacant: Option<Vacant<VlpiFrame>>) -> Option<Here> {
     let cpu = of(index)?;
     let redistributor = Redist::new(mmu::redistributor(plan));
-    let sync = Command::Sync { redistributor: rd_base(plan) }.encode();
+    let sync = Vetted::sync(rd_base(plan));
     cpu.local.get_or_make(|| Local { index, redistributor, sync, vacant: Mutex::new(vacant) });
     here(index)
 }

@@ -7,9 +7,9 @@ use super::parts::SHARED;
 use super::places;
 use super::plan_data::{PLAN, VPE_COUNT};
 use super::vms::{EVENTS, VMS, VPES};
+use arch::mmu::VlpiFrame;
 use arch::once::Once;
 use gicv4::doorbell::Doorbell;
-use gicv4::hw::MmioFrame;
 use gicv4::vpe::{NonResident, Resident};
 use plan::VpeIndex;
 use spin::Mutex;
@@ -35,17 +35,18 @@ pub struct Residency {
 pub enum Place {
     /// The vPE has no vLPIs, or the board no virtual LPIs.
     None,
+    /// It was never resident.
+    First,
     Out(NonResident),
-    In(Resident<MmioFrame>),
+    In(Resident<VlpiFrame>),
 }
 
 impl Residency {
     /// A vPE that has not begun.
     fn first(vpe: VpeIndex) -> Self {
-        let place = match PLAN.vpes.get(vpe.index()).and_then(|vpe| vpe.tables.as_ref()) {
-            Some(tables) if PLAN.board.direct_injection => {
-                Place::Out(NonResident::new(tables.vpropbaser, tables.vpendbaser))
-            }
+        let has_tables = |vpe: &plan::Vpe| vpe.tables.is_some();
+        let place = match PLAN.vpes.get(vpe.index()).is_some_and(has_tables) {
+            true if PLAN.board.direct_injection => Place::First,
             _ => Place::None,
         };
         Self { place, bell: Doorbell::Silent }

@@ -7,7 +7,7 @@ use gicv4::dist::Dist;
 use gicv4::its::{self, Its, Table};
 use gicv4::layout::{Attributes, PageSize, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::{Config, Gic, TableRegister};
+use gicv4::model::{self, Config, Gic, TableRegister};
 use gicv4::queue::Queue;
 use gicv4::redist::{self, Redist};
 use gicv4::vpe::{NonResident, Vacant};
@@ -36,25 +36,25 @@ pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
         gic.power_up(number as u16);
         let frame = gic.redistributor(number as u16);
         let processor = (!its.by_address).then_some(cpu.processor);
-        let (lpis, virtual_lpis, v41) = (true, true, false);
+        let (lpis, virtual_lpis, stride) = (true, Some(Version::V4_0), redist::stride(true));
         let mpidr = gic_mpidr(number as u16);
-        Redist::new(frame.clone())
-            .verify(&redist::Expect { mpidr, processor, lpis, virtual_lpis, v41 })
+        Redist::new(&frame)
+            .verify(&redist::Expect { mpidr, processor, lpis, stride, virtual_lpis })
             .unwrap();
         let tables = CpuTables {
             priority: PRIORITY,
-            lpis: (cpu.propbaser.0 != 0).then_some((cpu.propbaser.0, cpu.pendbaser.0)),
+            lpis: (cpu.propbaser.0 != 0)
+                .then_some((model::base(cpu.propbaser.0), model::base(cpu.pendbaser.0))),
             inherited: &[],
-            vintid_bits: Some(its.vintid_bits),
         };
-        let (ready, _) = boot::redistributor(frame, &tables, POLLS).unwrap();
+        let residency = Some((gic.vlpis(number as u16), its.vintid_bits));
+        let (ready, _) = boot::redistributor(&frame, residency, &tables, POLLS).unwrap();
         everyone = assembly.arrive(ready).unwrap();
     }
     let everyone = everyone.expect("the last CPU is the last");
     let tables = its.tables.iter().map(|table| Table {
         kind: TableKind::from_field(table.kind.into()).unwrap(),
-        address: table.memory.base.value(),
-        bytes: table.memory.bytes,
+        memory: model::memory(table.memory.base.value(), table.memory.bytes),
         entries: table.entries.into(),
         entry_bytes: table.entry_bytes,
         attributes: if plan.board.gic_coherent {
@@ -65,7 +65,8 @@ pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
     });
     let slots = (its.queue.bytes / 32) as u32;
     let script: Vec<_> = its.script.iter().map(|line| line.words.map(|word| word.0)).collect();
-    let queue = (its.cbaser.0, gic.queue(its.queue.base.value(), slots));
+    let script = model::vet(&script);
+    let queue = (model::base(its.cbaser.0), gic.queue(its.queue.base.value(), slots));
     let tables = tables.collect::<Vec<_>>();
     let queue =
         boot::translation_service(&everyone, gic.its(), tables, queue, &script, POLLS).unwrap();
@@ -147,12 +148,12 @@ fn ring_while_away(
     for enabled in [true, false] {
         config.store(doorbell, LpiConfig::new(0xa0, enabled));
         config.publish();
-        queue.run(&[Command::Inv { device: proxy.0, event: proxy.1 }.encode()]).unwrap();
+        queue.run_words(&[Command::Inv { device: proxy.0, event: proxy.1 }.encode()]).unwrap();
         gic.settle();
         let signal = gic.signal(cpu).map(|signal| signal.intid);
         assert_eq!(signal, enabled.then_some(doorbell), "{event:?}");
     }
-    queue.run(&[Command::Clear { device: proxy.0, event: proxy.1 }.encode()]).unwrap();
+    queue.run_words(&[Command::Clear { device: proxy.0, event: proxy.1 }.encode()]).unwrap();
     gic.settle();
     for other in 0..plan.cpus.len() as u16 {
         assert_eq!(gic.signal(other), None);
@@ -165,8 +166,8 @@ fn ring_while_resident(plan: &Plan, gic: &Gic, event: &codegen::plan::EventRoute
     let vpe = &plan.vpes[event.vpe];
     let (cpu, tables) = (vpe.cpu.value(), vpe.tables.unwrap());
     let bits = plan.its.as_ref().unwrap().vintid_bits;
-    let vacant = Vacant::take(gic.redistributor(cpu), bits, POLLS).unwrap();
-    let away = NonResident::new(tables.vpropbaser.0, tables.vpendbaser.0);
+    let vacant = Vacant::take(gic.vlpis(cpu), bits, POLLS).unwrap();
+    let away = NonResident::new(model::base(tables.vpropbaser.0), model::base(tables.vpendbaser.0));
     let resident = away.enter(vacant);
     for again in [true, false] {
         let signal = gic.acknowledge_virtual(cpu).map(|signal| signal.intid);

@@ -3,7 +3,7 @@
 use codegen::plan::{EventRoute, Plan, VpeIndex};
 use gicv4::command::Command;
 use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::Gic;
+use gicv4::model::{self, Gic};
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::{DeviceId, EventId, IntId};
 
@@ -25,7 +25,7 @@ impl<'a> World<'a> {
     }
 
     fn run(&mut self, command: [u64; 4]) {
-        self.queue.run(&[command]).unwrap();
+        self.queue.run_words(&[command]).unwrap();
     }
 
     fn raise(&self, event: &EventRoute) {
@@ -58,8 +58,9 @@ impl<'a> World<'a> {
     fn visit(&self, vpe: usize, cpu: usize) -> Vec<u32> {
         let tables = self.plan.vpes[vpe].tables.unwrap();
         let bits = self.plan.its.as_ref().unwrap().vintid_bits;
-        let vacant = Vacant::take(self.gic.redistributor(cpu as u16), bits, POLLS).unwrap();
-        let away = NonResident::new(tables.vpropbaser.0, tables.vpendbaser.0);
+        let vacant = Vacant::take(self.gic.vlpis(cpu as u16), bits, POLLS).unwrap();
+        let away =
+            NonResident::new(model::base(tables.vpropbaser.0), model::base(tables.vpendbaser.0));
         let resident = away.enter(vacant);
         let mut found = Vec::new();
         while let Some(signal) = self.gic.acknowledge_virtual(cpu as u16) {

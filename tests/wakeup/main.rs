@@ -24,7 +24,7 @@ mod rig;
 use choices::{Choices, explore};
 use gicv4::IntId;
 use gicv4::doorbell::{Batch, Doorbell, Todo};
-use gicv4::model::{Gic, ModelTable, RedistFrame};
+use gicv4::model::{Gic, ModelTable, VlpiFrame};
 use gicv4::vpe::{NonResident, Resident, Vacant};
 use std::rc::Rc;
 
@@ -88,7 +88,7 @@ struct Cpu<'a> {
     called: bool,
 }
 
-type Frame<'a> = Watched<'a, RedistFrame>;
+type Frame<'a> = Watched<'a, VlpiFrame>;
 
 impl<'a> Cpu<'a> {
     fn run(mut self, mut vpe: NonResident, mut vacant: Vacant<Frame<'a>>) -> Result<(), Failure> {

@@ -5,10 +5,12 @@ use std::rc::{Rc, Weak};
 
 use gicv4::command::{Command, Itt, VpeMapping, Vpt};
 use gicv4::doorbell::Proxy;
+use gicv4::frame::{Readable, Register, Width, Writable};
+use gicv4::given::QueueBase;
 use gicv4::its::{Its, Table};
 use gicv4::layout::{self, Attributes, PageSize, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::{Config, Gic, ItsFrame, ModelQueue, ModelTable, RedistFrame};
+use gicv4::model::{self, Config, Gic, ItsFrame, ModelQueue, ModelTable, VlpiFrame};
 use gicv4::queue::Queue;
 use gicv4::redist::Redist;
 use gicv4::vpe::{NonResident, Vacant};
@@ -94,7 +96,7 @@ impl<'a> Device<'a> {
         table.publish();
         let inv = Command::Inv { device: DEVICE, event: EventId::new(event) };
         let commands = [inv, Command::Vsync { vpe: VPE }].map(|command| command.encode());
-        its.borrow_mut().run(&commands).expect("they are consumed");
+        its.borrow_mut().run_words(&commands).expect("they are consumed");
         self.knocked.set(self.tells);
         true
     }
@@ -141,25 +143,19 @@ pub struct Watched<'a, T> {
 }
 
 impl<F: Frame> Frame for Watched<'_, F> {
-    fn read32(&self, offset: usize) -> u32 {
+    type Block = F::Block;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<F::Block, W, A, L>) -> W {
         self.device.may_ring();
-        self.inner.read32(offset)
+        self.inner.read(register)
     }
-    fn read64(&self, offset: usize) -> u64 {
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<F::Block, W, A, L>,
+        value: A::Value,
+    ) {
         self.device.may_ring();
-        self.inner.read64(offset)
-    }
-    fn write32(&self, offset: usize, value: u32) {
-        self.device.may_ring();
-        self.inner.write32(offset, value);
-    }
-    fn write64(&self, offset: usize, value: u64) {
-        self.device.may_ring();
-        self.inner.write64(offset, value);
-    }
-    fn write8(&self, offset: usize, value: u8) {
-        self.device.may_ring();
-        self.inner.write8(offset, value);
+        self.inner.write(register, value);
     }
 }
 
@@ -176,7 +172,7 @@ impl<T: ConfigTable> ConfigTable for Watched<'_, T> {
 /// What EL2 works with.
 pub struct Parts<'a> {
     pub vpe: NonResident,
-    pub vacant: Vacant<Watched<'a, RedistFrame>>,
+    pub vacant: Vacant<Watched<'a, VlpiFrame>>,
     pub queue: SharedQueue<'a>,
     pub config: Watched<'a, ModelTable>,
     pub proxy: Proxy,
@@ -224,17 +220,17 @@ pub fn boot<'a>(gic: &Gic, device: &Rc<Device<'a>>) -> Parts<'a> {
     script.extend([Command::Vinvall { vpe: VPE }, Command::Vsync { vpe: VPE }]);
     let script: Vec<_> = script.iter().map(Command::encode).collect();
     let its = Watched { inner: gic.its(), device: device.clone() };
-    let mut queue = Queue::new(its, gic.queue(QUEUE, slots(cbaser)), POLLS);
-    queue.run(&script).expect("it is consumed");
+    let mut queue = Queue::new(its, gic.queue(QUEUE, slots(cbaser.bits())), POLLS);
+    queue.run_words(&script).expect("it is consumed");
 
     let coherent = Attributes::COHERENT;
     let vpropbaser = layout::vpropbaser(VLPI_CONFIG, BITS, coherent).expect("aligned");
     let vpendbaser = layout::vpendbaser(VLPI_PENDING, coherent).expect("aligned");
-    let redistributor = Watched { inner: gic.redistributor(0), device: device.clone() };
+    let redistributor = Watched { inner: gic.vlpis(0), device: device.clone() };
     let queue = Rc::new(RefCell::new(queue));
     *device.its.borrow_mut() = Rc::downgrade(&queue);
     let parts = Parts {
-        vpe: NonResident::new(vpropbaser, vpendbaser),
+        vpe: NonResident::new(model::base(vpropbaser), model::base(vpendbaser)),
         vacant: Vacant::take(redistributor, BITS, POLLS).expect("nobody is resident"),
         queue,
         config: Watched { inner: config, device: device.clone() },
@@ -250,23 +246,23 @@ fn enable_lpis(gic: &Gic) {
     redistributor.wake(POLLS).expect("it wakes");
     let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).expect("aligned");
     let pendbaser = layout::pendbaser(LPI_PENDING, true, Attributes::COHERENT).expect("aligned");
+    let (propbaser, pendbaser) = (model::base(propbaser), model::base(pendbaser));
     redistributor.enable_lpis(propbaser, pendbaser, POLLS).expect("LPIs are off");
 }
 
-fn enable_its(gic: &Gic) -> u64 {
+fn enable_its(gic: &Gic) -> QueueBase {
     let (page, coherent) = (PageSize::Kib64, Attributes::COHERENT);
     let room = layout::flat_table(512, 32, page).expect("it fits");
     let attributes = coherent;
     let tables = TABLES.into_iter().map(|(address, kind)| Table {
         kind,
-        address,
-        bytes: room.bytes,
+        memory: model::memory(address, room.bytes),
         entries: 512,
         entry_bytes: 32,
         attributes,
     });
     let room = layout::command_queue(100).expect("it fits");
-    let cbaser = layout::cbaser(QUEUE, room, coherent).expect("aligned");
+    let cbaser = model::base(layout::cbaser(QUEUE, room, coherent).expect("aligned"));
     Its::new(gic.its()).enable(tables, cbaser, POLLS).expect("the tables are what it wants");
     cbaser
 }

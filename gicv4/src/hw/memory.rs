@@ -2,6 +2,7 @@
 
 use super::{clean, publish};
 use crate::command::Encoded;
+use crate::given::Vetted;
 use crate::intid::IntId;
 use crate::lpi::{ConfigTable, LpiConfig};
 use crate::queue::QueueMemory;
@@ -18,8 +19,9 @@ unsafe impl<const COHERENT: bool> Send for QueueRam<COHERENT> {}
 
 impl<const COHERENT: bool> QueueRam<COHERENT> {
     /// # Safety
-    /// `base` points at the `slots` commands that GITS_CBASER names, mapped writable as normal memory for the life of the value, and
-    /// nothing else in the program accesses them.
+    /// `base` points at the `slots` commands that GITS_CBASER names, aligned to 32 bytes and mapped
+    /// writable as normal memory for the life of the value, and nothing else in the program
+    /// accesses them.
     pub const unsafe fn new(base: *mut Encoded, slots: u32) -> Self {
         Self { base, slots }
     }
@@ -32,11 +34,11 @@ impl<const COHERENT: bool> QueueMemory for QueueRam<COHERENT> {
     }
 
     #[inline]
-    fn store(&mut self, slot: u32, command: &Encoded) {
+    fn store(&mut self, slot: u32, command: &Vetted) {
         if slot < self.slots {
             let place = self.base.wrapping_add(slot as usize);
             // SAFETY: within the memory that `new` was promised, and aligned as it was.
-            unsafe { place.write_volatile(little_endian(command)) }
+            unsafe { place.write_volatile(little_endian(command.words())) }
             if !COHERENT {
                 clean(place as usize);
             }
@@ -67,8 +69,9 @@ unsafe impl<const COHERENT: bool> Send for LpiTable<COHERENT> {}
 
 impl<const COHERENT: bool> LpiTable<COHERENT> {
     /// # Safety
-    /// `base` points at the `bytes` configuration bytes from LPI 8192 on, mapped writable as normal memory for the life of the value,
-    /// and nothing else in the program writes them at the same time.
+    /// `base` points at the `bytes` configuration bytes from LPI 8192 on, mapped writable as normal
+    /// memory for the life of the value, and nothing else in the program accesses them at the same
+    /// time.
     pub const unsafe fn new(base: *mut u8, bytes: u32) -> Self {
         Self { base, bytes }
     }
@@ -113,6 +116,8 @@ pub(super) mod tests {
     #[repr(align(64))]
     struct Behind<T, const LINES: usize>([T; LINES]);
 
+    const ONES: Vetted = Vetted::new([1; 4]).unwrap();
+
     /// Lines of `ram` that were cleaned since the last call.
     fn cleaned<T>(ram: *const T) -> Vec<usize> {
         let lines = CLEANED.with_borrow_mut(core::mem::take);
@@ -126,13 +131,13 @@ pub(super) mod tests {
         // SAFETY: the queue is `ram`, which nothing else accesses while it lives.
         let mut queue = unsafe { QueueRam::<false>::new(base, 8) };
         for slot in [0, 1, 2, 7] {
-            queue.store(slot, &[1; 4]);
+            queue.store(slot, &ONES);
         }
-        queue.store(8, &[1; 4]);
+        queue.store(8, &ONES);
         assert_eq!(cleaned(base), [0, 0, 1, 3], "each command's line, and none beyond");
         // SAFETY: as above; the other queue is not used any more.
         let mut queue = unsafe { QueueRam::<true>::new(base, 8) };
-        queue.store(0, &[1; 4]);
+        queue.store(0, &ONES);
         assert_eq!(cleaned(base), [0usize; 0], "no maintenance where it is coherent");
 
         let mut ram = Behind([0u8; 256]);
@@ -150,8 +155,8 @@ pub(super) mod tests {
         let mut ram = [[0u64; 4]; 3];
         // SAFETY: the queue is `ram`'s first two commands, which nothing else accesses while it lives.
         let mut queue = unsafe { QueueRam::<true>::new(ram.as_mut_ptr(), 2) };
-        queue.store(1, &[1, 2, 3, 4]);
-        queue.store(2, &[5; 4]);
+        queue.store(1, &Vetted::new([1, 2, 3, 4]).unwrap());
+        queue.store(2, &ONES);
         queue.publish();
         assert_eq!(queue.slots(), 2);
         assert_eq!(ram, [[0; 4], [1u64, 2, 3, 4].map(u64::to_le), [0; 4]]);

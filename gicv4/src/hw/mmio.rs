@@ -1,23 +1,31 @@
 //! A register frame in physical memory.
 
-use crate::frame::Frame;
+use crate::frame::{Block, Frame, Readable, Register, Width, Writable};
+use core::marker::PhantomData;
 
-/// A frame at a virtual address that is mapped Device-nGnRE, or Device-nGnRnE.
-#[derive(Clone, Copy, Debug)]
-pub struct MmioFrame {
+/// The registers of a block at a virtual address that is mapped Device-nGnRE, or Device-nGnRnE.
+///
+/// Not `Copy`: who has the frame has the registers. Who wants to share it lends it, since `&F` is a
+/// [`Frame`] too.
+#[derive(Debug)]
+pub struct MmioFrame<B> {
     base: usize,
+    block: PhantomData<fn() -> B>,
 }
 
-impl MmioFrame {
+impl<B: Block> MmioFrame<B> {
     /// # Safety
-    /// `base` is the address of a GICD, GICR (RD_base) or GITS control frame, mapped as device memory for the whole life of the
-    /// value and its copies. The code that programs the frame's table registers (GITS_BASERn, GITS_CBASER, GICR_PROPBASER, ...) owns
-    /// the memory that they name.
+    /// * The [`Block::BYTES`] from `base` on are the registers of such a block, mapped as device
+    ///   memory for the whole life of the value; no Rust object lies there.
+    /// * What the block's base registers name already, from firmware or an earlier user, is not
+    ///   used by the program.
+    /// * No value that [`crate::model`] made for its own memory is given to it.
     pub const unsafe fn new(base: usize) -> Self {
-        Self { base }
+        Self { base, block: PhantomData }
     }
 
-    pub const fn base(self) -> usize {
+    /// The virtual address of the block.
+    pub const fn base(&self) -> usize {
         self.base
     }
 }
@@ -25,22 +33,26 @@ impl MmioFrame {
 #[cfg(target_arch = "aarch64")]
 macro_rules! access {
     ($load:ident, $store:ident, $type:ty, $ldr:literal, $str:literal) => {
+        /// # Safety
+        /// A register that `MmioFrame::new` was promised, aligned to its width.
         #[inline(always)]
-        fn $load(&self, offset: usize) -> $type {
-            let value: $type;
-            // SAFETY: `new` was promised a mapped device frame, and offsets are those of its registers; a load from
-            // device memory does not touch the program's own.
+        unsafe fn $load(address: usize) -> u64 {
+            let value: u64;
+            // SAFETY: a load from device memory does not touch the program's own.
             unsafe {
-                core::arch::asm!($ldr, value = out(reg) value, address = in(reg) self.base.wrapping_add(offset),
+                core::arch::asm!($ldr, value = out(reg) value, address = in(reg) address,
                     options(nostack, preserves_flags));
             }
             value
         }
+        /// # Safety
+        /// As for the load. If the value names memory, it was given to the GIC.
         #[inline(always)]
-        fn $store(&self, offset: usize, value: $type) {
-            // SAFETY: as for the load; what the register's new value makes the GIC do to memory was promised as well.
+        unsafe fn $store(address: usize, value: u64) {
+            // SAFETY: as for the load, and what the register's new value makes the GIC do to memory
+            // was promised as well.
             unsafe {
-                core::arch::asm!($str, value = in(reg) value, address = in(reg) self.base.wrapping_add(offset),
+                core::arch::asm!($str, value = in(reg) value, address = in(reg) address,
                     options(nostack, preserves_flags));
             }
         }
@@ -50,52 +62,85 @@ macro_rules! access {
 #[cfg(not(target_arch = "aarch64"))]
 macro_rules! access {
     ($load:ident, $store:ident, $type:ty, $ldr:literal, $str:literal) => {
-        fn $load(&self, offset: usize) -> $type {
-            // SAFETY: `new` was promised a mapped frame that holds every register of its kind.
-            unsafe { (self.base.wrapping_add(offset) as *const $type).read_volatile() }
+        /// # Safety
+        /// A register that `MmioFrame::new` was promised, aligned to its width.
+        unsafe fn $load(address: usize) -> u64 {
+            // SAFETY: the caller's promise.
+            unsafe { (address as *const $type).read_volatile() }.into()
         }
-        fn $store(&self, offset: usize, value: $type) {
-            // SAFETY: as for the load.
-            unsafe { (self.base.wrapping_add(offset) as *mut $type).write_volatile(value) }
+        /// # Safety
+        /// As for the load. If the value names memory, it was given to the GIC.
+        unsafe fn $store(address: usize, value: u64) {
+            // SAFETY: the caller's promise.
+            unsafe { (address as *mut $type).write_volatile(value as $type) }
         }
     };
 }
 
-impl Frame for MmioFrame {
-    access!(read32, write32, u32, "ldr {value:w}, [{address}]", "str {value:w}, [{address}]");
-    access!(read64, write64, u64, "ldr {value}, [{address}]", "str {value}, [{address}]");
+// The loads fill the upper half with zeros.
+access!(load8, store8, u8, "ldrb {value:w}, [{address}]", "strb {value:w}, [{address}]");
+access!(load32, store32, u32, "ldr {value:w}, [{address}]", "str {value:w}, [{address}]");
+access!(load64, store64, u64, "ldr {value}, [{address}]", "str {value}, [{address}]");
+
+impl<B: Block> Frame for MmioFrame<B> {
+    type Block = B;
 
     #[inline(always)]
-    fn write8(&self, offset: usize, value: u8) {
-        let address = self.base.wrapping_add(offset);
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: as for `write32`.
-        unsafe {
-            core::arch::asm!("strb {value:w}, [{address}]", value = in(reg) u32::from(value), address = in(reg) address,
-                options(nostack, preserves_flags));
-        }
-        #[cfg(not(target_arch = "aarch64"))]
-        // SAFETY: as for `write32`.
-        unsafe {
-            (address as *mut u8).write_volatile(value);
+    fn read<W: Width, A: Readable, L>(&self, register: Register<B, W, A, L>) -> W {
+        let address = self.base.wrapping_add(register.offset());
+        // The register lies in the block, aligned, by construction of the constant; `new` was
+        // promised that the block is there.
+        let value = match W::BYTES {
+            // SAFETY: so it may be loaded with its width.
+            1 => unsafe { load8(address) },
+            // SAFETY: likewise.
+            4 => unsafe { load32(address) },
+            // SAFETY: likewise.
+            _ => unsafe { load64(address) },
+        };
+        W::from_bits(value)
+    }
+
+    #[inline(always)]
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<B, W, A, L>,
+        value: A::Value,
+    ) {
+        let (address, value) = (self.base.wrapping_add(register.offset()), A::bits(value).bits());
+        match W::BYTES {
+            // SAFETY: as for `read`.
+            1 => unsafe { store8(address, value) },
+            // SAFETY: as for `read`.
+            4 => unsafe { store32(address, value) },
+            // SAFETY: as for `read`; a value that names memory is a `Base`.
+            _ => unsafe { store64(address, value) },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use crate::frame::Distributor;
+    use crate::regs::gicd;
+    use std::boxed::Box;
 
     #[test]
     fn accesses_are_as_wide_as_they_say() {
-        let mut registers = [0u64; 2];
-        // SAFETY: memory serves as a frame of two doublewords, which nothing else accesses while it lives.
-        let frame = unsafe { MmioFrame::new(registers.as_mut_ptr() as usize) };
-        frame.write64(8, 0x1122_3344_5566_7788);
-        frame.write32(12, 0xaabb_ccdd);
-        frame.write8(8, 0xff);
-        assert_eq!(frame.read64(8), 0xaabb_ccdd_5566_77ff);
-        assert_eq!(frame.read32(8), 0x5566_77ff);
-        assert_eq!((frame.read64(0), frame.base()), (0, registers.as_ptr() as usize));
+        let mut registers = Box::new([0u64; Distributor::BYTES / 8]);
+        // SAFETY: memory of a block's size serves as its registers; nothing else accesses it while
+        // the frame lives.
+        let frame = unsafe { MmioFrame::<Distributor>::new(registers.as_mut_ptr() as usize) };
+        frame.write_at(gicd::IROUTER, 32, 0x1122_3344_5566_7788);
+        frame.write_at(gicd::IPRIORITYR, 9, 0xaabb_ccdd);
+        frame.write_at(gicd::IPRIORITYR_BYTES, 37, 0xff);
+        frame.write_at(gicd::IPRIORITYR_BYTES, 1020, 0xff);
+        assert_eq!(frame.read_at(gicd::IROUTER, 32), 0x1122_3344_5566_7788);
+        assert_eq!(frame.read_at(gicd::IPRIORITYR, 9), 0xaabb_ffdd);
+        assert_eq!(frame.read_at(gicd::IPRIORITYR_BYTES, 39), 0xaa);
+        assert_eq!(frame.base(), registers.as_ptr() as usize);
+        assert_eq!(registers.iter().filter(|word| **word != 0).count(), 2);
     }
 }

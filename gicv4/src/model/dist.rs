@@ -3,9 +3,9 @@
 use super::report::Violation;
 use super::state::State;
 use super::{Config, Gic, Version};
-use crate::frame::Frame;
+use crate::frame::{Distributor, Frame, Readable, Register, Width, Writable};
 use crate::intid::IntId;
-use crate::regs::gicd::{self, GICD_CTLR, GICD_TYPER, GICD_TYPER2, PIDR2};
+use crate::regs::gicd::{GICD_CTLR, GICD_TYPER, GICD_TYPER2, PIDR2, offset as at};
 use std::boxed::Box;
 
 #[derive(Debug)]
@@ -81,23 +81,23 @@ impl State {
         let dist = &mut self.dist;
         let bank = |bank| of(offset, bank, 32);
         Some(match offset {
-            gicd::CTLR => dist.read_control(),
-            gicd::TYPER => dist.typer,
-            gicd::TYPER2 => dist.typer2,
-            gicd::IIDR => 0,
-            gicd::PIDR2 => dist.revision,
-            _ if let Some(n) = bank(gicd::ISENABLER).or(bank(gicd::ICENABLER)) => dist.enabled[n],
-            _ if let Some(n) = bank(gicd::ISPENDR).or(bank(gicd::ICPENDR)) => dist.pending[n],
-            _ if let Some(n) = bank(gicd::ISACTIVER).or(bank(gicd::ICACTIVER)) => dist.active[n],
-            _ if let Some(n) = bank(gicd::IGROUPR) => dist.group[n],
-            _ if let Some(n) = bank(gicd::IGRPMODR) => dist.modifier[n],
-            _ if let Some(n) = of(offset, gicd::ICENABLER_E, 32)
+            at::CTLR => dist.read_control(),
+            at::TYPER => dist.typer,
+            at::TYPER2 => dist.typer2,
+            at::IIDR => 0,
+            at::PIDR2 => dist.revision,
+            _ if let Some(n) = bank(at::ISENABLER).or(bank(at::ICENABLER)) => dist.enabled[n],
+            _ if let Some(n) = bank(at::ISPENDR).or(bank(at::ICPENDR)) => dist.pending[n],
+            _ if let Some(n) = bank(at::ISACTIVER).or(bank(at::ICACTIVER)) => dist.active[n],
+            _ if let Some(n) = bank(at::IGROUPR) => dist.group[n],
+            _ if let Some(n) = bank(at::IGRPMODR) => dist.modifier[n],
+            _ if let Some(n) = of(offset, at::ICENABLER_E, 32)
                 .filter(|n| dist.extended_count > 32 * *n as u32) =>
             {
                 dist.extended[n]
             }
-            _ if let Some(n) = of(offset, gicd::ICFGR, 64) => dist.config[n],
-            _ if let Some(n) = of(offset, gicd::IPRIORITYR, 256) => {
+            _ if let Some(n) = of(offset, at::ICFGR, 64) => dist.config[n],
+            _ if let Some(n) = of(offset, at::IPRIORITYR, 256) => {
                 u32::from_le_bytes(core::array::from_fn(|byte| dist.priority[4 * n + byte]))
             }
             _ => return None,
@@ -109,30 +109,30 @@ impl State {
         let dist = &mut self.dist;
         let bank = |bank| of(offset, bank, 32);
         match offset {
-            gicd::CTLR => {
+            at::CTLR => {
                 dist.control = value & 0x13 | GICD_CTLR::DS::SET.value;
                 dist.busy = write_polls;
             }
-            _ if let Some(n) = bank(gicd::ISENABLER) => {
+            _ if let Some(n) = bank(at::ISENABLER) => {
                 dist.enabled[n] |= value & self.config.open(n);
             }
-            _ if let Some(n) = bank(gicd::ICENABLER) => {
+            _ if let Some(n) = bank(at::ICENABLER) => {
                 dist.enabled[n] &= !value;
                 dist.busy = write_polls;
             }
-            _ if let Some(n) = bank(gicd::ISPENDR) => dist.pending[n] |= value,
-            _ if let Some(n) = bank(gicd::ICPENDR) => dist.pending[n] &= !value,
-            _ if let Some(n) = bank(gicd::ISACTIVER) => dist.active[n] |= value,
-            _ if let Some(n) = bank(gicd::ICACTIVER) => dist.active[n] &= !value,
-            _ if let Some(n) = bank(gicd::IGROUPR) => dist.group[n] = value,
-            _ if let Some(n) = bank(gicd::IGRPMODR) => dist.modifier[n] = value,
-            _ if let Some(n) = of(offset, gicd::ICENABLER_E, 32)
+            _ if let Some(n) = bank(at::ISPENDR) => dist.pending[n] |= value,
+            _ if let Some(n) = bank(at::ICPENDR) => dist.pending[n] &= !value,
+            _ if let Some(n) = bank(at::ISACTIVER) => dist.active[n] |= value,
+            _ if let Some(n) = bank(at::ICACTIVER) => dist.active[n] &= !value,
+            _ if let Some(n) = bank(at::IGROUPR) => dist.group[n] = value,
+            _ if let Some(n) = bank(at::IGRPMODR) => dist.modifier[n] = value,
+            _ if let Some(n) = of(offset, at::ICENABLER_E, 32)
                 .filter(|n| dist.extended_count > 32 * *n as u32) =>
             {
                 dist.extended[n] &= !value;
                 dist.busy = write_polls;
             }
-            _ if let Some(n) = of(offset, gicd::ICFGR, 64) => {
+            _ if let Some(n) = of(offset, at::ICFGR, 64) => {
                 let value = value & 0xaaaa_aaaa;
                 let changed = core::mem::replace(&mut dist.config[n], value) ^ value;
                 let (busy, enabled) = (dist.busy != 0, dist.enabled[n / 2]);
@@ -143,7 +143,7 @@ impl State {
                     }
                 }
             }
-            _ if let Some(n) = of(offset, gicd::IPRIORITYR, 256) => {
+            _ if let Some(n) = of(offset, at::IPRIORITYR, 256) => {
                 dist.priority[4 * n..4 * n + 4].copy_from_slice(&value.to_le_bytes());
             }
             _ => return None,
@@ -161,41 +161,45 @@ impl State {
 pub struct DistFrame(pub(super) Gic);
 
 impl Frame for DistFrame {
-    fn read32(&self, offset: usize) -> u32 {
-        let mut state = self.0.state();
-        state.dist_read(offset).unwrap_or_else(|| {
+    type Block = Distributor;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<Distributor, W, A, L>) -> W {
+        let (mut state, offset) = (self.0.state(), register.offset());
+        let value = match W::BYTES {
+            4 => state.dist_read(offset).map(u64::from),
+            8 => route_of(offset).map(|n| state.dist.route[n]),
+            _ => priority_of(offset).map(|n| state.dist.priority[n].into()),
+        };
+        W::from_bits(value.unwrap_or_else(|| {
             state.dist_unknown(offset);
             0
-        })
+        }))
     }
-    fn read64(&self, offset: usize) -> u64 {
-        let mut state = self.0.state();
-        match offset.checked_sub(gicd::IROUTER).map(|bytes| bytes / 8) {
-            Some(n @ 32..1020) => state.dist.route[n],
-            _ => {
-                state.dist_unknown(offset);
-                0
-            }
-        }
-    }
-    fn write32(&self, offset: usize, value: u32) {
-        let mut state = self.0.state();
-        if state.dist_write(offset, value).is_none() {
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<Distributor, W, A, L>,
+        value: A::Value,
+    ) {
+        let (mut state, offset) = (self.0.state(), register.offset());
+        let value = A::bits(value).bits();
+        let done = match W::BYTES {
+            4 => state.dist_write(offset, value as u32),
+            8 => route_of(offset).map(|n| state.dist.route[n] = value),
+            _ => priority_of(offset).map(|n| state.dist.priority[n] = value as u8),
+        };
+        if done.is_none() {
             state.dist_unknown(offset);
         }
     }
-    fn write64(&self, offset: usize, value: u64) {
-        let mut state = self.0.state();
-        match offset.checked_sub(gicd::IROUTER).map(|bytes| bytes / 8) {
-            Some(n @ 32..1020) => state.dist.route[n] = value,
-            _ => state.dist_unknown(offset),
-        }
-    }
-    fn write8(&self, offset: usize, value: u8) {
-        let mut state = self.0.state();
-        match offset.checked_sub(gicd::IPRIORITYR) {
-            Some(n @ 0..1020) => state.dist.priority[n] = value,
-            _ => state.dist_unknown(offset),
-        }
-    }
+}
+
+/// The SPI of a GICD_IROUTER.
+fn route_of(offset: usize) -> Option<usize> {
+    let n = offset.checked_sub(at::IROUTER)? / 8;
+    (32..1020).contains(&n).then_some(n)
+}
+
+/// The INTID of a byte of GICD_IPRIORITYR.
+fn priority_of(offset: usize) -> Option<usize> {
+    offset.checked_sub(at::IPRIORITYR).filter(|n| *n < 1020)
 }

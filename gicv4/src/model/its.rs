@@ -4,11 +4,12 @@ use super::report::{Cause, CommandError, Violation};
 use super::state::State;
 use super::{Config, Gic, OnError, TableRegister, Version};
 use crate::command::{Command, DecodeError, Encoded};
-use crate::frame::Frame;
+use crate::frame::{self, Frame, Readable, Register, Width, Writable};
 use crate::intid::DeviceId;
 use crate::layout::{PageSize, TableKind, baser_address};
 use crate::regs::gits::{
-    self, GITS_BASER, GITS_CBASER, GITS_CREADR, GITS_CTLR, GITS_CWRITER, GITS_TYPER,
+    self, GITS_BASER, GITS_CBASER, GITS_CREADR, GITS_CTLR, GITS_CWRITER, GITS_PIDR2, GITS_TYPER,
+    offset,
 };
 use tock_registers::LocalRegisterCopy;
 
@@ -238,6 +239,49 @@ impl State {
         self.violate(Violation::UnknownRegister { frame: "GITS", offset });
     }
 
+    fn its_read(&mut self, at: usize) -> u64 {
+        match (at, baser_index(at)) {
+            (offset::CTLR, _) => {
+                let control = u32::from(self.its.enabled)
+                    | GITS_CTLR::Quiescent::SET.value
+                    | GITS_CTLR::ITS_Number.val(self.its.number).value;
+                control.into()
+            }
+            (offset::IIDR, _) => 0,
+            (offset::PIDR2, _) => GITS_PIDR2::ArchRev.val(4).value.into(),
+            (offset::TYPER, _) => self.its.typer,
+            (offset::CBASER, _) => self.its.cbaser,
+            (offset::CWRITER, _) => GITS_CWRITER::Offset.val(u64::from(self.its.writer)).value,
+            (offset::CREADR, _) => self.read_reader(),
+            (_, Some(n)) => self.its.basers[n],
+            _ => {
+                self.its_unknown(at);
+                0
+            }
+        }
+    }
+
+    fn its_write(&mut self, at: usize, value: u64) {
+        match (at, baser_index(at)) {
+            (offset::CTLR, _) => {
+                let control = LocalRegisterCopy::<u32, GITS_CTLR::Register>::new(value as u32);
+                self.its.enabled = control.is_set(GITS_CTLR::Enabled);
+                if !self.config.single_vmovp {
+                    self.its.number = control.read(GITS_CTLR::ITS_Number);
+                }
+            }
+            (offset::CWRITER, _) => self.write_writer(value),
+            (offset::CBASER, _) => self.write_base("GITS_CBASER", |its| {
+                let lost = if its.incoherent { GITS_CBASER::Shareability::SET.value } else { 0 };
+                its.cbaser = value & !lost;
+                its.reader = 0;
+                its.stalled = false;
+            }),
+            (_, Some(n)) => self.write_base(BASER_NAMES[n], |its| its.write_baser(n, value)),
+            _ => self.its_unknown(at),
+        }
+    }
+
     fn write_base(&mut self, register: &'static str, write: impl FnOnce(&mut Its)) {
         if self.its.enabled {
             self.violate(Violation::WriteWhileEnabled { register });
@@ -247,9 +291,9 @@ impl State {
     }
 }
 
-fn baser_index(offset: usize) -> Option<usize> {
-    let n = offset.checked_sub(gits::BASER)? / 8;
-    (n < gits::BASERS && offset.is_multiple_of(8)).then_some(n)
+fn baser_index(at: usize) -> Option<usize> {
+    let n = at.checked_sub(offset::BASER)? / 8;
+    (n < gits::BASER.count() && at.is_multiple_of(8)).then_some(n)
 }
 
 /// The model's GITS control frame.
@@ -257,71 +301,42 @@ fn baser_index(offset: usize) -> Option<usize> {
 pub struct ItsFrame(pub(super) Gic);
 
 impl Frame for ItsFrame {
-    fn read32(&self, offset: usize) -> u32 {
-        let mut state = self.0.state();
-        match offset {
-            gits::CTLR => {
-                u32::from(state.its.enabled)
-                    | GITS_CTLR::Quiescent::SET.value
-                    | GITS_CTLR::ITS_Number.val(state.its.number).value
-            }
-            gits::IIDR => 0,
-            gits::PIDR2 => 0x40,
-            _ => {
-                state.its_unknown(offset);
-                0
-            }
-        }
-    }
+    type Block = frame::Its;
 
-    fn read64(&self, offset: usize) -> u64 {
-        let mut state = self.0.state();
-        match (offset, baser_index(offset)) {
-            (gits::TYPER, _) => state.its.typer,
-            (gits::CBASER, _) => state.its.cbaser,
-            (gits::CWRITER, _) => GITS_CWRITER::Offset.val(u64::from(state.its.writer)).value,
-            (gits::CREADR, _) => state.read_reader(),
-            (_, Some(n)) => state.its.basers[n],
-            _ => {
-                state.its_unknown(offset);
-                0
-            }
-        }
+    fn read<W: Width, A: Readable, L>(&self, register: Register<frame::Its, W, A, L>) -> W {
+        W::from_bits(self.0.state().its_read(register.offset()))
     }
-
-    fn write32(&self, offset: usize, value: u32) {
-        let mut state = self.0.state();
-        match offset {
-            gits::CTLR => {
-                let control = LocalRegisterCopy::<u32, GITS_CTLR::Register>::new(value);
-                state.its.enabled = control.is_set(GITS_CTLR::Enabled);
-                if !state.config.single_vmovp {
-                    state.its.number = control.read(GITS_CTLR::ITS_Number);
-                }
-            }
-            _ => state.its_unknown(offset),
-        }
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<frame::Its, W, A, L>,
+        value: A::Value,
+    ) {
+        self.0.state().its_write(register.offset(), A::bits(value).bits());
     }
+}
 
-    fn write64(&self, offset: usize, value: u64) {
-        let mut state = self.0.state();
-        match (offset, baser_index(offset)) {
-            (gits::CWRITER, _) => state.write_writer(value),
-            (gits::CBASER, _) => state.write_base("GITS_CBASER", |its| {
-                let lost = if its.incoherent { GITS_CBASER::Shareability::SET.value } else { 0 };
-                its.cbaser = value & !lost;
-                its.reader = 0;
-                its.stalled = false;
-            }),
-            (gits::SGIR, _) if state.is_v41() => {
-                state.send_sgi((value >> 32) as u16, (value & 0xf) as u8)
-            }
-            (_, Some(n)) => state.write_base(BASER_NAMES[n], |its| its.write_baser(n, value)),
-            _ => state.its_unknown(offset),
-        }
+/// The model's virtual SGI frame; only a GICv4.1 has it.
+#[derive(Clone, Debug)]
+pub struct ItsSgiFrame(pub(super) Gic);
+
+impl Frame for ItsSgiFrame {
+    type Block = frame::ItsSgis;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<frame::ItsSgis, W, A, L>) -> W {
+        self.0.state().its_unknown(gits::sgi::FROM_GITS_BASE + register.offset());
+        W::from_bits(0)
     }
-
-    fn write8(&self, offset: usize, _value: u8) {
-        self.0.state().its_unknown(offset);
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<frame::ItsSgis, W, A, L>,
+        value: A::Value,
+    ) {
+        let (mut state, value) = (self.0.state(), A::bits(value).bits());
+        match register.offset() {
+            gits::sgi::offset::SGIR if state.is_v41() => {
+                state.send_sgi((value >> 32) as u16, (value & 0xf) as u8);
+            }
+            other => state.its_unknown(gits::sgi::FROM_GITS_BASE + other),
+        }
     }
 }

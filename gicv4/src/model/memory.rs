@@ -1,7 +1,7 @@
 //! Sparse memory, and the views of it that drivers write through.
 
 use super::Gic;
-use crate::command::Encoded;
+use crate::given::Vetted;
 use crate::intid::IntId;
 use crate::lpi::{ConfigTable, LpiConfig};
 use crate::queue::QueueMemory;
@@ -98,9 +98,9 @@ impl QueueMemory for ModelQueue {
     fn slots(&self) -> u32 {
         self.slots
     }
-    fn store(&mut self, slot: u32, command: &Encoded) {
+    fn store(&mut self, slot: u32, command: &Vetted) {
         if slot < self.slots {
-            for (offset, word) in (0..).step_by(8).zip(command) {
+            for (offset, word) in (0..).step_by(8).zip(command.words()) {
                 let address = self.address + 32 * u64::from(slot) + offset;
                 self.stores.store(address, &word.to_le_bytes());
             }

@@ -5,10 +5,12 @@ use super::late::Late;
 use super::report::Violation;
 use super::state::State;
 use super::{Config, Gic};
-use crate::frame::Frame;
+use crate::frame::{Frame, Readable, Redistributor, Register, VirtualLpis, Width, Writable};
 use crate::lpi::LpiConfig;
 use crate::redist::affinity_value;
-use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
+use crate::regs::gicr::{
+    GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER, offset as at,
+};
 use crate::regs::vlpi;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
@@ -94,7 +96,7 @@ impl Redist {
 
     /// GICR_ICENABLERnE and its like: n - 1 of the register.
     fn extended(offset: usize) -> Option<usize> {
-        of(offset, gicr::ICENABLER0 + 4, 2)
+        of(offset, at::ICENABLER + 4, 2)
     }
 
     pub(super) const fn lpis_enabled(&self) -> bool {
@@ -135,23 +137,20 @@ impl State {
 
     fn redist_read32(&mut self, cpu: usize, offset: usize) -> Option<u32> {
         let can_clear = self.config.clear_enable_lpis;
-        if offset == vlpi::VSGIPENDR {
-            return self.vsgipendr(cpu);
-        }
         let extended_ppis = self.config.extended_ppis;
         let redist = self.redists.get_mut(cpu)?;
         let private = &redist.private;
         Some(match offset {
-            gicr::CTLR => {
+            at::CTLR => {
                 let busy = redist.busy > 0;
                 redist.busy = redist.busy.saturating_sub(1);
                 redist.control
                     | GICR_CTLR::CES.val(u32::from(can_clear)).value
                     | GICR_CTLR::RWP.val(u32::from(busy)).value
             }
-            gicr::IIDR => 0,
-            gicr::PIDR2 => 0x40,
-            gicr::WAKER => {
+            at::IIDR => 0,
+            at::PIDR2 => 0x40,
+            at::WAKER => {
                 redist.waking = redist.waking.saturating_sub(1);
                 if redist.waking == 0 {
                     let sleep = redist.waker & GICR_WAKER::ProcessorSleep::SET.value;
@@ -162,15 +161,15 @@ impl State {
             _ if let Some(n) = Redist::extended(offset).filter(|_| extended_ppis > 0) => {
                 redist.extended[n]
             }
-            gicr::ISENABLER0 | gicr::ICENABLER0 => private.enabled,
-            gicr::ISPENDR0 | gicr::ICPENDR0 => private.pending,
-            gicr::ISACTIVER0 | gicr::ICACTIVER0 => private.active,
-            gicr::IGROUPR0 => private.group,
-            gicr::IGRPMODR0 => private.modifier,
-            gicr::ICFGR0 => 0xaaaa_aaaa,
-            gicr::ICFGR1 => private.config,
+            at::ISENABLER0 | at::ICENABLER0 => private.enabled,
+            at::ISPENDR0 | at::ICPENDR0 => private.pending,
+            at::ISACTIVER0 | at::ICACTIVER0 => private.active,
+            at::IGROUPR0 => private.group,
+            at::IGRPMODR0 => private.modifier,
+            at::ICFGR0 => 0xaaaa_aaaa,
+            at::ICFGR1 => private.config,
             _ => {
-                let n = of(offset, gicr::IPRIORITYR, 8)?;
+                let n = of(offset, at::IPRIORITYR, 8)?;
                 u32::from_le_bytes(core::array::from_fn(|byte| private.priority[4 * n + byte]))
             }
         })
@@ -178,38 +177,36 @@ impl State {
 
     fn redist_write32(&mut self, cpu: usize, offset: usize, value: u32) -> Option<()> {
         let (write_polls, open) = (self.config.write_polls, self.config.open(0));
-        if offset == gicr::CTLR {
+        if offset == at::CTLR {
             self.write_control(cpu, value);
             return Some(());
         }
-        let v41 = self.is_v41();
         let redist = self.redists.get_mut(cpu)?;
         let private = &mut redist.private;
         match offset {
-            gicr::WAKER => {
+            at::WAKER => {
                 redist.waker = (redist.waker & !GICR_WAKER::ProcessorSleep::SET.value)
                     | (value & GICR_WAKER::ProcessorSleep::SET.value);
                 redist.waking = write_polls;
             }
-            gicr::ISENABLER0 => private.enabled |= value & open,
-            gicr::ICENABLER0 => {
+            at::ISENABLER0 => private.enabled |= value & open,
+            at::ICENABLER0 => {
                 private.enabled &= !value;
                 redist.busy = write_polls;
             }
-            gicr::ISPENDR0 => private.pending |= value,
-            gicr::ICPENDR0 => private.pending &= !value,
-            gicr::ISACTIVER0 => private.active |= value,
-            gicr::ICACTIVER0 => private.active &= !value,
-            gicr::IGROUPR0 => private.group = value,
-            gicr::IGRPMODR0 => private.modifier = value,
-            gicr::ICFGR1 => private.config = value & 0xaaaa_aaaa,
-            vlpi::VSGIR if v41 => redist.asked = value as u16,
+            at::ISPENDR0 => private.pending |= value,
+            at::ICPENDR0 => private.pending &= !value,
+            at::ISACTIVER0 => private.active |= value,
+            at::ICACTIVER0 => private.active &= !value,
+            at::IGROUPR0 => private.group = value,
+            at::IGRPMODR0 => private.modifier = value,
+            at::ICFGR1 => private.config = value & 0xaaaa_aaaa,
             _ if let Some(n) = Redist::extended(offset) => {
                 redist.extended[n] &= !value;
                 redist.busy = write_polls;
             }
             _ => {
-                let n = of(offset, gicr::IPRIORITYR, 8)?;
+                let n = of(offset, at::IPRIORITYR, 8)?;
                 private.priority[4 * n..4 * n + 4].copy_from_slice(&value.to_le_bytes());
             }
         }
@@ -251,15 +248,13 @@ impl State {
 
     fn redist_read64(&mut self, cpu: usize, offset: usize) -> Option<u64> {
         match offset {
-            gicr::TYPER => Some(self.typer(cpu)),
-            vlpi::VPENDBASER => Some(self.read_vpendbaser(cpu)),
+            at::TYPER => Some(self.typer(cpu)),
             _ => {
                 let redist = self.redists.get(cpu)?;
                 match offset {
-                    gicr::PROPBASER => Some(redist.propbaser),
+                    at::PROPBASER => Some(redist.propbaser),
                     // PTZ is write-only.
-                    gicr::PENDBASER => Some(redist.pendbaser & !GICR_PENDBASER::PTZ::SET.value),
-                    vlpi::VPROPBASER => Some(redist.vpropbaser),
+                    at::PENDBASER => Some(redist.pendbaser & !GICR_PENDBASER::PTZ::SET.value),
                     _ => None,
                 }
             }
@@ -271,20 +266,45 @@ impl State {
         let redist = self.redists.get_mut(cpu)?;
         let locked = redist.lpis_enabled();
         let value = match offset {
-            gicr::PROPBASER if incoherent => value & !GICR_PROPBASER::Shareability::SET.value,
-            gicr::PENDBASER if incoherent => value & !GICR_PENDBASER::Shareability::SET.value,
+            at::PROPBASER if incoherent => value & !GICR_PROPBASER::Shareability::SET.value,
+            at::PENDBASER if incoherent => value & !GICR_PENDBASER::Shareability::SET.value,
             _ => value,
         };
         match offset {
-            gicr::PROPBASER if !locked => redist.propbaser = value,
-            gicr::PENDBASER if !locked => redist.pendbaser = value,
-            gicr::PROPBASER | gicr::PENDBASER => {
+            at::PROPBASER if !locked => redist.propbaser = value,
+            at::PENDBASER if !locked => redist.pendbaser = value,
+            at::PROPBASER | at::PENDBASER => {
                 let register =
-                    if offset == gicr::PROPBASER { "GICR_PROPBASER" } else { "GICR_PENDBASER" };
+                    if offset == at::PROPBASER { "GICR_PROPBASER" } else { "GICR_PENDBASER" };
                 self.violate(Violation::WriteWhileLpisEnabled { cpu: cpu as u16, register });
             }
-            vlpi::VPROPBASER => self.write_vpropbaser(cpu, value),
-            vlpi::VPENDBASER => self.write_vpendbaser(cpu, value),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// A byte of GICR_IPRIORITYR.
+    fn priority_byte(&mut self, cpu: usize, offset: usize) -> Option<&mut u8> {
+        let n = offset.checked_sub(at::IPRIORITYR)?;
+        self.redists.get_mut(cpu)?.private.priority.get_mut(n)
+    }
+
+    fn vlpi_read(&mut self, cpu: usize, offset: usize) -> Option<u64> {
+        use vlpi::offset as at;
+        match offset {
+            at::VPROPBASER => Some(self.redists.get(cpu)?.vpropbaser),
+            at::VPENDBASER => Some(self.read_vpendbaser(cpu)),
+            at::VSGIPENDR => self.vsgipendr(cpu).map(u64::from),
+            _ => None,
+        }
+    }
+
+    fn vlpi_write(&mut self, cpu: usize, offset: usize, value: u64) -> Option<()> {
+        use vlpi::offset as at;
+        match offset {
+            at::VPROPBASER => self.write_vpropbaser(cpu, value),
+            at::VPENDBASER => self.write_vpendbaser(cpu, value),
+            at::VSGIR if self.is_v41() => self.redists.get_mut(cpu)?.asked = value as u16,
             _ => return None,
         }
         Some(())
@@ -295,57 +315,85 @@ impl State {
     }
 }
 
-/// The model's GICR frames of one CPU.
+/// The model's RD and SGI frames of one CPU.
 #[derive(Clone, Debug)]
 pub struct RedistFrame {
     pub(super) gic: Gic,
     pub(super) cpu: usize,
 }
 
-impl RedistFrame {
-    /// The state, after a note of an access that a redistributor without power does not answer.
-    fn state(&self, offset: usize) -> MutexGuard<'_, State> {
-        let mut state = self.gic.state();
-        let answers = matches!(offset, gicr::TYPER | gicr::IIDR | gicr::PIDR2);
-        if !answers && state.redists.get(self.cpu).is_some_and(|redist| !redist.powered) {
-            state.violate(Violation::AccessWithoutPower { cpu: self.cpu as u16, offset });
-        }
-        state
+/// Notes an access that a redistributor without power does not answer.
+fn powered<'a>(gic: &'a Gic, cpu: usize, offset: usize) -> MutexGuard<'a, State> {
+    let mut state = gic.state();
+    let answers = matches!(offset, at::TYPER | at::IIDR | at::PIDR2);
+    if !answers && state.redists.get(cpu).is_some_and(|redist| !redist.powered) {
+        state.violate(Violation::AccessWithoutPower { cpu: cpu as u16, offset });
     }
+    state
 }
 
 impl Frame for RedistFrame {
-    fn read32(&self, offset: usize) -> u32 {
-        let mut state = self.state(offset);
-        state.redist_read32(self.cpu, offset).unwrap_or_else(|| {
+    type Block = Redistributor;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<Redistributor, W, A, L>) -> W {
+        let (cpu, offset) = (self.cpu, register.offset());
+        let mut state = powered(&self.gic, cpu, offset);
+        let value = match W::BYTES {
+            4 => state.redist_read32(cpu, offset).map(u64::from),
+            8 => state.redist_read64(cpu, offset),
+            _ => state.priority_byte(cpu, offset).map(|byte| u64::from(*byte)),
+        };
+        W::from_bits(value.unwrap_or_else(|| {
             state.redist_unknown(offset);
             0
-        })
+        }))
     }
-    fn read64(&self, offset: usize) -> u64 {
-        let mut state = self.state(offset);
-        state.redist_read64(self.cpu, offset).unwrap_or_else(|| {
-            state.redist_unknown(offset);
-            0
-        })
-    }
-    fn write32(&self, offset: usize, value: u32) {
-        let mut state = self.state(offset);
-        if state.redist_write32(self.cpu, offset, value).is_none() {
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<Redistributor, W, A, L>,
+        value: A::Value,
+    ) {
+        let (cpu, offset) = (self.cpu, register.offset());
+        let mut state = powered(&self.gic, cpu, offset);
+        let value = A::bits(value).bits();
+        let done = match W::BYTES {
+            4 => state.redist_write32(cpu, offset, value as u32),
+            8 => state.redist_write64(cpu, offset, value),
+            _ => state.priority_byte(cpu, offset).map(|byte| *byte = value as u8),
+        };
+        if done.is_none() {
             state.redist_unknown(offset);
         }
     }
-    fn write64(&self, offset: usize, value: u64) {
-        let mut state = self.state(offset);
-        if state.redist_write64(self.cpu, offset, value).is_none() {
+}
+
+/// The model's VLPI frame of one CPU.
+#[derive(Clone, Debug)]
+pub struct VlpiFrame {
+    pub(super) gic: Gic,
+    pub(super) cpu: usize,
+}
+
+impl Frame for VlpiFrame {
+    type Block = VirtualLpis;
+
+    fn read<W: Width, A: Readable, L>(&self, register: Register<VirtualLpis, W, A, L>) -> W {
+        let offset = vlpi::FROM_RD_BASE + register.offset();
+        let mut state = powered(&self.gic, self.cpu, offset);
+        W::from_bits(state.vlpi_read(self.cpu, register.offset()).unwrap_or_else(|| {
             state.redist_unknown(offset);
-        }
+            0
+        }))
     }
-    fn write8(&self, offset: usize, value: u8) {
-        let mut state = self.state(offset);
-        match (offset.checked_sub(gicr::IPRIORITYR), state.redists.get_mut(self.cpu)) {
-            (Some(n @ 0..32), Some(redist)) => redist.private.priority[n] = value,
-            _ => state.redist_unknown(offset),
+    fn write<W: Width, A: Writable<W, L>, L>(
+        &self,
+        register: Register<VirtualLpis, W, A, L>,
+        value: A::Value,
+    ) {
+        let offset = vlpi::FROM_RD_BASE + register.offset();
+        let mut state = powered(&self.gic, self.cpu, offset);
+        if state.vlpi_write(self.cpu, register.offset(), A::bits(value).bits()).is_none() {
+            state.redist_unknown(offset);
         }
     }
 }

@@ -1,30 +1,48 @@
-//! The distributor's frame (IHI 0069H 12.9).
+//! The distributor (IHI 0069H 12.9).
 
+use crate::frame::{Distributor, ReadOnly, ReadWrite};
 use tock_registers::register_bitfields;
 
-pub const CTLR: usize = 0x0000;
-pub const TYPER: usize = 0x0004;
-pub const IIDR: usize = 0x0008;
-pub const TYPER2: usize = 0x000c;
-pub const STATUSR: usize = 0x0010;
-/// One bit for each INTID, 32 to a register.
-pub const IGROUPR: usize = 0x0080;
-pub const ISENABLER: usize = 0x0100;
-pub const ICENABLER: usize = 0x0180;
-pub const ISPENDR: usize = 0x0200;
-pub const ICPENDR: usize = 0x0280;
-pub const ISACTIVER: usize = 0x0300;
-pub const ICACTIVER: usize = 0x0380;
-/// One byte for each INTID.
-pub const IPRIORITYR: usize = 0x0400;
-/// Two bits for each INTID, 16 to a register; bit 1 of each: edge-triggered.
-pub const ICFGR: usize = 0x0c00;
-pub const IGRPMODR: usize = 0x0d00;
-/// Extended SPIs: one bit for each INTID from 4096 on.
-pub const ICENABLER_E: usize = 0x1400;
-/// One doubleword for each INTID; those of SPIs begin at 0x6100.
-pub const IROUTER: usize = 0x6000;
-pub const PIDR2: usize = 0xffe8;
+registers! { Distributor;
+    /// Control: groups, affinity routing, and RWP, which says that writes are on their way.
+    CTLR = 0x0000: ReadWrite u32 (GICD_CTLR::Register);
+    /// What there is: SPIs, LPIs, INTID bits.
+    TYPER = 0x0004: ReadOnly u32 (GICD_TYPER::Register);
+    /// Implementer and revision.
+    IIDR = 0x0008: ReadOnly u32;
+    /// GICv4.1: vPEID bits.
+    TYPER2 = 0x000c: ReadOnly u32 (GICD_TYPER2::Register);
+    /// Accesses that were refused.
+    STATUSR = 0x0010: ReadWrite u32;
+    /// Group: one bit for each INTID, 32 to a register, as in the banks up to ICACTIVER.
+    IGROUPR = 0x0080: [32] ReadWrite u32;
+    /// Written 1: enables.
+    ISENABLER = 0x0100: [32] ReadWrite u32;
+    /// Written 1: disables.
+    ICENABLER = 0x0180: [32] ReadWrite u32;
+    /// Written 1: makes pending.
+    ISPENDR = 0x0200: [32] ReadWrite u32;
+    /// Written 1: not pending any more.
+    ICPENDR = 0x0280: [32] ReadWrite u32;
+    /// Written 1: makes active.
+    ISACTIVER = 0x0300: [32] ReadWrite u32;
+    /// Written 1: deactivates.
+    ICACTIVER = 0x0380: [32] ReadWrite u32;
+    /// Priority: one byte for each INTID, here four at a time.
+    IPRIORITYR = 0x0400: [256] ReadWrite u32;
+    /// The same bytes one at a time, which these registers alone allow.
+    IPRIORITYR_BYTES = 0x0400: [1020] ReadWrite u8;
+    /// Trigger: two bits for each INTID, 16 to a register; bit 1 of each: edge-triggered.
+    ICFGR = 0x0c00: [64] ReadWrite u32;
+    /// Secure group: one bit for each INTID.
+    IGRPMODR = 0x0d00: [32] ReadWrite u32;
+    /// Extended SPIs, written 1: disables; one bit for each INTID from 4096 on.
+    ICENABLER_E = 0x1400: [32] ReadWrite u32;
+    /// Route: one doubleword for each INTID; those of SPIs begin at number 32.
+    IROUTER = 0x6000: [1020] ReadWrite u64 (GICD_IROUTER::Register);
+    /// Architecture revision.
+    PIDR2 = 0xffe8: ReadOnly u32 (PIDR2::Register);
+}
 
 register_bitfields! [u32,
     /// GICD_CTLR with one Security state, or as Non-secure code sees it for the bits used here: bit 1 enables

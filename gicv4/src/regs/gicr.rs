@@ -1,38 +1,64 @@
 //! A redistributor's RD and SGI frames (IHI 0069H 12.11).
 //!
-//! All offsets count from RD_base: the SGI frame is 64 KiB on, the VLPI frame ([`super::vlpi`]) 128 KiB.
+//! All offsets count from RD_base: the SGI frame is 64 KiB on.
 
+use crate::frame::{NamesMemory, ReadOnly, ReadWrite, Redistributor, WriteOnly};
 use tock_registers::register_bitfields;
 
-pub const CTLR: usize = 0x0000;
-pub const IIDR: usize = 0x0004;
-pub const TYPER: usize = 0x0008;
-pub const STATUSR: usize = 0x0010;
-pub const WAKER: usize = 0x0014;
-pub const SETLPIR: usize = 0x0040;
-pub const CLRLPIR: usize = 0x0048;
-pub const PROPBASER: usize = 0x0070;
-pub const PENDBASER: usize = 0x0078;
-pub const INVLPIR: usize = 0x00a0;
-pub const INVALLR: usize = 0x00b0;
-pub const SYNCR: usize = 0x00c0;
-pub const PIDR2: usize = 0xffe8;
-
-/// SGI_base from RD_base.
-pub const SGI_FRAME: usize = 0x1_0000;
-pub const IGROUPR0: usize = SGI_FRAME + 0x0080;
-pub const ISENABLER0: usize = SGI_FRAME + 0x0100;
-pub const ICENABLER0: usize = SGI_FRAME + 0x0180;
-pub const ISPENDR0: usize = SGI_FRAME + 0x0200;
-pub const ICPENDR0: usize = SGI_FRAME + 0x0280;
-pub const ISACTIVER0: usize = SGI_FRAME + 0x0300;
-pub const ICACTIVER0: usize = SGI_FRAME + 0x0380;
-/// One byte for each of INTIDs 0..32.
-pub const IPRIORITYR: usize = SGI_FRAME + 0x0400;
-/// ICFGR0 (SGIs, read-only) and ICFGR1 (PPIs).
-pub const ICFGR0: usize = SGI_FRAME + 0x0c00;
-pub const ICFGR1: usize = SGI_FRAME + 0x0c04;
-pub const IGRPMODR0: usize = SGI_FRAME + 0x0d00;
+registers! { Redistributor;
+    /// Control: LPIs, and RWP, which says that disables are on their way.
+    CTLR = 0x0000: ReadWrite u32 (GICR_CTLR::Register);
+    /// Implementer and revision.
+    IIDR = 0x0004: ReadOnly u32;
+    /// Whose it is, and what it has.
+    TYPER = 0x0008: ReadOnly u64 (GICR_TYPER::Register);
+    /// Accesses that were refused.
+    STATUSR = 0x0010: ReadWrite u32;
+    /// Power: asleep or awake.
+    WAKER = 0x0014: ReadWrite u32 (GICR_WAKER::Register);
+    /// DirectLPI: makes an LPI pending.
+    SETLPIR = 0x0040: WriteOnly u64;
+    /// DirectLPI: an LPI is not pending any more.
+    CLRLPIR = 0x0048: WriteOnly u64;
+    /// The LPI configuration table.
+    PROPBASER = 0x0070: NamesMemory u64 (GICR_PROPBASER::Register);
+    /// The LPI pending table.
+    PENDBASER = 0x0078: NamesMemory u64 (GICR_PENDBASER::Register);
+    /// DirectLPI: the configuration of an LPI changed.
+    INVLPIR = 0x00a0: WriteOnly u64 (GICR_INVLPIR::Register);
+    /// DirectLPI: the configuration of any LPI changed.
+    INVALLR = 0x00b0: WriteOnly u64 (GICR_INVLPIR::Register);
+    /// DirectLPI: whether such a write is on its way.
+    SYNCR = 0x00c0: ReadOnly u32 (GICR_SYNCR::Register);
+    /// Architecture revision.
+    PIDR2 = 0xffe8: ReadOnly u32;
+    /// Group of SGIs and PPIs: one bit for each, as in the registers up to ICACTIVER0.
+    IGROUPR0 = 0x1_0080: ReadWrite u32;
+    /// Written 1: enables.
+    ISENABLER0 = 0x1_0100: ReadWrite u32;
+    /// Written 1: disables. Registers 1 and 2: extended PPIs.
+    ICENABLER = 0x1_0180: [3] ReadWrite u32;
+    /// Register 0 of those: SGIs and PPIs.
+    ICENABLER0 = 0x1_0180: ReadWrite u32;
+    /// Written 1: makes pending.
+    ISPENDR0 = 0x1_0200: ReadWrite u32;
+    /// Written 1: not pending any more.
+    ICPENDR0 = 0x1_0280: ReadWrite u32;
+    /// Written 1: makes active.
+    ISACTIVER0 = 0x1_0300: ReadWrite u32;
+    /// Written 1: deactivates.
+    ICACTIVER0 = 0x1_0380: ReadWrite u32;
+    /// Priority: one byte for each of INTIDs 0..32, here four at a time.
+    IPRIORITYR = 0x1_0400: [8] ReadWrite u32;
+    /// The same bytes one at a time, which these registers alone allow.
+    IPRIORITYR_BYTES = 0x1_0400: [32] ReadWrite u8;
+    /// Trigger of SGIs, which are always edges.
+    ICFGR0 = 0x1_0c00: ReadOnly u32;
+    /// Trigger of PPIs: two bits for each; bit 1 of each: edge-triggered.
+    ICFGR1 = 0x1_0c04: ReadWrite u32;
+    /// Secure group: one bit for each.
+    IGRPMODR0 = 0x1_0d00: ReadWrite u32;
+}
 
 register_bitfields! [u32,
     pub GICR_CTLR [

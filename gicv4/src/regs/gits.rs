@@ -1,23 +1,44 @@
-//! The ITS control and translation frames (IHI 0069H 12.18, 12.19).
+//! The ITS: its control frame, and what lies behind it (IHI 0069H 12.18, 12.19).
 
+use crate::frame::{Its, NamesMemory, ReadOnly, ReadWrite};
 use tock_registers::register_bitfields;
 
-pub const CTLR: usize = 0x0000;
-pub const IIDR: usize = 0x0004;
-pub const TYPER: usize = 0x0008;
-/// GICv4.1.
-pub const MPIDR: usize = 0x0018;
-pub const CBASER: usize = 0x0080;
-pub const CWRITER: usize = 0x0088;
-pub const CREADR: usize = 0x0090;
-/// GITS_BASER0; GITS_BASERn is `8 * n` further on.
-pub const BASER: usize = 0x0100;
-pub const BASERS: usize = 8;
-pub const PIDR2: usize = 0xffe8;
-/// The translation frame, 64 KiB on: devices write their EventID here.
+registers! { Its;
+    /// Control: whether it translates, and whether it rests.
+    CTLR = 0x0000: ReadWrite u32 (GITS_CTLR::Register);
+    /// Implementer and revision.
+    IIDR = 0x0004: ReadOnly u32;
+    /// Widths of IDs, and what it has.
+    TYPER = 0x0008: ReadOnly u64 (GITS_TYPER::Register);
+    /// GICv4.1: with which redistributors it shares its vPE table.
+    MPIDR = 0x0018: ReadOnly u32;
+    /// The command queue.
+    CBASER = 0x0080: NamesMemory u64 (GITS_CBASER::Register);
+    /// Where the next command goes.
+    CWRITER = 0x0088: ReadWrite u64 (GITS_CWRITER::Register);
+    /// Which command it reads next.
+    CREADR = 0x0090: ReadOnly u64 (GITS_CREADR::Register);
+    /// Tables: each register has a type, and any may have any.
+    BASER = 0x0100: [8] NamesMemory u64 (GITS_BASER::Register);
+    /// Architecture revision.
+    PIDR2 = 0xffe8: ReadOnly u32 (GITS_PIDR2::Register);
+}
+
+/// GITS_TRANSLATER from GITS_base: devices write their EventID there.
 pub const TRANSLATER: usize = 0x1_0040;
-/// GICv4.1: writing generates a vSGI.
-pub const SGIR: usize = 0x2_0020;
+
+/// The virtual SGI frame of GICv4.1.
+pub mod sgi {
+    use crate::frame::{ItsSgis, WriteOnly};
+
+    /// The frame's base from GITS_base.
+    pub const FROM_GITS_BASE: usize = 0x2_0000;
+
+    registers! { ItsSgis;
+        /// Writing generates a virtual SGI.
+        SGIR = 0x0020: WriteOnly u64 (super::GITS_SGIR::Register);
+    }
+}
 
 register_bitfields! [u32,
     pub GITS_CTLR [
@@ -26,6 +47,10 @@ register_bitfields! [u32,
         ITS_Number OFFSET(4) NUMBITS(4) [],
         /// Read-only; the ITS has nothing in flight and may be reprogrammed.
         Quiescent OFFSET(31) NUMBITS(1) []
+    ],
+    pub GITS_PIDR2 [
+        /// 3: GICv3, 4: GICv4.
+        ArchRev OFFSET(4) NUMBITS(4) []
     ]
 ];
 

@@ -1,17 +1,26 @@
 //! A redistributor's VLPI frame: residency of virtual PEs (IHI 0069H 12.11).
 //!
-//! Offsets count from RD_base. GICv4.0 and v4.1 share offsets and little else: the v4.1 layouts have names ending in `_V41`.
+//! Offsets count from VLPI_base. GICv4.0 and v4.1 share offsets and little else: the v4.1 layouts
+//! have names ending in `_V41`.
 
+use crate::frame::{NamesMemory, ReadOnly, VirtualLpis, WriteOnly};
 use tock_registers::register_bitfields;
 
 /// VLPI_base from RD_base.
-pub const VLPI_FRAME: usize = 0x2_0000;
-pub const VPROPBASER: usize = VLPI_FRAME + 0x0070;
-pub const VPENDBASER: usize = VLPI_FRAME + 0x0078;
-/// GICv4.1.
-pub const VSGIR: usize = VLPI_FRAME + 0x0080;
-/// GICv4.1.
-pub const VSGIPENDR: usize = VLPI_FRAME + 0x0088;
+pub const FROM_RD_BASE: usize = 0x2_0000;
+
+registers! { VirtualLpis;
+    /// GICv4.0: the virtual configuration table of the resident vPE.
+    VPROPBASER = 0x0070: NamesMemory u64 (GICR_VPROPBASER::Register);
+    /// The same of GICv4.1: the vPE table.
+    VPROPBASER_V41 = 0x0070: NamesMemory u64 (GICR_VPROPBASER_V41::Register);
+    /// Who is resident: by its pending table (GICv4.0) or its vPEID (GICv4.1).
+    VPENDBASER = 0x0078: NamesMemory u64 (GICR_VPENDBASER::Register);
+    /// GICv4.1: asks for the virtual SGIs of a vPE.
+    VSGIR = 0x0080: WriteOnly u32 (GICR_VSGIR::Register);
+    /// GICv4.1: the answer.
+    VSGIPENDR = 0x0088: ReadOnly u32 (GICR_VSGIPENDR::Register);
+}
 
 register_bitfields! [u64,
     pub GICR_VPROPBASER [

@@ -4,10 +4,11 @@
 use gicv4::command::{Command, ConfigAddress, Itt, Version, VpeMapping, VpeMappingV41, Vpt};
 use gicv4::dist::Dist;
 use gicv4::doorbell::Proxy;
+use gicv4::given::{ConfigBase, PendingBase, QueueBase};
 use gicv4::its::{self, Its, Table};
 use gicv4::layout::{self, Attributes, PageSize, Room, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
-use gicv4::model::{Config, Gic, ItsFrame, ModelQueue, ModelTable, RedistFrame};
+use gicv4::model::{self, Config, Gic, ItsFrame, ModelQueue, ModelTable, VlpiFrame};
 use gicv4::queue::Queue;
 use gicv4::redist::{self, Redist};
 use gicv4::vpe::{NonResident, Vacant};
@@ -78,8 +79,7 @@ pub fn expect(config: &Config) -> its::Expect {
 pub fn tables() -> [Table; 3] {
     let table = |kind, address| Table {
         kind,
-        address,
-        bytes: 0x1_0000,
+        memory: model::memory(address, 0x1_0000),
         entries: 512,
         entry_bytes: 32,
         attributes: Attributes::COHERENT,
@@ -91,9 +91,19 @@ pub fn tables() -> [Table; 3] {
     ]
 }
 
-pub fn cbaser(pages: u64) -> u64 {
-    layout::cbaser(QUEUE, Room { bytes: pages * 0x1000, align: 0x1_0000 }, Attributes::COHERENT)
-        .unwrap()
+pub fn cbaser(pages: u64) -> QueueBase {
+    let room = Room { bytes: pages * 0x1000, align: 0x1_0000 };
+    model::base(layout::cbaser(QUEUE, room, Attributes::COHERENT).unwrap())
+}
+
+/// GICR_PROPBASER of every CPU.
+pub fn propbaser() -> ConfigBase {
+    model::base(layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap())
+}
+
+/// GICR_PENDBASER of a CPU, whose table is zero or not.
+pub fn pendbaser(cpu: u16, zero: bool) -> PendingBase {
+    model::base(layout::pendbaser(pending(cpu), zero, Attributes::COHERENT).unwrap())
 }
 
 /// The doorbell of a vPE is the LPI of the same number.
@@ -126,17 +136,15 @@ impl Board {
                 mpidr: config.mpidr(cpu),
                 processor: Some(config.processor(cpu)),
                 lpis: true,
-                virtual_lpis: true,
-                v41: config.version == Version::V4_1,
+                stride: redist::stride(true),
+                virtual_lpis: Some(config.version),
             };
             redist.wake(POLLS).unwrap();
             redist.verify(&expect).unwrap();
             redist.reset_private(PRIORITY, POLLS).unwrap();
-            let propbaser = layout::propbaser(LPI_CONFIG, BITS, Attributes::COHERENT).unwrap();
-            let pendbaser = layout::pendbaser(pending(cpu), true, Attributes::COHERENT).unwrap();
-            redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
+            redist.enable_lpis(propbaser(), pendbaser(cpu, true), POLLS).unwrap();
             if config.version == Version::V4_0 {
-                Vacant::take(gic.redistributor(cpu), BITS, POLLS).unwrap();
+                Vacant::take(gic.vlpis(cpu), BITS, POLLS).unwrap();
             }
         }
         let its = Its::new(gic.its());
@@ -215,7 +223,7 @@ impl Board {
     pub fn run(&mut self, commands: &[Command]) {
         let encoded: Vec<_> = commands.iter().map(Command::encode).collect();
         self.lpis.publish();
-        self.queue.run(&encoded).unwrap();
+        self.queue.run_words(&encoded).unwrap();
         self.gic.settle();
     }
 
@@ -229,21 +237,21 @@ impl Board {
         self.queue.run(batch.as_slice()).unwrap();
     }
 
-    pub fn vacant(&self, cpu: u16) -> Vacant<RedistFrame> {
-        Vacant::take(self.gic.redistributor(cpu), BITS, POLLS).unwrap()
+    pub fn vacant(&self, cpu: u16) -> Vacant<VlpiFrame> {
+        Vacant::take(self.gic.vlpis(cpu), BITS, POLLS).unwrap()
     }
     pub fn non_resident(&self, n: u16) -> NonResident {
         NonResident::new(
-            layout::vpropbaser(vconfig(n), BITS, Attributes::COHERENT).unwrap(),
-            layout::vpendbaser(vpt(n), Attributes::COHERENT).unwrap(),
+            model::base(layout::vpropbaser(vconfig(n), BITS, Attributes::COHERENT).unwrap()),
+            model::base(layout::vpendbaser(vpt(n), Attributes::COHERENT).unwrap()),
         )
     }
-    pub fn vacant_v41(&self, cpu: u16) -> VacantV41<RedistFrame> {
+    pub fn vacant_v41(&self, cpu: u16) -> VacantV41<VlpiFrame> {
         let room = layout::flat_table(512, 16, PageSize::Kib4).unwrap();
         let attributes = Attributes::COHERENT;
         let value = layout::vpropbaser_v41(VPES, room, 16, PageSize::Kib4, false, true, attributes)
             .unwrap();
-        VacantV41::take(self.gic.redistributor(cpu), value, POLLS).unwrap()
+        VacantV41::take(self.gic.vlpis(cpu), model::base(value), POLLS).unwrap()
     }
     pub fn non_resident_v41(&self, n: u16) -> NonResidentV41 {
         NonResidentV41::new(layout::vpendbaser_v41(vpe(n), false))

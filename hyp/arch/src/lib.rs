@@ -21,6 +21,7 @@ pub mod cpu;
 pub mod debug;
 pub mod device;
 pub mod gic;
+pub mod given;
 pub mod guest;
 pub mod head;
 pub mod id;

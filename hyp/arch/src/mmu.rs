@@ -12,7 +12,9 @@ use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
 use core::arch::asm;
 use core::{ptr, slice};
+use gicv4::frame::{self, Block, Distributor, Redistributor, VirtualLpis};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
+use gicv4::regs::vlpi;
 use plan::{Cpu, Its, Pa, Vm};
 
 const PAGE: u64 = 4096;
@@ -117,27 +119,33 @@ pub fn write_vlpi<S: System>(vm: &Vm, vintid: u32, byte: u8) {
     }
 }
 
-/// Frame of a redistributor.
-pub type RedistributorFrame = MmioFrame;
+/// A redistributor's VLPI frame, where vPEs become resident.
+pub type VlpiFrame = MmioFrame<VirtualLpis>;
 
-fn frame(base: Pa) -> MmioFrame {
-    // SAFETY: a frame of the plan's, mapped as device memory in EL2's table for good. The tables
-    // that its registers name come from the plan, too, which gives them to the GIC alone.
+fn frame<B: Block>(base: Pa) -> MmioFrame<B> {
+    // SAFETY: a frame of the plan's, mapped as device memory in EL2's table for good. What its base
+    // registers name from before is no memory of EL2's (`gicv4::redist` where it stays in use).
     unsafe { MmioFrame::new(base.value() as usize) }
 }
 
 /// The distributor.
-pub fn distributor<S: System>() -> MmioFrame {
+pub fn distributor<S: System>() -> MmioFrame<Distributor> {
     frame(S::PLAN.board.distributor)
 }
 
 /// The redistributor of a CPU.
-pub fn redistributor(cpu: &Cpu) -> RedistributorFrame {
+pub fn redistributor(cpu: &Cpu) -> MmioFrame<Redistributor> {
     frame(cpu.redistributor)
 }
 
+/// Its VLPI frame. None: the board injects nothing directly, and it may have none.
+pub fn virtual_lpis<S: System>(cpu: &Cpu) -> Option<VlpiFrame> {
+    let base = cpu.redistributor.offset(vlpi::FROM_RD_BASE as u64);
+    S::PLAN.board.direct_injection.then(|| frame(base))
+}
+
 /// The ITS.
-pub fn its(its: &Its) -> MmioFrame {
+pub fn its(its: &Its) -> MmioFrame<frame::Its> {
     frame(its.base)
 }
 

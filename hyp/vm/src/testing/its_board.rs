@@ -17,7 +17,7 @@ use gicv4::{
     layout::{self, Attributes, Room, TableKind},
     list_regs::ListReg,
     lpi::LpiConfig,
-    model::{Config, Gic, ItsFrame, ModelQueue, RedistFrame},
+    model::{self, Config, Gic, ItsFrame, ModelQueue, VlpiFrame},
     queue::Queue,
     redist::Redist,
     vpe::{NonResident, Resident, Vacant},
@@ -77,7 +77,7 @@ pub struct Board {
     /// Times that a write was to be tried again later, and vPEs that were to look, by the number of the CPU.
     pub slept: Cell<u64>,
     pub kicked: RefCell<Vec<u16>>,
-    _residents: Vec<Resident<RedistFrame>>,
+    _residents: Vec<Resident<VlpiFrame>>,
 }
 
 /// What a guest's emulation may touch.
@@ -168,8 +168,9 @@ impl Board {
         }
         for (n, vpe) in (0..).zip(plan.vpes) {
             let tables = vpe.tables.as_ref().unwrap();
-            let vacant = Vacant::take(board.gic.redistributor(n), BITS, POLLS).unwrap();
-            let away = NonResident::new(tables.vpropbaser, tables.vpendbaser);
+            let vacant = Vacant::take(board.gic.vlpis(n), BITS, POLLS).unwrap();
+            let away =
+                NonResident::new(model::base(tables.vpropbaser), model::base(tables.vpendbaser));
             board._residents.push(away.enter(vacant));
         }
         board.clean();
@@ -215,7 +216,7 @@ impl Board {
 
     fn run(&self, commands: &[Command]) {
         let encoded: Vec<_> = commands.iter().map(Command::encode).collect();
-        self.queue.borrow_mut().run(&encoded).unwrap();
+        self.queue.borrow_mut().run_words(&encoded).unwrap();
     }
 
     fn view(&self, vm: usize) -> View {
@@ -334,16 +335,17 @@ fn bring_up(gic: &Gic) -> Queue<ItsFrame, ModelQueue> {
         let propbaser = layout::propbaser(0x5100_0000, BITS, Attributes::COHERENT).unwrap();
         let pending = 0x5200_0000 + u64::from(cpu) * 0x1_0000;
         let pendbaser = layout::pendbaser(pending, true, Attributes::COHERENT).unwrap();
+        let (propbaser, pendbaser) = (model::base(propbaser), model::base(pendbaser));
         redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
     }
     let tables = [TableKind::Devices, TableKind::Collections, TableKind::Vpes];
     let tables = (0u64..).zip(tables).map(|(index, kind)| {
-        let address = 0x5000_0000 + index * 0x10_0000;
+        let memory = model::memory(0x5000_0000 + index * 0x10_0000, 0x1_0000);
         let attributes = Attributes::COHERENT;
-        Table { kind, address, bytes: 0x1_0000, entries: 512, entry_bytes: 32, attributes }
+        Table { kind, memory, entries: 512, entry_bytes: 32, attributes }
     });
     let queue = Room { bytes: 0x1000, align: 0x1_0000 };
-    let cbaser = layout::cbaser(0x5030_0000, queue, Attributes::COHERENT).unwrap();
+    let cbaser = model::base(layout::cbaser(0x5030_0000, queue, Attributes::COHERENT).unwrap());
     Its::new(gic.its()).enable(tables.collect::<Vec<_>>(), cbaser, POLLS).unwrap();
     Queue::new(gic.its(), gic.queue(0x5030_0000, 128), POLLS)
 }
@@ -368,7 +370,7 @@ impl PhysicalIts for Chip<'_> {
     }
     fn command(&mut self, commands: &[Encoded]) {
         assert!(commands.len() <= crate::platform::BATCH);
-        self.board.queue.borrow_mut().run(commands).unwrap();
+        self.board.queue.borrow_mut().run_words(commands).unwrap();
     }
     fn interrupted(&self) -> bool {
         self.board.interrupted.get()

@@ -14,7 +14,7 @@ use crate::{
     vgic::{IIDR, PIDR2},
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
-use gicv4::regs::gits;
+use gicv4::regs::gits::offset as gits;
 
 /// Offset of GITS_CWRITER and GITS_CREADR.
 const OFFSET: u64 = 0xf_ffe0;

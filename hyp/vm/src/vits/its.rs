@@ -8,7 +8,7 @@ use core::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Relaxed, Release},
 };
-use gicv4::regs::gits;
+use gicv4::regs::gits::offset as gits;
 use spin::{Mutex, MutexGuard};
 
 /// Bits of a collection's number.

@@ -1,0 +1,79 @@
+//! What of the plan is the GIC's: its tables, the values of its base registers, boot's script.
+//!
+//! `gicv4` takes memory for the GIC only from `unsafe` code (`gicv4::given`). The promise is the
+//! plan's: codegen gives each of these ranges to the GIC alone, inside memory of EL2's own, and
+//! compares every address in the script and in base registers with them (tests/plan/rules.rs). So
+//! an entry that is not the plan's own gets nothing.
+
+use crate::system::{System, is_entry};
+use gicv4::given::{Base, ConfigBase, PendingBase, QueueBase};
+use gicv4::its::Table;
+use gicv4::layout::{Attributes, TableKind};
+use gicv4::vpe::NonResident;
+use gicv4::{Memory, Vetted};
+use plan::{Cpu, ModeSwitch, VpeIndex};
+
+/// GICR_PROPBASER and GICR_PENDBASER. None: the CPU takes no LPIs.
+pub fn lpi_tables<S: System>(cpu: &Cpu) -> Option<(ConfigBase, PendingBase)> {
+    if cpu.propbaser == 0 || !is_entry(S::PLAN.cpus, cpu) {
+        return None;
+    }
+    // SAFETY: the configuration table is the GIC's by the plan.
+    let config = unsafe { Base::new(cpu.propbaser) };
+    // SAFETY: the same of this redistributor's pending table.
+    let pending = unsafe { Base::new(cpu.pendbaser) };
+    Some((config, pending))
+}
+
+/// A vPE with its two tables, not resident. None: it has none, or the board no virtual LPIs.
+pub fn vpe<S: System>(index: VpeIndex) -> Option<NonResident> {
+    let vpe = S::PLAN.vpes.get(index.index()).filter(|_| S::PLAN.board.direct_injection)?;
+    let tables = vpe.tables.as_ref()?;
+    // SAFETY: the VM's virtual configuration table is the GIC's by the plan.
+    let config = unsafe { Base::new(tables.vpropbaser) };
+    // SAFETY: the same of the vPE's pending table.
+    let pending = unsafe { Base::new(tables.vpendbaser) };
+    Some(NonResident::new(config, pending))
+}
+
+/// What the ITS gets at boot.
+pub struct ItsBoot<T> {
+    /// Its tables.
+    pub tables: T,
+    /// GITS_CBASER.
+    pub cbaser: QueueBase,
+    /// Its first commands.
+    pub script: &'static [Vetted],
+}
+
+/// What the plan's ITS gets at boot. None: it has no ITS.
+pub fn its<S: System>() -> Option<ItsBoot<impl Iterator<Item = Table>>> {
+    let its = S::PLAN.its.as_ref()?;
+    let coherent = S::PLAN.board.gic_coherent;
+    let tables = its.tables.iter().filter_map(move |table| {
+        let (base, bytes) = table.memory;
+        Some(Table {
+            kind: TableKind::from_field(table.kind.into())?,
+            // SAFETY: the table is the GIC's by the plan.
+            memory: unsafe { Memory::new(base.value(), bytes) },
+            entries: table.entries.into(),
+            entry_bytes: table.entry_bytes,
+            attributes: if coherent { Attributes::COHERENT } else { Attributes::UNCACHED },
+        })
+    });
+    // SAFETY: the queue is the GIC's by the plan; boot has cleared it.
+    let cbaser = unsafe { Base::new(its.cbaser) };
+    // SAFETY: every table that these commands name is the GIC's by the plan.
+    let script = unsafe { Vetted::trust(its.script) };
+    Some(ItsBoot { tables, cbaser, script })
+}
+
+/// A mode switch's commands to the ITS.
+pub fn switch_script<S: System>(switch: &'static ModeSwitch) -> &'static [Vetted] {
+    let modes = S::PLAN.modes.as_ref().map_or(&[][..], |modes| modes.modes);
+    if !modes.iter().any(|mode| is_entry(mode.switches, switch)) {
+        return &[];
+    }
+    // SAFETY: they move vPEs and doorbells: none of them names memory.
+    unsafe { Vetted::trust(switch.script) }
+}
