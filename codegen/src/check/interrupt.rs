@@ -57,15 +57,13 @@ fn events_twice(system: &System, report: &mut Report) {
 
 /// The two lowest bits of a configuration byte mean something else (IHI 0069H 6.1.1).
 fn priority(vm: &Vm, report: &mut Report) {
-    let Some(priority) = vm.event_priority.as_ref().filter(|priority| priority.value % 4 != 0)
-    else {
-        return;
-    };
+    let priority = vm.key(|vm| &vm.event_priority);
+    let Some(priority) = priority.filter(|priority| priority.value % 4 != 0) else { return };
     let value = priority.value;
     report.push(
         rules::EVENT_PRIORITY
             .says(format!("no vLPI of VM `{}` can have priority {value:#04x}", vm.name.value))
-            .label(priority, "not a multiple of 4")
+            .label(&priority, "not a multiple of 4")
             .label(&vm.name, "of this VM")
             .help(format!("write {:#04x}", value & !3)),
     );
@@ -74,8 +72,8 @@ fn priority(vm: &Vm, report: &mut Report) {
 /// Without any a VM would wait for ever; no ITS executes more.
 fn allowance(vm: &Vm, report: &mut Report) {
     const MOST: u32 = limits::ALLOWANCE;
-    let Some(allowance) =
-        vm.its_allowance.as_ref().filter(|allowance| !(1..=MOST).contains(&allowance.value))
+    let allowance = vm.key(|vm| &vm.its_allowance);
+    let Some(allowance) = allowance.filter(|allowance| !(1..=MOST).contains(&allowance.value))
     else {
         return;
     };
@@ -85,7 +83,7 @@ fn allowance(vm: &Vm, report: &mut Report) {
                 "VM `{}` cannot have {} batches of ITS commands in a millisecond",
                 vm.name.value, allowance.value
             ))
-            .label(allowance, "not 1 to 1000")
+            .label(&allowance, "not 1 to 1000")
             .label(&vm.name, "of this VM")
             .help(format!("write {}", allowance.value.clamp(1, MOST))),
     );

@@ -111,6 +111,7 @@ impl Names<'_> {
         let arguments = arguments.or_else(|| payload.arguments.clone());
         model::Vm {
             name: vm.name.at(file),
+            table: vm.clone(),
             partition: vm.partition.as_ref().map(|name| name.at(file)),
             payload,
             vpes: vm.vpes.iter().map(|vpe| model::Vpe { cpu: self.cpu(files, &vpe.cpu) }).collect(),
@@ -156,8 +157,6 @@ impl Names<'_> {
                     })
                 },
             ),
-            its_allowance: vm.its_allowance.as_ref().map(|allowance| allowance.at(file)),
-            event_priority: vm.event_priority.as_ref().map(|priority| priority.at(file)),
             features: vm.features.iter().map(|f| f.map(file, feature)).collect(),
             arguments,
             entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),

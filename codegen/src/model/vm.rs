@@ -6,10 +6,13 @@ use std::time::Duration;
 use ::plan::Features;
 
 use super::{At, DmaFault, ItsPolicy, MemoryRole, Payload};
+use crate::schema::{S, system as table};
 
 #[derive(Clone, Debug)]
 pub struct Vm {
     pub name: At<String>,
+    /// Its table, for keys in which nothing has to be looked up ([`Vm::key`]).
+    pub table: table::Vm,
     /// Name of its partition; None: the payload is given in place.
     pub partition: Option<At<String>>,
     pub payload: Payload,
@@ -36,10 +39,6 @@ pub struct Vm {
     pub on_dma_fault: Option<At<DmaFault>>,
     pub watchdog: Option<At<Watchdog>>,
     pub its: At<ItsPolicy>,
-    /// Batches of commands that it may cause at the physical ITS in a millisecond. None: as many as is usual.
-    pub its_allowance: Option<At<u32>>,
-    /// Priority of its vLPIs at the start. None: 0xa0.
-    pub event_priority: Option<At<u8>>,
     /// What its vPEs have of their CPUs besides what every guest has.
     pub features: Vec<At<Feature>>,
     /// `/chosen/bootargs`: the VM's, or else its partition's.
@@ -76,6 +75,11 @@ pub struct Memory {
 }
 
 impl Vm {
+    /// A key of its table, and where it is written.
+    pub fn key<T: Clone>(&self, key: impl Fn(&table::Vm) -> &Option<S<T>>) -> Option<At<T>> {
+        Some(key(&self.table).as_ref()?.at(self.name.file))
+    }
+
     /// The piece that holds what the plan places: device tree and initial RAM disk.
     pub fn first_ram(&self) -> Option<&Memory> {
         self.memory.iter().find(|piece| piece.role == MemoryRole::Ram)

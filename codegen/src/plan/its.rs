@@ -99,12 +99,12 @@ fn flat(entries: u64, entry_bytes: u64, least: u64) -> Result<layout::Room, Layo
 
 /// Of a VM's vLPIs at the start.
 pub fn priority(vm: &model::Vm) -> u8 {
-    vm.event_priority.as_ref().map_or(PRIORITY, |priority| priority.value)
+    vm.key(|vm| &vm.event_priority).map_or(PRIORITY, |priority| priority.value)
 }
 
 /// What a VM may cause at the physical ITS.
 pub fn allowance(vm: &model::Vm, timer: &model::Timer) -> ItsAllowance {
-    let most = vm.its_allowance.as_ref().map_or(ALLOWANCE, |allowance| allowance.value).max(1);
+    let most = vm.key(|vm| &vm.its_allowance).map_or(ALLOWANCE, |allowance| allowance.value).max(1);
     let millisecond = timer.ticks(Duration::from_millis(1));
     ItsAllowance { most, interval: (millisecond / u64::from(most)).max(1) }
 }

@@ -10,7 +10,7 @@ use crate::units::Size;
 ///
 /// One file partitions/GROUP/NAME/partition.toml, or partitions/NAME/partition.toml; a VM names it
 /// by `partition = "NAME"`. Paths are relative to the file.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(tag = "kind")]
 pub enum PartitionFile {
@@ -24,7 +24,7 @@ pub enum PartitionFile {
     Raw(FilePayload),
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RustPackage {
     /// One line for people.
@@ -35,7 +35,7 @@ pub struct RustPackage {
     pub arguments: Option<S<String>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePayload {
     /// One line for people.
@@ -64,7 +64,7 @@ pub struct FilePayload {
 }
 
 /// A payload given in place. Paths are relative to this file.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlinePayload {
     /// The file.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::S;
 use crate::units::Time;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(tag = "kind")]
 pub enum Cpu {
@@ -18,14 +18,14 @@ pub enum Cpu {
     Cyclic(CyclicCpu),
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExclusiveCpu {
     /// Name of the CPU, as the board has it.
     pub name: S<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriorityCpu {
     /// Name of the CPU, as the board has it.
@@ -35,7 +35,7 @@ pub struct PriorityCpu {
     pub vpes: Vec<S<PriorityVpe>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriorityVpe {
     /// Its VM.
@@ -49,7 +49,7 @@ pub struct PriorityVpe {
     pub budget: Option<S<Budget>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// CPU time in each period. What is left over is lost.
@@ -69,7 +69,7 @@ pub enum Rest {
     Suspended,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CyclicCpu {
     /// Name of the CPU, as the board has it.
@@ -81,7 +81,7 @@ pub struct CyclicCpu {
     pub windows: Vec<S<Window>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// VM of the vPE that runs in it.
@@ -95,7 +95,7 @@ pub struct Window {
     pub length: S<Time>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mode {
     /// Name of the mode.
@@ -108,7 +108,7 @@ pub struct Mode {
     pub suspended: Vec<S<SuspendedVpe>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(tag = "kind")]
 pub enum ModeCpu {
@@ -122,14 +122,14 @@ pub enum ModeCpu {
     Cyclic(CyclicCpu),
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdleCpu {
     /// Name of the CPU, as the board has it.
     pub name: S<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModeExclusiveCpu {
     /// Name of the CPU, as the board has it.
@@ -141,7 +141,7 @@ pub struct ModeExclusiveCpu {
     pub vpe: Option<S<u32>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SuspendedVpe {
     /// Its VM.

@@ -12,7 +12,7 @@ use crate::units::{ControlKey, EventRun, Size, Time};
 /// A system: a board and the VMs that share it.
 ///
 /// One file in configs/, or anywhere. One system becomes one image.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemFile {
     /// The system that this one is but for what it says: NAME for configs/NAME.toml, or a path
@@ -40,7 +40,7 @@ pub struct SystemFile {
     pub mode: Vec<S<Mode>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemTable {
     /// Name of the system: up to 31 letters, digits, `-`, `_` and `.`, as all names are. Its output is in target/bulkhead/NAME, which belongs to one file.
@@ -91,7 +91,7 @@ pub enum PowerOff {
     Stay,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hypervisor {
     /// Memory for the image, its tables and the copies of the payloads, from 2 MiB above the start of the first RAM; a multiple of 2 MiB.
@@ -99,7 +99,7 @@ pub struct Hypervisor {
     pub size: Option<S<Size>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vm {
     /// Name of the VM, also on the console.
@@ -179,14 +179,14 @@ pub struct Vm {
     pub overlay: Option<S<String>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vpe {
     /// The CPU it runs on: its own, unless `[[cpu]]` says how it is shared.
     pub cpu: S<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// Size, a multiple of 4 KiB; best of 2 MiB.
@@ -225,7 +225,7 @@ pub enum MemoryRole {
     Flash,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// One of the VM's devices.
@@ -250,7 +250,7 @@ pub enum Fault {
     ResetBoard,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
     /// Starts that it may have within the time. The next fault, or the next reset, halts it. Faults
@@ -260,7 +260,7 @@ pub struct Restarts {
     pub within: S<Time>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Watchdog {
     /// The longest time between two feeds, 1 ms at least. It runs whether the VM has a CPU or not, but not in a mode without a place for its vPE 0.
@@ -309,7 +309,7 @@ pub enum Feature {
     Sve,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
     /// Name of the channel, in both guests' device trees.
@@ -326,7 +326,7 @@ pub struct Channel {
     pub ends: Vec<S<ChannelEnd>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelEnd {
     /// The VM at this end.
