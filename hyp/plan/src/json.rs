@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::{
-    Conduit, ConfigWrite, DmaFault, Fault, Hex, Master, NamedSpan, PowerOff, PrioritySlot, Quirk,
-    Ram, Schedule, Turn, VmIndex, VpeIndex, Watchdog, Window,
+    Conduit, ConfigWrite, Fault, NamedSpan, PowerOff, PrioritySlot, Quirk, Ram, Schedule, Turn,
+    VpeIndex, Watchdog, Window,
 };
 
 /// The ranges, and beside them the words that boot reads.
@@ -52,30 +52,6 @@ pub fn action<S: Serializer>(action: &Option<Fault>, serializer: S) -> Result<S:
 impl Serialize for ConfigWrite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.offset, self.value).serialize(serializer)
-    }
-}
-
-/// With what holds it, if anything does.
-impl Serialize for Master {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Json<'a> {
-            name: &'a str,
-            vm: VmIndex,
-            held: Option<Held<'a>>,
-        }
-        #[derive(Serialize)]
-        struct Held<'a> {
-            smmu: u8,
-            streams: &'a [u32],
-            on_fault: DmaFault,
-            vttbr: Hex,
-            vtcr: Hex,
-        }
-        let Self { name, vm, trusted, smmu, streams, vttbr, vtcr, on_fault } = self;
-        let (smmu, on_fault, vttbr, vtcr) = (*smmu, *on_fault, *vttbr, *vtcr);
-        let held = (!trusted).then_some(Held { smmu, streams, on_fault, vttbr, vtcr });
-        Json { name, vm: *vm, held }.serialize(serializer)
     }
 }
 

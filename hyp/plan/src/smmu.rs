@@ -53,11 +53,11 @@ pub struct Leaf {
 /// reaches what its VM has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "host"), derive(Copy))]
-#[cfg_attr(feature = "host", derive(crate::constant::Constant))]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct Master {
     pub name: Text,
     pub vm: VmIndex,
-    /// No SMMU holds it: it reaches all memory, and what follows says nothing.
+    /// No SMMU holds it: it reaches all memory, and what follows says nothing. The image has none.
     #[cfg(feature = "host")]
     #[constant(host)]
     pub trusted: bool,
