@@ -17,7 +17,7 @@ use arch::sysreg::ticks;
 use gicv4::IntId;
 use gicv4::dist::Dist;
 use plan::{DmaFault, Master, VmIndex, VpeIndex};
-use smmu::account::Verdict;
+use smmu::account::{MOST, Verdict};
 use smmu::event::Event;
 use vm::health::{Action, Fault, Reason};
 
@@ -81,8 +81,10 @@ fn charge(smmu: usize, event: &Event) {
     let has = |master: &Master| usize::from(master.smmu) == smmu && master.streams.contains(&id);
     let index = PLAN.masters.iter().position(has);
     let Some(device) = faults::device(index) else { return };
-    let verdict = device.account.fault(event.address);
-    match (index.and_then(|index| PLAN.masters.get(index)), verdict) {
+    let master = index.and_then(|index| PLAN.masters.get(index));
+    let most = master.map_or(MOST, |master| master.most_faults);
+    let verdict = device.account.fault(event.address, most);
+    match (master, verdict) {
         (Some(master), Verdict::Tell) => {
             device.tell(event);
             follow(master, device, event);

@@ -5,6 +5,7 @@
 //! message). They reach no device registers. All SMMUs use the same one.
 
 use smmu::StreamId;
+use smmu::account::MOST;
 use smmu::table::{BUS_BITS, Leaf, Shape, StreamTable};
 
 use ::plan::{Hex, Master, Pa, Smmu, VmIndex};
@@ -221,6 +222,7 @@ impl Maker<'_> {
                 smmu,
                 streams,
                 on_fault: owner.on_dma_fault.as_ref().map_or(DmaFault::Record, |at| at.value),
+                most_faults: owner.key(|vm| &vm.dma_faults).map_or(MOST, |at| at.value),
                 vttbr: Hex(stage2::vttbr(one.vm as u16 + 1, stage2.root)),
                 vtcr: Hex(stage2.vtcr),
             }

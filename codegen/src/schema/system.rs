@@ -149,6 +149,10 @@ pub struct Vm {
     /// starts again; "stop-device", that at the first; "fail", the VM fails.
     #[schemars(extend("x-default" = "record"))]
     pub on_dma_fault: Option<S<DmaFault>>,
+    /// Such accesses that each of its devices may make before it is cut off. Counted anew when the VM
+    /// starts.
+    #[schemars(extend("x-default" = 64))]
+    pub dma_faults: Option<S<u32>>,
     /// Mode that the system switches to when it fails.
     pub mode_on_fault: Option<S<String>>,
     /// It must feed a watchdog: by hypercall, or by the registers of an SBSA generic watchdog (docs/guest-abi.md).

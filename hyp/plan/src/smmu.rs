@@ -69,6 +69,8 @@ pub struct Master {
     /// Its form, as VTCR_EL2 has it.
     pub vtcr: Hex,
     pub on_fault: DmaFault,
+    /// Faults that it may have in one life of its VM.
+    pub most_faults: u32,
 }
 
 /// What becomes of a device that accesses what its VM does not have, beside that being told.
