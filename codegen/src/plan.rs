@@ -19,6 +19,7 @@ mod messages;
 mod modes;
 mod own;
 mod pci;
+mod room;
 mod schedule;
 mod smmu;
 mod tables;

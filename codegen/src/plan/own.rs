@@ -16,28 +16,11 @@ use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
 use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
-use crate::model::{self, ItsPolicy, MemoryRole};
+use crate::model::{self, MemoryRole};
 use ::plan::{Hex, Hypervisor, Log, Pa, VmIndex};
 
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
-/// Text, constants, data and bss, what the room for code holds besides stacks: for all systems, and for each thing that
-/// a system has. Measured in images and rounded up; the linker says when it is too little.
-const CODE: u64 = 100 << 10;
-const VM: u64 = 9 << 10;
-const VPE: u64 = 2 << 10;
-const EVENT: u64 = 128;
-const FUNCTION: u64 = 512;
-/// The virtual ITS of those systems that have one.
-const VIRTUAL_ITS: u64 = 16 << 10;
-/// What only systems with a flash have.
-const FLASH: u64 = 8 << 10;
-/// What only systems with shared CPUs have: code, and data of each CPU and vPE.
-const SHARING: u64 = 32 << 10;
-const SCHEDULER: u64 = 12 << 10;
-const TURNS: u64 = 2 << 10;
-/// What only systems with devices behind an SMMU have.
-const SMMU: u64 = 16 << 10;
 const WIDE: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 
@@ -201,33 +184,6 @@ impl Maker<'_> {
         let modes = 0..self.layouts.len();
         let homes = |vpe| modes.clone().map(|mode| modes::home(&self.layouts, mode, vpe)).collect();
         (0..self.interrupts.reachable.len()).map(homes).collect()
-    }
-
-    /// Room for code and data of a system with `cpus` CPUs.
-    fn code(&self, cpus: u64) -> u64 {
-        let bytes = |each: u64, count: usize| each * count as u64;
-        let vms = &self.system.vms;
-        let vpes = self.interrupts.reachable.len();
-        let functions = self.windows.functions.len() + self.windows.bridges.len();
-        let mut code = CODE
-            + bytes(VM, vms.len())
-            + bytes(VPE, vpes)
-            + bytes(EVENT, self.interrupts.events.len())
-            + bytes(FUNCTION, functions);
-        if vms.iter().any(|vm| vm.its.value != ItsPolicy::None) {
-            code += VIRTUAL_ITS;
-        }
-        if vms.iter().flat_map(|vm| &vm.memory).any(|piece| piece.role == MemoryRole::Flash) {
-            code += FLASH;
-        }
-        if !smmu::used(self.system).is_empty() {
-            code += SMMU;
-        }
-        let mut schedules = self.layouts.iter().flat_map(|layout| &layout.schedules);
-        if schedules.any(::plan::Schedule::is_shared) || self.modes.is_some() {
-            code += SHARING + SCHEDULER * cpus + bytes(TURNS, vpes);
-        }
-        code
     }
 
     fn layout<T>(&self, result: Result<T, LayoutError>, report: &mut Report) -> Option<T> {
