@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # SYSTEM is a name in configs/, or a path to a system's TOML from the folder where `just` is called.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]

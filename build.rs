@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Generates the system's tables for the EL2 image; see `codegen::build`.
 //!
-//! `BULKHEAD_SYSTEM` is the system's TOML, `BULKHEAD_PAYLOADS` the directory of the built partitions. `bulkhead image`
-//! sets both.
+//! `BULKHEAD_SYSTEM` is the system's TOML, `BULKHEAD_PAYLOADS` the directory of the built
+//! partitions. `bulkhead image` sets both.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # Installs what building, running and testing Bulkhead needs on Debian or Ubuntu with rustup.
 #
 #   ./setup.sh            install what is missing; quick and silent about the rest
 #   ./setup.sh --check    only say what is missing (exit status 1 if anything is)
 #
-# Run it as yourself (it uses sudo for packages) or as root. Rust's parts go where your rustup keeps them.
+# Run it as yourself (it uses sudo for packages) or as root. Rust's parts go where your rustup keeps
+# them.
 set -euo pipefail
 # A service or a container may start this with little in its environment.
 callers_path=${PATH:-}
@@ -27,7 +29,7 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# --- who we are -------------------------------------------------------------------------------------------------
+# --- who we are -----------------------------------------------------------------------------------
 # Under sudo, Rust's parts still belong to the user who called.
 as_user() { "$@"; }
 if [[ $EUID == 0 && -n ${SUDO_USER:-} && $SUDO_USER != root ]]; then
@@ -51,7 +53,8 @@ as_root() {
     fi
 }
 
-# Nothing may ask, nothing may wait for ever; what apt has to say is worth reading only when it fails.
+# Nothing may ask, nothing may wait for ever; what apt has to say is worth reading only when it
+# fails.
 apt() {
     local said
     said=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
@@ -61,8 +64,9 @@ apt() {
     return 1
 }
 
-# --- what is there ----------------------------------------------------------------------------------------------
-# The major number in a version such as "1:10.0.2+ds-2" or "QEMU emulator version 10.0.2 (...)"; 0 when there is none.
+# --- what is there --------------------------------------------------------------------------------
+# The major number in a version such as "1:10.0.2+ds-2" or "QEMU emulator version 10.0.2 (...)"; 0
+# when there is none.
 major() { sed -n '1s/^\(.*version \|[0-9]*:\)\{0,1\}\([0-9]\{1,\}\)\..*/\2/p' | grep . || echo 0; }
 qemu_major() { { qemu-system-aarch64 --version 2>/dev/null || true; } | major; }
 candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([^(].*\)/\1/p'; }
@@ -101,7 +105,7 @@ look() {
 only_for_lint() { ((${#missing[@]} == 1)) && lacks "lint tools"; }
 lacks() { printf '%s\n' "${missing[@]}" | grep -q "^$1"; }
 
-# --- how it gets there ------------------------------------------------------------------------------------------
+# --- how it gets there ----------------------------------------------------------------------------
 updated=
 update() {
     [[ -n $updated ]] && return
@@ -141,7 +145,8 @@ install_qemu() {
             apt install -t "$suite" $qemu_package
             ;;
         ubuntu)
-            # The release's own is older; the Ubuntu Cloud Archive has newer ones for long-term releases.
+            # The release's own is older; the Ubuntu Cloud Archive has newer ones for long-term
+            # releases.
             apt install software-properties-common
             as_root add-apt-repository -y cloud-archive:flamingo </dev/null >/dev/null 2>&1 || true
             updated='' && update
@@ -181,7 +186,7 @@ install_tools() {
         as_user cp tests/tools.txt "$TOOLS/installed.txt"
 }
 
-# --- do it ------------------------------------------------------------------------------------------------------
+# --- do it ----------------------------------------------------------------------------------------
 case ${1:-} in
     '') ;;
     --check)
@@ -190,7 +195,7 @@ case ${1:-} in
         printf 'missing: %s\n' "${missing[@]}"
         exit 1
         ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0"; [[ $1 == --help || $1 == -h ]] && exit 0; exit 2 ;;
+    *) sed -n '3,9s/^# \{0,1\}//p' "$0"; [[ $1 == --help || $1 == -h ]] && exit 0; exit 2 ;;
 esac
 
 look

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How a partition is linked: a static PIE at 0 that relocates itself.
 //!
 //! The build script of every partition in Rust. A plain `cargo build --release -p NAME --target
-//! aarch64-unknown-none` then makes an ET_DYN file without an interpreter whose only relocations are
-//! R_AARCH64_RELATIVE; the first instructions of `rt` apply them at the address where the memory of
-//! the VM starts. The target's relocation model stays: its code reaches everything by ADRP, wherever
-//! it is, and only absolute pointers in data remain.
+//! aarch64-unknown-none` then makes an ET_DYN file without an interpreter whose only relocations
+//! are R_AARCH64_RELATIVE; the first instructions of `rt` apply them at the address where the
+//! memory of the VM starts. The target's relocation model stays: its code reaches everything by
+//! ADRP, wherever it is, and only absolute pointers in data remain.
 #![forbid(unsafe_code)]
 
 use std::env;

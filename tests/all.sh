@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # Runs every suite to its end and closes with one line for all of them: "N passed, N failed".
 #
 #   tests/all.sh [OPTION]...     options of the test programs, such as --include-ignored or a name to filter by
 #
-# With CI=true the long ones run as well, and lint.sh before all of them; it counts as one more test.
+# With CI=true the long ones run as well, and lint.sh before all of them; it counts as one more
+# test.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# What Linux runs as a guest may have changed; without a change this is a matter of milliseconds, and needs no network.
+# What Linux runs as a guest may have changed; without a change this is a matter of milliseconds,
+# and needs no network.
 partitions/elsewhere/linux/fetch.sh || exit 1
 
 if [[ ${CI:-} == true && $* != *--include-ignored* ]]; then set -- --include-ignored "$@"; fi

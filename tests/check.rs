@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every check rule: a bad TOML and the exact words it gets, and the good one beside it.
 //!
-//! tests/bad/ID-name.toml is tests/bad/good.toml, another good one there or a board with one fault; ID is
-//! the rule's. ID-name.txt is what `bulkhead check` says of it. After a deliberate change run with BLESS=1 and read the difference.
+//! tests/bad/ID-name.toml is tests/bad/good.toml, another good one there or a board with one fault;
+//! ID is the rule's. ID-name.txt is what `bulkhead check` says of it. After a deliberate change run
+//! with BLESS=1 and read the difference.
 
 #[path = "check/any_input.rs"]
 mod any_input;
@@ -168,7 +170,8 @@ fn generated_files_are_current() {
     }
 }
 
-/// Payloads that cannot be committed as text: what an ELF's segments and an Image's header say of them.
+/// Payloads that cannot be committed as text: what an ELF's segments and an Image's header say of
+/// them.
 mod payload {
     use super::*;
 
@@ -303,7 +306,8 @@ fn rows_of_generated_tables_are_whole() {
     assert!(rows > 300, "{rows}");
 }
 
-/// JSON Schema defines these formats: a tool that knows them would refuse our values ("time" is RFC 3339's).
+/// JSON Schema defines these formats: a tool that knows them would refuse our values ("time" is RFC
+/// 3339's).
 #[test]
 fn no_format_has_a_meaning_elsewhere() {
     const TAKEN: [&str; 19] = [

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The command as its user meets it: exit statuses, keys, colours, and the terminal afterwards.
 //!
 //! A program in QEMU's place prints what a test wants and runs as long as the test wants.

@@ -1,8 +1,11 @@
-//! The console from end to end: what EL2's mux makes of what everybody prints, and the host's decoder of that.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The console from end to end: what EL2's mux makes of what everybody prints, and the host's
+//! decoder of that.
 //!
-//! Guests print random bytes, with a liking for EL2's own control bytes, forged frames and prefixes; the UART takes a random
-//! number of bytes at a time, the mux is patient or not, and the host reads pieces of any length. What comes out: EL2's
-//! lines, all of them, in order and nothing else; every VM's bytes, exactly.
+//! Guests print random bytes, with a liking for EL2's own control bytes, forged frames and
+//! prefixes; the UART takes a random number of bytes at a time, the mux is patient or not, and the
+//! host reads pieces of any length. What comes out: EL2's lines, all of them, in order and nothing
+//! else; every VM's bytes, exactly.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -190,7 +193,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// A stream that a bad line damaged: whatever is taken for EL2's line is one of those that it said.
+    /// A stream that a bad line damaged: whatever is taken for EL2's line is one of those that it
+    /// said.
     #[test]
     fn damage_makes_no_line(
         acts in prop::collection::vec(act(), 0..30),

@@ -1,4 +1,6 @@
-//! A short run of every fuzz target, the same every time; `FUZZ_SEED` and `FUZZ_ROUNDS` ask for another or a longer one.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A short run of every fuzz target, the same every time; `FUZZ_SEED` and `FUZZ_ROUNDS` ask for
+//! another or a longer one.
 //!
 //! Inputs are seeds with a few changes. One that panics is left in target/tmp/fuzz-TARGET.bin, for
 //! `cargo +nightly fuzz run TARGET` in tests/fuzz as well, and its seed and round are printed.

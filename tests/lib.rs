@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What host suites and QEMU scenarios share: where the tree is, and the command line tool.
 #![forbid(unsafe_code)]
 
@@ -39,7 +40,8 @@ pub fn bulkhead() -> Command {
     command
 }
 
-/// Makes NAME.dtb of each NAME.dts in a directory whose name begins with `prefix`, with labels kept for overlays.
+/// Makes NAME.dtb of each NAME.dts in a directory whose name begins with `prefix`, with labels kept
+/// for overlays.
 ///
 /// # Errors
 /// dtc is not there, or says no.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # Checks of the tree that need no run. Each check runs; the last line says which failed.
 # shellcheck disable=SC2317,SC2329 # functions are called by check
 set -uo pipefail
@@ -34,7 +35,8 @@ scripts() {
             partitions/elsewhere/linux/rootfs/init
 }
 
-# The schemas as editors use them, by the name in each file's first line. Most files in tests/bad are mistakes.
+# The schemas as editors use them, by the name in each file's first line. Most files in tests/bad
+# are mistakes.
 schemas() {
     local kind status=0 tool=target/tools/bin/check-jsonschema
     local -a files
@@ -51,7 +53,8 @@ schemas() {
     return "$status"
 }
 
-# Licences, duplicates and origins of all dependencies. Advisories need a network: `cargo deny check`.
+# Licences, duplicates and origins of all dependencies. Advisories need a network: `cargo deny
+# check`.
 dependencies() {
     local tool=target/tools/bin/cargo-deny
     [[ -x $tool ]] || { echo "cargo-deny is missing: ./setup.sh"; return 1; }

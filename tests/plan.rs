@@ -1,7 +1,9 @@
-//! Plans: some as they stand, what every plan must hold, and the ITS scripts of boot and of modes on the software GIC.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Plans: some as they stand, what every plan must hold, and the ITS scripts of boot and of modes
+//! on the software GIC.
 //!
-//! The Rust partitions are stand-ins of fixed content here, so that a plan depends on the TOML files alone. After a
-//! deliberate change run with BLESS=1 and read the difference of tests/plans/.
+//! The Rust partitions are stand-ins of fixed content here, so that a plan depends on the TOML
+//! files alone. After a deliberate change run with BLESS=1 and read the difference of tests/plans/.
 
 #[path = "plan/bridges.rs"]
 mod bridges;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! QEMU scenarios: each boots a real image and judges it by its console.
 //!
-//! A scenario is a file in `qemu/scenarios` (docs/testing.md says how to write one); what no console can show, such as
-//! two builds giving the same bytes, is a function in `qemu/harness/builds.rs`. Two run at a time: a scenario keeps up to
-//! four host threads busy. Each image is built once, by the command line tool, before the first scenario that needs it.
+//! A scenario is a file in `qemu/scenarios` (docs/testing.md says how to write one); what no
+//! console can show, such as two builds giving the same bytes, is a function in
+//! `qemu/harness/builds.rs`. Two run at a time: a scenario keeps up to four host threads busy. Each
+//! image is built once, by the command line tool, before the first scenario that needs it.
 #![forbid(unsafe_code)]
 
 #[path = "qemu/harness/aliasing.rs"]

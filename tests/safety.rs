@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether docs/safety.md holds against safe code that tries to break it.
 //!
 //! attempts/ has programs that use `arch` as the image may, without unsafe code. Each is compiled

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the tree says about itself: pages name what exists, decisions are numbered, no dependency
 //! and nothing public is unused, and the EL2 image is in layers.
 

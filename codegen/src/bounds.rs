@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How much of a user's file is looked at.
 //!
-//! Every file is read by [`read`]: only a regular one, and never more than its kind may have. A pipe would be waited on for
-//! ever, and a packed file of kilobytes can become gigabytes. What is above a bound is an error that says the bound.
+//! Every file is read by [`read`]: only a regular one, and never more than its kind may have. A
+//! pipe would be waited on for ever, and a packed file of kilobytes can become gigabytes. What is
+//! above a bound is an error that says the bound.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,7 +1,10 @@
-//! What a build script of the EL2 image calls: from a system's TOML to the files that the image includes.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a build script of the EL2 image calls: from a system's TOML to the files that the image
+//! includes.
 //!
-//! Written to the output directory: `plan.rs`, `plan.ld`, `tables.bin`. A file whose content has not
-//! changed is left alone. Nothing in them depends on where the directory is, on the time, or on the machine.
+//! Written to the output directory: `plan.rs`, `plan.ld`, `tables.bin`. A file whose content has
+//! not changed is left alone. Nothing in them depends on where the directory is, on the time, or on
+//! the machine.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,8 +32,8 @@ pub struct Emitted {
     pub inputs: Vec<PathBuf>,
 }
 
-/// Reads, checks and plans the system at `system`, whose Rust partitions are in `payloads` as PACKAGE.elf, and writes
-/// the image's generated files to `out`.
+/// Reads, checks and plans the system at `system`, whose Rust partitions are in `payloads` as
+/// PACKAGE.elf, and writes the image's generated files to `out`.
 pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitError> {
     let system = crate::load(system).map_err(EmitError::System)?;
     let (plan, files) = decide(&system, payloads).map_err(EmitError::System)?;
@@ -51,8 +54,8 @@ pub fn decide(system: &System, payloads: &Path) -> Result<(Plan, Vec<PathBuf>), 
     Ok((plan::make(system, &payloads)?.0, payloads.files))
 }
 
-/// Everything that can be found wrong before anything is built: the rules, the payload files, and the plan itself, with
-/// stand-ins for Rust partitions that `payloads` does not have.
+/// Everything that can be found wrong before anything is built: the rules, the payload files, and
+/// the plan itself, with stand-ins for Rust partitions that `payloads` does not have.
 pub fn judge(system: &System, payloads: &Path) -> Report {
     let mut report = check::run(system);
     if report.has_errors() {

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! All rules over one system, in one run.
 //!
-//! A system that `load` returned has all its names resolved; whether it makes sense is decided here. When a name did
-//! not resolve, `load` calls the rules itself over what there is, and returns everything that was found as its error:
-//! so a rule skips what is `UNRESOLVED` and never says what follows from another mistake alone.
-//! One file for each family of rules; each pushes its findings, the report puts them in order.
+//! A system that `load` returned has all its names resolved; whether it makes sense is decided
+//! here. When a name did not resolve, `load` calls the rules itself over what there is, and returns
+//! everything that was found as its error: so a rule skips what is `UNRESOLVED` and never says what
+//! follows from another mistake alone. One file for each family of rules; each pushes its findings,
+//! the report puts them in order.
 
 mod board;
 mod bridge;
@@ -35,7 +37,8 @@ pub(crate) use limits::beyond;
 use crate::diag::Report;
 use crate::model::System;
 
-/// What is wrong with the system as a whole: errors and warnings. The plan may be made only when there is no error.
+/// What is wrong with the system as a whole: errors and warnings. The plan may be made only when
+/// there is no error.
 pub fn run(system: &System) -> Report {
     let mut report = Report { sources: system.sources.clone(), ..Report::default() };
     let families = [

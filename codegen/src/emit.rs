@@ -1,6 +1,9 @@
-//! Everything written from a plan: tables for the image, device trees for guests, reports for people.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Everything written from a plan: tables for the image, device trees for guests, reports for
+//! people.
 //!
-//! Each module turns a [`Plan`](crate::plan::Plan) plan, or a part of it, into text or bytes and decides nothing.
+//! Each module turns a [`Plan`](crate::plan::Plan) plan, or a part of it, into text or bytes and
+//! decides nothing.
 
 pub mod constants;
 pub mod fdt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From one TOML to one image: description, checks, plan and everything emitted from it.
 //!
 //! `load` reads a system and resolves its names, `check` judges it; both report with [`diag`]. The

@@ -1,4 +1,6 @@
-//! What a system may have at most or at least: the numbers that checks compare with, and docs/limits.md.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a system may have at most or at least: the numbers that checks compare with, and
+//! docs/limits.md.
 
 use std::time::Duration;
 

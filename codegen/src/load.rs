@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From a path to a system.
 //!
-//! 1. Read the system TOML, then the board and the partitions that it names. Merge each with what it inherits, verify and
-//!    deserialise it.
+//! 1. Read the system TOML, then the board and the partitions that it names. Merge each with what
+//!    it inherits, verify and deserialise it.
 //! 2. Resolve every name to an index.
 //! 3. When something is wrong, run the rules over what there is, so that one run tells everything.
 
@@ -22,7 +23,8 @@ use crate::check;
 use crate::diag::Report;
 use crate::model::System;
 
-/// Read the system TOML at `path`, its board and its partitions. The error holds everything that is wrong with them.
+/// Read the system TOML at `path`, its board and its partitions. The error holds everything that is
+/// wrong with them.
 pub fn load(path: &Path) -> Result<System, Report> {
     let mut files = files::Files::new(path);
     let system = system::load(&mut files);

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The system as a whole: names resolved, units gone, every value still knows its line.
 //!
-//! `load` makes a [`System`] from the TOML files; `check` and the plan read it and nobody changes it. References
-//! between things are indices: a CPU or a device indexes [`Board`]'s lists, a VM indexes [`System::vms`], a vPE is its
-//! number in its VM. After a successful `load` every index is good and every VM has at least one vPE; [`UNRESOLVED`]
-//! occurs only inside `load`, so that the other rules can still run over a system with a misspelt name.
-//! Nothing is decided here: what the TOML leaves open is `None`.
+//! `load` makes a [`System`] from the TOML files; `check` and the plan read it and nobody changes
+//! it. References between things are indices: a CPU or a device indexes [`Board`]'s lists, a VM
+//! indexes [`System::vms`], a vPE is its number in its VM. After a successful `load` every index is
+//! good and every VM has at least one vPE; [`UNRESOLVED`] occurs only inside `load`, so that the
+//! other rules can still run over a system with a misspelt name. Nothing is decided here: what the
+//! TOML leaves open is `None`.
 
 mod board;
 mod payload;
@@ -104,7 +106,8 @@ pub struct System {
     pub dma_trusted: bool,
     /// How long a run under QEMU may take. None: the runner's own default.
     pub time_limit: Option<Duration>,
-    /// VM that gets the console's input first: the one named, or else the first VM with a console. None: none has one.
+    /// VM that gets the console's input first: the one named, or else the first VM with a console.
+    /// None: none has one.
     pub focus: Option<At<usize>>,
     /// Control character that starts a console command (0x1d is Ctrl-]).
     pub escape: At<u8>,
@@ -147,7 +150,8 @@ pub struct Hypervisor {
 }
 
 impl Hypervisor {
-    /// Where the image stands in the first RAM: room for what the boot chain keeps below it, and one block of stage 1.
+    /// Where the image stands in the first RAM: room for what the boot chain keeps below it, and
+    /// one block of stage 1.
     pub const OFFSET: u64 = 2 << 20;
     /// Size when the TOML says nothing.
     pub const DEFAULT_SIZE: u64 = 4 << 20;

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Reading payloads: what of a file goes where in its VM's memory, and where it begins.
 //!
-//! Three formats: arm64 Image (Linux, Documentation/arch/arm64/booting: text_offset at 8, image_size at 16, "ARM\x64" at
-//! 0x38), ELF for AArch64, raw. The first two are unpacked when gzip has packed them; raw bytes and initial RAM disks
-//! stay as they are. An ELF of type EXEC is loaded at its segments' physical addresses, which are the
-//! guest's (IPA); one of type DYN is position independent and goes to the start of the VM's first memory. Only the
-//! file is judged here; whether it fits the VM's memory is the plan's to say.
+//! Three formats: arm64 Image (Linux, Documentation/arch/arm64/booting: text_offset at 8,
+//! image_size at 16, "ARM\x64" at 0x38), ELF for AArch64, raw. The first two are unpacked when gzip
+//! has packed them; raw bytes and initial RAM disks stay as they are. An ELF of type EXEC is loaded
+//! at its segments' physical addresses, which are the guest's (IPA); one of type DYN is position
+//! independent and goes to the start of the VM's first memory. Only the file is judged here;
+//! whether it fits the VM's memory is the plan's to say.
 
 pub mod gzip;
 
@@ -64,7 +66,8 @@ impl Payloads {
         Self::each(system, |vm, files| blob(vm, built, files))
     }
 
-    /// The same, but a Rust partition that is not built yet is one instruction, so that all else can be judged.
+    /// The same, but a Rust partition that is not built yet is one instruction, so that all else
+    /// can be judged.
     pub fn read_or_stand_in(system: &System, built: &Path) -> Result<Self, Report> {
         Self::each(system, |vm, files| match &vm.payload.kind {
             PayloadKind::Rust { package, .. } if !elf_path(built, &package.value).is_file() => {

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM's device tree: the generated one, one with the user's overlay on it, or the user's own.
 //!
-//! [`blob`] is the whole interface, and part of making a plan: it reads no file. What a user has written is compared with
-//! what the VM has by the rules in `agree`; the generated tree follows the plan and needs none. A user's own tree stays
-//! as it is, but for what a boot loader would fill in: /chosen's `bootargs`, its initial RAM disk, and that BARs are placed.
+//! [`blob`] is the whole interface, and part of making a plan: it reads no file. What a user has
+//! written is compared with what the VM has by the rules in `agree`; the generated tree follows the
+//! plan and needs none. A user's own tree stays as it is, but for what a boot loader would fill in:
+//! /chosen's `bootargs`, its initial RAM disk, and that BARs are placed.
 
 mod agree;
 mod facts;
@@ -18,7 +20,8 @@ use crate::model::{At, System};
 use crate::payload::Blob;
 use crate::plan::{Plan, Vm};
 
-/// The device tree of VM number `vm`. None: there is something wrong with it, and that has been reported.
+/// The device tree of VM number `vm`. None: there is something wrong with it, and that has been
+/// reported.
 pub fn blob(
     system: &System,
     plan: &Plan,

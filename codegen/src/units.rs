@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Numbers with units and other small texts: "64 MiB", "10 ms", "00:02.0", "1b36:0010", "ctrl-]".
 //!
-//! Each type parses one kind of text; its error is a sentence that says what is missing and shows the form to write.
-//! Addresses come from a PCI function's own notation (lspci), identities likewise.
+//! Each type parses one kind of text; its error is a sentence that says what is missing and shows
+//! the form to write. Addresses come from a PCI function's own notation (lspci), identities
+//! likewise.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! ITS commands: typed, encoded, decoded, and readable.
 //!
-//! A command is four little-endian doublewords (IHI 0069H 5.3). Forms of GICv3, GICv4.0 and GICv4.1 are here; VMAPP and VMOVP
-//! differ between the two versions of GICv4, so each has two variants. A mapping command with V = 0 is the same variant with
-//! `None` where the mapping would be.
+//! A command is four little-endian doublewords (IHI 0069H 5.3). Forms of GICv3, GICv4.0 and GICv4.1
+//! are here; VMAPP and VMOVP differ between the two versions of GICv4, so each has two variants. A
+//! mapping command with V = 0 is the same variant with `None` where the mapping would be.
 //!
-//! `encode` is `const` and total: what could be misaligned ([`Itt`], [`Vpt`]) is checked when it is made.
-//! Nothing here knows whether a command is sensible for the ITS's present state; the model does.
+//! `encode` is `const` and total: what could be misaligned ([`Itt`], [`Vpt`]) is checked when it is
+//! made. Nothing here knows whether a command is sensible for the ITS's present state; the model
+//! does.
 
 mod decode;
 mod display;
@@ -77,7 +79,8 @@ pub struct Vpt {
 }
 
 impl Vpt {
-    /// `address` a multiple of 64 KiB within 52 bits, 1 to 32 bits of vINTID (14 at least are useful).
+    /// `address` a multiple of 64 KiB within 52 bits, 1 to 32 bits of vINTID (14 at least are
+    /// useful).
     pub const fn new(address: u64, intid_bits: u8) -> Option<Self> {
         if address & !0x000f_ffff_ffff_0000 == 0 && intid_bits >= 1 && intid_bits <= 32 {
             Some(Self { address, intid_bits })
@@ -127,7 +130,8 @@ impl ConfigAddress {
     }
 }
 
-/// What VSGI does to a virtual SGI: it either clears its pending state or sets its configuration, never both.
+/// What VSGI does to a virtual SGI: it either clears its pending state or sets its configuration,
+/// never both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SgiChange {
     Clear,
@@ -168,16 +172,19 @@ pub enum Command {
     Sync { redistributor: RdBase },
     /// GICv4.0: vPE to its pending table and redistributor; `None` unmaps it.
     Vmapp { vpe: VpeId, mapping: Option<VpeMapping> },
-    /// GICv4.1 form. `allocate`: this is the first mapping, or the last unmapping, of the vPE on any ITS.
+    /// GICv4.1 form. `allocate`: this is the first mapping, or the last unmapping, of the vPE on
+    /// any ITS.
     VmappV41 { vpe: VpeId, allocate: bool, mapping: Option<VpeMappingV41> },
-    /// Event to a virtual LPI, with the doorbell to ring while the vPE is not resident ([`IntId::NONE`]: none).
-    /// GICv4.1 wants NONE: its doorbells are vPEs'.
+    /// Event to a virtual LPI, with the doorbell to ring while the vPE is not resident
+    /// ([`IntId::NONE`]: none). GICv4.1 wants NONE: its doorbells are vPEs'.
     Vmapti { device: DeviceId, event: EventId, vintid: IntId, vpe: VpeId, doorbell: IntId },
     /// Event to the virtual LPI of the same number.
     Vmapi { device: DeviceId, event: EventId, vpe: VpeId, doorbell: IntId },
-    /// Event's vLPI to another vPE, with its pending state. `doorbell`: `None` keeps the present one.
+    /// Event's vLPI to another vPE, with its pending state. `doorbell`: `None` keeps the present
+    /// one.
     Vmovi { device: DeviceId, event: EventId, vpe: VpeId, doorbell: Option<IntId> },
-    /// GICv4.0: vPE to another redistributor. With GITS_TYPER.VMOVP = 0 every ITS of `its_list` gets it with one `sequence`.
+    /// GICv4.0: vPE to another redistributor. With GITS_TYPER.VMOVP = 0 every ITS of `its_list`
+    /// gets it with one `sequence`.
     Vmovp { vpe: VpeId, redistributor: RdBase, sequence: u16, its_list: u16 },
     /// GICv4.1 form. `doorbell`: `None` keeps the present default doorbell.
     VmovpV41 {

@@ -1,10 +1,13 @@
-//! The hardware: memory-mapped frames, and the memory that the GIC reads. All unsafe code of the crate is here.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The hardware: memory-mapped frames, and the memory that the GIC reads. All unsafe code of the
+//! crate is here.
 //!
-//! Accesses to registers are single loads and stores without write-back, which any hypervisor underneath can emulate. Memory
-//! that the GIC reads is written with volatile stores and made visible by a DSB (DDI 0487, B2.3.12). A GIC whose accesses are not
-//! coherent with caches (base registers with [`crate::layout::Attributes::UNCACHED`]) needs `COHERENT` false: each line that was
-//! written is cleaned to the point of coherency as well. Whether it is coherent is for the board to say; the readback of
-//! the base registers is no proof, since some GICs only pretend.
+//! Accesses to registers are single loads and stores without write-back, which any hypervisor
+//! underneath can emulate. Memory that the GIC reads is written with volatile stores and made
+//! visible by a DSB (DDI 0487, B2.3.12). A GIC whose accesses are not coherent with caches (base
+//! registers with [`crate::layout::Attributes::UNCACHED`]) needs `COHERENT` false: each line that
+//! was written is cleaned to the point of coherency as well. Whether it is coherent is for the
+//! board to say; the readback of the base registers is no proof, since some GICs only pretend.
 #![allow(unsafe_code)]
 
 mod memory;

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupt, device, event, vPE, collection and redistributor numbers.
 //!
-//! Every number that the GIC knows has its own type here, so that an EventID is never given where an INTID is meant.
-//! Constructors are `const`; those that can refuse return an `Option`. IHI 0069H 2.2 (INTIDs) and 5.3 (command fields).
+//! Every number that the GIC knows has its own type here, so that an EventID is never given where
+//! an INTID is meant. Constructors are `const`; those that can refuse return an `Option`. IHI 0069H
+//! 2.2 (INTIDs) and 5.3 (command fields).
 
 use core::fmt;
 
@@ -28,7 +30,8 @@ pub enum Kind {
 pub struct IntId(u32);
 
 impl IntId {
-    /// "No interrupt": what an acknowledge reads when nothing is pending, and "no doorbell" in VMAPTI.
+    /// "No interrupt": what an acknowledge reads when nothing is pending, and "no doorbell" in
+    /// VMAPTI.
     pub const NONE: Self = Self(1023);
     /// The first LPI.
     pub const FIRST_LPI: Self = Self(8192);
@@ -166,7 +169,8 @@ impl RdBase {
 }
 
 impl fmt::Debug for RdBase {
-    /// The form is not part of the value: what would be an address below 64 MiB (0x400 frames of 64 KiB) prints as a processor number.
+    /// The form is not part of the value: what would be an address below 64 MiB (0x400 frames of 64
+    /// KiB) prints as a processor number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.processor_number() {
             number @ 0..0x400 => write!(f, "redistributor {number}"),

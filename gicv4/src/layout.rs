@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Sizes, alignments and base-register values of every table that the GIC keeps in memory.
 //!
-//! All functions are `const` and total: codegen calls them when it lays out memory, a boot loader may call them at run time.
-//! Address arguments are physical. Sizes are bytes. Follows IHI 0069H 5.2 (ITS tables), 5.1.1 (LPI tables), 5.6 (virtual LPI tables)
-//! and the base registers' descriptions in chapter 12.
+//! All functions are `const` and total: codegen calls them when it lays out memory, a boot loader
+//! may call them at run time. Address arguments are physical. Sizes are bytes. Follows IHI 0069H
+//! 5.2 (ITS tables), 5.1.1 (LPI tables), 5.6 (virtual LPI tables) and the base registers'
+//! descriptions in chapter 12.
 
 use crate::regs::{gicr, gits, vlpi};
 use core::fmt;
@@ -132,7 +134,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Inner shareable, write-back, read- and write-allocate: coherent with CPUs that use normal memory.
+    /// Inner shareable, write-back, read- and write-allocate: coherent with CPUs that use normal
+    /// memory.
     pub const COHERENT: Self = Self { inner: 0b111, outer: 0, shareability: 0b01 };
     /// Non-shareable, non-cacheable: for a GIC whose accesses are not coherent.
     pub const UNCACHED: Self = Self { inner: 0b001, outer: 0, shareability: 0b00 };
@@ -161,7 +164,8 @@ macro_rules! attempt {
     };
 }
 
-// ITS tables ------------------------------------------------------------------------------------------------------
+// ITS tables
+// ------------------------------------------------------------------------------------------------------
 
 /// Most pages that GITS_BASERn.Size can say.
 pub const MOST_TABLE_PAGES: u64 = 256;
@@ -246,7 +250,8 @@ pub const fn itt(event_bits: u8, entry_bytes: u64) -> Result<Room, LayoutError> 
 /// Alignment of an interrupt translation table.
 pub const ITT_ALIGN: u64 = 256;
 
-/// GITS_BASERn for a table of `room.bytes` at `address`. `entry_bytes` is what the hardware must read back.
+/// GITS_BASERn for a table of `room.bytes` at `address`. `entry_bytes` is what the hardware must
+/// read back.
 pub const fn baser(
     kind: TableKind,
     address: u64,
@@ -290,7 +295,8 @@ pub const fn baser_address(value: u64) -> u64 {
 /// Bytes of one command.
 pub const COMMAND_BYTES: u64 = 32;
 
-/// A command queue that holds at least `commands` at once: whole pages, and one slot always stays free.
+/// A command queue that holds at least `commands` at once: whole pages, and one slot always stays
+/// free.
 pub const fn command_queue(commands: u64) -> Result<Room, LayoutError> {
     let pages = (commands.saturating_add(1)).saturating_mul(COMMAND_BYTES).div_ceil(0x1000);
     if pages > 256 {
@@ -317,7 +323,8 @@ pub const fn cbaser(address: u64, room: Room, attributes: Attributes) -> Result<
         | GITS_CBASER::Valid.val(1).value)
 }
 
-// LPI tables, physical and virtual --------------------------------------------------------------------------------
+// LPI tables, physical and virtual
+// --------------------------------------------------------------------------------
 
 const fn check_intid_bits(bits: u8) -> Result<(), LayoutError> {
     if bits < 14 || bits > 32 { Err(LayoutError::IntIdBits { bits }) } else { Ok(()) }
@@ -391,7 +398,8 @@ pub const fn vpropbaser(
         | GICR_VPROPBASER::OuterCache.val(attributes.outer as u64).value)
 }
 
-/// GICR_VPENDBASER of GICv4.0, of a vPE, without Valid, PendingLast and IDAI: those are residency's.
+/// GICR_VPENDBASER of GICv4.0, of a vPE, without Valid, PendingLast and IDAI: those are
+/// residency's.
 pub const fn vpendbaser(table: u64, attributes: Attributes) -> Result<u64, LayoutError> {
     attempt!(check(table, 0x1_0000, 52));
     Ok(GICR_VPENDBASER::InnerCache.val(attributes.inner as u64).value
@@ -400,7 +408,8 @@ pub const fn vpendbaser(table: u64, attributes: Attributes) -> Result<u64, Layou
         | GICR_VPENDBASER::OuterCache.val(attributes.outer as u64).value)
 }
 
-/// GICR_VPROPBASER of GICv4.1: the vPE table that this redistributor uses. Entry sizes are 1 to 8 doublewords.
+/// GICR_VPROPBASER of GICv4.1: the vPE table that this redistributor uses. Entry sizes are 1 to 8
+/// doublewords.
 pub const fn vpropbaser_v41(
     address: u64,
     room: Room,
@@ -433,7 +442,8 @@ pub const fn vpropbaser_v41(
         | GICR_VPROPBASER_V41::Valid.val(1).value)
 }
 
-/// GICR_VPENDBASER of GICv4.1 that makes a vPE resident with Group 1 (and Group 0) interrupts signalled.
+/// GICR_VPENDBASER of GICv4.1 that makes a vPE resident with Group 1 (and Group 0) interrupts
+/// signalled.
 pub const fn vpendbaser_v41(vpe: crate::intid::VpeId, group0: bool) -> u64 {
     GICR_VPENDBASER_V41::VPEID.val(vpe.value() as u64).value
         | GICR_VPENDBASER_V41::VGrp1En.val(1).value

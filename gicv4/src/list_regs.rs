@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! List registers: how a hypervisor hands an interrupt to the guest by itself.
 //!
-//! Values only; `ICH_LR<n>_EL2` and ICH_VTR_EL2 are system registers that the caller reads and writes. IHI 0069H 4.3 and 12.4.
+//! Values only; `ICH_LR<n>_EL2` and ICH_VTR_EL2 are system registers that the caller reads and
+//! writes. IHI 0069H 4.3 and 12.4.
 
 use crate::intid::IntId;
 use crate::regs::ich::{ICH_LR, ICH_VTR};
@@ -35,7 +37,8 @@ impl ListReg {
         )
     }
 
-    /// A pending Group 1 interrupt whose deactivation by the guest deactivates the physical `pintid`, at most 13 bits.
+    /// A pending Group 1 interrupt whose deactivation by the guest deactivates the physical
+    /// `pintid`, at most 13 bits.
     pub const fn hardware(vintid: IntId, pintid: IntId, priority: u8) -> Self {
         Self(
             Self::pending(vintid, priority).0

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! LPI configuration bytes, physical and virtual, and the tables of them.
 //!
-//! A table has one byte for each LPI from 8192 on (IHI 0069H 6.1.1). The GIC may cache a byte until an INV, INVALL or VINVALL
-//! command names it, so every change of a byte is followed by one.
+//! A table has one byte for each LPI from 8192 on (IHI 0069H 6.1.1). The GIC may cache a byte until
+//! an INV, INVALL or VINVALL command names it, so every change of a byte is followed by one.
 
 use crate::intid::IntId;
 use core::fmt;

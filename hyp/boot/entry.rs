@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the head and the vectors (`arch`) call.
 
 use crate::boot::order;

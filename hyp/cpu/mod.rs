@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One CPU: whose registers it holds, and what changes hands with it.
 //!
 //! Decides nothing: `run` says who runs next.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where the console's bytes go: the board's UART, or the log of a board without one.
 //!
 //! The plan decides at build time; the other's code is not in the image.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What EL2 prints and reads, and what its own devices report.
 //!
 //! May call: `arch`, `state`, `devices`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Pages of EL2's own that are to be printed; the lowest is printed first.
 
 use core::sync::atomic::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What `vm::health` wants done about a VM.
 
 use crate::io::report;

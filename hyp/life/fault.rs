@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What becomes of a VM whose guest did what it must not, and who is told.
 
 use super::{action, mode};

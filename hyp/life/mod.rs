@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The life of a VM: load, start, fail, stop, restart; modes and watchdogs.
 //!
 //! Runs on the CPU that the VM's vPE has, in its time. Who else is concerned is told by state::ipi.

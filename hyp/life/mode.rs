@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The modes of a system: which it is in, who asks for another, and tasks that no CPU has.
 
 use crate::io::report;

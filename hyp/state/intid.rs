@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Numbers of the interrupts that EL2 takes. What each does: run/interrupts.rs.
 
 use super::plan_data::PLAN;

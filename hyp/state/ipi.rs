@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How one CPU reaches a vPE on another, or itself.
 //!
 //! A vPE that has its CPU for good is reached by an SGI. One on a shared CPU is reached by its bit

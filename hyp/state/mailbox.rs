@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A CPU's mailbox: a bit for each vPE, set by any CPU and taken by that one.
 //!
 //! Bits are numbers of vPEs, not slots, so that one that arrives after its vPE has moved can be

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What every other layer looks at: the plan, and the state of CPUs, VMs, vPEs and events.
 //!
 //! Nothing here decides; a few methods send an SGI or set a timer, because what another CPU sees

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What this system has, as constants: code for what it does not have is left out.
 
 use super::plan_data::{CPU_COUNT, FLASH_COUNT, MASTER_COUNT, PLAN, VM_COUNT, VPE_COUNT};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! On which CPU each vPE runs, and in which of its slots.
 //!
 //! The plan says so for ever, unless the system has modes. A CPU that is exclusive in some mode and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The system that this image was built for, to the crate `arch`.
 
 use crate::state::plan_data::PLAN;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's timer on a CPU: who wants to be called, and when. Used by the CPU itself alone.
 
 use super::parts::WATCHDOGS;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What safe code may do: this one compiles.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A guest entered on a frame that is not at the top of a stack.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The head's and the vectors' ways into Rust, called by somebody else.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An SMMU's registers at an address of the caller's.
 #![no_std]
 #![forbid(unsafe_code)]

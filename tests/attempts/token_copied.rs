@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Two tokens of one.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Two trap frames of one CPU, which are one.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Files that are no description of anything: an answer all the same, and soon.
 
 use super::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Links the firmware for address 0, where the CPUs of QEMU's virt begin.
 
 fn main() {

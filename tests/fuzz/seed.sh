@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # Fills corpus/TARGET with this tree's own files: what cargo-fuzz begins with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

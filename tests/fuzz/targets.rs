@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is fuzzed: everything that is read from a user's files or from a board's console.
 //!
-//! One function a target, from bytes to nothing: it returns, whatever the bytes are, or there is a fault. The same functions
-//! are called by cargo-fuzz (fuzz_targets/, on nightly) and by a short run that is the same every time (tests/fuzz.rs).
+//! One function a target, from bytes to nothing: it returns, whatever the bytes are, or there is a
+//! fault. The same functions are called by cargo-fuzz (fuzz_targets/, on nightly) and by a short
+//! run that is the same every time (tests/fuzz.rs).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Disks behind a root port and behind a switch that two VMs share.
 
 use codegen::emit::report;
@@ -55,7 +56,8 @@ fn the_report_shows_them() {
     let text = report::text(&stand_in::at(SYSTEM));
     let part = text.split("\nPCI bridges").nth(1).unwrap();
     let lines: Vec<&str> = part.lines().take_while(|line| !line.is_empty()).collect();
-    // The title, the head, port1, and two lines each for port2 and the switch, one for each port below.
+    // The title, the head, port1, and two lines each for port2 and the switch, one for each port
+    // below.
     assert_eq!(lines.len(), 2 + 1 + 2 + 2 + 2);
     assert!(lines[2].contains("00:08.0") && lines[2].contains("one"), "{text}");
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The same input gives the same bytes.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,6 @@
-//! Every number, size and time of a system and its board at its edges: refused, or a plan that holds.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Every number, size and time of a system and its board at its edges: refused, or a plan that
+//! holds.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,7 +57,8 @@ fn values(text: &str) -> Vec<(std::ops::Range<usize>, Vec<String>)> {
 
 type Files = [(PathBuf, String); 2];
 
-/// A directory for a copy of the system at `path` and of its board: those two files, not yet written.
+/// A directory for a copy of the system at `path` and of its board: those two files, not yet
+/// written.
 fn room(name: &str, path: &str) -> (PathBuf, Files) {
     let root = tests::root();
     let room = stand_in::directory(name);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Boards whose buses are not coherent, and what firmware left behind.
 
 use codegen::emit::constants;

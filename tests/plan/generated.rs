@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Rules hold for systems that nobody thought of.
 
 use std::cell::Cell;
@@ -37,8 +38,8 @@ impl Place {
     }
 }
 
-/// Two ports, one of them with a switch of two, and a port of the other host: name, host, bus, device and function, buses
-/// behind. Buses are counted from the host's first.
+/// Two ports, one of them with a switch of two, and a port of the other host: name, host, bus,
+/// device and function, buses behind. Buses are counted from the host's first.
 const BRIDGES: [(&str, usize, u8, &str, u8, u8); 6] = [
     ("port1", 0, 0, "1e.0", 1, 1),
     ("port2", 0, 0, "1f.1", 2, 5),
@@ -156,7 +157,9 @@ impl Layout {
         text = text.replacen("\"512 GiB\" }", &format!("\"512 GiB\", bus = {high:#x} }}"), 1);
         let _ = writeln!(
             text,
-            "[[pcie]]\nname = \"pcie1\"\necam = {{ base = 0x40_1c80_0000, size = \"56 MiB\" }}\ndevice_id_base = 0xc900\nwindow32 = {{ base = 0x2780_0000, size = \"376 MiB\", bus = {low:#x} }}",
+            "[[pcie]]\nname = \"pcie1\"\necam = {{ base = 0x40_1c80_0000, size = \"56 MiB\" \
+             }}\ndevice_id_base = 0xc900\nwindow32 = {{ base = 0x2780_0000, size = \"376 MiB\", \
+             bus = {low:#x} }}",
         );
         let first = self.buses[1];
         let _ = writeln!(text, "buses = {{ first = {first}, last = {} }}", first + 55);
@@ -165,7 +168,9 @@ impl Layout {
                 [bus, secondary, subordinate].map(|bus| self.buses[host] + bus);
             let _ = writeln!(
                 text,
-                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie{host}\"\naddress = \"{bus:02x}:{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
+                "[[bridge]]\nname = \"{name}\"\nhost = \"pcie{host}\"\naddress = \
+                 \"{bus:02x}:{address}\"\nid = \"1b36:000c\"\nsecondary = {secondary}\nsubordinate \
+                 = {subordinate}\nbars = [{{ index = 0, size = \"4 KiB\" }}]",
             );
         }
         for (slot, device) in self.vms.iter().flat_map(|vm| &vm.devices).enumerate() {
@@ -189,7 +194,9 @@ impl Layout {
             });
             let _ = writeln!(
                 text,
-                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie{host}\"\naddress = \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\n{odd}events = {}\nbars = [{}]\n{}",
+                "[[device]]\nname = \"d{slot}\"\nkind = \"pci\"\nhost = \"pcie{host}\"\naddress = \
+                 \"{bus:02x}:{:02x}.0\"\nid = \"1234:0001\"\ndma = false\n{odd}events = {}\nbars = \
+                 [{}]\n{}",
                 slot + 2,
                 device.events,
                 bars.join(", "),
@@ -201,7 +208,8 @@ impl Layout {
 
     fn system(&self) -> String {
         let mut text = String::from(
-            "[system]\nname = \"generated\"\nboard = \"board.toml\"\n[hypervisor]\nsize = \"16 MiB\"\n",
+            "[system]\nname = \"generated\"\nboard = \"board.toml\"\n[hypervisor]\nsize = \"16 \
+             MiB\"\n",
         );
         let (mut cpu, mut slot) = (0, 0);
         for (number, vm) in self.vms.iter().enumerate() {
@@ -222,7 +230,8 @@ impl Layout {
             let polled: Vec<String> = polled.map(|(name, _)| name.clone()).collect();
             let _ = writeln!(
                 text,
-                "[[vm]]\nname = \"v{number}\"\npayload = {{ path = \"payload\", format = \"raw\" }}\nvpes = [{}]\nmemory = [{}]\ndevices = [{}]\npolled = [{}]\nconsole = {}",
+                "[[vm]]\nname = \"v{number}\"\npayload = {{ path = \"payload\", format = \"raw\" \
+                 }}\nvpes = [{}]\nmemory = [{}]\ndevices = [{}]\npolled = [{}]\nconsole = {}",
                 vpes.join(", "),
                 memory.collect::<Vec<_>>().join(", "),
                 names.join(", "),
@@ -248,7 +257,8 @@ impl Layout {
             let access = if write { "read-write" } else { "read-only" };
             let _ = writeln!(
                 text,
-                "[[channel]]\nname = \"c{number}\"\nsize = \"{} KiB\"\nends = [{{ vm = \"v{one}\", access = \"read-write\" }}, {{ vm = \"v{two}\", access = \"{access}\" }}]",
+                "[[channel]]\nname = \"c{number}\"\nsize = \"{} KiB\"\nends = [{{ vm = \"v{one}\", \
+                 access = \"read-write\" }}, {{ vm = \"v{two}\", access = \"{access}\" }}]",
                 pages * 4
             );
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Boards whose memory and registers need more than 39 address bits.
 
 use codegen::model::System;

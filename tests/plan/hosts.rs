@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Two VMs with disks behind two hosts, the second of which begins with bus 128.
 
 use codegen::emit::{constants, report};

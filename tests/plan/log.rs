@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A board without a console: where the log is, and who reaches it.
 
 use codegen::emit::{constants, report};

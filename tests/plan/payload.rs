@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Payload files: where they go, and what is refused.
 
 use std::fs;

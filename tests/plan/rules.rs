@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What every plan must hold, whatever the system.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -328,7 +329,8 @@ fn host_of<'a>(plan: &'a Plan, function: &PciFunction) -> &'a PciHost {
     hosts.find(|host| host.host == function.host).unwrap()
 }
 
-/// Each host that a VM sees has functions of the VM, all in its ECAM by their bus, each with its DeviceID.
+/// Each host that a VM sees has functions of the VM, all in its ECAM by their bus, each with its
+/// DeviceID.
 fn hosts_show_what_is_the_guests_own(plan: &Plan) {
     let mut configs = BTreeSet::new();
     for function in &plan.functions {

@@ -1,4 +1,6 @@
-//! Schedules that nobody thought of: what `check` lets pass makes tables that hold, and it stops exactly what does not.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Schedules that nobody thought of: what `check` lets pass makes tables that hold, and it stops
+//! exactly what does not.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -205,7 +207,8 @@ fn judge(table: &str) -> Result<Plan, String> {
     fs::write(directory.join("payload"), [0; 4]).unwrap();
     let cpu0 = "{ cpu = \"cpu0\" }";
     let vm = format!(
-        "[[vm]]\nname = \"v\"\npayload = {{ path = \"payload\", format = \"raw\" }}\nvpes = [{cpu0}, {cpu0}, {cpu0}, {cpu0}]\nmemory = [{{ size = \"2 MiB\" }}]\n"
+        "[[vm]]\nname = \"v\"\npayload = {{ path = \"payload\", format = \"raw\" }}\nvpes = \
+         [{cpu0}, {cpu0}, {cpu0}, {cpu0}]\nmemory = [{{ size = \"2 MiB\" }}]\n"
     );
     let path = directory.join("system.toml");
     fs::write(&path, format!("[system]\nname = \"s\"\nboard = \"slow\"\n{table}{vm}")).unwrap();

@@ -1,5 +1,6 @@
-//! Plans reviewed as code: the demo's whole, of those with shared CPUs the time map and the schedules, of two PCIe hosts what
-//! is behind them.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Plans reviewed as code: the demo's whole, of those with shared CPUs the time map and the
+//! schedules, of two PCIe hosts what is behind them.
 
 use std::{env, fs};
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's own tables map what the plan gives to EL2, each page as what it is, and nothing else.
 
 use std::ops::Range;
@@ -129,7 +130,8 @@ fn nothing_reserved_is_mapped() {
     for (name, base, size) in [("inside", 0x4060_0000u64, "12 KiB"), ("top", 0x7fff_7000, "36 KiB")]
     {
         reserved += &format!(
-            "[[reserved]]\nname = \"{name}\"\nbase = {base:#x}\nsize = \"{size}\"\nreason = \"test\"\n\n"
+            "[[reserved]]\nname = \"{name}\"\nbase = {base:#x}\nsize = \"{size}\"\nreason = \
+             \"test\"\n\n"
         );
     }
     let board = stand_in::board(&[("[gic]\n", &format!("{reserved}[gic]\n"))]);

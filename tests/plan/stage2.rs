@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Translation tables as hardware reads them, from the bytes that the image holds.
 
 use std::ops::Range;

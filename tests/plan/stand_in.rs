@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Payloads of fixed content, and plans made with them.
 
 use std::fs;
@@ -20,7 +21,8 @@ pub const ET_EXEC: u16 = 2;
 pub const ET_DYN: u16 = 3;
 pub const EM_AARCH64: u16 = 183;
 
-/// A 64-bit little-endian ELF file (System V ABI, chapters 4 and 5): header, program headers, contents.
+/// A 64-bit little-endian ELF file (System V ABI, chapters 4 and 5): header, program headers,
+/// contents.
 pub fn elf(kind: u16, machine: u16, entry: u64, segments: &[Segment]) -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01".to_vec();
     out.resize(16, 0);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Guests' device trees, as dtc reads them.
 
 use std::fs;

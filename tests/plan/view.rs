@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Plans of VMs with a virtual ITS.
 
 use codegen::plan::{ItsPolicy, MmioKind, Plan, VmIndex};
@@ -28,7 +29,8 @@ fn a_guest_may_move_its_events() {
     assert_eq!(frame(&plan.vms[1]), None, "a VM without");
 }
 
-/// What rings a channel's end is out of the way of the numbers that an operating system chooses first.
+/// What rings a channel's end is out of the way of the numbers that an operating system chooses
+/// first.
 #[test]
 fn rings_stand_apart() {
     let plan = hostile();

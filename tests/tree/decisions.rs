@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The pages of docs/adr: numbered from 1 without holes, each with its four parts.
 
 use crate::files;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every dependency of a package is used by it.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The EL2 image is in layers: a folder calls only folders that its mod.rs names, and no two files
 //! import each other, directly or through others.
 
@@ -160,7 +161,8 @@ fn no_files_import_each_other() {
 
 #[test]
 fn a_use_tree_has_these_paths() {
-    let text = "use crate::state::{cpu::{self, Here}, ipi as other};\nuse super::pages;\n    crate::io::halt::stop(x); // crate::boot\n    x::<super::Y>()";
+    let text = "use crate::state::{cpu::{self, Here}, ipi as other};\nuse super::pages;\n    \
+                crate::io::halt::stop(x); // crate::boot\n    x::<super::Y>()";
     let paths = paths("io::console", text);
     let expected = [
         "state::cpu::self",

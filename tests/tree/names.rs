@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a page names: code in backticks, targets of links, commands.
 
 /// The text of a page without its blocks of code, and those blocks.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every file, link, command, scenario and item that a page names is there.
 
 use std::fs;
@@ -122,7 +123,8 @@ fn every_item_in_a_page_is_defined() {
     none(missing);
 }
 
-/// Scenarios in tables whose first column is headed `scenario`, and those that `just test` is given.
+/// Scenarios in tables whose first column is headed `scenario`, and those that `just test` is
+/// given.
 #[test]
 fn every_scenario_in_a_page_exists() {
     let mut missing = Vec::new();

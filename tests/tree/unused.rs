@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Nothing public is unused. The compiler sees that of one crate only.
 
 use std::collections::HashMap;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every sequence of choices, one run of the program for each.
 
 use std::cell::RefCell;
 
-/// The choices of a run: first those of the run before, up to the one that is different now; then always the first.
+/// The choices of a run: first those of the run before, up to the one that is different now; then
+/// always the first.
 #[derive(Debug, Default)]
 pub struct Choices {
     /// What was taken, and of how many.

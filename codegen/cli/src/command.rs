@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The `bulkhead` command.
 //!
-//! Exit status: 0 done; 1 the system has errors, or did not build, or what was asked for could not be written; 2 wrong use;
-//! others are `bulkhead run`'s ([`Verdict::status`](crate::run::Verdict::status)).
+//! Exit status: 0 done; 1 the system has errors, or did not build, or what was asked for could not
+//! be written; 2 wrong use; others are `bulkhead run`'s
+//! ([`Verdict::status`](crate::run::Verdict::status)).
 
 mod bench;
 mod run;
@@ -146,7 +148,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A result, on the standard output. Who reads it may stop reading; that it cannot be written is an error.
+/// A result, on the standard output. Who reads it may stop reading; that it cannot be written is an
+/// error.
 fn say(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

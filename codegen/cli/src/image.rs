@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Making the image with cargo: ELF and flat binary out.
 
 mod build;

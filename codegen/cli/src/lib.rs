@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The `bulkhead` command: building images with cargo, running them under QEMU.
 //!
 //! A library of its own beside [`codegen`]: the image's build script compiles only the latter, and

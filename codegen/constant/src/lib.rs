@@ -1,12 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `#[derive(Constant)]`: writes a value of one of the plan's types as Rust, for the image.
 //!
-//! The types are in hyp/plan. A value becomes what a person would write: `plan::Vpe { vm: .., slot: 0 }`; a tuple
-//! struct with its constructor, as its field is private: `plan::Pa::new(0x4000_0000)`. Attributes:
+//! The types are in hyp/plan. A value becomes what a person would write: `plan::Vpe { vm: .., slot:
+//! 0 }`; a tuple struct with its constructor, as its field is private:
+//! `plan::Pa::new(0x4000_0000)`. Attributes:
 //!
 //! * `#[constant(host)]` at a field: the image does not have it;
 //! * `#[constant(with = path)]` at a field: `path(&field)` writes it;
-//! * `#[constant(new)]` at a struct: by its constructor, which checks it while the image is compiled;
-//! * `#[constant(tuple)]` at a struct: in the image it is a tuple, or with one field the field alone.
+//! * `#[constant(new)]` at a struct: by its constructor, which checks it while the image is
+//!   compiled;
+//! * `#[constant(tuple)]` at a struct: in the image it is a tuple, or with one field the field
+//!   alone.
 #![forbid(unsafe_code)]
 
 use proc_macro::TokenStream;

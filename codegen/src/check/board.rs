@@ -1,4 +1,6 @@
-//! The board's own description: no two things at one place, sizes and numbers as the architecture has them.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The board's own description: no two things at one place, sizes and numbers as the architecture
+//! has them.
 
 use super::memory::hypervisor;
 use super::range::{self, BLOCK, FRAME, PAGE, Range, hex};

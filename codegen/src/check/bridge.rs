@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCI bridges: each leads to buses of its own, after the one that it is on.
 //!
-//! Configuration requests find their way by these numbers (PCI-to-PCI Bridge 1.2, 3.1.2.2): a bus that two bridges claim, or
-//! that a bridge claims and the one above it does not, would be reached by neither.
+//! Configuration requests find their way by these numbers (PCI-to-PCI Bridge 1.2, 3.1.2.2): a bus
+//! that two bridges claim, or that a bridge claims and the one above it does not, would be reached
+//! by neither.
 
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{Board, Bridge, System};
@@ -76,7 +78,10 @@ fn above(board: &Board, bridge: &Bridge) -> Option<Diagnostic> {
     let (name, over) = (&bridge.name.value, &above.name.value);
     (bridge.subordinate.value > above.subordinate.value).then(|| {
         rules::BRIDGE
-            .says(format!("bridge `{name}` leads to buses that are not behind `{over}`, which it is behind itself"))
+            .says(format!(
+                "bridge `{name}` leads to buses that are not behind `{over}`, which it \
+                           is behind itself"
+            ))
             .label(&bridge.subordinate, format!("{} behind `{name}`", buses(bridge)))
             .label(&above.subordinate, format!("{} behind `{over}`", buses(above)))
             .help(format!("write subordinate = {} for `{over}`", bridge.subordinate.value))

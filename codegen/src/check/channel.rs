@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Channels: two ends, of two VMs, at least one of which may write.
 
 use crate::diag::{Report, rules};
@@ -16,7 +17,10 @@ fn ends(channel: &Channel, report: &mut Report) {
             rules::CHANNEL_ENDS
                 .says(format!("channel `{name}` has {} ends", channel.ends.len()))
                 .label(&channel.name, "a channel connects two VMs")
-                .help("write ends = [{ vm = \"...\", access = \"read-write\" }, { vm = \"...\", access = \"read-write\" }]"),
+                .help(
+                    "write ends = [{ vm = \"...\", access = \"read-write\" }, { vm = \"...\", \
+                       access = \"read-write\" }]",
+                ),
         );
         return;
     };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The console: a UART, and somebody at the other end of it.
 
 use crate::diag::{Report, rules};

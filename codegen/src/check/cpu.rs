@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! vPEs by number: that the VM has them.
 
 use crate::diag::{Report, rules};

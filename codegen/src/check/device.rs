@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Devices: each is one VM's own, and can interrupt it.
 
 use std::collections::HashSet;
@@ -61,16 +62,23 @@ fn slots(system: &System, report: &mut Report) {
         if let Some((first, place)) = shared {
             report.push(
                 rules::SLOT_SHARED
-                    .says(format!("VM `{}` and VM `{}` have functions of one PCI device", first.name.value, vm.name.value))
+                    .says(format!(
+                        "VM `{}` and VM `{}` have functions of one PCI device",
+                        first.name.value, vm.name.value
+                    ))
                     .label(device, format!("this function goes to `{}`", vm.name.value))
                     .label(place, format!("that one to `{}`", first.name.value))
-                    .help("functions of one device share its interrupt lines and its reset: give all of them to one VM"),
+                    .help(
+                        "functions of one device share its interrupt lines and its reset: give \
+                           all of them to one VM",
+                    ),
             );
         }
     }
 }
 
-/// What an operating system needs to take a PCI function's interrupts. Whether a payload is one, its format tells: an Image.
+/// What an operating system needs to take a PCI function's interrupts. Whether a payload is one,
+/// its format tells: an Image.
 fn served(system: &System, vm: &Vm, report: &mut Report) {
     if !matches!(vm.payload.kind, PayloadKind::File { format: Format::Image, .. }) {
         return;
@@ -199,7 +207,10 @@ fn interrupted(system: &System, vm: &Vm, report: &mut Report) {
                     .says(format!("device `{name}` would never interrupt VM `{}`", vm.name.value))
                     .label(&given.device, "none of its events is given to the VM")
                     .label(&device.events, format!("it has {}", device.events.value))
-                    .help(format!("add [[vm.event]] with device = \"{name}\" and event = 0, or polled = [\"{name}\"] if the guest polls it")),
+                    .help(format!(
+                        "add [[vm.event]] with device = \"{name}\" and event = 0, or \
+                                   polled = [\"{name}\"] if the guest polls it"
+                    )),
             );
         }
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! DeviceIDs: what the ITS tells requesters apart by. Each host has its own, and each device one.
 
 use crate::diag::{Report, rules};
@@ -53,10 +54,19 @@ fn hosts(board: &Board, report: &mut Report) {
         if let Some(first) = board.pcie[..n].iter().find(clash) {
             report.push(
                 rules::DEVICE_ID_TWICE
-                    .says(format!("PCIe hosts `{}` and `{name}` have the same DeviceIDs", first.name.value))
+                    .says(format!(
+                        "PCIe hosts `{}` and `{name}` have the same DeviceIDs",
+                        first.name.value
+                    ))
                     .label(&host.device_id_base, format!("of `{name}`: {}", range(host)))
-                    .label(&first.device_id_base, format!("of `{}`: {}", first.name.value, range(first)))
-                    .help("the ITS tells requesters apart by them: write the `device_id_base` of each host, as the board's manual has it"),
+                    .label(
+                        &first.device_id_base,
+                        format!("of `{}`: {}", first.name.value, range(first)),
+                    )
+                    .help(
+                        "the ITS tells requesters apart by them: write the `device_id_base` of \
+                           each host, as the board's manual has it",
+                    ),
             );
         }
     }
@@ -67,8 +77,8 @@ fn fits(host: &Pcie) -> bool {
     host.device_ids().end <= 1 << 32
 }
 
-/// The device's DeviceID is its own, and does not follow from another mistake: a bus that its host does not have, DeviceIDs
-/// that there are not.
+/// The device's DeviceID is its own, and does not follow from another mistake: a bus that its host
+/// does not have, DeviceIDs that there are not.
 fn follows(board: &Board, device: &Device) -> bool {
     let DeviceKind::Pci { host, address, .. } = &device.kind else { return true };
     let Some(host) = board.pcie.get(host.value) else { return false };
@@ -92,7 +102,10 @@ fn twice(earlier: &[(&Device, &At<u32>)], device: &Device, id: &At<u32>, report:
             ))
             .label(id, format!("of `{}`", device.name.value))
             .label(place, format!("of `{}`", first.name.value))
-            .help("the ITS tells devices apart by it: correct `device_id` or the host's `device_id_base`"),
+            .help(
+                "the ITS tells devices apart by it: correct `device_id` or the host's \
+                   `device_id_base`",
+            ),
     );
 }
 
@@ -110,9 +123,18 @@ fn width(its: &ItsDesc, device: &Device, id: &At<u32>, report: &mut Report) {
     } else if value + OWN >= limit {
         report.push(
             rules::ITS_WIDTH
-                .says(format!("above DeviceID {value} of `{name}` there is no room for the hypervisor's own"))
+                .says(format!(
+                    "above DeviceID {value} of `{name}` there is no room for the \
+                               hypervisor's own"
+                ))
                 .label(id, "its DeviceID follows from this")
-                .label(bits, format!("DeviceIDs are below {limit}, the hypervisor needs {OWN} of them above all devices"))
+                .label(
+                    bits,
+                    format!(
+                        "DeviceIDs are below {limit}, the hypervisor needs {OWN} of \
+                                      them above all devices"
+                    ),
+                )
                 .help("write `device_id_bits` as GITS_TYPER.Devbits + 1, or leave the device out"),
         );
     }

@@ -1,4 +1,6 @@
-//! Who reaches memory past the CPUs: devices that no SMMU holds, and functions that reach each other.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Who reaches memory past the CPUs: devices that no SMMU holds, and functions that reach each
+//! other.
 
 use crate::diag::{Report, rules};
 use crate::model::{Board, Bridge, DeviceKind, DeviceUse, System, Vm};

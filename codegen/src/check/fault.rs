@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What becomes of VMs that fail.
 
 use crate::diag::{Report, rules};
@@ -59,10 +60,16 @@ fn suspended(system: &System, number: usize, vm: &Vm, report: &mut Report) {
         let Some(vpe) = mode.suspended.iter().find(is_first) else { continue };
         report.push(
             rules::RESTART_SUSPENDED
-                .says(format!("VM `{}` restarts in mode `{}`, which suspends it", *vm.name, *mode.name))
+                .says(format!(
+                    "VM `{}` restarts in mode `{}`, which suspends it",
+                    *vm.name, *mode.name
+                ))
                 .label(to, "this mode comes with the restart")
                 .label(&vpe.vm, "suspended here")
-                .help("choose a mode that runs its vPE 0; or keep it, if it is to start with the next mode"),
+                .help(
+                    "choose a mode that runs its vPE 0; or keep it, if it is to start with the \
+                       next mode",
+                ),
         );
     }
 }
@@ -76,7 +83,10 @@ fn watchdog(vm: &Vm, report: &mut Report) {
                 .says(format!("the watchdog of VM `{}` would always expire", *vm.name))
                 .label(time, "shorter than 1 ms")
                 .label(&vm.name, "of this VM")
-                .help("write a time of 1 ms or more, several times what the guest needs between two feeds"),
+                .help(
+                    "write a time of 1 ms or more, several times what the guest needs between \
+                       two feeds",
+                ),
         );
     }
 }

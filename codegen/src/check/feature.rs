@@ -1,4 +1,6 @@
-//! Features that EL2 does not switch: only for vPEs that are alone on their CPUs, whatever the mode.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Features that EL2 does not switch: only for vPEs that are alone on their CPUs, whatever the
+//! mode.
 
 use crate::diag::{Report, rules};
 use crate::model::{At, CpuUse, Feature, Sharing, System, Vm};

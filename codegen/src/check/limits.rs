@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Limits: more than the board has of anything.
 
 use super::memory::{hypervisor, hypervisor_fits};
@@ -86,7 +87,10 @@ fn room(system: &System, report: &mut Report) {
                 .says(format!("the hypervisor's memory does not fit {}", other.owner))
                 .label(&own.at, own.label())
                 .label(&other.at, other.label())
-                .help("the hypervisor stands 2 MiB above the start of the first RAM: write a smaller [hypervisor] size, or another first RAM"),
+                .help(
+                    "the hypervisor stands 2 MiB above the start of the first RAM: write a \
+                       smaller [hypervisor] size, or another first RAM",
+                ),
         );
     }
 }
@@ -144,7 +148,8 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
         })
         .flatten()
         .collect();
-    // A 64-bit BAR may also lie low; behind a bridge it does. No guest sees one beyond a CPU's addresses.
+    // A 64-bit BAR may also lie low; behind a bridge it does. No guest sees one beyond a CPU's
+    // addresses.
     let low = host.window32.as_ref().map_or(0, |window| window.region.size.value);
     let high = host.window64.as_ref().map_or(0, |PciWindow { region, .. }| {
         region.end().min(system.board.address_end()).saturating_sub(region.start())
@@ -173,17 +178,26 @@ fn windows(system: &System, position: usize, host: &Pcie, report: &mut Report) {
                         format!("CPUs reach addresses below {}", hex(system.board.address_end())),
                     )
                     .label(&first, size)
-                    .help("write `window32` as big as the board's manual has it, or use fewer devices"),
+                    .help(
+                        "write `window32` as big as the board's manual has it, or use fewer \
+                           devices",
+                    ),
             );
             return;
         }
         if wanted > room {
             report.push(
                 rules::WINDOW_FULL
-                    .says(format!("the BARs in use do not fit the windows of `{}`", host.name.value))
+                    .says(format!(
+                        "the BARs in use do not fit the windows of `{}`",
+                        host.name.value
+                    ))
                     .label(&bar.size, format!("with this they need {}", Size(wanted)))
                     .label(&first, size)
-                    .help("write the window as big as the board's manual has it, or use fewer devices"),
+                    .help(
+                        "write the window as big as the board's manual has it, or use fewer \
+                           devices",
+                    ),
             );
             return;
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Memory: whose it is, where it is, and where a guest sees it.
 
 use std::ops::RangeInclusive;

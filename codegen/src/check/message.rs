@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Messages of devices: MSI-X tables, and who is trusted with where they go.
 
 use super::range::hex;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Modes: somebody can switch to them, and a switch is never far away.
 
 use std::time::Duration;
@@ -66,7 +67,10 @@ fn way_back(system: &System, report: &mut Report) {
                     .says(format!("in mode `{}` no VM can ask for another mode", *mode.name))
                     .label(&first.vm, "suspended here")
                     .label(by, format!("VM `{}` alone may ask", *asker.name))
-                    .help("leave one of its vPEs running; or keep it, if the mode is meant to be the last"),
+                    .help(
+                        "leave one of its vPEs running; or keep it, if the mode is meant to be \
+                           the last",
+                    ),
             );
         }
     }

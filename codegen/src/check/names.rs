@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Names: unique among their kind, and fit for file names and device trees.
 
 use std::collections::HashMap;
@@ -6,7 +7,8 @@ use crate::diag::{Report, rules};
 use crate::limits::{LONG_NAME, NAME};
 use crate::model::{At, Board, DeviceKind, System};
 
-/// Labels of the generated tree that are no name of the board's (docs/guest-abi.md); `cpu0`, `cpu1`, ... besides.
+/// Labels of the generated tree that are no name of the board's (docs/guest-abi.md); `cpu0`,
+/// `cpu1`, ... besides.
 const LABELS: [&str; 5] = ["gic", "its", "timer", "psci", "bulkhead"];
 
 pub fn check(system: &System, report: &mut Report) {
@@ -121,7 +123,8 @@ fn printable(report: &mut Report, kind: &str, name: &At<String>) {
     }
 }
 
-/// An overlay names nodes by label, where `-` is `_`: the board's names must stay apart, and apart from the fixed ones.
+/// An overlay names nodes by label, where `-` is `_`: the board's names must stay apart, and apart
+/// from the fixed ones.
 fn labels(board: &Board, report: &mut Report) {
     let label = |name: &str| name.replace('-', "_");
     let fixed = |name: &str| {
@@ -163,7 +166,8 @@ fn labels(board: &Board, report: &mut Report) {
     }
 }
 
-/// Letters, digits, `-`, `_` and `.`, beginning with a letter or digit: 31 at most, as in a device tree (DTSpec 2.2.1).
+/// Letters, digits, `-`, `_` and `.`, beginning with a letter or digit: 31 at most, as in a device
+/// tree (DTSpec 2.2.1).
 fn plain(report: &mut Report, kind: &str, name: &At<String>) {
     let text = name.value.as_str();
     let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -173,7 +177,10 @@ fn plain(report: &mut Report, kind: &str, name: &At<String>) {
             rules::BAD_NAME
                 .says(format!("a {kind} cannot be called \"{}\"", text.escape_default()))
                 .label(name, "not a name")
-                .help("write up to 31 letters, digits, `-`, `_` and `.`, beginning with a letter or digit"),
+                .help(
+                    "write up to 31 letters, digits, `-`, `_` and `.`, beginning with a letter \
+                       or digit",
+                ),
         );
     }
 }

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Payloads: there, of the right format, and not bigger than their memory.
 //!
-//! Files are looked into only as far as their headers: an Image's first 64 bytes (Linux, Documentation/arch/arm64/booting),
-//! an ELF's program headers, a device tree's magic number; what gzip has packed is unpacked for that. A Rust package is built later, and judged then.
+//! Files are looked into only as far as their headers: an Image's first 64 bytes (Linux,
+//! Documentation/arch/arm64/booting), an ELF's program headers, a device tree's magic number; what
+//! gzip has packed is unpacked for that. A Rust package is built later, and judged then.
 
 mod beside;
 mod header;
@@ -216,7 +218,11 @@ fn image_alignment(
                 .says(format!("the Image of VM `{}` is loaded at {}", vm.name.value, hex(load)))
                 .label(&place, format!("not a multiple of 2 MiB and {} more", Size(text_offset)))
                 .label(base, format!("the memory starts at {}", hex(base.value)))
-                .help(format!("start the memory at a multiple of 2 MiB and write load_offset = \"{}\", or leave it out", Size(text_offset))),
+                .help(format!(
+                    "start the memory at a multiple of 2 MiB and write load_offset = \
+                               \"{}\", or leave it out",
+                    Size(text_offset)
+                )),
         );
     }
 }

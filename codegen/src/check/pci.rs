@@ -1,4 +1,6 @@
-//! PCIe hosts and functions: buses, addresses, BARs and windows. Bridges' own rules are in `bridge`.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! PCIe hosts and functions: buses, addresses, BARs and windows. Bridges' own rules are in
+//! `bridge`.
 
 use super::range::{self, BLOCK, hex};
 use crate::diag::{Report, rules};
@@ -80,7 +82,8 @@ fn windows(host: &Pcie, report: &mut Report) {
     }
 }
 
-/// What a device writes to, and finds a BAR there instead, if the bus has a window where CPUs have this.
+/// What a device writes to, and finds a BAR there instead, if the bus has a window where CPUs have
+/// this.
 fn hidden(board: &Board, host: &Pcie, report: &mut Report) {
     let ram = board.ram.iter().map(|ram| (format!("RAM `{}`", ram.name.value), &ram.region));
     let its = board.gic.its.iter().map(|its| ("the ITS".into(), &its.region));
@@ -110,10 +113,16 @@ fn skewed(host: &Pcie, report: &mut Report) {
         if cpu.value % BLOCK != bus.value % BLOCK {
             report.push(
                 rules::WINDOW
-                    .says(format!("a window of `{}` is moved by no multiple of 2 MiB", host.name.value))
+                    .says(format!(
+                        "a window of `{}` is moved by no multiple of 2 MiB",
+                        host.name.value
+                    ))
                     .label(bus, "the bus has it here")
                     .label(cpu, "CPUs have it here")
-                    .help("write both as the board's manual has them, or begin the window at a multiple of 2 MiB"),
+                    .help(
+                        "write both as the board's manual has them, or begin the window at a \
+                           multiple of 2 MiB",
+                    ),
             );
         }
     }
@@ -125,7 +134,10 @@ fn lines(host: &Pcie, report: &mut Report) {
             rules::INTX
                 .says(format!("`{}` has {} INTx lines", host.name.value, host.intx.len()))
                 .label(first, "INTA, and so on")
-                .help("write four INTIDs, INTA to INTD (the same one four times if the board joins them), or none"),
+                .help(
+                    "write four INTIDs, INTA to INTD (the same one four times if the board joins \
+                       them), or none",
+                ),
         );
     }
 }
@@ -214,14 +226,12 @@ fn unreached(board: &Board, host: &Pcie, function: &Function, report: &mut Repor
                 format!("right behind `{}` is bus {}", bridge.name.value, bridge.secondary.value),
             )
             .help(format!(
-                "write the address with bus {:02x}, or add the [[bridge]] behind `{}` that leads to bus {bus}",
+                "write the address with bus {:02x}, or add the [[bridge]] behind `{}` that leads \
+                 to bus {bus}",
                 bridge.secondary.value, bridge.name.value
             )),
         None => unreached
-            .label(
-                &host.first_bus,
-                format!("bus {} is the host's own", host.first_bus.value),
-            )
+            .label(&host.first_bus, format!("bus {} is the host's own", host.first_bus.value))
             .help(format!(
                 "add the [[bridge]] that it is behind, with host = \"{}\" and secondary = {bus}",
                 host.name.value

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Places: in each mode every vPE has one CPU, and a CPU that is shared says how.
 //!
-//! In the first mode a vPE's `cpu` is its place, and the CPU's `[[cpu]]` must agree. In another mode the described CPUs
-//! have whom they name, the others whom they have in the first; who has no place then must be named as suspended.
+//! In the first mode a vPE's `cpu` is its place, and the CPU's `[[cpu]]` must agree. In another
+//! mode the described CPUs have whom they name, the others whom they have in the first; who has no
+//! place then must be named as suspended.
 
 use std::collections::BTreeMap;
 
@@ -148,7 +150,8 @@ fn elsewhere(system: &System, report: &mut Report) {
                     .label(&vpe.vm, format!("{who} here"))
                     .label(own, "this is its CPU")
                     .help(format!(
-                        "remove it here, or write cpu = \"{name}\" there: only a [[mode]] can place it elsewhere"
+                        "remove it here, or write cpu = \"{name}\" there: only a [[mode]] can \
+                         place it elsewhere"
                     )),
             );
         }
@@ -235,7 +238,8 @@ fn placed_once(system: &System, report: &mut Report, mode: &Mode) {
                         .label(&described.cpu, "this mode uses the CPU in another way")
                         .label(&vpe.cpu, "by whom it was used")
                         .help(format!(
-                            "name it on one of the mode's CPUs, or write suspended = [{{ vm = \"{owner}\", vpe = {number} }}]"
+                            "name it on one of the mode's CPUs, or write suspended = [{{ vm = \
+                             \"{owner}\", vpe = {number} }}]"
                         )),
                 );
             }
@@ -243,7 +247,10 @@ fn placed_once(system: &System, report: &mut Report, mode: &Mode) {
                 title((vm, number), first, &own)
                     .label(place, format!("{first} here"))
                     .label(&vpe.cpu, "its CPU, of which the mode says nothing")
-                    .help("describe that CPU in the mode, too, as kind = \"idle\" if nobody is left there"),
+                    .help(
+                        "describe that CPU in the mode, too, as kind = \"idle\" if nobody is \
+                           left there",
+                    ),
             ),
             _ => {}
         }

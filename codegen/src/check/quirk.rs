@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a GIC's quirks want of the board and of the system.
 
 use crate::diag::{Report, rules};

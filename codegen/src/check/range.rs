@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Address ranges with an owner, as the rules compare and name them.
 
 use crate::bounds::DIAGNOSTICS;
@@ -101,7 +102,8 @@ pub fn devices(board: &Board) -> Vec<Range> {
     regions.collect()
 }
 
-/// `value` must be a multiple of `unit`; says so otherwise. `what` as in "the size of VM `a`'s memory".
+/// `value` must be a multiple of `unit`; says so otherwise. `what` as in "the size of VM `a`'s
+/// memory".
 pub fn aligned(report: &mut Report, value: &At<u64>, unit: u64, what: &str) -> bool {
     let fine = value.value.is_multiple_of(unit);
     if !fine {

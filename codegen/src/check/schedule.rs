@@ -1,8 +1,11 @@
-//! Shared CPUs: windows within their frame, budgets within their periods, priorities that leave something for all.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Shared CPUs: windows within their frame, budgets within their periods, priorities that leave
+//! something for all.
 //!
-//! A frame and a period are whole numbers of ticks, because they repeat for ever; starts and lengths are rounded down.
-//! Starving by construction (W309), precisely: a vPE starves when, among those of higher priority on its CPU, one has
-//! no budget, or a budget that is all of its period, or when their budgets come to all of the CPU's time.
+//! A frame and a period are whole numbers of ticks, because they repeat for ever; starts and
+//! lengths are rounded down. Starving by construction (W309), precisely: a vPE starves when, among
+//! those of higher priority on its CPU, one has no budget, or a budget that is all of its period,
+//! or when their budgets come to all of the CPU's time.
 
 use std::time::Duration;
 
@@ -29,7 +32,8 @@ pub fn check(system: &System, report: &mut Report) {
     }
 }
 
-// Cyclic ---------------------------------------------------------------------------------------------------------------
+// Cyclic
+// ---------------------------------------------------------------------------------------------------------------
 
 fn cyclic(system: &System, report: &mut Report, cpu: &CpuUse, name: &str, frame: &Frame) {
     slots(report, cpu, name);
@@ -111,7 +115,8 @@ fn vm_name(system: &System, window: &Window) -> String {
     }
 }
 
-// Priority -------------------------------------------------------------------------------------------------------------
+// Priority
+// -------------------------------------------------------------------------------------------------------------
 
 fn priority(system: &System, report: &mut Report, cpu: &CpuUse, name: &str, claims: &[Claim]) {
     slots(report, cpu, name);
@@ -125,14 +130,15 @@ fn priority(system: &System, report: &mut Report, cpu: &CpuUse, name: &str, clai
         if let Some(first) = claims[..n].iter().find(same) {
             let other = vpe_name(system, &first.vpe);
             report.push(
-                    rules::EQUAL_PRIORITY
-                        .says(format!("{other} and {who} have the same priority on `{name}`"))
-                        .label(&claim.priority, "the priority is taken")
-                        .label(&first.priority, format!("by {other}"))
-                        .help(
-                            "write another number: the higher one goes first, equal ones would not take turns",
-                        ),
-                );
+                rules::EQUAL_PRIORITY
+                    .says(format!("{other} and {who} have the same priority on `{name}`"))
+                    .label(&claim.priority, "the priority is taken")
+                    .label(&first.priority, format!("by {other}"))
+                    .help(
+                        "write another number: the higher one goes first, equal ones would not \
+                             take turns",
+                    ),
+            );
         }
         let Some(budget) = &claim.budget else { continue };
         if !period(system, report, budget, &who) {
@@ -207,7 +213,10 @@ fn starved(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
                     .says(format!("{who} never has to leave `{name}` to {other}"))
                     .label(&high.priority, label)
                     .label(&low.priority, format!("{other} runs only while {who} waits"))
-                    .help("write budget = { time = \"...\", period = \"...\" } there; or keep it, if it is trusted to wait"),
+                    .help(
+                        "write budget = { time = \"...\", period = \"...\" } there; or keep it, \
+                           if it is trusted to wait",
+                    ),
             );
         } else if given + SLOTS as u128 > WHOLE {
             report.push(
@@ -224,8 +233,8 @@ fn starved(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
     }
 }
 
-/// A guest's vPEs wait for each other by spinning, as if each had a CPU. One that never has to yield waits for ever for one
-/// below it.
+/// A guest's vPEs wait for each other by spinning, as if each had a CPU. One that never has to
+/// yield waits for ever for one below it.
 fn one_cpu(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
     let mut told = Vec::new();
     for high in claims.iter().filter(|claim| known(system, &claim.vpe) && claim.budget.is_none()) {
@@ -243,7 +252,10 @@ fn one_cpu(system: &System, report: &mut Report, name: &str, claims: &[Claim]) {
                 .says(format!("{who} and {other} share `{name}` by strict priority"))
                 .label(&high.priority, "while it spins for what the other holds")
                 .label(&low.priority, "this one does not run")
-                .help("give one of them another CPU, or the upper one a budget; or keep it, if the guest never spins"),
+                .help(
+                    "give one of them another CPU, or the upper one a budget; or keep it, if the \
+                       guest never spins",
+                ),
         );
     }
 }
@@ -263,7 +275,8 @@ fn percent(share: u128) -> String {
     }
 }
 
-// Both -----------------------------------------------------------------------------------------------------------------
+// Both
+// -----------------------------------------------------------------------------------------------------------------
 
 fn slots(report: &mut Report, cpu: &CpuUse, name: &str) {
     let mut seen = Vec::new();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! StreamIDs: what an SMMU tells devices apart by.
 
 use super::range::hex;

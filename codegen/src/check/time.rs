@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Times that EL2 would have to compare over more than half of its counter's range.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A report as text with carets, or as JSON.
 
 use std::ops::Range;
@@ -38,7 +39,8 @@ impl Report {
         text
     }
 
-    /// For a program: an array of diagnostics, as many as a person is shown, each with its places as file, line and column, counted from 1.
+    /// For a program: an array of diagnostics, as many as a person is shown, each with its places
+    /// as file, line and column, counted from 1.
     pub fn json(&self) -> String {
         let shown = self.diagnostics.iter().take(DIAGNOSTICS);
         let all: Vec<Value> = shown.map(|d| self.value(d)).collect();

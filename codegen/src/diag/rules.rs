@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The table of rules: stable ids, names, and one line each for docs/errors.md.
 //!
 //! An id is never given to another rule; W instead of E is a warning. E0xx the files themselves,

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! plan.rs: the plan as constants of the `plan` crate's types.
 //!
-//! There is no logic in it, and nothing unsafe. It refers to `TABLES`, the bytes of tables.bin, which the file that
-//! includes it declares: payload copies are slices of that.
+//! There is no logic in it, and nothing unsafe. It refers to `TABLES`, the bytes of tables.bin,
+//! which the file that includes it declares: payload copies are slices of that.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM's device tree, as docs/guest-abi.md describes it.
 //!
-//! Bindings are those of the devicetree specification 0.4 and of Linux for `arm,gic-v3`, `arm,pl011`, `arm,armv8-timer`,
-//! `arm,psci` and `pci-host-ecam-generic`. Addresses and sizes have two cells everywhere but in /cpus and on PCI.
+//! Bindings are those of the devicetree specification 0.4 and of Linux for `arm,gic-v3`,
+//! `arm,pl011`, `arm,armv8-timer`, `arm,psci` and `pci-host-ecam-generic`. Addresses and sizes have
+//! two cells everywhere but in /cpus and on PCI.
 
 use abi::tree;
 use vm_fdt::{Error, FdtWriter};
@@ -99,7 +101,8 @@ impl Tree<'_> {
         self.fdt.end_node(node)
     }
 
-    /// RAM alone. The TOML's first piece first: some guests (U-Boot) live in that one and add the others later.
+    /// RAM alone. The TOML's first piece first: some guests (U-Boot) live in that one and add the
+    /// others later.
     fn memory(&mut self) -> Result {
         let mut pieces = self.vm.memory.clone();
         pieces[..=self.vm.main_memory].rotate_right(1);
@@ -112,7 +115,8 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Channels, for a guest whose drivers ask for such memory: no RAM of the guest's, and not to be mapped as RAM.
+    /// Channels, for a guest whose drivers ask for such memory: no RAM of the guest's, and not to
+    /// be mapped as RAM.
     fn reserved(&mut self) -> Result {
         let ends = self.plan.vm_channel_ends(self.vm);
         if ends.is_empty() {
@@ -157,9 +161,9 @@ impl Tree<'_> {
         self.fdt.property_string_list("compatible", names)
     }
 
-    /// Guests count the places of the binding: secure, physical, virtual. `interrupt-names` would do without the first, but
-    /// not every guest reads them, and UEFI firmware insists on three or four places with different interrupts. So the
-    /// secure timer's holds a PPI that nothing has.
+    /// Guests count the places of the binding: secure, physical, virtual. `interrupt-names` would
+    /// do without the first, but not every guest reads them, and UEFI firmware insists on three or
+    /// four places with different interrupts. So the secure timer's holds a PPI that nothing has.
     fn timer(&mut self) -> Result {
         let node = self.fdt.begin_node("timer")?;
         self.fdt.property_string("compatible", "arm,armv8-timer")?;

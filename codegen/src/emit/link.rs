@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! plan.ld: where everything lies, as symbols for the image's linker script.
 
 use std::fmt::Write;

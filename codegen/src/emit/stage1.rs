@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's own tables: every address means itself, but for the windows.
 //!
 //! The hypervisor's memory is Normal write-back; registers are Device-nGnRE. All is read-write and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Stage-2 tables of a VM.
 //!
 //! RAM is Normal write-back, inner shareable, read, write and execute; ROM is the same without

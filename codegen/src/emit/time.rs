@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The time map in plan.txt: whose time is whose, on each shared CPU and in each mode.
 
 use std::fmt::{self, Write};
@@ -195,8 +196,8 @@ fn percent(ppm: u64) -> String {
     format!("{}.{} %", ppm / 10_000, ppm / 1000 % 10)
 }
 
-/// A frame drawn: each column is the one's that has most of its time, `.` for nobody. A window that is shorter than a
-/// column takes one, too.
+/// A frame drawn: each column is the one's that has most of its time, `.` for nobody. A window that
+/// is shorter than a column takes one, too.
 fn bar(windows: &[Window], frame: u64) -> String {
     let edge = |column: usize| u128::from(frame) * column as u128;
     let mut bar: Vec<char> = (0..BAR)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Translation tables of the 4 KiB granule, as a tree that is placed later.
 //!
 //! Stage 1 of EL2 and stage 2 of a VM differ only in the attributes of their leaves, which the
@@ -113,7 +114,8 @@ impl Tree {
         self.shape
     }
 
-    /// Maps `bytes` from `from` to `to` with the leaf `attributes` (bits 63:50 and 11:2 of a descriptor).
+    /// Maps `bytes` from `from` to `to` with the leaf `attributes` (bits 63:50 and 11:2 of a
+    /// descriptor).
     pub fn map(&mut self, from: u64, to: u64, bytes: u64, attributes: u64) -> Result<(), Refused> {
         if let Some(skew) = [from, to, bytes].into_iter().find(|it| !it.is_multiple_of(PAGE)) {
             return Err(Refused::Misaligned(skew));
@@ -310,7 +312,8 @@ mod tests {
         let mut tree = Tree::new(Shape::stage1(1 << 32));
         let (mib2, gib) = (2 << 20, 1 << 30);
         tree.map(gib - mib2, 3 * gib - mib2, gib + 2 * mib2 + 4096, 0x400).unwrap();
-        // Level-1 root, a level-2 page at each side of the gigabyte, one level-3 page for the last 4 KiB.
+        // Level-1 root, a level-2 page at each side of the gigabyte, one level-3 page for the last
+        // 4 KiB.
         assert_eq!((tree.root_bytes(), tree.bytes()), (64, 3 * 4096));
         let (root, bytes) = (tree.encode_root(0x4020_1000), tree.encode(0x4020_1000));
         assert_eq!(root.len(), 32);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Finds, reads and parses the TOML files of one system.
 
 use std::path::{Path, PathBuf};
@@ -114,7 +115,8 @@ impl Files {
                 .count();
             if line.replace(here) != Some(here) {
                 let syntax = rules::SYNTAX.says(message.to_string());
-                let help = "a line is `key = value`, `[table]` or `[[table]]`; a value is \"text\", a number, true, false, [list] or { table }";
+                let help = "a line is `key = value`, `[table]` or `[[table]]`; a value is \
+                            \"text\", a number, true, false, [list] or { table }";
                 self.push(syntax.label_span(file, span.clone(), "not TOML").help(help));
             }
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Files that inherit another: merged before the result is verified.
 //!
 //! 1. `inherit` names the parent, which may have a parent of its own.
@@ -81,8 +82,8 @@ impl Line {
         None
     }
 
-    /// The first file's table with everything that it inherits, and the file by which its places are
-    /// to be read.
+    /// The first file's table with everything that it inherits, and the file by which its places
+    /// are to be read.
     pub fn merged(&self, files: &mut Files) -> Option<(Node<'_>, FileId)> {
         let mut steps = self.steps.iter().rev();
         let oldest = steps.next()?;
@@ -121,8 +122,8 @@ fn same(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Takes `inherit` and `remove` out of a file. None when one is not what it should be; that has been
-/// reported.
+/// Takes `inherit` and `remove` out of a file. None when one is not what it should be; that has
+/// been reported.
 fn wishes(files: &mut Files, own: &mut Node<'_>, file: FileId, kind: Kind) -> Option<Wishes> {
     let mut verify = Verify { kind, file, report: &mut files.report, fit: true };
     let mut wish = |key: &str| {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One file's table with another's: by key, lists of named tables by `name`.
 
 use std::ops::Range;
@@ -78,8 +79,8 @@ pub fn merge<'t>(parent: Node<'t>, own: Node<'t>) -> Node<'t> {
     Spanned::new(span, merged)
 }
 
-/// Each of `own`'s entries merged with the parent's of that name; the others follow. Of two with one
-/// name the second follows, too: that they are two is told by the rules.
+/// Each of `own`'s entries merged with the parent's of that name; the others follow. Of two with
+/// one name the second follows, too: that they are two is told by the rules.
 fn merge_lists<'t>(parent: DeArray<'t>, own: DeArray<'t>) -> DeArray<'t> {
     let mut merged: Vec<(Node<'t>, bool)> = parent.into_iter().map(|item| (item, false)).collect();
     for item in own {

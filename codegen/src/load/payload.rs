@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a VM runs: its partition's file, or the payload given in place.
 
 use std::path::{Path, PathBuf};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Shared CPUs and modes, resolved.
 
 use super::files::Files;

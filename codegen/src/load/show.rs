@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A board with what it inherits, as one TOML.
 
 use std::cmp::Reverse;

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The board: what there is to be divided.
 //!
-//! Everything here comes from the board TOML. Addresses are physical, sizes bytes, interrupts INTIDs.
+//! Everything here comes from the board TOML. Addresses are physical, sizes bytes, interrupts
+//! INTIDs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,8 +47,8 @@ pub struct Board {
 }
 
 impl Board {
-    /// For a board that does not say: some 3,000 instructions of EL2, with cold caches and a redistributor that takes
-    /// its time to write a pending table, on a slow core.
+    /// For a board that does not say: some 3,000 instructions of EL2, with cold caches and a
+    /// redistributor that takes its time to write a pending table, on a slow core.
     pub const SWITCH_TIME: Duration = Duration::from_micros(20);
     /// For a board that does not say: no CPU for a GICv3 is known to have fewer.
     pub const ADDRESS_BITS: u32 = 40;
@@ -125,7 +127,8 @@ pub enum GicVersion {
 pub struct Redistributors {
     /// `base` and `size` of the whole; the size defaults to `stride` times the number of CPUs.
     pub region: Region,
-    /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI frames).
+    /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI
+    /// frames).
     pub stride: At<u64>,
 }
 
@@ -169,7 +172,8 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// INTID of the physical timer where the TOML does not say: Arm's Base System Architecture (DEN 0094).
+    /// INTID of the physical timer where the TOML does not say: Arm's Base System Architecture (DEN
+    /// 0094).
     pub const PHYSICAL: u32 = 30;
     const SECOND: u128 = 1_000_000_000;
 
@@ -217,8 +221,8 @@ pub struct Device {
     pub dma: bool,
     /// What it does so is coherent with the CPUs' caches. Of a PCI function: its host's.
     pub coherent: bool,
-    /// DeviceID that the ITS sees: the key, or for a PCI function what its host makes of its RequesterID.
-    /// None: the device cannot signal an event.
+    /// DeviceID that the ITS sees: the key, or for a PCI function what its host makes of its
+    /// RequesterID. None: the device cannot signal an event.
     pub device_id: Option<At<u32>>,
     /// How many events it may be given: EventIDs 0..events.
     pub events: At<u32>,

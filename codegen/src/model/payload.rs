@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a VM runs.
 
 use std::path::PathBuf;
@@ -48,8 +49,9 @@ pub enum PayloadKind {
         /// Resolved: relative paths are relative to the TOML that names them.
         path: At<PathBuf>,
         format: Format,
-        /// Bytes from the start of the VM's first memory. None: for an Image its header's text_offset; for an ELF its own
-        /// addresses, or 0 if it is position-independent (only then may it be given); for raw 0.
+        /// Bytes from the start of the VM's first memory. None: for an Image its header's
+        /// text_offset; for an ELF its own addresses, or 0 if it is position-independent (only then
+        /// may it be given); for raw 0.
         load_offset: Option<At<u64>>,
         /// IPA of the first instruction. None: Image and raw: the load address; ELF: its own entry.
         entry: Option<At<u64>>,

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCI: host bridges, bridges behind them, and where functions are.
 //!
-//! A host has buses, configuration space, windows and DeviceIDs of its own; a function is told by its host and its
-//! [`Bdf`]. Bus numbers of two hosts may be the same.
+//! A host has buses, configuration space, windows and DeviceIDs of its own; a function is told by
+//! its host and its [`Bdf`]. Bus numbers of two hosts may be the same.
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -22,7 +23,8 @@ pub struct Pcie {
     pub window64: Option<Window>,
     /// INTIDs of INTA..INTD of device 0, rotated by the device number; four or none.
     pub intx: Vec<At<u32>>,
-    /// DeviceID of device 0, function 0 on the first bus; those of other functions follow as their RequesterIDs do.
+    /// DeviceID of device 0, function 0 on the first bus; those of other functions follow as their
+    /// RequesterIDs do.
     pub device_id_base: At<u32>,
     /// DMA behind it is coherent with the CPUs' caches.
     pub coherent: bool,
@@ -182,7 +184,8 @@ impl Msix {
 }
 
 impl Board {
-    /// The bridges between a host and a bus, the host's first, as indices into `bridges`. None: none lead there.
+    /// The bridges between a host and a bus, the host's first, as indices into `bridges`. None:
+    /// none lead there.
     pub fn way(&self, host: usize, bus: u8) -> Option<Vec<usize>> {
         let first = self.pcie.get(host)?.first_bus.value;
         let (mut way, mut bus) = (Vec::new(), bus);
@@ -226,8 +229,9 @@ impl Board {
         Some(self.pcie.get(host)?.first_bus.value..=last)
     }
 
-    /// The bridges that `vm` needs to find its functions, as indices into `bridges`: those on the way, and function 0
-    /// beside each, without which nobody looks for the others of a device (PCI 3.0, 3.2.2.3.4).
+    /// The bridges that `vm` needs to find its functions, as indices into `bridges`: those on the
+    /// way, and function 0 beside each, without which nobody looks for the others of a device (PCI
+    /// 3.0, 3.2.2.3.4).
     pub fn bridges_of(&self, vm: &Vm) -> BTreeSet<usize> {
         let mut out = BTreeSet::new();
         for used in &vm.devices {

@@ -1,4 +1,6 @@
-//! Where a GIC differs from the architecture, by its identification register (GITS_IIDR, GICD_IIDR).
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Where a GIC differs from the architecture, by its identification register (GITS_IIDR,
+//! GICD_IIDR).
 
 use super::Gic;
 
@@ -64,7 +66,8 @@ pub static ALL: [&Quirk; 7] = [
     &NVIDIA_T241_FABRIC_4,
 ];
 
-/// What boot is to look at. A quirk that not every such GIC has is looked for only if the board lists it.
+/// What boot is to look at. A quirk that not every such GIC has is looked for only if the board
+/// lists it.
 pub fn asked(gic: &Gic) -> Vec<::plan::Quirk> {
     let asked = ALL.iter().filter(|quirk| quirk.always || gic.has(quirk));
     asked

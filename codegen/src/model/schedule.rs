@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who runs where and when: CPUs that are described, and modes.
 //!
-//! What is not described follows from the rest: a CPU without description is exclusive in the first mode, and in every
-//! other mode used as in the first.
+//! What is not described follows from the rest: a CPU without description is exclusive in the first
+//! mode, and in every other mode used as in the first.
 
 use std::time::Duration;
 

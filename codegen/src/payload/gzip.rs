@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Payloads packed by gzip (RFC 1952), as distributions pack kernels.
 
 use std::io::{self, Read};

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Address space given out by aligned first fit.
 //!
-//! The free space is a sorted list of disjoint ranges; nothing is ever given back. First fit from the lowest address
-//! keeps plans stable: a request depends only on those before it.
+//! The free space is a sorted list of disjoint ranges; nothing is ever given back. First fit from
+//! the lowest address keeps plans stable: a request depends only on those before it.
 
 use std::ops::Range;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the plan relies on and boot cannot see: for whoever compares it with the board's manual.
 //!
 //! Boot compares the plan with ID registers, frames and configuration space, and tries the CPUs'

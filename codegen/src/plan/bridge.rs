@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCI bridges: which are needed, and what memory each passes on.
 //!
-//! A bridge passes on one window in units of 1 MiB (PCI-to-PCI Bridge 1.2, 3.2.5.8). It holds, one after another, the BARs of
-//! each VM's functions right behind it, in units of a VM's own, and the windows of further bridges. So a VM can be shown a
-//! smaller window around its own. Everything lies below 4 GiB: the window above is for prefetchable memory only.
+//! A bridge passes on one window in units of 1 MiB (PCI-to-PCI Bridge 1.2, 3.2.5.8). It holds, one
+//! after another, the BARs of each VM's functions right behind it, in units of a VM's own, and the
+//! windows of further bridges. So a VM can be shown a smaller window around its own. Everything
+//! lies below 4 GiB: the window above is for prefetchable memory only.
 
 use super::Arena;
 use super::pci::{self, OFFSET_COMMAND, PAGE, write};
@@ -58,7 +60,8 @@ pub fn needed(system: &System) -> Vec<PciBridge> {
     out
 }
 
-/// Places everything behind bridge `n`, which is on the host's own bus, and its own BARs. None: no room.
+/// Places everything behind bridge `n`, which is on the host's own bus, and its own BARs. None: no
+/// room.
 pub fn place(
     bridges: &mut [PciBridge],
     functions: &mut [PciFunction],

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The longest time that a vPE which wants to run has to wait, by the tables alone.
 //!
 //! Not counted: the hypervisor's own time, and one lateness of its timer.
@@ -20,8 +21,9 @@ pub fn in_frame(windows: &[Window], frame: u64) -> u64 {
 /// Under budgets `above` and of its `own`. None: whoever is above may never yield.
 ///
 /// A budget may be used at any time of its period, so in a time `w` each one above runs for at most
-/// `ticks * (ceil(w / period) + 1)`; the least `w` that is not shorter than the sum of these is over before it. Who has used
-/// up its own budget at the start of a period waits for the next one before that.
+/// `ticks * (ceil(w / period) + 1)`; the least `w` that is not shorter than the sum of these is
+/// over before it. Who has used up its own budget at the start of a period waits for the next one
+/// before that.
 pub fn by_priority(above: &[Option<Budget>], own: Option<Budget>) -> Option<u64> {
     let above: Vec<Budget> = above.iter().copied().collect::<Option<_>>()?;
     let run = |time: u64| {

@@ -1,7 +1,10 @@
-//! Host bridges as a VM sees them: those that its functions are behind, as many buses as it needs, its own windows.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Host bridges as a VM sees them: those that its functions are behind, as many buses as it needs,
+//! its own windows.
 //!
-//! A host stands in the guest's address space where the board has it, and has the board's bus numbers. Which host it is,
-//! the guest tells by its PCI domain, since two hosts may have the same bus numbers.
+//! A host stands in the guest's address space where the board has it, and has the board's bus
+//! numbers. Which host it is, the guest tells by its PCI domain, since two hosts may have the same
+//! bus numbers.
 
 use crate::model::System;
 use ::plan::{MsiRange, Pa, PciFunction, PciHost, PciWindow, Span, VmIndex};

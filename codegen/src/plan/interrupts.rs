@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupt numbers: vINTIDs, doorbells, the plan's own ITS devices, and the owners of SPIs.
 //!
-//! A vINTID that the TOML leaves open is the lowest free one of its VM from 8192 on, events before channel ends; ends of a VM
-//! with a virtual ITS from 9216 on, out of the way of what its guest may choose. Two
-//! devices that do not exist are given DeviceIDs above every real one: `doorbells`, whose events stand for the doorbell
-//! LPIs so that INV and CLEAR reach them on GICv4.0 (IHI 0069, 5.3), and `channels`, whose events ring channel ends.
+//! A vINTID that the TOML leaves open is the lowest free one of its VM from 8192 on, events before
+//! channel ends; ends of a VM with a virtual ITS from 9216 on, out of the way of what its guest may
+//! choose. Two devices that do not exist are given DeviceIDs above every real one: `doorbells`,
+//! whose events stand for the doorbell LPIs so that INV and CLEAR reach them on GICv4.0 (IHI 0069,
+//! 5.3), and `channels`, whose events ring channel ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +13,8 @@ use crate::model::{DeviceKind, ItsPolicy, System, Trigger};
 use ::plan::{EventRoute, SpiRoute, VmIndex, VpeIndex};
 
 pub const FIRST_LPI: u32 = 8192;
-/// First vINTID of channel ends, of a VM whose guest numbers its events itself: operating systems do so from 8192 on.
+/// First vINTID of channel ends, of a VM whose guest numbers its events itself: operating systems
+/// do so from 8192 on.
 const FIRST_APART: u32 = 9216;
 
 /// A channel end's interrupt.

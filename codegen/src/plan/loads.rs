@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Payloads in guest memory: segments, initial RAM disk and device tree.
 //!
-//! Unless the TOML says where (`dtb_at`), the device tree lies at the start of the VM's first RAM when the payload
-//! leaves room there, and at its end otherwise; an initial RAM disk lies below the last 64 KiB, or below as much as the
-//! user's own device tree needs. Everything must lie in the VM's memory and apart.
+//! Unless the TOML says where (`dtb_at`), the device tree lies at the start of the VM's first RAM
+//! when the payload leaves room there, and at its end otherwise; an initial RAM disk lies below the
+//! last 64 KiB, or below as much as the user's own device tree needs. Everything must lie in the
+//! VM's memory and apart.
 
 use super::Arena;
 use crate::diag::{Diagnostic, Report, rules};
@@ -124,7 +126,8 @@ pub fn place(
     (report.diagnostics.len() == before).then_some(Loads { loads, entry, tree: tree_at })
 }
 
-/// What of `memory` start does not write anyway: without the lines that loads, and the zeros behind them, cover as a whole.
+/// What of `memory` start does not write anyway: without the lines that loads, and the zeros behind
+/// them, cover as a whole.
 pub fn uncovered(memory: &[Span], loads: &[Load]) -> Vec<Span> {
     let mut rest = Arena::default();
     for piece in memory {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The log of a board without a console: where VMs read it.
 
 use super::memory::{self, Placed};

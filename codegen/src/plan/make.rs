@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Making a plan: the order in which things are decided.
 
 use sha2::{Digest, Sha256};
@@ -26,7 +27,8 @@ use ::plan::*;
 const PAGE: u64 = 4096;
 const FRAME: u64 = 64 << 10;
 
-/// Decides everything about a system that `check` has passed; with what is odd about it, though it works.
+/// Decides everything about a system that `check` has passed; with what is odd about it, though it
+/// works.
 pub fn make(system: &System, payloads: &Payloads) -> Result<(Plan, Vec<Diagnostic>), Report> {
     let mut report = Report { sources: system.sources.clone(), ..Report::default() };
     match Maker::new(system, payloads, &mut report).and_then(|maker| maker.plan(&mut report)) {
@@ -91,7 +93,8 @@ impl<'a> Maker<'a> {
     }
 
     fn plan(self, report: &mut Report) -> Option<Plan> {
-        // Device trees depend on everything but the hypervisor's own addresses, and these on the trees' sizes.
+        // Device trees depend on everything but the hypervisor's own addresses, and these on the
+        // trees' sizes.
         let draft = self.decided(self.own(&[], report)?);
         let loads = self.loads(&draft, report)?;
         let (copies, places) = self.distinct(&loads);
@@ -205,7 +208,8 @@ impl<'a> Maker<'a> {
             .collect()
     }
 
-    // VMs ----------------------------------------------------------------------------------------------------------
+    // VMs
+    // ----------------------------------------------------------------------------------------------------------
 
     fn vm(&self, vm: usize, own: &Own) -> Vm {
         let owner = &self.system.vms[vm];
@@ -332,7 +336,8 @@ impl<'a> Maker<'a> {
         out.into_iter().map(mmio).collect()
     }
 
-    // The whole ----------------------------------------------------------------------------------------------------
+    // The whole
+    // ----------------------------------------------------------------------------------------------------
 
     fn decided(&self, own: Own) -> Plan {
         let system = self.system;
@@ -429,8 +434,8 @@ impl<'a> Maker<'a> {
         Some(ppi.value as u8)
     }
 
-    /// The CPUs, and the one that takes the console's interrupt: of those in use the first that is not cyclic and has
-    /// no device interrupts of its own.
+    /// The CPUs, and the one that takes the console's interrupt: of those in use the first that is
+    /// not cyclic and has no device interrupts of its own.
     fn cpus(&self, own: &Own) -> (Vec<Cpu>, usize) {
         let first = &self.layouts[0];
         let cpus: Vec<Cpu> = self

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where guests' memory and channels lie, physically and as guests see them.
 //!
-//! What the TOML fixes is taken out of the free RAM first, with the reserved ranges and the hypervisor's region; then the
-//! rest is placed in the order of the TOML. Memory of 2 MiB and more is aligned so that stage 2 needs blocks only.
+//! What the TOML fixes is taken out of the free RAM first, with the reserved ranges and the
+//! hypervisor's region; then the rest is placed in the order of the TOML. Memory of 2 MiB and more
+//! is aligned so that stage 2 needs blocks only.
 
 use super::Arena;
 use super::pci::Windows;
@@ -93,7 +95,8 @@ fn free_ram(system: &System) -> Arena {
     ram
 }
 
-/// A place for `piece`. Identity memory must also keep clear of where the guest sees its other pieces.
+/// A place for `piece`. Identity memory must also keep clear of where the guest sees its other
+/// pieces.
 fn automatic(piece: &Memory, all: &[Memory], ram: &mut Arena) -> Option<u64> {
     let align = match &piece.ipa {
         Some(ipa) if ipa.value % GIB == 0 && piece.size.value >= GIB => GIB,
@@ -128,7 +131,8 @@ fn no_room(what: String, size: &At<u64>, ram: &Arena) -> Diagnostic {
         ))
 }
 
-/// Where each end of each channel appears: `[channel][end]`. Above the VM's memory, unless the TOML says where.
+/// Where each end of each channel appears: `[channel][end]`. Above the VM's memory, unless the TOML
+/// says where.
 pub fn channel_ipas(
     system: &System,
     placed: &Placed,
@@ -164,7 +168,8 @@ pub fn channel_ipas(
     (!report.has_errors()).then_some(out)
 }
 
-/// IPAs above a VM's memory that nothing of it uses, its channels' ends (`[channel][end]`) included.
+/// IPAs above a VM's memory that nothing of it uses, its channels' ends (`[channel][end]`)
+/// included.
 pub fn beside_channels(
     system: &System,
     placed: &Placed,

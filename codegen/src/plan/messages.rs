@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What PCI functions may send, and what stands for functions that a VM must see and does not have.
 
 use super::interrupts::Interrupts;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Modes: how each differs from the others, and what has to move.
 
 use std::num::NonZeroU64;
@@ -7,13 +8,15 @@ use ::plan::{CpuIndex, Mode, ModeSwitch, Modes, Move, Schedule, VmIndex, VpeInde
 use super::schedule::Layout;
 use crate::model::System;
 
-/// CPU that the ITS knows a vPE on while the layout holds: a suspended one is where the first mode has it.
+/// CPU that the ITS knows a vPE on while the layout holds: a suspended one is where the first mode
+/// has it.
 pub fn home(layouts: &[Layout], mode: usize, vpe: usize) -> usize {
     let place = layouts[mode].placements[vpe].or(layouts[0].placements[vpe]);
     place.map_or(0, |place| place.cpu.index())
 }
 
-/// All modes, without their scripts; None: there is only one. The error: frames that never begin together.
+/// All modes, without their scripts; None: there is only one. The error: frames that never begin
+/// together.
 pub fn decide(system: &System, layouts: &[Layout]) -> Result<Option<Modes>, &'static str> {
     if system.modes.is_empty() {
         return Ok(None);

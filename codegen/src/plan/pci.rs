@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCI functions: where their BARs go and what boot writes into their configuration space.
 //!
-//! Each VM gets one window of each host, 2 MiB aligned, that holds its BARs on the host's own bus and nobody else's, so that
-//! its device tree can describe a host bridge of its own; what is behind bridges follows (`bridge`). BARs lie in the
-//! 32-bit window; a wide one may go above 4 GiB when that is full, unless it is behind a bridge.
-//! A BAR has pages of its own, because a page is the smallest thing that stage 2 can give.
+//! Each VM gets one window of each host, 2 MiB aligned, that holds its BARs on the host's own bus
+//! and nobody else's, so that its device tree can describe a host bridge of its own; what is behind
+//! bridges follows (`bridge`). BARs lie in the 32-bit window; a wide one may go above 4 GiB when
+//! that is full, unless it is behind a bridge. A BAR has pages of its own, because a page is the
+//! smallest thing that stage 2 can give.
 //!
-//! All of this is done in addresses of the bus, which is what must be aligned. Where CPUs have them comes last.
+//! All of this is done in addresses of the bus, which is what must be aligned. Where CPUs have them
+//! comes last.
 
 use super::Arena;
 use super::bridge;
@@ -16,14 +19,16 @@ use ::plan::{Bar, ConfigWrite, Hex, Msix, Pa, PciBridge, PciFunction, PciWindow,
 
 pub const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
-/// Command register: memory space; interrupt pins off (PCI 3.0, 6.2.2). Bus mastering is for the guest to turn on when it has
-/// told the function where its memory is: what a former life of the VM told it is no more.
+/// Command register: memory space; interrupt pins off (PCI 3.0, 6.2.2). Bus mastering is for the
+/// guest to turn on when it has told the function where its memory is: what a former life of the VM
+/// told it is no more.
 const COMMAND: u64 = 1 << 1 | 1 << 10;
 pub const OFFSET_COMMAND: u16 = 0x04;
 const OFFSET_BAR0: u16 = 0x10;
 const OFFSET_ROM: u16 = 0x30;
 
-/// All functions of all VMs, those of one VM side by side, the bridges before them, and the windows of each VM.
+/// All functions of all VMs, those of one VM side by side, the bridges before them, and the windows
+/// of each VM.
 #[derive(Debug, Default)]
 pub struct Windows {
     pub functions: Vec<PciFunction>,
@@ -287,7 +292,8 @@ fn fill(
     Some(Some((base, bytes)))
 }
 
-/// Gives `bars` their addresses on the bus from `base` on, a multiple of the largest one's size; where they end.
+/// Gives `bars` their addresses on the bus from `base` on, a multiple of the largest one's size;
+/// where they end.
 pub fn stack(bars: &mut [&mut Bar], base: u64) -> u64 {
     // Largest first, so that each lies at a multiple of its size without gaps.
     bars.sort_by_key(|bar| std::cmp::Reverse(bar.bytes.max(PAGE)));

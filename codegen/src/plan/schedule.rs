@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who runs where and when, in one mode: schedules of CPUs, places of vPEs.
 //!
-//! Times become counter ticks. Edges of windows are rounded down, so that windows that touch in the TOML touch here.
+//! Times become counter ticks. Edges of windows are rounded down, so that windows that touch in the
+//! TOML touch here.
 
 use std::num::NonZeroU64;
 use std::time::Duration;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The hypervisor's tables and payload copies: who needs how much, and where it lies.
 //!
-//! Pending tables and the command queue want 64 KiB alignment for 2 to 4 KiB of content. They are placed first, and the gaps between them
-//! are filled by everything else: tables with content, payload copies, and last tables of zeros. Only zeros may lie below the code,
-//! because the loaded part, tables.bin, is one piece after it.
+//! Pending tables and the command queue want 64 KiB alignment for 2 to 4 KiB of content. They are
+//! placed first, and the gaps between them are filled by everything else: tables with content,
+//! payload copies, and last tables of zeros. Only zeros may lie below the code, because the loaded
+//! part, tables.bin, is one piece after it.
 
 use super::Arena;
 use ::plan::{Item, Pa, Span};
@@ -67,7 +69,8 @@ impl Tables {
         Id(self.tables.len() - 1)
     }
 
-    /// Gives every table its address: at or above `code.end`, a multiple of 4 KiB; zeros also between `low` and `code.start`.
+    /// Gives every table its address: at or above `code.end`, a multiple of 4 KiB; zeros also
+    /// between `low` and `code.start`.
     pub fn place(&mut self, low: u64, code: std::ops::Range<u64>) {
         let mut order: Vec<usize> = (0..self.tables.len()).collect();
         order.sort_by_key(|&n| {

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Watchdogs of VMs: where their frames and their interrupts are.
 //!
-//! No board has them, so that they stand where the guest has nothing else: the frames above its memory, the interrupt at the lowest
-//! SPI that the board uses for nothing.
+//! No board has them, so that they stand where the guest has nothing else: the frames above its
+//! memory, the interrupt at the lowest SPI that the board uses for nothing.
 
 use super::memory::{self, Placed};
 use super::pci::Windows;
@@ -36,7 +37,10 @@ pub fn place(
             }
             _ => report.push(
                 rules::PLAN_IMPOSSIBLE
-                    .says("a watchdog needs an SPI that the board does not use, and 128 KiB of guest addresses")
+                    .says(
+                        "a watchdog needs an SPI that the board does not use, and 128 KiB of \
+                           guest addresses",
+                    )
                     .label(watchdog, "for this watchdog"),
             ),
         }

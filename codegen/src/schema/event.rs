@@ -1,6 +1,9 @@
-//! Which vPEs take a run of events: one number, "spread", or a list that is gone through again and again.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which vPEs take a run of events: one number, "spread", or a list that is gone through again and
+//! again.
 //!
-//! Written by hand because an untagged enum would lose spans; the JSON schema says `anyOf`, which `verify` walks.
+//! Written by hand because an untagged enum would lose spans; the JSON schema says `anyOf`, which
+//! `verify` walks.
 
 use std::borrow::Cow;
 use std::fmt;

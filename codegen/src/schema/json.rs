@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The JSON schemas: for editors, for `verify`, for the manual.
 
 use std::sync::OnceLock;

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! docs/configuration.md and the other files made from the structs.
 //!
-//! Everything a user reads about a key is its doc comment; this walks the JSON schemas and lays them out.
+//! Everything a user reads about a key is its doc comment; this walks the JSON schemas and lays
+//! them out.
 
 use serde_json::{Map, Value};
 

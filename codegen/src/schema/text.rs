@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Values that serde and the JSON schema share: spanned values, addresses, texts with a form.
 
 use std::borrow::Cow;

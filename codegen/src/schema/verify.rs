@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Finds every unknown, missing and mistyped key of a file in one run.
 //!
-//! serde stops at its first error, so a document is walked along its JSON schema before serde sees it. What is unknown
-//! is reported and taken out; everything else that is wrong is reported and makes the document unfit for serde.
-//! Tagged alternatives (`kind = "pci"`) are rewritten as `{ pci = { .. } }`, the only form of an enum that keeps spans.
-//! It knows just as much of JSON Schema as `schemars` writes for the structs beside it.
+//! serde stops at its first error, so a document is walked along its JSON schema before serde sees
+//! it. What is unknown is reported and taken out; everything else that is wrong is reported and
+//! makes the document unfit for serde. Tagged alternatives (`kind = "pci"`) are rewritten as `{ pci
+//! = { .. } }`, the only form of an enum that keeps spans. It knows just as much of JSON Schema as
+//! `schemars` writes for the structs beside it.
 
 use std::ops::Range;
 

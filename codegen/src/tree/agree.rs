@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A tree that a user has written, or written on, against the VM that is given it.
 //!
-//! What is in the tree and not in the VM is an error: the guest would meet an abort, or wait for an interrupt that never
-//! comes. What is in the VM and not in the tree is a warning: the guest will not use it. Each finding points at the
-//! file's name in the TOML, says which node it is, and points at the VM's or the board's side of it.
+//! What is in the tree and not in the VM is an error: the guest would meet an abort, or wait for an
+//! interrupt that never comes. What is in the VM and not in the tree is a warning: the guest will
+//! not use it. Each finding points at the file's name in the TOML, says which node it is, and
+//! points at the VM's or the board's side of it.
 
 mod hosts;
 mod parts;

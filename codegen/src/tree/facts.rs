@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a device tree says of a machine, as far as a VM can agree or disagree with it.
 //!
-//! Addresses are the CPUs': translated by the `ranges` of all buses above. What a CPU cannot address (below a bus
-//! without `ranges`) and what is disabled is left out. Bindings are those of the devicetree specification 0.4 and of
-//! Linux for `arm,gic-v3`, `arm,armv8-timer`, `arm,psci` and `pci-host-ecam-generic`.
+//! Addresses are the CPUs': translated by the `ranges` of all buses above. What a CPU cannot
+//! address (below a bus without `ranges`) and what is disabled is left out. Bindings are those of
+//! the devicetree specification 0.4 and of Linux for `arm,gic-v3`, `arm,armv8-timer`, `arm,psci`
+//! and `pci-host-ecam-generic`.
 
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::{Node, Property};
@@ -119,7 +121,8 @@ struct Above {
     path: String,
     address_cells: u32,
     size_cells: u32,
-    /// (child's address, CPU's address, bytes) of the buses above; None: the CPUs cannot address it.
+    /// (child's address, CPU's address, bytes) of the buses above; None: the CPUs cannot address
+    /// it.
     translate: Option<Vec<(u64, u64, u64)>>,
     parent: Option<u32>,
 }
@@ -211,7 +214,8 @@ impl Facts {
     }
 }
 
-/// The interrupt controller of the CPUs, wherever it is: what a device's interrupts mean depends on it.
+/// The interrupt controller of the CPUs, wherever it is: what a device's interrupts mean depends on
+/// it.
 fn gic(node: &FdtNode, above: &Above) -> Option<Gic> {
     node.children().find_map(|child| {
         let compatible = texts(&child, "compatible");

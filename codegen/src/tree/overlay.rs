@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The user's overlay on a tree.
 //!
-//! An overlay names nodes of the generated tree by path or by label: the board's names of UARTs, hosts and platform
-//! devices, `gic`, `its`, `timer`, `psci` and `cpu0`, `cpu1`, ... (`dtc -@`). The labels are gone from the result.
+//! An overlay names nodes of the generated tree by path or by label: the board's names of UARTs,
+//! hosts and platform devices, `gic`, `its`, `timer`, `psci` and `cpu0`, `cpu1`, ... (`dtc -@`).
+//! The labels are gone from the result.
 
 use std::path::PathBuf;
 
@@ -15,7 +17,8 @@ use crate::model::{At, System, Vm};
 
 const SYMBOLS: &str = "__symbols__";
 
-/// `overlay` on `base`, whose labels are ours when it is `generated`. The error says why it does not go.
+/// `overlay` on `base`, whose labels are ours when it is `generated`. The error says why it does
+/// not go.
 pub fn apply(
     system: &System,
     base: &[u8],
@@ -40,10 +43,17 @@ pub fn apply(
 
 pub fn refused(vm: &Vm, path: &At<PathBuf>, why: &str) -> Diagnostic {
     rules::OVERLAY
-        .says(format!("{} does not go on the device tree of VM `{}`", path.value.display(), vm.name.value))
+        .says(format!(
+            "{} does not go on the device tree of VM `{}`",
+            path.value.display(),
+            vm.name.value
+        ))
         .label(path, why)
         .label(&vm.name, "this VM")
-        .help("write an overlay that dtc made (-@ -O dtb) for target/bulkhead/SYSTEM/VM.dtb; docs/guest-abi.md has its labels")
+        .help(
+            "write an overlay that dtc made (-@ -O dtb) for target/bulkhead/SYSTEM/VM.dtb; \
+               docs/guest-abi.md has its labels",
+        )
 }
 
 /// Labels of the generated tree's nodes.

@@ -1,4 +1,6 @@
-//! A blob that may be walked by recursion: parsed, and not too deep (devicetree specification 0.4, 5.4).
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A blob that may be walked by recursion: parsed, and not too deep (devicetree specification 0.4,
+//! 5.4).
 
 use dtoolkit::fdt::Fdt;
 
@@ -17,7 +19,8 @@ pub fn parse(blob: &[u8]) -> Result<Fdt<'_>, String> {
     Fdt::new(blob).map_err(|error| error.to_string())
 }
 
-/// Nodes within each other, counted by tokens alone. None: it is damaged, which the parser says better.
+/// Nodes within each other, counted by tokens alone. None: it is damaged, which the parser says
+/// better.
 fn depth(blob: &[u8]) -> Option<usize> {
     let word = |at: usize| {
         let bytes = blob.get(at..at.checked_add(4)?)?;

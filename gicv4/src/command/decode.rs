@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Commands from their four doublewords.
 //!
-//! `decode` is what an ITS does: bits that the command does not define are ignored. `decode_strict` refuses them, to find
-//! encoders that put a field in the wrong place.
+//! `decode` is what an ITS does: bits that the command does not define are ignored. `decode_strict`
+//! refuses them, to find encoders that put a field in the wrong place.
 
 use super::{
     Command, ConfigAddress, Encoded, Itt, SgiChange, VpeMapping, VpeMappingV41, Vpt, fields, opcode,

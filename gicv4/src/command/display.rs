@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Commands in words, for plans and logs.
 
 use super::{Command, SgiChange};
@@ -100,7 +101,8 @@ impl Command {
             ),
             Self::VmappV41 { vpe, allocate, mapping: Some(m) } => write!(
                 f,
-                "VMAPP {vpe:?} -> {:?}, pending table at {:#x}{}, {} vINTID bits, configuration at {:#x}{}{}",
+                "VMAPP {vpe:?} -> {:?}, pending table at {:#x}{}, {} vINTID bits, configuration at \
+                 {:#x}{}{}",
                 m.redistributor,
                 m.vpt.address(),
                 if m.zeroed { " (zero)" } else { "" },

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where fields lie in a command's doublewords (IHI 0069H 5.3.2 to 5.3.27).
 
 use super::{SgiChange, Vpt};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 extern crate std;
 
 use super::*;
@@ -82,7 +83,8 @@ fn base_registers_follow_the_manual() {
     let queue = Room { bytes: 0x2000, align: 0x1_0000 };
     let baser = |kind, address, room, size| baser(kind, address, room, 8, size, false, COHERENT);
     for (made, value) in [
-        // Valid, InnerCache 7 (bits 61:59), Type 1, Entry_Size 7, PA, Shareability 1, 4 KiB, one page.
+        // Valid, InnerCache 7 (bits 61:59), Type 1, Entry_Size 7, PA, Shareability 1, 4 KiB, one
+        // page.
         (baser(TableKind::Devices, 0x4500_1000, page, PageSize::Kib4), 0xb907_0000_4500_1400),
         (baser(TableKind::Vpes, 0x4500_1000, page, PageSize::Kib4), 0xba07_0000_4500_1400),
         (baser(TableKind::Collections, 0x4501_0000, big, PageSize::Kib64), 0xbc07_0000_4501_0601),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is signalled to a CPU's interface, and acknowledging it.
 
 use super::state::State;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Commands of GICv3, executed.
 
 use super::late::{Late, LateVirtual};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Commands of GICv4, executed.
 
 use super::late::LateVirtual;
@@ -173,7 +174,8 @@ impl State {
         if self.lower(old) { self.raise_virtual(to.value(), vintid, doorbell) } else { Ok(()) }
     }
 
-    /// Where one VMOVP is not enough it goes to each ITS of its list, with the number that follows the last one's.
+    /// Where one VMOVP is not enough it goes to each ITS of its list, with the number that follows
+    /// the last one's.
     fn coordinated(&mut self, vpe: VpeId, sequence: u16, its_list: u16) {
         if self.config.single_vmovp {
             return;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What commands do with pending state and configuration, as late as the architecture allows.
 //!
-//! The ITS consumes commands in order, but what they do at a redistributor is complete only after SYNC of it, or VSYNC of the vPE
-//! (IHI 0069H 5.3). Here it happens just then, or when the next event for the same redistributor or vPE follows, which comes
-//! behind it on the way there. With `late_effects` off it happens at once, as on QEMU.
+//! The ITS consumes commands in order, but what they do at a redistributor is complete only after
+//! SYNC of it, or VSYNC of the vPE (IHI 0069H 5.3). Here it happens just then, or when the next
+//! event for the same redistributor or vPE follows, which comes behind it on the way there. With
+//! `late_effects` off it happens at once, as on QEMU.
 
 use super::state::State;
 

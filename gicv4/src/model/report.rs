@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the model says about a driver's mistakes.
 
 use crate::command::{Command, DecodeError, Encoded, opcode};
@@ -68,7 +69,8 @@ pub struct CommandError {
 }
 
 impl CommandError {
-    /// The implementation's syndrome for a physical command, 0x01ooee: opcode and cause. Other commands have none here.
+    /// The implementation's syndrome for a physical command, 0x01ooee: opcode and cause. Other
+    /// commands have none here.
     pub fn syndrome(&self) -> Option<u32> {
         let number = match self.command?.opcode() {
             command if command > opcode::DISCARD => return None,
@@ -87,7 +89,8 @@ pub enum Violation {
     WriteWhileEnabled { register: &'static str },
     /// An access that no register of the frame answers, or of the wrong width.
     UnknownRegister { frame: &'static str, offset: usize },
-    /// GICD_ICFGR of an SPI changed while it was enabled, or its disable had not taken effect: UNPREDICTABLE.
+    /// GICD_ICFGR of an SPI changed while it was enabled, or its disable had not taken effect:
+    /// UNPREDICTABLE.
     TriggerOfEnabled { intid: IntId },
     /// A command with reserved bits set; executed without them.
     ReservedBits(DecodeError),
@@ -131,9 +134,11 @@ pub enum Violation {
     AccessWithoutPower { cpu: u16, offset: usize },
     /// A command names a redistributor that is off, asleep, or has LPIs off.
     RedistributorNotReady { cpu: u16 },
-    /// VMOVP where GITS_TYPER.VMOVP = 0 whose ITSList leaves this ITS out, or whose sequence number is not the next.
+    /// VMOVP where GITS_TYPER.VMOVP = 0 whose ITSList leaves this ITS out, or whose sequence number
+    /// is not the next.
     VmovpNotCoordinated { vpe: VpeId },
-    /// A vLPI of an absent vPE lies beyond the GICR_VPROPBASER.IDbits of its redistributor; dropped.
+    /// A vLPI of an absent vPE lies beyond the GICR_VPROPBASER.IDbits of its redistributor;
+    /// dropped.
     VlpiBeyondIdBits { vpe: VpeId, vintid: IntId },
     /// GICR_PROPBASER or PENDBASER written while GICR_CTLR.EnableLPIs was 1; ignored.
     WriteWhileLpisEnabled { cpu: u16, register: &'static str },

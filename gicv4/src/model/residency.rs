@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! VPROPBASER and VPENDBASER: who is resident, and the rules about it.
 
 use super::report::Violation;
@@ -101,7 +102,8 @@ impl State {
         redist.resident = named;
         redist.vlpis.clear();
         let Some(vpe) = named.and_then(|vpe| vpes.get_mut(&vpe)) else { return };
-        // As many INTIDs as both registers allow: the rest is lost, which `check_residence` has reported.
+        // As many INTIDs as both registers allow: the rest is lost, which `check_residence` has
+        // reported.
         let bits = if vpe.v41.is_some() {
             vpe.bits
         } else {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The whole state, and what happens to interrupts in it: becoming pending, ringing, being cleared.
 
 use super::dist::Dist;
@@ -120,7 +121,8 @@ impl State {
         intid >= 8192 && u64::from(intid) < 1 << self.config.intid_bits
     }
 
-    // Events ------------------------------------------------------------------------------------------------------
+    // Events
+    // ------------------------------------------------------------------------------------------------------
 
     pub(super) fn target(&self, device: DeviceId, event: EventId) -> Result<Target, Cause> {
         if !self.device_in_range(device) {
@@ -164,7 +166,8 @@ impl State {
         }
     }
 
-    // Physical LPIs -----------------------------------------------------------------------------------------------
+    // Physical LPIs
+    // -----------------------------------------------------------------------------------------------
 
     /// Makes a physical LPI pending at a CPU. It stays so, enabled or not.
     pub(super) fn raise(&mut self, cpu: usize, intid: u32) {
@@ -179,7 +182,8 @@ impl State {
         }
     }
 
-    /// The configuration byte that the redistributor works with; it is read once, then only after INV.
+    /// The configuration byte that the redistributor works with; it is read once, then only after
+    /// INV.
     pub(super) fn cache_lpi(&mut self, cpu: usize, intid: u32) -> LpiConfig {
         let Self { redists, memory, .. } = self;
         let redist = &mut redists[cpu];
@@ -192,7 +196,8 @@ impl State {
         self.cache_lpi(cpu, intid);
     }
 
-    // Virtual LPIs ------------------------------------------------------------------------------------------------
+    // Virtual LPIs
+    // ------------------------------------------------------------------------------------------------
 
     /// CPU on which the GIC finds the vPE resident. GICv4.0 looks only where VMAPP or VMOVP put it.
     pub(super) fn residence(&self, vpe: u16) -> Option<usize> {
@@ -261,7 +266,8 @@ impl State {
         }
     }
 
-    /// GICv4.1: rings the default doorbell, once, if it was asked for and something enabled is pending.
+    /// GICv4.1: rings the default doorbell, once, if it was asked for and something enabled is
+    /// pending.
     pub(super) fn ring_default(&mut self, vpe: u16) {
         if self.residence(vpe).is_some() || !self.has_work(vpe) {
             return;

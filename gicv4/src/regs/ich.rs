@@ -1,4 +1,6 @@
-//! Hypervisor CPU-interface registers (IHI 0069H 12.4): values only, the registers are system registers of the CPU.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Hypervisor CPU-interface registers (IHI 0069H 12.4): values only, the registers are system
+//! registers of the CPU.
 
 use tock_registers::register_bitfields;
 

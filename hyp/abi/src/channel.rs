@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Layout of the message rings in a channel's memory, as `rt` has them.
 //!
 //! EL2 does not look into a channel: two guests that agree on something else may use that. The two

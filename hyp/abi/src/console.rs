@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How the bytes of the console say whose they are.
 //!
-//! Shared by the image, which writes them, and the host, which takes them apart; docs/console.md draws the format. Five
-//! control bytes are EL2's own: a guest's are sent as [`ESCAPE`] and a letter, so whatever is lost or cut, no guest can
-//! begin a line of EL2's. `ESCAPE` is CAN, which makes a terminal forget a control sequence that was not finished.
+//! Shared by the image, which writes them, and the host, which takes them apart; docs/console.md
+//! draws the format. Five control bytes are EL2's own: a guest's are sent as [`ESCAPE`] and a
+//! letter, so whatever is lost or cut, no guest can begin a line of EL2's. `ESCAPE` is CAN, which
+//! makes a terminal forget a control sequence that was not finished.
 
 /// Begins a line of EL2's (SOH).
 pub const OWN: u8 = 0x01;
@@ -12,7 +14,8 @@ pub const VM: u8 = 0x02;
 pub const CUT: u8 = 0x03;
 /// Around what a VM's cut line had shown before (EOT).
 pub const AGAIN: u8 = 0x04;
-/// Before `OWN` and `VM`, for terminals; before a letter: a guest's byte that is one of these five (CAN).
+/// Before `OWN` and `VM`, for terminals; before a letter: a guest's byte that is one of these five
+/// (CAN).
 pub const ESCAPE: u8 = 0x18;
 
 /// What a guest's reserved byte is sent as, behind `ESCAPE`, is that much more.

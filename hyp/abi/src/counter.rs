@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What EL2 counts for each vPE: the numbers and names of the hypercall COUNTER.
 //!
 //! One table is the source of the numbers, the names in the report and those in docs/guest-abi.md.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Bulkhead's own hypercalls: SMCCC fast calls of the vendor's hypervisor range.
 //!
 //! The function is in w0, arguments are in x1 and x2, the result is in x0 ([`crate::smccc`]).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What EL2 and its guests agree on: numbers, names and layouts, and nothing else.
 //!
 //! EL2 (`vm`, the image), the build (`codegen`, which writes the guests' device trees) and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Layout of the log: where EL2's lines go on a board without a console.
 //!
 //! A ring in RAM that boot leaves as it is, so that the lines before a reset are still there. Its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PSCI 1.1 (DEN 0022): the functions that EL2 serves, their states and their results.
 //!
 //! A result is what x0 has. PSCI defines 32 bits of it, so a caller extends the sign of w0.

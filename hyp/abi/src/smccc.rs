@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The SMC calling convention (DEN 0028, SMCCC 1.2): its own functions, and results in x0.
 //!
 //! The function is in w0, arguments from x1, results from x0.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Names in a guest's device tree that no standard binding defines.
 //!
 //! All but [`VM`] are below [`NODE`]; docs/guest-abi.md shows the node. Properties of events and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Registers of the watchdog: an SBSA generic watchdog (DEN 0029), revision 1.
 //!
 //! Offsets are those of one frame, [`FRAME`] bytes long: [`WRR`] is in the refresh frame, the

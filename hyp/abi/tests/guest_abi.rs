@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! docs/guest-abi.md and docs/console.md say what this crate says.
 
 use abi::{Counter, console, hypercall, log, psci, smccc, tree, watchdog};

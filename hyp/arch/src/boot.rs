@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What happens once: tokens that only the head makes.
 //!
 //! [`SystemBoot`] is the board's, [`CpuBoot`] a CPU's. Neither can be copied or made, and what may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! memcpy and memset, which the compiler calls.
 //!
 //! Sixteen bytes at a time where both sides are aligned alike, which large pieces are; any other

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vPE's registers while another vPE has its CPU.
 //!
 //! Only CPUs that several vPEs share need it. What is kept here is all that a guest can change by

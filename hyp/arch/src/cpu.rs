@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's registers on one CPU: what is trapped, and that nothing is inherited.
 //!
 //! Firmware, boot loaders and reset states leave different values behind (U-Boot CPTR 0x33ff, QEMU

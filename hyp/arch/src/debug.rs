@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Breakpoints, watchpoints and the debug channel of a vPE while another one runs (DDI 0487 D2,
 //! H6.2).
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Registers of devices that EL2 reads and writes: the plan's, and no others.
 //!
 //! What a device does by itself after such a write, a DMA or a message, is not this crate's to say:

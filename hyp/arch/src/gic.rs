@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The GIC's system registers: the physical interface that EL2 uses, and the virtual one of its
 //! guest.
 //!

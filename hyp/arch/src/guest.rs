@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A guest's registers: their first state, and what an exception tells about it.
 //!
 //! An exclusive CPU holds the EL1 state of its vPE in the registers themselves, so nothing is

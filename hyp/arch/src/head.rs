@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The first instructions: image header, entry of the first CPU and of the others, EL2's MMU on.
 //!
 //! Called by whatever loaded the image, with the MMU off (arm64 boot protocol: Linux,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Feature registers of this CPU, by the encoding that a trapped read carries.
 
 use core::arch::asm;

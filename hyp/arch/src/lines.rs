@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Cache lines: loops that clear, copy and clean memory.
 //!
 //! For this crate alone, which says each time whose memory it is. A line here is 64 bytes, the

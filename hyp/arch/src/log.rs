@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Writes the log ([`abi::log`]).
 //!
 //! Every byte goes to memory at once, past the caches, so that a debugger finds it whatever becomes

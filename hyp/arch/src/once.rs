@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A value that is made once, by whoever asks first, and stays as it is.
 //!
 //! Unlike `spin::Once` it cannot panic: what makes the value cannot, so that there is nothing to

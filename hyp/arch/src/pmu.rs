@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The performance monitors of a vPE while it does not run (DDI 0487 D13).
 //!
 //! They stand still then, and so count their vPE alone. What EL2 does for it meanwhile is counted

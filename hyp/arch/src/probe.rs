@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Reads of addresses that may not be there.
 //!
 //! Boot compares hardware with the plan, so it must be able to ask for a redistributor or for RAM

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Memory of VMs, which EL2 reaches through the calling CPU's window alone.
 
 use crate::lines;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Names of the system registers that the assembler knows by their encoding alone.
 //!
 //! `S<op0>_<op1>_C<CRn>_C<CRm>_<op2>` (DDI 0487 D24, IHI 0069H 12.2 and 12.4), in that order. Any

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Physical SErrors, which EL2 keeps masked, taken by hand.
 //!
 //! With RAS an error synchronisation barrier defers what is pending to DISR_EL1. Without it a DSB

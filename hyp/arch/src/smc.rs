@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Calls to the firmware's PSCI (DEN 0022), by the conduit that the plan names.
 
 use crate::boot::SystemBoot;

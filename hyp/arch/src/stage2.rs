@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A flash of a guest taken out of its address space, and given back.
 //!
 //! codegen made the tables; only bit 0 of their leaves changes, and what the leaf says stays in it

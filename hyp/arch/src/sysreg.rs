@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! System registers by name, and barriers.
 //!
 //! `read!` and `write!` are for this crate alone: what a write means for memory safety is known

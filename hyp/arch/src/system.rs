@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The one system that an image is built for, as this crate sees it.
 
 use crate::boot::{CpuBoot, SystemBoot};

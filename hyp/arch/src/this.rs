@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The vPE that has the calling CPU, by TPIDR_EL2.
 //!
 //! The head writes 0: nobody. EL1 cannot write it.

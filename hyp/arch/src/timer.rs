@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The generic timer: EL2's own deadline, and the timers of a vPE that does not run.
 //!
 //! DDI 0487 D12. CNTVOFF_EL2 is 0, so that a guest's compare values are times of the counter that

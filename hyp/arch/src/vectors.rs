@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Exceptions to EL2: what is saved, which Rust function decides, what is restored.
 //!
 //! While a guest runs, SP_EL2 points at its trap frame at the top of the CPU's stack, and TPIDR_EL2

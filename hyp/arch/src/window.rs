@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The calling CPU's window on memory that is not EL2's own.
 //!
 //! EL2's tables map nothing of a VM, so that no speculation at EL2 finds it. What EL2 does there

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a CPU signals by PPIs: each source can be made to ask for its interrupt, for a moment.
 //!
 //! At boot, before any guest has one of them. DDI 0487 D12.2 (a timer with CVAL = 0 meets its

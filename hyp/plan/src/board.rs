@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the hypervisor itself touches on the board.
 
 use crate::{List, Log, Pa, Range, Text};
@@ -19,7 +20,8 @@ pub struct Board {
     pub spis: u32,
     /// List registers that every CPU must have at least.
     pub list_registers: u8,
-    /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI frames).
+    /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI
+    /// frames).
     pub redistributor_stride: u64,
     /// The plan relies on GICv4 redistributors (GICR_TYPER.VLPIS).
     pub direct_injection: bool,

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How a value of the plan is written in the image's plan.rs.
 //!
-//! `#[derive(Constant)]` (codegen/constant) writes structs and enums; here is what they are made of.
+//! `#[derive(Constant)]` (codegen/constant) writes structs and enums; here is what they are made
+//! of.
 
 use std::num::NonZeroU64;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One physical CPU and what runs on it.
 
 #[cfg(feature = "host")]

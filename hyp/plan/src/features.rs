@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Parts of a CPU that a VM has only if the system's description gives them to it.
 
 /// A set of them.
@@ -10,7 +11,8 @@ impl Features {
     pub const DEBUG: Self = Self(1 << 0);
     /// The performance monitors' counters (DDI 0487 D13).
     pub const PMU: Self = Self(1 << 1);
-    /// Scalable vectors (DDI 0487 A1.4.5). EL2 does not switch them: only for vPEs that are alone on their CPUs.
+    /// Scalable vectors (DDI 0487 A1.4.5). EL2 does not switch them: only for vPEs that are alone
+    /// on their CPUs.
     pub const SVE: Self = Self(1 << 2);
 
     pub const fn with(self, other: Self) -> Self {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's own memory and translation.
 
 #[cfg(feature = "host")]
@@ -56,7 +57,8 @@ pub struct Hypervisor {
     pub window_entries: Pa,
     /// Bytes of each CPU's stack.
     pub stack_bytes: u64,
-    /// Memory that EL2 clears once at boot: the tables that hardware requires to be zero. 64-byte multiples.
+    /// Memory that EL2 clears once at boot: the tables that hardware requires to be zero. 64-byte
+    /// multiples.
     pub cleared: List<Span>,
     /// Every table and payload copy, by address.
     #[cfg(feature = "host")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS: where it is, its tables, and the commands that boot gives it.
 
 use crate::{Hex, ItsCommand, List, Pa, Span, Text, VpeIndex};

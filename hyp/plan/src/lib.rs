@@ -1,13 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The types that a system's generated tables are made of.
 //!
-//! codegen decides everything and writes one `static PLAN: Plan`; the EL2 image includes it and copies it into
-//! hardware. Nothing here computes: the only functions are constructors, accessors and table look-ups by index.
-//! Addresses, sizes and register values are final. A field's doc gives its unit and the manual section it follows;
-//! IHI 0069 is the GIC's manual, DDI 0487 the Armv8-A one.
+//! codegen decides everything and writes one `static PLAN: Plan`; the EL2 image includes it and
+//! copies it into hardware. Nothing here computes: the only functions are constructors, accessors
+//! and table look-ups by index. Addresses, sizes and register values are final. A field's doc gives
+//! its unit and the manual section it follows; IHI 0069 is the GIC's manual, DDI 0487 the Armv8-A
+//! one.
 //!
-//! This source is two crates. `plan` is the image's: no_std, constants, slices. `plan-host` (codegen/plan, with feature
-//! `host`) is codegen's: the same fields, of vectors and strings, and those that only people read. It prints a plan as
-//! JSON and writes it as constants of `plan`.
+//! This source is two crates. `plan` is the image's: no_std, constants, slices. `plan-host`
+//! (codegen/plan, with feature `host`) is codegen's: the same fields, of vectors and strings, and
+//! those that only people read. It prints a plan as JSON and writes it as constants of `plan`.
 #![cfg_attr(not(feature = "host"), no_std)]
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

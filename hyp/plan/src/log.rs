@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where the log is: EL2's lines on a board without a console. Its layout is the guests' business
 //! too, and in `abi::log`.
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An array whose index is masked, so that none is out of bounds.
 //!
-//! For state that is written and read by numbers which are small by construction: interrupt words, slots, places in a
-//! ring. The mask replaces a bounds check, and the compiler drops it where it knows the number.
+//! For state that is written and read by numbers which are small by construction: interrupt words,
+//! slots, places in a ring. The mask replaces a bounds check, and the compiler drops it where it
+//! knows the number.
 
 use core::ops::{Index, IndexMut};
 use core::slice::{Iter, IterMut};

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Modes: placements of vPEs on CPUs, all fixed at build time.
 //!
-//! A system without `[[mode]]` has none of this. A switch happens at a boundary of the mode that it leaves and moves
-//! a fixed list of vPEs. One that does not run in a mode is kept on the CPU it has in the first mode, so that every
-//! list is fixed whatever the way to the mode was.
+//! A system without `[[mode]]` has none of this. A switch happens at a boundary of the mode that it
+//! leaves and moves a fixed list of vPEs. One that does not run in a mode is kept on the CPU it has
+//! in the first mode, so that every list is fixed whatever the way to the mode was.
 
 use core::num::NonZeroU64;
 
@@ -43,8 +44,9 @@ pub struct Modes {
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Mode {
     pub name: Text,
-    /// A switch away takes effect at a multiple of this, in ticks from the epoch: the least common multiple of the
-    /// frames of the CPUs that any switch away concerns; 1 when none of them is cyclic, which is at once.
+    /// A switch away takes effect at a multiple of this, in ticks from the epoch: the least common
+    /// multiple of the frames of the CPUs that any switch away concerns; 1 when none of them is
+    /// cyclic, which is at once.
     pub boundary: NonZeroU64,
     /// By CPU.
     pub schedules: List<Schedule>,
@@ -67,14 +69,15 @@ pub struct Placement {
 #[cfg_attr(not(feature = "host"), derive(Copy))]
 #[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct ModeSwitch {
-    /// Bit n: CPU n has another schedule in the new mode, so it takes part. The others never notice.
+    /// Bit n: CPU n has another schedule in the new mode, so it takes part. The others never
+    /// notice.
     #[cfg_attr(feature = "host", serde(serialize_with = "crate::json::bits"))]
     #[cfg_attr(feature = "host", constant(with = crate::constant::binary))]
     pub cpus: u64,
     pub moves: List<Move>,
-    /// ITS commands that carry out the moves, in order: VMOVP and VSYNC of each vPE that the ITS knows, MOVI of its
-    /// doorbell's proxy event, SYNC of each CPU that lost one (IHI 0069 5.3). While they run the vPEs are resident
-    /// nowhere.
+    /// ITS commands that carry out the moves, in order: VMOVP and VSYNC of each vPE that the ITS
+    /// knows, MOVI of its doorbell's proxy event, SYNC of each CPU that lost one (IHI 0069 5.3).
+    /// While they run the vPEs are resident nowhere.
     pub script: List<ItsCommand>,
 }
 

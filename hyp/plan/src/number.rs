@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Numbers with a meaning: addresses and indices.
 //!
-//! An index is checked by codegen to lie within its table; `usize` comes out only to index that table.
+//! An index is checked by codegen to lie within its table; `usize` comes out only to index that
+//! table.
 
 use core::fmt;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCI functions passed through, and what boot writes into their configuration space.
 
 use crate::{Hex, Hex32, List, Pa, Span, Text, VmIndex};
@@ -23,7 +24,8 @@ pub struct PciFunction {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub device_id: u32,
-    /// Its 4 KiB of configuration space in its host's ECAM; the guest sees them at the same address.
+    /// Its 4 KiB of configuration space in its host's ECAM; the guest sees them at the same
+    /// address.
     pub config: Pa,
     /// Vendor 15:0 and device 31:16 that offset 0 must read.
     pub id: Hex32,
@@ -120,7 +122,8 @@ pub struct PciBridge {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub views: List<View>,
-    /// What boot writes before it looks for anything behind it: bus numbers and windows, then the command register.
+    /// What boot writes before it looks for anything behind it: bus numbers and windows, then the
+    /// command register.
     pub setup: List<ConfigWrite>,
 }
 
@@ -130,7 +133,8 @@ pub struct PciBridge {
 pub struct BridgeView {
     /// Index into `Plan::bridges`.
     pub bridge: u16,
-    /// The memory window that the VM reads: around what is its own behind the bridge. Multiples of 1 MiB; 0 bytes: closed.
+    /// The memory window that the VM reads: around what is its own behind the bridge. Multiples of
+    /// 1 MiB; 0 bytes: closed.
     pub base: Hex32,
     pub bytes: Hex32,
 }
@@ -161,7 +165,8 @@ pub struct ConfigWrite {
     pub value: Hex32,
 }
 
-/// A bridge as a VM sees it: with a window around what is the VM's own behind it, by addresses of the bus.
+/// A bridge as a VM sees it: with a window around what is the VM's own behind it, by addresses of
+/// the bus.
 #[cfg(feature = "host")]
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct View {

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How a CPU is shared between vPEs: by priority or by a cyclic frame.
 //!
-//! Times are ticks of the system counter (CNTPCT_EL0). The TOML says nanoseconds; codegen converts with the frequency
-//! that the board states, and boot compares that with CNTFRQ_EL0. Frames and periods count from one epoch that all
-//! CPUs share. A *slot* is a vPE's position in its CPU's table.
+//! Times are ticks of the system counter (CNTPCT_EL0). The TOML says nanoseconds; codegen converts
+//! with the frequency that the board states, and boot compares that with CNTFRQ_EL0. Frames and
+//! periods count from one epoch that all CPUs share. A *slot* is a vPE's position in its CPU's
+//! table.
 
 use core::num::NonZeroU64;
 
@@ -11,7 +13,8 @@ use crate::{List, VpeIndex};
 /// vPEs that one CPU can be shared by: no table is longer.
 pub const SLOTS: usize = 32;
 
-/// A vPE on a CPU shared by priority. The table is sorted, highest priority first; equal ones keep its order.
+/// A vPE on a CPU shared by priority. The table is sorted, highest priority first; equal ones keep
+/// its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct PrioritySlot {
@@ -20,7 +23,8 @@ pub struct PrioritySlot {
     pub priority: u8,
     /// None: as long as nobody of higher priority wants the CPU.
     pub budget: Option<Budget>,
-    /// Longest time without the CPU while it wants it, the hypervisor's own time not counted. None: no bound.
+    /// Longest time without the CPU while it wants it, the hypervisor's own time not counted. None:
+    /// no bound.
     #[cfg(feature = "host")]
     #[constant(host)]
     pub worst_gap: Option<u64>,

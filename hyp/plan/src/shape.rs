@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the image's build of these types and the host's differ in.
 //!
-//! In the image everything is constant and borrowed for ever. On the host codegen fills the same fields one after the
-//! other, so lists grow, texts are owned, and numbers that are read in base 16 print that way.
+//! In the image everything is constant and borrowed for ever. On the host codegen fills the same
+//! fields one after the other, so lists grow, texts are owned, and numbers that are read in base 16
+//! print that way.
 
 #[cfg(feature = "host")]
 pub use host::*;

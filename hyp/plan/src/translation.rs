@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What codegen's translation tables and EL2's registers must agree on.
 //!
-//! codegen writes EL2's stage-1 tables and every VM's stage-2 tables; the image writes the registers that give
-//! their bits a meaning (DDI 0487 D8). Both take these constants, so that neither can drift.
+//! codegen writes EL2's stage-1 tables and every VM's stage-2 tables; the image writes the
+//! registers that give their bits a meaning (DDI 0487 D8). Both take these constants, so that
+//! neither can drift.
 
 /// Attribute index of a stage-1 descriptor for device registers: Device-nGnRE.
 pub const EL2_ATTR_DEVICE: u64 = 0;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One virtual machine.
 
 use crate::{
@@ -28,11 +29,13 @@ pub struct Vm {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub main_memory: usize,
-    /// Of its memory, what is cleared before its first start: all that no load covers. 64-byte multiples.
+    /// Of its memory, what is cleared before its first start: all that no load covers. 64-byte
+    /// multiples.
     pub cleared: List<Span>,
     /// Of its memory, what is as it was before its first start: `clear = false`.
     pub kept: List<Span>,
-    /// What start and restart copy into its memory, in order. On the host with what only the first start loads.
+    /// What start and restart copy into its memory, in order. On the host with what only the first
+    /// start loads.
     #[cfg_attr(feature = "host", constant(with = crate::vm::of_every_start))]
     pub loads: List<Load>,
     /// Emulated regions, sorted by IPA, not overlapping.
@@ -45,7 +48,8 @@ pub struct Vm {
     pub log: Option<GuestSpan>,
     /// Virtual LPI configuration table, shared by its vPEs. Zero bytes: no vLPIs.
     pub vlpi_config: Span,
-    /// What the configuration table starts as: one byte for each vLPI from 8192 on; the rest of the table is 0.
+    /// What the configuration table starts as: one byte for each vLPI from 8192 on; the rest of the
+    /// table is 0.
     #[cfg_attr(feature = "host", serde(skip))]
     #[cfg_attr(feature = "host", constant(with = crate::constant::bytes))]
     pub vlpi_config_start: List<u8>,
@@ -73,7 +77,8 @@ pub struct Vm {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub pmu_ppi: Option<u8>,
-    /// PPIs of the CPU that go to its vPEs, as bits of word 0: the EL1 timers', and the PMU's if it has that.
+    /// PPIs of the CPU that go to its vPEs, as bits of word 0: the EL1 timers', and the PMU's if it
+    /// has that.
     #[cfg_attr(feature = "host", serde(skip))]
     pub ppis: Hex32,
     #[cfg_attr(feature = "host", serde(serialize_with = "crate::json::fault"))]
@@ -139,7 +144,8 @@ pub struct Load {
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 pub struct Flash {
     pub vm: VmIndex,
-    /// Where the VM sees it, where it is, and its bytes: a power of two, of 256 KiB at least. Not in `Vm::cleared`.
+    /// Where the VM sees it, where it is, and its bytes: a power of two, of 256 KiB at least. Not
+    /// in `Vm::cleared`.
     pub ipa: Ipa,
     pub pa: Pa,
     pub bytes: u64,
@@ -169,8 +175,8 @@ pub enum MmioKind {
     /// Control frame of the virtual ITS.
     Its,
     Uart,
-    /// The first buses of a host bridge's ECAM, where the board has it; one region for each host that the VM has functions
-    /// behind. Only those and its bridges answer.
+    /// The first buses of a host bridge's ECAM, where the board has it; one region for each host
+    /// that the VM has functions behind. Only those and its bridges answer.
     PciConfig,
     /// The pages of a function's MSI-X table.
     MsixTable,
@@ -224,7 +230,8 @@ pub struct Watchdog {
     pub microseconds: u64,
     /// The longest time between two feeds, in ticks of the counter.
     pub ticks: u64,
-    /// It is armed when the VM starts, and the guest cannot stop it; otherwise the first feed arms it.
+    /// It is armed when the VM starts, and the guest cannot stop it; otherwise the first feed arms
+    /// it.
     pub from_start: bool,
     /// None: it is told, and the VM goes on.
     #[cfg_attr(feature = "host", serde(serialize_with = "crate::json::action"))]
@@ -302,7 +309,8 @@ pub struct ChannelEnd {
 pub enum MemoryRole {
     /// In the device tree's /memory.
     Ram,
-    /// Read and executed, not written; a guest that writes gets an abort. Nowhere in the device tree.
+    /// Read and executed, not written; a guest that writes gets an abort. Nowhere in the device
+    /// tree.
     Rom,
     /// As RAM, but nowhere in the device tree.
     Hidden,

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How much of a period's CPU time a vPE has used.
 //!
-//! Period k is `epoch + k * period ..`, whatever happened before, so that nothing drifts. Each begins with the whole
-//! budget; what was left of the last one is lost; what was used beyond it, because the timer that ends a budget was
-//! late, is taken off. Over any number of periods a vPE thus has its budgets and at most one lateness more.
-//! Renewals are applied when somebody looks: no timer fires for them.
+//! Period k is `epoch + k * period ..`, whatever happened before, so that nothing drifts. Each
+//! begins with the whole budget; what was left of the last one is lost; what was used beyond it,
+//! because the timer that ends a budget was late, is taken off. Over any number of periods a vPE
+//! thus has its budgets and at most one lateness more. Renewals are applied when somebody looks: no
+//! timer fires for them.
 
 use core::num::NonZeroU64;
 
@@ -58,7 +60,8 @@ impl Account {
             self.used = self.used.saturating_add(now.saturating_sub(since));
             return;
         }
-        // To the end of its period; then a renewal, and all of each whole period; then the start of the last one.
+        // To the end of its period; then a renewal, and all of each whole period; then the start of
+        // the last one.
         let (budget, period) = (self.budget.get(), self.period.get());
         let beyond = now - self.renewal;
         let periods = beyond / period;

@@ -1,17 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! For each slot, from when on it may run; and which slot goes first.
 //!
-//! A complete binary tree with one leaf for each slot, in the order of rank. A leaf holds the time from which its
-//! slot has a claim to the CPU: 0 is "already", `NEVER` is "not before something happens". An inner node holds the
-//! smaller of its children. From there:
+//! A complete binary tree with one leaf for each slot, in the order of rank. A leaf holds the time
+//! from which its slot has a claim to the CPU: 0 is "already", `NEVER` is "not before something
+//! happens". An inner node holds the smaller of its children. From there:
 //!
-//! 1. A change of one leaf repairs its path to the root: at most 5 nodes, fewer when an ancestor does not change.
-//! 2. The first slot with a claim is found by walking down and keeping left wherever the left child is due: 5 steps.
-//! 3. Each subtree that the walk passes on its left holds ranks above the slot it ends at, none of them due yet:
-//!    the least of them is the next time at which the answer can change. Ranks below cannot change it, so their
-//!    times interrupt nobody.
+//! 1. A change of one leaf repairs its path to the root: at most 5 nodes, fewer when an ancestor
+//!    does not change.
+//! 2. The first slot with a claim is found by walking down and keeping left wherever the left child
+//!    is due: 5 steps.
+//! 3. Each subtree that the walk passes on its left holds ranks above the slot it ends at, none of
+//!    them due yet: the least of them is the next time at which the answer can change. Ranks below
+//!    cannot change it, so their times interrupt nobody.
 //!
-//! A time that passes therefore needs no work of its own: no queue is drained, whatever number of slots becomes due
-//! at once. The cost is the same for 2 slots and for 32.
+//! A time that passes therefore needs no work of its own: no queue is drained, whatever number of
+//! slots becomes due at once. The cost is the same for 2 slots and for 32.
 
 use plan::Masked;
 
@@ -57,7 +60,8 @@ impl Calendar {
         }
     }
 
-    /// The first slot with a claim at `now`, and when another one may come before it; without any, when one may come.
+    /// The first slot with a claim at `now`, and when another one may come before it; without any,
+    /// when one may come.
     pub fn first(&self, now: u64) -> (Option<Slot>, u64) {
         let now = now.min(NEVER - 1);
         if self.node(ROOT) > now {

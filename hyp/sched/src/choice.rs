@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The answer of a policy: who runs from a moment on, and until when that holds.
 
 use crate::Slot;

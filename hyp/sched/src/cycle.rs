@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The cyclic policy: where in its frame a moment lies.
 //!
-//! A pure function of the absolute time. A decision that comes late, or never, changes nothing for the next one. The
-//! cost is one division and a binary search among the frame's windows, which the plan fixes.
+//! A pure function of the absolute time. A decision that comes late, or never, changes nothing for
+//! the next one. The cost is one division and a binary search among the frame's windows, which the
+//! plan fixes.
 
 use plan::Frame;
 

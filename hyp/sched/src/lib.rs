@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who runs on a CPU.
 //!
-//! Pure state machines, driven by the EL2 image and tested on the host: time and events go in, a decision comes out.
-//! Nothing here touches hardware, allocates, or loops over vPEs while one of them runs; docs/adr/0005-shared-cpus.md
-//! gives the reasons and the bounds.
+//! Pure state machines, driven by the EL2 image and tested on the host: time and events go in, a
+//! decision comes out. Nothing here touches hardware, allocates, or loops over vPEs while one of
+//! them runs; docs/adr/0005-shared-cpus.md gives the reasons and the bounds.
 //!
 //! * [`CpuScheduler`] decides for one CPU, by priority with budgets or by a cyclic frame.
 //! * [`Sole`] is the same for a CPU that one vPE has for good.
@@ -29,8 +30,8 @@
 //! assert_eq!(cpu.decide(30).run, Some(high));
 //! ```
 //!
-//! Not supported: equal priorities that take turns (the table's order decides), moving a vPE outside a mode switch,
-//! giving the rest of a window to somebody else.
+//! Not supported: equal priorities that take turns (the table's order decides), moving a vPE
+//! outside a mode switch, giving the rest of a window to somebody else.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The priority policy: two orders of rank, with and without a claim to the CPU.
 //!
-//! The foreground holds every vPE that has budget left or needs none; the background those that may run without.
-//! A vPE is in both when it has a budget and `rest` is background. The first of the foreground runs; when it has
-//! nobody, the first of the background.
+//! The foreground holds every vPE that has budget left or needs none; the background those that may
+//! run without. A vPE is in both when it has a budget and `rest` is background. The first of the
+//! foreground runs; when it has nobody, the first of the background.
 
 use plan::{Masked, PrioritySlot, Rest};
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One CPU's scheduler: events in, one decision out.
 
 use plan::{Masked, Schedule, VpeIndex};
@@ -27,8 +28,9 @@ struct Running {
 
 /// The scheduler of one CPU, used by that CPU alone; others send it an SGI.
 ///
-/// Times are counter ticks and must not go back. Any number of events may come before a decision, and a decision at
-/// a time that nobody asked for is harmless; one that comes late lets the wrong vPE run meanwhile, and that is all.
+/// Times are counter ticks and must not go back. Any number of events may come before a decision,
+/// and a decision at a time that nobody asked for is harmless; one that comes late lets the wrong
+/// vPE run meanwhile, and that is all.
 #[derive(Clone)]
 pub struct CpuScheduler {
     /// Start of frames and periods, the same on every CPU.
@@ -96,7 +98,8 @@ impl CpuScheduler {
         self.refresh(slot);
     }
 
-    /// The slot's vPE waits for an interrupt; its virtual timer, if it can interrupt, does so at `timer`.
+    /// The slot's vPE waits for an interrupt; its virtual timer, if it can interrupt, does so at
+    /// `timer`.
     pub fn block(&mut self, slot: Slot, timer: Option<u64>, now: u64) {
         self.account(now);
         if self.tasks[slot.index()].block(timer.unwrap_or(NEVER), now) {
@@ -119,7 +122,8 @@ impl CpuScheduler {
         self.stop(slot);
     }
 
-    /// Who runs from now on. The caller carries it out, whether the timer, an event or nothing in particular asked.
+    /// Who runs from now on. The caller carries it out, whether the timer, an event or nothing in
+    /// particular asked.
     pub fn decide(&mut self, now: u64) -> Decision {
         self.account(now);
         let mut choice = match self.schedule {
@@ -149,7 +153,8 @@ impl CpuScheduler {
         self.running.map(|running| running.slot)
     }
 
-    /// Whose window it was at the last decision, if it was anybody's. None: the schedule has no windows.
+    /// Whose window it was at the last decision, if it was anybody's. None: the schedule has no
+    /// windows.
     pub fn window(&self) -> Option<Option<VpeIndex>> {
         let cyclic = matches!(self.schedule, Schedule::Cyclic(_));
         cyclic.then(|| self.vpe(self.window_of?))

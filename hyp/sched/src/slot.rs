@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vPE's position in its CPU's table.
 
 pub use plan::SLOTS;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The scheduler of a system without shared CPUs: one vPE has the CPU for good.
 //!
 //! The same events and the same answers as [`CpuScheduler`] gives under an exclusive schedule, in a

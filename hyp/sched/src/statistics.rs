@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a vPE's scheduling has come to: counts and latencies that never overflow.
 
 /// How long something took, in ticks.
@@ -59,7 +60,8 @@ pub struct Statistics {
     pub switches: u64,
     /// Budgets that it used up and was stopped for.
     pub overruns: u64,
-    /// From when it had reason to run (a wake, its virtual timer, being switched on) to when it did.
+    /// From when it had reason to run (a wake, its virtual timer, being switched on) to when it
+    /// did.
     pub wake_to_run: Latency,
 }
 

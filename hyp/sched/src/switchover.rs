@@ -1,16 +1,21 @@
-//! From one mode to another: agreed once, carried out by the CPUs concerned, the same way every time.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From one mode to another: agreed once, carried out by the CPUs concerned, the same way every
+//! time.
 //!
-//! 1. `request` sets the moment: the next boundary of the current mode, counted from the epoch. The caller sends
-//!    the CPUs concerned an SGI, so that each looks at `deadline` besides its scheduler's.
-//! 2. At that time each of them makes its vPE non-resident, lets `CpuScheduler::leave` put every task with its vPE,
-//!    calls `leave`, forgets the moment under the same lock (a `request` for the same mode may have set it once more), and waits.
-//! 3. The last one to leave gets the moves and the ITS commands for them (IHI 0069 5.3; VMOVP only while the vPE is
-//!    resident nowhere), waits until the ITS has carried them out, and calls `moved`.
+//! 1. `request` sets the moment: the next boundary of the current mode, counted from the epoch. The
+//!    caller sends the CPUs concerned an SGI, so that each looks at `deadline` besides its
+//!    scheduler's.
+//! 2. At that time each of them makes its vPE non-resident, lets `CpuScheduler::leave` put every
+//!    task with its vPE, calls `leave`, forgets the moment under the same lock (a `request` for the
+//!    same mode may have set it once more), and waits.
+//! 3. The last one to leave gets the moves and the ITS commands for them (IHI 0069 5.3; VMOVP only
+//!    while the vPE is resident nowhere), waits until the ITS has carried them out, and calls
+//!    `moved`.
 //! 4. Each takes its new schedule from `enter` and the tasks from the vPEs.
 //!
-//! A wake between 2 and 4 goes to the task where it lies. A doorbell or a kick that reaches a CPU which no longer
-//! has the vPE is passed on. CPUs whose schedule is the same in both modes take no part and lose no time.
-//! The caller holds one lock around each call and waits outside of it.
+//! A wake between 2 and 4 goes to the task where it lies. A doorbell or a kick that reaches a CPU
+//! which no longer has the vPE is passed on. CPUs whose schedule is the same in both modes take no
+//! part and lose no time. The caller holds one lock around each call and waits outside of it.
 
 use plan::{CpuIndex, Mode, ModeIndex, ModeSwitch, Modes, Placement, Schedule, VmIndex, VpeIndex};
 
@@ -88,8 +93,8 @@ impl Switchover {
         mode.placements.get(vpe.index()).copied().flatten()
     }
 
-    /// A VM asks for a mode, or with None the hypervisor itself, on a fault. A fault's mode is not given up because another
-    /// switch is under way: it comes after it ([`Self::wanted`]).
+    /// A VM asks for a mode, or with None the hypervisor itself, on a fault. A fault's mode is not
+    /// given up because another switch is under way: it comes after it ([`Self::wanted`]).
     pub fn request(
         &mut self,
         asker: Option<VmIndex>,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a scheduler knows of one vPE, wherever it runs.
 //!
 //! ```text
@@ -5,9 +6,10 @@
 //!    ^------------ off -------------'
 //! ```
 //!
-//! A wake for a vPE that is ready is kept: its next block returns at once, as WFI may. It is dropped when the vPE is
-//! given the CPU, because it then sees everything that is pending for it. Hence no order of wake and block loses a
-//! wake, and one wake costs at most one idle turn of the guest's loop.
+//! A wake for a vPE that is ready is kept: its next block returns at once, as WFI may. It is
+//! dropped when the vPE is given the CPU, because it then sees everything that is pending for it.
+//! Hence no order of wake and block loses a wake, and one wake costs at most one idle turn of the
+//! guest's loop.
 
 use crate::{NEVER, Statistics};
 
@@ -19,7 +21,8 @@ enum State {
     Blocked(u64),
 }
 
-/// See the module. Between `CpuScheduler::leave` and `enter` it belongs to nobody's CPU and still takes wakes.
+/// See the module. Between `CpuScheduler::leave` and `enter` it belongs to nobody's CPU and still
+/// takes wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     state: State,

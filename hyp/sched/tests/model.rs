@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The scheduler beside a naive model: random schedules, random events; and every small case.
 
 mod common;
@@ -122,8 +123,8 @@ proptest! {
         run(schedule, &events);
     }
 
-    /// A timer that is late by up to `late` ticks, again and again, lets a vPE that never stops have at most its
-    /// budgets and one lateness more; and the others are not shut out.
+    /// A timer that is late by up to `late` ticks, again and again, lets a vPE that never stops
+    /// have at most its budgets and one lateness more; and the others are not shut out.
     #[test]
     fn late_timers_do_not_raise_a_budget(
         budget in any_budget(),
@@ -150,7 +151,8 @@ proptest! {
         }
     }
 
-    /// Decisions at any times whatever find the plan's owner of that moment and the plan's next boundary.
+    /// Decisions at any times whatever find the plan's owner of that moment and the plan's next
+    /// boundary.
     #[test]
     fn late_timers_do_not_shift_a_frame(
         schedule in any_cyclic(),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The scheduler of one vPE beside the general one under an exclusive schedule.
 
 use plan::{Schedule, VpeIndex};

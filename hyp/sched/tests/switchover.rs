@@ -1,9 +1,11 @@
-//! A mode switch between two CPUs, in every order of their steps and of wakes that arrive meanwhile.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A mode switch between two CPUs, in every order of their steps and of wakes that arrive
+//! meanwhile.
 //!
-//! vPE 1 moves from CPU 0 to CPU 1; CPU 2 has the same schedule in both modes. Wakes come from outside: they go to where
-//! the vPE is known to be, or lie in that CPU's mailbox until it looks. Afterwards no wake may be left behind, and the
-//! vPE must have been in exactly one place all the time. The same mode is asked for again meanwhile, which no CPU may
-//! take for another switch.
+//! vPE 1 moves from CPU 0 to CPU 1; CPU 2 has the same schedule in both modes. Wakes come from
+//! outside: they go to where the vPE is known to be, or lie in that CPU's mailbox until it looks.
+//! Afterwards no wake may be left behind, and the vPE must have been in exactly one place all the
+//! time. The same mode is asked for again meanwhile, which no CPU may take for another switch.
 
 use core::num::NonZeroU64;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Commands: typed, encoded, decoded (IHI 0070 4.1 to 4.7).
 //!
 //! A command is two doublewords. Those here are all that a stage-2 SMMU needs; any other opcode is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What can go wrong, with what a person needs to understand it.
 
 use crate::number::StreamId;

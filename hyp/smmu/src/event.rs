@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Fault records of the event queue, decoded (IHI 0070 7.3).
 //!
 //! A record is four doublewords. Which fields it has depends on its kind; a field that it does not

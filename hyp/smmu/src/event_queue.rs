@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The event queue: take records, a bounded number at a time.
 //!
 //! Owns SMMU_EVTQ_CONS. Follows IHI 0070 3.5 and 7.2.

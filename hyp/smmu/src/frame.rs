@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Access to an SMMU's registers: what hardware and the software SMMU have in common.
 
 /// Reads and writes registers by byte offset from the SMMU's base; page 1 is at 0x1_0000.

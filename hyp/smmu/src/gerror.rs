@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Global errors: SMMU_GERROR against SMMU_GERRORN (IHI 0070 7.5).
 //!
 //! The SMMU toggles a bit of GERROR; it is active until software makes the bit of GERRORN equal.

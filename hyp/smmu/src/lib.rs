@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SMMUv3 with stage 2 only: a device reaches what its VM reaches, and nothing else.
 //!
 //! The stream table says for each StreamID either *abort* or *translate by this VM's stage 2*; the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A software SMMU to test drivers against: stage 2 only.
 //!
 //! [`Smmu`] is a handle; its frame implements [`crate::Frame`], its memory the traits of tables and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Numbers with a meaning: StreamIDs and VMIDs.
 
 use core::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The command queue: post, wait, notice errors, never for ever.
 //!
 //! Owns the queue's memory, SMMU_CMDQ_PROD and the CMDQ_ERR bit of SMMU_GERRORN. One writer at a

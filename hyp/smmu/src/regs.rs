@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Register offsets and fields of the Non-secure page 0 and page 1 (IHI 0070 6.1 to 6.3).
 
 use tock_registers::register_bitfields;

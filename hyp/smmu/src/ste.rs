@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Stream table entries: abort, or stage 2.
 //!
 //! An entry is eight doublewords (IHI 0070 5.2). Two of its many configurations are here: abort

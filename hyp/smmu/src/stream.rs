@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM's streams: attach when it starts, detach when it stops.
 //!
 //! Owns the stream table's entries and the command queue. An entry goes only between abort and a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Stream tables: linear, or with two levels (IHI 0070 3.3.1, 5.1).
 //!
 //! A linear table has an entry for each StreamID. A two-level one has a descriptor for each

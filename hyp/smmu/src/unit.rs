@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An SMMU's registers: is it what was expected, abort everything, enable.
 //!
 //! Called by one CPU at boot. Follows IHI 0070 6.3 and 3.11 (reset, enable and initialization).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Boot: verification, the order of registers, and that nothing passes at any time.
 
 mod common;

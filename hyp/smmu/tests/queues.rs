@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Command and event queues: wrap, bounds, errors, overflow.
 
 mod common;

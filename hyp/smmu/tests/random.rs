@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Random histories: the driver on the model beside a naive reference.
 //!
 //! The reference is two maps, from streams to VMs and from a VM's pages to memory, and a list of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Streams of VMs: what each device reaches, and that the model sees what a driver forgets.
 
 mod common;

@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a program at EL0 in AArch32 did when it trapped, and how it goes on.
 //!
-//! A guest's EL1 is AArch64, its programs may be AArch32 where the CPU has that. Their accesses to coprocessors 14 and 15
-//! that EL2 traps are named here by the AArch64 registers that they are (DDI 0487 K1, "AArch32 to AArch64"), so that both
-//! have one answer. A trap may come before the instruction's condition was looked at, and whoever passes over an
-//! instruction has to move the IT block on (DDI 0487 D24.2.40, ISS for conditional instructions; F1.8.1, ITSTATE).
+//! A guest's EL1 is AArch64, its programs may be AArch32 where the CPU has that. Their accesses to
+//! coprocessors 14 and 15 that EL2 traps are named here by the AArch64 registers that they are (DDI
+//! 0487 K1, "AArch32 to AArch64"), so that both have one answer. A trap may come before the
+//! instruction's condition was looked at, and whoever passes over an instruction has to move the IT
+//! block on (DDI 0487 D24.2.40, ISS for conditional instructions; F1.8.1, ITSTATE).
 //!
-//! Not served, so UNDEFINED: LDC and STC, whose memory EL2 does not touch, and whatever AArch64 does not have.
+//! Not served, so UNDEFINED: LDC and STC, whose memory EL2 does not touch, and whatever AArch64
+//! does not have.
 
 use crate::exit::{SysReg, class};
 
@@ -35,7 +38,8 @@ pub const fn is_aarch32(spsr: u64) -> bool {
     spsr & AARCH32 != 0
 }
 
-/// Whether the condition of the instruction holds. Only for classes that carry one: coprocessors, WFI and WFE.
+/// Whether the condition of the instruction holds. Only for classes that carry one: coprocessors,
+/// WFI and WFE.
 pub const fn condition_holds(esr: u64, spsr: u64) -> bool {
     const VALID: u64 = 1 << 24;
     let it = it_state(spsr);

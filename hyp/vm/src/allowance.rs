@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How much a VM may cause at the physical ITS.
 //!
-//! All VMs share one command queue, and the ITS that executes its commands is the one that translates everybody's interrupts.
-//! Each batch of commands that a VM causes, whatever it is for, is taken out of the VM's allowance: commands to its virtual ITS
-//! that need the hardware, rings of its channels, and what a restart puts back. It holds [`plan::ItsAllowance::most`] batches and
-//! gets one back every [`plan::ItsAllowance::interval`]. What finds it empty waits and is never dropped.
+//! All VMs share one command queue, and the ITS that executes its commands is the one that
+//! translates everybody's interrupts. Each batch of commands that a VM causes, whatever it is for,
+//! is taken out of the VM's allowance: commands to its virtual ITS that need the hardware, rings of
+//! its channels, and what a restart puts back. It holds [`plan::ItsAllowance::most`] batches and
+//! gets one back every [`plan::ItsAllowance::interval`]. What finds it empty waits and is never
+//! dropped.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::ItsAllowance;
@@ -24,7 +27,8 @@ impl Allowance {
     pub fn take(&self, limit: ItsAllowance, now: u64) -> Result<(), u64> {
         let debt = limit.interval.saturating_mul(limit.most.into());
         let mut full_at = self.full_at.load(Relaxed);
-        // Fails again only when another vPE has taken one meanwhile, which ends with the last of them.
+        // Fails again only when another vPE has taken one meanwhile, which ends with the last of
+        // them.
         loop {
             let next = full_at.max(now).saturating_add(limit.interval);
             if next > now.saturating_add(debt) {
@@ -94,8 +98,8 @@ mod tests {
     }
 
     proptest! {
-        /// In no time at all does a VM get more than it holds and what comes back meanwhile; whoever waits as long as it is
-        /// told gets one.
+        /// In no time at all does a VM get more than it holds and what comes back meanwhile;
+        /// whoever waits as long as it is told gets one.
         #[test]
         fn never_more_than_the_limit(
             most in 1..64u32,

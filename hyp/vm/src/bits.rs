@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The numbers of the bits that are set in a word.
 
 /// From the lowest on.

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What happened to a vPE, counted.
 //!
-//! [`Counter`] says what there is to count. The CPU that runs the vPE is the only writer, so a count
-//! is a plain load, add and store; anyone may read. "exits" is not counted: every exit has exactly
-//! one reason, and the sum is taken when somebody asks.
+//! [`Counter`] says what there is to count. The CPU that runs the vPE is the only writer, so a
+//! count is a plain load, add and store; anyone may read. "exits" is not counted: every exit has
+//! exactly one reason, and the sum is taken when somebody asks.
 
 use core::ops::Index;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

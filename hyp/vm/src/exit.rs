@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Why a guest came to EL2: ESR_EL2 decoded.
 //!
-//! Follows DDI 0487 D24.2.40 (ESR_EL2). Everything is inlined into the trap handler, where the enum disappears: a match
-//! on the result compiles to tests of ESR bits. A syndrome that this crate does not act on is [`Exit::Other`].
+//! Follows DDI 0487 D24.2.40 (ESR_EL2). Everything is inlined into the trap handler, where the enum
+//! disappears: a match on the result compiles to tests of ESR bits. A syndrome that this crate does
+//! not act on is [`Exit::Other`].
 
 /// An exception taken from EL1 or EL0 of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,8 @@ pub enum Exit {
     },
     /// FP, SIMD, SVE or SME use with a trap set.
     FpTrap,
-    /// A coprocessor instruction of a program in AArch32, most likely MRC, MCR, MRRC or MCRR: [`crate::aarch32::access`].
+    /// A coprocessor instruction of a program in AArch32, most likely MRC, MCR, MRRC or MCRR:
+    /// [`crate::aarch32::access`].
     Coprocessor,
     /// Exception class that no trap of ours asks for: UNDEFINED to the guest.
     Other {
@@ -136,9 +139,10 @@ pub const fn is_sgi(esr: u64) -> bool {
     esr as u32 & (0x3f << 26 | SysReg::NAME | 1) == SGI1R
 }
 
-/// The commonest exit, told by one mask: a data abort that [`DataAbort::emulable`] accepts, of a 32-bit load or store
-/// without sign extension. The guest's register is [`DataAbort::rt`]'s and takes the value as it is, whether it is 32 or
-/// 64 bits wide: [`crate::mmio::quick_read`], [`crate::mmio::quick_write`].
+/// The commonest exit, told by one mask: a data abort that [`DataAbort::emulable`] accepts, of a
+/// 32-bit load or store without sign extension. The guest's register is [`DataAbort::rt`]'s and
+/// takes the value as it is, whether it is 32 or 64 bits wide: [`crate::mmio::quick_read`],
+/// [`crate::mmio::quick_write`].
 #[inline(always)]
 pub const fn is_word(esr: u64) -> bool {
     // EC 31:26, ISV 24, SAS 23:22, SSE 21, FnV 10, CM 8, S1PTW 7, DFSC 5:2.
@@ -154,8 +158,9 @@ impl DataAbort {
         Self(esr)
     }
 
-    /// The syndrome describes one plain load or store of one register at an address that is not mapped: ISV, and neither
-    /// a cache operation, nor a table walk of the guest's, nor an unknown address. Otherwise there is nothing to emulate.
+    /// The syndrome describes one plain load or store of one register at an address that is not
+    /// mapped: ISV, and neither a cache operation, nor a table walk of the guest's, nor an unknown
+    /// address. Otherwise there is nothing to emulate.
     #[inline(always)]
     pub const fn emulable(self) -> bool {
         // ISV 24 set; FnV 10, CM 8, S1PTW 7 clear; DFSC 5:2 = translation fault (0b0001),
@@ -211,7 +216,8 @@ pub const fn fault_ipa(hpfar: u64, far: u64) -> u64 {
     (hpfar & 0xfff_ffff_fff0) << 8 | far & 0xfff
 }
 
-/// IPA that an abort is about, with this ESR_EL2; None: HPFAR_EL2 does not tell (DDI 0487 D24.2.63), or it is no abort.
+/// IPA that an abort is about, with this ESR_EL2; None: HPFAR_EL2 does not tell (DDI 0487
+/// D24.2.63), or it is no abort.
 ///
 /// Of an abort on a walk of the guest's own tables it is the table's page.
 pub const fn abort_ipa(esr: u64, hpfar: u64, far: u64) -> Option<u64> {
@@ -230,8 +236,9 @@ pub const fn abort_ipa(esr: u64, hpfar: u64, far: u64) -> Option<u64> {
 
 /// ESR_EL1 for a synchronous external abort given to the guest, in place of the abort EL2 took.
 ///
-/// EC keeps data or instruction, and says whether it came from EL0 (`lower`) or EL1; DFSC 0x10, IL as it was. An abort
-/// on a walk of the guest's tables looks the same: ESR_EL2 tells the level in stage 2, not the guest's.
+/// EC keeps data or instruction, and says whether it came from EL0 (`lower`) or EL1; DFSC 0x10, IL
+/// as it was. An abort on a walk of the guest's tables looks the same: ESR_EL2 tells the level in
+/// stage 2, not the guest's.
 pub const fn external_abort(esr: u64, lower: bool) -> u64 {
     let instruction = esr >> 26 & 0x3f == class::INSTRUCTION_ABORT as u64;
     let class = (if instruction { 0x20 } else { 0x24 }) + (if lower { 0 } else { 1 });

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A NOR flash: Intel's command set, on a bus of 32 bits.
 //!
 //! Two chips of 16 bits side by side. Both take the same command, the low byte of what is written,
-//! and give the same answer, one in each half of the word. The image maps the array read-only, calls
-//! this module for each store, and unmaps the array while reads have another answer
+//! and give the same answer, one in each half of the word. The image maps the array read-only,
+//! calls this module for each store, and unmaps the array while reads have another answer
 //! ([`Flash::is_array`]).
 //!
 //! 1. A store is a command (CFI, JESD68; the common flash interface's command set 1), or the second

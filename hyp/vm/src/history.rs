@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The last exits of a vPE, for whoever asks why it failed.
 //!
-//! Kept of exits that go the whole way through `trap`; those of frequent kinds that have a short one, and interrupts, are
-//! counted only. Written by the vPE's own CPU; any CPU may read, and finds at worst an entry that is just being replaced.
+//! Kept of exits that go the whole way through `trap`; those of frequent kinds that have a short
+//! one, and interrupts, are counted only. Written by the vPE's own CPU; any CPU may read, and finds
+//! at worst an entry that is just being replaced.
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! HVC and SMC: what a guest may ask, and what the image then does.
 //!
-//! docs/guest-abi.md is the list. HVC and SMC are served alike; unknown functions get NOT_SUPPORTED.
+//! docs/guest-abi.md is the list. HVC and SMC are served alike; unknown functions get
+//! NOT_SUPPORTED.
 
 use crate::{Guest, psci, workarounds};
 use abi::{

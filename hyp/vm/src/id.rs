@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Feature registers as a guest reads them: what it can use, and nothing else.
 //!
-//! A list of what is shown, field by field; what is not on it reads as absent, so that a CPU that is newer than this
-//! list offers nothing that EL2 neither keeps nor traps. Hidden for good: EL2 and EL3, RAS, MPAM, AMU, SME, MTE, trace,
-//! profiling, LORegions, TME, LS64, AArch32 at EL1, software context numbers, and all of ID_AA64MMFR3_EL1 and 4, whose
-//! registers HCRX_EL2 keeps from guests. SVE, PMU and debug are shown to whom the plan gives them. DDI 0487 D24.2.
+//! A list of what is shown, field by field; what is not on it reads as absent, so that a CPU that
+//! is newer than this list offers nothing that EL2 neither keeps nor traps. Hidden for good: EL2
+//! and EL3, RAS, MPAM, AMU, SME, MTE, trace, profiling, LORegions, TME, LS64, AArch32 at EL1,
+//! software context numbers, and all of ID_AA64MMFR3_EL1 and 4, whose registers HCRX_EL2 keeps from
+//! guests. SVE, PMU and debug are shown to whom the plan gives them. DDI 0487 D24.2.
 
 use crate::exit::SysReg;
 use plan::Features;
@@ -34,7 +36,8 @@ const fn fields<const N: usize>(lowest: [u32; N]) -> u64 {
     mask
 }
 
-/// What the register `encoding`, which reads `value` on this CPU, is for a guest that has `features`.
+/// What the register `encoding`, which reads `value` on this CPU, is for a guest that has
+/// `features`.
 pub fn shown(encoding: u32, value: u64, features: Features) -> u64 {
     const PFR0: u32 = aa64(4, 0);
     const PFR1: u32 = aa64(4, 1);
@@ -58,7 +61,8 @@ pub fn shown(encoding: u32, value: u64, features: Features) -> u64 {
         ISAR1 => value & !fields([60]),
         // WFxT, RPRES, GPA3, APA3, MOPS, BC, PAC_frac, CLRBHB, RPRFM, CSSC.
         ISAR2 => value & fields([0, 4, 8, 12, 16, 20, 24, 28, 48, 52]),
-        // PARange, ASIDBits, BigEnd, SNSMem, BigEndEL0, granules of stage 1, ExS; ECV without what EL2 has of it.
+        // PARange, ASIDBits, BigEnd, SNSMem, BigEndEL0, granules of stage 1, ExS; ECV without what
+        // EL2 has of it.
         MMFR0 => value & fields([0, 4, 8, 12, 16, 20, 24, 28, 44]) | at_most(value, 60, 1),
         // HAFDBS, HPDS, PAN, SpecSEI, ETS, AFP, nTLBPA, TIDCP1, CMOW, ECBHB.
         MMFR1 => value & fields([0, 12, 20, 24, 36, 44, 48, 52, 56, 60]),

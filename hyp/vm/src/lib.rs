@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a guest of Bulkhead sees, as pure state machines.
 //!
-//! The image (hyp/*.rs, hyp/arch) takes a trap, decodes it with [`exit`], calls one function of this crate and does
-//! what the returned value says. Everything here runs on the host as well: hardware is reached only through the
-//! traits of [`platform`]. docs/guest-abi.md is the contract that this crate keeps.
+//! The image (hyp/*.rs, hyp/arch) takes a trap, decodes it with [`exit`], calls one function of
+//! this crate and does what the returned value says. Everything here runs on the host as well:
+//! hardware is reached only through the traits of [`platform`]. docs/guest-abi.md is the contract
+//! that this crate keeps.
 //!
 //! | trap | call |
 //! |---|---|
@@ -16,14 +18,17 @@
 //! | kick from another CPU | [`vgic::deliver`] |
 //! | maintenance interrupt; a vPE starts or restarts | [`vgic::flush`] |
 //!
-//! Sharing: [`VmState`] and [`VpeState`] are made of atomics (and one short lock around the UART), so that both live in
-//! plain statics and any CPU may hold a reference. A list register is touched only by the CPU that owns it.
+//! Sharing: [`VmState`] and [`VpeState`] are made of atomics (and one short lock around the UART),
+//! so that both live in plain statics and any CPU may hold a reference. A list register is touched
+//! only by the CPU that owns it.
 //!
-//! No two files import each other, in a circle or directly. What a device is (registers, no guest) comes first; [`Guest`]
-//! puts all of it together; what a device does for a guest comes behind that; [`mmio`], [`hypercall`] and [`report`] are last.
+//! No two files import each other, in a circle or directly. What a device is (registers, no guest)
+//! comes first; [`Guest`] puts all of it together; what a device does for a guest comes behind
+//! that; [`mmio`], [`hypercall`] and [`report`] are last.
 //!
-//! Not supported, on purpose: Group 0 interrupts, the priority drop of one interrupt with the deactivation of another out
-//! of order while more interrupts are active than there are list registers, GICv2 compatibility, AArch32 at EL1.
+//! Not supported, on purpose: Group 0 interrupts, the priority drop of one interrupt with the
+//! deactivation of another out of order while more interrupts are active than there are list
+//! registers, GICv2 compatibility, AArch32 at EL1.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

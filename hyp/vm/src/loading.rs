@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is done to a VM's memory before it starts, in pieces.
 //!
-//! Before its first start, so that it finds nothing of anybody else's: what no load covers is cleared, what the plan keeps is
-//! flushed. Before another start: all that it can write is flushed, since its past may have left lines in the caches that its
-//! next life, which begins with the caches off, would read past and lose what it writes there to. What no load covers stays.
-//! Both times the loads follow, each with the zeros behind it.
+//! Before its first start, so that it finds nothing of anybody else's: what no load covers is
+//! cleared, what the plan keeps is flushed. Before another start: all that it can write is flushed,
+//! since its past may have left lines in the caches that its next life, which begins with the
+//! caches off, would read past and lose what it writes there to. What no load covers stays. Both
+//! times the loads follow, each with the zeros behind it.
 //!
-//! Who carries it out takes a piece at a time, as much as an interrupt may wait for, makes its bytes visible past the caches and
-//! leaves no line of theirs in these (`arch::mmu`).
+//! Who carries it out takes a piece at a time, as much as an interrupt may wait for, makes its
+//! bytes visible past the caches and leaves no line of theirs in these (`arch::mmu`).
 
 use plan::{Pa, Plan, Vm};
 
@@ -168,7 +170,8 @@ mod tests {
         }
     }
 
-    /// What memory holds in the end, and what was flushed, by line, when `most` bytes at most are done at once.
+    /// What memory holds in the end, and what was flushed, by line, when `most` bytes at most are
+    /// done at once.
     fn result(mut loading: Loading, vm: &Vm, most: u64) -> (Vec<u8>, Vec<u64>) {
         let plan = testing::plan();
         let (mut memory, mut flushed) = (vec![PATTERN; BYTES as usize], vec![]);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the image does to finish a call.
 
 use crate::power::Start;
@@ -12,9 +13,11 @@ pub enum Outcome {
     ReturnTwo([u64; 2]),
     /// x0..x3.
     ReturnFour([u64; 4]),
-    /// x0 = 0; the CPU of that vPE is to look at its power state ([`crate::power::Power::take_start`]).
+    /// x0 = 0; the CPU of that vPE is to look at its power state
+    /// ([`crate::power::Power::take_start`]).
     StartVpe(VpeIndex),
-    /// This vPE goes off: its CPU takes it out, says so ([`crate::power::Power::turn_off`]), and waits until another vPE turns it on.
+    /// This vPE goes off: its CPU takes it out, says so ([`crate::power::Power::turn_off`]), and
+    /// waits until another vPE turns it on.
     StopSelf,
     /// This vPE sleeps.
     Suspend(Suspend),
@@ -49,7 +52,7 @@ pub struct Bell {
 /// A vPE sleeps until an interrupt is pending for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspend {
-    /// None: standby, the call returns 0 when an interrupt is pending. Otherwise the vPE loses its state and begins
-    /// there; interrupt registers of the GIC stay.
+    /// None: standby, the call returns 0 when an interrupt is pending. Otherwise the vPE loses its
+    /// state and begins there; interrupt registers of the GIC stay.
     pub resume: Option<Start>,
 }

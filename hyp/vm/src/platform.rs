@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the emulation asks of the hardware and of the image.
 //!
-//! The image implements these traits once, on an empty type, and every path is compiled for that type: nothing here is
-//! dynamic. Tests implement them on a model. Bits and words passed in are already masked to what the VM owns.
+//! The image implements these traits once, on an empty type, and every path is compiled for that
+//! type: nothing here is dynamic. Tests implement them on a model. Bits and words passed in are
+//! already masked to what the VM owns.
 
 use gicv4::{command::Encoded, list_regs::ListReg};
 use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
@@ -11,7 +13,8 @@ use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 /// Register 0 is the virtual timer's; the others are shared. At least three are needed: with fewer,
 /// an underflow interrupt could not make progress.
 pub trait ListRegisters {
-    /// How many there are, 16 at most (ICH_VTR_EL2.ListRegs + 1, or what the plan relies on). Best a constant.
+    /// How many there are, 16 at most (ICH_VTR_EL2.ListRegs + 1, or what the plan relies on). Best
+    /// a constant.
     fn count(&self) -> usize;
     /// `ICH_LR<index>_EL2`.
     fn read(&self, index: usize) -> ListReg;
@@ -25,7 +28,8 @@ pub trait ListRegisters {
     fn put<const INDEX: usize>(&mut self, value: ListReg) {
         self.write(INDEX, value);
     }
-    /// ICH_ELRSR_EL2: a set bit is a register without a valid interrupt, and without the notice of an end.
+    /// ICH_ELRSR_EL2: a set bit is a register without a valid interrupt, and without the notice of
+    /// an end.
     fn empty(&self) -> u32;
     /// The others, as bits.
     #[inline(always)]
@@ -34,12 +38,14 @@ pub trait ListRegisters {
     }
     /// ICH_HCR_EL2.EOIcount, which is cleared.
     fn take_eoi_count(&mut self) -> u32;
-    /// Sets the maintenance interrupt enables and the trap of ICH_HCR_EL2 to `bits`, a union of [`UNDERFLOW`],
-    /// [`NOT_PRESENT`], [`NO_PENDING`], [`TRAP_DIR`] and [`TRAP_GROUP1`]. Called only when they change.
+    /// Sets the maintenance interrupt enables and the trap of ICH_HCR_EL2 to `bits`, a union of
+    /// [`UNDERFLOW`], [`NOT_PRESENT`], [`NO_PENDING`], [`TRAP_DIR`] and [`TRAP_GROUP1`]. Called
+    /// only when they change.
     fn maintenance(&mut self, bits: u32);
     /// SPSR_EL2.I: the guest keeps interrupts out.
     fn masked(&self) -> bool;
-    /// ICH_VMCR_EL2.VEOIM: the guest deactivates by ICC_DIR_EL1, its ICC_EOIR1_EL1 only drops the priority.
+    /// ICH_VMCR_EL2.VEOIM: the guest deactivates by ICC_DIR_EL1, its ICC_EOIR1_EL1 only drops the
+    /// priority.
     fn splits_end(&self) -> bool;
 }
 
@@ -49,14 +55,16 @@ pub const UNDERFLOW: u32 = 1 << 1;
 pub const NOT_PRESENT: u32 = 1 << 2;
 /// ICH_HCR_EL2.NPIE.
 pub const NO_PENDING: u32 = 1 << 3;
-/// ICH_HCR_EL2.TALL1: the guest's accesses of group 1's registers, ICC_IAR1_EL1 among them, come to [`crate::vgic::look_again`].
+/// ICH_HCR_EL2.TALL1: the guest's accesses of group 1's registers, ICC_IAR1_EL1 among them, come to
+/// [`crate::vgic::look_again`].
 pub const TRAP_GROUP1: u32 = 1 << 12;
 /// ICH_HCR_EL2.TDIR: the guest's writes of ICC_DIR_EL1 come to [`crate::vgic::deactivate`].
 pub const TRAP_DIR: u32 = 1 << 14;
 
 /// The physical distributor and redistributors, for interrupts that belong to the VM.
 ///
-/// `word` is INTID / 32, 1..=31; `bits` are the VM's own. SPIs that the VM does not own are never named.
+/// `word` is INTID / 32, 1..=31; `bits` are the VM's own. SPIs that the VM does not own are never
+/// named.
 pub trait PhysicalGic {
     /// `GICD_ISENABLER<word>`.
     fn enable(&mut self, word: usize, bits: u32);
@@ -93,8 +101,8 @@ pub trait PhysicalGic {
 /// Configuration space of a function that the VM owns. Offsets are multiples of 4 below 4096.
 pub trait ConfigSpace {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32;
-    /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay untouched. The function has
-    /// a write to its header when this returns.
+    /// Writes `bytes` (1, 2 or 4) bytes at `offset`, naturally aligned, so that the neighbours stay
+    /// untouched. The function has a write to its header when this returns.
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32);
     /// A word of the pages that hold the function's MSI-X table; `offset` is from the first page
     /// on. Memory space is on.
@@ -104,14 +112,16 @@ pub trait ConfigSpace {
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32;
 }
 
-/// The physical ITS, for events that belong to the VM, and memory of the VM that its virtual one reads.
+/// The physical ITS, for events that belong to the VM, and memory of the VM that its virtual one
+/// reads.
 ///
 /// Addresses were checked to be memory of the VM; the bytes may change at any time.
 pub trait PhysicalIts {
     /// The four doublewords at `from`, a multiple of 32.
     fn read_command(&self, from: Pa) -> Encoded;
     fn read_byte(&self, from: Pa) -> u8;
-    /// The byte of `vintid`, which is one of the VM's, in its virtual configuration table. The ITS sees it before any later command.
+    /// The byte of `vintid`, which is one of the VM's, in its virtual configuration table. The ITS
+    /// sees it before any later command.
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8);
     /// Gives the ITS these commands and waits until it has taken them. At most [`BATCH`].
     fn command(&mut self, commands: &[Encoded]);
@@ -137,7 +147,8 @@ pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     /// INTIDs of the EL1 timers' PPIs: the board's, virtual and physical alike.
     const VIRTUAL_TIMER: u32;
     const PHYSICAL_TIMER: u32;
-    /// Makes the CPU of `vpe` call [`crate::vgic::deliver`] soon; wakes the vPE if it sleeps. Never `vpe` itself.
+    /// Makes the CPU of `vpe` call [`crate::vgic::deliver`] soon; wakes the vPE if it sleeps. Never
+    /// `vpe` itself.
     fn kick(&mut self, vpe: VpeIndex);
     /// The deadline of the watchdog of `vpe`'s VM is earlier than it was: its CPU is to look.
     fn deadline_moved(&mut self, vpe: VpeIndex);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SErrors that came while EL2 ran: whose they are.
 //!
 //! An SError is asynchronous: a write that nothing answers may be reported long after it. EL2 keeps

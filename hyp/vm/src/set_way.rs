@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Cache maintenance by set and way: done by address, on the VM's own memory.
 //!
-//! DC ISW, CSW and CISW act on whole caches, which a CPU may share with others; they trap (HCR_EL2.TSW). A guest issues
-//! them in loops over all sets and ways, to have everything of its own in memory (boot loaders and small kernels before they turn their
-//! caches on or off). So the first one of a loop cleans and invalidates all memory of the VM, a [`SLICE`] at a
-//! time: the instruction is not passed over before the last slice, and interrupts come in between. The others of the loop then have
-//! nothing to do. A loop is over when an instruction comes again, or none has come for a tenth of a millisecond: what the guest
-//! wrote meanwhile is in the next loop's pass. DDI 0487 D7.5.8.
+//! DC ISW, CSW and CISW act on whole caches, which a CPU may share with others; they trap
+//! (HCR_EL2.TSW). A guest issues them in loops over all sets and ways, to have everything of its
+//! own in memory (boot loaders and small kernels before they turn their caches on or off). So the
+//! first one of a loop cleans and invalidates all memory of the VM, a [`SLICE`] at a time: the
+//! instruction is not passed over before the last slice, and interrupts come in between. The others
+//! of the loop then have nothing to do. A loop is over when an instruction comes again, or none has
+//! come for a tenth of a millisecond: what the guest wrote meanwhile is in the next loop's pass.
+//! DDI 0487 D7.5.8.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::{Ipa, Pa};
@@ -43,7 +46,8 @@ impl SetWay {
         self.last.store(0, Relaxed);
     }
 
-    /// The instruction with `operand`, trapped at `now`, of a VM that has `memory`; `tenth` is a tenth of a millisecond.
+    /// The instruction with `operand`, trapped at `now`, of a VM that has `memory`; `tenth` is a
+    /// tenth of a millisecond.
     pub fn step(&self, memory: &[(Ipa, Pa, u64)], operand: u64, now: u64, tenth: u64) -> Step {
         let mut done = self.done.load(Relaxed);
         if done == 0 {

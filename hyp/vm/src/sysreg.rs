@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! System registers that trap: the few that a guest may touch.
 //!
-//! ICC_SGI1R_EL1 is [`crate::vgic::send_sgi`]'s, tested first by [`is_sgi1r`]; how feature registers look is [`crate::id`]'s. The debug and PMU registers that operating
-//! systems touch at boot read as zero and ignore writes, as on a CPU that has none. Everything else is UNDEFINED.
+//! ICC_SGI1R_EL1 is [`crate::vgic::send_sgi`]'s, tested first by [`is_sgi1r`]; how feature
+//! registers look is [`crate::id`]'s. The debug and PMU registers that operating systems touch at
+//! boot read as zero and ignore writes, as on a CPU that has none. Everything else is UNDEFINED.
 //! DDI 0487 D24.2, IHI 0069H 12.2.
 
 use crate::{exit::SysReg, id};
@@ -14,7 +16,8 @@ pub enum Access {
     Value(u64),
     /// MSR: nothing happens.
     Ignored,
-    /// MDSCR_EL1: the CPU's own is read or written, for the guest's single steps and its traps of EL0 are its own.
+    /// MDSCR_EL1: the CPU's own is read or written, for the guest's single steps and its traps of
+    /// EL0 are its own.
     DebugControl,
     /// DC ISW, CSW or CISW: [`crate::set_way`].
     SetWay,
@@ -44,8 +47,8 @@ pub const fn is_physical_timer(register: SysReg) -> bool {
     matches!(register.encoding(), TVAL | CTL | CVAL)
 }
 
-/// Any access but ICC_SGI1R_EL1's, by a guest that has `features`. `hardware` reads the CPU's own register of an encoding,
-/// for ID registers.
+/// Any access but ICC_SGI1R_EL1's, by a guest that has `features`. `hardware` reads the CPU's own
+/// register of an encoding, for ID registers.
 pub fn access(register: SysReg, features: Features, hardware: impl Fn(u32) -> u64) -> Access {
     const MDSCR: u32 = SysReg::encode(2, 0, 0, 2, 2);
     let encoding = register.encoding();

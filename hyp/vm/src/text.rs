@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Words and numbers as bytes, without core::fmt.
 //!
 //! EL2 prints little; formatting by `core::fmt` would be larger than everything it prints.
 
-/// Takes bytes one by one. Each method is called, not inlined: there are many calls, and none in a hurry.
+/// Takes bytes one by one. Each method is called, not inlined: there are many calls, and none in a
+/// hurry.
 pub trait Text {
     fn byte(&mut self, byte: u8);
 

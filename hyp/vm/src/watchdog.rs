@@ -1,12 +1,15 @@
-//! A VM's watchdog: an SBSA generic watchdog that EL2 keeps, and the time after which a VM counts as hung.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A VM's watchdog: an SBSA generic watchdog that EL2 keeps, and the time after which a VM counts
+//! as hung.
 //!
-//! Two 4 KiB frames (DEN 0029, revision 1 registers): control, and 64 KiB above it refresh. A feed, by either frame or by
-//! hypercall, is an explicit refresh. After WOR ticks without one WS0 rises and its interrupt comes once; after as many
-//! again the watchdog expires, at the latest when the plan's time since the last feed is over, whatever the guest wrote.
-//! Expiring is the image's business; from then on until the next feed WS1 reads 1, also after a restart.
+//! Two 4 KiB frames (DEN 0029, revision 1 registers): control, and 64 KiB above it refresh. A feed,
+//! by either frame or by hypercall, is an explicit refresh. After WOR ticks without one WS0 rises
+//! and its interrupt comes once; after as many again the watchdog expires, at the latest when the
+//! plan's time since the last feed is over, whatever the guest wrote. Expiring is the image's
+//! business; from then on until the next feed WS1 reads 1, also after a restart.
 //!
-//! Times are the physical counter's. The image looks when [`Watchdog::deadline`] has passed, and not before: a feed only moves
-//! it. Who makes it earlier says so.
+//! Times are the physical counter's. The image looks when [`Watchdog::deadline`] has passed, and
+//! not before: a feed only moves it. Who makes it earlier says so.
 
 use abi::watchdog::{
     ENABLE, FRAME, REFRESH, W_IIDR, WCS, WCV, WCV_HIGH, WOR, WOR_HIGH, WRR, WS0, WS1,
@@ -139,7 +142,8 @@ impl Watchdog {
         })
     }
 
-    /// A mode has a CPU for the VM, or none. Its time stands still meanwhile, and begins anew. True: the deadline is earlier.
+    /// A mode has a CPU for the VM, or none. Its time stands still meanwhile, and begins anew.
+    /// True: the deadline is earlier.
     pub fn pause(&self, plan: &Plan, paused: bool, now: u64) -> bool {
         self.change(plan, |registers| {
             if registers.paused && !paused {

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Firmware's workarounds for what CPUs speculate: SMCCC_ARCH_WORKAROUND_1, 2 and 3.
 //!
-//! Firmware knows which of its CPUs need them (DEN 0028 7.4 to 7.6), and ARCH_FEATURES tells of each
-//! on the CPU that asks: 0, the call is needed here; 1, it is allowed and does nothing; less, it is
-//! not there, or nothing is needed.
+//! Firmware knows which of its CPUs need them (DEN 0028 7.4 to 7.6), and ARCH_FEATURES tells of
+//! each on the CPU that asks: 0, the call is needed here; 1, it is allowed and does nothing; less,
+//! it is not there, or nothing is needed.
 //!
 //! | | the hypervisor | a guest |
 //! |---|---|---|

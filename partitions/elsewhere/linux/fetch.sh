@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Fetches Debian's arm64 kernel and makes a small user space for it: fetched/Image and fetched/initramfs.cpio.gz.
+# SPDX-License-Identifier: Apache-2.0 OR MIT Fetches Debian's arm64 kernel and makes a small user
+# space for it: fetched/Image and fetched/initramfs.cpio.gz.
 #
 #   partitions/elsewhere/linux/fetch.sh            fetch and make what is missing or out of date
 #   partitions/elsewhere/linux/fetch.sh --check    only say what that would be (exit status 1 if anything)
 #
-# setup.sh calls it. Packages are kept in ${XDG_CACHE_HOME:-~/.cache}/bulkhead and only unpacked, never installed: apt
-# works on lists and settings of its own here, so that this machine's architectures and sources stay as they are.
+# setup.sh calls it. Packages are kept in ${XDG_CACHE_HOME:-~/.cache}/bulkhead and only unpacked,
+# never installed: apt works on lists and settings of its own here, so that this machine's
+# architectures and sources stay as they are.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -15,7 +17,8 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 KERNEL=linux-image-cloud-arm64 # depends on the package of the newest version
 PACKAGES=${XDG_CACHE_HOME:-$HOME/.cache}/bulkhead
 FETCHED=fetched
-# In the order in which they are loaded. Which of them are modules, and not part of the kernel, depends on its version.
+# In the order in which they are loaded. Which of them are modules, and not part of the kernel,
+# depends on its version.
 MODULES=(failover net_failover virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net virtio_blk sbsa_gwdt)
 
 say() { printf 'linux: %s\n' "$*"; }
@@ -28,7 +31,7 @@ current() {
     [[ -e $FETCHED/Image && -e $FETCHED/initramfs.cpio.gz && $(cat $FETCHED/recipe 2>/dev/null) == "$(recipe)" ]]
 }
 
-# --- packages ---------------------------------------------------------------------------------------------------
+# --- packages -------------------------------------------------------------------------------------
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -76,7 +79,7 @@ download() {
     mv "$scratch"/packages/*.deb "$PACKAGES"
 }
 
-# --- the files --------------------------------------------------------------------------------------------------
+# --- the files ------------------------------------------------------------------------------------
 unpack() {
     local package
     for package in "$(newest 'linux-image-*-cloud-arm64_*.deb')" "$(newest 'busybox-static_*.deb')"; do
@@ -112,7 +115,7 @@ initramfs() {
         cpio --quiet -o -H newc --reproducible -R 0:0 | gzip -9n) >$FETCHED/initramfs.cpio.gz
 }
 
-# --- do it ------------------------------------------------------------------------------------------------------
+# --- do it ----------------------------------------------------------------------------------------
 if current; then exit 0; fi
 case ${1:-} in
     '') ;;

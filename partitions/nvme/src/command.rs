@@ -1,4 +1,6 @@
-//! Commands and completions as the controller reads and writes them (NVMe Base 3.3.3, 5; NVM Command Set 3.2).
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Commands and completions as the controller reads and writes them (NVMe Base 3.3.3, 5; NVM
+//! Command Set 3.2).
 
 const CREATE_SUBMISSION_QUEUE: u32 = 0x01;
 const CREATE_COMPLETION_QUEUE: u32 = 0x05;

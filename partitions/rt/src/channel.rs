@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A channel to another VM: messages, and an interrupt when one waits for them.
 //!
-//! The memory is `ring`'s two rings; RING raises the peer's event, which arrives there as a vLPI without an exit. A peer is rung
-//! only when it says that it sleeps, so a busy channel costs no hypercalls.
+//! The memory is `ring`'s two rings; RING raises the peer's event, which arrives there as a vLPI
+//! without an exit. A peer is rung only when it says that it sleeps, so a busy channel costs no
+//! hypercalls.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -54,12 +56,13 @@ pub struct Receiver {
 /// A channel's memory as it is, for an end that makes its own rules.
 pub fn memory(end: &ChannelEnd) -> &'static [AtomicU64] {
     let words = (end.memory.bytes / 8) as usize;
-    // SAFETY: the device tree says that this memory is there, and nothing but atomics of this type ever refers to it; the base is a
-    // page's.
+    // SAFETY: the device tree says that this memory is there, and nothing but atomics of this type
+    // ever refers to it; the base is a page's.
     unsafe { core::slice::from_raw_parts(end.memory.base as *const AtomicU64, words) }
 }
 
-/// Opens this VM's end of a channel. One end has one sender and one receiver; opening it twice only confuses the peer.
+/// Opens this VM's end of a channel. One end has one sender and one receiver; opening it twice only
+/// confuses the peer.
 pub fn open(end: &ChannelEnd) -> Result<(Sender, Receiver), Error> {
     let (sender, receiver) = ring::split(memory(end), end.role == Role::First)?;
     interrupts::set_handler(IntId::new(end.vintid), rung);

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `print!` and `println!` on the PL011 of the device tree, and what is typed there.
 //!
-//! Output is polled: a character is written when UARTFR.TXFF is clear (DDI 0183 3.3.3). One lock keeps the lines of two vPEs
-//! apart; it is taken with interrupts masked, so that a handler may print too. Input is read byte by byte; while there is
-//! none, the receive interrupt is on, so that a reader may wait by WFI.
+//! Output is polled: a character is written when UARTFR.TXFF is clear (DDI 0183 3.3.3). One lock
+//! keeps the lines of two vPEs apart; it is taken with interrupts masked, so that a handler may
+//! print too. Input is read byte by byte; while there is none, the receive interrupt is on, so that
+//! a reader may wait by WFI.
 
 use core::fmt::{self, Write};
 
@@ -111,8 +113,8 @@ fn mask(interrupts: u32) {
 /// Makes the console usable after a panic that may have happened while it was locked.
 pub(crate) fn force_unlock() {
     if CONSOLE.is_locked() {
-        // SAFETY: the vPE that panicked does not go on with what it was printing; another vPE's line may be cut into, which
-        // harms nothing but the line.
+        // SAFETY: the vPE that panicked does not go on with what it was printing; another vPE's
+        // line may be cut into, which harms nothing but the line.
         unsafe { CONSOLE.force_unlock() };
     }
 }

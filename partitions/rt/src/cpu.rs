@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! This vPE: its number, its interrupt mask, waiting.
 
 use core::arch::asm;
@@ -52,8 +53,8 @@ pub fn wait_for_interrupt() {
     unsafe { asm!("dsb sy", "wfi", options(nostack)) };
 }
 
-/// Waits by WFI until `done`. An interrupt that comes between the test and the WFI is not missed: it stays pending, because
-/// it is masked, and WFI falls through.
+/// Waits by WFI until `done`. An interrupt that comes between the test and the WFI is not missed:
+/// it stays pending, because it is masked, and WFI falls through.
 pub fn wait_until(mut done: impl FnMut() -> bool) {
     loop {
         disable_interrupts();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Breakpoint and watchpoint registers of this vPE (DDI 0487 D2).
 //!
 //! Only in a VM with `features = ["debug"]`; other guests find two of each that hold nothing.
@@ -28,7 +29,8 @@ impl Point {
 
 macro_rules! points {
     ($get:ident, $set:ident, $what:literal: $($number:literal)*) => {
-        #[doc = concat!("The ", $what, " register pair with a number. None: this module does not know it.")]
+        #[doc = concat!("The ", $what, " register pair with a number. None: this module does not \
+                                        know it.")]
         pub fn $get(number: usize) -> Option<Point> {
             let (value, control);
             match number {

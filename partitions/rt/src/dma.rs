@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Memory that a device may write: page-aligned pieces of the VM's own.
 //!
-//! Taken from the largest part of the VM's memory that neither image nor device tree uses, and never given back. The address a
-//! device needs is the guest's own (IPA): the VM's memory is `identity`, or an SMMU translates. The caches are coherent with PCIe
-//! devices (`dma-coherent`); a driver only needs `cpu::barrier` before it rings a doorbell.
+//! Taken from the largest part of the VM's memory that neither image nor device tree uses, and
+//! never given back. The address a device needs is the guest's own (IPA): the VM's memory is
+//! `identity`, or an SMMU translates. The caches are coherent with PCIe devices (`dma-coherent`); a
+//! driver only needs `cpu::barrier` before it rings a doorbell.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -19,7 +21,8 @@ pub struct Arena {
     end: u64,
 }
 
-/// A piece of it. Device and driver both read and write it: every access is atomic by itself and none is left out.
+/// A piece of it. Device and driver both read and write it: every access is atomic by itself and
+/// none is left out.
 #[derive(Debug)]
 pub struct Buffer {
     base: u64,
@@ -55,7 +58,8 @@ macro_rules! access {
         /// Reads at a byte offset, which must be aligned and inside.
         pub fn $read(&self, offset: u64) -> $type {
             let address = self.inside(offset, size_of::<$type>() as u64);
-            // SAFETY: aligned, inside memory that belongs to this buffer alone, and only ever used through atomics.
+            // SAFETY: aligned, inside memory that belongs to this buffer alone, and only ever used
+            // through atomics.
             unsafe { <$atomic>::from_ptr(address as *mut $type) }.load(Ordering::Acquire)
         }
 

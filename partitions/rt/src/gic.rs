@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! GICv3: distributor, this vPE's redistributor and CPU interface (IHI 0069 chapters 4 and 12).
 //!
 //! 1. GICD_CTLR: affinity routing, group 1.
 //! 2. On each vPE: find its redistributor by affinity, wake it, put its SGIs and PPIs into group 1.
 //! 3. CPU interface by system registers: priority mask open, group 1 on.
 //!
-//! LPIs need nothing: under Bulkhead a VM's events are enabled before it starts. `its` is for those that want an ITS all the same.
+//! LPIs need nothing: under Bulkhead a VM's events are enabled before it starts. `its` is for those
+//! that want an ITS all the same.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +73,8 @@ pub(crate) fn init_vpe() {
             registers.write32(FRAME + GICD_IGROUPR, u32::MAX);
         }
     }
-    // SAFETY: the CPU interface of this vPE only: system registers, all priorities, no sub-priorities, group 1.
+    // SAFETY: the CPU interface of this vPE only: system registers, all priorities, no
+    // sub-priorities, group 1.
     unsafe {
         asm!(
             "msr S3_0_C12_C12_5, {sre}", // ICC_SRE_EL1
@@ -89,7 +92,8 @@ pub(crate) fn init_vpe() {
     }
 }
 
-/// The distributor, and all redistributors one after the other, for whoever tries their registers. None: there is no GICv3.
+/// The distributor, and all redistributors one after the other, for whoever tries their registers.
+/// None: there is no GICv3.
 pub fn frames(machine: &Machine) -> Option<(Registers, Registers)> {
     let (distributor, redistributors) = machine.gic()?;
     // SAFETY: the device tree says that they are there.

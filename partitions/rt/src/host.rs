@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A PCIe host bridge of the device tree: its configuration space, buses and windows.
 //!
-//! The binding is that of `pci-host-ecam-generic`: configuration space begins with the first bus of `bus-range`. Hosts are
-//! told apart by their domains; where the tree gives none, they are counted.
+//! The binding is that of `pci-host-ecam-generic`: configuration space begins with the first bus of
+//! `bus-range`. Hosts are told apart by their domains; where the tree gives none, they are counted.
 
 use core::ops::RangeInclusive;
 
@@ -37,7 +38,8 @@ impl Host {
         Some(Self { node, domain, ecam, buses: first as u8..=last as u8 })
     }
 
-    /// Configuration space of one function: bus << 8 | device << 3 | function. None: it is on none of the buses.
+    /// Configuration space of one function: bus << 8 | device << 3 | function. None: it is on none
+    /// of the buses.
     pub fn config(&self, bdf: u16) -> Option<Region> {
         let first = u64::from(*self.buses.start()) << 8;
         let place = u64::from(bdf).checked_sub(first)? << FUNCTION_BITS;

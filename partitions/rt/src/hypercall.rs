@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What Bulkhead offers beyond PSCI: results, counters, rings. docs/guest-abi.md has the table.
 //!
-//! On a bare board none of it exists, and HVC with an unknown function is UNDEFINED there; so every call looks at the
-//! device tree first.
+//! On a bare board none of it exists, and HVC with an unknown function is UNDEFINED there; so every
+//! call looks at the device tree first.
 
 use core::fmt;
 
@@ -42,7 +43,8 @@ fn call(function: u32, arguments: [u64; 3]) -> Result<[u64; 4], Error> {
     if !Machine::get().is_some_and(Machine::has_hypervisor) {
         return Err(Error::NotSupported);
     }
-    // SAFETY: only functions of `abi` are called, and none of them touches the caller's memory or code.
+    // SAFETY: only functions of `abi` are called, and none of them touches the caller's memory or
+    // code.
     let result = unsafe { hvc(function, arguments) };
     Ok(result)
 }
@@ -91,7 +93,8 @@ pub fn ring(channel: u32) -> Result<(), Error> {
     checked(RING, [u64::from(channel), 0, 0]).map(drop)
 }
 
-/// Asks for another mode of the system, by its number. True: it is agreed; false: another switch is not over yet.
+/// Asks for another mode of the system, by its number. True: it is agreed; false: another switch is
+/// not over yet.
 pub fn switch_mode(mode: u64) -> Result<bool, Error> {
     match checked(MODE_SWITCH, [mode, 0, 0]) {
         Ok(_) => Ok(true),

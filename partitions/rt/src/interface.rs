@@ -1,4 +1,6 @@
-//! The CPU interface by hand, for partitions that try it: with interrupts masked, no handler is in between.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The CPU interface by hand, for partitions that try it: with interrupts masked, no handler is in
+//! between.
 
 use core::arch::asm;
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupts: numbers, handlers, SGIs.
 //!
-//! One table for all vPEs: a handler asks `cpu::vpe` where it runs, if it matters. Handlers run with interrupts
-//! masked, between acknowledge and end. An interrupt without a handler is counted and ended.
+//! One table for all vPEs: a handler asks `cpu::vpe` where it runs, if it matters. Handlers run
+//! with interrupts masked, between acknowledge and end. An interrupt without a handler is counted
+//! and ended.
 
 use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -91,12 +93,14 @@ pub fn disable(intid: IntId) {
     gic::set_enabled(intid.0, false);
 }
 
-/// Routes an SPI to a vPE of this VM. Where it is pending it goes along; where it is active it ends first.
+/// Routes an SPI to a vPE of this VM. Where it is pending it goes along; where it is active it ends
+/// first.
 pub fn route(intid: IntId, vpe: u32) {
     gic::route(intid.0, cpu::affinity_of(vpe));
 }
 
-/// An SPI is not pending any more, whichever vPE it waits for. A level that is high makes it pending again.
+/// An SPI is not pending any more, whichever vPE it waits for. A level that is high makes it
+/// pending again.
 pub fn clear_pending(intid: IntId) {
     gic::clear_pending(intid.0);
 }

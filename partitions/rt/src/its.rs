@@ -1,12 +1,15 @@
-//! The ITS, as a driver uses it: LPI tables, command queue, and the commands of a GICv3 (IHI 0069 chapter 5, 6).
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The ITS, as a driver uses it: LPI tables, command queue, and the commands of a GICv3 (IHI 0069
+//! chapter 5, 6).
 //!
 //! 1. `Its::new`: property table with everything disabled, GITS_BASERn, queue, GITS_CTLR.Enabled.
-//! 2. `enable_lpis` for each vPE, once it runs: its property and pending tables, GICR_CTLR.EnableLPIs.
+//! 2. `enable_lpis` for each vPE, once it runs: its property and pending tables,
+//!    GICR_CTLR.EnableLPIs.
 //! 3. Commands, one after the other; `sync` waits until the ITS has executed them.
 //! 4. `configure` changes an LPI's byte in the property table; INV or INVALL makes it known.
 //!
-//! Redistributors are named by vPE number (GITS_TYPER.PTA = 0). Not supported: a queue of more than 128 commands that nobody waits
-//! for, two-level tables.
+//! Redistributors are named by vPE number (GITS_TYPER.PTA = 0). Not supported: a queue of more than
+//! 128 commands that nobody waits for, two-level tables.
 
 use crate::dma::{Arena, Buffer};
 use crate::mmio::Registers;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Start-up and a small safe runtime for bare-metal partitions in Rust.
 //!
-//! A partition is a position-independent program for `aarch64-unknown-none` that runs at EL1, alone on its VM's vPEs. `rt` takes
-//! it from the first instruction to `main` and gives it a console, interrupts, the virtual timer, other vPEs, channels, PCI functions
-//! and DMA memory by safe functions, so that a payload can forbid unsafe code:
+//! A partition is a position-independent program for `aarch64-unknown-none` that runs at EL1, alone
+//! on its VM's vPEs. `rt` takes it from the first instruction to `main` and gives it a console,
+//! interrupts, the virtual timer, other vPEs, channels, PCI functions and DMA memory by safe
+//! functions, so that a payload can forbid unsafe code:
 //!
 //! ```text
 //! #![no_std]
@@ -20,8 +22,8 @@
 //! ```
 //!
 //! with `build = "../../build.rs"`, the script of all partitions, in its Cargo.toml.
-//! docs/guest-abi.md is what `rt` relies on; it also runs on a bare QEMU virt board at EL1 (`-kernel`
-//! with the flattened image), where hypercalls answer "not supported".
+//! docs/guest-abi.md is what `rt` relies on; it also runs on a bare QEMU virt board at EL1
+//! (`-kernel` with the flattened image), where hypercalls answer "not supported".
 //!
 //! Not supported: EL0, nested interrupts, more than `start::VPES` vPEs.
 #![cfg_attr(not(test), no_std)]
@@ -91,7 +93,8 @@ pub use machine::Machine;
 #[cfg(target_os = "none")]
 pub use outcome::Outcome;
 
-/// Names the payload's `fn(&'static Machine) -> Outcome`. When it returns, `rt` reports the outcome and switches the VM off.
+/// Names the payload's `fn(&'static Machine) -> Outcome`. When it returns, `rt` reports the outcome
+/// and switches the VM off.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the device tree says this VM has.
 //!
-//! Looked up where it is needed, never copied: the tree stays in memory, untouched. docs/guest-abi.md lists the nodes. A tree
-//! of a bare board serves as well; then there is no `/bulkhead` and there are no events and channels.
+//! Looked up where it is needed, never copied: the tree stays in memory, untouched.
+//! docs/guest-abi.md lists the nodes. A tree of a bare board serves as well; then there is no
+//! `/bulkhead` and there are no events and channels.
 
 use abi::tree;
 use dtoolkit::fdt::{Fdt, FdtNode};
@@ -237,7 +239,8 @@ impl Machine {
         crate::number::parse(self.argument(key)?)
     }
 
-    /// Memory that neither image, device tree nor stacks lie in: the largest such piece, in whole pages.
+    /// Memory that neither image, device tree nor stacks lie in: the largest such piece, in whole
+    /// pages.
     pub fn free_memory(&self) -> Region {
         let unused = self.unused_memory();
         match start::stacks(unused, self.vpes().saturating_sub(1)) {

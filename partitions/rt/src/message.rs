@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Messages whose every byte can be checked: what `producer` and `consumer` agree on.
 //!
-//! Number (8 bytes), bytes that follow from the number, of a length that follows from it too, and an FNV-1a sum over all of
-//! that (8 bytes).
+//! Number (8 bytes), bytes that follow from the number, of a length that follows from it too, and
+//! an FNV-1a sum over all of that (8 bytes).
 
 use crate::random::Random;
 use crate::ring::LONGEST;

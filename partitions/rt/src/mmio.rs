@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Registers of a device: volatile, aligned, within bounds.
 //!
-//! Made only by `rt` from what the device tree or a function's configuration says, so that drivers need no unsafe code. What a
-//! device does when told to is another matter: one that is told a wrong DMA address writes there.
+//! Made only by `rt` from what the device tree or a function's configuration says, so that drivers
+//! need no unsafe code. What a device does when told to is another matter: one that is told a wrong
+//! DMA address writes there.
 
 use core::ptr;
 
@@ -19,7 +21,8 @@ macro_rules! access {
         /// Reads at a byte offset, which must be aligned and within the range.
         pub fn $read(&self, offset: u64) -> $type {
             let address = self.address(offset, size_of::<$type>() as u64);
-            // SAFETY: `address` is aligned and inside the range that the maker of `self` vouched for.
+            // SAFETY: `address` is aligned and inside the range that the maker of `self` vouched
+            // for.
             unsafe { ptr::read_volatile(address as *const $type) }
         }
 

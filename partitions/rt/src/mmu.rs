@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Translation: everything where it is, memory cached, the rest device.
 //!
 //! Stage-1 tables at EL1 with 4 KiB granule and 40 bits of address (DDI 0487 D8.2): 1 GiB device

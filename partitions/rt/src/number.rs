@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Numbers as a person writes them in `arguments`.
 
 /// Decimal, or hexadecimal after 0x; underscores between digits are ignored.

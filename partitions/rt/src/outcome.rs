@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How a partition ends: a result reported to the hypervisor, then power off.
 
 use crate::{hypercall, println, psci};
@@ -6,7 +7,8 @@ use crate::{hypercall, println, psci};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Passed,
-    /// A code other than 0, the payload's own; [`Outcome::PANIC`] and [`Outcome::EXCEPTION`] are `rt`'s.
+    /// A code other than 0, the payload's own; [`Outcome::PANIC`] and [`Outcome::EXCEPTION`] are
+    /// `rt`'s.
     Failed(u32),
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A panic ends the partition: message, report, power off.
 
 use core::panic::PanicInfo;

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A PCI function of this VM: configuration, BARs, MSI and MSI-X (PCI Local Bus 3.0, 6.7 and 6.8).
 //!
-//! BARs are where the plan put them; nothing is assigned here. An event's MSI address is the ITS's translation register and
-//! its data the EventID; the DeviceID follows from where the function is (IHI 0069 5.1).
+//! BARs are where the plan put them; nothing is assigned here. An event's MSI address is the ITS's
+//! translation register and its data the EventID; the DeviceID follows from where the function is
+//! (IHI 0069 5.1).
 //!
 //! 1. Find the function, by its address or by vendor and device.
 //! 2. `enable`: memory space and bus mastering on, INTx off.
@@ -116,8 +118,8 @@ impl Function {
         self.config.write16(COMMAND, command | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE);
     }
 
-    /// Registers behind a memory BAR. None: the BAR is not there. `bytes` is what the device's manual says; accesses
-    /// beyond are refused.
+    /// Registers behind a memory BAR. None: the BAR is not there. `bytes` is what the device's
+    /// manual says; accesses beyond are refused.
     pub fn bar(&self, index: u64, bytes: u64) -> Option<Registers> {
         let low = self.config.read32(BAR0 + index * 4);
         let high = match low & 7 {
@@ -126,7 +128,8 @@ impl Function {
         };
         let bus = u64::from(high) << 32 | u64::from(low & !0xf);
         let base = self.host.translate(bus).filter(|_| bus != 0)?;
-        // SAFETY: BARs hold the function's own registers, at an address that the plan gave to it alone.
+        // SAFETY: BARs hold the function's own registers, at an address that the plan gave to it
+        // alone.
         Some(unsafe { Registers::new(base, bytes) })
     }
 

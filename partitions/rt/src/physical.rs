@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The physical timer: one shot, beside the virtual one (DDI 0487 D12).
 //!
 //! Times are the counter's, as for [`crate::timer`]: under a Bulkhead both counters are the same.
@@ -14,7 +15,8 @@ use crate::{Machine, cpu, timer};
 /// When the handler last ran on each vPE; 0 while a deadline is ahead.
 static FIRED: [AtomicU64; VPES] = [const { AtomicU64::new(0) }; VPES];
 
-/// Lets the timer of this vPE interrupt. Once per vPE, before any deadline. False: the device tree has none.
+/// Lets the timer of this vPE interrupt. Once per vPE, before any deadline. False: the device tree
+/// has none.
 pub fn init(machine: &Machine) -> bool {
     let Some(intid) = machine.physical_timer_intid().map(IntId::new) else { return false };
     stop();

@@ -1,6 +1,9 @@
-//! The cycle counter of this vPE, and the interrupt by which it says that it overflowed (DDI 0487 D13).
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The cycle counter of this vPE, and the interrupt by which it says that it overflowed (DDI 0487
+//! D13).
 //!
-//! Only in a VM with `features = ["pmu"]`. The interrupt is level-sensitive: high until `clear_overflow`.
+//! Only in a VM with `features = ["pmu"]`. The interrupt is level-sensitive: high until
+//! `clear_overflow`.
 
 use core::arch::asm;
 

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Accesses that may fault, and what came of them.
 //!
-//! Each probe is one instruction in the section `.probe` (or, for an instruction made at run time, in one buffer). When it takes an
-//! exception, the vectors ask `answer`, which puts the syndrome into x9 and goes on behind it. Exceptions from
-//! anywhere else stay fatal, so a defect of the payload is never mistaken for a refusal.
+//! Each probe is one instruction in the section `.probe` (or, for an instruction made at run time,
+//! in one buffer). When it takes an exception, the vectors ask `answer`, which puts the syndrome
+//! into x9 and goes on behind it. Exceptions from anywhere else stay fatal, so a defect of the
+//! payload is never mistaken for a refusal.
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
@@ -25,7 +27,8 @@ impl Syndrome {
         self.0 >> 26 & 0x3f
     }
 
-    /// A data abort whose status code is a synchronous external abort: what the guest ABI promises for an address that is not there.
+    /// A data abort whose status code is a synchronous external abort: what the guest ABI promises
+    /// for an address that is not there.
     pub fn is_external_abort(self) -> bool {
         self.class() == 0x25 && self.0 & 0x3f == 0x10
     }
@@ -148,8 +151,8 @@ fn result(answer: Answer) -> Result<u64, Syndrome> {
 /// Reads an address.
 ///
 /// # Safety
-/// Reading it must not have an effect that breaks Rust's memory: a device's registers may be read, memory that others write at the
-/// same time not.
+/// Reading it must not have an effect that breaks Rust's memory: a device's registers may be read,
+/// memory that others write at the same time not.
 pub unsafe fn read(address: u64, width: Width) -> Result<u64, Syndrome> {
     let load = match width {
         Width::Byte => rt_probe_read8,
@@ -189,13 +192,15 @@ pub unsafe fn call(smc: bool, function: u64, [a, b, c]: [u64; 3]) -> Result<u64,
 /// Runs one instruction with `value` in x0; what x0 holds after it.
 ///
 /// # Safety
-/// The instruction must change no register but x0 and nothing that Rust relies on, and must go on behind itself.
+/// The instruction must change no register but x0 and nothing that Rust relies on, and must go on
+/// behind itself.
 pub unsafe fn run(instruction: u32, value: u64) -> Result<u64, Syndrome> {
     let _guard = RUNNING.lock();
     let code = CODE.0.get().cast::<u32>();
     // SAFETY: `RUNNING` is held, so nobody else uses the buffer; it has room for two words.
     unsafe { code.cast::<[u32; 2]>().write_volatile([instruction, RET]) };
-    // SAFETY: makes the new instructions visible to this vPE's fetches (DDI 0487 B2.4.4); the buffer is one cache line.
+    // SAFETY: makes the new instructions visible to this vPE's fetches (DDI 0487 B2.4.4); the
+    // buffer is one cache line.
     unsafe {
         asm!(
             "dc cvau, {code}", "dsb ish", "ic ivau, {code}", "dsb ish", "isb",

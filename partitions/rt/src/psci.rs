@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Power: PSCI 1.1 (DEN 0022) by HVC.
 
 use abi::psci::*;
@@ -58,7 +59,8 @@ fn checked(result: u64) -> Result<u32, Error> {
 }
 
 fn call(function: u32, arguments: [u64; 3]) -> Result<u32, Error> {
-    // SAFETY: private; each caller below passes a function that only asks, or one whose effect it explains.
+    // SAFETY: private; each caller below passes a function that only asks, or one whose effect it
+    // explains.
     checked(unsafe { hvc(function, arguments) }[0])
 }
 
@@ -112,20 +114,23 @@ pub fn cpu_off() -> Error {
 /// Starts a vPE at a physical address with a value in x0.
 ///
 /// # Safety
-/// Code at `entry` must be ready to run there without stack and translation: only `rt`'s own entry is.
+/// Code at `entry` must be ready to run there without stack and translation: only `rt`'s own entry
+/// is.
 pub unsafe fn cpu_on(mpidr: u64, entry: u64, context: u64) -> Result<(), Error> {
     // SAFETY: the caller vouches for the entry.
     let [result, ..] = unsafe { hvc(CPU_ON_64, [mpidr, entry, context]) };
     checked(result).map(drop)
 }
 
-/// Sleeps in the hypervisor until an interrupt is pending for this vPE, masked or not, and comes back with nothing lost.
+/// Sleeps in the hypervisor until an interrupt is pending for this vPE, masked or not, and comes
+/// back with nothing lost.
 pub fn cpu_standby() -> Result<(), Error> {
     call(CPU_SUSPEND_64, [0; 3]).map(drop)
 }
 
-/// Powers this vPE down until an interrupt is pending for it; it then starts at `entry` with `context` in x0. Comes back with a
-/// refusal, or with Ok if an interrupt was pending already and the hypervisor did not power it down.
+/// Powers this vPE down until an interrupt is pending for it; it then starts at `entry` with
+/// `context` in x0. Comes back with a refusal, or with Ok if an interrupt was pending already and
+/// the hypervisor did not power it down.
 ///
 /// # Safety
 /// As `cpu_on`.

@@ -1,15 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Messages through shared memory, one direction each half.
 //!
 //! [`abi::channel`] draws the memory: two rings, one each way.
 //!
-//! 1. Who sends writes the slot, then word 0 with release; who takes reads word 0 with acquire, copies the slot out, then writes word 8.
-//! 2. Who finds nothing (or no room) sets its waiting word, a full barrier, looks again, and only then sleeps; the peer moves
-//!    its index, a full barrier, looks at the waiting word. So one of the two sees the other's write (DDI 0487 B2.3).
-//! 3. Who wakes up and finds nothing still does the same again: the peer may have answered an earlier wait, and cleared the
-//!    waiting word of this one.
+//! 1. Who sends writes the slot, then word 0 with release; who takes reads word 0 with acquire,
+//!    copies the slot out, then writes word 8.
+//! 2. Who finds nothing (or no room) sets its waiting word, a full barrier, looks again, and only
+//!    then sleeps; the peer moves its index, a full barrier, looks at the waiting word. So one of
+//!    the two sees the other's write (DDI 0487 B2.3).
+//! 3. Who wakes up and finds nothing still does the same again: the peer may have answered an
+//!    earlier wait, and cleared the waiting word of this one.
 //!
-//! The peer is another VM and is not trusted: counts that cannot be are `Error::Corrupt`, lengths are checked after they were
-//! copied, and no reference to message bytes in shared memory exists.
+//! The peer is another VM and is not trusted: counts that cannot be are `Error::Corrupt`, lengths
+//! are checked after they were copied, and no reference to message bytes in shared memory exists.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -96,8 +99,8 @@ impl Sender<'_> {
         Ok(Some(Done { ring: cleared(&self.words[RECEIVER_WAITS]) }))
     }
 
-    /// There is room, or something is wrong, which `send` says. False: the peer will ring, so that this end may sleep; after
-    /// each wake-up ask again.
+    /// There is room, or something is wrong, which `send` says. False: the peer will ring, so that
+    /// this end may sleep; after each wake-up ask again.
     pub fn ready(&self) -> bool {
         let ready = || self.room() != Ok(0);
         ready() || {
@@ -114,7 +117,8 @@ impl Sender<'_> {
 }
 
 impl Receiver<'_> {
-    /// Copies the oldest message out and frees its slot: its bytes, and whether to ring. None: there is none.
+    /// Copies the oldest message out and frees its slot: its bytes, and whether to ring. None:
+    /// there is none.
     pub fn receive<'b>(
         &mut self,
         buffer: &'b mut [u8; LONGEST],
@@ -134,8 +138,8 @@ impl Receiver<'_> {
         Ok(Some((message, Done { ring: cleared(&self.words[SENDER_WAITS]) })))
     }
 
-    /// There is a message, or something is wrong, which `receive` says. False: the peer will ring, so that this end may sleep;
-    /// after each wake-up ask again.
+    /// There is a message, or something is wrong, which `receive` says. False: the peer will ring,
+    /// so that this end may sleep; after each wake-up ask again.
     pub fn ready(&self) -> bool {
         let ready = || self.waiting() != Ok(0);
         ready() || {

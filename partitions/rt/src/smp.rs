@@ -1,10 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The other vPEs of the VM: started with a function, stopped, asked, put to sleep.
 //!
-//! 1. `start` puts a function into the vPE's slot and calls CPU_ON with `_secondary` and the vPE's stacks.
+//! 1. `start` puts a function into the vPE's slot and calls CPU_ON with `_secondary` and the vPE's
+//!    stacks.
 //! 2. `_secondary` takes the stacks and turns translation on.
-//! 3. `secondary` sets up the GIC for this vPE, takes the function out of the slot, runs it and switches the vPE off.
+//! 3. `secondary` sets up the GIC for this vPE, takes the function out of the slot, runs it and
+//!    switches the vPE off.
 //!
-//! `sleep` does the same to the vPE itself: its stack begins anew, so it never comes back but in the function given.
+//! `sleep` does the same to the vPE itself: its stack begins anew, so it never comes back but in
+//! the function given.
 
 use core::mem;
 use core::ptr;
@@ -28,7 +32,8 @@ fn stacks(vpe: u32) -> Option<u64> {
     start::stacks_of(Machine::get()?, vpe).map(|stacks| stacks.base)
 }
 
-/// Starts vPE number `vpe` in `main`, interrupts masked. When that returns, the vPE switches itself off.
+/// Starts vPE number `vpe` in `main`, interrupts masked. When that returns, the vPE switches itself
+/// off.
 pub fn start(vpe: u32, main: fn()) -> Result<(), psci::Error> {
     let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
     let stacks = stacks(vpe).ok_or(psci::Error::InternalFailure)?;
@@ -61,8 +66,9 @@ pub fn wait_off(vpe: u32) -> Result<(), psci::Error> {
     Ok(())
 }
 
-/// Powers this vPE down by CPU_SUSPEND until an interrupt is pending for it, and goes on in `main` with a fresh stack and interrupts
-/// masked. Ok: an interrupt was pending before the vPE was down, and the call came back instead.
+/// Powers this vPE down by CPU_SUSPEND until an interrupt is pending for it, and goes on in `main`
+/// with a fresh stack and interrupts masked. Ok: an interrupt was pending before the vPE was down,
+/// and the call came back instead.
 pub fn sleep(main: fn()) -> Result<(), psci::Error> {
     let vpe = cpu::vpe();
     let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;

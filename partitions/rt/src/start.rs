@@ -1,19 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From the first instruction to `main`: an Image header, relocation, stacks, translation.
 //!
-//! The image begins with an arm64 Image header, so that it also boots by itself (`qemu-system-aarch64 -kernel`) and
-//! under any hypervisor that knows Linux. Its first word is an instruction that reads the counter: what a partition
-//! can know of how long it took to reach it.
+//! The image begins with an arm64 Image header, so that it also boots by itself
+//! (`qemu-system-aarch64 -kernel`) and under any hypervisor that knows Linux. Its first word is an
+//! instruction that reads the counter: what a partition can know of how long it took to reach it.
 //!
-//! 1. Read CNTVCT_EL0, keep x0 (the device tree), leave DAIF masked, MMU and caches off; let FP and SIMD run.
-//!    Two stacks: `main` runs on SP_EL0 with an unmapped page below it, handlers on SP_EL1, so that an overflow ends
-//!    in a message.
+//! 1. Read CNTVCT_EL0, keep x0 (the device tree), leave DAIF masked, MMU and caches off; let FP and
+//!    SIMD run. Two stacks: `main` runs on SP_EL0 with an unmapped page below it, handlers on
+//!    SP_EL1, so that an overflow ends in a message.
 //! 2. Apply the R_AARCH64_RELATIVE relocations to wherever the image lies; clear bss.
-//! 3. Drop what caches may hold of the image (DDI 0487 D7.5): all of the above went to memory past them.
+//! 3. Drop what caches may hold of the image (DDI 0487 D7.5): all of the above went to memory past
+//!    them.
 //! 4. Build the translation tables (`mmu`), turn MMU and caches on.
 //! 5. `main`, in Rust.
 //!
-//! Other vPEs enter at `_secondary` by PSCI CPU_ON with the address of their stacks as context; they only need the vectors and the
-//! finished tables. Not supported: entry at EL2 or EL3, more than [`VPES`] vPEs.
+//! Other vPEs enter at `_secondary` by PSCI CPU_ON with the address of their stacks as context;
+//! they only need the vectors and the finished tables. Not supported: entry at EL2 or EL3, more
+//! than [`VPES`] vPEs.
 
 use core::arch::global_asm;
 
@@ -34,8 +37,8 @@ const EXCEPTION: usize = 16 * 1024;
 /// All of a vPE's: a multiple of 4 KiB, as the ADD immediates of `rt_stacks` need.
 const SLOT: usize = GUARD + MAIN + EXCEPTION;
 
-/// The boot vPE's guard, its stack for `main` (SP_EL0) and its stack for handlers (SP_EL1). Other vPEs' are at the end of the free
-/// memory, since only the device tree knows how many there are.
+/// The boot vPE's guard, its stack for `main` (SP_EL0) and its stack for handlers (SP_EL1). Other
+/// vPEs' are at the end of the free memory, since only the device tree knows how many there are.
 #[repr(C, align(4096))]
 struct Stacks(UnsafeCell<[u8; SLOT]>);
 
@@ -162,7 +165,8 @@ rt_stacks:
 
 /// First Rust of the boot vPE with translation and caches on.
 extern "C" fn primary(tree: *const u8, entered: u64) -> ! {
-    // SAFETY: x0 at entry, which the guest ABI says is the device tree; nothing of it has been changed.
+    // SAFETY: x0 at entry, which the guest ABI says is the device tree; nothing of it has been
+    // changed.
     let machine = machine::install(unsafe { Machine::new(tree, entered) });
     console::init(machine);
     gic::init(machine);
@@ -189,7 +193,8 @@ pub(crate) fn stacks_of(machine: &Machine, vpe: u32) -> Option<Region> {
     }
 }
 
-/// Where the stacks of a vPE other than the boot vPE are: at the end of `free`, the memory that nothing else uses. None: it is too small.
+/// Where the stacks of a vPE other than the boot vPE are: at the end of `free`, the memory that
+/// nothing else uses. None: it is too small.
 pub(crate) fn stacks(free: Region, vpe: u32) -> Option<Region> {
     let bytes = SLOT as u64;
     let below = bytes.checked_mul(u64::from(vpe))?;

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The virtual timer: now, one shot, and periods that do not drift (DDI 0487 D12).
 //!
-//! The counter is CNTVCT_EL0, the deadline CNTV_CVAL_EL0: absolute, so that a late handler does not move the next
-//! period. The handler masks the timer, since the interrupt is level-sensitive.
+//! The counter is CNTVCT_EL0, the deadline CNTV_CVAL_EL0: absolute, so that a late handler does not
+//! move the next period. The handler masks the timer, since the interrupt is level-sensitive.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

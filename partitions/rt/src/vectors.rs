@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Exception vectors at EL1: interrupts to their handlers, everything else ends the partition.
 //!
-//! A handler may be any Rust function, so the whole caller-saved state is kept, SIMD registers too. Exceptions of
-//! `probe`'s own instructions are answered there; any other is a defect of the payload and is reported with its
-//! syndrome. Handlers run on a stack of their own with interrupts masked: there is no nesting.
+//! A handler may be any Rust function, so the whole caller-saved state is kept, SIMD registers too.
+//! Exceptions of `probe`'s own instructions are answered there; any other is a defect of the
+//! payload and is reported with its syndrome. Handlers run on a stack of their own with interrupts
+//! masked: there is no nesting.
 
 use core::arch::global_asm;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The watchdog's registers: an SBSA generic watchdog (DEN 0029), control frame and refresh frame.
 
 pub use abi::watchdog::{ENABLE, WS0, WS1};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A minimal EL3 firmware, with the state that a real one leaves to a hypervisor.
 //!
 //! For QEMU's virt with `secure=on`, where every CPU begins here, at EL3. What Trusted Firmware-A's
@@ -23,7 +24,8 @@ global_asm!(
     DISTRIBUTOR = const 0x0800_0000_u32,
     REDISTRIBUTORS = const 0x080a_0000_u32,
     UART = const 0x0900_0000_u32,
-    // The board's Secure RAM: 32 bytes for each CPU, entry, context, and whether it was told to go on.
+    // The board's Secure RAM: 32 bytes for each CPU, entry, context, and whether it was told to go
+    // on.
     MAILBOXES = const 0x0e00_0000_u32,
 );
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
     .section .text.start, "ax"
     .global _start
 _start:
@@ -45,7 +46,8 @@ reset:
     msr     cntv_ctl_el0, x0
     isb
 
-// The distributor, by the first CPU: both kinds of affinity routing, Group 1 of both states, all SPIs Non-secure's.
+// The distributor, by the first CPU: both kinds of affinity routing, Group 1 of both states, all
+// SPIs Non-secure's.
     ldr     w1, ={DISTRIBUTOR}
     cbnz    x28, 3f
     mov     w2, #0x36

@@ -1,4 +1,6 @@
-//! Runs under the aliasing plugin (`qemu/plugin/aliasing.c`), in which no count may be other than 0.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Runs under the aliasing plugin (`qemu/plugin/aliasing.c`), in which no count may be other than
+//! 0.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,8 @@ use crate::plan_json::{self, number};
 /// How many kinds of fault the plugin counts.
 const FAULTS: usize = 6;
 
-/// Arguments for QEMU: the plugin, told what the plan beside the image says. The result goes to `out`.
+/// Arguments for QEMU: the plugin, told what the plan beside the image says. The result goes to
+/// `out`.
 pub fn arguments(binary: &Path, out: &Path) -> Result<[String; 2], String> {
     let options = options(&plan_json::beside(binary)?).ok_or("plan.json has no memory map")?;
     let plugin = plugin()?;

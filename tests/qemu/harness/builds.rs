@@ -1,4 +1,6 @@
-//! What no console can show: that the same sources give the same bytes, and wrong ones none; what is not in an image.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What no console can show: that the same sources give the same bytes, and wrong ones none; what
+//! is not in an image.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,8 @@ fn same_bytes() -> Result<(), String> {
     let place = Place::new()?;
     let there = &place.0;
     copy_tree(here, there)?;
-    // The same tool, but everything it builds is built anew from the other place's sources, this tool's library included.
+    // The same tool, but everything it builds is built anew from the other place's sources, this
+    // tool's library included.
     run(tests::bulkhead()
         .args(["image", "demo"])
         .current_dir(there)
@@ -66,7 +69,8 @@ fn no_image() -> Result<(), String> {
     }
 }
 
-/// Systems that have all of EL2 between them: exclusive and shared CPUs, modes, a virtual ITS, PCIe, features.
+/// Systems that have all of EL2 between them: exclusive and shared CPUs, modes, a virtual ITS,
+/// PCIe, features.
 const WHOLE: [&str; 6] = [
     "demo",
     "shared",

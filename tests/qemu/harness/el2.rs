@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's own tables as they are in RAM after a run.
 
 use std::fs::File;
@@ -13,7 +14,8 @@ const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
 /// AttrIndx of a leaf that is Normal memory (`plan::translation::EL2_ATTR_NORMAL`).
 const NORMAL: u64 = 1;
 
-/// One line for each leaf that maps Normal memory outside the hypervisor's, or another address than its own.
+/// One line for each leaf that maps Normal memory outside the hypervisor's, or another address than
+/// its own.
 pub fn strangers(binary: &Path, ram: &Path) -> Result<Vec<String>, String> {
     let own = &plan_json::beside(binary)?["hypervisor"];
     let field = |name: &str| number(&own[name]).ok_or(format!("plan.json has no {name}"));

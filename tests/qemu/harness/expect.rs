@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Judging a run: every expectation that does not hold, one line each.
 
 use bulkhead::run::{Report, Transcript};
@@ -60,7 +61,8 @@ fn console(expect: &Expect, lines: &[String], out: &mut Vec<String>) {
     }
 }
 
-/// What begins with a speaker's mark is found where that speaker has it, at the start of the line, not in what another says.
+/// What begins with a speaker's mark is found where that speaker has it, at the start of the line,
+/// not in what another says.
 fn has(line: &str, text: &str) -> bool {
     if text.starts_with("bulkhead: ") || text.starts_with('[') {
         line.starts_with(text)
@@ -69,7 +71,8 @@ fn has(line: &str, text: &str) -> bool {
     }
 }
 
-/// A VM that says how many bytes it sent before, and their sum (times 31, plus the byte), sent exactly these.
+/// A VM that says how many bytes it sent before, and their sum (times 31, plus the byte), sent
+/// exactly these.
 fn sent(expect: &Expect, seen: &Transcript, out: &mut Vec<String>) {
     const CLAIM: &[u8] = b"sent-bytes ";
     for (vm, least) in &expect.sent {

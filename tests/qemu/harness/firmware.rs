@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Runs under EL3 firmware (`tests/firmware`), with two Security states.
 
 use std::fs;

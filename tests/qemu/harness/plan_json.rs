@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The plan beside an image, as plan.json has it.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Playing one scenario.
 
 use std::fs::{self, File};
@@ -75,7 +76,8 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     if out.is_empty() { Ok(()) } else { Err(explain(scenario, &out, &seen)) }
 }
 
-/// A file of `bytes` that QEMU takes for the board's RAM: words that are not 0 where the scenario wants them.
+/// A file of `bytes` that QEMU takes for the board's RAM: words that are not 0 where the scenario
+/// wants them.
 fn filled(fill: &[Fill], path: &Path, bytes: u64) -> io::Result<()> {
     const MIB: u64 = 1 << 20;
     path.parent().map_or(Ok(()), fs::create_dir_all)?;

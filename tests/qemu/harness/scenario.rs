@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A scenario as its TOML file says it.
 
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ pub struct Scenario {
     /// Under the plugin that finds memory used through the caches and past them: it must find none.
     #[serde(default)]
     pub aliasing: bool,
-    /// Entered by EL3 firmware that leaves two Security states, which QEMU's own way of loading does not.
+    /// Entered by EL3 firmware that leaves two Security states, which QEMU's own way of loading
+    /// does not.
     #[serde(default)]
     pub firmware: bool,
     /// INTIDs below 64 that this firmware keeps in a Secure group.
@@ -83,7 +85,8 @@ pub struct Expect {
     /// By VM: how its line in the report begins, such as "off, passed".
     #[serde(default)]
     pub vms: BTreeMap<String, String>,
-    /// By VM: how many bytes it sent at least. It says how many, and their sum, and the console has exactly these.
+    /// By VM: how many bytes it sent at least. It says how many, and their sum, and the console has
+    /// exactly these.
     #[serde(default)]
     pub sent: BTreeMap<String, u64>,
     /// EL2's tables, as they are in RAM afterwards, map no memory but the hypervisor's own.
@@ -100,7 +103,8 @@ pub struct Expect {
 pub struct Counter {
     /// Such as "msix/0".
     pub vpe: String,
-    /// As the table names it; a name that is none is refused, as what a table leaves out counts as zero.
+    /// As the table names it; a name that is none is refused, as what a table leaves out counts as
+    /// zero.
     #[serde(deserialize_with = "known")]
     pub counter: String,
     #[serde(default)]
@@ -147,7 +151,8 @@ pub struct Found {
     pub scenario: Result<Scenario, String>,
 }
 
-/// Every scenario in a directory, sorted by name. A file that cannot be read becomes a test that fails.
+/// Every scenario in a directory, sorted by name. A file that cannot be read becomes a test that
+/// fails.
 pub fn all(directory: &Path) -> Vec<Found> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

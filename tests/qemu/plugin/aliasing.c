@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 /*
  * Finds memory that is used through the caches and past them. QEMU has no caches and shows no fault.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `bulkhead schema`: files that are generated from the formats and the rules.
 
 use std::process::ExitCode;

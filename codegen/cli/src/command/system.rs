@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Finding the system, or the board, that the user means.
 
 use std::path::{Path, PathBuf};

@@ -1,13 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Building a system's image with cargo: its Rust partitions, then the EL2 image around them.
 //!
-//! 1. `cargo build --release --target aarch64-unknown-none` of every Rust partition that the system names;
+//! 1. `cargo build --release --target aarch64-unknown-none` of every Rust partition that the system
+//!    names;
 //! 2. copies of their ELF files as target/bulkhead/SYSTEM/payloads/PACKAGE.elf;
-//! 3. `cargo build --release -p hyp --target aarch64-unknown-none-softfloat` with `BULKHEAD_SYSTEM` and `BULKHEAD_PAYLOADS`;
+//! 3. `cargo build --release -p hyp --target aarch64-unknown-none-softfloat` with `BULKHEAD_SYSTEM`
+//!    and `BULKHEAD_PAYLOADS`;
 //! 4. the flat binary, the plan and the device trees into target/bulkhead/SYSTEM.
 //!
-//! Cargo's own output goes to target/el2, a directory of its own, so that it never waits for the build of the host
-//! crates; what is up to date is not built again. Cargo leaves every system's image under one name: a lock file there is held from
-//! building until the result has been taken.
+//! Cargo's own output goes to target/el2, a directory of its own, so that it never waits for the
+//! build of the host crates; what is up to date is not built again. Cargo leaves every system's
+//! image under one name: a lock file there is held from building until the result has been taken.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -71,7 +74,8 @@ impl std::fmt::Display for BuildError {
             Self::Rule(broken) => broken.fmt(f),
             Self::Taken { name, other, own } => write!(
                 f,
-                "{} and {} both say name = \"{name}\", by which outputs are kept: write another name in one of them",
+                "{} and {} both say name = \"{name}\", by which outputs are kept: write another \
+                 name in one of them",
                 own.display(),
                 other.display()
             ),
@@ -147,7 +151,8 @@ impl Workspace {
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).arg(verb).arg(format());
         command.args(["--release", "--target-dir"]).arg(self.bare());
-        // The first build takes a minute, in which cargo shows how far it is; later ones need no words.
+        // The first build takes a minute, in which cargo shows how far it is; later ones need no
+        // words.
         if self.bare().join(IMAGE_TARGET).exists() {
             command.arg("--quiet");
         }
@@ -237,7 +242,8 @@ impl Workspace {
         Ok((plan, payloads))
     }
 
-    /// Builds a system's image. If that fails, there is none: an older one would not be the system's any more.
+    /// Builds a system's image. If that fails, there is none: an older one would not be the
+    /// system's any more.
     pub fn image(&self, system: &System) -> Result<Built, BuildError> {
         let _lock = self.lock()?;
         self.claim(system)?;
@@ -301,7 +307,8 @@ impl Workspace {
         // Code that several functions share would cost hot ones a call and a return.
         flags.push("\x1f-Cllvm-args=-enable-machine-outliner=never");
         if room < NEAR {
-            // Code, constants and data lie near each other: an address takes one instruction, not two.
+            // Code, constants and data lie near each other: an address takes one instruction, not
+            // two.
             flags.push("\x1f-Ccode-model=tiny");
         }
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Running cargo, with its diagnostics passed on but for one.
 //!
 //! The compiler knows the feature against the A53 erratum, and warns in every crate that its name

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whose an output directory is: outputs go by a system's name, and two files may say the same one.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use codegen::build::write;
 /// The file in a system's output directory that names its TOML.
 const SOURCE: &str = "source.txt";
 
-/// Takes `directory` for the system `name` at `path`. Refused while another file that is still there has the name.
+/// Takes `directory` for the system `name` at `path`. Refused while another file that is still
+/// there has the name.
 pub fn claim(directory: &Path, name: &str, path: &Path) -> Result<(), BuildError> {
     let own = std::fs::canonicalize(path)
         .map_err(|error| BuildError::File { path: path.to_owned(), error })?;

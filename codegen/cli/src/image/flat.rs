@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From the linked ELF to the flat binary that boot loaders take.
 //!
-//! Every loadable segment with file content goes to its physical address, relative to the lowest; the rest are zeros. Memory without
-//! file content at the end (tables that boot clears) is not in the file: image_size of the header covers it (Linux,
-//! Documentation/arch/arm64/booting).
+//! Every loadable segment with file content goes to its physical address, relative to the lowest;
+//! the rest are zeros. Memory without file content at the end (tables that boot clears) is not in
+//! the file: image_size of the header covers it (Linux, Documentation/arch/arm64/booting).
 
 use object::Endianness;
 use object::elf;
@@ -33,7 +34,8 @@ impl std::fmt::Display for FlatError {
 
 impl std::error::Error for FlatError {}
 
-/// The flat binary, for an image that must lie `text_offset` bytes into RAM and take `most` bytes there.
+/// The flat binary, for an image that must lie `text_offset` bytes into RAM and take `most` bytes
+/// there.
 pub fn flatten(image: &[u8], text_offset: u64, most: u64) -> Result<Vec<u8>, FlatError> {
     let bad = |error: object::read::Error| FlatError::Elf(error.to_string());
     let header = elf::FileHeader64::<Endianness>::parse(image).map_err(bad)?;

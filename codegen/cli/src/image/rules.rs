@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What no image may have, looked for in each that is built.
 //!
 //! | rule | why |
@@ -32,21 +33,25 @@ impl std::fmt::Display for Broken {
             Self::Unreadable(why) => write!(f, "the linked image cannot be looked at: {why}"),
             Self::Panic(symbol) => write!(
                 f,
-                "EL2 calls {symbol}: the compiler cannot prove that an index, a division or an unwrap succeeds"
+                "EL2 calls {symbol}: the compiler cannot prove that an index, a division or an \
+                 unwrap succeeds"
             ),
             Self::AddressTranslation(at) => {
                 write!(
                     f,
-                    "EL2 has an AT instruction at {at:#x}: one may be executed speculatively during a switch"
+                    "EL2 has an AT instruction at {at:#x}: one may be executed speculatively \
+                     during a switch"
                 )
             }
             Self::Erratum835769(at) => write!(
                 f,
-                "EL2 has a multiply-accumulate right behind an access at {at:#x}: Cortex-A53 erratum 835769"
+                "EL2 has a multiply-accumulate right behind an access at {at:#x}: Cortex-A53 \
+                 erratum 835769"
             ),
             Self::Erratum843419(at) => write!(
                 f,
-                "EL2 has an ADRP at the end of a page at {at:#x}, and a sequence behind it: Cortex-A53 erratum 843419"
+                "EL2 has an ADRP at the end of a page at {at:#x}, and a sequence behind it: \
+                 Cortex-A53 erratum 843419"
             ),
         }
     }
@@ -109,7 +114,8 @@ const fn is_access(word: u32) -> bool {
     word & 0x0a00_0000 == 0x0800_0000
 }
 
-/// MADD, MSUB, and the widening ones, of 64 bits; with XZR as the addend it is a multiplication alone.
+/// MADD, MSUB, and the widening ones, of 64 bits; with XZR as the addend it is a multiplication
+/// alone.
 const fn is_multiply_accumulate(word: u32) -> bool {
     let kind = word >> 21 & 7;
     word >> 24 == 0x9b && matches!(kind, 0b000 | 0b001 | 0b101) && word >> 10 & 31 != 31
@@ -130,7 +136,8 @@ fn is_unsafe_page_address(adrp: u32, behind: &[u32]) -> bool {
         && (uses(third) || !is_branch(third) && rest.first().is_some_and(|&fourth| uses(fourth)))
 }
 
-/// The accesses that may stand second: all but loads of pairs, loads of structures and exclusive pairs.
+/// The accesses that may stand second: all but loads of pairs, loads of structures and exclusive
+/// pairs.
 const fn is_second(word: u32) -> bool {
     let load = word & 1 << 22 != 0;
     let pair = word & 0x3a00_0000 == 0x2800_0000;

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Taking terminal escape sequences out of a stream.
 //!
-//! Control sequences as ECMA-48 5.4 has them: ESC `[`, parameter and intermediate bytes, one final byte 0x40..=0x7e.
+//! Control sequences as ECMA-48 5.4 has them: ESC `[`, parameter and intermediate bytes, one final
+//! byte 0x40..=0x7e.
 
 /// A filter that remembers where it is, so that a sequence cut by a read is still taken out.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The bench: instructions of each hot path and bytes of the image, beside the marks to beat.
 //!
-//! Every subject runs twice under instruction counting, and the two consoles must be the same to the last letter:
-//! what differs between two runs is no figure. What must not grow with the system is measured in several sizes of it and
-//! compared ([`series`](super::series)). The marks are medians of other hypervisors' runs of the same guest
-//! paths under the same QEMU, the lowest of each row.
+//! Every subject runs twice under instruction counting, and the two consoles must be the same to
+//! the last letter: what differs between two runs is no figure. What must not grow with the system
+//! is measured in several sizes of it and compared ([`series`](super::series)). The marks are
+//! medians of other hypervisors' runs of the same guest paths under the same QEMU, the lowest of
+//! each row.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,8 @@ pub struct Subject {
     pub image: PathBuf,
     /// bulkhead.elf.
     pub elf: PathBuf,
-    /// Memory that no guest can have because of the hypervisor, payload copies aside; from the plan.
+    /// Memory that no guest can have because of the hypervisor, payload copies aside; from the
+    /// plan.
     pub kept_bytes: u64,
 }
 
@@ -104,7 +107,8 @@ pub struct Measured {
 }
 
 impl Bench {
-    /// Every system passed, twice in the same way, and what should not grow with the system does not.
+    /// Every system passed, twice in the same way, and what should not grow with the system does
+    /// not.
     pub fn sound(&self) -> bool {
         let same = |system: &Measured| system.verdict == Verdict::Pass && system.differs.is_none();
         self.systems.iter().all(same) && self.series.iter().all(Series::holds)

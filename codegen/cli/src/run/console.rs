@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Reading a board's console: result, VMs, counters and figures.
 //!
-//! [`Decoder`](super::Decoder) says who said what. Only EL2's own lines make a result; they begin with `bulkhead: `. A table
-//! of counters is
+//! [`Decoder`](super::Decoder) says who said what. Only EL2's own lines make a result; they begin
+//! with `bulkhead: `. A table of counters is
 //!
 //! ```text
 //! bulkhead: counters
@@ -9,7 +10,8 @@
 //! bulkhead: | exits   |       123 |     17 |
 //! ```
 //!
-//! and ends with the first line of EL2's that is no row. A system may print several; the last one counts.
+//! and ends with the first line of EL2's that is no row. A system may print several; the last one
+//! counts.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,8 @@ const KEPT: usize = 64 << 20;
 /// What the console has said so far.
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
-    /// Every line as it was shown, behind `[name] ` if it was a VM's, without escape sequences and line ends.
+    /// Every line as it was shown, behind `[name] ` if it was a VM's, without escape sequences and
+    /// line ends.
     pub lines: Vec<String>,
     /// What each VM sent, byte by byte.
     pub streams: BTreeMap<String, Vec<u8>>,
@@ -346,7 +349,8 @@ bulkhead: result: fail
     #[test]
     fn a_line_of_a_guest_between_rows_does_not_end_the_table() {
         let out = transcript(
-            "bulkhead: counters\nbulkhead: | counter | a/0 |\n[a] hi\nbulkhead: | exits | 4 |\nbulkhead: | x |",
+            "bulkhead: counters\nbulkhead: | counter | a/0 |\n[a] hi\nbulkhead: | exits | 4 \
+             |\nbulkhead: | x |",
         );
         assert_eq!(out.counters["a/0"]["exits"], 4);
     }

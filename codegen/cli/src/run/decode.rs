@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Taking the console's stream apart: who said what.
 //!
-//! The format is docs/console.md's, its bytes are [`abi::console`]'s. A stream may begin anywhere and be cut anywhere; what the
-//! decoder gives for it does not depend on where the reads cut it. Bytes before the first frame, and after a line of EL2's,
-//! are nobody's: firmware's, on a board that has just been reset.
+//! The format is docs/console.md's, its bytes are [`abi::console`]'s. A stream may begin anywhere
+//! and be cut anywhere; what the decoder gives for it does not depend on where the reads cut it.
+//! Bytes before the first frame, and after a line of EL2's, are nobody's: firmware's, on a board
+//! that has just been reset.
 
 use abi::console::{self as wire, Check};
 
@@ -324,7 +326,8 @@ mod tests {
                 bytes[at] ^= damage;
                 let pieces = decode(&bytes);
                 let line = Piece::Own("bulkhead: result: pass".into());
-                // Only what is there for terminals may be damaged and the line be taken: CAN, and the end of the tail.
+                // Only what is there for terminals may be damaged and the line be taken: CAN, and
+                // the end of the tail.
                 assert!(!pieces.contains(&line) || at == 0, "{at}: {pieces:?}");
             }
             let mut bytes = whole.clone();

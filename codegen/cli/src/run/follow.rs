@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The log of a board without a console, read out of QEMU's memory while it runs.
 //!
 //! What the log holds is what a console would have sent ([`abi::log`]). QEMU stays when the
@@ -47,7 +48,8 @@ impl Follower {
         while left > 0 {
             std::thread::sleep(PAUSE);
             left -= 1;
-            // The state first: what was written before the board was off is in the memory that is read after.
+            // The state first: what was written before the board was off is in the memory that is
+            // read after.
             let Some(answers) = exchange(monitor, &[json!({ "execute": "query-status" })]) else {
                 continue;
             };

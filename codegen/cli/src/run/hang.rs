@@ -1,4 +1,6 @@
-//! QEMU's monitor: where the CPUs of a machine are that gives no result, whether EL2 answers or not.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! QEMU's monitor: where the CPUs of a machine are that gives no result, whether EL2 answers or
+//! not.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! QEMU's log of wrong use: the only trace of a rejected ITS command.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The QEMU machine that stands for a board.
 
 use std::fs::{self, File};
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::{Options, RunError};
 use codegen::model::System;
 
-/// A board as QEMU knows it: `[qemu]` of the board, and `qemu`/`scratch` of the devices that the system uses.
+/// A board as QEMU knows it: `[qemu]` of the board, and `qemu`/`scratch` of the devices that the
+/// system uses.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
     /// `-machine`.
@@ -19,7 +21,8 @@ pub struct Machine {
     pub ram_bytes: u64,
     /// Arguments of the board itself.
     pub args: Vec<String>,
-    /// Arguments of the devices, in the board's order. `{scratch}` stands for the directory of scratch files.
+    /// Arguments of the devices, in the board's order. `{scratch}` stands for the directory of
+    /// scratch files.
     pub devices: Vec<String>,
     /// Files the devices need, made anew (all zero) for every run.
     pub scratch: Vec<Scratch>,
@@ -67,8 +70,8 @@ impl Machine {
 
     /// Arguments of one run of `image`, without the program's name.
     ///
-    /// QEMU merges repeated `-machine`, `-smp` and `-m`, the later wins: `options.qemu_args`, which stand last, can
-    /// make the machine another one than the board says.
+    /// QEMU merges repeated `-machine`, `-smp` and `-m`, the later wins: `options.qemu_args`, which
+    /// stand last, can make the machine another one than the board says.
     pub fn arguments(&self, image: &Path, scratch: &Path, options: &Options) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         let mut push = |items: &[&str]| out.extend(items.iter().map(|item| (*item).to_owned()));

@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Running an image under QEMU: command line, child process, console, report.
 //!
-//! The command line tool and the QEMU scenarios both come through here, so that what a test sees is what a user sees:
+//! The command line tool and the QEMU scenarios both come through here, so that what a test sees is
+//! what a user sees:
 //!
 //! 1. [`Machine`] is what the board's `[qemu]` and its used devices' `qemu` keys say, resolved;
 //! 2. [`Options`] is what this run wants on top (input, timeout, instruction counting, overrides);
-//! 3. [`run`] starts QEMU, streams its console, ends it by its own process id, and parses what came into a [`Report`];
+//! 3. [`run`] starts QEMU, streams its console, ends it by its own process id, and parses what came
+//!    into a [`Report`];
 //! 4. [`Report::write`] keeps it as JSON in `target/bulkhead/reports/NAME.json`.
 //!
 //! A run is judged by the console alone, as on a board with a serial cable; of the plan nothing is

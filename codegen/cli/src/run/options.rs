@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What one run wants on top of what the board says.
 
 use std::io::{IsTerminal, stdout};
@@ -7,7 +8,8 @@ use std::time::Duration;
 /// What one run wants.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Count instructions: one instruction is one nanosecond of the guest's clock, and every run is the same.
+    /// Count instructions: one instruction is one nanosecond of the guest's clock, and every run is
+    /// the same.
     pub icount: bool,
     /// End QEMU after this long; the report says so. None: never.
     pub timeout: Option<Duration>,
@@ -21,7 +23,8 @@ pub struct Options {
     pub input: Input,
     /// Where the console goes besides the report.
     pub echo: Echo,
-    /// Key that begins a command to the hypervisor; followed by `q` on a terminal it ends the run. 0: none.
+    /// Key that begins a command to the hypervisor; followed by `q` on a terminal it ends the run.
+    /// 0: none.
     pub escape: u8,
     /// Directory for the disks and the log of this run; None: `scratch` beside the image.
     pub scratch: Option<PathBuf>,
@@ -75,7 +78,8 @@ impl Echo {
     }
 }
 
-/// Whether to colour what goes to a terminal, or not to one: <https://no-color.org>, <https://bixense.com/clicolors>.
+/// Whether to colour what goes to a terminal, or not to one: <https://no-color.org>,
+/// <https://bixense.com/clicolors>.
 pub fn colours(terminal: bool) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let forced = set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE") != Some("0".into());

@@ -1,10 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One QEMU process: started, listened to, ended by its own process id.
 //!
 //! 1. Scratch files are made anew.
-//! 2. QEMU starts with pipes; where `setpriv` exists, QEMU gets SIGKILL if this process ends first, however it ends.
-//! 3. A thread reads the console and a second one QEMU's own messages; a third one forwards the keyboard. All send to
-//!    this one, which parses, echoes, plays the input script and keeps the deadline.
-//! 4. The run is over when the console is closed (QEMU has ended), at the deadline, or by the escape key and `q`.
+//! 2. QEMU starts with pipes; where `setpriv` exists, QEMU gets SIGKILL if this process ends first,
+//!    however it ends.
+//! 3. A thread reads the console and a second one QEMU's own messages; a third one forwards the
+//!    keyboard. All send to this one, which parses, echoes, plays the input script and keeps the
+//!    deadline.
+//! 4. The run is over when the console is closed (QEMU has ended), at the deadline, or by the
+//!    escape key and `q`.
 
 use std::io::{Read, Write, stdin, stdout};
 use std::path::Path;
@@ -45,7 +49,8 @@ enum Event {
 
 /// Boots `image` on `machine` and reports what came of it; `name` is the report's.
 ///
-/// The console's lines are returned beside the report, for those who look for more than the report holds.
+/// The console's lines are returned beside the report, for those who look for more than the report
+/// holds.
 pub fn run(
     name: &str,
     machine: &Machine,
@@ -279,8 +284,9 @@ impl<'a> Session<'a> {
         seen.result.is_some() || seen.differs.is_some() || seen.stopped.is_some()
     }
 
-    /// No result in time: asks EL2 what each vPE does, its last exits and the counters, by the escape key, and QEMU where the
-    /// CPUs are. An EL2 with a log instead of a console hears nothing.
+    /// No result in time: asks EL2 what each vPE does, its last exits and the counters, by the
+    /// escape key, and QEMU where the CPUs are. An EL2 with a log instead of a console hears
+    /// nothing.
     fn ask_where(&mut self, events: &Receiver<Event>, monitor: &Monitor, deaf: bool) {
         let places = monitor.cpus();
         if deaf {

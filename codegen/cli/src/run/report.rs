@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What one run showed, as JSON in `target/bulkhead/reports/NAME.json`.
 
 use std::collections::BTreeMap;
@@ -18,9 +19,11 @@ pub struct Report {
     pub reason: String,
     /// VMs in the order of the system's TOML.
     pub vms: Vec<VmLine>,
-    /// The last table of counters: by vPE ("msix/0"), then by counter. What the table leaves out is zero.
+    /// The last table of counters: by vPE ("msix/0"), then by counter. What the table leaves out is
+    /// zero.
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
-    /// `figure NAME VALUE [UNIT]` lines, the last of each name from each VM, in the order they came.
+    /// `figure NAME VALUE [UNIT]` lines, the last of each name from each VM, in the order they
+    /// came.
     pub figures: Vec<Figure>,
     /// What QEMU logged as wrong use of its devices.
     pub log: Vec<String>,
@@ -85,7 +88,8 @@ impl Verdict {
 }
 
 impl Report {
-    /// The counter's value; None when the table has no such vPE. A counter that is not in the table is zero.
+    /// The counter's value; None when the table has no such vPE. A counter that is not in the table
+    /// is zero.
     pub fn counter(&self, vpe: &str, counter: &str) -> Option<u64> {
         self.counters.get(vpe).map(|column| column.get(counter).copied().unwrap_or(0))
     }

@@ -1,13 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a person, or a program behind a pipe, sees of a console.
 //!
-//! A VM's lines stand behind `[name] `; its bytes are passed as they are, so that its colours and its cursor are its own.
-//! On a terminal, whoever speaks next begins with a terminal that has forgotten what the VM left: a control sequence that
-//! was not finished, colours, other letters, another screen. Behind a pipe every line but EL2's begins with a prefix, and a
-//! line feed ends it.
+//! A VM's lines stand behind `[name] `; its bytes are passed as they are, so that its colours and
+//! its cursor are its own. On a terminal, whoever speaks next begins with a terminal that has
+//! forgotten what the VM left: a control sequence that was not finished, colours, other letters,
+//! another screen. Behind a pipe every line but EL2's begins with a prefix, and a line feed ends
+//! it.
 
 use super::Piece;
 
-/// Ends a control sequence or string that was not finished; the usual letters, colours, cursor and line wrap.
+/// Ends a control sequence or string that was not finished; the usual letters, colours, cursor and
+/// line wrap.
 const USUAL: &[u8] = b"\x18\x0f\x1b(B\x1b[m\x1b[?25h\x1b[?7h";
 /// Leaves the other screen, for a VM that went there.
 const FIRST_SCREEN: &[u8] = b"\x1b[?1049l";

@@ -1,7 +1,10 @@
-//! Figures that several systems measure, side by side: what grows with the system, and what does not.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Figures that several systems measure, side by side: what grows with the system, and what does
+//! not.
 //!
-//! A series is one figure from systems that differ in one number only, such as how many vPEs share a CPU. A flat one may spread by
-//! [`FLAT_PER_MILLE`] and no more; of a growing one the last column says what each further one costs.
+//! A series is one figure from systems that differ in one number only, such as how many vPEs share
+//! a CPU. A flat one may spread by [`FLAT_PER_MILLE`] and no more; of a growing one the last column
+//! says what each further one costs.
 
 use std::fmt;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The user's terminal in raw mode, put back when the run ends.
 
 use std::io::{IsTerminal, Write, stdin};
@@ -5,16 +6,18 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// While it lives, keys go to the guest as they are typed: no echo, no line editing, no signals. What is shown goes as it
-/// comes, too: lines must end with CR LF.
+/// While it lives, keys go to the guest as they are typed: no echo, no line editing, no signals.
+/// What is shown goes as it comes, too: lines must end with CR LF.
 ///
-/// A second process puts the terminal back if this one ends without doing so: by SIGTERM, SIGHUP or SIGKILL.
+/// A second process puts the terminal back if this one ends without doing so: by SIGTERM, SIGHUP or
+/// SIGKILL.
 pub struct Raw {
     before: Termios,
     guard: Option<Child>,
 }
 
-/// Ends when a line comes; puts the terminal back when its input is closed without one. Ours to end, not the terminal's.
+/// Ends when a line comes; puts the terminal back when its input is closed without one. Ours to
+/// end, not the terminal's.
 const GUARD: &str = "trap '' HUP INT QUIT TERM TTOU; state=$1; read -r line && exit; stty \"$state\" </dev/tty; \
                      printf '\\030\\017\\033(B\\033[m\\033[?25h\\033[?7h\\r\\n' >/dev/tty";
 

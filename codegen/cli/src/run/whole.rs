@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whole lines of VMs, for a pipe or a file.
 //!
 //! EL2 ends a VM's line early when others have something to say, and sends its start again

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What lies in memory beside the payload: the initial RAM disk and the device tree.
 
 use std::io::ErrorKind;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! As much of a payload's file as a check needs.
 
 use std::fs::File;
@@ -19,8 +20,8 @@ pub enum Header {
         text_offset: u64,
         bytes: u64,
     },
-    /// Segments to load, as (address, bytes in memory): physical addresses, or where `relocatable` offsets. The entry is as
-    /// the file has it.
+    /// Segments to load, as (address, bytes in memory): physical addresses, or where `relocatable`
+    /// offsets. The entry is as the file has it.
     Elf {
         segments: Vec<(u64, u64)>,
         relocatable: bool,
@@ -91,8 +92,8 @@ pub fn is_device_tree(path: &Path) -> bool {
         && magic == [0xd0, 0x0d, 0xfe, 0xed]
 }
 
-/// Linux's Image header: text_offset at 8, image_size at 16, magic at 56. An image_size of 0 is an old kernel's, which
-/// means a text_offset of 512 KiB.
+/// Linux's Image header: text_offset at 8, image_size at 16, magic at 56. An image_size of 0 is an
+/// old kernel's, which means a text_offset of 512 KiB.
 fn image(head: &[u8], file: u64) -> Result<Header, Error> {
     // An EFI program that unpacks itself (Linux, drivers/firmware/efi/libstub/zboot-header.S).
     if head.starts_with(b"MZ") && head.get(4..8) == Some(b"zimg") {
@@ -205,7 +206,8 @@ mod tests {
     fn images() {
         let image = of(&image_of(0x8_0000, 0x20_0000), Format::Image).unwrap();
         assert_eq!(image, Header::Image { text_offset: 0x8_0000, bytes: 0x20_0000 });
-        // Without a size it is an old kernel, as big as its file and 512 KiB from the block's start.
+        // Without a size it is an old kernel, as big as its file and 512 KiB from the block's
+        // start.
         let old = of(&image_of(0, 0), Format::Image).unwrap();
         assert_eq!(old, Header::Image { text_offset: 0x8_0000, bytes: 4096 });
         let mut big = image_of(0, 0x20_0000);

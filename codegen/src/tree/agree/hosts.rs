@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCIe hosts: which of the VM's each is, its buses, windows, DeviceIDs and domain.
 
 use super::{Judge, extent, extents, is_inside, reg};
@@ -116,7 +117,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Hosts are told apart by their domains: all of them have one, or none and the guest counts them.
+    /// Hosts are told apart by their domains: all of them have one, or none and the guest counts
+    /// them.
     fn domain(&mut self, others: &[Host], host: &Host) {
         let clash = |other: &&Host| match (other.domain, host.domain) {
             (Some(one), Some(two)) => {

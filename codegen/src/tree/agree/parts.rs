@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Devices, and what a tree leaves out.
 
 use super::{Judge, extent, is_inside};

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A scheduler too simple to be wrong, and a pair that runs it beside the real one.
 //!
-//! The model knows no deadlines: it looks at every vPE on every tick. The real one is called only when something
-//! happens and at the deadlines that it asked for; the pair fails at the first tick on which they differ.
+//! The model knows no deadlines: it looks at every vPE on every tick. The real one is called only
+//! when something happens and at the deadlines that it asked for; the pair fails at the first tick
+//! on which they differ.
 
 use plan::{Frame, Rest, Schedule};
 use sched::{CpuScheduler, Decision, Slot, Task};

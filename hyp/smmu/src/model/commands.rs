@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A software SMMU consumes commands.
 
 use super::Violation;

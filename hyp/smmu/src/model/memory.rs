@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Memory of tables and queues as a CPU sees it: stores wait in its caches until published.
 
 use super::Smmu;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a software SMMU has: registers, memory, caches.
 
 use super::{Config, Interrupts, Violation};

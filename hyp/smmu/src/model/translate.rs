@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A software SMMU translates: entry, stage 2, or a record (IHI 0070 3.3, 7.3).
 
 use super::state::{State, Translation};

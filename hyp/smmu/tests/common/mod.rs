@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A board with one software SMMU: addresses, tables of two VMs, and the driver on it.
 #![allow(dead_code, reason = "each suite uses what it needs")]
 

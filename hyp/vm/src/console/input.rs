@@ -1,4 +1,6 @@
-//! What is typed: to the VM that has the input, or a command to the hypervisor after the escape key.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is typed: to the VM that has the input, or a command to the hypervisor after the escape
+//! key.
 //!
 //! | keys | does |
 //! |---|---|
@@ -93,7 +95,10 @@ pub fn focus(plan: &Plan, focus: VmIndex, out: &mut impl Text) {
 /// Line `line` of the list of keys and VMs; false: there is none.
 pub fn key(plan: &Plan, focus: VmIndex, line: usize, out: &mut impl Text) -> bool {
     let Some(index) = line.checked_sub(1) else {
-        out.text("bulkhead: after the escape key: n next console, 0-9 that console, c counters, s states and last exits, ? this list, escape itself\n");
+        out.text(
+            "bulkhead: after the escape key: n next console, 0-9 that console, c counters, s \
+                  states and last exits, ? this list, escape itself\n",
+        );
         return true;
     };
     let Some(vm) = plan.vms.get(index) else { return false };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One UART for everybody: rings of output, the mux that merges them, the escape key.
 
 mod input;

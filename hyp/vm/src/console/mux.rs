@@ -1,12 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Merges what all VMs and the hypervisor print into one stream of lines.
 //!
-//! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by themselves. Around them are
-//! control bytes that no guest can send, by which a host takes the stream apart again ([`abi::console`], docs/console.md).
-//! Only whole lines are shown, except of the VM that has the input: its partial line (a prompt) is shown at once and stays
-//! open until somebody else has a whole line to show; then the open line is ended, and begun again from its start after the
-//! others', so that every line that ends has been shown whole. A line that is just being printed looks like a prompt, so the
-//! image is [`Mux::patient`]: both steps wait until it has waited a while for more bytes. A line that does not fit its ring
-//! or [`KEPT`], or is longer than [`LONGEST`] while others wait, is cut and goes on behind a new prefix. EL2's lines are
+//! A VM's lines begin with `[name] `, coloured if wanted; EL2's own begin with `bulkhead: ` by
+//! themselves. Around them are control bytes that no guest can send, by which a host takes the
+//! stream apart again ([`abi::console`], docs/console.md). Only whole lines are shown, except of
+//! the VM that has the input: its partial line (a prompt) is shown at once and stays open until
+//! somebody else has a whole line to show; then the open line is ended, and begun again from its
+//! start after the others', so that every line that ends has been shown whole. A line that is just
+//! being printed looks like a prompt, so the image is [`Mux::patient`]: both steps wait until it
+//! has waited a while for more bytes. A line that does not fit its ring or [`KEPT`], or is longer
+//! than [`LONGEST`] while others wait, is cut and goes on behind a new prefix. EL2's lines are
 //! never cut. Sources take turns line by line. Every newline goes out as CR LF.
 //!
 //! The image keeps the one `Mux` under its lock; [`Mux::pump`] never waits.
@@ -39,7 +42,8 @@ pub struct Pumped {
     pub unblocked: u64,
 }
 
-/// A source of lines: a VM by index, or EL2. `Nobody` is all zero, and so is a mux before it is used.
+/// A source of lines: a VM by index, or EL2. `Nobody` is all zero, and so is a mux before it is
+/// used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Nobody,
@@ -62,12 +66,14 @@ pub struct Mux {
     /// Whose line is open on the terminal, and how long it is.
     open: Source,
     column: u16,
-    /// What the VM that has the input has shown of its line; more bytes than there is room for are only counted.
+    /// What the VM that has the input has shown of its line; more bytes than there is room for are
+    /// only counted.
     kept: [u8; KEPT],
     kept_bytes: usize,
     /// Whose line that is.
     keeper: Option<usize>,
-    /// That line was ended before its time; it is to be shown again, and so many bytes of it have been.
+    /// That line was ended before its time; it is to be shown again, and so many bytes of it have
+    /// been.
     cut: bool,
     repeated: usize,
     /// Lines that are not at their end are left alone.
@@ -106,20 +112,21 @@ impl Mux {
         }
     }
 
-    /// Who has the input first, and whether prefixes are coloured, of a mux made with zeros ([`Mux::new`]) to take no room in
-    /// the image.
+    /// Who has the input first, and whether prefixes are coloured, of a mux made with zeros
+    /// ([`Mux::new`]) to take no room in the image.
     pub fn configure(&mut self, focus: VmIndex, colour: bool) {
         self.focus = focus.index();
         self.colour = colour;
     }
 
-    /// From now on lines that are not at their end are neither shown nor ended for others (true), or are (false).
+    /// From now on lines that are not at their end are neither shown nor ended for others (true),
+    /// or are (false).
     pub fn patient(&mut self, patient: bool) {
         self.patient = patient;
     }
 
-    /// The VM whose line is not at its end, if something waits for that only because the mux is patient: pump impatiently
-    /// after a while.
+    /// The VM whose line is not at its end, if something waits for that only because the mux is
+    /// patient: pump impatiently after a while.
     pub fn defers(&self, vms: &[VmState]) -> Option<VmIndex> {
         let index = match self.open {
             Source::Own => return None,
@@ -134,11 +141,13 @@ impl Mux {
         VmIndex::new(self.focus as u16)
     }
 
-    /// A byte of an EL2 line, which begins with `bulkhead: ` and ends with a newline; false: no room, pump first. Nothing
-    /// else is sent from the line's first byte to its last, so one that is begun is to be ended.
+    /// A byte of an EL2 line, which begins with `bulkhead: ` and ends with a newline; false: no
+    /// room, pump first. Nothing else is sent from the line's first byte to its last, so one that
+    /// is begun is to be ended.
     #[inline(never)]
     pub fn write(&mut self, byte: u8) -> bool {
-        // EL2's texts have no control characters; a name that came by a way that nobody thought of has none here.
+        // EL2's texts have no control characters; a name that came by a way that nobody thought of
+        // has none here.
         let harmless = if byte < b' ' && byte != b'\n' || byte == 0x7f { b'?' } else { byte };
         let taken = self.own.push(harmless);
         if taken {
@@ -157,7 +166,8 @@ impl Mux {
         self.unfinished
     }
 
-    /// Sends as much as `uart` takes: it answers false when its FIFO is full, and has not taken the byte then. `name`: of a VM.
+    /// Sends as much as `uart` takes: it answers false when its FIFO is full, and has not taken the
+    /// byte then. `name`: of a VM.
     pub fn pump(
         &mut self,
         name: impl Fn(usize) -> &'static str,

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Bytes from one producer to one consumer, without a lock.
 //!
-//! At any time at most one context pushes (it holds the VM's UART, or the mux for EL2's own lines) and at most one pops
-//! (it holds the mux). `N` is a power of two. Indices run freely and are masked on use.
+//! At any time at most one context pushes (it holds the VM's UART, or the mux for EL2's own lines)
+//! and at most one pops (it holds the mux). `N` is a power of two. Indices run freely and are
+//! masked on use.
 
 use core::sync::atomic::{
     AtomicU8, AtomicU32,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What became of a store to a device.
 
 /// What became of a write.

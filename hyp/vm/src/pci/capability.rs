@@ -1,4 +1,6 @@
-//! Capabilities of a function, as their list has them. PCI Express 7.5.3, 7.9; PCI Local Bus 3.0 6.7, appendix H.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Capabilities of a function, as their list has them. PCI Express 7.5.3, 7.9; PCI Local Bus 3.0
+//! 6.7, appendix H.
 
 /// Where the list begins.
 pub const CAPABILITIES: u16 = 0x34;

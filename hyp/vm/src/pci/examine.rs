@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Is a function the one that the plan was made for? Its BARs and its messages, asked once, before
 //! any guest runs.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A function's header: the command register and the BARs.
 
 use crate::Guest;

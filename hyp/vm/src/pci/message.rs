@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! MSI and MSI-X in configuration space: a message goes where the plan says, or nowhere.
 //!
 //! A message is a write of the device's to memory, at any address that its registers hold. So the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A function that does nothing by itself any more.
 
 use super::capability::{self, EXPRESS, MSI, MSI_X};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Messages that a guest was not allowed: how many, and the last one.
 
 use crate::text::Text;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! BARs that show their size, as enumeration wants.
 
 use core::sync::atomic::{AtomicU8, Ordering::Release};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A CPU of the machine: exits are taken as the image does; its guest acknowledges and ends.
 
 use super::{Interface, Line, Machine, PHYSICAL_TIMER, PMU, TIMER};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Physical interrupts and CPUs with list registers, and where everything is.
 
 use crate::Guest;
@@ -11,7 +12,8 @@ pub const UART: u64 = 0x0900_0000;
 pub const ECAM: u64 = 0x40_1000_0000;
 /// ECAM of the second host: where that of the first would go on with bus 128.
 pub const FAR_ECAM: u64 = ECAM + (128 << 20);
-/// VM 0's functions, 00:02.0 behind the first host and 80:02.0 behind the second, and the bridge on its way.
+/// VM 0's functions, 00:02.0 behind the first host and 80:02.0 behind the second, and the bridge on
+/// its way.
 pub const FUNCTION: u64 = ECAM + (2 << 15);
 pub const FAR_FUNCTION: u64 = FAR_ECAM + (2 << 15);
 pub const BRIDGE: u64 = ECAM + (8 << 15);
@@ -83,7 +85,8 @@ pub struct Machine {
     pub keeps: bool,
     pub output: usize,
     pub ticks: u64,
-    /// A word that another vPE writes in the middle of what this one does: after so many changes of enables, once.
+    /// A word that another vPE writes in the middle of what this one does: after so many changes of
+    /// enables, once.
     pub meanwhile: Option<(usize, Guest, u64, u64)>,
     /// Deadlines that became earlier.
     pub deadlines: usize,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What tests stand on: a machine with physical interrupts, and guests on it. Not in the image.
 
 mod cpu;

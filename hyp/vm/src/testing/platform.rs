@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The machine as a [`Platform`]. It asserts that nothing of another VM's is named.
 
 use super::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Functions behind several hosts: every address belongs to one function of one host, or to nobody.
 
 use crate::mmio::{self, Written};
@@ -51,8 +52,8 @@ fn each_function_is_sized_by_itself() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Of a bus of each host, and of what is beside it: functions and bridge answer, the rest of the buses is ones, and
-    /// beyond them nothing is there.
+    /// Of a bus of each host, and of what is beside it: functions and bridge answer, the rest of
+    /// the buses is ones, and beyond them nothing is there.
     #[test]
     fn an_address_is_one_function_or_none(
         far in any::<bool>(),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What registers of the distributor and of the redistributors have in common.
 
 /// Bits of a priority that exist; as many as the virtual CPU interface is required to have.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupts that come from no physical line: the emulated UART's level, the watchdog's pulse.
 //!
 //! Also what both kinds have in common when they move to a vPE, and end.
@@ -6,19 +7,21 @@ use super::{Distributor, bank::place, physical, redistributor::RECHECK};
 use crate::{Guest, Platform, VpeState};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
 
-/// Times that an interrupt follows its route before it stays with whom it was last routed to: a guest that keeps changing
-/// routes gets it somewhere.
+/// Times that an interrupt follows its route before it stays with whom it was last routed to: a
+/// guest that keeps changing routes gets it somewhere.
 pub(super) const TRIES: u32 = 4;
 
 impl Distributor {
-    /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look at its next flush.
+    /// Interrupt `intid` waits for the vPE that it goes to. Answers that vPE's number: it must look
+    /// at its next flush.
     pub(super) fn queue(&self, vpes: &[VpeState], intid: u32) -> Option<usize> {
         let (word, bit) = place(intid);
         let mut number = self.route_of(intid);
         for _ in 0..TRIES {
             let redistributor = &vpes.get(number)?.redistributor;
             redistributor.waiting[word].fetch_or(bit, SeqCst);
-            // Whoever routed it elsewhere meanwhile may not have found it here: then it is ours to move.
+            // Whoever routed it elsewhere meanwhile may not have found it here: then it is ours to
+            // move.
             let now = self.route_of(intid);
             if now == number || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit == 0 {
                 return Some(number);
@@ -29,8 +32,9 @@ impl Distributor {
         Some(number)
     }
 
-    /// The emulated UART's interrupt line is now at `level`; `vpes` are the VM's. Answers the number of the vPE whose CPU
-    /// must look: [`super::notify`], or a kick from outside the VM. Under the UART's lock.
+    /// The emulated UART's interrupt line is now at `level`; `vpes` are the VM's. Answers the
+    /// number of the vPE whose CPU must look: [`super::notify`], or a kick from outside the VM.
+    /// Under the UART's lock.
     pub fn set_line(&self, vpes: &[VpeState], level: bool) -> Option<usize> {
         let intid = self.emulated.load(Relaxed);
         if self.line.load(Relaxed) == level || intid == 0 {
@@ -48,7 +52,8 @@ impl Distributor {
     }
 }
 
-/// An interrupt that is the emulation's own and no level becomes pending. As [`super::hold_spi`]; None: it goes to nobody, and is lost.
+/// An interrupt that is the emulation's own and no level becomes pending. As [`super::hold_spi`];
+/// None: it goes to nobody, and is lost.
 pub fn raise(distributor: &Distributor, vpes: &[VpeState], intid: u32) -> Option<usize> {
     let number = distributor.queue(vpes, intid)?;
     vpes.get(number)?.redistributor.attention.fetch_or(RECHECK, AcqRel);

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The GICv3 that a VM sees: distributor, redistributors, and what goes into list registers.
 //!
-//! vLPIs are not here: the hardware delivers them by itself. Group 1 only, affinity routing always on, one security state
-//! (GICD_CTLR.DS = 1), five priority bits. IHI 0069H chapters 2, 4 and 12.
+//! vLPIs are not here: the hardware delivers them by itself. Group 1 only, affinity routing always
+//! on, one security state (GICD_CTLR.DS = 1), five priority bits. IHI 0069H chapters 2, 4 and 12.
 //!
 //! ## Who holds what
 //! | interrupt | enable, configuration | pending, active |

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The hardware's side of an interrupt that a vPE has: handing it back, pending or not.
 //!
 //! IHI 0069H 4.1.2, 4.8.
@@ -16,7 +17,8 @@ pub(super) fn is_edge<P: Platform>(platform: &P, intid: u32) -> bool {
     platform.config((intid >> 4) as usize) >> ((intid & 15) * 2 + 1) & 1 != 0
 }
 
-/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge would be lost.
+/// A pending interrupt of the hardware's returns there: inactive, and pending again if its edge
+/// would be lost.
 pub(super) fn hand_back<P: Platform>(platform: &mut P, intid: u32) {
     let (word, bit) = place(intid);
     if word != 0 && is_edge(platform, intid) {
@@ -25,7 +27,8 @@ pub(super) fn hand_back<P: Platform>(platform: &mut P, intid: u32) {
     deactivate(platform, intid);
 }
 
-/// The same for those of `bits`, which are the hardware's, that wait for a list register of this redistributor's vPE.
+/// The same for those of `bits`, which are the hardware's, that wait for a list register of this
+/// redistributor's vPE.
 pub(super) fn return_waiting<P: Platform>(
     platform: &mut P,
     redistributor: &Redistributor,

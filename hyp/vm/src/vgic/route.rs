@@ -1,4 +1,6 @@
-//! Which vPE an SPI goes to, and what becomes of one that is pending when that changes. GICD_IROUTER, IHI 0069H 12.9.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which vPE an SPI goes to, and what becomes of one that is pending when that changes.
+//! GICD_IROUTER, IHI 0069H 12.9.
 
 use super::{Distributor, bank::place, flush::notify, line::TRIES, physical};
 use crate::{Guest, Platform, affinity::number_of};
@@ -16,8 +18,8 @@ impl Distributor {
         }
     }
 
-    /// The same. A pending interrupt goes along, an active one stays. Where the affinity is none of the VM's vPEs', it stays
-    /// pending until it has another one.
+    /// The same. A pending interrupt goes along, an active one stays. Where the affinity is none of
+    /// the VM's vPEs', it stays pending until it has another one.
     pub(super) fn write_route<P: Platform>(
         &self,
         guest: &Guest,
@@ -55,7 +57,8 @@ impl Distributor {
         let (word, bit) = place(intid);
         let hardware = self.is_hardware(intid);
         let mut number = self.route_of(intid);
-        // Another vPE may route it meanwhile: whoever is last leaves the hardware's route as the register says.
+        // Another vPE may route it meanwhile: whoever is last leaves the hardware's route as the
+        // register says.
         for _ in 0..TRIES {
             if hardware {
                 let vpe = (number < guest.vpes.len()).then(|| guest.vpe_index(number));
@@ -120,7 +123,8 @@ mod tests {
         assert!(machine.borrow().cpus[1].kicked);
     }
 
-    /// An interrupt whose route is an affinity that no vPE has stays pending, and comes when it is routed to one.
+    /// An interrupt whose route is an affinity that no vPE has stays pending, and comes when it is
+    /// routed to one.
     #[test]
     fn routed_to_nobody() {
         let machine = Machine::new(3);
@@ -145,7 +149,8 @@ mod tests {
         }
     }
 
-    /// The UART's interrupt comes to the vPE that it is routed to once the one that handles it has ended it.
+    /// The UART's interrupt comes to the vPE that it is routed to once the one that handles it has
+    /// ended it.
     #[test]
     fn handled_by_one_at_a_time() {
         let machine = Machine::new(3);

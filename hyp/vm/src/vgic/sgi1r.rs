@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! ICC_SGI1R_EL1: who gets a software generated interrupt.
 //!
-//! IHI 0069H 12.2.20. Targets are the VM's own vPEs by their virtual affinities 0.0.Aff1.Aff0, sixteen for each Aff1; whatever
-//! else a guest names does not exist. ICC_SGI0R_EL1 and ICC_ASGI1R_EL1 make Group 0 or other-state interrupts, of which a guest
-//! has none, so that [`crate::sysreg`] ignores them.
+//! IHI 0069H 12.2.20. Targets are the VM's own vPEs by their virtual affinities 0.0.Aff1.Aff0,
+//! sixteen for each Aff1; whatever else a guest names does not exist. ICC_SGI0R_EL1 and
+//! ICC_ASGI1R_EL1 make Group 0 or other-state interrupts, of which a guest has none, so that
+//! [`crate::sysreg`] ignores them.
 
 use super::inject;
 use crate::{Guest, Platform, affinity::CLUSTER};
@@ -59,7 +61,8 @@ fn send_to_others<P: Platform>(guest: &Guest, platform: &mut P, mut targets: u32
 #[inline(always)]
 fn send_to<P: Platform>(guest: &Guest, platform: &mut P, number: usize, intid: u32) {
     if let Some(vpe) = guest.vpes.get(number) {
-        // One that is already pending needs no second kick: either one is under way or it must wait anyway.
+        // One that is already pending needs no second kick: either one is under way or it must wait
+        // anyway.
         if vpe.redistributor.waiting[0].fetch_or(1 << intid, AcqRel) & 1 << intid == 0 {
             platform.kick(guest.vpe_index(number));
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a vPE shows of its list registers to the VM's others, and what it asked of them.
 //!
 //! [`super::look`] says how that goes.
@@ -17,7 +18,8 @@ pub(super) struct View {
     pub(super) answered: AtomicU32,
     /// The vPE does not have its CPU.
     pub(super) away: AtomicBool,
-    /// Whom this vPE asked, its number + 1, 63:32, and the question's number 31:0; 0: nobody. Own CPU only, like the rest.
+    /// Whom this vPE asked, its number + 1, 63:32, and the question's number 31:0; 0: nobody. Own
+    /// CPU only, like the rest.
     pub(super) question: AtomicU64,
     pub(super) since: AtomicU64,
     /// A load waits for its answer.

@@ -1,13 +1,17 @@
-//! What a view's changes need of the physical ITS: one batch of the hypervisor's commands for one event.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a view's changes need of the physical ITS: one batch of the hypervisor's commands for one
+//! event.
 //!
-//! Each batch ends with VSYNC of the vPE that gets the event, so that its effect is there when the guest goes on. A vINTID is
-//! changed by DISCARD and VMAPTI, the vPE by VMOVI, which takes the pending state along (IHI 0069H 5.3).
+//! Each batch ends with VSYNC of the vPE that gets the event, so that its effect is there when the
+//! guest goes on. A vINTID is changed by DISCARD and VMAPTI, the vPE by VMOVI, which takes the
+//! pending state along (IHI 0069H 5.3).
 //!
-//! A batch is taken out of the VM's allowance before it is given to the ITS. Without one nothing is changed, and the guest's
-//! store is executed again later: each change here does nothing where it has been made already.
+//! A batch is taken out of the VM's allowance before it is given to the ITS. Without one nothing is
+//! changed, and the guest's store is executed again later: each change here does nothing where it
+//! has been made already.
 //!
-//! An event that was disabled may be pending when it is enabled or moved. No doorbell tells a vPE that sleeps of that, so it is
-//! made to look.
+//! An event that was disabled may be pending when it is enabled or moved. No doorbell tells a vPE
+//! that sleeps of that, so it is made to look.
 
 use super::{
     event::{Own, View},
@@ -80,8 +84,8 @@ impl<'a, P: Platform> Hardware<'a, P> {
         self.guest.vpe.counters.count(counter);
     }
 
-    /// Calls `each` on the VM's events at `positions`, on from where `reached` says; when it has to stop, it goes on there the
-    /// next time.
+    /// Calls `each` on the VM's events at `positions`, on from where `reached` says; when it has to
+    /// stop, it goes on there the next time.
     pub fn each<E: From<Wait>>(
         &mut self,
         positions: core::ops::Range<usize>,
@@ -143,8 +147,8 @@ impl<'a, P: Platform> Hardware<'a, P> {
         Ok(())
     }
 
-    /// To another vPE, with its pending state. INV, because that vPE's redistributor may have looked at the configuration before it
-    /// was changed.
+    /// To another vPE, with its pending state. INV, because that vPE's redistributor may have
+    /// looked at the configuration before it was changed.
     pub fn move_to(&mut self, own: &Own, number: u16) -> Result<(), Wait> {
         if own.vpe() == number || own.vintid().is_none() {
             return Ok(());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Why a command of a guest was ignored.
 
 /// The last one of a VM is kept for the report.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Why a command, or another store of a guest's, goes on later.
 
 use super::Refusal;
@@ -6,7 +7,8 @@ use crate::mmio::Written;
 /// The guest executes its store again. What was done so far is not done anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// At once: a physical interrupt waits, one trap has done enough, or another vPE has the VM's turn.
+    /// At once: a physical interrupt waits, one trap has done enough, or another vPE has the VM's
+    /// turn.
     Again,
     /// From this time on: the VM has used up its allowance.
     Until(u64),

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The measured paths: a few instructions each, between two readings of the counter.
 //!
-//! Under `-icount shift=0` with a counter of 1 GHz one tick is one instruction, of whichever exception level. A difference
-//! contains the instruction that causes the event and the second reading itself; nothing is subtracted. All interrupts but the
-//! measured one are masked or off. After a path the mask is closed and `rt`'s vectors are back.
+//! Under `-icount shift=0` with a counter of 1 GHz one tick is one instruction, of whichever
+//! exception level. A difference contains the instruction that causes the event and the second
+//! reading itself; nothing is subtracted. All interrupts but the measured one are masked or off.
+//! After a path the mask is closed and `rt`'s vectors are back.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -16,7 +18,8 @@ use crate::vectors;
 pub struct Release {
     pub address: u64,
     pub value: u32,
-    /// A register of the device whose reading has no effect: once it is read, the device has seen the write.
+    /// A register of the device whose reading has no effect: once it is read, the device has seen
+    /// the write.
     pub look: u64,
 }
 
@@ -91,7 +94,8 @@ pub unsafe fn interrupt(cause: Cause, release: Release) -> Taken {
     let former = enter();
     let (began, handled, intid): (u64, u64, u64);
     match cause {
-        // SAFETY: the caller vouches for the addresses; the vectors change the registers named here and no others.
+        // SAFETY: the caller vouches for the addresses; the vectors change the registers named here
+        // and no others.
         Cause::Store { address, value } => unsafe {
             asm!(
                 "mov x11, xzr",
@@ -130,7 +134,8 @@ pub fn timer(distance: u64, wfi: bool) -> Taken {
     let release = Release::none();
     let (handled, intid, deadline): (u64, u64, u64);
     if wfi {
-        // SAFETY: the timer of this vPE only; the vectors change the registers named here and no others.
+        // SAFETY: the timer of this vPE only; the vectors change the registers named here and no
+        // others.
         unsafe {
             asm!(
                 "mov x11, xzr",
@@ -228,7 +233,8 @@ pub static ARRIVED: AtomicU64 = AtomicU64::new(0);
 /// The other vPE is about to wait.
 pub static READY: AtomicU32 = AtomicU32::new(0);
 
-/// What the other vPE runs: waits by WFI for one SGI and notes when its handler began, again and again.
+/// What the other vPE runs: waits by WFI for one SGI and notes when its handler began, again and
+/// again.
 pub fn receive() {
     let former = enter();
     let release = Release::none();
@@ -255,8 +261,9 @@ pub fn receive() {
     leave(former);
 }
 
-/// Sends an SGI to the other vPE and waits by WFI at once, so that this CPU executes nothing more until its timer expires: the counter before
-/// the instruction and after it. Interrupts stay masked.
+/// Sends an SGI to the other vPE and waits by WFI at once, so that this CPU executes nothing more
+/// until its timer expires: the counter before the instruction and after it. Interrupts stay
+/// masked.
 pub fn send(value: u64) -> (u64, u64) {
     cpu::disable_interrupts();
     let (began, ended): (u64, u64);
@@ -273,12 +280,14 @@ pub fn send(value: u64) -> (u64, u64) {
     (began, ended)
 }
 
-/// Waits by WFI for an interrupt, notes when its handler began and when the next WFI does, again and again. For ever.
+/// Waits by WFI for an interrupt, notes when its handler began and when the next WFI does, again
+/// and again. For ever.
 pub fn listen(release: Release, arrived: &AtomicU64, left: &AtomicU64) {
     let _ = enter();
     loop {
         let handled: u64;
-        // SAFETY: waits; the vectors change the registers named here and no others. `left` outlives the loop.
+        // SAFETY: waits; the vectors change the registers named here and no others. `left` outlives
+        // the loop.
         unsafe {
             asm!(
                 "mov x11, xzr",

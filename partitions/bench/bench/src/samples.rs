@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Samples of one figure: least, median, most.
 
 use rt::figure;

@@ -1,6 +1,9 @@
-//! What it costs that vPEs share a CPU: waking one by its doorbell, switching to another, moving them in a mode switch.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What it costs that vPEs share a CPU: waking one by its doorbell, switching to another, moving
+//! them in a mode switch.
 //!
-//! vPE 0 has a CPU of its own and asks; vPE 1 shares another CPU with the others and has the highest priority there, vPE 2 the lowest.
+//! vPE 0 has a CPU of its own and asks; vPE 1 shares another CPU with the others and has the
+//! highest priority there, vPE 2 the lowest.
 //!
 //! | figure | from | to |
 //! |---|---|---|
@@ -9,7 +12,8 @@
 //! | wait-to-next | vPE 1's WFI | vPE 2's next instruction |
 //! | mode-switch | MODE_SWITCH | the first instruction of vPE 1, spinning, on its new CPU |
 //!
-//! Under `-icount` the counter counts the instructions of all CPUs, and no other executes any: vPE 0 waits by WFI right after it has asked.
+//! Under `-icount` the counter counts the instructions of all CPUs, and no other executes any: vPE
+//! 0 waits by WFI right after it has asked.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -147,7 +151,8 @@ unsafe fn store_and_wait(address: u64) -> u64 {
     began
 }
 
-/// Between the system's first two modes and back, with vPE 1 spinning and all others of the VM waiting. None: refused.
+/// Between the system's first two modes and back, with vPE 1 spinning and all others of the VM
+/// waiting. None: refused.
 pub fn modes(machine: &'static Machine, samples: usize, unit: &str) -> Option<()> {
     timer::init(machine);
     interrupts::set_handler(IntId::new(GO), |_| {});

@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vector table whose interrupt entry reads the counter first.
 //!
-//! It stands in for `rt`'s only while a path is measured. Register use between it and `paths`: x9 the counter at the handler's first
-//! instruction, x10 the INTID, x11 becomes 1; x12 is written to the address in x13 to make a device take its interrupt back, and the
-//! address in x14 is read so that it has (scratch words when there is no device). Nothing else changes. Any other exception stops the vPE here.
+//! It stands in for `rt`'s only while a path is measured. Register use between it and `paths`: x9
+//! the counter at the handler's first instruction, x10 the INTID, x11 becomes 1; x12 is written to
+//! the address in x13 to make a device take its interrupt back, and the address in x14 is read so
+//! that it has (scratch words when there is no device). Nothing else changes. Any other exception
+//! stops the vPE here.
 
 use core::arch::global_asm;
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Takes messages from a channel and checks their order and content.
 //!
-//! The counterpart of `producer`: the first message says how many follow, each of them must be the next number with the bytes
-//! and the sum that belong to it. The verdict goes back through the channel. Argument: `channel=` (the first one).
+//! The counterpart of `producer`: the first message says how many follow, each of them must be the
+//! next number with the bytes and the sum that belong to it. The verdict goes back through the
+//! channel. Argument: `channel=` (the first one).
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

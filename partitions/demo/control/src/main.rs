@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A periodic loop on the virtual timer that measures its own jitter.
 //!
-//! The shape of a control task: a deadline every period, counted from the start so that lateness does not add up; at each the
-//! handler notes the counter, and the loop records how late that was. Arguments: `period-us=` (1000), `count=` (1000),
-//! `max-jitter-us=` (no bound: under an emulator the host's own scheduling is measured, too), `report-every=` (0: only at the end),
-//! `late-ticks=` (counts the periods that were later than that), `last=` (0: so many periods at the end are measured apart, for a
-//! time in which the neighbours are known to have ended).
+//! The shape of a control task: a deadline every period, counted from the start so that lateness
+//! does not add up; at each the handler notes the counter, and the loop records how late that was.
+//! Arguments: `period-us=` (1000), `count=` (1000), `max-jitter-us=` (no bound: under an emulator
+//! the host's own scheduling is measured, too), `report-every=` (0: only at the end), `late-ticks=`
+//! (counts the periods that were later than that), `last=` (0: so many periods at the end are
+//! measured apart, for a time in which the neighbours are known to have ended).
 //!
 //! It fails when the latest handler was later than the bound, or when a period was lost.
 #![no_std]

@@ -1,12 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Wakes a sleeping vPE by a device's interrupt and counts the doorbells.
 //!
-//! vPE 0 drives an NVMe disk; two of its I/O queues interrupt vPE 1 (the system TOML routes events 1 and 2 there). A vLPI for a vPE
-//! that is not resident cannot be delivered; the GIC rings that vPE's doorbell instead, which only the hypervisor hears. In each round:
+//! vPE 0 drives an NVMe disk; two of its I/O queues interrupt vPE 1 (the system TOML routes events
+//! 1 and 2 there). A vLPI for a vPE that is not resident cannot be delivered; the GIC rings that
+//! vPE's doorbell instead, which only the hypervisor hears. In each round:
 //!
 //! 1. vPE 1 is awake: an interrupt arrives, the doorbell does not ring.
-//! 2. vPE 1 is off by CPU_OFF: several interrupts of both queues ring it once; nothing is delivered. After CPU_ON both vLPIs are
-//!    there, each once, since a pending vLPI is one bit.
-//! 3. vPE 1 has powered itself down by CPU_SUSPEND: an interrupt rings once, the vPE starts where it asked to, and takes it.
+//! 2. vPE 1 is off by CPU_OFF: several interrupts of both queues ring it once; nothing is
+//!    delivered. After CPU_ON both vLPIs are there, each once, since a pending vLPI is one bit.
+//! 3. vPE 1 has powered itself down by CPU_SUSPEND: an interrupt rings once, the vPE starts where
+//!    it asked to, and takes it.
 //!
 //! Argument: `rounds=` (3).
 #![no_std]
@@ -179,8 +182,9 @@ fn wait_off() -> Result<(), Failure> {
     within("vPE 1 did not switch itself off", || smp::power(SLEEPER) == Ok(Power::Off))
 }
 
-/// Waits until vPE 1 has left its residency, of which there were `before` changes while it had it. AFFINITY_INFO does not tell: it says OFF as soon as
-/// the hypervisor has taken the call, and an interrupt that still finds the vPE resident stays pending in its table without a doorbell.
+/// Waits until vPE 1 has left its residency, of which there were `before` changes while it had it.
+/// AFFINITY_INFO does not tell: it says OFF as soon as the hypervisor has taken the call, and an
+/// interrupt that still finds the vPE resident stays pending in its table without a doorbell.
 fn wait_not_resident(before: u64) -> Result<(), Failure> {
     within("vPE 1 stayed resident", || {
         counter(SLEEPER, Counter::ResidencyChanges).is_ok_and(|now| now != before)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! vPE 1: takes interrupts, and sleeps in the way it is asked to.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};

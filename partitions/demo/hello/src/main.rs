@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Greets, prints what it sees of its VM, and powers off.
 #![no_std]
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the hypervisor counted for this vPE, and what reading it costs.
 
 use rt::cpu;
@@ -30,10 +31,12 @@ impl Counters {
         Some(Self { exits, injections, doorbells, residency, own: exits - start })
     }
 
-    /// What moved from `before` to here, without the exits of the hypercalls that read them: as many as the first reading made from its
-    /// first to its last are between `before`'s last and this one's last, and one more each for the call that reads `exits`.
+    /// What moved from `before` to here, without the exits of the hypercalls that read them: as
+    /// many as the first reading made from its first to its last are between `before`'s last and
+    /// this one's last, and one more each for the call that reads `exits`.
     pub fn since(&self, before: &Self) -> Self {
-        // From before.exits to self.exits lie: the call that opens this reading, and `own` calls up to its last.
+        // From before.exits to self.exits lie: the call that opens this reading, and `own` calls up
+        // to its last.
         let reading = self.own + 1;
         Self {
             exits: (self.exits - before.exits).saturating_sub(reading),

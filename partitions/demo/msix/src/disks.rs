@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The disks that the queues' events belong to.
 
 use nvme::{Controller, Error};
@@ -7,7 +8,8 @@ use rt::{Machine, println};
 
 use crate::QUEUES;
 
-/// At the place of the first queue that is the disk's; None: the queue is an earlier one's disk's, too.
+/// At the place of the first queue that is the disk's; None: the queue is an earlier one's disk's,
+/// too.
 #[derive(Debug)]
 pub struct Disks([Option<Controller>; QUEUES]);
 

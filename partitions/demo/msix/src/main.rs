@@ -1,12 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Drives NVMe disks by MSI-X and proves that no interrupt leaves the guest.
 //!
-//! Blocks are written and read back, one command at a time in each of two queues, each queue with a vector of its own; between them the
-//! vPE waits by WFI. Both queues are one disk's, or those of two disks if there are two. Every completion is taken because its interrupt came, exactly once, and checked: identifier, queue, phase, status,
-//! and for a read every byte against what was written. (`nvme` says why it is this device.)
+//! Blocks are written and read back, one command at a time in each of two queues, each queue with a
+//! vector of its own; between them the vPE waits by WFI. Both queues are one disk's, or those of
+//! two disks if there are two. Every completion is taken because its interrupt came, exactly once,
+//! and checked: identifier, queue, phase, status, and for a read every byte against what was
+//! written. (`nvme` says why it is this device.)
 //!
-//! The counters that the hypervisor keeps of this vPE are read before and after. The run passes when, the reading itself aside, they
-//! did not move: no exits, no injections. Arguments: `count=` interrupts (10000); with `cpu=shared`, where WFI and every window cost
-//! exits, it passes when no interrupt was injected.
+//! The counters that the hypervisor keeps of this vPE are read before and after. The run passes
+//! when, the reading itself aside, they did not move: no exits, no injections. Arguments: `count=`
+//! interrupts (10000); with `cpu=shared`, where WFI and every window cost exits, it passes when no
+//! interrupt was injected.
 //!
 //! Without a hypervisor underneath (no counters) only the disk is checked.
 #![no_std]
@@ -93,7 +97,8 @@ fn drive(machine: &'static Machine, count: u64) -> Result<Outcome, Fault> {
     }
 }
 
-/// The events of the two queues: vector 0 is the admin queue's too, so it is left out where a disk has one more.
+/// The events of the two queues: vector 0 is the admin queue's too, so it is left out where a disk
+/// has one more.
 fn pick(machine: &Machine) -> Result<[Event; QUEUES], Error> {
     let first = machine.events().next().ok_or(Error::NoDevice)?.device_id;
     let other = machine.events().map(|event| event.device_id).find(|&device| device != first);

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Blocks written and read back, one command in flight in each queue.
 //!
-//! A queue alternates: write block b with bytes that follow from the step's number, then read it into another buffer and compare. The
-//! handlers only count; the loop goes on when a count moved, so no completion is looked at before its interrupt.
+//! A queue alternates: write block b with bytes that follow from the step's number, then read it
+//! into another buffer and compare. The handlers only count; the loop goes on when a count moved,
+//! so no completion is looked at before its interrupt.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -142,7 +144,8 @@ impl<'a> Traffic<'a> {
                 lane.complete()?;
             }
         }
-        // The interrupts of these, and of the admin commands before them, have all been sent then and are taken here.
+        // The interrupts of these, and of the admin commands before them, have all been sent then
+        // and are taken here.
         self.lanes.iter().for_each(|lane| lane.disk.settle());
         for _ in 0..SETTLING {
             cpu::relax();

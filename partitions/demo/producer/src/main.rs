@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Sends numbered, checksummed messages through a channel.
 //!
-//! Each message holds its number, a length that varies, bytes that look random and depend on the number, and a sum over all of it
-//! (`rt::message`). The first message says how many follow. Argument: `count=` (10000), `channel=` (the first one).
-//! When all are sent it waits for the consumer's verdict, which comes back the other way.
+//! Each message holds its number, a length that varies, bytes that look random and depend on the
+//! number, and a sum over all of it (`rt::message`). The first message says how many follow.
+//! Argument: `count=` (10000), `channel=` (the first one). When all are sent it waits for the
+//! consumer's verdict, which comes back the other way.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Two vPEs that interrupt each other by SGIs and switch each other on and off.
 //!
-//! 1. vPE 1 is off; CPU_ON of it twice, of one that is not there, and of this one: what PSCI says each time.
-//! 2. Every SGI from 0 to 15 to itself, then to vPE 1, which sends the same one back: each is counted on both sides.
+//! 1. vPE 1 is off; CPU_ON of it twice, of one that is not there, and of this one: what PSCI says
+//!    each time.
+//! 2. Every SGI from 0 to 15 to itself, then to vPE 1, which sends the same one back: each is
+//!    counted on both sides.
 //! 3. `count=` (1000) round trips with one SGI.
 //! 4. SGIs to all others, and one to a vPE that is not there: nobody gets it.
 //! 5. vPE 1 switches itself off, AFFINITY_INFO says so, and it is started again.
@@ -202,7 +205,8 @@ fn check_taken(vpe: u32, sgi: u32, wanted: u32) -> Result<(), Failure> {
     }
 }
 
-/// Waits until a vPE took an SGI so many times: by WFI, since what vPE 1 takes is answered to this one, else by polling.
+/// Waits until a vPE took an SGI so many times: by WFI, since what vPE 1 takes is answered to this
+/// one, else by polling.
 fn wait_taken(vpe: u32, sgi: u32, wanted: u32) -> Result<(), Failure> {
     let deadline = timer::now() + timer::microseconds(PATIENCE_US);
     if vpe == cpu::vpe() {

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An SPI that is pending for vPE 1, which does not take it: where it goes then.
 //!
-//! The RTC's alarm is the source: a level, high from a match until it is cleared. vPE 1 has interrupts masked.
+//! The RTC's alarm is the source: a level, high from a match until it is cleared. vPE 1 has
+//! interrupts masked.
 //!
 //! 1. Routed to vPE 0: that one takes it, vPE 1 does not.
 //! 2. vPE 1 switches itself off with it pending; routed to vPE 0: that one takes it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Registers that must be as they were left, whoever ran in between.
 
 use core::arch::asm;
@@ -15,13 +16,14 @@ pub struct Stretch {
     pub intact: bool,
 }
 
-/// Fills q0 to q31, FPCR, FPSR, TPIDR_EL0, TPIDRRO_EL0, TPIDR_EL1, CONTEXTIDR_EL1 and PAR_EL1 by `seed`, spins until two readings of
-/// the counter are more than `gap` apart or `until` has passed, and compares.
+/// Fills q0 to q31, FPCR, FPSR, TPIDR_EL0, TPIDRRO_EL0, TPIDR_EL1, CONTEXTIDR_EL1 and PAR_EL1 by
+/// `seed`, spins until two readings of the counter are more than `gap` apart or `until` has passed,
+/// and compares.
 pub fn spin(seed: u64, gap: u64, until: u64) -> Stretch {
     let (first, before, after, bad): (u64, u64, u64, u64);
-    // SAFETY: the registers named are this vPE's own; none of them means anything to the runtime or to the compiler, but for the
-    // vector registers, which are declared, and FPCR and FPSR, which are 0 again at the end. The numbers of x registers below are
-    // declared, too.
+    // SAFETY: the registers named are this vPE's own; none of them means anything to the runtime or
+    // to the compiler, but for the vector registers, which are declared, and FPCR and FPSR, which
+    // are 0 again at the end. The numbers of x registers below are declared, too.
     unsafe {
         asm!(
             r#"

@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Takes all the CPU time it gets, measures it, and guards every register.
 //!
-//! It reads the counter again and again. Two readings further apart than `gap-us=` (10) are a time in which somebody else had the CPU;
-//! all the rest is its own. `share` is its part of the whole, in thousandths, over `ms=` (100) milliseconds. After each gap all
-//! registers that another vPE could have changed are compared with what they were.
+//! It reads the counter again and again. Two readings further apart than `gap-us=` (10) are a time
+//! in which somebody else had the CPU; all the rest is its own. `share` is its part of the whole,
+//! in thousandths, over `ms=` (100) milliseconds. After each gap all registers that another vPE
+//! could have changed are compared with what they were.
 //!
-//! On a cyclic CPU with `frame-us=` and `start-us=`, the times of its only window, it also says how late its first instruction of
-//! each window was: the counter's zero is where frames begin, and EL2 leaves it as it is.
+//! On a cyclic CPU with `frame-us=` and `start-us=`, the times of its only window, it also says how
+//! late its first instruction of each window was: the counter's zero is where frames begin, and EL2
+//! leaves it as it is.
 //!
 //! With `wait-us=` it sleeps that long at first, so that others can get ready.
 #![no_std]

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Works for a while, then jumps where there is no memory.
 //!
-//! With its MMU off and no memory at its vectors nothing but EL2 is left to take the abort: the VM fails. Argument: `after-ms=` (100), how long it works. Its
-//! last exits before that are a hypercall and the abort. With `mode=` it asks for that mode of the system first.
+//! With its MMU off and no memory at its vectors nothing but EL2 is left to take the abort: the VM
+//! fails. Argument: `after-ms=` (100), how long it works. Its last exits before that are a
+//! hypercall and the abort. With `mode=` it asks for that mode of the system first.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Repeats each line that is typed, until it is told to quit.
 //!
-//! With `prompt=`, that text stands in front of what is typed. Between bytes the vPE waits by WFI for the UART's interrupt. `quit` powers the VM off as passed; `reset` resets it, and
-//! `fail` ends it with a failure, for those who want to see what becomes of that.
+//! With `prompt=`, that text stands in front of what is typed. Between bytes the vPE waits by WFI
+//! for the UART's interrupt. `quit` powers the VM off as passed; `reset` resets it, and `fail` ends
+//! it with a failure, for those who want to see what becomes of that.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

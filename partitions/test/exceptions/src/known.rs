@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Exceptions whose outcome the architecture, or docs/guest-abi.md, says.
 
 use rt::hypercall::{self, Counter};
@@ -160,7 +161,8 @@ fn coprocessors(checks: &mut Checks) {
         let undefined = Expected { vector: LOWER_A32, class: UNDEFINED, offset: 0 };
         checks.check("undefined in A32", &end, at, undefined);
     }
-    // The physical timer, which EL0 may use: CNTP_CTL, CNTP_CVAL. On a shared CPU the first of them traps.
+    // The physical timer, which EL0 may use: CNTP_CTL, CNTP_CVAL. On a shared CPU the first of them
+    // traps.
     stub::open_timers();
     for word in [0xee1e_0f32, 0xec51_0f2e] {
         let (end, at) = run(&[word, SVC_A32], EL0_A32);
@@ -177,7 +179,8 @@ fn coprocessors(checks: &mut Checks) {
     checks.check("fetch in A32", &end, NOWHERE, nowhere);
 }
 
-/// Programs in T32: short instructions, and IT blocks that go on behind an instruction that is passed over.
+/// Programs in T32: short instructions, and IT blocks that go on behind an instruction that is
+/// passed over.
 fn thumb(checks: &mut Checks) {
     // WFI; SVC. An interrupt ends the wait, here or in EL2.
     stub::ring_timer(true);
@@ -203,8 +206,8 @@ fn fetches(checks: &mut Checks) {
 
 /// Translation tables where there is no memory.
 fn tables(checks: &mut Checks) {
-    // msr ttbr0_el1, x0; isb; tlbi vmalle1; dsb nsh; isb; msr sctlr_el1, x1; isb; svc: the MMU goes on without a table,
-    // and the first fetch fails into the vectors, which TTBR1_EL1 has.
+    // msr ttbr0_el1, x0; isb; tlbi vmalle1; dsb nsh; isb; msr sctlr_el1, x1; isb; svc: the MMU goes
+    // on without a table, and the first fetch fails into the vectors, which TTBR1_EL1 has.
     const TABLES: [u32; 8] = [
         0xd518_2000,
         0xd503_3fdf,

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A few instructions run at any level, state and translation, and how they came back.
 //!
-//! The stub starts with the registers, PSTATE, SCTLR_EL1 and vectors that it is given; the first exception that EL1 takes ends
-//! it. With SCTLR_EL1.M = 0 addresses are IPAs and EL0 may use any, so a stub needs no tables of its own. The vectors
-//! here use nothing but the words beside them, and so work at either of their addresses: TTBR1_EL1 has what TTBR0_EL1 has,
-//! 2^40 below the top ([`high`]). Interrupts stay masked.
+//! The stub starts with the registers, PSTATE, SCTLR_EL1 and vectors that it is given; the first
+//! exception that EL1 takes ends it. With SCTLR_EL1.M = 0 addresses are IPAs and EL0 may use any,
+//! so a stub needs no tables of its own. The vectors here use nothing but the words beside them,
+//! and so work at either of their addresses: TTBR1_EL1 has what TTBR0_EL1 has, 2^40 below the top
+//! ([`high`]). Interrupts stay masked.
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
@@ -289,8 +291,9 @@ pub fn run(start: &Start) -> End {
     now[TTBR1] = ttbr0;
     // SAFETY: the words are this module's, and no stub runs.
     unsafe { words.write_volatile(now) };
-    // SAFETY: the stub comes back by the vectors with everything that Rust relies on as it was: stacks, translation,
-    // and the callee-saved registers, which `stub_run` keeps; the caller-saved ones are declared.
+    // SAFETY: the stub comes back by the vectors with everything that Rust relies on as it was:
+    // stacks, translation, and the callee-saved registers, which `stub_run` keeps; the caller-saved
+    // ones are declared.
     unsafe {
         asm!(
             "bl {run}", run = sym stub_run, clobber_abi("C"),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every coprocessor register and every system register, from EL0.
 
 use rt::println;

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Tells a NOR flash what to do, rightly and wrongly, and reads it.
 //!
 //! The flash is the device tree's `cfi-flash`. Its first 8 bytes are `begins=NUMBER`, the rest of
 //! it is erased.
 //!
 //! 1. Programming, erasing, status, identity and query.
-//! 2. Accesses that the flash does not support are refused; reads of the array by any instruction are not.
+//! 2. Accesses that the flash does not support are refused; reads of the array by any instruction
+//!    are not.
 //! 3. Another vPE, if there is one, has the same answers.
 //! 4. `count=` (5000) random commands, data and reads of all widths; the first two sectors are left
 //!    alone.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Floods by way of the virtual ITS.
 
 use core::fmt;
@@ -94,7 +95,8 @@ fn arena(machine: &Machine) -> Result<Arena> {
     Arena::take(machine).ok_or(Failure::Missing("memory"))
 }
 
-/// The queue is full of INT all the time; the longest store to GITS_CWRITER is what one of them took.
+/// The queue is full of INT all the time; the longest store to GITS_CWRITER is what one of them
+/// took.
 pub fn int(machine: &'static Machine) -> Result {
     let mut arena = arena(machine)?;
     let mut driver = Driver::new(machine, &mut arena)?;

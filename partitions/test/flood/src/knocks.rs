@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Floods by way of another vPE of the VM, which shares its CPU with somebody else.
 
 use core::sync::atomic::{AtomicU64, Ordering};

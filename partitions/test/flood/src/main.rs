@@ -1,4 +1,6 @@
-//! Asks for more of the physical ITS, and of other CPUs, than a guest may have. What it gets must all arrive, and be all it gets.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Asks for more of the physical ITS, and of other CPUs, than a guest may have. What it gets must
+//! all arrive, and be all it gets.
 //!
 //! | `what=` | does |
 //! |---|---|

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Floods by way of channels.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,7 +43,8 @@ fn bells(machine: &'static Machine) -> &'static [Option<Bell>; ENDS] {
     })
 }
 
-/// Rings its channels at random, as often as it can; then each once more, and then it sleeps for `linger-ms=` or goes off at once.
+/// Rings its channels at random, as often as it can; then each once more, and then it sleeps for
+/// `linger-ms=` or goes off at once.
 pub fn ring(machine: &'static Machine) -> Outcome {
     let bells = bells(machine);
     let count = bells.iter().flatten().count() as u64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The victim: its memory stays what it made of it, and its periods come.
 
 use core::sync::atomic::Ordering;

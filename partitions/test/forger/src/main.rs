@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Makes its devices send messages to where it may not, beside a guard who looks after its memory.
 //!
 //! With an edu device (MSI) and an NVMe disk (MSI-X) of its own, from `seed=` (1) on:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! MSI, with QEMU's edu device: a store to RAISE sends its message at once.
 
 use rt::machine::Event;

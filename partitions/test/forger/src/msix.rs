@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! MSI-X, with an NVMe disk: each block that is read sends its queue's message.
 
 use nvme::{Controller, Queue};

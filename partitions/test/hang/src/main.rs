@@ -1,11 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Feeds its watchdog for a while, then hangs in the way that it is told.
 //!
-//! Arguments: `feeds=` how often (20), one in `period-us=` (2000); `by=call` or `by=registers`; `how=`, what it does then:
+//! Arguments: `feeds=` how often (20), one in `period-us=` (2000); `by=call` or `by=registers`;
+//! `how=`, what it does then:
 //!
-//! * `spin`: nothing, with interrupts masked; `sleep`: WFI for ever; `fault`: an exception whose handler takes the same one again.
+//! * `spin`: nothing, with interrupts masked; `sleep`: WFI for ever; `fault`: an exception whose
+//!   handler takes the same one again.
 //! * `stop`: tries to stop the watchdog, to give it more time, and then spins.
 //! * `late`: spins for `late-ms=` (100), and passes: only somebody else can tell.
-//! * `warned`: from now on feeds it only when the first signal interrupts, `feeds=` times, and passes.
+//! * `warned`: from now on feeds it only when the first signal interrupts, `feeds=` times, and
+//!   passes.
 //! * `pass`: passes.
 //!
 //! Started by its watchdog, which the second signal shows, it passes as well.
@@ -107,7 +111,8 @@ fn sleep() -> ! {
     }
 }
 
-// An exception from EL1 with SP_EL0 or SP_EL1 takes the next one. The NOPs are for emulators that count time by instructions.
+// An exception from EL1 with SP_EL0 or SP_EL1 takes the next one. The NOPs are for emulators that
+// count time by instructions.
 core::arch::global_asm!(
     ".balign 2048",
     "vectors_of_no_return:",

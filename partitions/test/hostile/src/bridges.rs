@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PCI bridges that this VM sees, and what they were at first.
 
 use rt::Machine;

@@ -1,23 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Tries everything that a guest must not do, and counts what was refused.
 //!
 //! For `seconds=` (2), from `seed=` (1) on, in an order that the seed decides:
 //!
-//! * loads and stores of every width anywhere in 39 bits of address, most of all around the GIC, the ITS and other VMs' RAM,
-//!   and accesses that the hypervisor cannot decode (pairs, SIMD, exclusives, write-back, cache maintenance);
+//! * loads and stores of every width anywhere in 39 bits of address, most of all around the GIC,
+//!   the ITS and other VMs' RAM, and accesses that the hypervisor cannot decode (pairs, SIMD,
+//!   exclusives, write-back, cache maintenance);
 //! * all-ones and random words to every register of the distributor and the redistributors;
 //! * MSIs written by hand to the ITS's translation register;
 //! * SGIs to every affinity by ICC_SGI0R, ICC_SGI1R and ICC_ASGI1R;
-//! * HVC and SMC with random functions, arguments and immediates, CPU_ON of vPEs that are not its own;
-//! * reads of every system register encoding, writes of all that cannot hurt the guest itself, EL2's and EL3's among them;
+//! * HVC and SMC with random functions, arguments and immediates, CPU_ON of vPEs that are not its
+//!   own;
+//! * reads of every system register encoding, writes of all that cannot hurt the guest itself,
+//!   EL2's and EL3's among them;
 //! * cache maintenance by set and way;
-//! * all-ones and random words to the configuration space of every PCI bridge it can see, which must not change.
+//! * all-ones and random words to the configuration space of every PCI bridge it can see, which
+//!   must not change.
 //!
-//! With `only=gic` it keeps to the emulated GIC, on every vPE of its VM: registers of all frames by every width, SGIs, and its CPU
-//! interface, EOImode, acknowledges, ends and deactivations in any order.
+//! With `only=gic` it keeps to the emulated GIC, on every vPE of its VM: registers of all frames by
+//! every width, SGIs, and its CPU interface, EOImode, acknowledges, ends and deactivations in any
+//! order.
 //!
-//! What would only end the guest itself (CPU_OFF, SYSTEM_OFF, its own SCTLR) is left out; SYSTEM_RESET is tried once with `reset=yes`, when
-//! the counter has passed half the time; the second life does not repeat it. Something that was answered and must not have been
-//! is a hole, and fails; otherwise to be still there at the end is to pass. Whether the neighbours noticed is theirs to say.
+//! What would only end the guest itself (CPU_OFF, SYSTEM_OFF, its own SCTLR) is left out;
+//! SYSTEM_RESET is tried once with `reset=yes`, when the counter has passed half the time; the
+//! second life does not repeat it. Something that was answered and must not have been is a hole,
+//! and fails; otherwise to be still there at the end is to pass. Whether the neighbours noticed is
+//! theirs to say.
 #![no_std]
 #![no_main]
 
@@ -44,7 +52,8 @@ const HOLE: u32 = 2;
 const BATCH: u64 = 256;
 /// Bits of address that stage 1 here and stage 2 below can express.
 const ADDRESS_BITS: u32 = 39;
-/// Where boards of QEMU's kind keep what a guest must not reach: GIC and ITS, devices, RAM, PCI configuration.
+/// Where boards of QEMU's kind keep what a guest must not reach: GIC and ITS, devices, RAM, PCI
+/// configuration.
 const TEMPTING: [(u64, u64); 5] = [
     (0x0800_0000, 0x0200_0000),
     (0x0900_0000, 0x0100_0000),
@@ -58,8 +67,9 @@ const REDISTRIBUTOR: u64 = 0x2_0000;
 /// The first of PSCI's functions, and CPU_ON.
 const PSCI: u64 = psci_calls::VERSION as u64;
 const CPU_ON: u64 = (psci_calls::CPU_ON | SMC64) as u64;
-/// PSCI functions, by number, that end or stop the caller: SUSPEND, OFF, SYSTEM_OFF, SYSTEM_RESET, FREEZE, DEFAULT_SUSPEND, NODE_HW_STATE's neighbour
-/// SYSTEM_SUSPEND, SYSTEM_RESET2, and MIGRATE; CPU_ON has its own attempt.
+/// PSCI functions, by number, that end or stop the caller: SUSPEND, OFF, SYSTEM_OFF, SYSTEM_RESET,
+/// FREEZE, DEFAULT_SUSPEND, NODE_HW_STATE's neighbour SYSTEM_SUSPEND, SYSTEM_RESET2, and MIGRATE;
+/// CPU_ON has its own attempt.
 const ENDING: [u32; 10] = [1, 2, 3, 5, 8, 9, 0xb, 0xc, 0xe, 0x12];
 /// Hypercalls that would spoil the result or fill the console: REPORT and SHOW_COUNTERS.
 const SPOILING: [u32; 2] = [REPORT, SHOW_COUNTERS];
@@ -144,7 +154,8 @@ fn other() {
 }
 
 impl Hostile {
-    /// All-ones to every word of the distributor and of this VM's redistributors, and the frames behind them.
+    /// All-ones to every word of the distributor and of this VM's redistributors, and the frames
+    /// behind them.
     fn sweep(&mut self) {
         let Some((distributor, redistributors)) = self.machine.gic() else {
             return;
@@ -242,7 +253,8 @@ impl Hostile {
         let region = if self.random.below(2) == 0 { distributor } else { redistributors };
         let width = self.width();
         let offset = match self.random.below(4) {
-            // Where most registers are: in the first page of the distributor, and of the SGI frames.
+            // Where most registers are: in the first page of the distributor, and of the SGI
+            // frames.
             0..3 if region.base == distributor.base => self.random.below(0x1000),
             0..3 => {
                 let vpe = self.random.below(self.machine.vpes().into());
@@ -310,7 +322,8 @@ impl Hostile {
         self.run(MSR | 1 << 19 | 12 << 12 | 11 << 8 | register << 5, value);
     }
 
-    /// This vPE's CPU interface: EOImode, priority mask, acknowledges, ends, deactivations, and SGIs to any vPE of the VM.
+    /// This vPE's CPU interface: EOImode, priority mask, acknowledges, ends, deactivations, and
+    /// SGIs to any vPE of the VM.
     fn interface(&mut self) {
         let intid = match self.random.below(3) {
             0 => self.random.below(16),
@@ -347,7 +360,8 @@ impl Hostile {
         }
         let arguments = [self.value(), self.value(), self.value()];
         let smc = self.random.below(2) == 0;
-        // SAFETY: nothing that starts code or stops this vPE is called, and no function writes to the caller's memory.
+        // SAFETY: nothing that starts code or stops this vPE is called, and no function writes to
+        // the caller's memory.
         let result = unsafe { probe::call(smc, function, arguments) };
         self.tally.count(&result);
         if result.is_ok_and(|value| (value as i32) < 0) {
@@ -386,7 +400,8 @@ impl Hostile {
         self.run(MRS | encoding << 5, 0);
     }
 
-    /// The CPU interface, PMU, timers, debug, what is implementation defined, and everything of EL2 and EL3.
+    /// The CPU interface, PMU, timers, debug, what is implementation defined, and everything of EL2
+    /// and EL3.
     fn write_register(&mut self) {
         let field = |random: &mut Random, bound| random.below(bound) as u32;
         let random = &mut self.random;
@@ -421,7 +436,8 @@ impl Hostile {
     }
 
     fn run(&mut self, instruction: u32, value: u64) {
-        // SAFETY: the callers leave out what changes this vPE's own translation, stack, mask or flow; the register is x0.
+        // SAFETY: the callers leave out what changes this vPE's own translation, stack, mask or
+        // flow; the register is x0.
         let result = unsafe { probe::run(instruction, value) };
         self.tally.count(&result);
     }

@@ -1,4 +1,6 @@
-//! Accesses that tell the hypervisor nothing but their address: ESR_EL2.ISV is 0 for them (DDI 0487 D24.2.40).
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Accesses that tell the hypervisor nothing but their address: ESR_EL2.ISV is 0 for them (DDI 0487
+//! D24.2.40).
 //!
 //! In the section `.probe`, so that `rt`'s vectors answer what they provoke.
 
@@ -72,6 +74,7 @@ const ALL: [unsafe extern "C" fn(u64) -> u64; 14] = [
 /// `address` is no memory of this VM.
 pub unsafe fn access(which: u64, address: u64) -> u64 {
     let access = ALL[which as usize % ALL.len()];
-    // SAFETY: the caller vouches for the address; each of these changes x1, x2, q0 and q1 at most, and a fault comes back.
+    // SAFETY: the caller vouches for the address; each of these changes x1, x2, q0 and q1 at most,
+    // and a fault comes back.
     unsafe { access(address) }
 }

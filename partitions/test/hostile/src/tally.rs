@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What was tried and how it ended.
 
 use rt::machine::Region;

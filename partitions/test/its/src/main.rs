@@ -1,17 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Drives the virtual ITS as an operating system would, with an NVMe disk behind it.
 //!
 //! 1. LPI tables, collections, MAPD, MAPTI of every event, enable and INV.
-//! 2. `count=` (1000) reads, each of which waits for its interrupt: nothing but the physical GIC takes part.
+//! 2. `count=` (1000) reads, each of which waits for its interrupt: nothing but the physical GIC
+//!    takes part.
 //! 3. Masked by the property table and INV, a read's interrupt stays pending; unmasked, it arrives.
 //! 4. INT and CLEAR; MOVI to the other vPE and back, also of a pending one.
 //! 5. DISCARD: nothing comes any more, nor is anything pending when the event is mapped anew.
 //!
 //! With `mischief=` seconds it does none of this but what `mischief` says.
 //!
-//! With `unplanned=` it also maps that event of the disk, which the plan does not have, and waits for ever.
+//! With `unplanned=` it also maps that event of the disk, which the plan does not have, and waits
+//! for ever.
 //!
-//! Arguments: `offset=` is added to the planned vINTIDs (0: they are learned), `refused` expects that such are refused.
-//! The counters say what all this cost; the scenario reads them.
+//! Arguments: `offset=` is added to the planned vINTIDs (0: they are learned), `refused` expects
+//! that such are refused. The counters say what all this cost; the scenario reads them.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

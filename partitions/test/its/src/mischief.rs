@@ -1,10 +1,14 @@
-//! Random commands and register writes, on both vPEs, then a reset and a look at what it left behind.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Random commands and register writes, on both vPEs, then a reset and a look at what it left
+//! behind.
 //!
-//! 1. vPE 0 fills the queue with commands, most of them nearly right, and moves GITS_CWRITER; now and then it turns the ITS off and on,
-//!    writes random registers of it, of the redistributors and of the distributor.
+//! 1. vPE 0 fills the queue with commands, most of them nearly right, and moves GITS_CWRITER; now
+//!    and then it turns the ITS off and on, writes random registers of it, of the redistributors
+//!    and of the distributor.
 //! 2. vPE 1, if there is one, writes the same registers at the same time, GITS_CWRITER most of all.
-//! 3. After half of `mischief=` seconds SYSTEM_RESET, and the same with another seed. After the rest SYSTEM_RESET again: the third life only maps
-//!    its event as planned and rings it, which must work as if nothing had been.
+//! 3. After half of `mischief=` seconds SYSTEM_RESET, and the same with another seed. After the
+//!    rest SYSTEM_RESET again: the third life only maps its event as planned and rings it, which
+//!    must work as if nothing had been.
 //!
 //! Whether the neighbours noticed is theirs to say. Arguments: `seed=` (1).
 

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Resets itself again and again, and says what its memory held.
 //!
-//! In its first life it counts the 64-bit words that are not 0 in all of its memory that nothing was loaded to, and in the channels it
-//! has: what others left there. How often it has lived is kept in that memory, which a restart leaves as it is. It resets
-//! itself until the counter has passed `ms=` (0) milliseconds, `lives=` times at most.
+//! In its first life it counts the 64-bit words that are not 0 in all of its memory that nothing
+//! was loaded to, and in the channels it has: what others left there. How often it has lived is
+//! kept in that memory, which a restart leaves as it is. It resets itself until the counter has
+//! passed `ms=` (0) milliseconds, `lives=` times at most.
 #![no_std]
 #![no_main]
 

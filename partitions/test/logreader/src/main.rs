@@ -1,4 +1,6 @@
-//! Reads the hypervisor's log on a board without a console: finds the first line, and who it is from.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Reads the hypervisor's log on a board without a console: finds the first line, and who it is
+//! from.
 //!
 //! With the argument `write` it writes there instead, which must end it.
 #![no_std]

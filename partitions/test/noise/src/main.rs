@@ -1,13 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Uses the console against its neighbours.
 //!
 //! `do=` says how:
 //!
-//! * `forge`: prints all byte values, lines of the hypervisor's with every number and the right check, its neighbours'
-//!   prefixes, parts of frames, control sequences that do not end, lines that are too long; says how much that was and its
-//!   sum; and fails with code 7, a forged success open behind it. `rounds=` (1) times.
+//! * `forge`: prints all byte values, lines of the hypervisor's with every number and the right
+//!   check, its neighbours' prefixes, parts of frames, control sequences that do not end, lines
+//!   that are too long; says how much that was and its sum; and fails with code 7, a forged success
+//!   open behind it. `rounds=` (1) times.
 //! * `plain`: prints ordinary lines, says how much that was, and passes.
-//! * `late`: for `ms=` (100), at the end of each of its windows, `before-us=` (10) before `end-us=` of each `frame-us=`, has
-//!   the hypervisor print: its counters, and with `line=yes` what it printed before without ending it.
+//! * `late`: for `ms=` (100), at the end of each of its windows, `before-us=` (10) before `end-us=`
+//!   of each `frame-us=`, has the hypervisor print: its counters, and with `line=yes` what it
+//!   printed before without ending it.
 //! * `always`: for `ms=`, asks for the counters and prints all the time.
 #![no_std]
 #![no_main]

@@ -1,14 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Cycle counters that overflow: each overflow is one interrupt.
 //!
 //! Each vPE, of one or two, one after the other:
 //!
 //! 1. The PMU is as after reset.
-//! 2. `count=` (1000) overflows, `cycles=` (100000) apart: each interrupts once, and none without an overflow.
-//! 3. One that comes while its interrupt is disabled is taken when that is enabled; one that was cleared before is not.
-//! 4. Over `ms=` (20) milliseconds, cycles are compared with the system counter: `share` is so many for a thousand ticks. Where
-//!    both have the same frequency, that is the vPE's part of its CPU.
+//! 2. `count=` (1000) overflows, `cycles=` (100000) apart: each interrupts once, and none without
+//!    an overflow.
+//! 3. One that comes while its interrupt is disabled is taken when that is enabled; one that was
+//!    cleared before is not.
+//! 4. Over `ms=` (20) milliseconds, cycles are compared with the system counter: `share` is so many
+//!    for a thousand ticks. Where both have the same frequency, that is the vPE's part of its CPU.
 //!
-//! vPE 1 then switches itself off with a counter about to overflow, and finds its PMU as after reset when it is on again.
+//! vPE 1 then switches itself off with a counter about to overflow, and finds its PMU as after
+//! reset when it is on again.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Devices that interrupt: QEMU's edu, one for each vPE but the first.
 //!
-//! A store to an edu device's register RAISE sets bits of its STATUS and sends its MSI. vPE 0 stores the number of the ring there; the
-//! vPE that takes the interrupt reads STATUS, which must be the next number, and acknowledges it to the device. STATUS zero is an
-//! interrupt taken twice, a later number a loss.
+//! A store to an edu device's register RAISE sets bits of its STATUS and sends its MSI. vPE 0
+//! stores the number of the ring there; the vPE that takes the interrupt reads STATUS, which must
+//! be the next number, and acknowledges it to the device. STATUS zero is an interrupt taken twice,
+//! a later number a loss.
 //!
-//! With `work-us=` each vPE computes for a random time, that long at most, after each interrupt: so that those of lower priority are
-//! found ready as well as waiting.
+//! With `work-us=` each vPE computes for a random time, that long at most, after each interrupt: so
+//! that those of lower priority are found ready as well as waiting.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,15 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Rings others at random, and counts: no ring is lost, none comes twice.
 //!
-//! `role=source`: picks one of its channels at random, waits a random time, and rings it if the last ring there was
-//! acknowledged. Before ringing it writes how often it has, so that the other end knows what each ring is. Arguments: `count=`
-//! rings in all (10000), `gap-us=` the longest wait between two (20). With `modes=`, the number of the system's modes, it
-//! also asks for one of them at random, after `every=` (100) rings on average.
+//! `role=source`: picks one of its channels at random, waits a random time, and rings it if the
+//! last ring there was acknowledged. Before ringing it writes how often it has, so that the other
+//! end knows what each ring is. Arguments: `count=` rings in all (10000), `gap-us=` the longest
+//! wait between two (20). With `modes=`, the number of the system's modes, it also asks for one of
+//! them at random, after `every=` (100) rings on average.
 //!
-//! `role=sink`: at each interrupt the number must be the next one; the same again is a ring taken twice, a later one a
-//! loss. It acknowledges and waits by WFI. With `timer-us=` it also has a periodic deadline, none of which may be left out.
+//! `role=sink`: at each interrupt the number must be the next one; the same again is a ring taken
+//! twice, a later one a loss. It acknowledges and waits by WFI. With `timer-us=` it also has a
+//! periodic deadline, none of which may be left out.
 //!
-//! `role=devices`: the same inside one VM, with devices instead of channels (devices.rs). vPE 0 rings, by a store that makes
-//! an edu device send its MSI; each other vPE takes the interrupts of its own device.
+//! `role=devices`: the same inside one VM, with devices instead of channels (devices.rs). vPE 0
+//! rings, by a store that makes an edu device send its MSI; each other vPE takes the interrupts of
+//! its own device.
 //!
 //! A ring that is never acknowledged ends the source's run. Both ends fail if anything is wrong.
 #![no_std]

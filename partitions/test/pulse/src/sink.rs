@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The end that is rung.
 
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which registers there are, and what each is to be from now on.
 
 use crate::run;
@@ -28,8 +29,8 @@ const fn name(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
     (op0 - 2) << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
 }
 
-/// Registers that go by themselves: PSTATE, counters and what is derived from them, pending interrupts, random numbers; ICC_IAR0 and 1,
-/// whose read takes an interrupt.
+/// Registers that go by themselves: PSTATE, counters and what is derived from them, pending
+/// interrupts, random numbers; ICC_IAR0 and 1, whose read takes an interrupt.
 const fn is_volatile(encoding: u32) -> bool {
     const GIC: u32 = name(3, 0, 12, 8, 0);
     let (crm, op2) = (encoding >> 3 & 15, encoding & 7);
@@ -57,8 +58,8 @@ const COUNTERS: u32 = name(3, 3, 14, 0, 0);
 const INTERRUPTS: u32 = name(3, 0, 12, 0, 0);
 const RANDOM: u32 = name(3, 3, 2, 0, 0);
 
-/// What it lives by: SCTLR, CPACR, TTBR0, TCR, MAIR, VBAR, stack pointers, FPCR; and ICC_BPR0 and 1, which are another value if it
-/// is too low, at once or (QEMU) when they are restored.
+/// What it lives by: SCTLR, CPACR, TTBR0, TCR, MAIR, VBAR, stack pointers, FPCR; and ICC_BPR0 and
+/// 1, which are another value if it is too low, at once or (QEMU) when they are restored.
 const fn is_vital(encoding: u32) -> bool {
     encoding & !7 == STACK
         || matches!(
@@ -108,7 +109,8 @@ impl Registers {
                 out.count += 1;
             }
         }
-        // Exceptions changed some meanwhile, and some say what others are to be: again, each read at once.
+        // Exceptions changed some meanwhile, and some say what others are to be: again, each read
+        // at once.
         for _ in 0..2 {
             for register in &mut out.found[..out.count] {
                 let value = match register.bits {

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Writes every system register that it can, and finds all of them as it left them.
 //!
-//! It reads every encoding of EL1 and EL0 with op0 2 and 3, and writes a pattern of its own (`tag=`) to those that answer, but for those
-//! that it lives by. What of the pattern stays is noted, and what the others read as. For `ms=` (30) milliseconds all of them
-//! are read again and again: whoever shares the CPU must have changed none, nor be seen in any. `figure registers` is how many
-//! can be read, `kept` how many bits of them can be written.
+//! It reads every encoding of EL1 and EL0 with op0 2 and 3, and writes a pattern of its own
+//! (`tag=`) to those that answer, but for those that it lives by. What of the pattern stays is
+//! noted, and what the others read as. For `ms=` (30) milliseconds all of them are read again and
+//! again: whoever shares the CPU must have changed none, nor be seen in any. `figure registers` is
+//! how many can be read, `kept` how many bits of them can be written.
 #![no_std]
 #![no_main]
 
@@ -47,7 +49,8 @@ fn main(machine: &'static Machine) -> Outcome {
 
 /// Runs one instruction with x0; None: UNDEFINED.
 fn run(instruction: u32, value: u64) -> Option<u64> {
-    // SAFETY: `list` leaves out what would change this vPE's translation, stack, masks or flow; the register is x0.
+    // SAFETY: `list` leaves out what would change this vPE's translation, stack, masks or flow; the
+    // register is x0.
     unsafe { probe::run(instruction, value) }.ok()
 }
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Tells memory of each role apart by what reads and stores of it do.
 //!
-//! Arguments: `rom=ADDRESS`, whose first 8 bytes are `begins=NUMBER` and whose next page reads 0; `hidden=ADDRESS`, the same.
-//! A store to the first is refused and changes nothing, a store to the second stays, and neither is in /memory.
+//! Arguments: `rom=ADDRESS`, whose first 8 bytes are `begins=NUMBER` and whose next page reads 0;
+//! `hidden=ADDRESS`, the same. A store to the first is refused and changes nothing, a store to the
+//! second stays, and neither is in /memory.
 #![no_std]
 #![no_main]
 
@@ -15,7 +17,8 @@ fn read(address: u64) -> Option<u64> {
     unsafe { probe::read(address, Width::Double) }.ok()
 }
 
-/// Whether a store is refused by the abort that the guest ABI promises for memory that cannot be written.
+/// Whether a store is refused by the abort that the guest ABI promises for memory that cannot be
+/// written.
 fn refused(address: u64, value: u64) -> bool {
     // SAFETY: nothing of this program lies there, whatever it is.
     unsafe { probe::write(address, value, Width::Double) }

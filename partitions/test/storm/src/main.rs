@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Keeps the hypervisor as busy as a guest can, for the neighbours to notice if they could.
 //!
-//! At random, again and again: hypercalls of every length, interrupts to itself by SGI and by a timer that is always late,
-//! emulated registers, rings of its channel, waits that end at once. Argument: `ms=` (100) how long, `seed=` (1).
+//! At random, again and again: hypercalls of every length, interrupts to itself by SGI and by a
+//! timer that is always late, emulated registers, rings of its channel, waits that end at once.
+//! Argument: `ms=` (100) how long, `seed=` (1).
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

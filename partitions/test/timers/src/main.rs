@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Both timers of a vPE at once, at random times: none is early, late or lost.
 //!
-//! Each round sets the physical timer, the virtual one, or both, to times up to `gap-us=` (500) away, and waits by WFI for
-//! all that was set. Before that, a deadline that has passed shows in CNTP_CTL_EL0.ISTATUS while the interrupt is off.
-//! Arguments: `count=` rounds (1000), `max-late-us=` (no bound) for the time from a deadline to its handler, `seed=` (1).
-//! With `stays=` the physical timer's registers must be as the guest wrote them so many times, while others have the CPU.
+//! Each round sets the physical timer, the virtual one, or both, to times up to `gap-us=` (500)
+//! away, and waits by WFI for all that was set. Before that, a deadline that has passed shows in
+//! CNTP_CTL_EL0.ISTATUS while the interrupt is off. Arguments: `count=` rounds (1000),
+//! `max-late-us=` (no bound) for the time from a deadline to its handler, `seed=` (1). With
+//! `stays=` the physical timer's registers must be as the guest wrote them so many times, while
+//! others have the CPU.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SGIs between all vPEs of a VM with more than sixteen, by target list, and to all others.
 //!
 //! 1. Every vPE is started and answers for itself: its number by its affinity, its redistributor.
-//! 2. `count=` (50) tokens go around: each vPE that takes SGI 1 sends it to the next one, the last one to vPE 0.
-//! 3. SGI 2 to all others: each takes it once. SGI 3 to each vPE from vPE 0, and from the last vPE to vPE 0: nobody else has it.
+//! 2. `count=` (50) tokens go around: each vPE that takes SGI 1 sends it to the next one, the last
+//!    one to vPE 0.
+//! 3. SGI 2 to all others: each takes it once. SGI 3 to each vPE from vPE 0, and from the last vPE
+//!    to vPE 0: nobody else has it.
 //! 4. GICR_ISACTIVER0 and GICR_ISPENDR0 of another vPE show what it has in its list registers.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the emulated GIC does at its limits, one test for each `test=`.
 //!
 //! | test | what it tries | arguments |

@@ -1,8 +1,11 @@
-//! EOImode 1, and more active interrupts than list registers, with interrupts masked and every step by hand.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! EOImode 1, and more active interrupts than list registers, with interrupts masked and every step
+//! by hand.
 //!
-//! 1. Sixteen SGIs of one priority and the RTC's SPI are taken and dropped, then deactivated out of order: each ends by its own
-//!    number, and no other with it.
-//! 2. EOImode 0: sixteen SGIs nest, each of higher priority than the one before, and end one by one.
+//! 1. Sixteen SGIs of one priority and the RTC's SPI are taken and dropped, then deactivated out of
+//!    order: each ends by its own number, and no other with it.
+//! 2. EOImode 0: sixteen SGIs nest, each of higher priority than the one before, and end one by
+//!    one.
 //! 3. Random SGIs, drops and deactivations beside a model of two masks, mode 0 and 1.
 //! 4. GICR_ISACTIVER0 and GICD_ISACTIVER hold an interrupt back.
 //! 5. A level that is ended before the device is quiet comes once.

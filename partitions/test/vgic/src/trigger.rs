@@ -1,4 +1,6 @@
-//! GICD_ICFGR of this VM's one device, again and again: a VM that has another field of the same register does the same.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! GICD_ICFGR of this VM's one device, again and again: a VM that has another field of the same
+//! register does the same.
 
 use rt::{Machine, figure, println};
 

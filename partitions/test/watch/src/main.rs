@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Watches an address of its own while others run, and guards its debug registers.
 //!
-//! There are two cells in memory, at the same addresses in every VM with the same memory. `watch=0` or `watch=1` puts a
-//! watchpoint on one of them; without it the VM has none, and needs no `features = ["debug"]`. For `ms=` (100) milliseconds
-//! both cells are read again and again: the watched one takes a watchpoint exception each time, the other one never. The other
-//! breakpoints and watchpoints hold patterns, which are compared each time.
+//! There are two cells in memory, at the same addresses in every VM with the same memory. `watch=0`
+//! or `watch=1` puts a watchpoint on one of them; without it the VM has none, and needs no
+//! `features = ["debug"]`. For `ms=` (100) milliseconds both cells are read again and again: the
+//! watched one takes a watchpoint exception each time, the other one never. The other breakpoints
+//! and watchpoints hold patterns, which are compared each time.
 #![no_std]
 #![no_main]
 

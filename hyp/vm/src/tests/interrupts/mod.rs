@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupts in any order against a naive model: none lost, none doubled, priorities hold.
 
 mod model;
@@ -46,8 +47,8 @@ enum Step {
     Acknowledge(usize),
     /// ICC_EOIR1_EL1 of the innermost one.
     End(usize),
-    /// vPE deactivates an interrupt that vPE has active, and not in hand: by ICC_DIR_EL1 or, where that is not possible, by its
-    /// number in GICD_ICACTIVER or GICR_ICACTIVER0.
+    /// vPE deactivates an interrupt that vPE has active, and not in hand: by ICC_DIR_EL1 or, where
+    /// that is not possible, by its number in GICD_ICACTIVER or GICR_ICACTIVER0.
     Deactivate(usize, usize, usize),
     /// vPE makes an interrupt of vPE active.
     SetActive(usize, usize, u32),
@@ -249,7 +250,8 @@ impl World<'_> {
         }
     }
 
-    /// CPU_OFF and CPU_ON of the second vPE, as the image does them. It goes off with nothing in its hands.
+    /// CPU_OFF and CPU_ON of the second vPE, as the image does them. It goes off with nothing in
+    /// its hands.
     fn power(&mut self, on: bool) {
         let busy = !self.model.active[1].is_empty() || !self.model.idle[1].is_empty();
         if on != self.model.off || busy {
@@ -430,7 +432,8 @@ proptest! {
             prop_assert!(!state.pending && !state.active, "{intid} of vPE {vpe} was lost: {state:?}");
         }
         let machine = machine.borrow();
-        prop_assert!(machine.lines.iter().all(|line| !line.active && !line.pending), "the hardware is left in between");
+        prop_assert!(machine.lines.iter().all(|line| !line.active && !line.pending), "the hardware \
+             is left in between");
         for cpu in &machine.cpus {
             prop_assert!(cpu.registers.iter().all(|bits| bits >> 62 == 0));
             prop_assert_eq!(cpu.maintenance & !TRAP_DIR, 0);

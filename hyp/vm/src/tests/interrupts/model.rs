@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What interrupts should do: a flat table, and nothing clever.
 
 use crate::testing::{PHYSICAL_TIMER, PMU, SPIS, TIMER, UART_INTID};
@@ -22,7 +23,8 @@ pub fn interrupts() -> Vec<u32> {
 pub struct Expected {
     pub enabled: bool,
     pub pending: bool,
-    /// A second edge came after EL2 acknowledged the first, before the guest did: the hardware keeps it.
+    /// A second edge came after EL2 acknowledged the first, before the guest did: the hardware
+    /// keeps it.
     pub again: bool,
     pub active: bool,
     pub level: bool,
@@ -82,8 +84,8 @@ impl Model {
         self.table.get_mut(&(owner(intid, vpe), intid)).expect("it exists")
     }
 
-    /// Levels become pending as soon as they may be delivered; a hardware level that was taken stays so until it is
-    /// switched off, as EL2 acknowledged it. The UART's follows its line.
+    /// Levels become pending as soon as they may be delivered; a hardware level that was taken
+    /// stays so until it is switched off, as EL2 acknowledged it. The UART's follows its line.
     pub fn settle(&mut self) {
         let (group, off) = (self.group, self.off);
         for (&(vpe, intid), state) in &mut self.table {
@@ -104,7 +106,8 @@ impl Model {
         uart.pending = uart.level;
     }
 
-    /// A pending SPI went back to the hardware: of two edges one is left, and a level is what it is.
+    /// A pending SPI went back to the hardware: of two edges one is left, and a level is what it
+    /// is.
     pub fn returned(&mut self, intid: u32) {
         let state = self.at(0, intid);
         if !state.active {
@@ -113,8 +116,8 @@ impl Model {
         }
     }
 
-    /// Priority of the most urgent interrupt that vPE may take now; `certain`: without levels that have fallen since EL2 took
-    /// them, which may come still, or not.
+    /// Priority of the most urgent interrupt that vPE may take now; `certain`: without levels that
+    /// have fallen since EL2 took them, which may come still, or not.
     pub fn best(&self, vpe: usize, certain: bool) -> Option<u8> {
         let running = self.active[vpe]
             .last()

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Streams of commands, wrong ones among them, of two VMs, beside a naive model.
 
 use super::{driver::*, model::Naive};
@@ -123,7 +124,8 @@ impl World {
         for (vm, naive) in self.naive.iter().enumerate() {
             assert_eq!(sum(&self.board, vm, &[Counter::ItsRefused]), naive.refused);
         }
-        // No MSI of a device that nobody has mapped is an error of the hypervisor's: only its own commands are recorded.
+        // No MSI of a device that nobody has mapped is an error of the hypervisor's: only its own
+        // commands are recorded.
         self.board.clean();
     }
 }
@@ -131,7 +133,8 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Every event is delivered where the naive model says, and never anything else; a restart puts all back.
+    /// Every event is delivered where the naive model says, and never anything else; a restart puts
+    /// all back.
     #[test]
     fn as_in_a_naive_model(steps in prop::collection::vec(step(), 1..80)) {
         let mut world = World::new();
@@ -148,8 +151,8 @@ proptest! {
         world.compare();
     }
 
-    /// Random register writes and a queue of random bytes: nothing of the neighbour's changes, no command of the hypervisor's
-    /// fails, and a restart puts all back.
+    /// Random register writes and a queue of random bytes: nothing of the neighbour's changes, no
+    /// command of the hypervisor's fails, and a restart puts all back.
     #[test]
     fn random_writes_touch_nobody_else(
         memory in prop::collection::vec(words(), 128),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A guest's driver of its ITS.
 
 use crate::counters::Counter;

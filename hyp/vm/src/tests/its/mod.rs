@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The virtual ITS on the software GIC.
 
 mod commands;
@@ -73,7 +74,8 @@ fn mapped(board: &Board) -> (Driver, Encoded) {
     (driver, Command::Int { device: device(of), event: event(n) }.encode())
 }
 
-/// Commands that cause hardware commands wait until there is one more, each in one trap; others do not wait.
+/// Commands that cause hardware commands wait until there is one more, each in one trap; others do
+/// not wait.
 #[test]
 fn a_vm_has_so_much_of_the_hardware() {
     let board = Board::new();
@@ -210,7 +212,8 @@ fn the_report_says_what_to_write() {
         [
             "bulkhead: its of guest: device device ",
             learned,
-            "bulkhead: its of guest: last refused 0x200000000a 0x200300000000 0x1 0x0: not the planned vINTID\n",
+            "bulkhead: its of guest: last refused 0x200000000a 0x200300000000 0x1 0x0: not the \
+             planned vINTID\n",
         ]
         .concat()
     );
@@ -277,7 +280,8 @@ fn nothing_of_a_pending_table_is_lost() {
     board.clean();
 }
 
-/// A restart puts everything back whether the allowance has room for it or not; who can wait waits, who cannot owes.
+/// A restart puts everything back whether the allowance has room for it or not; who can wait waits,
+/// who cannot owes.
 #[test]
 fn a_restart_comes_out_of_the_allowance() {
     let board = Board::new();
@@ -310,7 +314,8 @@ fn a_restart_comes_out_of_the_allowance() {
     board.clean();
 }
 
-/// A vPE that may be asleep is made to look when an event of its is enabled or comes to it: no doorbell says that one was pending.
+/// A vPE that may be asleep is made to look when an event of its is enabled or comes to it: no
+/// doorbell says that one was pending.
 #[test]
 fn enabling_wakes() {
     let board = Board::new();

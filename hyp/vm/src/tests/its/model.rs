@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a VM's events do, by the rules of `command`, with maps and nothing clever.
 
 use crate::testing::its_board::{EVENTS, RINGS};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Of `gicd.rs`.
 
 use super::*;
@@ -25,8 +26,8 @@ fn identification() {
     assert_eq!(read(&guest, &cpu, 0xffe8) >> 4, 3, "GICv3");
 }
 
-/// What real guests do at boot: ones into every register, owned or not. The machine asserts that no other VM's
-/// interrupt is touched.
+/// What real guests do at boot: ones into every register, owned or not. The machine asserts that no
+/// other VM's interrupt is touched.
 #[test]
 fn all_ones_reach_only_its_own() {
     let machine = Machine::new(3);
@@ -51,8 +52,8 @@ fn all_ones_reach_only_its_own() {
     assert!(!machine.borrow().lines[FOREIGN as usize].enabled);
 }
 
-/// Of every INTID that GICD_TYPER admits the priority, the configuration and the route are stored, as a guest that counts
-/// priority bits at INTID 32 expects; others have none.
+/// Of every INTID that GICD_TYPER admits the priority, the configuration and the route are stored,
+/// as a guest that counts priority bits at INTID 32 expects; others have none.
 #[test]
 fn stored_for_interrupts_of_others() {
     let machine = Machine::new(3);
@@ -117,8 +118,8 @@ fn widths() {
     assert_eq!(read(&guest, &cpu, 0x428), 0x00a0_0000);
 }
 
-/// GICD_CTLR, written by two vPEs at once, and by one while the other enables its PPI: whatever comes in the middle of
-/// what, at the end everything is as the registers say.
+/// GICD_CTLR, written by two vPEs at once, and by one while the other enables its PPI: whatever
+/// comes in the middle of what, at the end everything is as the registers say.
 #[test]
 fn group_switched_by_two_vpes_at_once() {
     const CONTROL: u64 = GICD;

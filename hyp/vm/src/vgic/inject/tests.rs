@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Of `inject.rs`.
 
 use super::*;
@@ -22,7 +23,8 @@ fn priority(guest: &Guest, cpu: &mut Cpu, intid: u64, priority: u64) {
     assert_eq!(mmio::write(guest, cpu, GICR + 0x1_0400 + intid, 1, priority), mmio::Written::Done);
 }
 
-/// Seven nested interrupts with three shared list registers: nobody panics, nothing is lost, ends find their owner.
+/// Seven nested interrupts with three shared list registers: nobody panics, nothing is lost, ends
+/// find their owner.
 #[test]
 fn deeper_than_the_list_registers() {
     let machine = Machine::new(3);
@@ -49,8 +51,8 @@ fn deeper_than_the_list_registers() {
     assert_eq!(machine.borrow().cpus[0].maintenance, TRAP_DIR, "of a VM with two vPEs");
 }
 
-/// EOImode 1: all SGIs at one priority, dropped and not deactivated, come; each is deactivated by its own number, and no
-/// device's interrupt with them.
+/// EOImode 1: all SGIs at one priority, dropped and not deactivated, come; each is deactivated by
+/// its own number, and no device's interrupt with them.
 #[test]
 fn dropped_but_not_deactivated() {
     let machine = Machine::new(3);
@@ -104,8 +106,9 @@ fn deactivated_by_another_vpe() {
     assert_eq!(one.acknowledge(), Some(40), "it comes again");
 }
 
-/// A level that the guest ends before it quiets the device, with interrupts masked: it comes once, as the line has fallen when
-/// the guest looks again. One that stays high comes again, and so does what a register made pending.
+/// A level that the guest ends before it quiets the device, with interrupts masked: it comes once,
+/// as the line has fallen when the guest looks again. One that stays high comes again, and so does
+/// what a register made pending.
 #[test]
 fn level_ended_before_the_device_is_quiet() {
     let machine = Machine::new(3);
@@ -135,7 +138,8 @@ fn level_ended_before_the_device_is_quiet() {
     cpu.end(41);
 }
 
-/// More pending than list registers: the rest waits, all of it comes once, and the overflow is counted.
+/// More pending than list registers: the rest waits, all of it comes once, and the overflow is
+/// counted.
 #[test]
 fn all_list_registers_busy() {
     let machine = Machine::new(3);
@@ -172,7 +176,8 @@ fn short_paths_use_one_register_and_count() {
     assert_eq!(counted, [1, 1, 1]);
 }
 
-/// An interrupt that is the emulation's own and no level: it waits while it is off, comes once, and follows its route.
+/// An interrupt that is the emulation's own and no level: it waits while it is off, comes once, and
+/// follows its route.
 #[test]
 fn an_edge_of_the_emulation_s() {
     let machine = Machine::new(3);

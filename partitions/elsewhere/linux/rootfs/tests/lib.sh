@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 # shellcheck shell=dash disable=SC2154 # busybox; the caller sets $test
 # What the tests share.
 
@@ -14,7 +15,8 @@ fail() {
     exit 1
 }
 
-# Interrupts counted so far in the lines of /proc/interrupts that match $1: the sum of all CPUs, or those of CPU $2.
+# Interrupts counted so far in the lines of /proc/interrupts that match $1: the sum of all CPUs, or
+# those of CPU $2.
 counted() {
     awk -v what="$1" -v cpu="$2" '
         NR == 1 { cpus = NF; for (n = 1; n <= NF; n++) column["CPU" $n] = column[$n] = n + 1; next }
