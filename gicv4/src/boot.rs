@@ -1,15 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The order in which a machine's interrupt hardware comes up.
 //!
-//! Puts the steps of [`crate::dist`], [`crate::redist`], [`crate::its`] and [`crate::vpe`] into the order that every GIC allows.
-//! Called once by each CPU that is used:
+//! Puts the steps of [`crate::dist`], [`crate::redist`], [`crate::its`] and [`crate::vpe`] into the
+//! order that every GIC allows. Called once by each CPU that is used:
 //!
-//! 1. The first CPU brings up the distributor ([`crate::dist::Dist::enable`]), then has firmware start the others: a redistributor
-//!    may have no power before its CPU's CPU_ON.
-//! 2. Every CPU brings up its own [`redistributor`]: awake, private interrupts reset, LPIs on, nobody resident.
-//! 3. Each says so by [`Assembly::arrive`]. The last one gets [`Everyone`], with which it runs the ITS's script
-//!    ([`translation_service`]): commands name redistributors, and a SYNC of one that is off or asleep may never return
-//!    (IHI 0069H 5.3). Then it opens the gate.
-//! 4. All go on once [`Assembly::is_open`]. No guest runs before, so no vLPI is lost to a redistributor that is not ready.
+//! 1. The first CPU brings up the distributor ([`crate::dist::Dist::enable`]), then has firmware
+//!    start the others: a redistributor may have no power before its CPU's CPU_ON.
+//! 2. Every CPU brings up its own [`redistributor`]: awake, private interrupts reset, LPIs on,
+//!    nobody resident.
+//! 3. Each says so by [`Assembly::arrive`]. The last one gets [`Everyone`], with which it runs the
+//!    ITS's script ([`translation_service`]): commands name redistributors, and a SYNC of one that
+//!    is off or asleep may never return (IHI 0069H 5.3). Then it opens the gate.
+//! 4. All go on once [`Assembly::is_open`]. No guest runs before, so no vLPI is lost to a
+//!    redistributor that is not ready.
 
 use crate::error::Error;
 use crate::frame::{self, Frame};
@@ -30,7 +33,8 @@ pub struct CpuTables<'a> {
     pub priority: u8,
     /// GICR_PROPBASER and GICR_PENDBASER; None: the CPU takes no LPIs.
     pub lpis: Option<(ConfigBase, PendingBase)>,
-    /// Memory, by address and bytes, whose LPI tables are taken over if an earlier user left them on for good.
+    /// Memory, by address and bytes, whose LPI tables are taken over if an earlier user left them
+    /// on for good.
     pub inherited: &'a [(u64, u64)],
 }
 
@@ -87,8 +91,8 @@ pub struct Everyone {
 }
 
 impl Everyone {
-    /// Address of the LPI configuration table that all redistributors use: the plan's, or one that was taken over. 0: none
-    /// takes LPIs.
+    /// Address of the LPI configuration table that all redistributors use: the plan's, or one that
+    /// was taken over. 0: none takes LPIs.
     pub const fn lpi_config(&self) -> u64 {
         self.config
     }
@@ -104,8 +108,9 @@ impl Assembly {
         }
     }
 
-    /// The calling CPU's redistributor is up. Once by each CPU; the last one is to run the script and open the gate. Refused
-    /// where an earlier user's tables were taken over at some redistributors only: there is one configuration table.
+    /// The calling CPU's redistributor is up. Once by each CPU; the last one is to run the script
+    /// and open the gate. Refused where an earlier user's tables were taken over at some
+    /// redistributors only: there is one configuration table.
     pub fn arrive(&self, ready: Ready) -> Result<Option<Everyone>, Error> {
         let Ready { config } = ready;
         if config != 0
@@ -129,7 +134,8 @@ impl Assembly {
     }
 }
 
-/// Enables the ITS on zeroed tables and runs its script. What is left is the queue for later commands.
+/// Enables the ITS on zeroed tables and runs its script. What is left is the queue for later
+/// commands.
 ///
 /// `cbaser` names the memory that `memory` writes.
 pub fn translation_service<F: Frame<Block = frame::Its>, M: QueueMemory>(

@@ -1,13 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The distributor: bring-up, and operations on shared peripheral interrupts.
 //!
-//! Owns the GICD frame. One CPU brings it up; afterwards any CPU may use the operations of distinct SPIs, except `set_edge`, which
-//! reads and writes a register of 16 SPIs: callers that share one keep a lock. Follows IHI 0069H 12.9.
+//! Owns the GICD frame. One CPU brings it up; afterwards any CPU may use the operations of distinct
+//! SPIs, except `set_edge`, which reads and writes a register of 16 SPIs: callers that share one
+//! keep a lock. Follows IHI 0069H 12.9.
 //!
 //! 1. `verify`: GICD_TYPER and PIDR2.
-//! 2. `enable`: groups off, wait; affinity routing on; every SPI Group 1, disabled, not pending, not active, one priority;
-//!    extended SPIs disabled; wait; Group 1 on. Affinity routing comes before everything that it changes the meaning of.
+//! 2. `enable`: groups off, wait; affinity routing on; every SPI Group 1, disabled, not pending,
+//!    not active, one priority; extended SPIs disabled; wait; Group 1 on. Affinity routing comes
+//!    before everything that it changes the meaning of.
 //!
-//! Not supported: Group 0 and Secure interrupts, message-based SPIs, extended SPIs (disabled), legacy operation (ARE = 0).
+//! Not supported: Group 0 and Secure interrupts, message-based SPIs, extended SPIs (disabled),
+//! legacy operation (ARE = 0).
 
 use crate::error::Expected::AtLeast;
 use crate::error::{Error, Wait, poll};
@@ -75,7 +79,8 @@ impl<F: Frame<Block = Distributor>> Dist<F> {
         Ok(())
     }
 
-    /// Brings the distributor up with all SPIs disabled at `priority`. The routes of SPIs are left as they are.
+    /// Brings the distributor up with all SPIs disabled at `priority`. The routes of SPIs are left
+    /// as they are.
     pub fn enable(&self, priority: u8, polls: u32) -> Result<(), Error> {
         // The groups off first: ARE may change only then, and never from 1 to 0 (12.9.4).
         let routing = self.frame.read(gicd::CTLR) & GICD_CTLR::ARE::SET.value;
@@ -133,8 +138,8 @@ impl<F: Frame<Block = Distributor>> Dist<F> {
     pub fn enable_spi(&self, intid: IntId) {
         self.set_bit(gicd::ISENABLER, intid);
     }
-    /// It can be enabled, and is disabled again. False: firmware keeps it in a Secure group, which we neither see nor change
-    /// (GICD_CTLR.DS = 0), or the GIC lacks it.
+    /// It can be enabled, and is disabled again. False: firmware keeps it in a Secure group, which
+    /// we neither see nor change (GICD_CTLR.DS = 0), or the GIC lacks it.
     pub fn is_ours(&self, intid: IntId, polls: u32) -> Result<bool, Error> {
         self.enable_spi(intid);
         let ours = self.is_enabled(intid);
@@ -184,7 +189,8 @@ impl<F: Frame<Block = Distributor>> Dist<F> {
             self.frame.write_at(gicd::IROUTER, intid.value() as usize, route);
         }
     }
-    /// Edge-triggered or level-sensitive; only while disabled, and that has taken effect (IHI 0069H 12.9.9).
+    /// Edge-triggered or level-sensitive; only while disabled, and that has taken effect (IHI 0069H
+    /// 12.9.9).
     pub fn set_edge(&self, intid: IntId, edge: bool) {
         if let (32..1020, n) = (intid.value(), intid.value() as usize) {
             let bit = 2 << (2 * (n % 16));

@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Doorbells of GICv4.0: a physical LPI for each vPE, worked through a proxy device.
 //!
-//! A doorbell is an LPI that no event maps to (only VMAPTI names it), so no command could mask, clear or move it. Hence a
-//! *proxy*: an event of a device that does not exist, mapped to the same LPI; INV, CLEAR and MOVI on it act on the doorbell.
-//! The sequences here are lists of encoded commands; the caller runs them through its [`crate::queue::Queue`].
-//! Follows IHI 0069H 5.3 and 5.6.2.
+//! A doorbell is an LPI that no event maps to (only VMAPTI names it), so no command could mask,
+//! clear or move it. Hence a *proxy*: an event of a device that does not exist, mapped to the same
+//! LPI; INV, CLEAR and MOVI on it act on the doorbell. The sequences here are lists of encoded
+//! commands; the caller runs them through its [`crate::queue::Queue`]. Follows IHI 0069H 5.3 and
+//! 5.6.2.
 //!
-//! [`Doorbell`] is what to do when, so that a wake-up is never lost and a doorbell never storms (on GICv4.0 it rings on *every*
-//! event while the vPE is not resident):
+//! [`Doorbell`] is what to do when, so that a wake-up is never lost and a doorbell never storms (on
+//! GICv4.0 it rings on *every* event while the vPE is not resident):
 //!
 //! ```text
 //!            waits: unmask                 rang: mask, run
@@ -18,13 +20,15 @@
 //!                                     '-- left: run if something is pending
 //! ```
 //!
-//! `waits` comes while the vPE is still resident: no event rings, so that what `clear` removes is stale, and the doorbell can be
-//! unmasked in the same batch. From the end of residency on an event rings, or is pending in [`crate::vpe::Left`]; then the
-//! vPE has work and is not to wait for its doorbell. A vPE that is pre-empted does not say `waits`: its doorbell stays masked, may
-//! become pending, and nothing needs to be told. Masked does not mean deaf: an LPI that becomes pending while disabled is
-//! delivered after unmask and INV, which is why a stale one is cleared before.
+//! `waits` comes while the vPE is still resident: no event rings, so that what `clear` removes is
+//! stale, and the doorbell can be unmasked in the same batch. From the end of residency on an event
+//! rings, or is pending in [`crate::vpe::Left`]; then the vPE has work and is not to wait for its
+//! doorbell. A vPE that is pre-empted does not say `waits`: its doorbell stays masked, may become
+//! pending, and nothing needs to be told. Masked does not mean deaf: an LPI that becomes pending
+//! while disabled is delivered after unmask and INV, which is why a stale one is cleared before.
 //!
-//! Not supported: masking by DirectLPI registers; GICv4.1, whose default doorbells need none of this ([`crate::vpe41`]).
+//! Not supported: masking by DirectLPI registers; GICv4.1, whose default doorbells need none of
+//! this ([`crate::vpe41`]).
 
 use crate::command::Command;
 use crate::given::Vetted;
@@ -81,7 +85,8 @@ impl Proxy {
         Command::Mapti { device: self.device, event: self.event, intid: self.intid, collection }
     }
 
-    /// Writes the configuration byte; the commands make the GIC see it. `redistributor` is where the doorbell is.
+    /// Writes the configuration byte; the commands make the GIC see it. `redistributor` is where
+    /// the doorbell is.
     pub fn mask(&self, config: &mut impl ConfigTable, redistributor: RdBase) -> Batch {
         self.write(config, false);
         Batch::one_and_sync(self.inv(), redistributor)
@@ -114,8 +119,9 @@ impl Proxy {
         Batch::two_and_sync(clear, self.inv(), redistributor)
     }
 
-    /// Moves the doorbell with its pending state to another collection, away from the redistributor `from`. VMOVP does not do
-    /// that. The SYNC is of `from`, which has to give the pending state away (IHI 0069H 5.3, MOVI).
+    /// Moves the doorbell with its pending state to another collection, away from the redistributor
+    /// `from`. VMOVP does not do that. The SYNC is of `from`, which has to give the pending state
+    /// away (IHI 0069H 5.3, MOVI).
     pub const fn move_to(&self, collection: CollectionId, from: RdBase) -> Batch {
         Batch::one_and_sync(
             Command::Movi { device: self.device, event: self.event, collection },
@@ -163,7 +169,8 @@ impl Prepared {
         Self { proxy, invalidate: Vetted::harmless(proxy.inv()), clear: Vetted::harmless(clear) }
     }
 
-    /// The same as [`Proxy::commands`], given to `run`. `sync` is SYNC of the redistributor where the doorbell is.
+    /// The same as [`Proxy::commands`], given to `run`. `sync` is SYNC of the redistributor where
+    /// the doorbell is.
     #[inline]
     pub fn carry_out<E>(
         &self,
@@ -190,7 +197,8 @@ impl Prepared {
     }
 }
 
-/// What follows from a transition of [`Doorbell`]. Whoever gets it does it before the next transition.
+/// What follows from a transition of [`Doorbell`]. Whoever gets it does it before the next
+/// transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Todo {
@@ -204,7 +212,8 @@ pub enum Todo {
     ClearAndUnmask,
 }
 
-/// Whether a vPE's doorbell may ring. Begins masked, as the configuration byte in the plan's tables should be.
+/// Whether a vPE's doorbell may ring. Begins masked, as the configuration byte in the plan's tables
+/// should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doorbell {
     /// Masked: the vPE has work. Of one that is resident, nothing is pending.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What can go wrong with the hardware, with what a person needs to understand it.
 
 use core::fmt;
@@ -37,7 +38,8 @@ impl fmt::Display for Wait {
     }
 }
 
-/// LPI tables of a redistributor that an earlier user enabled for good: physical addresses, and bytes by GICR_PROPBASER.IDbits.
+/// LPI tables of a redistributor that an earlier user enabled for good: physical addresses, and
+/// bytes by GICR_PROPBASER.IDbits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LpisInUse {
     /// Address of the configuration table.
@@ -129,8 +131,8 @@ pub enum Error {
         /// The slot of the queue that holds it.
         slot: u32,
     },
-    /// An earlier user, such as a boot loader, enabled LPIs for good (GICR_CTLR.EnableLPIs), with tables that are not given to us
-    /// or do not serve.
+    /// An earlier user, such as a boot loader, enabled LPIs for good (GICR_CTLR.EnableLPIs), with
+    /// tables that are not given to us or do not serve.
     LpisInUse(LpisInUse),
     /// The operation needs what this hardware does not have.
     Unsupported {
@@ -170,7 +172,8 @@ pub struct Stuck<S> {
     pub error: Error,
 }
 
-/// Polls `read` up to `polls` times until it gives `Ok`; the last `Err` is the register's value for the error.
+/// Polls `read` up to `polls` times until it gives `Ok`; the last `Err` is the register's value for
+/// the error.
 #[inline(always)]
 pub(crate) fn poll<T>(
     polls: u32,

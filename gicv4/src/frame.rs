@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Register frames: which registers there are, how wide they are, and who may write what.
 //!
 //! [`Frame`] is the one thing that hardware ([`crate::hw::MmioFrame`]) and the software GIC

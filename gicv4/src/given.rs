@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the GIC is given: memory, base registers that name it, and commands that name it.
 //!
 //! The GIC reads and writes memory by itself, behind the compiler's back. So a value that makes it

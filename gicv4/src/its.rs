@@ -1,17 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS: is it what was expected, and bringing it up on tables that somebody laid out.
 //!
-//! Owns GITS_CTLR, BASERn and CBASER while enabling; afterwards the [`crate::queue::Queue`] is all there is. Called by one CPU.
-//! Follows IHI 0069H 5.2, 5.3 and 12.19.
+//! Owns GITS_CTLR, BASERn and CBASER while enabling; afterwards the [`crate::queue::Queue`] is all
+//! there is. Called by one CPU. Follows IHI 0069H 5.2, 5.3 and 12.19.
 //!
 //! 1. `verify`: GITS_TYPER against what the tables were sized for.
-//! 2. `enable`: GITS_CTLR.Enabled = 0, wait for Quiescent: base registers are read-only before that.
-//! 3. Each table: find the GITS_BASERn of its Type, which may be any; compare its Entry_Size; write it and read it back with each
-//!    page size that the memory allows, since the ITS may have only one. Registers that no table needs get 0.
+//! 2. `enable`: GITS_CTLR.Enabled = 0, wait for Quiescent: base registers are read-only before
+//!    that.
+//! 3. Each table: find the GITS_BASERn of its Type, which may be any; compare its Entry_Size; write
+//!    it and read it back with each page size that the memory allows, since the ITS may have only
+//!    one. Registers that no table needs get 0.
 //! 4. GITS_CBASER, read back; GITS_CWRITER = 0 (CREADR follows CBASER to 0).
 //! 5. GITS_CTLR.Enabled = 1.
 //!
-//! Not supported: several ITSs with GITS_TYPER.VMOVP = 0 (the command is there, the coordination is not), firmware's tables
-//! (they are replaced), GITS_MPIDR affinity between ITSs on GICv4.1.
+//! Not supported: several ITSs with GITS_TYPER.VMOVP = 0 (the command is there, the coordination is
+//! not), firmware's tables (they are replaced), GITS_MPIDR affinity between ITSs on GICv4.1.
 
 use crate::error::Expected::{AtLeast, AtMost, Exactly};
 use crate::error::{Error, Wait, poll};
@@ -56,7 +59,8 @@ pub struct Table {
     pub attributes: Attributes,
 }
 
-/// What GITS_CBASER must read back. Cacheability is a hint, and reserved bits are whatever they are.
+/// What GITS_CBASER must read back. Cacheability is a hint, and reserved bits are whatever they
+/// are.
 const CBASER_FIELDS: u64 = GITS_CBASER::Size::SET.value
     | GITS_CBASER::Shareability::SET.value
     | GITS_CBASER::PhysicalAddress::SET.value
@@ -133,7 +137,8 @@ impl<F: Frame<Block = frame::Its>> Its<F> {
         })
     }
 
-    /// Puts the ITS on these tables and this command queue, and enables it. Every other GITS_BASERn is written 0.
+    /// Puts the ITS on these tables and this command queue, and enables it. Every other GITS_BASERn
+    /// is written 0.
     pub fn enable(
         &self,
         tables: impl IntoIterator<Item = Table>,

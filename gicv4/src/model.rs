@@ -1,17 +1,22 @@
-//! A software GIC: distributor, redistributors and one ITS, of GICv4.0 or GICv4.1, to test drivers against.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A software GIC: distributor, redistributors and one ITS, of GICv4.0 or GICv4.1, to test drivers
+//! against.
 //!
-//! [`Gic`] is a handle; its frames implement [`crate::Frame`], so that the driver runs on it unchanged. It is stricter than any
-//! hardware: what the manual calls UNPREDICTABLE is recorded as a [`Violation`], a command that fails as a [`CommandError`].
-//! What commands do is complete no sooner than at SYNC or VSYNC, what CPUs store counts only once it is published.
-//! Configuration bytes are cached as greedily as the architecture allows, so that a forgotten INV is seen: a change in memory
-//! has no effect before INV, INVALL, VINVALL, or (GICv4.0, virtual) before the vPE becomes resident again.
+//! [`Gic`] is a handle; its frames implement [`crate::Frame`], so that the driver runs on it
+//! unchanged. It is stricter than any hardware: what the manual calls UNPREDICTABLE is recorded as
+//! a [`Violation`], a command that fails as a [`CommandError`]. What commands do is complete no
+//! sooner than at SYNC or VSYNC, what CPUs store counts only once it is published. Configuration
+//! bytes are cached as greedily as the architecture allows, so that a forgotten INV is seen: a
+//! change in memory has no effect before INV, INVALL, VINVALL, or (GICv4.0, virtual) before the vPE
+//! becomes resident again.
 //!
 //! | in model memory, at the addresses the driver programs | in the model's own state |
 //! |---|---|
 //! | command queue, configuration bytes, virtual and physical pending tables, level-1 device tables | device, collection, vPE and translation tables: their memory is neither read nor written, only its size is checked |
 //!
-//! Signalled to a CPU are LPIs (among them doorbells) and what its resident vPE has pending. SGIs, PPIs and SPIs have their
-//! registers, nothing raises them. No Security states, no DirectLPI, one ITS.
+//! Signalled to a CPU are LPIs (among them doorbells) and what its resident vPE has pending. SGIs,
+//! PPIs and SPIs have their registers, nothing raises them. No Security states, no DirectLPI, one
+//! ITS.
 
 mod cpu;
 mod dist;
@@ -103,7 +108,8 @@ pub struct Config {
     pub spis: u32,
     /// INTIDs below 1020 that firmware keeps in a Secure group: their enables are RAZ/WI.
     pub secure: &'static [u32],
-    /// Extended SPIs from INTID 4096 on, enabled as firmware left them: a multiple of 32, at most 1024.
+    /// Extended SPIs from INTID 4096 on, enabled as firmware left them: a multiple of 32, at most
+    /// 1024.
     pub extended_spis: u32,
     /// Extended PPIs from INTID 1056 on, enabled as firmware left them: 0, 32 or 64.
     pub extended_ppis: u32,
@@ -120,10 +126,11 @@ pub struct Config {
     pub held_collections: u8,
     /// Base registers read back Shareability 0: the GIC's accesses are not coherent with caches.
     pub incoherent: bool,
-    /// GITS_TYPER.VMOVP: one VMOVP to any ITS is enough. Without it a VMOVP must name this ITS in its list.
+    /// GITS_TYPER.VMOVP: one VMOVP to any ITS is enough. Without it a VMOVP must name this ITS in
+    /// its list.
     pub single_vmovp: bool,
-    /// What INV, CLEAR, MOVI, VMOVP and the like do takes effect as late as the architecture allows: at SYNC, VSYNC, or when
-    /// another event for the same redistributor or vPE follows.
+    /// What INV, CLEAR, MOVI, VMOVP and the like do takes effect as late as the architecture
+    /// allows: at SYNC, VSYNC, or when another event for the same redistributor or vPE follows.
     pub late_effects: bool,
     /// GITS_TYPER.PTA: commands name redistributors by address.
     pub redistributor_addresses: bool,
@@ -141,7 +148,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The strictest GIC of the version: each freedom that the architecture gives is used, and each size differs from QEMU's.
+    /// The strictest GIC of the version: each freedom that the architecture gives is used, and each
+    /// size differs from QEMU's.
     pub const V4_0: Self = Self {
         version: Version::V4_0,
         cpus: 2,
@@ -306,7 +314,8 @@ impl Gic {
     pub fn acknowledge(&self, cpu: u16) -> Option<Signal> {
         self.state().acknowledge_physical(usize::from(cpu))
     }
-    /// The highest-priority vLPI or vSGI that is signalled to the vPE resident on this CPU; equal priorities: the lowest INTID.
+    /// The highest-priority vLPI or vSGI that is signalled to the vPE resident on this CPU; equal
+    /// priorities: the lowest INTID.
     pub fn virtual_signal(&self, cpu: u16) -> Option<Signal> {
         self.state().virtual_signal(usize::from(cpu))
     }
@@ -323,7 +332,8 @@ impl Gic {
             .and_then(|redist| redist.resident)
             .map(VpeId::new)
     }
-    /// Whether a virtual LPI is pending for a vPE, in its table or in the redistributor it is resident on.
+    /// Whether a virtual LPI is pending for a vPE, in its table or in the redistributor it is
+    /// resident on.
     pub fn is_pending(&self, vpe: VpeId, vintid: crate::IntId) -> bool {
         self.state().is_virtual_pending(vpe.value(), vintid.value())
     }

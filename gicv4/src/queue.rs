@@ -1,14 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS command queue: post, wait, notice stalls, never for ever.
 //!
-//! Owns the queue's memory and GITS_CWRITER. One writer at a time: several CPUs share a `Queue` behind their own lock, and the
-//! boot script goes through the same functions as one command at run time. Follows IHI 0069H 5.3 and 12.19 (CBASER, CWRITER, CREADR).
+//! Owns the queue's memory and GITS_CWRITER. One writer at a time: several CPUs share a `Queue`
+//! behind their own lock, and the boot script goes through the same functions as one command at run
+//! time. Follows IHI 0069H 5.3 and 12.19 (CBASER, CWRITER, CREADR).
 //!
-//! 1. Find room: CREADR says how far the ITS is; one slot stays free, or a full queue would look empty.
+//! 1. Find room: CREADR says how far the ITS is; one slot stays free, or a full queue would look
+//!    empty.
 //! 2. Write the commands, then a barrier, so that the ITS cannot read a slot before its contents.
 //! 3. Write CWRITER.
 //! 4. Poll CREADR until it equals CWRITER, or Stalled is set, or the bound is reached.
 //!
-//! Not supported: completion interrupts (an INT command at the end of a batch); every wait here is a short poll.
+//! Not supported: completion interrupts (an INT command at the end of a batch); every wait here is
+//! a short poll.
 
 use crate::error::{Error, Wait, poll};
 use crate::frame::{Frame, Its};
@@ -37,8 +41,8 @@ pub struct Queue<F, M> {
 }
 
 impl<F: Frame<Block = Its>, M: QueueMemory> Queue<F, M> {
-    /// The queue of an ITS that was just enabled with GITS_CWRITER 0 ([`crate::its::Its::enable`] does that). Every wait gives
-    /// up after `polls` reads of CREADR without progress.
+    /// The queue of an ITS that was just enabled with GITS_CWRITER 0 ([`crate::its::Its::enable`]
+    /// does that). Every wait gives up after `polls` reads of CREADR without progress.
     pub const fn new(frame: F, memory: M, polls: u32) -> Self {
         Self { frame, memory, next: 0, polls }
     }
@@ -49,8 +53,8 @@ impl<F: Frame<Block = Its>, M: QueueMemory> Queue<F, M> {
         self.wait()
     }
 
-    /// Posts the commands without waiting for more than room. A list longer than the queue goes in pieces. After an error some
-    /// of the list may have been posted.
+    /// Posts the commands without waiting for more than room. A list longer than the queue goes in
+    /// pieces. After an error some of the list may have been posted.
     pub fn post(&mut self, commands: &[Vetted]) -> Result<(), Error> {
         let mut rest = commands;
         while !rest.is_empty() {
@@ -67,7 +71,8 @@ impl<F: Frame<Block = Its>, M: QueueMemory> Queue<F, M> {
         Ok(())
     }
 
-    /// Waits until the ITS has consumed all that was posted. `polls` bounds the reads between two steps forward of the ITS.
+    /// Waits until the ITS has consumed all that was posted. `polls` bounds the reads between two
+    /// steps forward of the ITS.
     pub fn wait(&mut self) -> Result<(), Error> {
         let mut last = self.reader()?;
         loop {
@@ -78,7 +83,8 @@ impl<F: Frame<Block = Its>, M: QueueMemory> Queue<F, M> {
         }
     }
 
-    /// Makes a stalled ITS try the same command again (GITS_CWRITER.Retry), after its cause was removed.
+    /// Makes a stalled ITS try the same command again (GITS_CWRITER.Retry), after its cause was
+    /// removed.
     pub fn retry(&mut self) {
         self.frame.write(gits::CWRITER, (u64::from(self.next) * COMMAND_BYTES) | 1);
     }

@@ -1,15 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A redistributor: waking it, its LPI tables, and its CPU's SGIs and PPIs.
 //!
-//! Owns one CPU's RD and SGI frames (its VLPI frame belongs to [`crate::vpe`]). Bring-up is done by that CPU; the bit-per-INTID
-//! operations may come from any CPU. Follows IHI 0069H 12.11 and 5.1.
+//! Owns one CPU's RD and SGI frames (its VLPI frame belongs to [`crate::vpe`]). Bring-up is done by
+//! that CPU; the bit-per-INTID operations may come from any CPU. Follows IHI 0069H 12.11 and 5.1.
 //!
 //! 1. `verify`: GICR_TYPER names this CPU and has the features that are relied on.
 //! 2. `wake`: GICR_WAKER.ProcessorSleep = 0, wait for ChildrenAsleep = 0.
 //! 3. `reset_private`: all SGIs and PPIs Group 1, disabled, not pending, not active.
-//! 4. `enable_lpis`: PROPBASER, PENDBASER, readback, EnableLPIs = 1. Where LPIs are on already and cannot be stopped their tables
-//!    stay: they are taken over if they lie in memory that is given for that and serve as well, else refused.
+//! 4. `enable_lpis`: PROPBASER, PENDBASER, readback, EnableLPIs = 1. Where LPIs are on already and
+//!    cannot be stopped their tables stay: they are taken over if they lie in memory that is given
+//!    for that and serve as well, else refused.
 //!
-//! Not supported: DirectLPI registers (the ITS does the same everywhere), Group 0, extended PPIs (disabled).
+//! Not supported: DirectLPI registers (the ITS does the same everywhere), Group 0, extended PPIs
+//! (disabled).
 
 use crate::command::Version;
 use crate::error::Expected::{AtLeast, Exactly};
@@ -106,7 +109,8 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
         })
     }
 
-    /// Points the redistributor at its LPI tables, which hold valid bytes and zeros, and enables LPIs.
+    /// Points the redistributor at its LPI tables, which hold valid bytes and zeros, and enables
+    /// LPIs.
     pub fn enable_lpis(
         &self,
         propbaser: ConfigBase,
@@ -116,9 +120,10 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
         self.enable_or_inherit_lpis(propbaser, pendbaser, &[], polls).map(|_| ())
     }
 
-    /// The same. Tables of an earlier user that cannot be replaced are taken over if they lie in `inherited` (address and bytes of
-    /// each range), are as large and as shareable. The result is the address of the configuration table in use: its bytes are
-    /// then still the earlier user's, and LPIs of it may be pending.
+    /// The same. Tables of an earlier user that cannot be replaced are taken over if they lie in
+    /// `inherited` (address and bytes of each range), are as large and as shareable. The result is
+    /// the address of the configuration table in use: its bytes are then still the earlier user's,
+    /// and LPIs of it may be pending.
     pub fn enable_or_inherit_lpis(
         &self,
         propbaser: ConfigBase,
@@ -131,8 +136,8 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
         }
         self.frame.write(gicr::PROPBASER, propbaser);
         self.frame.write(gicr::PENDBASER, pendbaser);
-        // The registers read with their reserved bits as zero, and PTZ is write-only.
-        // Cacheability may read back otherwise: it is a hint where shareability is what was asked for.
+        // The registers read with their reserved bits as zero, and PTZ is write-only. Cacheability
+        // may read back otherwise: it is a hint where shareability is what was asked for.
         let propbaser_fields = GICR_PROPBASER::IDbits::SET.value
             | GICR_PROPBASER::Shareability::SET.value
             | GICR_PROPBASER::PhysicalAddress::SET.value;
@@ -205,7 +210,8 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
         }
     }
 
-    /// SGIs and PPIs: Group 1, disabled, not pending, not active, priority `priority`. Extended PPIs: disabled.
+    /// SGIs and PPIs: Group 1, disabled, not pending, not active, priority `priority`. Extended
+    /// PPIs: disabled.
     pub fn reset_private(&self, priority: u8, polls: u32) -> Result<(), Error> {
         self.frame.write(gicr::ICENABLER0, u32::MAX);
         // PPInum: 0, or 32 or 64 extended PPIs; other values are reserved.
@@ -286,8 +292,9 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
     pub fn disable_private(&self, bits: u32) {
         self.frame.write(gicr::ICENABLER0, bits);
     }
-    /// SGIs and PPIs of `bits` that cannot be enabled: firmware keeps them in a Secure group, which we neither see nor change
-    /// (GICD_CTLR.DS = 0), or the GIC lacks them. The others are disabled again.
+    /// SGIs and PPIs of `bits` that cannot be enabled: firmware keeps them in a Secure group, which
+    /// we neither see nor change (GICD_CTLR.DS = 0), or the GIC lacks them. The others are disabled
+    /// again.
     pub fn not_ours(&self, bits: u32, polls: u32) -> Result<u32, Error> {
         self.enable_private(bits);
         let not_ours = bits & !self.frame.read(gicr::ISENABLER0);

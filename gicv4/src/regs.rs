@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Registers and their bit fields, by block.
 //!
 //! A register is a constant of type [`Register`](crate::frame::Register) or

@@ -1,22 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Residency of a vPE on GICv4.0, as a typestate.
 //!
-//! A redistributor has at most one resident vPE, and a vPE is resident on at most one redistributor. Both are values here:
-//! [`Vacant`] is the redistributor's VLPI frame with nobody in it, [`NonResident`] a vPE that is nowhere. `enter` takes both and
-//! gives [`Resident`]; what leaves gives both back. Follows IHI 0069H 5.6 and GICR_VPENDBASER in 12.11.
+//! A redistributor has at most one resident vPE, and a vPE is resident on at most one
+//! redistributor. Both are values here: [`Vacant`] is the redistributor's VLPI frame with nobody in
+//! it, [`NonResident`] a vPE that is nowhere. `enter` takes both and gives [`Resident`]; what
+//! leaves gives both back. Follows IHI 0069H 5.6 and GICR_VPENDBASER in 12.11.
 //!
 //! ```text
 //! NonResident + Vacant --enter--> Resident --leave--> Descheduling --finish--> NonResident + Vacant + "something is pending"
 //! ```
 //!
-//! 1. `enter`: VPROPBASER, then VPENDBASER with Valid and PendingLast set: two stores. From here on vLPIs are signalled to the
-//!    guest and doorbells do not ring.
-//! 2. `leave`: wait for Dirty = 0 (clearing Valid while the GIC still reads the table is UNPREDICTABLE), then clear Valid.
-//! 3. `finish`: wait for Dirty = 0 again; only then PendingLast is meant, and the table in memory is complete.
+//! 1. `enter`: VPROPBASER, then VPENDBASER with Valid and PendingLast set: two stores. From here on
+//!    vLPIs are signalled to the guest and doorbells do not ring.
+//! 2. `leave`: wait for Dirty = 0 (clearing Valid while the GIC still reads the table is
+//!    UNPREDICTABLE), then clear Valid.
+//! 3. `finish`: wait for Dirty = 0 again; only then PendingLast is meant, and the table in memory
+//!    is complete.
 //!
-//! Moving a vPE to another redistributor needs VMOVP and VSYNC between `finish` there and `enter` here;
-//! [`NonResident::move_to`] makes the commands, so they exist only for a vPE that is nowhere.
+//! Moving a vPE to another redistributor needs VMOVP and VSYNC between `finish` there and `enter`
+//! here; [`NonResident::move_to`] makes the commands, so they exist only for a vPE that is nowhere.
 //!
-//! A GIC that takes too long over a table gives the state back with the error; `leave_unsettled` and `give_up` go on all the same.
+//! A GIC that takes too long over a table gives the state back with the error; `leave_unsettled`
+//! and `give_up` go on all the same.
 //!
 //! A vPE that never leaves costs nothing more. Not supported: GICv4.1, which is [`crate::vpe41`].
 
@@ -41,8 +46,8 @@ pub struct Vacant<F> {
 impl<F: Frame<Block = VirtualLpis>> Vacant<F> {
     /// Takes the redistributor's VLPI frame and evicts what firmware left.
     ///
-    /// `intid_bits`: vINTID bits of the vPEs to come. The GIC drops a vLPI for an absent vPE that lies beyond
-    /// GICR_VPROPBASER.IDbits, which is UNKNOWN after reset.
+    /// `intid_bits`: vINTID bits of the vPEs to come. The GIC drops a vLPI for an absent vPE that
+    /// lies beyond GICR_VPROPBASER.IDbits, which is UNKNOWN after reset.
     pub fn take(frame: F, intid_bits: u8, polls: u32) -> Result<Self, Error> {
         let value = wait_clean(&frame, polls)?;
         if value & VALID != 0 {
@@ -69,13 +74,14 @@ pub struct NonResident {
 }
 
 impl NonResident {
-    /// A vPE from its two constants ([`crate::layout::vpropbaser`], [`crate::layout::vpendbaser`]). One such value for each vPE:
-    /// two would be two residencies.
+    /// A vPE from its two constants ([`crate::layout::vpropbaser`], [`crate::layout::vpendbaser`]).
+    /// One such value for each vPE: two would be two residencies.
     pub const fn new(vpropbaser: VirtualConfigBase, vpendbaser: VirtualPendingBase) -> Self {
         Self { vpropbaser, vpendbaser: vpendbaser.bits() & !(VALID | DIRTY) | PENDING_LAST }
     }
 
-    /// Makes the vPE resident. Clear its doorbell afterwards: one that was pending before is stale now.
+    /// Makes the vPE resident. Clear its doorbell afterwards: one that was pending before is stale
+    /// now.
     #[inline]
     pub fn enter<F: Frame<Block = VirtualLpis>>(self, on: Vacant<F>) -> Resident<F> {
         on.frame.write(vlpi::VPROPBASER, self.vpropbaser);
@@ -83,8 +89,9 @@ impl NonResident {
         Resident { frame: on.frame, vpe: self }
     }
 
-    /// Commands that move the vPE to another redistributor: VMOVP and VSYNC, to be consumed before it enters there. For a GIC whose
-    /// GITS_TYPER.VMOVP is 1. The doorbell is moved by [`crate::doorbell::Proxy::move_to`].
+    /// Commands that move the vPE to another redistributor: VMOVP and VSYNC, to be consumed before
+    /// it enters there. For a GIC whose GITS_TYPER.VMOVP is 1. The doorbell is moved by
+    /// [`crate::doorbell::Proxy::move_to`].
     pub const fn move_to(&mut self, vpe: VpeId, redistributor: RdBase) -> [Vetted; 2] {
         [
             Vetted::harmless(Command::Vmovp { vpe, redistributor, sequence: 0, its_list: 0 }),
@@ -113,14 +120,16 @@ impl<F: Frame<Block = VirtualLpis>> Resident<F> {
         }
     }
 
-    /// The same after a wait that was too long: what the GIC still reads of the pending table may be lost to it, not to the table.
+    /// The same after a wait that was too long: what the GIC still reads of the pending table may
+    /// be lost to it, not to the table.
     pub fn leave_unsettled(self) -> Descheduling<F> {
         let value = self.frame.read(vlpi::VPENDBASER);
         self.frame.write(vlpi::VPENDBASER, Base::known(value & !VALID));
         Descheduling { frame: self.frame, vpe: self.vpe }
     }
 
-    /// True once the GIC has read the pending table after `enter`: what was pending is signalled now.
+    /// True once the GIC has read the pending table after `enter`: what was pending is signalled
+    /// now.
     #[inline]
     pub fn is_settled(&self) -> bool {
         self.frame.read(vlpi::VPENDBASER) & DIRTY == 0
@@ -139,14 +148,14 @@ pub struct Descheduling<F> {
 pub struct Left<F> {
     pub vpe: NonResident,
     pub redistributor: Vacant<F>,
-    /// GICR_VPENDBASER.PendingLast: an enabled vLPI is pending, the vPE should run again without waiting for a doorbell. False:
-    /// the next event rings, or has rung, the doorbell.
+    /// GICR_VPENDBASER.PendingLast: an enabled vLPI is pending, the vPE should run again without
+    /// waiting for a doorbell. False: the next event rings, or has rung, the doorbell.
     pub pending: bool,
 }
 
 impl<F: Frame<Block = VirtualLpis>> Descheduling<F> {
-    /// Goes on after a wait that was too long. PendingLast is not known, so something counts as pending: the vPE runs once more
-    /// than it needs to, and none is lost.
+    /// Goes on after a wait that was too long. PendingLast is not known, so something counts as
+    /// pending: the vPE runs once more than it needs to, and none is lost.
     pub fn give_up(self) -> Left<F> {
         let value = self.frame.read(vlpi::VPENDBASER);
         let vpendbaser = (self.vpe.vpendbaser & !IDAI) | (value & IDAI);

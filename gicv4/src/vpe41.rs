@@ -1,10 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Residency of a vPE on GICv4.1, as a typestate.
 //!
-//! The same states as [`crate::vpe`], other registers: the redistributor knows the vPE table (VPROPBASER, once at boot), and a vPE
-//! becomes resident by its number alone. On leaving, software says whether it wants to be called again: `Blocked` asks for the
-//! default doorbell (guaranteed to ring if nothing was pending), `Preempted` does not. IHI 0069H 5.6.3 and GICR_VPENDBASER in 12.11.
+//! The same states as [`crate::vpe`], other registers: the redistributor knows the vPE table
+//! (VPROPBASER, once at boot), and a vPE becomes resident by its number alone. On leaving, software
+//! says whether it wants to be called again: `Blocked` asks for the default doorbell (guaranteed to
+//! ring if nothing was pending), `Preempted` does not. IHI 0069H 5.6.3 and GICR_VPENDBASER in
+//! 12.11.
 //!
-//! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR; `pending_sgis` reads their pending state.
+//! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR; `pending_sgis` reads
+//! their pending state.
 
 use crate::error::Expected::Exactly;
 use crate::error::{Error, Stuck, Wait, poll};
@@ -27,7 +31,8 @@ pub struct VacantV41<F> {
 }
 
 impl<F: Frame<Block = VirtualLpis>> VacantV41<F> {
-    /// Takes the redistributor, evicts what firmware left and gives it the vPE table ([`crate::layout::vpropbaser_v41`]).
+    /// Takes the redistributor, evicts what firmware left and gives it the vPE table
+    /// ([`crate::layout::vpropbaser_v41`]).
     pub fn take(frame: F, vpropbaser: VpeTableBase, polls: u32) -> Result<Self, Error> {
         let value = wait_clean(&frame, polls)?;
         if value & VALID != 0 {
@@ -131,7 +136,8 @@ pub struct DeschedulingV41<F> {
 pub struct LeftV41<F> {
     pub vpe: NonResidentV41,
     pub redistributor: VacantV41<F>,
-    /// Run it again without waiting for a doorbell. Always true after `Preempted`: nothing else would call for it.
+    /// Run it again without waiting for a doorbell. Always true after `Preempted`: nothing else
+    /// would call for it.
     pub pending: bool,
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Bring-up: hardware that is what was expected, and hardware that is not.
 
 mod common;

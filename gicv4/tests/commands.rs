@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every way in which a command can fail, and every rule that a driver can break.
 
 mod common;
@@ -20,7 +21,8 @@ const FAR_COLLECTION: CollectionId = CollectionId::new(32768);
 const FAR_VPE: VpeId = VpeId::new(2048);
 const NO_VPE: VpeId = VpeId::new(7);
 
-/// A board with vPE 0, vLPI 8197 on event 0 and LPI 8200 on event 1; event 2 is not mapped; event 3 is in collection 9.
+/// A board with vPE 0, vLPI 8197 on event 0 and LPI 8200 on event 1; event 2 is not mapped; event 3
+/// is in collection 9.
 fn board(config: Config) -> Board {
     let mut board = Board::with_vpes(config, 1);
     board.map(0, 5, 0);

@@ -1,4 +1,6 @@
-//! Events on their way to a vPE: directly while it is resident, by its table and doorbell while it is not.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Events on their way to a vPE: directly while it is resident, by its table and doorbell while it
+//! is not.
 
 mod common;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Doorbells: every interleaving of a few events with the steps of blocking, ringing and waking.
 
 mod common;
@@ -192,7 +193,8 @@ fn no_interleaving_loses_an_event_or_rings_too_often() {
             let played = play(&events, Fault::None, timer);
             assert!(
                 is_right(&events, &played),
-                "events before steps {events:?}, timer {timer}: {} taken, {} rings, {} spurious, {} useless",
+                "events before steps {events:?}, timer {timer}: {} taken, {} rings, {} spurious, \
+                 {} useless",
                 played.taken,
                 played.rings,
                 played.spurious,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The command queue: order, wrap-around, bounds, stalls.
 
 mod common;

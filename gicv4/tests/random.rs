@@ -1,4 +1,6 @@
-//! Random histories: the driver on the model against a naive reference, and long runs in which nothing may be lost or doubled.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Random histories: the driver on the model against a naive reference, and long runs in which
+//! nothing may be lost or doubled.
 
 mod common;
 

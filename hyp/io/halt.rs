@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The end of a CPU: EL2 cannot go on there, and says why.
 
 use super::console::{self, Own};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A plan's ITS script on the software GIC: every event reaches its vPE, resident or not.
 
 use codegen::plan::Plan;
@@ -18,8 +19,9 @@ use crate::stand_in;
 const POLLS: u32 = 1000;
 const PRIORITY: u8 = 0xa0;
 
-/// The GIC as boot leaves it, and the ITS's command queue. The strictest GIC that the plan allows, brought up by the functions
-/// that boot uses, with CPUs that arrive in another order than they are started.
+/// The GIC as boot leaves it, and the ITS's command queue. The strictest GIC that the plan allows,
+/// brought up by the functions that boot uses, with CPUs that arrive in another order than they are
+/// started.
 pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
     let its = plan.its.as_ref().unwrap();
     let gic = Gic::new(strictest(plan));

@@ -1,4 +1,6 @@
-//! A mode's switch on the software GIC: what comes before, during and after it reaches its vPE once, by its new CPU.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A mode's switch on the software GIC: what comes before, during and after it reaches its vPE
+//! once, by its new CPU.
 
 use codegen::plan::{EventRoute, Plan, VpeIndex};
 use gicv4::command::Command;
@@ -78,8 +80,8 @@ fn home(plan: &Plan, mode: usize, vpe: usize) -> usize {
     place.map_or(plan.vpes[vpe].cpu, |place| place.cpu).index()
 }
 
-/// From mode 0 by `from` to `to`; every second event comes before the last switch, the others after `position` of its
-/// commands, and one event of each kind both times.
+/// From mode 0 by `from` to `to`; every second event comes before the last switch, the others after
+/// `position` of its commands, and one event of each kind both times.
 fn switch(plan: &Plan, from: usize, to: usize, position: usize) {
     let modes = &plan.modes.as_ref().unwrap().modes;
     let its = plan.its.as_ref().unwrap();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every difference that boot finds has a key of the TOML, and a row in docs/bring-up.md.
 
 use crate::files;

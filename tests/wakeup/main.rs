@@ -1,21 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! No event is lost between the end of a vPE's residency and its next one.
 //!
-//! EL2's sequence for a vPE that waits for an interrupt, run with the driver and the scheduler as they are, on the
-//! software GIC, and with a device that may ring before every single access to a register or table:
+//! EL2's sequence for a vPE that waits for an interrupt, run with the driver and the scheduler as
+//! they are, on the software GIC, and with a device that may ring before every single access to a
+//! register or table:
 //!
-//! 1. Clear the doorbell if it may have rung before the vPE became resident, and unmask it, with INV.
+//! 1. Clear the doorbell if it may have rung before the vPE became resident, and unmask it, with
+//!    INV.
 //! 2. End the residency: Dirty = 0, Valid = 0, Dirty = 0, then PendingLast. Something is pending:
 //!    wake the vPE.
-//! 3. Take the interrupts that are there, if EL2 likes; a doorbell is masked again and wakes the vPE.
+//! 3. Take the interrupts that are there, if EL2 likes; a doorbell is masked again and wakes the
+//!    vPE.
 //! 4. Block the vPE; the scheduler keeps a wake that came before. Decide.
-//! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then mask and clear its doorbell if it
-//!    is unmasked. A masked one may be pending and stays so until 1.
+//! 5. The decision may be for the vPE, at once or after a doorbell: make it resident, then mask and
+//!    clear its doorbell if it is unmasked. A masked one may be pending and stays so until 1.
 //!
-//! All orders of these accesses and of the device's events are run. Each mistake that this sequence avoids is made
-//! once, and has to be found.
+//! All orders of these accesses and of the device's events are run. Each mistake that this sequence
+//! avoids is made once, and has to be found.
 //!
-//! The same with events that are disabled at first and that a vPE on another CPU enables at any moment: the configuration byte, INV and
-//! VSYNC while nobody else has the ITS, and then an SGI, for no doorbell says that an event was pending when it was enabled.
+//! The same with events that are disabled at first and that a vPE on another CPU enables at any
+//! moment: the configuration byte, INV and VSYNC while nobody else has the ITS, and then an SGI,
+//! for no doorbell says that an event was pending when it was enabled.
 #![forbid(unsafe_code)]
 
 mod choices;

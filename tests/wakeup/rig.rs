@@ -1,4 +1,6 @@
-//! One CPU's GIC with a device that may ring between any two accesses to it, and another CPU that may enable its events.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One CPU's GIC with a device that may ring between any two accesses to it, and another CPU that
+//! may enable its events.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -45,8 +47,8 @@ const TABLES: [(u64, TableKind); 3] = [
 pub type SharedQueue<'a> = Rc<ItsQueue<'a>>;
 type ItsQueue<'a> = RefCell<Queue<Watched<'a, ItsFrame>, ModelQueue>>;
 
-/// A device with a number of events, each of which rings once, at any moment; and a vPE on another CPU, which enables at any moment
-/// those that boot has left disabled, one after the other.
+/// A device with a number of events, each of which rings once, at any moment; and a vPE on another
+/// CPU, which enables at any moment those that boot has left disabled, one after the other.
 #[derive(Debug)]
 pub struct Device<'a> {
     gic: Gic,
@@ -190,7 +192,8 @@ pub fn gic() -> Gic {
     Gic::new(config)
 }
 
-/// As boot leaves it: the doorbell masked, event n mapped to vLPI 8192 + n and enabled, nobody resident.
+/// As boot leaves it: the doorbell masked, event n mapped to vLPI 8192 + n and enabled, nobody
+/// resident.
 pub fn boot<'a>(gic: &Gic, device: &Rc<Device<'a>>) -> Parts<'a> {
     let proxy = Proxy::new(DOORBELL, PROXY, EventId::new(0));
     let mut config = gic.config_table(LPI_CONFIG, 1);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupts: every event one vLPI, every vLPI one event, all within the ITS's widths.
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +24,8 @@ pub fn check(system: &System, report: &mut Report) {
     translated(system, report);
 }
 
-/// Where a value is written. The events of a run are written in one place, of which a mistake is told once.
+/// Where a value is written. The events of a run are written in one place, of which a mistake is
+/// told once.
 fn place<T>(at: &At<T>) -> (FileId, usize) {
     (at.file, at.span.start)
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The system, resolved.
 
 use super::files::{Files, shown};
@@ -20,7 +21,8 @@ pub fn load(files: &mut Files) -> Option<System> {
     let (system, file) = files.read::<toml::SystemFile>(&path, Kind::System, None)?;
     let table = &system.system;
     let board = board::load(files, &table.board.at(file));
-    // Partitions are read even when there is no board to go with them: their mistakes are told in the same run.
+    // Partitions are read even when there is no board to go with them: their mistakes are told in
+    // the same run.
     let payloads: Vec<_> = system.vm.iter().map(|vm| payload::load(files, vm, file)).collect();
     let board = board?;
     let vm_names: Vec<&str> = system.vm.iter().map(|vm| vm.name.as_str()).collect();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Virtual machines, and the channels between them.
 
 use std::path::PathBuf;
@@ -18,10 +19,12 @@ pub struct Vm {
     pub payload: Payload,
     /// At least one; a vPE's number is its position.
     pub vpes: Vec<Vpe>,
-    /// At least one; the first holds the payload and the first RAM the device tree, unless their addresses say otherwise.
+    /// At least one; the first holds the payload and the first RAM the device tree, unless their
+    /// addresses say otherwise.
     pub memory: Vec<Memory>,
     pub devices: Vec<DeviceUse>,
-    /// Devices among `devices` that have events and get none, on purpose. Indices into `Board::devices`.
+    /// Devices among `devices` that have events and get none, on purpose. Indices into
+    /// `Board::devices`.
     pub polled: Vec<At<usize>>,
     pub events: Vec<EventUse>,
     /// It has an emulated UART.
@@ -35,7 +38,8 @@ pub struct Vm {
     pub resets: Option<At<Restarts>>,
     /// Number of the mode that the system is switched to when it fails.
     pub mode_on_fault: Option<At<usize>>,
-    /// What becomes of it when a device of its accesses what it does not have. None: it is recorded.
+    /// What becomes of it when a device of its accesses what it does not have. None: it is
+    /// recorded.
     pub on_dma_fault: Option<At<DmaFault>>,
     pub watchdog: Option<At<Watchdog>>,
     pub its: At<ItsPolicy>,
@@ -56,8 +60,9 @@ pub struct Vpe {
 /// A piece of memory. What is `None` the plan chooses.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// Where the guest sees it: the key; or for identity memory `pa`; or else 0x4000_0000 for the first RAM and the end of the former
-    /// one for other RAM. None: identity memory that the plan places.
+    /// Where the guest sees it: the key; or for identity memory `pa`; or else 0x4000_0000 for the
+    /// first RAM and the end of the former one for other RAM. None: identity memory that the plan
+    /// places.
     pub ipa: Option<At<u64>>,
     /// Where it is. None: the plan chooses.
     pub pa: Option<At<u64>>,

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS: its tables, the tables of CPUs and vPEs, and the script of commands that boot gives it.
 //!
-//! Tables are asked for first, because their addresses come with everybody else's; then the register values and the
-//! script follow (IHI 0069, 5.2 and 5.3). The script's order:
+//! Tables are asked for first, because their addresses come with everybody else's; then the
+//! register values and the script follow (IHI 0069, 5.2 and 5.3). The script's order:
 //!
 //! 1. MAPC of each CPU that takes doorbells;
 //! 2. MAPD of `doorbells`, MAPTI of each doorbell;
@@ -10,9 +11,10 @@
 //! 5. VINVALL and VSYNC of each vPE;
 //! 6. INVALL and SYNC of each CPU.
 //!
-//! A switch between modes has a script of its own: VMOVP and VSYNC of each vPE that moves, MOVI of its doorbell, SYNC of each
-//! CPU that it leaves. What a command names is always mapped before it. Not supported: two-level tables, because no board so far has
-//! DeviceIDs that a flat table could not hold; GICv4.1's forms.
+//! A switch between modes has a script of its own: VMOVP and VSYNC of each vPE that moves, MOVI of
+//! its doorbell, SYNC of each CPU that it leaves. What a command names is always mapped before it.
+//! Not supported: two-level tables, because no board so far has DeviceIDs that a flat table could
+//! not hold; GICv4.1's forms.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,8 +35,9 @@ use ::plan::{
 const VLPI_FRAME: u64 = 0x2_0000;
 /// Priority of every LPI and vLPI at the start.
 pub const PRIORITY: u8 = 0xa0;
-/// Batches of commands that a VM may cause in a millisecond, if it does not say. A batch takes an ITS about a microsecond, so that 16
-/// VMs that use all of it leave it half of its time. Linux causes about a dozen while it boots.
+/// Batches of commands that a VM may cause in a millisecond, if it does not say. A batch takes an
+/// ITS about a microsecond, so that 16 VMs that use all of it leave it half of its time. Linux
+/// causes about a dozen while it boots.
 const ALLOWANCE: u32 = 32;
 
 /// Tables of the ITS, with their names in the plan. Boot finds the GITS_BASERn of each.
@@ -59,7 +62,8 @@ pub struct Asked {
     vpts: Vec<Option<Id>>,
     /// Of each VM with vLPIs: its configuration table.
     vms: Vec<Option<Id>>,
-    /// One width for all VMs: the GIC compares vLPIs of absent vPEs with what their CPU's GICR_VPROPBASER last said.
+    /// One width for all VMs: the GIC compares vLPIs of absent vPEs with what their CPU's
+    /// GICR_VPROPBASER last said.
     vintid_bits: u8,
     /// CPU of each vPE in each mode.
     homes: Vec<Vec<usize>>,
@@ -252,7 +256,8 @@ pub fn make(
     let room = layout::Room { bytes: queue.bytes, align: 0x1_0000 };
     let vpes = maker.vpes()?;
     let lpi_config = tables.span(asked.lpi_config);
-    // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go unmasks.
+    // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go
+    // unmasks.
     let start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
     let its = ::plan::Its {
         base: Pa::new(desc.region.start()),
@@ -444,7 +449,8 @@ impl Maker<'_> {
         Ok(script)
     }
 
-    /// The script of a switch. VMOVP before MOVI, so that a doorbell that rings in between is moved, too.
+    /// The script of a switch. VMOVP before MOVI, so that a doorbell that rings in between is
+    /// moved, too.
     fn switch(
         &self,
         vpes: &[Option<VpeTables>],

@@ -1,7 +1,10 @@
-//! The hypervisor's own memory: translation tables, interrupt tables and payload copies around the code.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The hypervisor's own memory: translation tables, interrupt tables and payload copies around the
+//! code.
 //!
-//! Copies are asked for with the tables, because they fill the gaps that alignment leaves. The room for code ends at a
-//! multiple of 64 KiB, where the first such table goes; what is left below the code holds tables of zeros.
+//! Copies are asked for with the tables, because they fill the gaps that alignment leaves. The room
+//! for code ends at a multiple of 64 KiB, where the first such table goes; what is left below the
+//! code holds tables of zeros.
 
 use std::ops::Range;
 

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Room for EL2's text, constants, data and bss, besides its stacks.
 //!
-//! The plan gives addresses before anything is linked, so it guesses, from images that were measured, rounded up. The
-//! linker script compares: an image that needs more does not link, and the message names this file.
+//! The plan gives addresses before anything is linked, so it guesses, from images that were
+//! measured, rounded up. The linker script compares: an image that needs more does not link, and
+//! the message names this file.
 
 use ::plan::Schedule;
 

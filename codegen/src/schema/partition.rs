@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! partitions/GROUP/NAME/partition.toml, and a payload given in place.
 
 use schemars::JsonSchema;
@@ -43,19 +44,22 @@ pub struct FilePayload {
     /// The file.
     pub path: S<String>,
     /// Where it is loaded, from the start of the VM's first memory.
-    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses, or 0 B if position-independent; raw: 0 B"))]
+    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses, or 0 \
+                                     B if position-independent; raw: 0 B"))]
     pub load_offset: Option<S<Size>>,
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "image, raw: where it is loaded; elf: its own entry"))]
     pub entry: Option<S<Address>>,
     /// Initial RAM disk, given to the guest by /chosen.
     pub initrd: Option<S<String>>,
-    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what
+    /// the VM has.
     pub dtb: Option<S<String>>,
     /// Overlay (dtc -@ -O dtb) that goes on the device tree.
     pub overlay: Option<S<String>>,
     /// Where the device tree goes, as the guest sees it; a multiple of 8.
-    #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room there, or else its end"))]
+    #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room \
+                                     there, or else its end"))]
     pub dtb_at: Option<S<Address>>,
     /// Arguments for a VM that gives none: /chosen/bootargs in its device tree.
     pub arguments: Option<S<String>>,
@@ -72,19 +76,22 @@ pub struct InlinePayload {
     /// What it is.
     pub format: Format,
     /// Where it is loaded, from the start of the VM's first memory.
-    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses, or 0 B if position-independent; raw: 0 B"))]
+    #[schemars(extend("x-default" = "image: its header's text_offset; elf: its own addresses, or 0 \
+                                     B if position-independent; raw: 0 B"))]
     pub load_offset: Option<S<Size>>,
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "image, raw: where it is loaded; elf: its own entry"))]
     pub entry: Option<S<Address>>,
     /// Initial RAM disk, given to the guest by /chosen.
     pub initrd: Option<S<String>>,
-    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what
+    /// the VM has.
     pub dtb: Option<S<String>>,
     /// Overlay (dtc -@ -O dtb) that goes on the device tree.
     pub overlay: Option<S<String>>,
     /// Where the device tree goes, as the guest sees it; a multiple of 8.
-    #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room there, or else its end"))]
+    #[schemars(extend("x-default" = "the start of the first memory, if the payload leaves room \
+                                     there, or else its end"))]
     pub dtb_at: Option<S<Address>>,
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How CPUs are shared, in the system TOML: `[[cpu]]` and `[[mode]]`.
 
 use schemars::JsonSchema;
@@ -74,7 +75,8 @@ pub enum Rest {
 pub struct CyclicCpu {
     /// Name of the CPU, as the board has it.
     pub name: S<String>,
-    /// Length of the frame, a whole number of the counter's ticks. All frames begin at the system's start.
+    /// Length of the frame, a whole number of the counter's ticks. All frames begin at the system's
+    /// start.
     pub frame: S<Time>,
     /// The windows. A vPE may have several. Between windows nobody runs.
     #[schemars(length(min = 1))]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The system TOML.
 
 use schemars::JsonSchema;
@@ -43,7 +44,8 @@ pub struct SystemFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SystemTable {
-    /// Name of the system: up to 31 letters, digits, `-`, `_` and `.`, as all names are. Its output is in target/bulkhead/NAME, which belongs to one file.
+    /// Name of the system: up to 31 letters, digits, `-`, `_` and `.`, as all names are. Its output
+    /// is in target/bulkhead/NAME, which belongs to one file.
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,
@@ -66,7 +68,8 @@ pub struct SystemTable {
     pub initial_mode: Option<S<String>>,
     /// The one VM that may ask for another mode.
     pub switch_by: Option<S<String>>,
-    /// How long `bulkhead run` waits for the system's result under QEMU; the image does not know it.
+    /// How long `bulkhead run` waits for the system's result under QEMU; the image does not know
+    /// it.
     pub time_limit: Option<S<Time>>,
 }
 
@@ -94,7 +97,8 @@ pub enum PowerOff {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hypervisor {
-    /// Memory for the image, its tables and the copies of the payloads, from 2 MiB above the start of the first RAM; a multiple of 2 MiB.
+    /// Memory for the image, its tables and the copies of the payloads, from 2 MiB above the start
+    /// of the first RAM; a multiple of 2 MiB.
     #[schemars(extend("x-default" = "4 MiB"))]
     pub size: Option<S<Size>>,
 }
@@ -131,42 +135,53 @@ pub struct Vm {
     /// It has an emulated PL011 on the board's console.
     #[schemars(extend("x-default" = true))]
     pub console: Option<S<bool>>,
-    /// It reads the hypervisor's lines, which a board without `uart` keeps in memory (docs/console.md).
+    /// It reads the hypervisor's lines, which a board without `uart` keeps in memory
+    /// (docs/console.md).
     #[schemars(extend("x-default" = false))]
     pub log: Option<S<bool>>,
     /// What happens to it when it fails.
     #[schemars(extend("x-default" = "halt"))]
     pub on_fault: Option<Fault>,
-    /// With `on_fault = "restart"`: how often it may restart before it is halted. By default 5 times
-    /// within 10 s.
+    /// With `on_fault = "restart"`: how often it may restart before it is halted. By default 5
+    /// times within 10 s.
     pub restarts: Option<S<Restarts>>,
     /// How often it may reset itself (PSCI SYSTEM_RESET). One more is a fault, after which it does
     /// not start again. By default 20 times within 10 s: booting an operating system takes longer,
     /// and a VM that resets for ever is stopped.
     pub resets: Option<S<Restarts>>,
-    /// What becomes of it when a device of its, which an SMMU holds, accesses memory that is not its
-    /// own: "record", a line on the console, and of too many the device is cut off until the VM
+    /// What becomes of it when a device of its, which an SMMU holds, accesses memory that is not
+    /// its own: "record", a line on the console, and of too many the device is cut off until the VM
     /// starts again; "stop-device", that at the first; "fail", the VM fails.
     #[schemars(extend("x-default" = "record"))]
     pub on_dma_fault: Option<S<DmaFault>>,
-    /// Such accesses that each of its devices may make before it is cut off. Counted anew when the VM
-    /// starts.
+    /// Such accesses that each of its devices may make before it is cut off. Counted anew when the
+    /// VM starts.
     #[schemars(extend("x-default" = 64))]
     pub dma_faults: Option<S<u32>>,
     /// Mode that the system switches to when it fails.
     pub mode_on_fault: Option<S<String>>,
-    /// It must feed a watchdog: by hypercall, or by the registers of an SBSA generic watchdog (docs/guest-abi.md).
+    /// It must feed a watchdog: by hypercall, or by the registers of an SBSA generic watchdog
+    /// (docs/guest-abi.md).
     pub watchdog: Option<S<Watchdog>>,
-    /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its events as they are; "remap": it may give them other vINTIDs.
+    /// The virtual ITS it sees. "none": its payload knows its vINTIDs; "fixed": it may map its
+    /// events as they are; "remap": it may give them other vINTIDs.
     #[schemars(extend("x-default" = "none"))]
     pub its: Option<S<ItsPolicy>>,
-    /// Batches of commands that it may cause at the physical ITS in a millisecond, 1 to 1000: rings of its channels, what its virtual ITS needs of the hardware, and what a restart puts back. As many may come at once; more wait and none is lost, and a channel end that waits is rung once. All VMs share the ITS that translates their interrupts: a batch takes it about a microsecond, so that the usual number is 3 % of its time.
+    /// Batches of commands that it may cause at the physical ITS in a millisecond, 1 to 1000: rings
+    /// of its channels, what its virtual ITS needs of the hardware, and what a restart puts back.
+    /// As many may come at once; more wait and none is lost, and a channel end that waits is rung
+    /// once. All VMs share the ITS that translates their interrupts: a batch takes it about a
+    /// microsecond, so that the usual number is 3 % of its time.
     #[schemars(extend("x-default" = 32))]
     pub its_allowance: Option<S<u32>>,
-    /// Priority of its events at the start, lower is more urgent; a multiple of 4. A guest with a virtual ITS that wants another one costs a command for each event: Linux from 6.10 on wants 0xc0.
+    /// Priority of its events at the start, lower is more urgent; a multiple of 4. A guest with a
+    /// virtual ITS that wants another one costs a command for each event: Linux from 6.10 on wants
+    /// 0xc0.
     #[schemars(extend("x-default" = "0xa0"))]
     pub event_priority: Option<S<u8>>,
-    /// Parts of the CPU that are the VM's own: "debug", breakpoints and watchpoints; "pmu", performance counters, with their interrupt if the board has it; "sve", scalable vectors, only for vPEs that have their CPUs to themselves.
+    /// Parts of the CPU that are the VM's own: "debug", breakpoints and watchpoints; "pmu",
+    /// performance counters, with their interrupt if the board has it; "sve", scalable vectors,
+    /// only for vPEs that have their CPUs to themselves.
     #[serde(default)]
     pub features: Vec<S<Feature>>,
     /// Arguments of the payload: /chosen/bootargs in its device tree.
@@ -175,7 +190,8 @@ pub struct Vm {
     /// Address of the first instruction, as the guest sees it.
     #[schemars(extend("x-default" = "the payload's"))]
     pub entry: Option<S<Address>>,
-    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what the VM has.
+    /// Device tree blob (dtc -O dtb) to use instead of the generated one; it is compared with what
+    /// the VM has.
     #[schemars(extend("x-default" = "the partition's"))]
     pub dtb: Option<S<String>>,
     /// Overlay (dtc -@ -O dtb) that goes on the device tree.
@@ -196,7 +212,8 @@ pub struct Memory {
     /// Size, a multiple of 4 KiB; best of 2 MiB.
     pub size: S<Size>,
     /// Where the guest sees it.
-    #[schemars(extend("x-default" = "identity: where it is; the first RAM: 0x4000_0000; other RAM: after the RAM before"))]
+    #[schemars(extend("x-default" = "identity: where it is; the first RAM: 0x4000_0000; other RAM: \
+                                     after the RAM before"))]
     pub ipa: Option<S<Address>>,
     /// Where it is.
     #[schemars(extend("x-default" = "the plan chooses"))]
@@ -238,10 +255,12 @@ pub struct Event {
     pub event: Option<S<u32>>,
     /// First and last of a run of EventIDs, as in "0..9" for ten of them.
     pub events: Option<S<EventRun>>,
-    /// INTID of the vLPI that the guest takes, from 8192 on; with `events` that of the first, the others' follow.
+    /// INTID of the vLPI that the guest takes, from 8192 on; with `events` that of the first, the
+    /// others' follow.
     #[schemars(extend("x-default" = "the plan chooses"))]
     pub vintid: Option<S<u32>>,
-    /// Number of the vPE that takes it. With `events` also "spread", over all vPEs in turn, or a list of numbers to take in turn.
+    /// Number of the vPE that takes it. With `events` also "spread", over all vPEs in turn, or a
+    /// list of numbers to take in turn.
     #[schemars(extend("x-default" = 0))]
     pub vpe: Option<S<VpeChoice>>,
 }
@@ -267,15 +286,19 @@ pub struct Restarts {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Watchdog {
-    /// The longest time between two feeds, 1 ms at least. It runs whether the VM has a CPU or not, but not in a mode without a place for its vPE 0.
+    /// The longest time between two feeds, 1 ms at least. It runs whether the VM has a CPU or not,
+    /// but not in a mode without a place for its vPE 0.
     pub time: S<Time>,
-    /// What happens to the VM when the time is over: "on-fault", what `on_fault` says; "report", a line on the console and it goes on; "halt", "restart" or "reset-board". `restarts` count as after faults.
+    /// What happens to the VM when the time is over: "on-fault", what `on_fault` says; "report", a
+    /// line on the console and it goes on; "halt", "restart" or "reset-board". `restarts` count as
+    /// after faults.
     #[schemars(extend("x-default" = "on-fault"))]
     pub action: Option<WatchdogAction>,
     /// Mode that the system switches to then.
     #[schemars(extend("x-default" = "none; with \"on-fault\" that of `mode_on_fault`"))]
     pub mode: Option<S<String>>,
-    /// When the time begins: "boot", whenever the VM starts, and the guest cannot stop it; "feed", with its first feed.
+    /// When the time begins: "boot", whenever the VM starts, and the guest cannot stop it; "feed",
+    /// with its first feed.
     #[schemars(extend("x-default" = "boot"))]
     pub start: Option<WatchdogStart>,
 }
@@ -323,7 +346,8 @@ pub struct Channel {
     /// Where the shared memory is.
     #[schemars(extend("x-default" = "the plan chooses"))]
     pub pa: Option<S<Address>>,
-    /// Boot clears it. With false it keeps what was there. A restart of either VM does not change it.
+    /// Boot clears it. With false it keeps what was there. A restart of either VM does not change
+    /// it.
     #[schemars(extend("x-default" = true))]
     pub clear: Option<S<bool>>,
     /// Its two ends: "first" and "second", in this order.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Memory that the ITS and redistributors read: the command queue and LPI configuration bytes.
 
 use super::{clean, publish};
@@ -153,7 +154,8 @@ pub(super) mod tests {
     #[test]
     fn stores_stay_within_the_queue() {
         let mut ram = [[0u64; 4]; 3];
-        // SAFETY: the queue is `ram`'s first two commands, which nothing else accesses while it lives.
+        // SAFETY: the queue is `ram`'s first two commands, which nothing else accesses while it
+        // lives.
         let mut queue = unsafe { QueueRam::<true>::new(ram.as_mut_ptr(), 2) };
         queue.store(1, &Vetted::new([1, 2, 3, 4]).unwrap());
         queue.store(2, &ONES);

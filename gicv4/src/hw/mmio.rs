@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A register frame in physical memory.
 
 use crate::frame::{Block, Frame, Readable, Register, Width, Writable};

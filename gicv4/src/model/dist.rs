@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The distributor's frame: identification, and the state of SPIs.
 
 use super::report::Violation;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS's control frame: tables, and the command queue being consumed.
 
 use super::report::{Cause, CommandError, Violation};
@@ -81,7 +82,8 @@ impl Its {
         }
     }
 
-    /// GITS_BASERn keeps what it can: Type and Entry_Size are read-only, and so may be others. An unimplemented one is RAZ/WI.
+    /// GITS_BASERn keeps what it can: Type and Entry_Size are read-only, and so may be others. An
+    /// unimplemented one is RAZ/WI.
     fn write_baser(&mut self, n: usize, value: u64) {
         let Some(table) = self.tables.get(n) else { return };
         let mut next = (self.basers[n] & BASER_READ_ONLY) | (value & !BASER_READ_ONLY);
@@ -145,7 +147,8 @@ impl State {
         self.table_holds(TableKind::Vpes, u64::from(vpe))
     }
 
-    // The queue ---------------------------------------------------------------------------------------------------
+    // The queue
+    // ---------------------------------------------------------------------------------------------------
 
     fn write_writer(&mut self, value: u64) {
         let register = LocalRegisterCopy::<u64, GITS_CWRITER::Register>::new(value);
@@ -233,7 +236,8 @@ impl State {
         self.execute(command).map_err(|cause| (cause, Some(command)))
     }
 
-    // Registers ---------------------------------------------------------------------------------------------------
+    // Registers
+    // ---------------------------------------------------------------------------------------------------
 
     fn its_unknown(&mut self, offset: usize) {
         self.violate(Violation::UnknownRegister { frame: "GITS", offset });

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Sparse memory, and the views of it that drivers write through.
 
 use super::Gic;
@@ -64,7 +65,8 @@ impl Memory {
     }
 }
 
-/// What a CPU has stored and not made visible yet. It stays here until `publish`, as in a CPU's store buffer or cache.
+/// What a CPU has stored and not made visible yet. It stays here until `publish`, as in a CPU's
+/// store buffer or cache.
 #[derive(Clone, Debug, Default)]
 struct Stores(Arc<Mutex<Vec<(u64, u8)>>>);
 

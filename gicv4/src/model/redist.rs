@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A redistributor: its registers, its LPIs, its CPU's SGIs and PPIs.
 
 use super::dist::of;
@@ -213,7 +214,8 @@ impl State {
         Some(())
     }
 
-    /// EnableLPIs: pending LPIs come from the table, or go back there; configuration bytes are read anew.
+    /// EnableLPIs: pending LPIs come from the table, or go back there; configuration bytes are read
+    /// anew.
     fn write_control(&mut self, cpu: usize, value: u32) {
         let (can_clear, write_polls) = (self.config.clear_enable_lpis, self.config.write_polls);
         let Self { redists, memory, .. } = self;

@@ -122,7 +122,7 @@ impl State {
     }
 
     // Events
-    // ------------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     pub(super) fn target(&self, device: DeviceId, event: EventId) -> Result<Target, Cause> {
         if !self.device_in_range(device) {
@@ -167,7 +167,7 @@ impl State {
     }
 
     // Physical LPIs
-    // -----------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     /// Makes a physical LPI pending at a CPU. It stays so, enabled or not.
     pub(super) fn raise(&mut self, cpu: usize, intid: u32) {
@@ -197,7 +197,7 @@ impl State {
     }
 
     // Virtual LPIs
-    // ------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     /// CPU on which the GIC finds the vPE resident. GICv4.0 looks only where VMAPP or VMOVP put it.
     pub(super) fn residence(&self, vpe: u16) -> Option<usize> {

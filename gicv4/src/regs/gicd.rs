@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The distributor (IHI 0069H 12.9).
 
 use crate::frame::{Distributor, ReadOnly, ReadWrite};
@@ -45,8 +46,9 @@ registers! { Distributor;
 }
 
 register_bitfields! [u32,
-    /// GICD_CTLR with one Security state, or as Non-secure code sees it for the bits used here: bit 1 enables
-    /// Non-secure or the only Group 1 in both views, bit 4 is its affinity routing in both (12.9.4).
+    /// GICD_CTLR with one Security state, or as Non-secure code sees it for the bits used here: bit
+    /// 1 enables Non-secure or the only Group 1 in both views, bit 4 is its affinity routing in
+    /// both (12.9.4).
     pub GICD_CTLR [
         EnableGrp0 OFFSET(0) NUMBITS(1) [],
         EnableGrp1 OFFSET(1) NUMBITS(1) [],

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A redistributor's RD and SGI frames (IHI 0069H 12.11).
 //!
 //! All offsets count from RD_base: the SGI frame is 64 KiB on.

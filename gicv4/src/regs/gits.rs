@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS: its control frame, and what lies behind it (IHI 0069H 12.18, 12.19).
 
 use crate::frame::{Its, NamesMemory, ReadOnly, ReadWrite};

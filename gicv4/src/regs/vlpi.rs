@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A redistributor's VLPI frame: residency of virtual PEs (IHI 0069H 12.11).
 //!
 //! Offsets count from VLPI_base. GICv4.0 and v4.1 share offsets and little else: the v4.1 layouts

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A board on the software GIC, brought up by the driver as a hypervisor would.
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -75,7 +76,8 @@ pub fn expect(config: &Config) -> its::Expect {
     }
 }
 
-/// Memory for the model's three tables, in pages of any size: at least 512 devices, collections and vPEs.
+/// Memory for the model's three tables, in pages of any size: at least 512 devices, collections and
+/// vPEs.
 pub fn tables() -> [Table; 3] {
     let table = |kind, address| Table {
         kind,
@@ -125,7 +127,8 @@ pub struct Board {
 }
 
 impl Board {
-    /// A GIC with redistributors and the ITS enabled, a collection for each CPU, DEVICE (32 events) and PROXY mapped.
+    /// A GIC with redistributors and the ITS enabled, a collection for each CPU, DEVICE (32 events)
+    /// and PROXY mapped.
     pub fn new(config: Config) -> Self {
         let gic = Gic::new(config);
         Dist::new(gic.distributor()).enable(PRIORITY, POLLS).unwrap();
@@ -164,7 +167,8 @@ impl Board {
         board
     }
 
-    /// As [`Self::new`], with vPEs 0..`vpes`, all on CPU 0, all vLPIs enabled, doorbells mapped and masked.
+    /// As [`Self::new`], with vPEs 0..`vpes`, all on CPU 0, all vLPIs enabled, doorbells mapped and
+    /// masked.
     pub fn with_vpes(config: Config, vpes: u16) -> Self {
         let mut board = Self::new(config);
         for n in 0..vpes {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What of the plan is the GIC's: its tables, the values of its base registers, boot's script.
 //!
 //! `gicv4` takes memory for the GIC only from `unsafe` code (`gicv4::given`). The promise is the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What only an AArch64 CPU at EL2 can do: registers, barriers, translation, vectors, firmware
 //! calls.
 //!

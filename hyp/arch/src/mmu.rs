@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's own translation, and what it has in its own memory for the GIC.
 //!
 //! codegen maps the blocks that hold the image page by page, all of them writable and not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where plan.json says a field in another way than its type does.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a device did that it must not: how often, what of it is told, and when it is enough.
 //!
 //! A device that goes on for ever must cost EL2 a bounded time and the console a bounded number of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From "hardware differs from the plan" to the key of the TOML.
 //!
 //! EL2 names registers, in as few bytes as it can. docs/bring-up.md has the same table.

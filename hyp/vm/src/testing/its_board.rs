@@ -1,7 +1,9 @@
-//! A board to test against: the software GIC, brought up as boot does, and two VMs with virtual ITSs on it.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A board to test against: the software GIC, brought up as boot does, and two VMs with virtual
+//! ITSs on it.
 //!
-//! VM 0 is "remap", VM 1 "fixed"; each has two vPEs, resident on CPUs of their own, and memory of its own. A third device is the
-//! channels', with a ring for each.
+//! VM 0 is "remap", VM 1 "fixed"; each has two vPEs, resident on CPUs of their own, and memory of
+//! its own. A third device is the channels', with a ring for each.
 
 use super::{GICD, GICR, PHYSICAL_TIMER, TIMER, leak};
 use crate::{
@@ -74,7 +76,8 @@ pub struct Board {
     pub ticks: Cell<u64>,
     /// How much of it at each look.
     pub tick: Cell<u64>,
-    /// Times that a write was to be tried again later, and vPEs that were to look, by the number of the CPU.
+    /// Times that a write was to be tried again later, and vPEs that were to look, by the number of
+    /// the CPU.
     pub slept: Cell<u64>,
     pub kicked: RefCell<Vec<u16>>,
     _residents: Vec<Resident<VlpiFrame>>,

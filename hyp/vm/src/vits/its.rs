@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The state of a VM's ITS: its registers and collections.
 //!
-//! Each is an atomic of its own, so that reads need nothing; commands are executed by the vPE that has the turn.
+//! Each is an atomic of its own, so that reads need nothing; commands are executed by the vPE that
+//! has the turn.
 
 use super::Refusal;
 use crate::counters::{Counter, Counters};
@@ -47,9 +49,11 @@ pub struct Its {
     /// The last command that was ignored, and why; 0: none. They outlive a restart.
     refused: [AtomicU64; 4],
     refusal: AtomicU8,
-    /// Event that the guest wanted and the plan does not have, device 63:32, plus one; 0: none. The highest of a device.
+    /// Event that the guest wanted and the plan does not have, device 63:32, plus one; 0: none. The
+    /// highest of a device.
     unplanned: AtomicU64,
-    /// Priority that the guest last enabled an event with, plus one: a multiple of 4 is never 255. 0: none.
+    /// Priority that the guest last enabled an event with, plus one: a multiple of 4 is never 255.
+    /// 0: none.
     priority: AtomicU8,
 }
 
@@ -163,8 +167,8 @@ impl Default for Its {
     }
 }
 
-/// GITS_TYPER: LPIs, the plan's ID bits, collections by number (CIL, CIDbits) in memory (HCC = 0), redistributors by processor
-/// number (PTA = 0).
+/// GITS_TYPER: LPIs, the plan's ID bits, collections by number (CIL, CIDbits) in memory (HCC = 0),
+/// redistributors by processor number (PTA = 0).
 fn type_register((event_bits, device_bits): (u8, u8)) -> u64 {
     1 | (ENTRY_BYTES - 1) << 4
         | u64::from(event_bits.wrapping_sub(1) & 0x1f) << 8
