@@ -69,7 +69,7 @@ impl Device {
     }
 
     /// The 32-bit register at `offset`.
-    #[inline(never)]
+    #[inline(always)]
     pub fn read(self, offset: u64) -> u32 {
         match self.word(offset) {
             // SAFETY: a device register; no Rust object lies there.
@@ -85,7 +85,7 @@ impl Device {
     }
 
     /// Writes the 32-bit register at `offset`.
-    #[inline(never)]
+    #[inline(always)]
     pub fn write(self, offset: u64, value: u32) {
         if let Some(word) = self.word(offset) {
             // SAFETY: as for `read`.

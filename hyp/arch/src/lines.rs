@@ -87,9 +87,11 @@ pub(crate) unsafe fn clear_and_flush(base: u64, bytes: u64) {
         }
     }
     let rest = end.wrapping_sub(line);
-    // SAFETY: the caller's memory, at a multiple of a line.
-    unsafe { zero(line, rest) };
-    flush(line, rest);
+    if rest != 0 {
+        // SAFETY: the caller's memory, at a multiple of a line.
+        unsafe { zero(line, rest) };
+        flush(line, rest);
+    }
 }
 
 /// Copies `from` there and flushes it.
