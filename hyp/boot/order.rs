@@ -113,14 +113,15 @@ fn board() -> Result<(), Error> {
         }
         distributor.enable_spi(IntId::new(intid));
     }
-    if let Some(cpu) = PLAN.cpus.get(PLAN.console_cpu.index()) {
-        let smmus = PLAN.smmus.iter().flat_map(|smmu| [smmu.event_intid, smmu.error_intid]);
-        for intid in smmus {
+    for smmu in PLAN.smmus {
+        for intid in [smmu.event_intid, smmu.error_intid] {
             if !distributor.is_ours(IntId::new(intid), POLLS)? {
                 verify::not_ours(intid, "the SMMU's interrupt", "", None).end();
             }
             distributor.set_edge(IntId::new(intid), true);
-            distributor.route(IntId::new(intid), cpu.mpidr);
+            if let Some(cpu) = PLAN.cpus.get(smmu.cpu.index()) {
+                distributor.route(IntId::new(intid), cpu.mpidr);
+            }
             distributor.enable_spi(IntId::new(intid));
         }
     }

@@ -81,9 +81,11 @@ fn enable(number: usize, smmu: &plan::Smmu) -> Result<Service, Error> {
         granule: Granule::Kib4,
         command_bits: commands.bits(),
         event_bits: events.bits(),
-        coherent: true,
+        coherent: smmu.coherent,
     })?;
-    let setup = Setup { table, commands, events, coherent: true };
+    // What boot cleared may be in caches still; what is not zero came with the image.
+    Tables::<Built>::publish_all(smmu);
+    let setup = Setup { table, commands, events, coherent: smmu.coherent };
     let queue = unit.enable(&setup, Words::commands::<Built>(smmu), POLLS)?;
     Ok(Service {
         unit,

@@ -148,7 +148,7 @@ pub fn count(index: usize, out: &mut impl Text) -> bool {
     let Some(state) = DEVICES.get(index) else { return false };
     let total = state.account.total();
     if total != 0 {
-        out.text("bulkhead: dma-faults ");
+        out.text("bulkhead: figure dma-faults/");
         match PLAN.masters.get(index) {
             Some(master) => {
                 out.text(PLAN.vms.get(master.vm.index()).map_or("?", |vm| vm.name));
@@ -159,7 +159,7 @@ pub fn count(index: usize, out: &mut impl Text) -> bool {
         }
         out.text(" ");
         out.decimal(total);
-        out.text(if state.account.is_cut_off() { ", cut off\n" } else { "\n" });
+        out.text(if state.account.is_cut_off() { " faults, cut off\n" } else { " faults\n" });
     }
     true
 }

@@ -87,6 +87,8 @@ fn charge(smmu: usize, event: &Event) {
     match (master, verdict) {
         (Some(master), Verdict::Tell) => {
             device.tell(event);
+            // Before what follows from it.
+            pages::ask(pages::DMA);
             follow(master, device, event);
         }
         (None, Verdict::Tell) => device.tell(event),

@@ -44,7 +44,7 @@ fn boot(plan: &Plan, number: usize) -> (Smmu, Driver) {
     assert_eq!((own.commands.bytes, own.events.bytes), (commands.bytes(), events.bytes()));
     let unit = Unit::new(smmu.frame());
     unit.abort_all(POLLS).unwrap();
-    let setup = Setup { table, commands, events, coherent: true };
+    let setup = Setup { table, commands, events, coherent: own.coherent };
     let queue = unit.enable(&setup, smmu.commands(commands), POLLS).unwrap();
     let mut streams = Streams::new(table, smmu.table(), queue);
     for master in held(plan, number) {

@@ -326,6 +326,11 @@ impl Report<'_> {
             return Ok(());
         }
         writeln!(out, "\nDMA: what devices reach past the CPUs")?;
+        for smmu in &self.plan.smmus {
+            let (name, cpu) = (&smmu.name, &self.plan.cpus[smmu.cpu.index()].name);
+            let (event, error) = (smmu.event_intid, smmu.error_intid);
+            writeln!(out, "  {name}: faults come by INTID {event}, errors by {error}, to {cpu}")?;
+        }
         let head = ["device", "VM", "reaches", "SMMU", "StreamID", "stage 2", "on a fault"];
         let mut table = Table::new(&head);
         for master in &self.plan.masters {

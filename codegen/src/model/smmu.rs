@@ -14,6 +14,8 @@ pub struct Smmu {
     pub event_intid: At<u32>,
     /// SPI of its global errors.
     pub error_intid: At<u32>,
+    /// It looks into the CPUs' caches.
+    pub coherent: bool,
     /// Its stream table may have two levels.
     pub two_level: bool,
     /// Bits of the addresses that it gives out.

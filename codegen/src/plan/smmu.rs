@@ -8,7 +8,7 @@ use smmu::StreamId;
 use smmu::account::MOST;
 use smmu::table::{BUS_BITS, Leaf, Shape, StreamTable};
 
-use ::plan::{Hex, Master, Pa, Smmu, VmIndex};
+use ::plan::{CpuIndex, Hex, Master, Pa, Smmu, VmIndex};
 
 use super::make::Maker;
 use super::own::Placed;
@@ -24,6 +24,9 @@ const EVENT_BITS: u8 = 7;
 /// A translation frame follows its ITS's control frame.
 const TRANSLATION_FRAME: u64 = 64 << 10;
 const PAGE: u64 = 4096;
+/// VTCR_EL2's IRGN0, ORGN0 and SH0, all of the walk past caches, which counts as outer shareable.
+const WALK: u64 = 0x3f << 8;
+const OUTER: u64 = 2 << 12;
 
 /// A VM's device that reaches memory by itself, or that is behind an SMMU.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub struct Asked {
 struct AskedSmmu {
     /// Index into the board's.
     number: usize,
+    /// CPU of the first VM that has a device behind it, so that no other VM pays for its faults.
+    cpu: usize,
     shape: Shape,
     table: Id,
     /// Index, bits and place of each leaf.
@@ -122,6 +127,9 @@ impl Maker<'_> {
         let bus = (1 << smmu.stream_id_bits.value.min(BUS_BITS)) - 1;
         let highest = streams.iter().copied().max().unwrap_or(0).max(bus);
         let shape = Shape::smallest(StreamId::new(highest));
+        let of = |one: &&Behind| one.held.as_ref().is_some_and(|held| held.0 == number);
+        let first = behind.iter().find(of).and_then(|one| self.system.vms[one.vm].vpes.first());
+        let cpu = first.map_or(0, |vpe| vpe.cpu.value);
         let shape = match smmu.two_level {
             true => shape,
             false => Shape::linear(shape.bits()).unwrap_or(shape),
@@ -139,6 +147,7 @@ impl Maker<'_> {
         let (commands, events) = (16 << COMMAND_BITS, 32 << EVENT_BITS);
         AskedSmmu {
             number,
+            cpu,
             shape,
             table,
             leaves,
@@ -189,6 +198,8 @@ impl Maker<'_> {
                 base: Pa::new(smmu.region.start()),
                 event_intid: smmu.event_intid.value,
                 error_intid: smmu.error_intid.value,
+                cpu: CpuIndex::at(one.cpu),
+                coherent: smmu.coherent,
                 table: tables.span(one.table),
                 table_bits: one.shape.bits(),
                 split: one.shape.split(),
@@ -211,7 +222,11 @@ impl Maker<'_> {
             let held = one.held.zip(asked).and_then(|((number, streams), asked)| {
                 let (_, tree) = asked.trees.iter().find(|tree| tree.0 == one.vm)?;
                 let smmu = asked.smmus.iter().position(|smmu| smmu.number == number)?;
-                Some((smmu as u8, streams, tree.stage2(tables, self.system)))
+                let mut stage2 = tree.stage2(tables, self.system);
+                if !self.system.board.smmus[number].coherent {
+                    stage2.vtcr = stage2.vtcr & !WALK | OUTER;
+                }
+                Some((smmu as u8, streams, stage2))
             });
             let trusted = held.is_none();
             let (smmu, streams, stage2) = held.unwrap_or_default();

@@ -350,7 +350,7 @@ pub struct Pcie {
     pub stream_id_base: Option<S<u32>>,
 }
 
-/// An SMMUv3, coherent with the CPUs' caches. The hypervisor keeps it.
+/// An SMMUv3. The hypervisor keeps it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Smmu {
@@ -365,6 +365,11 @@ pub struct Smmu {
     pub event_intid: S<u32>,
     /// INTID of its global errors' SPI.
     pub error_intid: S<u32>,
+    /// It reads and writes its tables and queues through the CPUs' caches (SMMU_IDR0.COHACC, and
+    /// `dma-coherent` of its node).
+    #[serde(default = "yes")]
+    #[schemars(extend("x-default" = true))]
+    pub coherent: bool,
     /// It has stream tables of two levels (SMMU_IDR0.ST_LEVEL). Without them StreamIDs have at most
     /// 12 bits.
     #[serde(default = "yes")]

@@ -1,5 +1,6 @@
 //! The SMMU's registers, stream table and queues, for the driver in the crate `smmu`.
 
+use crate::lines;
 use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
 use core::marker::PhantomData;
@@ -59,9 +60,13 @@ impl Frame for Registers {
 }
 
 /// A queue of an SMMU, in memory that the plan gives to it alone.
+///
+/// An SMMU that does not look into caches finds each word in memory after the next barrier, and what
+/// it wrote is read from there.
 pub struct Words {
     base: Pa,
     bytes: u64,
+    coherent: bool,
 }
 
 impl Words {
@@ -76,8 +81,17 @@ impl Words {
     }
 
     fn queue<S: System>(smmu: &Smmu, (base, bytes): Span) -> Self {
-        let known = is_entry(S::PLAN.smmus, smmu);
-        Self { base, bytes: if known { bytes } else { 0 } }
+        let bytes = if is_entry(S::PLAN.smmus, smmu) { bytes } else { 0 };
+        let words = Self { base, bytes, coherent: smmu.coherent };
+        words.publish_all(0, bytes);
+        words
+    }
+
+    /// `bytes` from `offset` on are in memory, and in no cache.
+    fn publish_all(&self, offset: u64, bytes: u64) {
+        if !self.coherent {
+            lines::flush(self.base.offset(offset).value(), bytes);
+        }
     }
 
     fn place(&self, offset: u64) -> Option<*mut u64> {
@@ -90,10 +104,15 @@ impl Words {
             // SAFETY: within the memory that the plan gives to the SMMU, mapped as normal memory;
             // no Rust object lies there.
             unsafe { place.write_volatile(value) }
+            self.publish_all(offset, 8);
         }
     }
 
     fn load(&self, offset: u64) -> u64 {
+        if !self.coherent {
+            self.publish_all(offset, 8);
+            dsb_sy();
+        }
         match self.place(offset) {
             // SAFETY: as for `put`.
             Some(place) => unsafe { place.read_volatile() },
@@ -133,6 +152,19 @@ impl<S: System> Tables<S> {
         Self(PhantomData)
     }
 
+    /// What boot cleared of an SMMU's tables is in memory, if the SMMU does not look into caches.
+    pub fn publish_all(smmu: &Smmu) {
+        if smmu.coherent || !is_entry(S::PLAN.smmus, smmu) {
+            return;
+        }
+        let leaves = S::PLAN.leaves.iter().skip(smmu.first_leaf.into());
+        let leaves = leaves.take(smmu.leaf_count.into()).map(|leaf| leaf.table);
+        for (base, bytes) in leaves.chain([smmu.table]) {
+            lines::flush(base.value(), bytes);
+        }
+        dsb_sy();
+    }
+
     /// A doubleword of a table, or of a leaf.
     fn holds(address: u64) -> bool {
         let within = |(base, bytes): Span| address.wrapping_sub(base.value()) < bytes;
@@ -150,6 +182,10 @@ impl<S: System> StreamMemory for Tables<S> {
             // SAFETY: within memory that the plan gives to the SMMU, mapped as normal memory; no
             // Rust object lies there.
             unsafe { (address as *mut u64).write_volatile(value) }
+            // For those that look into caches it changes nothing.
+            if S::PLAN.smmus.iter().any(|smmu| !smmu.coherent) {
+                lines::flush(address, 8);
+            }
         }
     }
     fn publish(&mut self) {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "host")]
 use crate::constant::Constant;
-use crate::{Hex, List, Pa, Span, Text, VmIndex};
+use crate::{CpuIndex, Hex, List, Pa, Span, Text, VmIndex};
 
 #[derive(Debug)]
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
@@ -16,6 +16,10 @@ pub struct Smmu {
     pub event_intid: u32,
     /// SPI of its global errors, edge-triggered.
     pub error_intid: u32,
+    /// CPU that takes both: one of a VM that has a device behind it.
+    pub cpu: CpuIndex,
+    /// It looks into the CPUs' caches when it reads and writes tables and queues.
+    pub coherent: bool,
     /// The stream table, aligned to its size, and the bits of the StreamIDs it is for.
     pub table: Span,
     pub table_bits: u8,
