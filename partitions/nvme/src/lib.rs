@@ -163,6 +163,17 @@ impl Controller {
         Command::read(NAMESPACE, block, buffer.address())
     }
 
+    /// Reads a block from the disk to wherever `address` is: within one page, for a guest that wants
+    /// to see what becomes of that.
+    pub fn read_to(&self, block: u64, address: u64) -> Command {
+        Command::read(NAMESPACE, block, address)
+    }
+
+    /// Rings a queue's doorbell again, though nothing was added.
+    pub fn ring(&self, queue: &Queue) {
+        queue.ring(&self.registers);
+    }
+
     /// Writes `buffer`'s first block to the disk.
     pub fn write(&self, block: u64, buffer: &Buffer) -> Command {
         Command::write(NAMESPACE, block, buffer.address())

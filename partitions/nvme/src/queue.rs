@@ -80,9 +80,13 @@ impl Queue {
             self.submissions.write64(offset, word);
         }
         self.tail = tail;
-        cpu::barrier();
-        registers.write32(self.tail_doorbell, u32::from(tail));
+        self.ring(registers);
         Some(id)
+    }
+
+    pub(crate) fn ring(&self, registers: &Registers) {
+        cpu::barrier();
+        registers.write32(self.tail_doorbell, u32::from(self.tail));
     }
 
     pub(crate) fn take(&mut self, registers: &Registers) -> Option<Completion> {

@@ -3,7 +3,8 @@
 //! The device is QEMU's `edu`, which copies between memory and a buffer of its own. First it copies
 //! this VM's own memory, by the addresses that the guest has: that must arrive, byte for byte. Then
 //! it reads and writes each address of `targets=` (hexadecimal, commas between): no byte of those
-//! may arrive in the device. EL2's lines show that the writes were refused. With `storm=` it writes
+//! may arrive in the device. EL2's lines show that the writes were refused. With `message=` it writes
+//! that EventID to the ITS, which takes it for an event of this device's own. With `storm=` it writes
 //! so often to the first of them, after which even its own memory must be out of reach, and resets
 //! itself: in its second life its memory must be in reach again.
 #![no_std]
@@ -31,6 +32,11 @@ const TO_MEMORY: u64 = 2;
 /// The device's buffer, as its DMA has it.
 const INSIDE: u64 = 0x4_0000;
 const BYTES: u64 = 8;
+
+/// GITS_TRANSLATER as every guest has it, what a message is, and how many are sent.
+const TRANSLATER: u64 = 0x0809_0040;
+const MESSAGE_BYTES: u64 = 4;
+const MESSAGES: u64 = 8;
 
 /// Microseconds between looks at the device.
 const PAUSE: u64 = 5000;
@@ -67,7 +73,9 @@ impl Edu {
 }
 
 fn main(machine: &'static Machine) -> Outcome {
-    let Some(edu) = Function::find(machine, EDU).and_then(|function| {
+    // Behind a bridge it is found by an event of its.
+    let named = machine.events().find_map(|event| Function::at(machine, event.function?));
+    let Some(edu) = named.or_else(|| Function::find(machine, EDU)).and_then(|function| {
         function.enable();
         function.bar(0, BAR_BYTES).map(Edu)
     }) else {
@@ -89,6 +97,14 @@ fn main(machine: &'static Machine) -> Outcome {
     if edu.0.read32(LIVENESS) != 0 {
         println!("in a second life, too");
         return Outcome::Passed;
+    }
+    if let Some(event) = machine.number("message") {
+        source.write64(0, event);
+        edu.read(source.address(), MESSAGE_BYTES);
+        for _ in 0..MESSAGES {
+            edu.write(TRANSLATER, MESSAGE_BYTES);
+        }
+        figure!("messages", MESSAGES);
     }
     let targets = || {
         let list = machine.argument("targets").unwrap_or("");
