@@ -7,7 +7,7 @@
 //! leaves gives both back. Follows IHI 0069H 5.6 and GICR_VPENDBASER in 12.11.
 //!
 //! ```text
-//! NonResident + Vacant --enter--> Resident --leave--> Descheduling --finish--> NonResident + Vacant + "something is pending"
+//! NonResident + Vacant --enter--> Resident --leave--> Descheduling --finish--> both, and `pending`
 //! ```
 //!
 //! 1. `enter`: VPROPBASER, then VPENDBASER with Valid and PendingLast set: two stores. From here on

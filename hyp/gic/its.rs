@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The one ITS: boot's script, and the few commands that remain at run time.
 //!
-//! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen, and what EL2 sends is
-//! INT for a channel's ring, the script of a mode switch, CLEAR for events of a VM that restarts, what the wishes of a guest with a
-//! virtual ITS need (`vm::vits`), and INV, CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is bounded by the
-//! number of CPUs.
+//! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen,
+//! and what EL2 sends is INT for a channel's ring, the script of a mode switch, CLEAR for events of
+//! a VM that restarts, what the wishes of a guest with a virtual ITS need (`vm::vits`), and INV,
+//! CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch
+//! with bounded waits, so every wait here is bounded by the number of CPUs.
 
 use crate::state::cpu::{Local, POLLS};
 use crate::state::plan_data::{PLAN, VPE_COUNT};
@@ -59,7 +61,8 @@ pub fn run_encoded(commands: &[Encoded]) -> Result<(), Error> {
     }
 }
 
-/// Raises an event of the synthetic device, as a device would by its MSI. What it may cost is `rings`' to say.
+/// Raises an event of the synthetic device, as a device would by its MSI. What it may cost is
+/// `rings`' to say.
 pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Vetted::int(DeviceId::new(device), EventId::new(event))])
 }

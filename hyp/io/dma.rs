@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What devices reach: the SMMUs' boot, and the streams of VMs that run.
 //!
 //! Compiles to nothing where no VM's device is behind an SMMU. From EL2's first instructions on no

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Devices that made faults at an SMMU: how many, and what of them is to be told.
 //!
 //! Nothing is printed here: of each device that has something to tell the last fault waits for

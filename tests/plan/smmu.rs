@@ -1,5 +1,6 @@
-//! A plan's stream table and the devices' stage 2 on the software SMMU: each device reaches its VM's
-//! memory by the VM's addresses, and nothing else.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A plan's stream table and the devices' stage 2 on the software SMMU: each device reaches its
+//! VM's memory by the VM's addresses, and nothing else.
 
 use codegen::plan::{self, Master, Plan};
 use smmu::StreamId;

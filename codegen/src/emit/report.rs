@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! plan.txt and plan.json: the plan for people and for programs.
 
 use std::fmt::{self, Display, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SMMUs, and which devices are behind them.
 
 use super::{At, Board, Device, DeviceKind, Region};

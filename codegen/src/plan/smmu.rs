@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SMMUs: their stream tables and queues, and what each device reaches.
 //!
 //! A VM's devices have a stage 2 of their own beside the CPUs': its memory and channels, and the

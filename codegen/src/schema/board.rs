@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The board TOML.
 
 use schemars::JsonSchema;
@@ -9,7 +10,8 @@ use crate::units::{Size, Time};
 
 /// A board: CPUs, memory, interrupt controller and devices.
 ///
-/// One file in boards/, named like the board. Addresses are physical and interrupts are INTIDs, as the SoC's manual has them.
+/// One file in boards/, named like the board. Addresses are physical and interrupts are INTIDs, as
+/// the SoC's manual has them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoardFile {
@@ -64,7 +66,8 @@ pub struct BoardFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoardTable {
-    /// Name of the board: up to 31 letters, digits, `-`, `_` and `.`, as all names are but those of RAM and reserved ranges.
+    /// Name of the board: up to 31 letters, digits, `-`, `_` and `.`, as all names are but those of
+    /// RAM and reserved ranges.
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,
@@ -72,16 +75,19 @@ pub struct BoardTable {
     /// the hypervisor's lines go to a log in memory, whose address is in the plan, and VMs have
     /// `console = false`.
     pub uart: Option<S<String>>,
-    /// How firmware's PSCI is called: "smc". A board whose firmware wants "hvc" runs a hypervisor already.
+    /// How firmware's PSCI is called: "smc". A board whose firmware wants "hvc" runs a hypervisor
+    /// already.
     pub psci: S<Psci>,
-    /// How long it takes at most to hand a shared CPU from one vPE to another: no window and no budget may be shorter.
+    /// How long it takes at most to hand a shared CPU from one vPE to another: no window and no
+    /// budget may be shorter.
     #[schemars(extend("x-default" = "20 us"))]
     pub switch_time: Option<S<Time>>,
     /// Bits of a physical address that all its CPUs have (ID_AA64MMFR0_EL1.PARange): 32, 36, 40,
     /// 42, 44 or 48.
     #[schemars(extend("x-default" = 40))]
     pub address_bits: Option<S<u32>>,
-    /// Firmware lets EL2 have the MPAM registers, and EL2 keeps them from guests. Otherwise firmware is trusted to trap them.
+    /// Firmware lets EL2 have the MPAM registers, and EL2 keeps them from guests. Otherwise
+    /// firmware is trusted to trap them.
     #[serde(default)]
     pub mpam: bool,
 }
@@ -103,7 +109,8 @@ pub struct Cpu {
     /// Its redistributor, when it is not at its place in `gic.redistributors`.
     #[schemars(extend("x-default" = "base + position * stride"))]
     pub redistributor: Option<S<Address>>,
-    /// Its number in ITS commands (GICR_TYPER.Processor_Number), where that is not its place in this list.
+    /// Its number in ITS commands (GICR_TYPER.Processor_Number), where that is not its place in
+    /// this list.
     #[schemars(range(min = 0, max = 65535), extend("x-default" = "position"))]
     pub processor: Option<S<u16>>,
 }
@@ -242,7 +249,8 @@ pub struct Its {
     /// Bytes of one interrupt translation entry (GITS_TYPER.ITT_entry_size + 1).
     #[schemars(range(min = 1, max = 16))]
     pub entry_size: S<u8>,
-    /// Bytes of one entry of the device, collection and vPE tables (GITS_BASERn.Entry_Size + 1), at most: an ITS with smaller ones will do.
+    /// Bytes of one entry of the device, collection and vPE tables (GITS_BASERn.Entry_Size + 1), at
+    /// most: an ITS with smaller ones will do.
     #[schemars(range(min = 1, max = 32))]
     pub table_entry_size: S<u8>,
     /// The same of the device table alone.
@@ -254,8 +262,9 @@ pub struct Its {
     /// The same of the vPE table alone.
     #[schemars(range(min = 1, max = 32), extend("x-default" = "table_entry_size"))]
     pub vpe_entry_size: Option<S<u8>>,
-    /// Largest page that the ITS may demand of a table (GITS_BASERn.Page_Size): "4 KiB", "16 KiB" or "64 KiB". Tables are made
-    /// of whole pages of that size; boot finds out which one the ITS has.
+    /// Largest page that the ITS may demand of a table (GITS_BASERn.Page_Size): "4 KiB", "16 KiB"
+    /// or "64 KiB". Tables are made of whole pages of that size; boot finds out which one the ITS
+    /// has.
     #[schemars(extend("x-default" = "64 KiB"))]
     pub table_page: Option<S<Size>>,
     /// How an ITS command names a redistributor (GITS_TYPER.PTA).
@@ -291,7 +300,8 @@ pub struct Timer {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pmu {
-    /// INTID of the PPI by which every CPU says that a counter overflowed, usually 23. A VM with `features = ["pmu"]` gets it.
+    /// INTID of the PPI by which every CPU says that a counter overflowed, usually 23. A VM with
+    /// `features = ["pmu"]` gets it.
     pub intid: S<u32>,
 }
 
@@ -332,7 +342,8 @@ pub struct Pcie {
     /// INTIDs of INTA, INTB, INTC and INTD of device 0; they rotate with the device number.
     #[serde(default)]
     pub intx: Vec<S<u32>>,
-    /// DeviceID of device 0, function 0 on the first bus, as `msi-map` has it; other functions' follow as their RequesterIDs do.
+    /// DeviceID of device 0, function 0 on the first bus, as `msi-map` has it; other functions'
+    /// follow as their RequesterIDs do.
     #[schemars(extend("x-default" = "that function's RequesterID"))]
     pub device_id_base: Option<S<u32>>,
     /// DMA of its devices is coherent with the CPUs' caches. With false guests' device trees lack
@@ -413,13 +424,15 @@ pub struct Window {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Buses {
-    /// First bus: the host's own, at the start of the ECAM. Firmware or hardware gives it its number.
+    /// First bus: the host's own, at the start of the ECAM. Firmware or hardware gives it its
+    /// number.
     pub first: S<u8>,
     /// Last bus.
     pub last: S<u8>,
 }
 
-/// A root port, a port of a switch or another PCI bridge. VMs that have a function behind it see it; none can change it.
+/// A root port, a port of a switch or another PCI bridge. VMs that have a function behind it see
+/// it; none can change it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bridge {
@@ -431,7 +444,8 @@ pub struct Bridge {
     pub address: S<Bdf>,
     /// Vendor and device that its configuration space must show, as in "1b36:000c".
     pub id: S<PciId>,
-    /// The bus right behind it: addresses of what is there begin with this number. Boot gives it to the bridge.
+    /// The bus right behind it: addresses of what is there begin with this number. Boot gives it to
+    /// the bridge.
     pub secondary: S<u8>,
     /// The last bus behind it, when there are further bridges.
     #[schemars(extend("x-default" = "secondary"))]
@@ -450,7 +464,8 @@ pub struct Bridge {
     /// Its own memory BARs, 0 and 1; the plan places them, and no VM sees them.
     #[serde(default)]
     pub bars: Vec<S<Bar>>,
-    /// QEMU arguments that make it. They stand before those of devices, in the order of the bridges here.
+    /// QEMU arguments that make it. They stand before those of devices, in the order of the bridges
+    /// here.
     #[serde(default)]
     pub qemu: Vec<String>,
 }
@@ -476,7 +491,8 @@ pub struct PciDevice {
     pub address: S<Bdf>,
     /// Vendor and device that its configuration space must show, as in "1b36:0010".
     pub id: S<PciId>,
-    /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be `identity`.
+    /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be
+    /// `identity`.
     pub dma: bool,
     /// MSI or MSI-X vectors it has: its events are numbered from 0.
     #[schemars(extend("x-default" = 0))]
@@ -509,7 +525,8 @@ pub struct PlatformDevice {
     pub regions: Vec<S<Frame>>,
     /// Its SPIs; `[]` says that it has none.
     pub intids: Vec<S<PlatformIrq>>,
-    /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be `identity`.
+    /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be
+    /// `identity`.
     #[schemars(extend("x-default" = false))]
     pub dma: Option<bool>,
     /// Its DMA is coherent with the CPUs' caches; with false its node lacks `dma-coherent`. A PCI

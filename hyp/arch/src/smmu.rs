@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The SMMU's registers, stream table and queues, for the driver in the crate `smmu`.
 
 use crate::lines;
@@ -61,8 +62,8 @@ impl Frame for Registers {
 
 /// A queue of an SMMU, in memory that the plan gives to it alone.
 ///
-/// An SMMU that does not look into caches finds each word in memory after the next barrier, and what
-/// it wrote is read from there.
+/// An SMMU that does not look into caches finds each word in memory after the next barrier, and
+/// what it wrote is read from there.
 pub struct Words {
     base: Pa,
     bytes: u64,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SMMUs: where they are, their tables, and what each device behind one reaches.
 
 #[cfg(feature = "host")]

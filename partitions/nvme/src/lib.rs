@@ -1,16 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A small NVMe driver for partitions: admin queue, I/O queues, one MSI-X vector each.
 //!
-//! Why NVMe: it is a real device with a real protocol, whose every interrupt answers for work that can be checked. A command
-//! travels by DMA in both directions, its completion names the command, carries a phase bit, and the data of a read proves that the
-//! write before it happened; several queues have vectors of their own; and both QEMU and real boards have one.
+//! Why NVMe: it is a real device with a real protocol, whose every interrupt answers for work that
+//! can be checked. A command travels by DMA in both directions, its completion names the command,
+//! carries a phase bit, and the data of a read proves that the write before it happened; several
+//! queues have vectors of their own; and both QEMU and real boards have one.
 //!
-//! 1. Find the function that an event belongs to, turn MSI-X on, each vector that has an event programmed with that event.
+//! 1. Find the function that an event belongs to, turn MSI-X on, each vector that has an event
+//!    programmed with that event.
 //! 2. Disable, give it the admin queues, enable (NVMe Base 3.5.1); ask for the size of namespace 1.
 //! 3. For each I/O queue pair: completion queue with its vector, then submission queue.
-//! 4. `submit`, wait for the queue's interrupt in whatever way suits the payload, `take` completions until there is none.
+//! 4. `submit`, wait for the queue's interrupt in whatever way suits the payload, `take`
+//!    completions until there is none.
 //!
-//! Admin commands are polled; their interrupts on vector 0 are the payload's to count or to mask. Not supported: PRP lists (transfers are one
-//! page at most), several namespaces, asynchronous events, error recovery.
+//! Admin commands are polled; their interrupts on vector 0 are the payload's to count or to mask.
+//! Not supported: PRP lists (transfers are one page at most), several namespaces, asynchronous
+//! events, error recovery.
 #![no_std]
 #![cfg(target_os = "none")]
 #![forbid(unsafe_code)]
@@ -93,7 +98,8 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Steps 1 and 2: the controller that `event` belongs to. `queues`: I/O queue pairs that will be made.
+    /// Steps 1 and 2: the controller that `event` belongs to. `queues`: I/O queue pairs that will
+    /// be made.
     pub fn new(
         machine: &Machine,
         arena: &mut Arena,
@@ -148,7 +154,8 @@ impl Controller {
         Ok(queue)
     }
 
-    /// Step 4: puts a command into a queue and rings its doorbell; the command's identifier. None: the queue is full.
+    /// Step 4: puts a command into a queue and rings its doorbell; the command's identifier. None:
+    /// the queue is full.
     pub fn submit(&self, queue: &mut Queue, command: Command) -> Option<u16> {
         queue.submit(&self.registers, command)
     }
@@ -163,8 +170,8 @@ impl Controller {
         Command::read(NAMESPACE, block, buffer.address())
     }
 
-    /// Reads a block from the disk to wherever `address` is: within one page, for a guest that wants
-    /// to see what becomes of that.
+    /// Reads a block from the disk to wherever `address` is: within one page, for a guest that
+    /// wants to see what becomes of that.
     pub fn read_to(&self, block: u64, address: u64) -> Command {
         Command::read(NAMESPACE, block, address)
     }
@@ -179,8 +186,9 @@ impl Controller {
         Command::write(NAMESPACE, block, buffer.address())
     }
 
-    /// Returns when every interrupt of a completion that is already in memory has been sent: the answer to a read of the device's
-    /// registers does not overtake what the device wrote before (PCIe Base 2.4.1).
+    /// Returns when every interrupt of a completion that is already in memory has been sent: the
+    /// answer to a read of the device's registers does not overtake what the device wrote before
+    /// (PCIe Base 2.4.1).
     pub fn settle(&self) {
         self.registers.read32(CSTS);
         cpu::barrier();

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A queue pair: a submission queue and the completion queue that answers it (NVMe Base 3.3.1).
 //!
-//! The controller toggles the phase bit of the completion queue's entries on each round, which is how a new entry is known
-//! from an old one. Entries are written before the doorbell and read after the phase bit.
+//! The controller toggles the phase bit of the completion queue's entries on each round, which is
+//! how a new entry is known from an old one. Entries are written before the doorbell and read after
+//! the phase bit.
 
 use rt::cpu;
 use rt::dma::{Arena, Buffer};

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Dies with its disk at work, and looks whether its next life gets any of that.
 //!
 //! A life begins with bus mastering on and memory of zeros, exactly where the last life's reads had
-//! been going; for a while nothing may arrive there. Then it drives the disk: block 0 holds how many
-//! lives there were, the next ones a pattern, and reads of those are under way when it resets
+//! been going; for a while nothing may arrive there. Then it drives the disk: block 0 holds how
+//! many lives there were, the next ones a pattern, and reads of those are under way when it resets
 //! itself. `lives=` (2) of them.
 //!
 //! With `forbidden=` (hexadecimal) each life but the last has the disk write there until EL2 cuts

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Makes a device read and write memory that is not its VM's.
 //!
 //! The device is QEMU's `edu`, which copies between memory and a buffer of its own. First it copies
 //! this VM's own memory, by the addresses that the guest has: that must arrive, byte for byte. Then
 //! it reads and writes each address of `targets=` (hexadecimal, commas between): no byte of those
-//! may arrive in the device. EL2's lines show that the writes were refused. With `message=` it writes
-//! that EventID to the ITS, which takes it for an event of this device's own. With `storm=` it writes
-//! so often to the first of them, after which even its own memory must be out of reach, and resets
-//! itself: in its second life its memory must be in reach again.
+//! may arrive in the device. EL2's lines show that the writes were refused. With `message=` it
+//! writes that EventID to the ITS, which takes it for an event of this device's own. With `storm=`
+//! it writes so often to the first of them, after which even its own memory must be out of reach,
+//! and resets itself: in its second life its memory must be in reach again.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

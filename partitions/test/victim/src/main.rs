@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Watches every byte of its memory and of its channels while others misbehave.
 //!
-//! All memory that neither image nor device tree uses, and its channels, which it must be allowed to
-//! write, get a pattern in which each word is its own address, mixed. For `seconds=` (1) it compares them again and
-//! again. A word that changed was written by somebody else: it fails, and says what it found.
+//! All memory that neither image nor device tree uses, and its channels, which it must be allowed
+//! to write, get a pattern in which each word is its own address, mixed. For `seconds=` (1) it
+//! compares them again and again. A word that changed was written by somebody else: it fails, and
+//! says what it found.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
