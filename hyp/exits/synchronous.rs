@@ -59,23 +59,26 @@ pub fn hvc_fast(this: &Vpe, frame: &mut Frame) -> Next {
     leave(guest, Counter::ExitHvc, start)
 }
 
-/// From the vectors: a data abort, likewise. Plain words are done here if their register is in the frame; reads of
-/// GICD_TYPER without a stack.
+/// From the vectors: a data abort, likewise. Plain words are done here if their register is in the frame; those that a guest
+/// reads most, and what is known without the hardware, without a stack.
 #[inline(always)]
 pub fn abort_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
     let guest = &this.guest;
     let abort = DataAbort::new(esr as u32);
+    if !exit::is_word(esr) {
+        return Next::Full;
+    }
+    if abort.write() {
+        return write_word(abort.rt(), frame, guest, start);
+    }
     let rt = abort.rt();
-    if !exit::is_word(esr) || rt > LAST_SAVED {
+    if rt > LAST_SAVED {
         return Next::Full;
     }
     let ipa = exit::fault_ipa(guest::hpfar(), guest::far());
-    if abort.write() {
-        return write_word(guest, frame, ipa, rt, start);
-    }
     let Some(value) = mmio::quick_read(guest, ipa) else {
-        return read_word(guest, frame, ipa, rt, start);
+        return read_word(rt, frame, guest, ipa, start);
     };
     *frame.low(rt) = value;
     guest::skip();
@@ -96,8 +99,12 @@ pub fn register_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
 }
 
 #[inline(never)]
-fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
+fn write_word(rt: usize, frame: &mut Frame, guest: &Guest, start: u64) -> Next {
+    if rt > LAST_SAVED {
+        return Next::Full;
+    }
     let value = *frame.low(rt);
+    let ipa = exit::fault_ipa(guest::hpfar(), guest::far());
     if !mmio::quick_write(guest, &mut Hardware, ipa, value) {
         match mmio::write(guest, &mut Hardware, ipa, 4, value) {
             Written::Refused => return Next::Full,
@@ -112,8 +119,11 @@ fn write_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64)
 }
 
 #[inline(never)]
-fn read_word(guest: &Guest, frame: &mut Frame, ipa: u64, rt: usize, start: u64) -> Next {
-    let Some(value) = mmio::read(guest, &mut Hardware, ipa, 4) else { return Next::Full };
+fn read_word(rt: usize, frame: &mut Frame, guest: &Guest, ipa: u64, start: u64) -> Next {
+    let known = mmio::peek(guest, ipa);
+    let Some(value) = known.or_else(|| mmio::read(guest, &mut Hardware, ipa, 4)) else {
+        return Next::Full;
+    };
     *frame.low(rt) = value;
     guest::skip();
     leave(guest, Counter::ExitMmio, start)

@@ -19,7 +19,7 @@ use crate::{
     watchdog::Watchdog,
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use plan::{Pa, Plan, VpeIndex};
+use plan::{Mmio, MmioKind, Pa, Plan, VpeIndex};
 use spin::Mutex;
 
 /// Bytes a VM may have printed that the board's UART has not taken yet.
@@ -28,8 +28,10 @@ pub const OUTPUT_ROOM: usize = 1024;
 /// Where a region is that a VM does not have: no address that a guest can form comes near it.
 pub const ABSENT: u64 = 1 << 63;
 
-/// Everything of one VM that changes. One per entry of `Plan::vms`, in a static.
+/// Everything of one VM that changes. One per entry of `Plan::vms`, in a static. In this order, as what a guest reads most is
+/// at the start, where one instruction reaches it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct VmState {
     pub distributor: Distributor,
     pub health: Health,
@@ -154,16 +156,9 @@ pub struct Guest {
     /// Bit `number`, and the VM's vPEs, in a target list of SGIs to Aff1 0.
     pub own_target: u32,
     pub targets: u32,
-    /// IPA of the emulated distributor.
-    pub distributor: u64,
-    /// IPA of the first emulated redistributor.
-    pub redistributors: u64,
-    /// IPA of the emulated UART; `ABSENT` when there is none.
-    pub uart: u64,
-    /// IPA of the emulated ITS's control frame; `ABSENT` when there is none.
-    pub its: u64,
-    /// IPA of the watchdog's control frame; `ABSENT` when there is none.
-    pub watchdog: u64,
+    /// IPA and size of the emulated distributor, which stands first in the plan's table of regions, and the others there.
+    pub distributor: (u64, u64),
+    pub regions: &'static [Mmio],
 }
 
 impl Guest {
@@ -181,12 +176,11 @@ impl Guest {
         let first = usize::from(config.first_vpe);
         let vpes = vpes.get(first..first + usize::from(config.vpe_count))?;
         let number = usize::from(vpe.number);
-        let region = |kind| {
-            config
-                .mmio
-                .iter()
-                .find(|region| region.kind == kind)
-                .map_or(ABSENT, |region| region.base.value())
+        let (distributor, regions) = match config.mmio.split_first() {
+            Some((first, others)) if first.kind == MmioKind::Distributor => {
+                ((first.base.value(), first.bytes), others)
+            }
+            _ => ((ABSENT, 0), config.mmio),
         };
         Some(Self {
             plan,
@@ -198,11 +192,8 @@ impl Guest {
             number,
             own_target: if number < CLUSTER { 1 << number } else { 0 },
             targets: (1 << vpes.len().min(CLUSTER)) - 1,
-            distributor: region(plan::MmioKind::Distributor),
-            redistributors: region(plan::MmioKind::Redistributors),
-            uart: region(plan::MmioKind::Uart),
-            its: region(plan::MmioKind::Its),
-            watchdog: region(plan::MmioKind::Watchdog),
+            distributor,
+            regions,
         })
     }
 

@@ -29,6 +29,8 @@ const IFLS_RESET: u16 = 0x12;
 const DATA_OVERRUN: u32 = 1 << 11;
 const STATUS_OVERRUN: u16 = 1 << 3;
 
+/// UARTPeriphID0..3 and UARTPCellID0..3.
+const IDENTIFICATION: [u8; 8] = [0x11, 0x10, 0x34, 0, 0x0d, 0xf0, 0x05, 0xb1];
 /// Bytes of the receive FIFO.
 const FIFO: usize = 32;
 /// Bytes that may wait, in the FIFO and on the line.
@@ -81,9 +83,13 @@ impl Uart {
 
     /// Reads the register at `offset`; `full`: the console takes no byte now.
     pub fn read(&mut self, offset: u16, full: bool) -> u32 {
+        if offset & 0xffc == 0 { self.take() } else { self.peek(offset, full) }
+    }
+
+    /// The same for a register that does not change by being read: all but the data.
+    pub fn peek(&self, offset: u16, full: bool) -> u32 {
         match offset & 0xffc {
             0x018 => self.flags(full),
-            0x000 => self.take(),
             0x004 => u32::from(if self.overrun { STATUS_OVERRUN } else { 0 }),
             0x024 => u32::from(self.ibrd),
             0x028 => u32::from(self.fbrd),
@@ -94,13 +100,9 @@ impl Uart {
             0x03c => u32::from(self.ris),
             0x040 => u32::from(self.ris & self.imsc),
             0x048 => u32::from(self.dmacr),
-            0xfe0 => 0x11,
-            0xfe4 => 0x10,
-            0xfe8 => 0x34,
-            0xff0 => 0x0d,
-            0xff4 => 0xf0,
-            0xff8 => 0x05,
-            0xffc => 0xb1,
+            at @ 0xfe0.. => {
+                IDENTIFICATION.get(usize::from(at - 0xfe0) / 4).map_or(0, |&byte| byte.into())
+            }
             _ => 0,
         }
     }

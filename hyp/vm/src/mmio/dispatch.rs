@@ -1,48 +1,113 @@
-//! Emulated addresses: which device, and whether the access is one that it has.
+//! Which device an address belongs to: the plan's region table, in its order.
 //!
-//! The image comes here with an abort that [`crate::exit::DataAbort::emulable`] accepts. A refused access is answered by an
-//! external abort in the guest; nothing else happens. The distributor is tried first, as guests touch it most.
+//! A new emulated device is a kind in [`plan::MmioKind`], a file that implements [`Device`], and an entry in `devices!`.
 
-use super::Written;
+use super::{Access, Device, Written};
 use crate::{
-    Guest, Platform, pci, uart,
+    Guest, Platform, pci,
+    pl011::Uart,
     vgic::{self, Distributor, Redistributor},
-    vits::{self, Its},
-    watchdog,
+    vits::Its,
+    watchdog::Watchdog,
 };
+use plan::MmioKind;
 
-const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
-const REDISTRIBUTOR_BITS: u32 = 17;
-/// A read for [`crate::exit::is_word`] that is done in a few instructions; None: not one of these, use [`read`].
+/// The device of each kind of region, and the constant of [`Platform`] that says whether any VM has one.
+macro_rules! devices {
+    ($($kind:ident: $device:ty $(, if $present:ident)?;)*) => {
+        #[inline(always)]
+        fn peek_device(kind: MmioKind, guest: &Guest, offset: u64) -> Option<u32> {
+            match kind {
+                $(MmioKind::$kind => <$device as Device>::peek(guest, offset),)*
+            }
+        }
+
+        #[inline(always)]
+        fn read_device<P: Platform>(
+            kind: MmioKind,
+            guest: &Guest,
+            platform: &mut P,
+            access: Access,
+        ) -> Option<u64> {
+            match kind {
+                $(MmioKind::$kind $(if P::$present)? => {
+                    <$device as Device>::read(guest, platform, access)
+                })*
+                #[allow(unreachable_patterns, reason = "where every device is always there")]
+                _ => None,
+            }
+        }
+
+        #[inline(always)]
+        fn write_device<P: Platform>(
+            kind: MmioKind,
+            guest: &Guest,
+            platform: &mut P,
+            access: Access,
+            value: u64,
+        ) -> Written {
+            match kind {
+                $(MmioKind::$kind $(if P::$present)? => {
+                    <$device as Device>::write(guest, platform, access, value)
+                })*
+                #[allow(unreachable_patterns, reason = "where every device is always there")]
+                _ => Written::Refused,
+            }
+        }
+    };
+}
+
+devices! {
+    Distributor: Distributor;
+    Redistributors: Redistributor;
+    Uart: Uart;
+    Its: Its, if VIRTUAL_ITS;
+    Watchdog: Watchdog, if WATCHDOG;
+    PciConfig: pci::Space;
+    MsixTable: pci::Table, if MSIX;
+}
+
+/// The region that an access is in. Device accesses are naturally aligned, so that none straddles a register.
+#[inline(always)]
+fn find(guest: &Guest, ipa: u64, bytes: u32) -> Option<(MmioKind, Access)> {
+    if ipa & u64::from(bytes).wrapping_sub(1) != 0 {
+        return None;
+    }
+    let (base, size) = guest.distributor;
+    let offset = ipa.wrapping_sub(base);
+    if offset < size {
+        return Some((MmioKind::Distributor, Access { ipa, offset, bytes }));
+    }
+    guest.regions.iter().find_map(|region| {
+        let offset = ipa.wrapping_sub(region.base.value());
+        (offset < region.bytes).then_some((region.kind, Access { ipa, offset, bytes }))
+    })
+}
+
+/// A read for [`crate::exit::is_word`] that is done in a few instructions; None: not one of these, use [`peek`].
 #[inline(always)]
 pub fn quick_read(guest: &Guest, ipa: u64) -> Option<u64> {
-    let here = ipa.wrapping_sub(guest.distributor) == Distributor::TYPER;
-    here.then(|| u64::from(guest.vm.distributor.type_register()))
+    guest.vm.distributor.quick_read(ipa.wrapping_sub(guest.distributor.0)).map(u64::from)
+}
+
+/// A word that is known without the hardware, in a few more; None: use [`read`].
+#[inline(always)]
+pub fn peek(guest: &Guest, ipa: u64) -> Option<u64> {
+    let (kind, access) = find(guest, ipa, 4)?;
+    peek_device(kind, guest, access.offset).map(u64::from)
 }
 
 /// A write for [`crate::exit::is_word`] that is done in a few instructions; false: not one of these, use [`write()`].
 #[inline(always)]
 pub fn quick_write<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, value: u64) -> bool {
-    let offset = ipa.wrapping_sub(guest.distributor);
-    // GICD_ISENABLER<n>, aligned.
-    if offset & !0x7c != 0x100 {
-        return false;
-    }
-    Distributor::enable(guest, platform, (offset >> 2 & 31) as usize, value as u32);
-    true
+    Distributor::quick_write(guest, platform, ipa.wrapping_sub(guest.distributor.0), value as u32)
 }
 
 /// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`: the value, not yet extended, or None: refused, unless [`again`].
 #[inline]
 pub fn read<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) -> Option<u64> {
-    let offset = ipa.wrapping_sub(guest.distributor);
-    if offset < DISTRIBUTOR_BYTES {
-        if !aligned(ipa, bytes) {
-            return None;
-        }
-        return Distributor::read(guest, platform, offset as u32, bytes);
-    }
-    read_other(guest, platform, ipa, bytes)
+    let (kind, access) = find(guest, ipa, bytes)?;
+    read_device(kind, guest, platform, access)
 }
 
 /// A read that was refused just now is to be executed again: the answer is another vPE's, and on its way.
@@ -59,106 +124,8 @@ pub fn write<P: Platform>(
     bytes: u32,
     value: u64,
 ) -> Written {
-    let offset = ipa.wrapping_sub(guest.distributor);
-    if offset < DISTRIBUTOR_BYTES {
-        return Written::of(
-            aligned(ipa, bytes) && Distributor::write(guest, platform, offset as u32, bytes, value),
-        );
-    }
-    write_other(guest, platform, ipa, bytes, value)
-}
-
-/// Memory reads never straddle a register: device accesses are naturally aligned.
-#[inline(always)]
-const fn aligned(ipa: u64, bytes: u32) -> bool {
-    ipa & (bytes as u64).wrapping_sub(1) == 0
-}
-
-#[inline(never)]
-fn read_other<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) -> Option<u64> {
-    if !aligned(ipa, bytes) {
-        return None;
-    }
-    let offset = ipa.wrapping_sub(guest.uart);
-    if offset < uart::BYTES {
-        return uart::read(guest, platform, offset as u16, bytes);
-    }
-    let offset = ipa.wrapping_sub(guest.redistributors);
-    if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
-        return Redistributor::read(guest, platform, offset, bytes);
-    }
-    let offset = ipa.wrapping_sub(guest.its);
-    if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
-        return Its::read(guest, offset, bytes);
-    }
-    let offset = ipa.wrapping_sub(guest.watchdog);
-    if P::WATCHDOG && offset < watchdog::BYTES {
-        return guest.vm.watchdog.read(offset, bytes);
-    }
-    if pci::is_config(guest, ipa) {
-        return pci::read(guest, platform, ipa, bytes).map(u64::from);
-    }
-    if !P::MSIX {
-        return None;
-    }
-    pci::table::read(guest, platform, ipa, bytes)
-}
-
-#[inline(never)]
-fn write_other<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    ipa: u64,
-    bytes: u32,
-    value: u64,
-) -> Written {
-    if !aligned(ipa, bytes) {
-        return Written::Refused;
-    }
-    let offset = ipa.wrapping_sub(guest.uart);
-    if offset < uart::BYTES {
-        return Written::of(uart::write(guest, platform, offset as u16, bytes, value));
-    }
-    let offset = ipa.wrapping_sub(guest.redistributors);
-    if offset >> REDISTRIBUTOR_BITS < guest.vpes.len() as u64 {
-        if P::VIRTUAL_ITS && bytes == 4 {
-            match vits::before_enabling_lpis(guest, platform, offset, value) {
-                Written::Done => {}
-                wait => return wait,
-            }
-        }
-        return Written::of(Redistributor::write(guest, platform, offset, bytes, value));
-    }
-    let offset = ipa.wrapping_sub(guest.its);
-    if P::VIRTUAL_ITS && offset < vits::FRAME_BYTES {
-        return Its::write(guest, platform, offset, bytes, value);
-    }
-    let offset = ipa.wrapping_sub(guest.watchdog);
-    if P::WATCHDOG && offset < watchdog::BYTES {
-        return write_watchdog(guest, platform, offset, bytes, value);
-    }
-    if pci::is_config(guest, ipa) {
-        return Written::of(pci::write(guest, platform, ipa, bytes, value as u32));
-    }
-    Written::of(P::MSIX && pci::table::write(guest, platform, ipa, bytes, value))
-}
-
-#[inline(never)]
-fn write_watchdog<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    offset: u64,
-    bytes: u32,
-    value: u64,
-) -> Written {
-    let Some(plan) = &guest.config.watchdog else { return Written::Refused };
-    let now = platform.ticks();
-    match guest.vm.watchdog.write(plan, now, offset, bytes, value) {
-        None => return Written::Refused,
-        Some(true) => platform.deadline_moved(guest.vpe_index(0)),
-        Some(false) => {}
-    }
-    Written::Done
+    let Some((kind, access)) = find(guest, ipa, bytes) else { return Written::Refused };
+    write_device(kind, guest, platform, access, value)
 }
 
 #[cfg(test)]
@@ -215,10 +182,16 @@ mod tests {
             assert!(quick_write(&guest, &mut cpu, GICD + 0x104, value));
         }
         assert_eq!(read(&guest, &mut cpu, GICD + 0x104, 4), Some(0x706));
-        assert_eq!(quick_read(&guest, GICD + 4), read(&guest, &mut cpu, GICD + 4, 4));
+        write(&guest, &mut cpu, GICD, 4, 2);
+        for (offset, value) in [(0, 0x52), (4, 0x0368_0002), (8, 0x4200_043b), (12, 0)] {
+            assert_eq!(quick_read(&guest, GICD + offset), Some(value), "{offset}");
+            assert_eq!(read(&guest, &mut cpu, GICD + offset, 4), Some(value), "{offset}");
+        }
         for ipa in [
             0,
-            GICD,
+            GICD - 4,
+            GICD + 2,
+            GICD + 16,
             GICD + 0x80,
             GICD + 0x102,
             GICD + 0x180,
@@ -230,6 +203,36 @@ mod tests {
             assert!(!quick_write(&guest, &mut cpu, ipa, u64::MAX), "{ipa:#x}");
             assert_eq!(quick_read(&guest, ipa), None, "{ipa:#x}");
         }
+    }
+
+    /// What is known without the hardware is what a read answers.
+    #[test]
+    fn peeked() {
+        let machine = Machine::new(3);
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let [guest, ..] = guests();
+        put(&guest, &mut cpu, 0x38, 0x50);
+        for base in [GICD, GICR, GICR + 0x2_0000] {
+            for (offset, value) in
+                [(0, 2), (0x104, !0), (0x424, !0), (0x1_0100, !0), (0x1_0414, !0)]
+            {
+                write(&guest, &mut cpu, base + offset, 4, value);
+            }
+        }
+        let mut known = 0;
+        for (base, bytes) in [(GICD, 0x1_0000), (GICR, 0x5_0000), (UART, 0x2000), (ECAM, 0x100)] {
+            for ipa in (base..base + bytes).step_by(2) {
+                let Some(value) = peek(&guest, ipa) else { continue };
+                assert_eq!(read(&guest, &mut cpu, ipa, 4), Some(value), "{ipa:#x}");
+                known += 1;
+            }
+        }
+        assert!(known > 0x1_4000, "{known} words");
+        for asked in [GICD + 0x204, GICD + 0xc08, GICR + 0x1_0200, UART, ECAM, RAM, GICD + 2] {
+            assert_eq!(peek(&guest, asked), None, "{asked:#x}");
+        }
+        while guest.vm.output.push(0) {}
+        assert_eq!(peek(&guest, UART + 0x18), None, "room is to be told of");
     }
 
     #[test]

@@ -104,7 +104,7 @@ mod tests {
 
     fn word(machine: &RefCell<Machine>, vm: usize, at: u64) -> u32 {
         let cpu = Cpu { machine, index: 0 };
-        pci::read(&guests()[vm], &cpu, BRIDGE + at, 4).unwrap()
+        pci::space::read(&guests()[vm], &cpu, BRIDGE + at, 4).unwrap()
     }
 
     #[test]
@@ -142,8 +142,8 @@ mod tests {
             assert_eq!(word(&machine, 0, at), value, "{at:#x}");
         }
         let (cpu, [guest, ..]) = (Cpu { machine: &machine, index: 0 }, guests());
-        assert_eq!(pci::read(&guest, &cpu, BRIDGE + 0x19, 1), Some(1));
-        assert_eq!(pci::read(&guest, &cpu, BRIDGE + 0x22, 2), Some(0x1020));
+        assert_eq!(pci::space::read(&guest, &cpu, BRIDGE + 0x19, 1), Some(1));
+        assert_eq!(pci::space::read(&guest, &cpu, BRIDGE + 0x22, 2), Some(0x1020));
         assert_eq!(word(&machine, 2, 0), u32::MAX, "another VM does not see it");
     }
 
@@ -179,13 +179,13 @@ mod tests {
             let guests = guests();
             let mut cpu = Cpu { machine: &machine, index: 0 };
             let all = |cpu: &Cpu| -> std::vec::Vec<_> {
-                (0..0x400).map(|n| pci::read(&guests[0], cpu, BRIDGE + 4 * n, 4)).collect()
+                (0..0x400).map(|n| pci::space::read(&guests[0], cpu, BRIDGE + 4 * n, 4)).collect()
             };
             let before = all(&cpu);
             for (offset, width, value) in writes {
                 let bytes = 1 << width;
                 let offset = BRIDGE + (offset & !(u64::from(bytes) - 1));
-                prop_assert!(pci::write(&guests[0], &mut cpu, offset, bytes, value));
+                prop_assert!(pci::space::write(&guests[0], &mut cpu, offset, bytes, value));
             }
             prop_assert_eq!(all(&cpu), before);
             prop_assert!(machine.borrow().written.is_empty());

@@ -24,4 +24,5 @@ pub mod table;
 pub use quiet::{RESET_MILLISECONDS, quiet, silence};
 pub use refusal::{Refusals, report};
 pub use sizing::Sizing;
-pub use space::{is_config, read, write};
+pub use space::Space;
+pub use table::Table;

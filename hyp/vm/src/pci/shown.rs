@@ -123,7 +123,7 @@ mod tests {
         let machine = machine();
         let cpu = Cpu { machine: &machine, index: 0 };
         let [guest, ..] = guests();
-        let shown = |at: u64| pci::read(&guest, &cpu, FUNCTION + at, 4).unwrap();
+        let shown = |at: u64| pci::space::read(&guest, &cpu, FUNCTION + at, 4).unwrap();
         let all: Vec<(u64, u32)> = (0x40..0x1000)
             .step_by(4)
             .map(|at| (at, shown(at)))
@@ -171,8 +171,8 @@ mod tests {
         let [guest, ..] = guests();
         for (at, value) in [(0x40, 0x5000), (0x44, 0), (0xb0, 0), (0xb4, 0)] {
             let at = crate::testing::FAR_FUNCTION + at;
-            assert_eq!(pci::read(&guest, &cpu, at, 4), Some(value), "{at:#x}");
-            assert!(pci::write(&guest, &mut cpu, at, 4, u32::MAX));
+            assert_eq!(pci::space::read(&guest, &cpu, at, 4), Some(value), "{at:#x}");
+            assert!(pci::space::write(&guest, &mut cpu, at, 4, u32::MAX));
         }
         assert!(machine.borrow().far_written.is_empty());
     }
@@ -184,12 +184,12 @@ mod tests {
         machine.borrow_mut().config[0x1a0 / 4] = 0x1001_000f;
         let cpu = Cpu { machine: &machine, index: 0 };
         let [guest, ..] = guests();
-        assert_eq!(pci::read(&guest, &cpu, FUNCTION + 0xa0, 4), Some(0x4000));
-        assert_eq!(pci::read(&guest, &cpu, FUNCTION + 0x1a0, 4), Some(0x1000_0000));
+        assert_eq!(pci::space::read(&guest, &cpu, FUNCTION + 0xa0, 4), Some(0x4000));
+        assert_eq!(pci::space::read(&guest, &cpu, FUNCTION + 0x1a0, 4), Some(0x1000_0000));
         // No list at all: ones, as from a host without extended configuration space.
         for word in &mut machine.borrow_mut().config[0x100 / 4..] {
             *word = u32::MAX;
         }
-        assert_eq!(pci::read(&guest, &cpu, FUNCTION + 0x100, 4), Some(0));
+        assert_eq!(pci::space::read(&guest, &cpu, FUNCTION + 0x100, 4), Some(0));
     }
 }

@@ -6,8 +6,11 @@ use super::{
     header::{read_bar, write_bar, write_command},
     message, shown,
 };
-use crate::{Guest, Platform};
-use plan::{BridgeView, MmioKind, Pa, PciBridge, PciFunction, StandIn};
+use crate::{
+    Guest, Platform,
+    mmio::{Access, Device, Written},
+};
+use plan::{BridgeView, Pa, PciBridge, PciFunction, StandIn};
 
 /// Configuration space of one function.
 const CONFIG_BYTES: u64 = 4096;
@@ -15,12 +18,17 @@ const CONFIG_BYTES: u64 = 4096;
 const NO_CLASS: u32 = 0xff00_0000;
 const MULTI_FUNCTION: u32 = 0x0080_0000;
 
-/// The address is in the configuration space of one of the guest's hosts.
-pub fn is_config(guest: &Guest, ipa: u64) -> bool {
-    let mut regions = guest.config.mmio.iter();
-    regions.any(|region| {
-        region.kind == MmioKind::PciConfig && ipa.wrapping_sub(region.base.value()) < region.bytes
-    })
+/// Configuration space behind the guest's hosts, as a device.
+pub struct Space;
+
+impl Device for Space {
+    fn read<P: Platform>(guest: &Guest, platform: &mut P, access: Access) -> Option<u64> {
+        read(guest, platform, access.ipa, access.bytes).map(u64::from)
+    }
+
+    fn write<P: Platform>(guest: &Guest, platform: &mut P, access: Access, value: u64) -> Written {
+        Written::of(write(guest, platform, access.ipa, access.bytes, value as u32))
+    }
 }
 
 /// The guest reads `bytes` at `ipa` of its configuration space; None: refused.

@@ -18,7 +18,10 @@ use super::functions::functions;
 use super::header::{self, OFFSET_COMMAND};
 use super::message::{shown_vectors, wrong};
 use super::refusal::{Refusals, What};
-use crate::{Guest, Platform};
+use crate::{
+    Guest, Platform,
+    mmio::{Access, Device, Written},
+};
 use plan::{Messages, Msix, PciFunction};
 
 const ENTRY: u32 = 16;
@@ -36,6 +39,19 @@ fn find(guest: &Guest, ipa: u64) -> Option<(&'static PciFunction, u32)> {
         let offset = ipa.wrapping_sub(base.value());
         (offset < bytes).then_some((function, offset as u32))
     })
+}
+
+/// The tables of the guest's functions, as a device.
+pub struct Table;
+
+impl Device for Table {
+    fn read<P: Platform>(guest: &Guest, platform: &mut P, access: Access) -> Option<u64> {
+        read(guest, platform, access.ipa, access.bytes)
+    }
+
+    fn write<P: Platform>(guest: &Guest, platform: &mut P, access: Access, value: u64) -> Written {
+        Written::of(write(guest, platform, access.ipa, access.bytes, value))
+    }
 }
 
 /// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`, naturally aligned.

@@ -55,6 +55,7 @@ pub fn vm(
             region(WATCHDOG, crate::watchdog::BYTES, MmioKind::Watchdog),
             region(ECAM, 0x10_0000, MmioKind::PciConfig),
             region(FAR_ECAM, 0x10_0000, MmioKind::PciConfig),
+            region(TABLE, if functions == 0 { 0 } else { 0x1000 }, MmioKind::MsixTable),
         ]),
         uart_intid: Some(UART_INTID),
         vlpi_config: (Pa::new(0), 0),

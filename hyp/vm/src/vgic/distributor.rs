@@ -3,7 +3,7 @@
 //! INTIDs that the VM does not own cannot be enabled, pending or active; their priority, configuration and route are stored and
 //! mean nothing, for guests that try what a register has. [`super::gicd`] has the registers.
 
-use super::bank::{PRIORITY_BITS, place};
+use super::bank::{IIDR, PRIORITY_BITS, place};
 use crate::{
     affinity::{affinity_of, number_of},
     platform::PhysicalGic,
@@ -21,13 +21,19 @@ pub(super) const ENABLE_GROUP1: u32 = 0b10;
 /// GICD_TYPER: No1N and A3V.
 const TYPER_FIXED: u32 = 1 << 25 | 1 << 24;
 const TYPER_LPIS: u32 = 1 << 17;
+/// GICD_CTLR.DS and ARE, always set.
+const CTLR_FIXED: u32 = 1 << 6 | 1 << 4;
+/// Places in the head.
+const CTLR: usize = 0;
+const TYPER: usize = 1;
+const IDENTIFICATION: usize = 2;
 
 /// SPI state of one VM. In this order, as what an interrupt needs is near the start, where one instruction reaches it.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Distributor {
-    pub(super) typer: AtomicU32,
-    pub(super) ctlr: AtomicU32,
+    /// Its first registers: GICD_CTLR, GICD_TYPER, GICD_IIDR, GICD_TYPER2.
+    head: Masked<AtomicU32, 4>,
     /// INTID of the emulated UART's interrupt; 0: none.
     pub(super) emulated: AtomicU32,
     /// Level of the emulated UART's interrupt line.
@@ -51,8 +57,7 @@ pub struct Distributor {
 impl Distributor {
     pub const fn new() -> Self {
         Self {
-            typer: AtomicU32::new(0),
-            ctlr: AtomicU32::new(0),
+            head: Masked::new([const { AtomicU32::new(0) }; 4]),
             emulated: AtomicU32::new(0),
             line: AtomicBool::new(false),
             holder: AtomicU32::new(0),
@@ -101,7 +106,8 @@ impl Distributor {
 
     /// The rest, when all words are reset.
     pub fn reset_control(&self, config: &plan::Vm) {
-        self.ctlr.store(0, Relaxed);
+        self.head[CTLR].store(CTLR_FIXED, Relaxed);
+        self.head[IDENTIFICATION].store(IIDR, Relaxed);
         self.line.store(false, Relaxed);
         self.holder.store(0, Relaxed);
         let emulated = config.uart_intid.filter(|intid| (32..1020).contains(intid)).unwrap_or(0);
@@ -120,7 +126,7 @@ impl Distributor {
         // 10 bits hold every SPI; vLPIs need what the plan says.
         let id_bits = u32::from(config.vintid_bits).max(10) - 1;
         let words = highest.unwrap_or(0) as u32;
-        self.typer.store(TYPER_FIXED | lpis | id_bits << 19 | words, Release);
+        self.head[TYPER].store(TYPER_FIXED | lpis | id_bits << 19 | words, Release);
     }
 
     /// Makes the VM's physical SPIs disabled, inactive and not pending: before it starts and after it stops.
@@ -135,31 +141,40 @@ impl Distributor {
         }
     }
 
-    /// Offset of GICD_TYPER.
-    pub(crate) const TYPER: u64 = 4;
-
-    /// GICD_TYPER.
+    /// One of the first registers, by its offset; None: it is none.
     #[inline(always)]
-    pub(crate) fn type_register(&self) -> u32 {
-        self.typer.load(Relaxed)
+    pub(super) fn head(&self, offset: u64) -> Option<u32> {
+        // What is no multiple of 4 is far outside.
+        let index = offset.rotate_right(2);
+        (index < 4).then(|| self.head[index as usize].load(Relaxed))
+    }
+
+    /// GICD_CTLR's enables of groups; what they were.
+    pub(super) fn set_groups(&self, enables: u32) -> u32 {
+        self.head[CTLR].swap(CTLR_FIXED | enables, SeqCst)
+    }
+
+    /// The same, in one order with all changes of them.
+    pub(super) fn groups(&self) -> u32 {
+        self.head[CTLR].load(SeqCst)
     }
 
     /// The VM has a virtual ITS, and so LPIs of its own making.
     #[inline]
     pub fn lpis(&self) -> bool {
-        self.typer.load(Relaxed) & TYPER_LPIS != 0
+        self.head[TYPER].load(Relaxed) & TYPER_LPIS != 0
     }
 
     /// Group 1 is on.
     #[inline]
     pub(super) fn group_on(&self) -> bool {
-        self.ctlr.load(Acquire) & ENABLE_GROUP1 != 0
+        self.head[CTLR].load(Acquire) & ENABLE_GROUP1 != 0
     }
 
     /// Highest word that has an interrupt of the VM.
     #[inline]
     pub(super) fn last_word(&self) -> usize {
-        (self.typer.load(Relaxed) & 31) as usize
+        (self.head[TYPER].load(Relaxed) & 31) as usize
     }
 
     /// Interrupts of a word that may be delivered now.
@@ -216,12 +231,13 @@ impl Distributor {
         number_of(self.route[intid as usize].load(SeqCst))
     }
 
-    pub(super) fn read_priority(&self, first: usize, bytes: u32) -> u64 {
-        let mut value = 0;
-        for n in 0..bytes as usize {
-            value |= u64::from(self.priority[first + n].load(Relaxed)) << (8 * n);
-        }
-        value
+    pub(super) fn read_priority(&self, intid: usize) -> u8 {
+        self.priority[intid].load(Relaxed)
+    }
+
+    /// Those of four interrupts, as a word.
+    pub(super) fn read_priorities(&self, first: usize) -> u32 {
+        u32::from_le_bytes([0, 1, 2, 3].map(|n| self.read_priority(first + n)))
     }
 
     pub(super) fn write_priority(&self, first: usize, bytes: u32, value: u32) {

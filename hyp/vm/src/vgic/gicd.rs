@@ -6,19 +6,38 @@
 
 use super::{
     Distributor,
-    bank::{IIDR, PIDR2, place},
+    bank::{PIDR2, place},
     distributor::{ENABLE_GROUP1, TRIES},
     flush::notify,
     list::listed,
     physical, set_clear,
 };
-use crate::{Guest, Platform, bits::Bits};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use crate::{
+    Guest, Platform,
+    bits::Bits,
+    mmio::{Access, Device, Written},
+};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// GICD_CTLR: enables of both groups; only Group 1 means anything.
 const ENABLES: u32 = 0b11;
-/// GICD_CTLR.DS and ARE, always set.
-const FIXED: u32 = 1 << 6 | 1 << 4;
+
+impl Device for Distributor {
+    #[inline(always)]
+    fn peek(guest: &Guest, offset: u64) -> Option<u32> {
+        guest.vm.distributor.peek_register(offset as u32)
+    }
+
+    #[inline(always)]
+    fn read<P: Platform>(guest: &Guest, platform: &mut P, access: Access) -> Option<u64> {
+        Self::read(guest, platform, access.offset as u32, access.bytes)
+    }
+
+    #[inline(always)]
+    fn write<P: Platform>(guest: &Guest, platform: &mut P, access: Access, value: u64) -> Written {
+        Written::of(Self::write(guest, platform, access.offset as u32, access.bytes, value))
+    }
+}
 
 impl Distributor {
     /// Reads `bytes` at `offset`; None: refused.
@@ -39,6 +58,27 @@ impl Distributor {
         guest.vm.distributor.write_register(guest, platform, offset, bytes, value)
     }
 
+    /// The registers of its beginning, which a guest reads most; None: another one.
+    #[inline(always)]
+    pub(crate) fn quick_read(&self, offset: u64) -> Option<u32> {
+        self.head(offset)
+    }
+
+    /// GICD_ISENABLER<n>; false: another one.
+    #[inline(always)]
+    pub(crate) fn quick_write<P: Platform>(
+        guest: &Guest,
+        platform: &mut P,
+        offset: u64,
+        value: u32,
+    ) -> bool {
+        if offset & !0x7c != 0x100 {
+            return false;
+        }
+        Self::enable(guest, platform, word_of(offset as u32), value);
+        true
+    }
+
     fn read_register<P: Platform>(
         &self,
         guest: &Guest,
@@ -46,49 +86,69 @@ impl Distributor {
         offset: u32,
         bytes: u32,
     ) -> Option<u64> {
-        let word = word_of(offset);
-        let owned = self.owned[word].load(Relaxed);
-        let hardware = self.hardware[word].load(Relaxed);
-        match (offset, bytes) {
-            (0x400..0x800, 1 | 4) => {
-                return Some(self.read_priority(offset as usize - 0x400, bytes));
-            }
-            (0x6000..0x8000, 4 | 8) => return Some(self.read_route(offset, bytes)),
-            // GICD_ITARGETSR and the SGI pending registers have bytes too.
-            (0x800..0xc00 | 0xf10..0xf30, 1) => return Some(0),
-            (_, 4) => {}
-            _ => return None,
+        if bytes != 4 {
+            return self.read_other_width(offset, bytes);
         }
-        let value = match offset >> 7 {
-            0x00 => match offset {
-                0x0 => FIXED | self.ctlr.load(Relaxed),
-                0x4 => self.type_register(),
-                0x8 => IIDR,
-                _ => 0,
-            },
+        let word = word_of(offset);
+        let value = self.peek_register(offset).unwrap_or_else(|| match offset >> 7 {
+            0x04 | 0x05 => self.pending(guest, platform, word),
+            0x06 | 0x07 => self.active(guest, platform, word),
+            _ => self.config(platform, config_index(offset)),
+        });
+        Some(u64::from(value))
+    }
+
+    /// What needs no hardware: all but pending and active state and triggers.
+    #[inline(never)]
+    fn peek_register(&self, offset: u32) -> Option<u32> {
+        let word = word_of(offset);
+        Some(match offset >> 7 {
+            0x00 => self.head(offset.into()).unwrap_or(0),
             // Group 1, all of them.
             0x01 => self.admitted(word),
             0x02 | 0x03 => self.enabled[word].load(Relaxed),
-            0x04 | 0x05 => {
-                (hardware & platform.pending(word) | self.pending(guest, platform, word)) & owned
-            }
-            0x06 | 0x07 => {
-                let (listed, active) = listed(platform, word);
-                let waiting = self.waiting(guest, word) | listed & !active;
-                let parked = guest.vpes.iter().map(|vpe| vpe.redistributor.parked_word(word));
-                let parked = parked.fold(0, |sum, parked| sum | parked);
-                (hardware & platform.active(word) & !waiting | active | parked) & owned
-            }
-            0x18 | 0x19 => {
-                let index = config_index(offset);
-                let mask = Self::fields(self.hardware_word(index >> 1), index);
-                let own = if mask == 0 { 0 } else { platform.config(index) & mask };
-                own | Self::fields(self.edge[index >> 1].load(Relaxed), index)
-            }
+            0x04..0x08 | 0x18 | 0x19 => return None,
+            0x08..0x10 => self.read_priorities(offset as usize - 0x400),
+            0xc0..0x100 => self.read_route(offset, 4) as u32,
             _ if offset == 0xffe8 => PIDR2,
             _ => 0,
-        };
-        Some(u64::from(value))
+        })
+    }
+
+    fn read_other_width(&self, offset: u32, bytes: u32) -> Option<u64> {
+        match (offset, bytes) {
+            (0x400..0x800, 1) => Some(self.read_priority(offset as usize - 0x400).into()),
+            (0x6000..0x8000, 8) => Some(self.read_route(offset, 8)),
+            // GICD_ITARGETSR and the SGI pending registers have bytes too.
+            (0x800..0xc00 | 0xf10..0xf30, 1) => Some(0),
+            _ => None,
+        }
+    }
+
+    /// GICD_ISPENDR<word>, as far as this CPU can see.
+    fn pending<P: Platform>(&self, guest: &Guest, platform: &P, word: usize) -> u32 {
+        let (emulated, line) = self.emulated_line();
+        let (line_word, bit) = place(emulated);
+        let level = if line && line_word == word { bit } else { 0 };
+        let software = self.waiting(guest, word) | listed(platform, word).0 | level;
+        (self.hardware_word(word) & platform.pending(word) | software) & self.owned(word)
+    }
+
+    /// GICD_ISACTIVER<word>, as far as this CPU can see.
+    fn active<P: Platform>(&self, guest: &Guest, platform: &P, word: usize) -> u32 {
+        let (listed, active) = listed(platform, word);
+        let waiting = self.waiting(guest, word) | listed & !active;
+        let parked = guest.vpes.iter().map(|vpe| vpe.redistributor.parked_word(word));
+        let parked = parked.fold(0, |sum, parked| sum | parked);
+        let physical = self.hardware_word(word) & platform.active(word) & !waiting;
+        (physical | active | parked) & self.owned(word)
+    }
+
+    /// GICD_ICFGR<index>.
+    fn config<P: Platform>(&self, platform: &P, index: usize) -> u32 {
+        let mask = Self::fields(self.hardware_word(index >> 1), index);
+        let own = if mask == 0 { 0 } else { platform.config(index) & mask };
+        own | Self::fields(self.edge[index >> 1].load(Relaxed), index)
     }
 
     fn write_register<P: Platform>(
@@ -156,9 +216,16 @@ impl Distributor {
         if hardware != 0 {
             platform.enable(word, hardware);
         }
-        for bit in Bits(bits & !hardware) {
-            let intid = word as u32 * 32 + bit;
-            notify(guest, platform, this.route_of(intid));
+        if bits != hardware {
+            this.tell_emulated(guest, platform, word, bits & !hardware);
+        }
+    }
+
+    /// Emulated interrupts became enabled: those whose line is high come.
+    #[inline(never)]
+    fn tell_emulated<P: Platform>(&self, guest: &Guest, platform: &mut P, word: usize, bits: u32) {
+        for bit in Bits(bits) {
+            notify(guest, platform, self.route_of(word as u32 * 32 + bit));
         }
     }
 
@@ -196,14 +263,14 @@ impl Distributor {
     /// GICD_CTLR. Whoever switches the group while another vPE does may pass it half-way: each looks again when it is through,
     /// so that the last one leaves everything as the register says.
     fn set_control<P: Platform>(&self, guest: &Guest, platform: &mut P, enables: u32) {
-        let before = self.ctlr.swap(enables, SeqCst);
+        let before = self.set_groups(enables);
         let mut applied = enables & ENABLE_GROUP1;
         if before & ENABLE_GROUP1 == applied {
             return;
         }
         for _ in 0..TRIES {
             self.switch_group(guest, platform, applied != 0);
-            let now = self.ctlr.load(SeqCst) & ENABLE_GROUP1;
+            let now = self.groups() & ENABLE_GROUP1;
             if now == applied {
                 return;
             }
@@ -234,14 +301,6 @@ impl Distributor {
     /// Waiting in software for any of the VM's vPEs.
     fn waiting(&self, guest: &Guest, word: usize) -> u32 {
         guest.vpes.iter().fold(0, |bits, vpe| bits | vpe.redistributor.waiting[word].load(Relaxed))
-    }
-
-    /// Pending outside the physical distributor, as far as this CPU can see.
-    fn pending<P: Platform>(&self, guest: &Guest, platform: &P, word: usize) -> u32 {
-        let (emulated, line) = self.emulated_line();
-        let (line_word, bit) = place(emulated);
-        let level = if line && line_word == word { bit } else { 0 };
-        self.waiting(guest, word) | listed(platform, word).0 | level
     }
 }
 

@@ -14,14 +14,47 @@ use super::{
     redistributor::{ENABLE_LPIS, PROCESSOR_SLEEP},
     set_clear,
 };
-use crate::{Guest, Platform, affinity::affinity_of};
+use crate::{
+    Guest, Platform,
+    affinity::affinity_of,
+    mmio::{Access, Device, Written},
+    vits,
+};
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
 };
 
+/// Bits of an offset in a redistributor: 128 KiB each.
+const FRAME_BITS: u32 = 17;
+const FRAME_MASK: u32 = (1 << FRAME_BITS) - 1;
 /// SGIs.
 const SGIS: u32 = 0xffff;
+
+impl Device for Redistributor {
+    #[inline(always)]
+    fn peek(guest: &Guest, offset: u64) -> Option<u32> {
+        let number = (offset >> FRAME_BITS) as usize;
+        let this = &guest.vpes.get(number)?.redistributor;
+        this.peek_register(guest, number, offset as u32 & FRAME_MASK)
+    }
+
+    #[inline(always)]
+    fn read<P: Platform>(guest: &Guest, platform: &mut P, access: Access) -> Option<u64> {
+        Self::read(guest, platform, access.offset, access.bytes)
+    }
+
+    #[inline(always)]
+    fn write<P: Platform>(guest: &Guest, platform: &mut P, access: Access, value: u64) -> Written {
+        if P::VIRTUAL_ITS && access.bytes == 4 {
+            match vits::before_enabling_lpis(guest, platform, access.offset, value) {
+                Written::Done => {}
+                wait => return wait,
+            }
+        }
+        Written::of(Self::write(guest, platform, access.offset, access.bytes, value))
+    }
+}
 
 impl Redistributor {
     /// Reads `bytes` at `offset` from the first redistributor; None: refused.
@@ -31,54 +64,75 @@ impl Redistributor {
         offset: u64,
         bytes: u32,
     ) -> Option<u64> {
-        let number = (offset >> 17) as usize;
+        let number = (offset >> FRAME_BITS) as usize;
         let this = &guest.vpes.get(number)?.redistributor;
-        let offset = offset as u32 & 0x1_ffff;
+        let offset = offset as u32 & FRAME_MASK;
         if bytes == 8 {
-            return match offset {
-                0x08 => Some(type_register(guest, number)),
-                0x70 => Some(this.propbaser.load(Relaxed)),
-                0x78 => Some(this.pendbaser.load(Relaxed)),
-                _ => None,
-            };
+            let known = matches!(offset, 0x08 | 0x70 | 0x78);
+            return known.then(|| this.doubleword(guest, number, offset));
         }
-        if offset & !0x1f == 0x1_0400 {
-            return this.read_priority(offset as usize & 0x1f, bytes);
+        if offset & !0x1f == 0x1_0400 && bytes == 1 {
+            return Some(this.read_priority(offset as usize & 0x1f).into());
         }
         if bytes != 4 {
             return None;
         }
-        let value = match offset {
-            0x00 => this.ctlr.load(Relaxed),
-            0x04 => IIDR,
-            0x08 => type_register(guest, number) as u32,
-            0x0c => (type_register(guest, number) >> 32) as u32,
-            0x14 => {
-                // ChildrenAsleep follows ProcessorSleep at once.
-                let sleep = !this.awake.load(Relaxed) & PROCESSOR_SLEEP;
-                sleep | sleep << 1
-            }
-            0x70 => this.propbaser.load(Relaxed) as u32,
-            0x74 => (this.propbaser.load(Relaxed) >> 32) as u32,
-            0x78 => this.pendbaser.load(Relaxed) as u32,
-            0x7c => (this.pendbaser.load(Relaxed) >> 32) as u32,
-            0xffe8 => PIDR2,
-            0x1_0080 => private(guest),
-            0x1_0100 | 0x1_0180 => this.enabled.load(Relaxed),
-            0x1_0200 | 0x1_0280 => {
+        let value = match this.peek_register(guest, number, offset) {
+            Some(value) => value,
+            None if offset < 0x1_0300 => {
                 let (listed, _) = look::look(guest, platform, number)?;
                 let lines = platform.pending_ppis(guest.vpe_index(number)) & guest.config.ppis;
                 this.waiting[0].load(Relaxed) | listed | lines
             }
-            0x1_0300 | 0x1_0380 => {
+            None => {
                 let (_, listed) = look::look(guest, platform, number)?;
                 listed | this.parked_word(0) | this.made_active.load(Relaxed)
             }
+        };
+        Some(u64::from(value))
+    }
+
+    /// What needs no list register and no hardware: all but pending and active state.
+    #[inline(never)]
+    fn peek_register(&self, guest: &Guest, number: usize, offset: u32) -> Option<u32> {
+        Some(match offset {
+            0x00 => self.ctlr.load(Relaxed),
+            0x04 => IIDR,
+            0x14 => {
+                // ChildrenAsleep follows ProcessorSleep at once.
+                let sleep = !self.awake.load(Relaxed) & PROCESSOR_SLEEP;
+                sleep | sleep << 1
+            }
+            0x08..0x80 => {
+                (self.doubleword(guest, number, offset & !7) >> (8 * (offset & 4))) as u32
+            }
+            0xffe8 => PIDR2,
+            0x1_0080 => private(guest),
+            0x1_0100 | 0x1_0180 => self.enabled.load(Relaxed),
+            0x1_0200 | 0x1_0280 | 0x1_0300 | 0x1_0380 => return None,
+            0x1_0400..0x1_0420 => self.read_priorities(offset as usize & 0x1f),
             // SGIs are edge-triggered, which reads as 0b10 in each field; PPIs are level-sensitive.
             0x1_0c00 => 0xaaaa_aaaa,
             _ => 0,
-        };
-        Some(u64::from(value))
+        })
+    }
+
+    /// GICR_TYPER, GICR_PROPBASER or GICR_PENDBASER; others of 64 bits read as 0.
+    fn doubleword(&self, guest: &Guest, number: usize, offset: u32) -> u64 {
+        match (offset, self.table(offset)) {
+            (_, Some(cell)) => cell.load(Relaxed),
+            (0x08, None) => type_register(guest, number),
+            _ => 0,
+        }
+    }
+
+    /// GICR_PROPBASER, GICR_PENDBASER.
+    fn table(&self, offset: u32) -> Option<&AtomicU64> {
+        match offset {
+            0x70 => Some(&self.propbaser),
+            0x78 => Some(&self.pendbaser),
+            _ => None,
+        }
     }
 
     /// Writes; false: refused.
@@ -89,20 +143,18 @@ impl Redistributor {
         bytes: u32,
         value: u64,
     ) -> bool {
-        let number = (offset >> 17) as usize;
+        let number = (offset >> FRAME_BITS) as usize;
         let Some(vpe) = guest.vpes.get(number) else { return false };
         let this = &vpe.redistributor;
         guest.vpe.redistributor.view.forget_question();
-        let offset = offset as u32 & 0x1_ffff;
+        let offset = offset as u32 & FRAME_MASK;
         if bytes == 8 {
-            match offset {
-                0x70 => this.propbaser.store(value, Relaxed),
-                0x78 => this.pendbaser.store(value, Relaxed),
-                // GICR_SETLPIR, CLRLPIR, INVLPIR, INVALLR; TYPER is read-only.
-                0x08 | 0x40 | 0x48 | 0xa0 | 0xb0 => {}
-                _ => return false,
+            if let Some(cell) = this.table(offset) {
+                cell.store(value, Relaxed);
+                return true;
             }
-            return true;
+            // GICR_SETLPIR, CLRLPIR, INVLPIR, INVALLR; TYPER is read-only.
+            return matches!(offset, 0x08 | 0x40 | 0x48 | 0xa0 | 0xb0);
         }
         if offset & !0x1f == 0x1_0400 {
             return this.write_priority(
@@ -116,7 +168,6 @@ impl Redistributor {
             return false;
         }
         let value = value as u32;
-        let low = u64::from(value);
         match offset {
             0x1_0100 => this.enable(guest, platform, number, value & private(guest)),
             0x1_0180 => this.disable(guest, platform, number, value & private(guest)),
@@ -148,11 +199,15 @@ impl Redistributor {
                 this.ctlr.store(value & ENABLE_LPIS, Relaxed);
             }
             0x14 => this.awake.store(!value & PROCESSOR_SLEEP, Relaxed),
-            0x70 => set_low(&this.propbaser, low),
-            0x74 => set_high(&this.propbaser, low),
-            0x78 => set_low(&this.pendbaser, low),
-            0x7c => set_high(&this.pendbaser, low),
-            _ => {}
+            _ => {
+                if let Some(cell) = this.table(offset & !7) {
+                    let (shift, old) = (8 * (offset & 4), cell.load(Relaxed));
+                    cell.store(
+                        old & !(u64::from(u32::MAX) << shift) | u64::from(value) << shift,
+                        Relaxed,
+                    );
+                }
+            }
         }
         true
     }
@@ -218,14 +273,6 @@ fn type_register(guest: &Guest, number: usize) -> u64 {
         | (number as u64) << 8
         | u64::from(last) << 4
         | u64::from(guest.vm.distributor.lpis())
-}
-
-fn set_low(cell: &AtomicU64, low: u64) {
-    cell.store(cell.load(Relaxed) >> 32 << 32 | low, Relaxed);
-}
-
-fn set_high(cell: &AtomicU64, high: u64) {
-    cell.store(cell.load(Relaxed) & u64::from(u32::MAX) | high << 32, Relaxed);
 }
 
 #[cfg(test)]

@@ -152,14 +152,13 @@ impl Redistributor {
         })
     }
 
-    pub(super) fn read_priority(&self, first: usize, bytes: u32) -> Option<u64> {
-        match bytes {
-            1 => Some(u64::from(self.priority[first].load(Relaxed))),
-            4 => Some(
-                (0..4).map(|n| u64::from(self.priority[first + n].load(Relaxed)) << (8 * n)).sum(),
-            ),
-            _ => None,
-        }
+    pub(super) fn read_priority(&self, intid: usize) -> u8 {
+        self.priority[intid].load(Relaxed)
+    }
+
+    /// Those of four interrupts, as a word.
+    pub(super) fn read_priorities(&self, first: usize) -> u32 {
+        u32::from_le_bytes([0, 1, 2, 3].map(|n| self.read_priority(first + n)))
     }
 
     pub(super) fn write_priority(

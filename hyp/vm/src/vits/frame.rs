@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Guest, Platform,
-    mmio::Written,
+    mmio::{Access, Device, Written},
     vgic::{IIDR, PIDR2},
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -22,8 +22,18 @@ const OFFSET: u64 = 0xf_ffe0;
 const RETRY: u64 = 1;
 /// GITS_CBASER's fields: Valid, caches, address, shareability, size.
 const CBASER_BITS: u64 = 1 << 63 | 7 << 59 | 7 << 53 | 0x000f_ffff_ffff_f000 | 3 << 10 | 0xff;
-/// Bytes of the frame.
-pub const FRAME_BYTES: u64 = 0x1_0000;
+
+impl Device for Its {
+    #[inline(never)]
+    fn read<P: Platform>(guest: &Guest, _: &mut P, access: Access) -> Option<u64> {
+        Self::read(guest, access.offset, access.bytes)
+    }
+
+    #[inline(never)]
+    fn write<P: Platform>(guest: &Guest, platform: &mut P, access: Access, value: u64) -> Written {
+        Self::write(guest, platform, access.offset, access.bytes, value)
+    }
+}
 
 impl Its {
     /// Reads `bytes` at `offset` of the frame; None: refused.

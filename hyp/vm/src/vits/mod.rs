@@ -39,7 +39,6 @@ mod wait;
 
 pub use config::before_enabling_lpis;
 pub use event::{Event, View};
-pub use frame::FRAME_BYTES;
 pub use its::Its;
 pub use learned::Learned;
 pub use refusal::Refusal;

@@ -16,6 +16,7 @@
 //! | sgi-send | write of ICC_SGI1R_EL1 | the sender's next instruction |
 //! | hypercall, nothing | HVC with PSCI_VERSION, with NOTHING | the next instruction |
 //! | mmio-read, mmio-write | load of GICD_TYPER, store to GICD_ISENABLER1 | the next instruction |
+//! | gicd-control, gicd-priority, gicr-type, uart-flags | load of such a register | the next instruction |
 //! | wfi | WFI with an interrupt pending and masked | the next instruction |
 //!
 //! With `role=turns` or `role=modes` it measures CPUs that several vPEs share instead (`turns`), with `role=idle` it is there and waits.
@@ -56,6 +57,9 @@ const RTC_MASK: u64 = 0x10;
 const RTC_CLEAR: u64 = 0x1c;
 const GICD_TYPER: u64 = 0x4;
 const GICD_ISENABLER1: u64 = 0x104;
+const GICD_IPRIORITYR8: u64 = 0x420;
+const GICR_TYPER: u64 = 0x8;
+const UART_FLAGS: u64 = 0x18;
 /// SGI 0 to this vPE, and SGI 1 to vPE 1.
 const SGI_SELF: u64 = 1;
 const SGI_OTHER: u64 = 1 << 24 | 2;
@@ -116,7 +120,7 @@ fn outcome(done: Option<()>) -> Outcome {
 
 impl Bench {
     fn call(&self, name: &str, call: Call) {
-        // SAFETY: the calls below only ask, and the registers are GICD_TYPER and an enable bit that is written as it is.
+        // SAFETY: the calls below only ask, and the registers have no side effect but an enable bit, which is written as it is.
         Samples::take(self.samples, || unsafe { paths::call(call) }).print(name, self.unit);
     }
 
@@ -147,6 +151,14 @@ impl Bench {
         if let Some((distributor, _)) = self.machine.gic() {
             self.call("mmio-read", Call::Load(distributor.base + GICD_TYPER));
             self.call("mmio-write", Call::Store(distributor.base + GICD_ISENABLER1, 0));
+            self.call("gicd-control", Call::Load(distributor.base));
+            self.call("gicd-priority", Call::Load(distributor.base + GICD_IPRIORITYR8));
+        }
+        if let Some((_, redistributors)) = self.machine.gic() {
+            self.call("gicr-type", Call::Load(redistributors.base + GICR_TYPER));
+        }
+        if let Some(uart) = self.machine.uart() {
+            self.call("uart-flags", Call::Load(uart.base + UART_FLAGS));
         }
         // An SGI that stays pending lets every WFI fall through.
         interrupts::set_handler(IntId::new(0), |_| {});
