@@ -15,6 +15,7 @@ use super::{
     bank::place,
     follow,
     line::{ended, sample, signal},
+    list::{self, Slot},
     look, physical,
     redistributor::{CHANGED, SHOW, UNUSUAL},
 };
@@ -53,7 +54,7 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
         let listed = if intid == P::VIRTUAL_TIMER {
             list_timer(guest, platform, priority, bits == 0)
         } else {
-            list(guest, platform, intid, priority, split)
+            place_interrupt(guest, platform, intid, priority, split)
         };
         if listed {
             unusual |= intid == guest.vm.distributor.emulated_line().0;
@@ -63,8 +64,7 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
         }
     }
     // Where nothing is pending already, the end of something active is what makes room.
-    if bits != 0
-        && Bits(platform.used()).any(|n| platform.read(n as usize).state() == State::Pending)
+    if bits != 0 && list::used(platform).any(|slot| slot.entry(platform).state() == State::Pending)
     {
         bits |= NO_PENDING;
     }
@@ -135,7 +135,7 @@ fn doubt<P: Platform>(guest: &Guest, platform: &P, intid: u32) {
 
 /// A level in a list register is to be looked at again.
 fn doubts<P: Platform>(guest: &Guest, platform: &P) -> bool {
-    Bits(platform.used()).any(|index| is_doubtful(guest, platform.read(index as usize)))
+    list::used(platform).any(|slot| is_doubtful(guest, slot.entry(platform)))
 }
 
 fn is_doubtful(guest: &Guest, entry: ListReg) -> bool {
@@ -148,16 +148,15 @@ fn is_doubtful(guest: &Guest, entry: ListReg) -> bool {
 /// executes its instruction again.
 #[inline(never)]
 pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
-    for index in Bits(platform.used()) {
-        let index = index as usize;
-        let entry = platform.read(index);
+    for slot in list::used(platform) {
+        let entry = slot.entry(platform);
         if !is_doubtful(guest, entry) {
             continue;
         }
         let (word, bit) = place(entry.vintid().value());
         guest.vm.distributor.doubtful[word].fetch_and(!bit, Relaxed);
         if platform.pending(word) & bit == 0 {
-            platform.write(index, ListReg::EMPTY);
+            slot.clear(platform);
             platform.clear_active(word, bit);
         }
     }
@@ -167,20 +166,20 @@ pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
 /// With a split end, list registers are wanted back as soon as nothing in them is pending. A pending timer that is less urgent
 /// than what waits would keep that from being seen, so it takes its place in the order.
 fn unlist_timer<P: Platform>(guest: &Guest, platform: &mut P) {
-    let entry = platform.get::<0>();
+    let entry = list::timer(platform);
     if entry.state() == State::Pending {
-        platform.put::<0>(ListReg::EMPTY);
+        list::set_timer(platform, ListReg::EMPTY);
         guest.vpe.redistributor.waiting[0].fetch_or(1 << P::VIRTUAL_TIMER, AcqRel);
     }
 }
 
 /// The timer has a list register of its own, but not before what is more urgent has one. True: it does not wait.
 fn list_timer<P: Platform>(guest: &Guest, platform: &mut P, priority: u8, first: bool) -> bool {
-    let free = first && platform.get::<0>().is_free();
+    let free = first && list::timer(platform).is_free();
     if free {
         guest.vpe.redistributor.waiting[0].fetch_and(!(1 << P::VIRTUAL_TIMER), AcqRel);
         let intid = IntId::new(P::VIRTUAL_TIMER);
-        platform.put::<0>(ListReg::hardware(intid, intid, priority));
+        list::set_timer(platform, ListReg::hardware(intid, intid, priority));
     }
     free
 }
@@ -190,7 +189,7 @@ fn list_timer<P: Platform>(guest: &Guest, platform: &mut P, priority: u8, first:
 pub fn holds_timer<P: Platform>(guest: &Guest, platform: &P) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let kept = redistributor.waiting[0].load(Relaxed) | redistributor.parked_word(0);
-    !platform.get::<0>().is_free() || kept & 1 << P::VIRTUAL_TIMER != 0
+    !list::timer(platform).is_free() || kept & 1 << P::VIRTUAL_TIMER != 0
 }
 
 /// Interrupts of a word that are enabled, while their group is on.
@@ -208,14 +207,13 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     let distributor = &guest.vm.distributor;
     let (emulated, line) = distributor.emulated_line();
     let mut unusual = false;
-    for index in Bits(platform.used()) {
-        let index = index as usize;
-        let entry = platform.read(index);
+    for slot in list::used(platform) {
+        let entry = slot.entry(platform);
         let intid = entry.vintid().value();
         let (word, bit) = place(intid);
         if entry.is_free() {
             // It was used for the notice of its end.
-            platform.write(index, ListReg::EMPTY);
+            slot.clear(platform);
             sample(guest, platform, intid);
             continue;
         }
@@ -228,8 +226,7 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
             continue;
         }
         let active = entry.state() == State::PendingActive;
-        platform
-            .write(index, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
+        slot.set(platform, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
         if entry.is_hardware() {
             physical::hand_back(platform, intid);
         } else if intid == emulated {
@@ -282,7 +279,7 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
 }
 
 /// Step 3 for one interrupt: false when it must go on waiting.
-fn list<P: Platform>(
+fn place_interrupt<P: Platform>(
     guest: &Guest,
     platform: &mut P,
     intid: u32,
@@ -304,21 +301,21 @@ fn list<P: Platform>(
     let take = || redistributor.waiting[word].fetch_and(!bit, SeqCst) & bit != 0;
     // Once listed it is never listed a second time.
     let mut free = None;
-    for index in 1..platform.count() {
-        let entry = platform.read(index);
+    for slot in list::shared(platform) {
+        let entry = slot.entry(platform);
         if entry.is_free() {
-            free = free.or(Some(index));
+            free = free.or(Some(slot));
         } else if entry.vintid().value() == intid {
             if take()
                 && let Some(entry) = merged(entry, fresh)
             {
-                platform.write(index, entry);
+                slot.set(platform, entry);
                 count::<P>(guest, intid, hardware, emulated);
             }
             return true;
         }
     }
-    let Some(index) = free.or_else(|| make_room(guest, platform, priority, split)) else {
+    let Some(slot) = free.or_else(|| make_room(guest, platform, priority, split)) else {
         return false;
     };
     let claimed = !emulated || guest.vm.distributor.claim(guest.number);
@@ -326,11 +323,11 @@ fn list<P: Platform>(
         if hardware && word != 0 {
             doubt(guest, platform, intid);
         }
-        platform.write(index, fresh);
+        slot.set(platform, fresh);
         count::<P>(guest, intid, hardware, emulated);
         return true;
     }
-    platform.write(index, ListReg::EMPTY);
+    slot.clear(platform);
     if emulated && claimed {
         sample(guest, platform, intid);
     }
@@ -367,23 +364,23 @@ fn make_room<P: Platform>(
     platform: &mut P,
     priority: u8,
     split: bool,
-) -> Option<usize> {
+) -> Option<Slot> {
     let redistributor = &guest.vpe.redistributor;
-    let mut worst: Option<(bool, u8, bool, usize)> = None;
-    for index in 1..platform.count() {
-        let entry = platform.read(index);
+    let mut worst: Option<(bool, u8, bool, Slot)> = None;
+    for slot in list::shared(platform) {
+        let entry = slot.entry(platform);
         let only_pending = entry.state() == State::Pending;
         // At equal priority the active one is the one being handled and stays.
-        let rank = (split && !only_pending, entry.priority(), only_pending, index);
+        let rank = (split && !only_pending, entry.priority(), only_pending, slot);
         if worst.is_none_or(|worst| rank > worst) {
             worst = Some(rank);
         }
     }
-    let (first, least, only_pending, index) = worst?;
+    let (first, least, only_pending, slot) = worst?;
     if !first && priority >= least {
         return None;
     }
-    let entry = platform.read(index);
+    let entry = slot.entry(platform);
     let intid = entry.vintid().value();
     let (word, bit) = place(intid);
     if entry.state() != State::Active {
@@ -400,7 +397,7 @@ fn make_room<P: Platform>(
         }
         redistributor.park(intid, (!split).then_some(entry.priority()));
     }
-    Some(index)
+    Some(slot)
 }
 
 /// Nothing is listed for the vPE of this CPU, or is to be looked at, and nothing of `bits` of word 0 waits: when they are
@@ -408,5 +405,5 @@ fn make_room<P: Platform>(
 pub(super) fn has_none<P: Platform>(guest: &Guest, platform: &P, bits: u32) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let waiting = redistributor.waiting[0].load(Acquire) & bits;
-    redistributor.attention.load(Relaxed) | waiting | platform.used() == 0
+    redistributor.attention.load(Relaxed) | waiting == 0 && list::all_free(platform)
 }

@@ -5,7 +5,7 @@
 use super::{
     bank::place,
     line::{ended, sample},
-    list::{among, listed},
+    list::{among, listed, used},
     physical,
     redistributor::Redistributor,
 };
@@ -14,7 +14,7 @@ use core::sync::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Relaxed},
 };
-use gicv4::list_regs::{ListReg, State};
+use gicv4::list_regs::State;
 
 /// What a guest can do to the state of an interrupt.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,14 +75,13 @@ pub(super) fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u3
 
 /// Interrupts of a word in this CPU's list registers are not pending any more.
 pub(super) fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u32) {
-    for index in Bits(platform.used()) {
-        let index = index as usize;
-        let Some((entry, _, bit)) = among(platform.read(index), word, bits) else { continue };
+    for slot in used(platform) {
+        let Some((entry, _, bit)) = among(slot.entry(platform), word, bits) else { continue };
         match entry.state() {
-            State::PendingActive => platform.write(index, entry.with_state(State::Active)),
+            State::PendingActive => slot.set(platform, entry.with_state(State::Active)),
             // The pending state of a PPI is its line's.
             State::Pending if word != 0 || !entry.is_hardware() => {
-                platform.write(index, ListReg::EMPTY);
+                slot.clear(platform);
                 if entry.is_hardware() {
                     platform.clear_active(word, bit);
                 }
@@ -94,13 +93,12 @@ pub(super) fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u
 
 /// Interrupts of a word in this CPU's list registers and among what is parked are not active any more.
 pub(super) fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
-    for index in Bits(platform.used()) {
-        let index = index as usize;
-        let Some((entry, intid, _)) = among(platform.read(index), word, bits) else { continue };
+    for slot in used(platform) {
+        let Some((entry, intid, _)) = among(slot.entry(platform), word, bits) else { continue };
         match entry.state() {
-            State::PendingActive => platform.write(index, entry.with_state(State::Pending)),
+            State::PendingActive => slot.set(platform, entry.with_state(State::Pending)),
             State::Active => {
-                platform.write(index, ListReg::EMPTY);
+                slot.clear(platform);
                 if word == 0 && entry.is_hardware() {
                     platform.deactivate(intid);
                 } else if entry.has_end_notice() {
@@ -125,12 +123,11 @@ pub(super) fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: 
 pub(super) fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     let redistributor = &guest.vpe.redistributor;
     let hardware = physical::hardware(guest, word) & bits;
-    for index in Bits(platform.used()) {
-        let index = index as usize;
-        if let Some((entry, _, bit)) = among(platform.read(index), word, bits)
+    for slot in used(platform) {
+        if let Some((entry, _, bit)) = among(slot.entry(platform), word, bits)
             && entry.state() == State::Pending
         {
-            platform.write(index, ListReg::EMPTY);
+            slot.clear(platform);
             redistributor.waiting[word].fetch_or(bit, AcqRel);
         }
     }

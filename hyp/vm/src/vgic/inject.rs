@@ -11,7 +11,7 @@ use super::{
     Distributor,
     bank::place,
     flush::{count, flush},
-    physical,
+    list, physical,
     redistributor::RECHECK,
 };
 use crate::{Guest, Platform, VpeState, counters::Counter};
@@ -23,7 +23,7 @@ use gicv4::{IntId, list_regs::ListReg};
 pub fn inject_timer<P: Platform>(guest: &Guest, platform: &mut P) {
     let intid = IntId::new(P::VIRTUAL_TIMER);
     let priority = guest.vpe.redistributor.priority[P::VIRTUAL_TIMER as usize].load(Relaxed);
-    platform.put::<0>(ListReg::hardware(intid, intid, priority));
+    list::set_timer(platform, ListReg::hardware(intid, intid, priority));
     guest.vpe.counters.count(Counter::InjectedTimer);
 }
 
@@ -42,7 +42,7 @@ pub fn inject_private<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
         return inject_any(guest, platform, intid);
     }
     let priority = guest.vpe.redistributor.priority[intid as usize].load(Relaxed);
-    platform.put::<1>(ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+    list::set_shared(platform, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     count::<P>(guest, intid, true, false);
 }
 
@@ -83,7 +83,7 @@ pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
     }
     // Masked before it is inlined, the range that callers have checked makes the mask nothing.
     let priority = guest.vm.distributor.priority[intid as usize & 1023].load(Relaxed);
-    platform.put::<1>(ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
+    list::set_shared(platform, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSpi);
     true
 }
@@ -134,14 +134,13 @@ pub fn try_deliver<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
 /// so that no order is needed here.
 #[inline(always)]
 fn short_path<P: Platform>(guest: &Guest, platform: &P) -> bool {
-    let shared = (1u32 << platform.count()) - 2;
-    guest.vpe.redistributor.attention.load(Relaxed) == 0 && platform.empty() & shared == shared
+    guest.vpe.redistributor.attention.load(Relaxed) == 0 && list::shared_free(platform)
 }
 
 #[inline(always)]
 fn list_sgi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     let priority = guest.vpe.redistributor.priority[intid as usize].load(Relaxed);
-    platform.put::<1>(ListReg::pending(IntId::new(intid), priority));
+    list::set_shared(platform, ListReg::pending(IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSgi);
 }
 

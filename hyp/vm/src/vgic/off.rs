@@ -5,6 +5,7 @@
 use super::{
     bank::place,
     line::{ended, sample},
+    list::used,
     physical,
     redistributor::RECHECK,
 };
@@ -16,9 +17,9 @@ use gicv4::list_regs::{ListReg, State};
 /// SGI waits here, an SPI goes back to where it came from, and from there to wherever the guest routes it.
 pub fn turn_off<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
-    for index in Bits(platform.used()) {
-        let entry = platform.read(index as usize);
-        platform.write(index as usize, ListReg::EMPTY);
+    for slot in used(platform) {
+        let entry = slot.entry(platform);
+        slot.clear(platform);
         put_back(guest, platform, entry);
     }
     redistributor.view.show((0, 0));
