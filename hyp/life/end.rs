@@ -11,7 +11,7 @@ use arch::{smc, sysreg};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use plan::{PowerOff, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
-use vm::health::State;
+use vm::health::Life;
 
 /// Held by whoever collects the vPEs of a VM.
 static COLLECTING: [TicketMutex<(), sysreg::Pause>; VM_COUNT] =
@@ -30,17 +30,17 @@ pub fn collect(vm: &'static Vm, one_of_them: VpeIndex) {
         return;
     }
     match state.health.state() {
-        State::Restarting => {
+        Life::Restarting => {
             load::again(index);
             ipi::review(VpeIndex::new(vm.first_vpe));
         }
-        State::Off | State::Failed(_) => {
+        Life::Off | Life::Failed(_) => {
             devices::stop(vm, false);
             state.distributor.quiesce(&mut Hardware);
             drop(guard);
             end();
         }
-        State::Running => {}
+        Life::Running => {}
     }
 }
 

@@ -40,7 +40,7 @@ use arch::vectors::Frame;
 use plan::{Schedule, VpeIndex};
 use sched::{NEVER, Task};
 use vm::counters::Counter;
-use vm::power::{Start, State};
+use vm::power::{PowerState, Start};
 use vm::vgic;
 
 /// The calling CPU begins, at boot.
@@ -182,7 +182,8 @@ fn review(here: Here, vpe: VpeIndex, frame: &mut Frame) {
             running.scheduler.on(slot, ticks());
         }
     }
-    if matches!(guest.vpe.power.state(), State::On | State::Suspended) && !guest.vm.health.running()
+    if matches!(guest.vpe.power.state(), PowerState::On | PowerState::Suspended)
+        && !guest.vm.health.running()
     {
         retire(here, this);
     }

@@ -2,7 +2,7 @@
 
 use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use plan::{Vm, VpeIndex};
-use vm::power::State;
+use vm::power::PowerState;
 use vm::vits::Event;
 use vm::{VmState, VpeState};
 
@@ -36,7 +36,7 @@ pub fn vm_of(vpe: VpeIndex) -> usize {
 
 /// Nothing of the vPE is left in its CPU.
 pub fn is_off(vpe: VpeIndex) -> bool {
-    VPES.get(vpe.index()).is_none_or(|vpe| vpe.power.state() == State::Off)
+    VPES.get(vpe.index()).is_none_or(|vpe| vpe.power.state() == PowerState::Off)
 }
 
 /// The VM of a vPE runs.

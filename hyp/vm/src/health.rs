@@ -68,7 +68,7 @@ pub struct Fault {
 
 /// Life of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum Life {
     /// Not started yet, or powered off.
     Off,
     Running,
@@ -158,12 +158,12 @@ impl Health {
         }
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> Life {
         match self.state.load(Acquire) {
-            OFF => State::Off,
-            RUNNING | FAILING => State::Running,
-            RESTARTING => State::Restarting,
-            _ => State::Failed(Fault {
+            OFF => Life::Off,
+            RUNNING | FAILING => Life::Running,
+            RESTARTING => Life::Restarting,
+            _ => Life::Failed(Fault {
                 reason: Reason::from(self.reason.load(Relaxed)),
                 esr: self.esr.load(Relaxed),
                 far: self.far.load(Relaxed),
@@ -251,12 +251,12 @@ impl Health {
 
     /// The VM has passed: it is off and reported 0 or nothing.
     pub fn passed(&self) -> bool {
-        self.state() == State::Off && self.reported().unwrap_or(0) == 0
+        self.state() == Life::Off && self.reported().unwrap_or(0) == 0
     }
 
     /// The VM will not run again by itself.
     pub fn ended(&self) -> bool {
-        matches!(self.state(), State::Off | State::Failed(_))
+        matches!(self.state(), Life::Off | Life::Failed(_))
     }
 
     fn leave(&self, next: u32, action: Action) -> Action {
@@ -299,7 +299,7 @@ mod tests {
         health.start();
         assert_eq!(health.fail(FAULT, Policy::Halt, 0), Action::Stop);
         assert_eq!(health.fail(Fault { esr: 9, ..FAULT }, Policy::ResetBoard, 0), Action::Nothing);
-        assert_eq!(health.state(), State::Failed(FAULT));
+        assert_eq!(health.state(), Life::Failed(FAULT));
         assert_eq!(health.power_off(), Action::Nothing);
         assert!(health.ended() && !health.passed());
     }
@@ -353,7 +353,7 @@ mod tests {
             health.start();
             for now in [5, 104, 105, 106] {
                 assert_eq!(health.reset(resets, LIMIT, policy, now), Action::Restart);
-                assert_eq!(health.state(), State::Restarting);
+                assert_eq!(health.state(), Life::Restarting);
                 assert_eq!(health.reset(resets, LIMIT, policy, now), Action::Nothing);
                 health.start();
             }
@@ -362,7 +362,7 @@ mod tests {
                 health.start();
             }
             assert_eq!(health.reset(resets, LIMIT, policy, 108), end);
-            assert_eq!(health.state(), State::Failed(resets));
+            assert_eq!(health.state(), Life::Failed(resets));
         }
     }
 

@@ -25,7 +25,7 @@ use core::sync::atomic::{
 /// Power state of a vPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum State {
+pub enum PowerState {
     Off = 0,
     /// A CPU_ON won and is storing its arguments.
     Claimed = 1,
@@ -59,38 +59,42 @@ pub struct Power {
 impl Power {
     pub const fn new() -> Self {
         Self {
-            state: AtomicU32::new(State::Off as u32),
+            state: AtomicU32::new(PowerState::Off as u32),
             entry: AtomicU64::new(0),
             context: AtomicU64::new(0),
         }
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> PowerState {
         match self.state.load(SeqCst) {
-            0 => State::Off,
-            1 => State::Claimed,
-            2 => State::OnPending,
-            3 => State::On,
-            4 => State::Suspended,
-            5 => State::Leaving,
-            _ => State::Loading,
+            0 => PowerState::Off,
+            1 => PowerState::Claimed,
+            2 => PowerState::OnPending,
+            3 => PowerState::On,
+            4 => PowerState::Suspended,
+            5 => PowerState::Leaving,
+            _ => PowerState::Loading,
         }
     }
 
     /// Turns the vPE on; the error is the state that stands in the way. On success its CPU is to call
     /// [`Power::take_start`].
-    pub fn turn_on(&self, start: Start) -> Result<(), State> {
-        match self.state.compare_exchange(State::Off as u32, State::Claimed as u32, AcqRel, Acquire)
-        {
+    pub fn turn_on(&self, start: Start) -> Result<(), PowerState> {
+        match self.state.compare_exchange(
+            PowerState::Off as u32,
+            PowerState::Claimed as u32,
+            AcqRel,
+            Acquire,
+        ) {
             Ok(_) => {
                 self.entry.store(start.entry, Relaxed);
                 self.context.store(start.context, Relaxed);
-                self.state.store(State::OnPending as u32, Release);
+                self.state.store(PowerState::OnPending as u32, Release);
                 Ok(())
             }
             Err(_) => Err(match self.state() {
                 // It went off between the two looks: somebody else's CPU_ON may still win, ours lost.
-                State::Off => State::OnPending,
+                PowerState::Off => PowerState::OnPending,
                 state => state,
             }),
         }
@@ -98,57 +102,69 @@ impl Power {
 
     /// Its VM is to start. False: it is not off.
     pub fn load(&self) -> bool {
-        let loading = State::Loading as u32;
-        self.state.compare_exchange(State::Off as u32, loading, AcqRel, Acquire).is_ok()
+        let loading = PowerState::Loading as u32;
+        self.state.compare_exchange(PowerState::Off as u32, loading, AcqRel, Acquire).is_ok()
     }
 
     /// The vPE's CPU does the VM's loading in its stead.
     #[inline]
     pub fn loads(&self) -> bool {
-        self.state.load(Acquire) == State::Loading as u32
+        self.state.load(Acquire) == PowerState::Loading as u32
     }
 
     /// On its own CPU: all is loaded, the vPE begins at `start`.
     pub fn loaded(&self, start: Start) {
         self.entry.store(start.entry, Relaxed);
         self.context.store(start.context, Relaxed);
-        self.state.store(State::OnPending as u32, Release);
+        self.state.store(PowerState::OnPending as u32, Release);
     }
 
     /// On the vPE's own CPU: where to begin, once, after somebody turned it on.
     pub fn take_start(&self) -> Option<Start> {
         self.state
-            .compare_exchange(State::OnPending as u32, State::On as u32, AcqRel, Acquire)
+            .compare_exchange(PowerState::OnPending as u32, PowerState::On as u32, AcqRel, Acquire)
             .ok()?;
         Some(Start { entry: self.entry.load(Relaxed), context: self.context.load(Relaxed) })
     }
 
     /// The vPE called CPU_OFF; its CPU takes it out and then calls [`Power::turn_off`].
     pub fn leave(&self) {
-        self.state.store(State::Leaving as u32, SeqCst);
+        self.state.store(PowerState::Leaving as u32, SeqCst);
     }
 
     /// The vPE has ended: by CPU_OFF, or with its VM.
     pub fn turn_off(&self) {
-        self.state.store(State::Off as u32, SeqCst);
+        self.state.store(PowerState::Off as u32, SeqCst);
     }
 
     /// Takes back a [`Power::leave`] of its own CPU.
     pub fn stay(&self) {
-        let _ =
-            self.state.compare_exchange(State::Leaving as u32, State::On as u32, SeqCst, Relaxed);
+        let _ = self.state.compare_exchange(
+            PowerState::Leaving as u32,
+            PowerState::On as u32,
+            SeqCst,
+            Relaxed,
+        );
     }
 
     /// On to Suspended, by its own CPU.
     pub fn suspend(&self) {
-        let _ =
-            self.state.compare_exchange(State::On as u32, State::Suspended as u32, SeqCst, Relaxed);
+        let _ = self.state.compare_exchange(
+            PowerState::On as u32,
+            PowerState::Suspended as u32,
+            SeqCst,
+            Relaxed,
+        );
     }
 
     /// Suspended to On, by its own CPU.
     pub fn resume(&self) {
-        let _ =
-            self.state.compare_exchange(State::Suspended as u32, State::On as u32, SeqCst, Relaxed);
+        let _ = self.state.compare_exchange(
+            PowerState::Suspended as u32,
+            PowerState::On as u32,
+            SeqCst,
+            Relaxed,
+        );
     }
 }
 
@@ -170,7 +186,7 @@ mod tests {
         assert!(power.load() && power.loads());
         assert!(!power.load(), "once");
         let start = Start { entry: 0x4000_0000, context: 7 };
-        assert_eq!(power.turn_on(Start { entry: 1, context: 1 }), Err(State::Loading));
+        assert_eq!(power.turn_on(Start { entry: 1, context: 1 }), Err(PowerState::Loading));
         assert_eq!(power.take_start(), None);
         power.loaded(start);
         assert_eq!(power.take_start(), Some(start));
@@ -183,20 +199,20 @@ mod tests {
         assert_eq!(power.take_start(), None);
         let start = Start { entry: 0x4000_0000, context: 7 };
         assert_eq!(power.turn_on(start), Ok(()));
-        assert_eq!(power.turn_on(Start { entry: 1, context: 1 }), Err(State::OnPending));
+        assert_eq!(power.turn_on(Start { entry: 1, context: 1 }), Err(PowerState::OnPending));
         assert_eq!(power.take_start(), Some(start));
         assert_eq!(power.take_start(), None);
-        assert_eq!(power.turn_on(start), Err(State::On));
+        assert_eq!(power.turn_on(start), Err(PowerState::On));
         power.suspend();
-        assert_eq!(power.turn_on(start), Err(State::Suspended));
+        assert_eq!(power.turn_on(start), Err(PowerState::Suspended));
         power.resume();
         power.leave();
-        assert_eq!(power.turn_on(start), Err(State::Leaving));
+        assert_eq!(power.turn_on(start), Err(PowerState::Leaving));
         power.turn_off();
         power.stay();
-        assert_eq!(power.state(), State::Off);
+        assert_eq!(power.state(), PowerState::Off);
         power.suspend();
-        assert_eq!(power.state(), State::Off);
+        assert_eq!(power.state(), PowerState::Off);
     }
 
     /// Two CPUs turn the same vPE on: one wins, and the target begins with the winner's arguments, never a mixture.

@@ -7,7 +7,7 @@
 use crate::{
     Guest,
     outcome::Outcome,
-    power::{Start, State},
+    power::{PowerState, Start},
 };
 use abi::{psci::*, smccc};
 
@@ -52,10 +52,12 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
     let Some(vpe) = guest.vpes.get(number) else { return Outcome::Return(INVALID_PARAMETERS) };
     match vpe.power.turn_on(start) {
         Ok(()) => Outcome::StartVpe(guest.vpe_index(number)),
-        Err(State::On | State::Suspended | State::Leaving) => Outcome::Return(ALREADY_ON),
-        Err(State::Off | State::Claimed | State::OnPending | State::Loading) => {
-            Outcome::Return(ON_PENDING)
+        Err(PowerState::On | PowerState::Suspended | PowerState::Leaving) => {
+            Outcome::Return(ALREADY_ON)
         }
+        Err(
+            PowerState::Off | PowerState::Claimed | PowerState::OnPending | PowerState::Loading,
+        ) => Outcome::Return(ON_PENDING),
     }
 }
 
@@ -68,7 +70,7 @@ fn can_begin(guest: &Guest, entry: u64) -> bool {
 /// the VM. Two that leave at once may both see themselves as the last, which does no harm.
 fn turn_off(guest: &Guest) -> Outcome {
     guest.vpe.power.leave();
-    let goes = |state| matches!(state, State::Off | State::Leaving);
+    let goes = |state| matches!(state, PowerState::Off | PowerState::Leaving);
     if guest.vpes.iter().any(|vpe| !goes(vpe.power.state())) {
         return Outcome::StopSelf;
     }
@@ -96,9 +98,9 @@ fn affinity_info(guest: &Guest, target: u64, level: u64) -> u64 {
     };
     match vpe.map(|vpe| vpe.power.state()) {
         None => INVALID_PARAMETERS,
-        Some(State::On | State::Suspended | State::Leaving) => INFO_ON,
-        Some(State::Off) => INFO_OFF,
-        Some(State::Claimed | State::OnPending | State::Loading) => INFO_ON_PENDING,
+        Some(PowerState::On | PowerState::Suspended | PowerState::Leaving) => INFO_ON,
+        Some(PowerState::Off) => INFO_OFF,
+        Some(PowerState::Claimed | PowerState::OnPending | PowerState::Loading) => INFO_ON_PENDING,
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
         assert_eq!(second.vpe.power.take_start(), Some(Start { entry: RAM + 0x1000, context: 7 }));
         assert_eq!(on(&first, 1), Return(ALREADY_ON));
         assert_eq!(on(&first, 0), Return(ALREADY_ON));
-        assert_eq!(other.vpe.power.state(), State::Off, "another VM's vPE is out of reach");
+        assert_eq!(other.vpe.power.state(), PowerState::Off, "another VM's vPE is out of reach");
     }
 
     #[test]
@@ -194,7 +196,7 @@ mod tests {
         first.vpe.power.turn_on(Start { entry: RAM, context: 0 }).unwrap();
         first.vpe.power.take_start().unwrap();
         assert_eq!(call(&first, CPU_OFF, [0; 3]), Outcome::VmOff);
-        assert_eq!(first.vpe.power.state(), State::On);
+        assert_eq!(first.vpe.power.state(), PowerState::On);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     VmState, VpeState,
     counters::Counter,
     exit,
-    health::{self, State},
+    health::{self, Life},
     history::Past,
     power,
     text::{Text, decimal_width},
@@ -99,10 +99,10 @@ pub fn vms(plan: &Plan, vms: &[VmState], out: &mut impl Text) {
         out.text(config.name);
         out.text(": ");
         match vm.health.state() {
-            State::Running => out.text("running"),
-            State::Restarting => out.text("restarting"),
-            State::Off => out.text("off"),
-            State::Failed(fault) => {
+            Life::Running => out.text("running"),
+            Life::Restarting => out.text("restarting"),
+            Life::Off => out.text("off"),
+            Life::Failed(fault) => {
                 out.text("failed, ");
                 out.text(fault.reason.name());
                 out.text(" at ");
@@ -139,13 +139,13 @@ pub fn place(plan: &Plan, vpes: &[VpeState], index: usize, out: &mut impl Text) 
     out.text("/");
     out.decimal(number);
     out.text(match vpe.power.state() {
-        power::State::Off => ": off",
-        power::State::Claimed | power::State::OnPending | power::State::Loading => {
+        power::PowerState::Off => ": off",
+        power::PowerState::Claimed | power::PowerState::OnPending | power::PowerState::Loading => {
             ": about to begin"
         }
-        power::State::On => ": on",
-        power::State::Suspended => ": suspended",
-        power::State::Leaving => ": about to be off",
+        power::PowerState::On => ": on",
+        power::PowerState::Suspended => ": suspended",
+        power::PowerState::Leaving => ": about to be off",
     });
     out.text(", exits ");
     out.decimal(vpe.counters.get(Counter::Exits));

@@ -133,7 +133,7 @@ proptest! {
         let after = machine.borrow().lines[crate::testing::FOREIGN as usize];
         prop_assert_eq!(std::format!("{foreign:?}"), std::format!("{after:?}"));
         prop_assert_eq!(guests[2].vpe.redistributor.has_waiting(), false);
-        prop_assert_eq!(guests[2].vpe.power.state(), crate::power::State::Off);
+        prop_assert_eq!(guests[2].vpe.power.state(), crate::power::PowerState::Off);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     list::listed,
     redistributor::{RECHECK, SHOW},
 };
-use crate::{Guest, Platform, power::State as Power};
+use crate::{Guest, Platform, power::PowerState};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Pending and active SGIs and PPIs in the list registers of the VM's vPE `number`. None: the guest is to execute its load
@@ -27,7 +27,8 @@ pub(super) fn look<P: Platform>(
         return Some(listed(platform, 0));
     }
     let other = guest.vpes.get(number)?;
-    if matches!(other.power.state(), Power::Off | Power::Claimed | Power::OnPending) {
+    if matches!(other.power.state(), PowerState::Off | PowerState::Claimed | PowerState::OnPending)
+    {
         return Some((0, 0));
     }
     let (own, their) = (&guest.vpe.redistributor.view, &other.redistributor.view);

@@ -11,7 +11,7 @@ use super::{
     line::signal,
     redistributor::CHANGED,
 };
-use crate::{Guest, Platform, power::State as Power};
+use crate::{Guest, Platform, power::PowerState};
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// The guest wrote ICC_DIR_EL1, which came here because some active interrupt is in no list register, or may be in another
@@ -129,7 +129,7 @@ fn tell_one<P: Platform>(
 ) {
     if let Some(vpe) = guest.vpes.get(number)
         && bits != 0
-        && vpe.power.state() != Power::Off
+        && vpe.power.state() != PowerState::Off
     {
         what.cell(&vpe.redistributor, word).fetch_or(bits, AcqRel);
         vpe.redistributor.attention.fetch_or(CHANGED, AcqRel);

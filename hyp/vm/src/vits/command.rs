@@ -7,7 +7,7 @@
 //! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first INV or INVALL;
 //! * its configuration byte is looked at by INV and INVALL only, as hardware may.
 
-use super::{Refusal, config, event::Own, hardware::Hardware, its::COLLECTIONS, wait::Stop};
+use super::{Refusal, batches::Batches, config, event::VmEvent, its::COLLECTIONS, wait::Stop};
 use crate::{Guest, Platform};
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, RdBase,
@@ -19,8 +19,8 @@ use plan::ItsPolicy;
 type Result<T = ()> = core::result::Result<T, Stop>;
 
 /// Decodes it, checks it, does it. One that has to wait is executed again from its beginning.
-pub(super) fn execute<P: Platform>(hardware: &mut Hardware<'_, P>, words: Encoded) -> Result {
-    let mut on = On { guest: hardware.guest, hardware };
+pub(super) fn execute<P: Platform>(batches: &mut Batches<'_, P>, words: Encoded) -> Result {
+    let mut on = On { guest: batches.guest, batches };
     match Command::decode(words).map_err(|_| Refusal::Opcode)? {
         Command::Mapd { device, itt } => on.mapd(device, itt.map(|itt| itt.event_bits())),
         Command::Mapc { collection, redistributor } => on.mapc(collection, redistributor),
@@ -40,17 +40,17 @@ pub(super) fn execute<P: Platform>(hardware: &mut Hardware<'_, P>, words: Encode
         Command::Invall { collection } => on.invall(collection),
         Command::Discard { device, event } => {
             let own = on.mapped(device, event)?;
-            on.hardware.unmap(&own)?;
+            on.batches.unmap(&own)?;
             own.set_collection(None);
             Ok(())
         }
         Command::Int { device, event } => {
             let own = on.delivered(device, event)?;
-            Ok(on.hardware.ring(&own)?)
+            Ok(on.batches.ring(&own)?)
         }
         Command::Clear { device, event } => {
             let own = on.delivered(device, event)?;
-            Ok(on.hardware.clear(&own)?)
+            Ok(on.batches.clear(&own)?)
         }
         // Every command above is complete before the next is looked at.
         Command::Sync { redistributor } => on.vpe(redistributor).map(drop),
@@ -61,7 +61,7 @@ pub(super) fn execute<P: Platform>(hardware: &mut Hardware<'_, P>, words: Encode
 /// A guest and the hardware behind its ITS.
 struct On<'h, 'g, P> {
     guest: &'g Guest,
-    hardware: &'h mut Hardware<'g, P>,
+    batches: &'h mut Batches<'g, P>,
 }
 
 impl<'g, P: Platform> On<'_, 'g, P> {
@@ -80,7 +80,7 @@ impl<'g, P: Platform> On<'_, 'g, P> {
     }
 
     /// An event of the VM's whose device is mapped with room for it.
-    fn own(&self, device: DeviceId, event: EventId) -> Result<Own> {
+    fn own(&self, device: DeviceId, event: EventId) -> Result<VmEvent> {
         let view = self.guest.view();
         let first = view.first_of(device.value()).ok_or(Refusal::Device)?;
         match first.device_bits() {
@@ -91,19 +91,19 @@ impl<'g, P: Platform> On<'_, 'g, P> {
     }
 
     /// One that is mapped.
-    fn mapped(&self, device: DeviceId, event: EventId) -> Result<Own> {
+    fn mapped(&self, device: DeviceId, event: EventId) -> Result<VmEvent> {
         let own = self.own(device, event)?;
         Ok(own.collection().map(|_| own).ok_or(Refusal::EventUnmapped)?)
     }
 
     /// One whose collection is mapped as well.
-    fn delivered(&self, device: DeviceId, event: EventId) -> Result<Own> {
+    fn delivered(&self, device: DeviceId, event: EventId) -> Result<VmEvent> {
         let own = self.mapped(device, event)?;
         Ok(self.target(&own).map(|_| own).ok_or(Refusal::CollectionUnmapped)?)
     }
 
     /// vPE that the guest wants an event to go to.
-    fn target(&self, own: &Own) -> Option<u16> {
+    fn target(&self, own: &VmEvent) -> Option<u16> {
         self.guest.vm.its.target(own.collection()?)
     }
 
@@ -114,9 +114,9 @@ impl<'g, P: Platform> On<'_, 'g, P> {
             return Err(Refusal::Size.into());
         }
         // A new table has nothing in it, an old one is gone.
-        self.each(view.positions(device.value()), |hardware, own| {
+        self.each(view.positions(device.value()), |batches, own| {
             if own.collection().is_some() {
-                hardware.unmap(own)?;
+                batches.unmap(own)?;
                 own.set_collection(None);
             }
             own.set_device_bits(bits.unwrap_or(0));
@@ -129,7 +129,7 @@ impl<'g, P: Platform> On<'_, 'g, P> {
         let target = redistributor.map(|redistributor| self.vpe(redistributor)).transpose()?;
         let before = self.guest.vm.its.target(icid);
         if before != target {
-            self.each_of_collection(icid, |hardware, own| retarget(hardware, own, before, target))?;
+            self.each_of_collection(icid, |batches, own| retarget(batches, own, before, target))?;
         }
         self.guest.vm.its.set_target(icid, target);
         Ok(())
@@ -139,19 +139,19 @@ impl<'g, P: Platform> On<'_, 'g, P> {
     fn each(
         &mut self,
         positions: core::ops::Range<usize>,
-        each: impl FnMut(&mut Hardware<'g, P>, &Own) -> Result,
+        each: impl FnMut(&mut Batches<'g, P>, &VmEvent) -> Result,
     ) -> Result {
-        self.hardware.each(positions, &self.guest.vm.its.reached, each)
+        self.batches.each(positions, &self.guest.vm.its.reached, each)
     }
 
     /// The same for those that the guest mapped to a collection.
     fn each_of_collection(
         &mut self,
         icid: u16,
-        mut each: impl FnMut(&mut Hardware<'g, P>, &Own) -> Result,
+        mut each: impl FnMut(&mut Batches<'g, P>, &VmEvent) -> Result,
     ) -> Result {
-        self.each(0..self.guest.view().end(), |hardware, own| {
-            if own.collection() == Some(icid) { each(hardware, own) } else { Ok(()) }
+        self.each(0..self.guest.view().end(), |batches, own| {
+            if own.collection() == Some(icid) { each(batches, own) } else { Ok(()) }
         })
     }
 
@@ -177,19 +177,19 @@ impl<'g, P: Platform> On<'_, 'g, P> {
         let vpe = target.unwrap_or(own.vpe());
         let dead = own.collection().is_some_and(|icid| self.guest.vm.its.target(icid).is_none());
         if own.vintid() != Some(vintid) {
-            let config = config(self.hardware, vpe, vintid);
+            let config = config(self.batches, vpe, vintid);
             let config = config.with_enabled(config.enabled() && target.is_some());
-            self.hardware.map(&own, vintid, vpe, config)?;
+            self.batches.map(&own, vintid, vpe, config)?;
             own.set_collection(Some(icid));
             return Ok(());
         }
-        retarget(self.hardware, &own, if dead { None } else { Some(own.vpe()) }, target)?;
+        retarget(self.batches, &own, if dead { None } else { Some(own.vpe()) }, target)?;
         own.set_collection(Some(icid));
         Ok(())
     }
 
     /// No other event has the vINTID. One that the guest has not mapped gives way: its turn to choose comes.
-    fn make_room(&mut self, own: &Own, vintid: u32) -> Result {
+    fn make_room(&mut self, own: &VmEvent, vintid: u32) -> Result {
         let others = || self.guest.view().events().filter(|other| !other.is(own));
         let Some(other) = others().find(|other| other.vintid() == Some(vintid)) else {
             return Ok(());
@@ -197,7 +197,7 @@ impl<'g, P: Platform> On<'_, 'g, P> {
         if other.route.ring || other.collection().is_some() {
             return Err(Refusal::Taken.into());
         }
-        Ok(self.hardware.unmap(&other)?)
+        Ok(self.batches.unmap(&other)?)
     }
 
     fn movi(&mut self, device: DeviceId, event: EventId, collection: CollectionId) -> Result {
@@ -205,7 +205,7 @@ impl<'g, P: Platform> On<'_, 'g, P> {
         let icid = self.collection(collection)?;
         let target = self.guest.vm.its.target(icid).ok_or(Refusal::CollectionUnmapped)?;
         let before = self.target(&own);
-        retarget(self.hardware, &own, before, Some(target))?;
+        retarget(self.batches, &own, before, Some(target))?;
         own.set_collection(Some(icid));
         Ok(())
     }
@@ -214,55 +214,54 @@ impl<'g, P: Platform> On<'_, 'g, P> {
         let icid = self.collection(collection)?;
         self.guest.vm.its.target(icid).ok_or(Refusal::CollectionUnmapped)?;
         let its = &self.guest.vm.its;
-        self.each_of_collection(icid, |hardware, own| {
+        self.each_of_collection(icid, |batches, own| {
             let target = own.collection().and_then(|icid| its.target(icid));
-            reload(hardware, own, target)
+            reload(batches, own, target)
         })
     }
 
     /// Looks at the guest's configuration byte again.
-    fn reload(&mut self, own: &Own) -> Result {
+    fn reload(&mut self, own: &VmEvent) -> Result {
         let target = self.target(own);
-        reload(self.hardware, own, target)
+        reload(self.batches, own, target)
     }
 }
 
 /// The collection of a mapped event went from one vPE to another, or came or went.
 fn retarget<P: Platform>(
-    hardware: &mut Hardware<'_, P>,
-    own: &Own,
+    batches: &mut Batches<'_, P>,
+    own: &VmEvent,
     before: Option<u16>,
     target: Option<u16>,
 ) -> Result {
     let Some(vpe) = target else {
-        return Ok(hardware.configure(own, own.config().with_enabled(false))?);
+        return Ok(batches.configure(own, own.config().with_enabled(false))?);
     };
-    hardware.move_to(own, vpe)?;
+    batches.move_to(own, vpe)?;
     // It had no redistributor: it gets the configuration that it is to have.
     if before.is_none()
         && let Some(vintid) = own.vintid()
     {
-        let config = config(hardware, own.vpe(), vintid);
-        hardware.configure(own, config)?;
+        let config = config(batches, own.vpe(), vintid);
+        batches.configure(own, config)?;
     }
     Ok(())
 }
 
 /// How the guest configured a vLPI; as planned, if it has no table yet.
-fn config<P: Platform>(hardware: &Hardware<'_, P>, vpe: u16, vintid: u32) -> LpiConfig {
-    config::of_guest(hardware.guest, hardware.platform, vpe, vintid)
-        .unwrap_or(hardware.view.planned())
+fn config<P: Platform>(batches: &Batches<'_, P>, vpe: u16, vintid: u32) -> LpiConfig {
+    config::of_guest(batches.guest, batches.platform, vpe, vintid).unwrap_or(batches.view.planned())
 }
 
 /// Looks at the guest's configuration byte of an event again; `target` is where its collection goes.
-fn reload<P: Platform>(hardware: &mut Hardware<'_, P>, own: &Own, target: Option<u16>) -> Result {
+fn reload<P: Platform>(batches: &mut Batches<'_, P>, own: &VmEvent, target: Option<u16>) -> Result {
     let (Some(vintid), Some(_)) = (own.vintid(), target) else { return Ok(()) };
-    let guest = hardware.guest;
-    if let Some(config) = config::of_guest(guest, hardware.platform, own.vpe(), vintid) {
+    let guest = batches.guest;
+    if let Some(config) = config::of_guest(guest, batches.platform, own.vpe(), vintid) {
         if config.enabled() {
             guest.vm.its.asked_priority(config.priority());
         }
-        hardware.configure(own, config)?;
+        batches.configure(own, config)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The guest's own property and pending tables: bytes of its memory, copied when a command or register calls for them.
 
-use super::{event::Own, hardware::Hardware, wait::Wait};
+use super::{batches::Batches, event::VmEvent, wait::Wait};
 use crate::{Guest, Platform, mmio::Written};
 use gicv4::lpi::LpiConfig;
 
@@ -57,9 +57,9 @@ pub fn before_enabling_lpis<P: Platform>(
     }
     // While another vPE works on the queue there is no saying where an event is.
     let Some(_turn) = guest.vm.its.turn() else { return Written::Again };
-    let mut hardware = Hardware::new(guest, platform);
-    let read = hardware.each(0..guest.view().end(), &vpe.pending_read, |hardware, own| {
-        if pending(hardware, own, number, table).is_some() { hardware.ring(own) } else { Ok(()) }
+    let mut batches = Batches::new(guest, platform);
+    let read = batches.each(0..guest.view().end(), &vpe.pending_read, |batches, own| {
+        if pending(batches, own, number, table).is_some() { batches.ring(own) } else { Ok(()) }
     });
     match read {
         Ok(()) => Written::Done,
@@ -69,13 +69,13 @@ pub fn before_enabling_lpis<P: Platform>(
 
 /// The pending table of the redistributor `number` holds an event.
 fn pending<P: Platform>(
-    hardware: &Hardware<'_, P>,
-    own: &Own,
+    batches: &Batches<'_, P>,
+    own: &VmEvent,
     number: usize,
     table: u64,
 ) -> Option<()> {
     let vintid = own.vintid().filter(|_| usize::from(own.vpe()) == number)?;
     let ipa = (table & PENDING_ADDRESS).checked_add(u64::from(vintid >> 3))?;
-    let byte = hardware.platform.read_byte(hardware.guest.memory(ipa, 1)?);
+    let byte = batches.platform.read_byte(batches.guest.memory(ipa, 1)?);
     (byte & 1 << (vintid & 7) != 0).then_some(())
 }

@@ -55,7 +55,7 @@ pub struct View {
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Own {
+pub(super) struct VmEvent {
     pub route: &'static EventRoute,
     /// vPE that the plan has it on, by its number in the VM.
     pub home: u16,
@@ -90,9 +90,9 @@ impl View {
         self.plan.its.as_ref().map_or(&[], |its| its.events)
     }
 
-    fn own(&self, (route, cell): (&'static EventRoute, &'static Event)) -> Option<Own> {
+    fn own(&self, (route, cell): (&'static EventRoute, &'static Event)) -> Option<VmEvent> {
         let home = route.vpe.value().checked_sub(self.config.first_vpe)?;
-        (home < self.config.vpe_count).then_some(Own { route, home, cell })
+        (home < self.config.vpe_count).then_some(VmEvent { route, home, cell })
     }
 
     /// Events of all VMs.
@@ -101,12 +101,12 @@ impl View {
     }
 
     /// Event `index` of all VMs', if it is one of this VM's.
-    pub(super) fn at(&self, index: usize) -> Option<Own> {
+    pub(super) fn at(&self, index: usize) -> Option<VmEvent> {
         self.own((self.routes().get(index)?, self.cells.get(index)?))
     }
 
     /// All of them, channels' rings too.
-    pub(super) fn events(self) -> impl Iterator<Item = Own> {
+    pub(super) fn events(self) -> impl Iterator<Item = VmEvent> {
         self.routes().iter().zip(self.cells).filter_map(move |pair| self.own(pair))
     }
 
@@ -114,7 +114,7 @@ impl View {
     pub(super) fn entries(
         self,
         range: core::ops::Range<usize>,
-    ) -> impl Iterator<Item = (usize, Option<Own>)> {
+    ) -> impl Iterator<Item = (usize, Option<VmEvent>)> {
         let routes = self.routes().get(range.clone()).unwrap_or(&[]);
         let cells = self.cells.get(range.clone()).unwrap_or(&[]);
         let pairs = range.zip(routes.iter().zip(cells));
@@ -134,13 +134,13 @@ impl View {
     }
 
     /// An event of a device which a guest may map: a device is one VM's with all its events.
-    pub(super) fn first_of(self, device: u32) -> Option<Own> {
+    pub(super) fn first_of(self, device: u32) -> Option<VmEvent> {
         let (_, own) = self.entries(self.positions(device)).next()?;
         own.filter(|own| !own.route.ring)
     }
 
     /// One that a guest may map.
-    pub(super) fn find(&self, device: u32, event: u32) -> Option<Own> {
+    pub(super) fn find(&self, device: u32, event: u32) -> Option<VmEvent> {
         let routes = self.routes();
         let key = |route: &EventRoute| (route.device, route.event);
         let index = routes.binary_search_by_key(&(device, event), key).ok()?;
@@ -167,7 +167,7 @@ impl View {
     }
 }
 
-impl Own {
+impl VmEvent {
     /// vINTID that the physical ITS makes of it.
     pub fn vintid(&self) -> Option<u32> {
         match self.cell.vintid.load(Relaxed) {
@@ -238,7 +238,7 @@ impl Own {
     }
 
     /// It is the same event.
-    pub fn is(&self, other: &Own) -> bool {
+    pub fn is(&self, other: &VmEvent) -> bool {
         core::ptr::eq(self.cell, other.cell)
     }
 }

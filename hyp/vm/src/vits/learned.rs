@@ -1,6 +1,6 @@
 //! What to write into the TOML so that a guest's wishes are the plan's, and what it did wrong.
 
-use super::{View, event::Own};
+use super::{View, event::VmEvent};
 use crate::{VmState, text::Text};
 use plan::ItsPolicy;
 
@@ -42,7 +42,7 @@ impl Learned {
     }
 }
 
-fn tell_event(view: &View, own: &Own, out: &mut impl Text) -> bool {
+fn tell_event(view: &View, own: &VmEvent, out: &mut impl Text) -> bool {
     let Some((vintid, vpe)) = own.asked() else { return false };
     begin(view, out);
     out.text("device ");
@@ -104,7 +104,7 @@ fn begin(view: &View, out: &mut impl Text) {
     out.text(": ");
 }
 
-fn differs(own: &Own) -> bool {
+fn differs(own: &VmEvent) -> bool {
     own.asked().is_some_and(|(vintid, vpe)| {
         vintid != own.route.vintid || vpe.is_some_and(|vpe| vpe != own.home)
     })

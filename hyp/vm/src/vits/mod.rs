@@ -12,7 +12,7 @@
 //! | queue | commands out of the guest's memory, a bounded number at a time |
 //! | command | what one command does to the view |
 //! | event | an event: where the hardware has it, how the guest mapped it |
-//! | hardware | what the view's changes need of the physical ITS |
+//! | batches | what the view's changes need of the physical ITS |
 //! | config | the guest's own property and pending tables |
 //! | learned | what the TOML should say, for the report |
 //! | renewal | what a restart puts back |
@@ -25,11 +25,11 @@
 //! Not supported, on purpose: translation while GITS_CTLR.Enabled is 0 is not stopped, nor while GICR_CTLR.EnableLPIs is 0
 //! (the physical ITS stays on); MAPTI on an event that is mapped maps it anew; GICv4 commands of the guest's own.
 
+mod batches;
 mod command;
 mod config;
 mod event;
 mod frame;
-mod hardware;
 mod its;
 mod learned;
 mod queue;

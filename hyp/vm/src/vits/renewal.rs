@@ -9,8 +9,8 @@
 //! 3. Nothing is pending.
 
 use super::{
-    event::{Own, View},
-    hardware::{discard, name},
+    batches::{discard, name},
+    event::{View, VmEvent},
 };
 use crate::{Platform, allowance::Allowance};
 use gicv4::{
@@ -95,7 +95,7 @@ impl Renewal {
     }
 
     /// What the stage has to do for an event, if anything.
-    fn batch(&self, view: &View, own: &Own) -> Option<[Encoded; 2]> {
+    fn batch(&self, view: &View, own: &VmEvent) -> Option<[Encoded; 2]> {
         let away = own.vintid() != Some(own.route.vintid) || own.vpe() != own.home;
         let (device, event) = name(own);
         let (vpe, doorbell) = view.vpe(own.home);
@@ -111,7 +111,7 @@ impl Renewal {
         }
     }
 
-    fn done(&self, view: &View, own: &Own) {
+    fn done(&self, view: &View, own: &VmEvent) {
         match self.stage {
             Stage::Discard => own.displace(),
             Stage::Map => own.place(own.route.vintid, own.home, view.planned()),

@@ -14,7 +14,7 @@
 //! that sleeps of that, so it is made to look.
 
 use super::{
-    event::{Own, View},
+    event::{View, VmEvent},
     wait::Wait,
 };
 use crate::{Guest, Platform, counters::Counter};
@@ -32,7 +32,7 @@ pub(super) const BUDGET: u32 = 32;
 const LOOKS: u32 = 512;
 
 /// The physical ITS, as one trap of a guest may change it.
-pub(super) struct Hardware<'a, P> {
+pub(super) struct Batches<'a, P> {
     pub guest: &'a Guest,
     pub view: View,
     pub platform: &'a mut P,
@@ -41,11 +41,11 @@ pub(super) struct Hardware<'a, P> {
     looks: u32,
 }
 
-pub(super) fn name(own: &Own) -> (DeviceId, EventId) {
+pub(super) fn name(own: &VmEvent) -> (DeviceId, EventId) {
     (DeviceId::new(own.route.device), EventId::new(own.route.event))
 }
 
-impl<'a, P: Platform> Hardware<'a, P> {
+impl<'a, P: Platform> Batches<'a, P> {
     pub fn new(guest: &'a Guest, platform: &'a mut P) -> Self {
         Self { guest, view: guest.view(), platform, work: 0, looks: 0 }
     }
@@ -90,7 +90,7 @@ impl<'a, P: Platform> Hardware<'a, P> {
         &mut self,
         positions: core::ops::Range<usize>,
         reached: &AtomicU32,
-        mut each: impl FnMut(&mut Self, &Own) -> Result<(), E>,
+        mut each: impl FnMut(&mut Self, &VmEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let from = positions.start.max(reached.load(Relaxed) as usize);
         for (position, own) in self.view.entries(from..positions.end) {
@@ -116,7 +116,7 @@ impl<'a, P: Platform> Hardware<'a, P> {
     /// Makes it the vLPI `vintid` of the vPE `number`, nothing of it pending.
     pub fn map(
         &mut self,
-        own: &Own,
+        own: &VmEvent,
         vintid: u32,
         number: u16,
         config: LpiConfig,
@@ -138,7 +138,7 @@ impl<'a, P: Platform> Hardware<'a, P> {
     }
 
     /// Takes it out: it is not translated any more, and nothing of it is pending.
-    pub fn unmap(&mut self, own: &Own) -> Result<(), Wait> {
+    pub fn unmap(&mut self, own: &VmEvent) -> Result<(), Wait> {
         if own.vintid().is_some() {
             self.allow()?;
             self.give(&discard(&self.view, own), Counter::ItsDiscarded);
@@ -149,7 +149,7 @@ impl<'a, P: Platform> Hardware<'a, P> {
 
     /// To another vPE, with its pending state. INV, because that vPE's redistributor may have
     /// looked at the configuration before it was changed.
-    pub fn move_to(&mut self, own: &Own, number: u16) -> Result<(), Wait> {
+    pub fn move_to(&mut self, own: &VmEvent, number: u16) -> Result<(), Wait> {
         if own.vpe() == number || own.vintid().is_none() {
             return Ok(());
         }
@@ -167,7 +167,7 @@ impl<'a, P: Platform> Hardware<'a, P> {
     }
 
     /// Enables, disables or changes the priority. Nothing happens when it is so already.
-    pub fn configure(&mut self, own: &Own, config: LpiConfig) -> Result<(), Wait> {
+    pub fn configure(&mut self, own: &VmEvent, config: LpiConfig) -> Result<(), Wait> {
         let Some(vintid) = own.vintid() else { return Ok(()) };
         let same = |of: LpiConfig| (of.priority(), of.enabled());
         let before = own.config();
@@ -188,18 +188,18 @@ impl<'a, P: Platform> Hardware<'a, P> {
     }
 
     /// Makes it pending, as its device would.
-    pub fn ring(&mut self, own: &Own) -> Result<(), Wait> {
+    pub fn ring(&mut self, own: &VmEvent) -> Result<(), Wait> {
         let (device, event) = name(own);
         self.set(own, Command::Int { device, event })
     }
 
     /// Makes it not pending.
-    pub fn clear(&mut self, own: &Own) -> Result<(), Wait> {
+    pub fn clear(&mut self, own: &VmEvent) -> Result<(), Wait> {
         let (device, event) = name(own);
         self.set(own, Command::Clear { device, event })
     }
 
-    fn set(&mut self, own: &Own, command: Command) -> Result<(), Wait> {
+    fn set(&mut self, own: &VmEvent, command: Command) -> Result<(), Wait> {
         if own.vintid().is_none() {
             return Ok(());
         }
@@ -208,7 +208,7 @@ impl<'a, P: Platform> Hardware<'a, P> {
     }
 }
 
-pub(super) fn discard(view: &View, own: &Own) -> [Encoded; 2] {
+pub(super) fn discard(view: &View, own: &VmEvent) -> [Encoded; 2] {
     let (device, event) = name(own);
     let (vpe, _) = view.vpe(own.vpe());
     [Command::Discard { device, event }.encode(), Command::Vsync { vpe }.encode()]
