@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! State of every VM, vPE and event, beside the plan's tables of them.
 
 use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vPE in its VM: the state, the plan's part, and where both are.
 
 use crate::{
@@ -28,14 +29,15 @@ pub const OUTPUT_ROOM: usize = 1024;
 /// Where a region is that a VM does not have: no address that a guest can form comes near it.
 pub const ABSENT: u64 = 1 << 63;
 
-/// Everything of one VM that changes. One per entry of `Plan::vms`, in a static. In this order, as what a guest reads most is
-/// at the start, where one instruction reaches it.
+/// Everything of one VM that changes. One per entry of `Plan::vms`, in a static. In this order, as
+/// what a guest reads most is at the start, where one instruction reaches it.
 #[derive(Debug)]
 #[repr(C)]
 pub struct VmState {
     pub distributor: Distributor,
     pub health: Health,
-    /// The emulated UART's registers. The only lock a trap takes; held for a few instructions, never across a wait.
+    /// The emulated UART's registers. The only lock a trap takes; held for a few instructions,
+    /// never across a wait.
     pub uart: Mutex<Uart>,
     /// What the guest printed. The producer holds `uart`; the mux is the consumer.
     pub output: Ring<OUTPUT_ROOM>,
@@ -67,8 +69,8 @@ impl VmState {
         }
     }
 
-    /// Makes all guest-visible state as at power-up, for the VM `config` of `plan`. While no vPE of the VM runs.
-    /// What the guest printed stays.
+    /// Makes all guest-visible state as at power-up, for the VM `config` of `plan`. While no vPE of
+    /// the VM runs. What the guest printed stays.
     pub fn reset(&self, plan: &Plan, config: &plan::Vm) {
         (0..Self::reset_parts(plan)).for_each(|part| self.reset_part(plan, config, part));
     }
@@ -123,7 +125,8 @@ impl VpeState {
         }
     }
 
-    /// Makes all guest-visible state as at power-up; the counters go on, the power state is the caller's.
+    /// Makes all guest-visible state as at power-up; the counters go on, the power state is the
+    /// caller's.
     pub fn reset(&self) {
         self.redistributor.reset();
         self.pending_read.store(0, Relaxed);
@@ -156,14 +159,15 @@ pub struct Guest {
     /// Bit `number`, and the VM's vPEs, in a target list of SGIs to Aff1 0.
     pub own_target: u32,
     pub targets: u32,
-    /// IPA and size of the emulated distributor, which stands first in the plan's table of regions, and the others there.
+    /// IPA and size of the emulated distributor, which stands first in the plan's table of regions,
+    /// and the others there.
     pub distributor: (u64, u64),
     pub regions: &'static [Mmio],
 }
 
 impl Guest {
-    /// The guest of vPE `index`. `vms`, `vpes` and `events` stand beside `plan.vms`, `plan.vpes` and `plan.its.events`.
-    /// None: no such vPE.
+    /// The guest of vPE `index`. `vms`, `vpes` and `events` stand beside `plan.vms`, `plan.vpes`
+    /// and `plan.its.events`. None: no such vPE.
     pub fn new(
         plan: &'static Plan,
         vms: &'static [VmState],
@@ -203,7 +207,8 @@ impl Guest {
         VpeIndex::new(self.config.first_vpe.wrapping_add(number as u16))
     }
 
-    /// PPIs that the guest wants, as bits of word 0: what the physical enables must be while the vPE runs.
+    /// PPIs that the guest wants, as bits of word 0: what the physical enables must be while the
+    /// vPE runs.
     #[inline]
     pub fn enabled_ppis(&self) -> u32 {
         self.vpe.redistributor.enabled_ppis(self.config.ppis)
@@ -226,7 +231,8 @@ impl Guest {
         View::new(self.plan, self.config, self.events)
     }
 
-    /// Where `bytes` of the guest's memory at `ipa` are; None: not all of them are its memory, in one piece.
+    /// Where `bytes` of the guest's memory at `ipa` are; None: not all of them are its memory, in
+    /// one piece.
     pub fn memory(&self, ipa: u64, bytes: u64) -> Option<Pa> {
         self.config.memory.iter().find_map(|&(base, pa, size)| {
             let offset = ipa.checked_sub(base.value())?;

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How a VM is: running, off or failed, what it reported, and what the whole system's result is.
 //!
-//! The first fault of a VM wins and is kept until it restarts. One that fails or resets itself too often is not restarted any
-//! more: it would only keep its CPU, and the console, from being of use to anybody. Any CPU may read.
+//! The first fault of a VM wins and is kept until it restarts. One that fails or resets itself too
+//! often is not restarted any more: it would only keep its CPU, and the console, from being of use
+//! to anybody. Any CPU may read.
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -13,8 +15,8 @@ use plan::{Fault as Policy, Restarts};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Reason {
-    /// An abort of EL2's stage 2 that nothing emulates and that the guest cannot take: no vector yet, or its first
-    /// instruction is what aborts.
+    /// An abort of EL2's stage 2 that nothing emulates and that the guest cannot take: no vector
+    /// yet, or its first instruction is what aborts.
     InstructionAbort = 1,
     DataAbort = 2,
     /// SError taken on its account.
@@ -99,7 +101,8 @@ const FAILED: u32 = 4;
 /// No IPA has more bits than 52.
 const NO_IPA: u64 = u64::MAX;
 
-/// Not reported yet. Codes are kept plus one, so that a VM in its first state is all zero and takes no room in the image.
+/// Not reported yet. Codes are kept plus one, so that a VM in its first state is all zero and takes
+/// no room in the image.
 const SILENT: u64 = 0;
 
 #[derive(Debug)]
@@ -190,7 +193,8 @@ impl Health {
         self.leave(OFF, Action::Stop)
     }
 
-    /// The VM resets itself: PSCI SYSTEM_RESET. More than `limit` is a fault of its own, whose policy cannot be another start.
+    /// The VM resets itself: PSCI SYSTEM_RESET. More than `limit` is a fault of its own, whose
+    /// policy cannot be another start.
     pub fn reset(&self, fault: Fault, limit: Restarts, policy: Policy, now: u64) -> Action {
         if self.state.compare_exchange(RUNNING, FAILING, AcqRel, Relaxed).is_err() {
             return Action::Nothing;
@@ -208,7 +212,8 @@ impl Health {
         action
     }
 
-    /// Records the fault of a running VM at the time `now` and decides by its policy. Later faults change nothing.
+    /// Records the fault of a running VM at the time `now` and decides by its policy. Later faults
+    /// change nothing.
     pub fn fail(&self, fault: Fault, policy: Policy, now: u64) -> Action {
         if self.state.compare_exchange(RUNNING, FAILING, AcqRel, Relaxed).is_err() {
             return Action::Nothing;

@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The UART that a guest sees: an Arm PL011 whose line is a ring to the console.
 //!
-//! DDI 0183G (PrimeCell UART PL011), revision r1p5. What is sent is taken at once while the console's ring has room, so that
-//! the UART is never busy. Received bytes wait in a FIFO of 32, and behind it on the line: what is pasted arrives as fast as
-//! the guest reads, as if its sender kept to flow control. The receive timeout counts as passed as soon as a byte waits. Baud rate, modem lines, DMA and loopback are stored or ignored. Registers answer to 8, 16 and 32 bits.
+//! DDI 0183G (PrimeCell UART PL011), revision r1p5. What is sent is taken at once while the
+//! console's ring has room, so that the UART is never busy. Received bytes wait in a FIFO of 32,
+//! and behind it on the line: what is pasted arrives as fast as the guest reads, as if its sender
+//! kept to flow control. The receive timeout counts as passed as soon as a byte waits. Baud rate,
+//! modem lines, DMA and loopback are stored or ignored. Registers answer to 8, 16 and 32 bits.
 
 use plan::Masked;
 
@@ -107,8 +110,8 @@ impl Uart {
         }
     }
 
-    /// Writes the register at `offset`; a byte that the guest sends comes back. Data is sent whatever CR says: many
-    /// guests print without any set-up.
+    /// Writes the register at `offset`; a byte that the guest sends comes back. Data is sent
+    /// whatever CR says: many guests print without any set-up.
     pub fn write(&mut self, offset: u16, value: u32) -> Option<u8> {
         let half = value as u16;
         match offset & 0xffc {
@@ -144,7 +147,8 @@ impl Uart {
         self.ris |= TRANSMIT;
     }
 
-    /// A byte arrives from the console. If even the line is full it is lost, which the guest hears of, as from hardware.
+    /// A byte arrives from the console. If even the line is full it is lost, which the guest hears
+    /// of, as from hardware.
     pub fn receive(&mut self, byte: u8) {
         if usize::from(self.count) >= ROOM {
             self.overrun = true;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether a vPE runs: its power state, changed by any CPU without a lock.
 //!
 //! ```text
@@ -9,13 +10,14 @@
 //!                                                              wake up: Suspended <---------------+
 //! ```
 //!
-//! The first vPE of a VM goes from Off to Loading when its VM is to start, and from there to OnPending: in between its CPU loads
-//! the VM's memory in its stead, in the time that the vPE has.
+//! The first vPE of a VM goes from Off to Loading when its VM is to start, and from there to
+//! OnPending: in between its CPU loads the VM's memory in its stead, in the time that the vPE has.
 //!
-//! A vPE that leaves is on for others until nothing of it is left in its CPU: whoever waits for Off finds its residency over.
+//! A vPE that leaves is on for others until nothing of it is left in its CPU: whoever waits for Off
+//! finds its residency over.
 //!
-//! Of several CPU_ON calls for one vPE exactly one finds it Off; the others get ON_PENDING or ALREADY_ON (DEN 0022
-//! 5.1.4). The arguments are the target's, stored before it may see OnPending.
+//! Of several CPU_ON calls for one vPE exactly one finds it Off; the others get ON_PENDING or
+//! ALREADY_ON (DEN 0022 5.1.4). The arguments are the target's, stored before it may see OnPending.
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -36,7 +38,8 @@ pub enum PowerState {
     Suspended = 4,
     /// CPU_OFF was called; its CPU takes it out.
     Leaving = 5,
-    /// Its VM is about to start: memory, devices and interrupts are being made ready, on its CPU and in its time.
+    /// Its VM is about to start: memory, devices and interrupts are being made ready, on its CPU
+    /// and in its time.
     Loading = 6,
 }
 
@@ -77,8 +80,8 @@ impl Power {
         }
     }
 
-    /// Turns the vPE on; the error is the state that stands in the way. On success its CPU is to call
-    /// [`Power::take_start`].
+    /// Turns the vPE on; the error is the state that stands in the way. On success its CPU is to
+    /// call [`Power::take_start`].
     pub fn turn_on(&self, start: Start) -> Result<(), PowerState> {
         match self.state.compare_exchange(
             PowerState::Off as u32,
@@ -93,7 +96,8 @@ impl Power {
                 Ok(())
             }
             Err(_) => Err(match self.state() {
-                // It went off between the two looks: somebody else's CPU_ON may still win, ours lost.
+                // It went off between the two looks: somebody else's CPU_ON may still win, ours
+                // lost.
                 PowerState::Off => PowerState::OnPending,
                 state => state,
             }),
@@ -215,7 +219,8 @@ mod tests {
         assert_eq!(power.state(), PowerState::Off);
     }
 
-    /// Two CPUs turn the same vPE on: one wins, and the target begins with the winner's arguments, never a mixture.
+    /// Two CPUs turn the same vPE on: one wins, and the target begins with the winner's arguments,
+    /// never a mixture.
     #[test]
     fn race_has_one_winner() {
         for round in 0..300 {

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! PSCI 1.1 for the vPEs of one VM.
 //!
-//! DEN 0022. A call is decoded here, changes at most the power state of the VM's own vPEs, and tells the image the rest.
-//! No call of a guest's ever reaches the board's firmware. OS-initiated mode, SYSTEM_SUSPEND, SYSTEM_RESET2 and MIGRATE
-//! are not supported.
+//! DEN 0022. A call is decoded here, changes at most the power state of the VM's own vPEs, and
+//! tells the image the rest. No call of a guest's ever reaches the board's firmware. OS-initiated
+//! mode, SYSTEM_SUSPEND, SYSTEM_RESET2 and MIGRATE are not supported.
 
 use crate::{
     Guest,
@@ -61,13 +62,15 @@ fn turn_on(guest: &Guest, target: u64, start: Start) -> Outcome {
     }
 }
 
-/// A vPE can begin there: an instruction of the guest's memory. With its MMU off, as it begins, the address is an IPA.
+/// A vPE can begin there: an instruction of the guest's memory. With its MMU off, as it begins, the
+/// address is an IPA.
 fn can_begin(guest: &Guest, entry: u64) -> bool {
     entry & 3 == 0 && guest.has_memory(entry)
 }
 
-/// The last vPE that leaves ends the VM, as nobody is there to turn one on. It stays on, for the image to stop it with
-/// the VM. Two that leave at once may both see themselves as the last, which does no harm.
+/// The last vPE that leaves ends the VM, as nobody is there to turn one on. It stays on, for the
+/// image to stop it with the VM. Two that leave at once may both see themselves as the last, which
+/// does no harm.
 fn turn_off(guest: &Guest) -> Outcome {
     guest.vpe.power.leave();
     let goes = |state| matches!(state, PowerState::Off | PowerState::Leaving);

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The table of counters and the results, as the console shows them and the host reads them.
 //!
-//! Every line begins with `bulkhead: `. Rows that are zero for every vPE are left out, except the exits and the
-//! injections, whose zeros are the point.
+//! Every line begins with `bulkhead: `. Rows that are zero for every vPE are left out, except the
+//! exits and the injections, whose zeros are the point.
 
 use crate::{
     VmState, VpeState,
@@ -27,7 +28,8 @@ const LABEL: usize = {
     width
 };
 
-/// The table, a column for each vPE and a row for each counter, a cell at a time: the console has other things to do.
+/// The table, a column for each vPE and a row for each counter, a cell at a time: the console has
+/// other things to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// 0: above the table; 1: the titles; then the counters.

@@ -1,4 +1,6 @@
-//! A VM's UART: a PL011 whose output goes to the console, and whose line is an interrupt of the VM's.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A VM's UART: a PL011 whose output goes to the console, and whose line is an interrupt of the
+//! VM's.
 
 use crate::{
     Guest, Platform, VmState, VpeState,
@@ -9,8 +11,8 @@ use crate::{
 use core::sync::atomic::Ordering::Relaxed;
 
 impl VmState {
-    /// A byte typed for this VM arrives at its UART; `vpes` are the VM's. Answers the number of the vPE whose CPU must look
-    /// ([`crate::vgic::deliver`] there).
+    /// A byte typed for this VM arrives at its UART; `vpes` are the VM's. Answers the number of the
+    /// vPE whose CPU must look ([`crate::vgic::deliver`] there).
     pub fn receive(&self, vpes: &[VpeState], byte: u8) -> Option<usize> {
         let mut uart = self.uart.lock();
         uart.receive(byte);
@@ -29,7 +31,8 @@ impl VmState {
 impl Device for Uart {
     #[inline(never)]
     fn peek(guest: &Guest, offset: u64) -> Option<u32> {
-        // The guest that sees a full FIFO is told of room, and what was received is taken by being read.
+        // The guest that sees a full FIFO is told of room, and what was received is taken by being
+        // read.
         if guest.vm.output.is_full() || offset & 0xffc == 0 {
             return None;
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the emulation of a device is to the dispatcher.
 
 use super::Written;
@@ -15,8 +16,8 @@ pub struct Access {
 
 /// An emulated device.
 pub trait Device {
-    /// The word at `offset` where that is a matter of memory alone: no hardware is asked, and nothing changes. None:
-    /// [`Device::read`] knows.
+    /// The word at `offset` where that is a matter of memory alone: no hardware is asked, and
+    /// nothing changes. None: [`Device::read`] knows.
     #[inline(always)]
     fn peek(_guest: &Guest, _offset: u64) -> Option<u32> {
         None

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which device an address belongs to: the plan's region table, in its order.
 //!
-//! A new emulated device is a kind in [`plan::MmioKind`], a file that implements [`Device`], and an entry in `devices!`.
+//! A new emulated device is a kind in [`plan::MmioKind`], a file that implements [`Device`], and an
+//! entry in `devices!`.
 
 use super::{Access, Device, Written};
 use crate::{
@@ -12,7 +14,8 @@ use crate::{
 };
 use plan::MmioKind;
 
-/// The device of each kind of region, and the constant of [`Platform`] that says whether any VM has one.
+/// The device of each kind of region, and the constant of [`Platform`] that says whether any VM has
+/// one.
 macro_rules! devices {
     ($($kind:ident: $device:ty $(, if $present:ident)?;)*) => {
         #[inline(always)]
@@ -67,7 +70,8 @@ devices! {
     MsixTable: pci::Table, if MSIX;
 }
 
-/// The region that an access is in. Device accesses are naturally aligned, so that none straddles a register.
+/// The region that an access is in. Device accesses are naturally aligned, so that none straddles a
+/// register.
 #[inline(always)]
 fn find(guest: &Guest, ipa: u64, bytes: u32) -> Option<(MmioKind, Access)> {
     if ipa & u64::from(bytes).wrapping_sub(1) != 0 {
@@ -84,7 +88,8 @@ fn find(guest: &Guest, ipa: u64, bytes: u32) -> Option<(MmioKind, Access)> {
     })
 }
 
-/// A read for [`crate::exit::is_word`] that is done in a few instructions; None: not one of these, use [`peek`].
+/// A read for [`crate::exit::is_word`] that is done in a few instructions; None: not one of these,
+/// use [`peek`].
 #[inline(always)]
 pub fn quick_read(guest: &Guest, ipa: u64) -> Option<u64> {
     guest.vm.distributor.quick_read(ipa.wrapping_sub(guest.distributor.0)).map(u64::from)
@@ -97,20 +102,23 @@ pub fn peek(guest: &Guest, ipa: u64) -> Option<u64> {
     peek_device(kind, guest, access.offset).map(u64::from)
 }
 
-/// A write for [`crate::exit::is_word`] that is done in a few instructions; false: not one of these, use [`write()`].
+/// A write for [`crate::exit::is_word`] that is done in a few instructions; false: not one of
+/// these, use [`write()`].
 #[inline(always)]
 pub fn quick_write<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, value: u64) -> bool {
     Distributor::quick_write(guest, platform, ipa.wrapping_sub(guest.distributor.0), value as u32)
 }
 
-/// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`: the value, not yet extended, or None: refused, unless [`again`].
+/// The guest reads `bytes` (1, 2, 4 or 8) at `ipa`: the value, not yet extended, or None: refused,
+/// unless [`again`].
 #[inline]
 pub fn read<P: Platform>(guest: &Guest, platform: &mut P, ipa: u64, bytes: u32) -> Option<u64> {
     let (kind, access) = find(guest, ipa, bytes)?;
     read_device(kind, guest, platform, access)
 }
 
-/// A read that was refused just now is to be executed again: the answer is another vPE's, and on its way.
+/// A read that was refused just now is to be executed again: the answer is another vPE's, and on
+/// its way.
 pub fn again(guest: &Guest) -> bool {
     vgic::again(guest)
 }

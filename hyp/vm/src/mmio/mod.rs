@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Emulated addresses: which device, and whether the access is one that it has.
 //!
-//! The image comes here with an abort that [`crate::exit::DataAbort::emulable`] accepts. A refused access is answered by an
-//! external abort in the guest; nothing else happens.
+//! The image comes here with an abort that [`crate::exit::DataAbort::emulable`] accepts. A refused
+//! access is answered by an external abort in the guest; nothing else happens.
 //!
 //! | file | what |
 //! |---|---|

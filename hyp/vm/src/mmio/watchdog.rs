@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The frames of a VM's watchdog.
 
 use super::{Access, Device, Written};

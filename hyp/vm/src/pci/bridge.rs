@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A PCI bridge as a VM sees it: enough to find what is behind, nothing to change.
 //!
-//! What it is (identity, class, header type, kind of port) is the hardware's; bus numbers and windows are the plan's, the
-//! memory window narrowed to the VM's own; the I/O and the prefetchable window are closed, as boot left them (zeros would be
-//! windows from address 0 to Linux). It has no BARs, no interrupt, and one capability: PCI Express, which tells a guest that
-//! RequesterIDs pass unchanged. Slots, link control, error reports and everything else that acts on hardware reads as not
-//! implemented. Writes have no effect: there is no way to pass one on. PCI-to-PCI Bridge 1.2, 3.2; PCI Express 7.5.3.
+//! What it is (identity, class, header type, kind of port) is the hardware's; bus numbers and
+//! windows are the plan's, the memory window narrowed to the VM's own; the I/O and the prefetchable
+//! window are closed, as boot left them (zeros would be windows from address 0 to Linux). It has no
+//! BARs, no interrupt, and one capability: PCI Express, which tells a guest that RequesterIDs pass
+//! unchanged. Slots, link control, error reports and everything else that acts on hardware reads as
+//! not implemented. Writes have no effect: there is no way to pass one on. PCI-to-PCI Bridge 1.2,
+//! 3.2; PCI Express 7.5.3.
 
 use super::capability::{self, CAPABILITIES, EXPRESS, EXPRESS_BITS};
 use crate::platform::ConfigSpace;

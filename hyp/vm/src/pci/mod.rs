@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM's PCI configuration space: its own functions, with what could hurt others held back.
 //!
 //! Other functions read as ones and ignore writes, as empty slots do. Of its own a VM reads the

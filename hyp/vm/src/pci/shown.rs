@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The capabilities of a function that its VM sees: those that work.
 //!
 //! Everything between a function's header and the end of its configuration space belongs to the

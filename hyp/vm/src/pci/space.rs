@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Configuration space as a VM reads and writes it.
 
 use super::{
@@ -91,7 +92,8 @@ pub fn write<P: Platform>(
     true
 }
 
-/// A guest sees configuration space where it is, so that the address alone tells the host, the bus and the rest.
+/// A guest sees configuration space where it is, so that the address alone tells the host, the bus
+/// and the rest.
 fn is_at(config: Pa, ipa: u64) -> bool {
     config.value() == ipa & !(CONFIG_BYTES - 1)
 }

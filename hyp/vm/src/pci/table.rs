@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! MSI-X tables: a vector sends its message where the plan says, or nowhere.
 //!
 //! A table has its pages for itself, its pending bits aside (PCI Local Bus 3.0 6.8.2), so those

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The plan of the machine, and guests of two VMs on it.
 
 use super::{

@@ -1,7 +1,9 @@
-//! A guest that does everything wrong, at random: nothing panics, nothing is endless, nothing of others is touched.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A guest that does everything wrong, at random: nothing panics, nothing is endless, nothing of
+//! others is touched.
 //!
-//! The machine asserts that no other VM's interrupt is named, that no kick leaves the VM, that configuration writes
-//! stay within the function, and that exits come to an end.
+//! The machine asserts that no other VM's interrupt is named, that no kick leaves the VM, that
+//! configuration writes stay within the function, and that exits come to an end.
 
 use crate::{
     exit::{DataAbort, Exit, SysReg},

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM's distributor: the SPIs that it owns, and no others.
 //!
-//! INTIDs that the VM does not own cannot be enabled, pending or active; their priority, configuration and route are stored and
-//! mean nothing, for guests that try what a register has. [`super::gicd`] has the registers.
+//! INTIDs that the VM does not own cannot be enabled, pending or active; their priority,
+//! configuration and route are stored and mean nothing, for guests that try what a register has.
+//! [`super::gicd`] has the registers.
 
 use super::bank::{IIDR, PRIORITY_BITS, place};
 use crate::{
@@ -14,8 +16,8 @@ use core::sync::atomic::{
 };
 use plan::{ItsPolicy, Masked, Plan};
 
-/// Times that a change is carried out again because another vPE made one meanwhile: a guest whose vPEs never agree gets
-/// something.
+/// Times that a change is carried out again because another vPE made one meanwhile: a guest whose
+/// vPEs never agree gets something.
 pub(super) const TRIES: u32 = 8;
 pub(super) const ENABLE_GROUP1: u32 = 0b10;
 /// GICD_TYPER: No1N and A3V.
@@ -28,7 +30,8 @@ const CTLR: usize = 0;
 const TYPER: usize = 1;
 const IDENTIFICATION: usize = 2;
 
-/// SPI state of one VM. In this order, as what an interrupt needs is near the start, where one instruction reaches it.
+/// SPI state of one VM. In this order, as what an interrupt needs is near the start, where one
+/// instruction reaches it.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Distributor {
@@ -47,7 +50,8 @@ pub struct Distributor {
     pub(super) enabled: Masked<AtomicU32, 32>,
     /// Edge-triggered ones of those that are not the VM's, as the guest wrote them.
     pub(super) edge: Masked<AtomicU32, 32>,
-    /// SPIs whose line was high when they were given to a vPE that cannot take them yet: looked at again before it does.
+    /// SPIs whose line was high when they were given to a vPE that cannot take them yet: looked at
+    /// again before it does.
     pub(super) doubtful: Masked<AtomicU32, 32>,
     pub(super) priority: Masked<AtomicU8, 1024>,
     /// Affinity that each goes to: Aff3 31:24, Aff2, Aff1, Aff0.
@@ -76,8 +80,8 @@ impl Distributor {
         plan.spis.len().div_ceil(32).wrapping_add(1).min(32)
     }
 
-    /// One word as at power-up, for the VM `config`: all of them take longer than an interrupt may wait. Physical SPIs are
-    /// [`Distributor::quiesce`]'s.
+    /// One word as at power-up, for the VM `config`: all of them take longer than an interrupt may
+    /// wait. Physical SPIs are [`Distributor::quiesce`]'s.
     pub fn reset_word(&self, plan: &Plan, config: &plan::Vm, word: usize) {
         let word = word & 31;
         let vm = plan.vpes.get(usize::from(config.first_vpe)).map(|vpe| vpe.vm);
@@ -129,7 +133,8 @@ impl Distributor {
         self.head[TYPER].store(TYPER_FIXED | lpis | id_bits << 19 | words, Release);
     }
 
-    /// Makes the VM's physical SPIs disabled, inactive and not pending: before it starts and after it stops.
+    /// Makes the VM's physical SPIs disabled, inactive and not pending: before it starts and after
+    /// it stops.
     pub fn quiesce<P: PhysicalGic>(&self, platform: &mut P) {
         for word in 1..32 {
             let bits = self.hardware[word].load(Relaxed);
@@ -214,7 +219,8 @@ impl Distributor {
         (self.emulated.load(Relaxed), self.line.load(Acquire))
     }
 
-    /// vPE `number` is about to list the emulated interrupt. False: another one still has it, and looks at the line when it ends.
+    /// vPE `number` is about to list the emulated interrupt. False: another one still has it, and
+    /// looks at the line when it ends.
     pub(super) fn claim(&self, number: usize) -> bool {
         let own = number as u32 + 1;
         let before = self.holder.compare_exchange(0, own, AcqRel, Acquire);
@@ -226,7 +232,8 @@ impl Distributor {
         self.holder.store(0, Release);
     }
 
-    /// Number of the vPE that interrupt `intid` goes to; more than the VM has: nobody, and it stays pending.
+    /// Number of the vPE that interrupt `intid` goes to; more than the VM has: nobody, and it stays
+    /// pending.
     pub fn route_of(&self, intid: u32) -> usize {
         number_of(self.route[intid as usize].load(SeqCst))
     }

@@ -1,13 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Brings a CPU's list registers in line with what its vPE has, and decides when there are too few.
 //!
-//! 1. Ends of parked interrupts (ICH_HCR_EL2.EOIcount) are taken in, highest priority first. With EOImode the guest says by
-//!    ICC_DIR_EL1 which one it deactivates, and that write traps while anything is parked.
-//! 2. Every list register is reviewed: what another CPU cleared, and a pending interrupt that is no longer wanted (disabled,
-//!    line low, another vPE's by now) is taken out; an emulated interrupt that the guest ended is sampled again.
-//! 3. Waiting interrupts are placed, most urgent first. One that is more urgent than what a register holds replaces it: a
-//!    pending interrupt waits again, an active one is parked.
-//! 4. The underflow and no-pending interrupts are wanted while something waits; the not-present interrupt, and the trap of
-//!    ICC_DIR_EL1, while something is parked.
+//! 1. Ends of parked interrupts (ICH_HCR_EL2.EOIcount) are taken in, highest priority first. With
+//!    EOImode the guest says by ICC_DIR_EL1 which one it deactivates, and that write traps while
+//!    anything is parked.
+//! 2. Every list register is reviewed: what another CPU cleared, and a pending interrupt that is no
+//!    longer wanted (disabled, line low, another vPE's by now) is taken out; an emulated interrupt
+//!    that the guest ended is sampled again.
+//! 3. Waiting interrupts are placed, most urgent first. One that is more urgent than what a
+//!    register holds replaces it: a pending interrupt waits again, an active one is parked.
+//! 4. The underflow and no-pending interrupts are wanted while something waits; the not-present
+//!    interrupt, and the trap of ICC_DIR_EL1, while something is parked.
 //!
 //! IHI 0069H 4.8, 12.4.
 
@@ -31,8 +34,8 @@ use gicv4::{
     list_regs::{ListReg, State},
 };
 
-/// Brings the list registers of this CPU in line with what waits: after a maintenance interrupt, before the vPE is
-/// entered for the first time, and whenever a short path does not apply.
+/// Brings the list registers of this CPU in line with what waits: after a maintenance interrupt,
+/// before the vPE is entered for the first time, and whenever a short path does not apply.
 #[inline(never)]
 pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
@@ -90,7 +93,8 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     }
 }
 
-/// Something changed for the VM's vPE `number`: looks at once if it is this one, kicks it otherwise.
+/// Something changed for the VM's vPE `number`: looks at once if it is this one, kicks it
+/// otherwise.
 #[inline(never)]
 pub fn notify<P: Platform>(guest: &Guest, platform: &mut P, number: usize) {
     if number == guest.number {
@@ -100,8 +104,9 @@ pub fn notify<P: Platform>(guest: &Guest, platform: &mut P, number: usize) {
     }
 }
 
-/// The guest ended interrupts that are in no list register: those with the highest priorities, as nesting has it. With a
-/// split end it says which by ICC_DIR_EL1, and what is counted are drops of priorities.
+/// The guest ended interrupts that are in no list register: those with the highest priorities, as
+/// nesting has it. With a split end it says which by ICC_DIR_EL1, and what is counted are drops of
+/// priorities.
 fn end_parked<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     if redistributor.maintenance.load(Relaxed) & NOT_PRESENT == 0 {
@@ -119,9 +124,10 @@ fn end_parked<P: Platform>(guest: &Guest, platform: &mut P) {
     }
 }
 
-/// An SPI is about to be listed for a guest that may take it later. A level that falls until then is no interrupt any more, and
-/// nobody would say so: the guest is stopped before it acknowledges anything, and EL2 looks again. What was made pending by a
-/// register stays so whatever the line does.
+/// An SPI is about to be listed for a guest that may take it later. A level that falls until then
+/// is no interrupt any more, and nobody would say so: the guest is stopped before it acknowledges
+/// anything, and EL2 looks again. What was made pending by a register stays so whatever the line
+/// does.
 fn doubt<P: Platform>(guest: &Guest, platform: &P, intid: u32) {
     let (word, bit) = place(intid);
     let doubtful = &guest.vm.distributor.doubtful[word];
@@ -144,8 +150,8 @@ fn is_doubtful(guest: &Guest, entry: ListReg) -> bool {
     doubtful && entry.is_hardware() && entry.state() == State::Pending
 }
 
-/// The guest is about to acknowledge an interrupt, or asks which one is pending: levels that have fallen are none. It then
-/// executes its instruction again.
+/// The guest is about to acknowledge an interrupt, or asks which one is pending: levels that have
+/// fallen are none. It then executes its instruction again.
 #[inline(never)]
 pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
     for slot in list::used(platform) {
@@ -163,8 +169,9 @@ pub fn look_again<P: Platform>(guest: &Guest, platform: &mut P) {
     flush(guest, platform);
 }
 
-/// With a split end, list registers are wanted back as soon as nothing in them is pending. A pending timer that is less urgent
-/// than what waits would keep that from being seen, so it takes its place in the order.
+/// With a split end, list registers are wanted back as soon as nothing in them is pending. A
+/// pending timer that is less urgent than what waits would keep that from being seen, so it takes
+/// its place in the order.
 fn unlist_timer<P: Platform>(guest: &Guest, platform: &mut P) {
     let entry = list::timer(platform);
     if entry.state() == State::Pending {
@@ -173,7 +180,8 @@ fn unlist_timer<P: Platform>(guest: &Guest, platform: &mut P) {
     }
 }
 
-/// The timer has a list register of its own, but not before what is more urgent has one. True: it does not wait.
+/// The timer has a list register of its own, but not before what is more urgent has one. True: it
+/// does not wait.
 fn list_timer<P: Platform>(guest: &Guest, platform: &mut P, priority: u8, first: bool) -> bool {
     let free = first && list::timer(platform).is_free();
     if free {
@@ -348,7 +356,8 @@ pub(super) fn count<P: Platform>(guest: &Guest, intid: u32, hardware: bool, emul
 /// What an entry becomes when its interrupt is pending again; None: it stays.
 fn merged(entry: ListReg, fresh: ListReg) -> Option<ListReg> {
     match entry.state() {
-        // The guest made a hardware interrupt inactive behind the list register's back: it is pending, and only that.
+        // The guest made a hardware interrupt inactive behind the list register's back: it is
+        // pending, and only that.
         State::Active if entry.is_hardware() => Some(fresh),
         // A level is sampled when the guest ends the interrupt.
         State::Active if entry.has_end_notice() => None,
@@ -357,8 +366,9 @@ fn merged(entry: ListReg, fresh: ListReg) -> Option<ListReg> {
     }
 }
 
-/// Empties the shared register with the least urgent entry, if `priority` is higher than its. With a split end, what is active
-/// has dropped its priority or will before it ends, and says which it is when it does: it makes room for anything.
+/// Empties the shared register with the least urgent entry, if `priority` is higher than its. With
+/// a split end, what is active has dropped its priority or will before it ends, and says which it
+/// is when it does: it makes room for anything.
 fn make_room<P: Platform>(
     guest: &Guest,
     platform: &mut P,
@@ -400,8 +410,8 @@ fn make_room<P: Platform>(
     Some(slot)
 }
 
-/// Nothing is listed for the vPE of this CPU, or is to be looked at, and nothing of `bits` of word 0 waits: when they are
-/// switched off nothing is to be taken back.
+/// Nothing is listed for the vPE of this CPU, or is to be looked at, and nothing of `bits` of word
+/// 0 waits: when they are switched off nothing is to be taken back.
 pub(super) fn has_none<P: Platform>(guest: &Guest, platform: &P, bits: u32) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let waiting = redistributor.waiting[0].load(Acquire) & bits;

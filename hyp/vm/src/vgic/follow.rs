@@ -1,6 +1,9 @@
-//! Pending and active state that was changed by a register: list registers and what is parked follow.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Pending and active state that was changed by a register: list registers and what is parked
+//! follow.
 //!
-//! What another CPU changed is noted in the redistributor, and followed at the next [`super::flush`].
+//! What another CPU changed is noted in the redistributor, and followed at the next
+//! [`super::flush`].
 
 use super::{
     bank::place,
@@ -35,7 +38,8 @@ impl Change {
         }
     }
 
-    /// This CPU's list registers and parked interrupts follow. The physical state of SPIs is the caller's.
+    /// This CPU's list registers and parked interrupts follow. The physical state of SPIs is the
+    /// caller's.
     pub(super) fn follow<P: Platform>(
         self,
         guest: &Guest,
@@ -67,7 +71,8 @@ pub(super) fn take_changes<P: Platform>(guest: &Guest, platform: &mut P) {
     }
 }
 
-/// Pending bits of a word in this CPU's list registers, and active ones there and among what is parked.
+/// Pending bits of a word in this CPU's list registers, and active ones there and among what is
+/// parked.
 pub(super) fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u32, u32) {
     let (pending, active) = listed(platform, word);
     (pending, active | guest.vpe.redistributor.parked_word(word))
@@ -91,7 +96,8 @@ pub(super) fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u
     }
 }
 
-/// Interrupts of a word in this CPU's list registers and among what is parked are not active any more.
+/// Interrupts of a word in this CPU's list registers and among what is parked are not active any
+/// more.
 pub(super) fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     for slot in used(platform) {
         let Some((entry, intid, _)) = among(slot.entry(platform), word, bits) else { continue };
@@ -118,8 +124,9 @@ pub(super) fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: 
     }
 }
 
-/// Interrupts of a word become active for this CPU's vPE without having been acknowledged: in no list register. What is
-/// pending stays so, an SPI in the hardware, an SGI here; a PPI's pending state is its line's.
+/// Interrupts of a word become active for this CPU's vPE without having been acknowledged: in no
+/// list register. What is pending stays so, an SPI in the hardware, an SGI here; a PPI's pending
+/// state is its line's.
 pub(super) fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     let redistributor = &guest.vpe.redistributor;
     let hardware = physical::hardware(guest, word) & bits;
@@ -150,7 +157,8 @@ pub(super) fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: us
         if waiting && physical::is_edge(platform, intid) {
             platform.set_pending(word, bit);
         }
-        // It is active in the distributor and nobody's. A vPE that is alone must see itself deactivate it, others always do.
+        // It is active in the distributor and nobody's. A vPE that is alone must see itself
+        // deactivate it, others always do.
         if guest.vpes.len() == 1 && (waiting || platform.active(word) & bit == 0) {
             redistributor.park(intid, None);
         }

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! GICD_*: the distributor's registers (IHI 0069H 12.9).
 //!
-//! All of word 0 (SGIs and PPIs live in the redistributors with affinity routing on), INTIDs beyond GICD_TYPER, reserved
-//! registers, GICD_ITARGETSR and GICD_SGIR read as zero and ignore writes. An access of a width that a register does not have is
-//! refused.
+//! All of word 0 (SGIs and PPIs live in the redistributors with affinity routing on), INTIDs beyond
+//! GICD_TYPER, reserved registers, GICD_ITARGETSR and GICD_SGIR read as zero and ignore writes. An
+//! access of a width that a register does not have is refused.
 
 use super::{
     Distributor,
@@ -253,15 +254,16 @@ impl Distributor {
         }
     }
 
-    /// What waits for a list register anywhere goes back to the hardware: a vPE that is off does not look.
+    /// What waits for a list register anywhere goes back to the hardware: a vPE that is off does
+    /// not look.
     fn return_waiting<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
         for vpe in guest.vpes {
             physical::return_waiting(platform, &vpe.redistributor, word, bits);
         }
     }
 
-    /// GICD_CTLR. Whoever switches the group while another vPE does may pass it half-way: each looks again when it is through,
-    /// so that the last one leaves everything as the register says.
+    /// GICD_CTLR. Whoever switches the group while another vPE does may pass it half-way: each
+    /// looks again when it is through, so that the last one leaves everything as the register says.
     fn set_control<P: Platform>(&self, guest: &Guest, platform: &mut P, enables: u32) {
         let before = self.set_groups(enables);
         let mut applied = enables & ENABLE_GROUP1;

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! GICR_*: a redistributor's registers, RD and SGI frames; no VLPI frames (IHI 0069H 12.10).
 //!
-//! Any vPE of the VM may access any redistributor of the VM; what lies in another CPU's list registers is asked for
-//! ([`super::look`]), and follows a write after a kick. GICR_SETLPIR, CLRLPIR, INVLPIR and INVALLR do not exist
-//! (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are ignored.
+//! Any vPE of the VM may access any redistributor of the VM; what lies in another CPU's list
+//! registers is asked for ([`super::look`]), and follows a write after a kick. GICR_SETLPIR,
+//! CLRLPIR, INVLPIR and INVALLR do not exist (GICR_TYPER.DirectLPI and GICR_CTLR.IR are 0) and are
+//! ignored.
 
 use super::{
     Redistributor,
@@ -212,8 +214,8 @@ impl Redistributor {
         true
     }
 
-    /// What is live, and the physical enables of PPIs, become what the enables and the distributor's group say. Another vPE may
-    /// change either meanwhile: then once more.
+    /// What is live, and the physical enables of PPIs, become what the enables and the
+    /// distributor's group say. Another vPE may change either meanwhile: then once more.
     pub(super) fn settle<P: Platform>(&self, guest: &Guest, platform: &mut P, number: usize) {
         let wanted = || {
             let enabled = self.enabled.load(SeqCst);
@@ -266,7 +268,8 @@ fn private(guest: &Guest) -> u32 {
     SGIS | guest.config.ppis
 }
 
-/// GICR_TYPER: affinity 63:32, processor number 23:8, Last 4, PLPIS 0; no VLPIS, so that a guest sees a GICv3.
+/// GICR_TYPER: affinity 63:32, processor number 23:8, Last 4, PLPIS 0; no VLPIS, so that a guest
+/// sees a GICv3.
 fn type_register(guest: &Guest, number: usize) -> u64 {
     let last = number + 1 == guest.vpes.len();
     u64::from(affinity_of(number)) << 32
@@ -341,7 +344,8 @@ mod tests {
         assert!(!Redistributor::write(&guest, &mut cpu, 0, 8, 0));
     }
 
-    /// A guest's GICR_INVLPIR is a number of its own, and nothing of the hypervisor's is looked up by it.
+    /// A guest's GICR_INVLPIR is a number of its own, and nothing of the hypervisor's is looked up
+    /// by it.
     #[test]
     fn invalidations_are_ignored() {
         let machine = Machine::new(3);

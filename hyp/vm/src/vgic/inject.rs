@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How interrupts get into list registers, and what happens when there are too few.
 //!
-//! Register 0 is the virtual timer's. The others are shared by SGIs, SPIs and the emulated UART. An interrupt that finds no
-//! place waits in its vPE's redistributor. Short paths (one interrupt, every shared register empty, nothing unusual) are
-//! inlined into the trap; everything else is [`flush`]:
+//! Register 0 is the virtual timer's. The others are shared by SGIs, SPIs and the emulated UART. An
+//! interrupt that finds no place waits in its vPE's redistributor. Short paths (one interrupt,
+//! every shared register empty, nothing unusual) are inlined into the trap; everything else is
+//! [`flush`]:
 //!
-//! An SPI of the hardware's is physically active from its acknowledge in EL2 until the guest ends it (HW = 1) or it is
-//! given back, so that it cannot be in two places. IHI 0069H 4.8, 12.4; GICH_LR state machine in 4.1.2.
+//! An SPI of the hardware's is physically active from its acknowledge in EL2 until the guest ends
+//! it (HW = 1) or it is given back, so that it cannot be in two places. IHI 0069H 4.8, 12.4;
+//! GICH_LR state machine in 4.1.2.
 
 use super::{
     Distributor,
@@ -35,8 +38,8 @@ pub fn inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     }
 }
 
-/// A PPI of the vPE's arrived that shares list registers, the physical timer's or the PMU's: it is acknowledged and its
-/// priority dropped.
+/// A PPI of the vPE's arrived that shares list registers, the physical timer's or the PMU's: it is
+/// acknowledged and its priority dropped.
 pub fn inject_private<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     if !short_path(guest, platform) {
         return inject_any(guest, platform, intid);
@@ -57,9 +60,9 @@ fn inject_any<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     flush(guest, platform);
 }
 
-/// An SPI of the VM's arrived on a CPU that does not run the vPE it goes to: it is acknowledged and its priority dropped,
-/// and waits for that vPE's next [`flush`]. Answers that vPE's number among `vpes`, the VM's. None: it goes to nobody by now,
-/// and back.
+/// An SPI of the VM's arrived on a CPU that does not run the vPE it goes to: it is acknowledged and
+/// its priority dropped, and waits for that vPE's next [`flush`]. Answers that vPE's number among
+/// `vpes`, the VM's. None: it goes to nobody by now, and back.
 pub fn hold_spi<P: Platform>(
     distributor: &Distributor,
     platform: &mut P,
@@ -130,8 +133,8 @@ pub fn try_deliver<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     true
 }
 
-/// Nothing unusual, and every shared list register is empty. What another CPU adds right now comes with a kick of its own,
-/// so that no order is needed here.
+/// Nothing unusual, and every shared list register is empty. What another CPU adds right now comes
+/// with a kick of its own, so that no order is needed here.
 #[inline(always)]
 fn short_path<P: Platform>(guest: &Guest, platform: &P) -> bool {
     guest.vpe.redistributor.attention.load(Relaxed) == 0 && list::shared_free(platform)

@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The list registers of this CPU.
 //!
 //! Nobody else in this folder names one by its number. What holds for them:
 //!
-//! 1. The first is the virtual timer's ([`timer`], [`set_timer`]); all others are shared by everything else.
+//! 1. The first is the virtual timer's ([`timer`], [`set_timer`]); all others are shared by
+//!    everything else.
 //! 2. An interrupt is in one of them at most.
-//! 3. One of the hardware's is never pending and active at once, which is reserved with HW (IHI 0069H 12.4.8).
+//! 3. One of the hardware's is never pending and active at once, which is reserved with HW (IHI
+//!    0069H 12.4.8).
 
 use super::bank::place;
 use crate::{bits::Bits, platform::ListRegisters};

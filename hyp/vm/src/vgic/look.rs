@@ -1,13 +1,19 @@
-//! What a vPE sees of another one's list registers: GICR_ISPENDR0 and GICR_ISACTIVER0 of a redistributor that is not its own.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a vPE sees of another one's list registers: GICR_ISPENDR0 and GICR_ISACTIVER0 of a
+//! redistributor that is not its own.
 //!
-//! List registers are read by their own CPU only, and change without an exit. So the other vPE is asked:
+//! List registers are read by their own CPU only, and change without an exit. So the other vPE is
+//! asked:
 //!
-//! 1. The question gets a number, the other vPE is told by a kick, and the guest executes its load again.
-//! 2. At its next [`super::flush`] the other vPE shows its list registers and answers all questions until then.
+//! 1. The question gets a number, the other vPE is told by a kick, and the guest executes its load
+//!    again.
+//! 2. At its next [`super::flush`] the other vPE shows its list registers and answers all questions
+//!    until then.
 //! 3. The load finds its question answered.
 //!
-//! A vPE that leaves a shared CPU shows what it leaves behind, and nothing of it changes until it is back: that is answered at
-//! once. Nobody waits in EL2, and no question is asked for longer than a tenth of a second.
+//! A vPE that leaves a shared CPU shows what it leaves behind, and nothing of it changes until it
+//! is back: that is answered at once. Nobody waits in EL2, and no question is asked for longer than
+//! a tenth of a second.
 
 use super::{
     list::listed,
@@ -16,8 +22,8 @@ use super::{
 use crate::{Guest, Platform, power::PowerState};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// Pending and active SGIs and PPIs in the list registers of the VM's vPE `number`. None: the guest is to execute its load
-/// again.
+/// Pending and active SGIs and PPIs in the list registers of the VM's vPE `number`. None: the guest
+/// is to execute its load again.
 pub(super) fn look<P: Platform>(
     guest: &Guest,
     platform: &mut P,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vPE goes off: its list registers are emptied, and nothing that is pending is lost.
 //!
 //! A pending interrupt returns to the hardware, or to what waits. IHI 0069H 4.1.2, 4.8.
@@ -13,8 +14,9 @@ use crate::{Guest, Platform, bits::Bits};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use gicv4::list_regs::{ListReg, State};
 
-/// The vPE goes off: its list registers are emptied, and what is parked, and SPIs that wait. Pending interrupts stay so: an
-/// SGI waits here, an SPI goes back to where it came from, and from there to wherever the guest routes it.
+/// The vPE goes off: its list registers are emptied, and what is parked, and SPIs that wait.
+/// Pending interrupts stay so: an SGI waits here, an SPI goes back to where it came from, and from
+/// there to wherever the guest routes it.
 pub fn turn_off<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     for slot in used(platform) {
@@ -57,7 +59,8 @@ mod tests {
     use crate::testing::{GICD, Machine};
     use crate::testing::{pair, write};
 
-    /// A level that fell while its interrupt was switched off does not come when both are back, vPE and interrupt.
+    /// A level that fell while its interrupt was switched off does not come when both are back, vPE
+    /// and interrupt.
     #[test]
     fn switched_off_while_its_vpe_is_off() {
         let machine = Machine::new(3);

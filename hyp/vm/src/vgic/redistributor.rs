@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vPE's redistributor: its SGIs and PPIs, and what waits for a list register.
 //!
 //! [`super::gicr`] has the registers.
@@ -34,15 +35,18 @@ pub struct Redistributor {
     pub(super) attention: AtomicU32,
     /// Enabled SGIs and PPIs while the distributor's group is on, else 0.
     pub(super) live: AtomicU32,
-    /// Pending in software: SGIs (word 0), and SPIs that found no list register or came from another CPU.
+    /// Pending in software: SGIs (word 0), and SPIs that found no list register or came from
+    /// another CPU.
     pub(super) waiting: Masked<AtomicU32, 32>,
     pub(super) priority: Masked<AtomicU8, 32>,
     /// Active interrupts of this vPE's in no list register. Changed by the own CPU only.
     pub(super) parked: Masked<AtomicU32, 32>,
-    /// Those of them that the guest ends by priority (EOImode 0), by priority: INTID + 1. No two have the same one, as only a
-    /// higher priority preempts. An entry that is not parked any more counts for nothing. Own CPU only.
+    /// Those of them that the guest ends by priority (EOImode 0), by priority: INTID + 1. No two
+    /// have the same one, as only a higher priority preempts. An entry that is not parked any more
+    /// counts for nothing. Own CPU only.
     nested: [AtomicU16; PRIORITIES],
-    /// Interrupts whose pending and whose active state another CPU cleared: to be taken out of list registers at the next flush.
+    /// Interrupts whose pending and whose active state another CPU cleared: to be taken out of list
+    /// registers at the next flush.
     pub(super) cleared_pending: Masked<AtomicU32, 32>,
     pub(super) cleared_active: Masked<AtomicU32, 32>,
     /// SGIs and PPIs that another CPU made active: at the next flush, too.
@@ -81,7 +85,8 @@ impl Redistributor {
         }
     }
 
-    /// As at power-up. The caller empties the list registers and clears ICH_HCR_EL2's maintenance enables.
+    /// As at power-up. The caller empties the list registers and clears ICH_HCR_EL2's maintenance
+    /// enables.
     pub fn reset(&self) {
         for cell in [&self.live, &self.maintenance, &self.enabled, &self.ctlr, &self.made_active] {
             cell.store(0, Relaxed);
@@ -131,8 +136,8 @@ impl Redistributor {
         self.parked[word].load(Relaxed)
     }
 
-    /// An interrupt is active and leaves its list register, or never was in one. With `priority`: the guest will end it by
-    /// that priority.
+    /// An interrupt is active and leaves its list register, or never was in one. With `priority`:
+    /// the guest will end it by that priority.
     pub(super) fn park(&self, intid: u32, priority: Option<u8>) {
         let (word, bit) = place(intid);
         self.parked[word].fetch_or(bit, Relaxed);

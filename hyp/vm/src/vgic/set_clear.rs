@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The guest changes pending or active state: what was handed out is taken back.
 //!
-//! GICD_ICPENDR, GICD_ISACTIVER, GICD_ICACTIVER and ICC_DIR_EL1 reach this CPU's list registers and parked interrupts at once.
-//! Those of other CPUs are told by a kick and follow at their next [`super::flush`]; what their guest has acknowledged until then was
-//! on its way. The GICR forms do the same for the SGIs and PPIs of one vPE. IHI 0069H 12.9.7, 12.9.5, 12.11.
+//! GICD_ICPENDR, GICD_ISACTIVER, GICD_ICACTIVER and ICC_DIR_EL1 reach this CPU's list registers and
+//! parked interrupts at once. Those of other CPUs are told by a kick and follow at their next
+//! [`super::flush`]; what their guest has acknowledged until then was on its way. The GICR forms do
+//! the same for the SGIs and PPIs of one vPE. IHI 0069H 12.9.7, 12.9.5, 12.11.
 
 use super::{
     bank::place,
@@ -14,8 +16,8 @@ use super::{
 use crate::{Guest, Platform, power::PowerState};
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
-/// The guest wrote ICC_DIR_EL1, which came here because some active interrupt is in no list register, or may be in another
-/// vPE's. Without EOImode there is nothing that it could do.
+/// The guest wrote ICC_DIR_EL1, which came here because some active interrupt is in no list
+/// register, or may be in another vPE's. Without EOImode there is nothing that it could do.
 #[inline(never)]
 pub fn deactivate<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) {
     if !platform.splits_end() {
@@ -104,7 +106,8 @@ pub fn holds<P: Platform>(guest: &Guest, platform: &P, intid: u32) -> bool {
     (pending | active | waiting) & bit != 0
 }
 
-/// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off holds none.
+/// Other vPEs of the VM may hold these interrupts: each looks at its next flush. One that is off
+/// holds none.
 fn tell<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32, what: Change) {
     for number in others::<P>(guest) {
         tell_one(guest, platform, number, word, bits, what);

@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What one command of a guest does to its view (IHI 0069H 5.3).
 //!
-//! An event that is mapped is delivered if its collection is mapped, too, and the guest's property table has it enabled. Three
-//! liberties keep a guest whose vINTIDs are the plan's from causing any hardware command:
+//! An event that is mapped is delivered if its collection is mapped, too, and the guest's property
+//! table has it enabled. Three liberties keep a guest whose vINTIDs are the plan's from causing any
+//! hardware command:
 //!
 //! * an event that the guest has not mapped yet is translated as planned, enabled;
-//! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first INV or INVALL;
+//! * MAPTI of such an event leaves it enabled, whatever the property table says, until the first
+//!   INV or INVALL;
 //! * its configuration byte is looked at by INV and INVALL only, as hardware may.
 
 use super::{Refusal, batches::Batches, config, event::VmEvent, its::COLLECTIONS, wait::Stop};
@@ -31,7 +34,8 @@ pub(super) fn execute<P: Platform>(batches: &mut Batches<'_, P>, words: Encoded)
             on.mapti(device, event, IntId::new(event.value()), collection)
         }
         Command::Movi { device, event, collection } => on.movi(device, event, collection),
-        // An event takes its pending state along when its collection or itself moves: nothing is left behind to be moved.
+        // An event takes its pending state along when its collection or itself moves: nothing is
+        // left behind to be moved.
         Command::Movall { from, to } => on.vpe(from).and(on.vpe(to)).map(drop),
         Command::Inv { device, event } => {
             let own = on.mapped(device, event)?;
@@ -188,7 +192,8 @@ impl<'g, P: Platform> On<'_, 'g, P> {
         Ok(())
     }
 
-    /// No other event has the vINTID. One that the guest has not mapped gives way: its turn to choose comes.
+    /// No other event has the vINTID. One that the guest has not mapped gives way: its turn to
+    /// choose comes.
     fn make_room(&mut self, own: &VmEvent, vintid: u32) -> Result {
         let others = || self.guest.view().events().filter(|other| !other.is(own));
         let Some(other) = others().find(|other| other.vintid() == Some(vintid)) else {
@@ -253,7 +258,8 @@ fn config<P: Platform>(batches: &Batches<'_, P>, vpe: u16, vintid: u32) -> LpiCo
     config::of_guest(batches.guest, batches.platform, vpe, vintid).unwrap_or(batches.view.planned())
 }
 
-/// Looks at the guest's configuration byte of an event again; `target` is where its collection goes.
+/// Looks at the guest's configuration byte of an event again; `target` is where its collection
+/// goes.
 fn reload<P: Platform>(batches: &mut Batches<'_, P>, own: &VmEvent, target: Option<u16>) -> Result {
     let (Some(vintid), Some(_)) = (own.vintid(), target) else { return Ok(()) };
     let guest = batches.guest;

@@ -1,4 +1,6 @@
-//! The guest's own property and pending tables: bytes of its memory, copied when a command or register calls for them.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The guest's own property and pending tables: bytes of its memory, copied when a command or
+//! register calls for them.
 
 use super::{batches::Batches, event::VmEvent, wait::Wait};
 use crate::{Guest, Platform, mmio::Written};
@@ -14,8 +16,8 @@ const ID_BITS: u64 = 0x1f;
 /// GICR_PENDBASER.PTZ.
 const PENDING_ZERO: u64 = 1 << 62;
 
-/// How the guest has configured the vLPI; None: it has no table that says so. The table is that of the redistributor
-/// that the vLPI goes to or, before its vPE has one, of the vPE that asks.
+/// How the guest has configured the vLPI; None: it has no table that says so. The table is that of
+/// the redistributor that the vLPI goes to or, before its vPE has one, of the vPE that asks.
 pub(super) fn of_guest<P: Platform>(
     guest: &Guest,
     platform: &P,
@@ -36,9 +38,10 @@ pub(super) fn of_guest<P: Platform>(
     Some(LpiConfig::from_byte(byte))
 }
 
-/// The guest is about to store `value` to a register of its redistributors: where that sets GICR_CTLR.EnableLPIs, what the pending
-/// table of that redistributor holds becomes pending before, for vLPIs that an event of the VM's is (IHI 0069H 6.1.2). Answers
-/// other than Done: the store waits.
+/// The guest is about to store `value` to a register of its redistributors: where that sets
+/// GICR_CTLR.EnableLPIs, what the pending table of that redistributor holds becomes pending before,
+/// for vLPIs that an event of the VM's is (IHI 0069H 6.1.2). Answers other than Done: the store
+/// waits.
 pub fn before_enabling_lpis<P: Platform>(
     guest: &Guest,
     platform: &mut P,

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An event of a VM: where the hardware has it, and how the guest mapped it.
 //!
-//! Cells are changed by the vPE that holds the VM's turn ([`super::Its`]), or while no vPE of the VM runs.
+//! Cells are changed by the vPE that holds the VM's turn ([`super::Its`]), or while no vPE of the
+//! VM runs.
 
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 use gicv4::{IntId, VpeId, lpi::LpiConfig};
@@ -19,7 +21,8 @@ pub struct Event {
     device_bits: AtomicU8,
     /// Collection that the guest mapped the event to, plus one; 0: it did not.
     collection: AtomicU16,
-    /// vPE of that collection when the guest mapped the event, plus one, and the vINTID it asked for; 0: never. They outlive a restart.
+    /// vPE of that collection when the guest mapped the event, plus one, and the vINTID it asked
+    /// for; 0: never. They outlive a restart.
     asked_vpe: AtomicU16,
     asked: AtomicU32,
 }
@@ -76,12 +79,14 @@ impl View {
         self.config
     }
 
-    /// Configuration of every event at the start, as codegen writes it into the virtual configuration table.
+    /// Configuration of every event at the start, as codegen writes it into the virtual
+    /// configuration table.
     pub(super) fn planned(&self) -> LpiConfig {
         LpiConfig::new(self.config.vlpi_priority, true)
     }
 
-    /// EventID bits that GITS_TYPER tells, and DeviceID bits. Without a planned event in the system, any.
+    /// EventID bits that GITS_TYPER tells, and DeviceID bits. Without a planned event in the
+    /// system, any.
     pub(super) fn id_bits(&self) -> (u8, u8) {
         self.plan.its.as_ref().map_or((16, 16), |its| (its.event_id_bits, its.device_id_bits))
     }
@@ -156,8 +161,8 @@ impl View {
         (VpeId::new(index), doorbell)
     }
 
-    /// As at power-up: the guest mapped nothing, the hardware is as planned. Before the VM starts; what the hardware has
-    /// besides the plan is put back by [`super::Renewal`] before that.
+    /// As at power-up: the guest mapped nothing, the hardware is as planned. Before the VM starts;
+    /// what the hardware has besides the plan is put back by [`super::Renewal`] before that.
     pub fn reset(&self) {
         for own in self.events() {
             own.place(own.route.vintid, own.home, self.planned());

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The registers of the control frame (IHI 0069H 12.18).
 //!
-//! The frame has 64 collections, GITS_BASER0 for devices and GITS_BASER1 for collections; what the guest puts there is read back
-//! and means nothing. GITS_CBASER and GITS_BASERn do not change while the ITS is enabled. What is not a register reads as zero.
+//! The frame has 64 collections, GITS_BASER0 for devices and GITS_BASER1 for collections; what the
+//! guest puts there is read back and means nothing. GITS_CBASER and GITS_BASERn do not change while
+//! the ITS is enabled. What is not a register reads as zero.
 
 use super::{
     Its, Refusal,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What to write into the TOML so that a guest's wishes are the plan's, and what it did wrong.
 
 use super::{View, event::VmEvent};
@@ -7,9 +8,9 @@ use plan::ItsPolicy;
 /// Lines for the events of one VM, at most.
 const LINES: usize = 32;
 
-/// What a VM's virtual ITS was asked for, a line at a time: one for each event that the guest mapped otherwise than
-/// planned; one if it wants another priority; one for an event that is not planned; one for the last command that was
-/// refused.
+/// What a VM's virtual ITS was asked for, a line at a time: one for each event that the guest
+/// mapped otherwise than planned; one if it wants another priority; one for an event that is not
+/// planned; one for the last command that was refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Learned {
     /// Index of the event that is looked at next, of all VMs' events; then the rest.

@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS that a VM sees: a view of what the plan gave the physical one.
 //!
-//! The physical ITS has every event of the plan mapped since boot. A guest that maps its events as the plan did changes
-//! nothing there; any other wish is checked, and what is granted becomes commands of the hypervisor's own, for that one event.
-//! No byte that a guest wrote reaches the physical queue. The guest's tables are memory that nobody reads: what it maps is
-//! kept in [`Event`], one cell beside each of `Plan::its.events`. IHI 0069H 5.3 (commands), 12.18 (registers).
+//! The physical ITS has every event of the plan mapped since boot. A guest that maps its events as
+//! the plan did changes nothing there; any other wish is checked, and what is granted becomes
+//! commands of the hypervisor's own, for that one event. No byte that a guest wrote reaches the
+//! physical queue. The guest's tables are memory that nobody reads: what it maps is kept in
+//! [`Event`], one cell beside each of `Plan::its.events`. IHI 0069H 5.3 (commands), 12.18
+//! (registers).
 //!
 //! | file | what |
 //! |---|---|
@@ -19,11 +22,13 @@
 //! | refusal | why a command was ignored |
 //! | wait | why a command goes on later |
 //!
-//! A command that is wrong, or that names what is not the VM's, is ignored and counted; the queue goes on behind it. The
-//! frame's state is the VM's: only one vPE at a time works on the queue, and another that comes meanwhile tries again.
+//! A command that is wrong, or that names what is not the VM's, is ignored and counted; the queue
+//! goes on behind it. The frame's state is the VM's: only one vPE at a time works on the queue, and
+//! another that comes meanwhile tries again.
 //!
-//! Not supported, on purpose: translation while GITS_CTLR.Enabled is 0 is not stopped, nor while GICR_CTLR.EnableLPIs is 0
-//! (the physical ITS stays on); MAPTI on an event that is mapped maps it anew; GICv4 commands of the guest's own.
+//! Not supported, on purpose: translation while GITS_CTLR.Enabled is 0 is not stopped, nor while
+//! GICR_CTLR.EnableLPIs is 0 (the physical ITS stays on); MAPTI on an event that is mapped maps it
+//! anew; GICv4 commands of the guest's own.
 
 mod batches;
 mod command;

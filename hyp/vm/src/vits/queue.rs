@@ -1,14 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Commands out of the guest's memory, a bounded number at a time.
 //!
 //! 1. GITS_CWRITER moves, or the ITS is enabled with commands waiting.
 //! 2. The vPE takes the VM's turn; if another has it, the write is to be tried again.
 //! 3. Each command is copied out of the VM's memory once, executed, and GITS_CREADR goes on.
-//! 4. When a physical interrupt waits, or after [`super::batches::BUDGET`] units of work, the write is to be tried again: the
-//!    interrupt is taken in between, and a guest that floods its queue waits for it itself. When the VM has used up its
-//!    [`crate::allowance`], the write is to be tried again later; until then its vPE sleeps. A command that touches many events
-//!    goes on where it stopped.
+//! 4. When a physical interrupt waits, or after [`super::batches::BUDGET`] units of work, the write
+//!    is to be tried again: the interrupt is taken in between, and a guest that floods its queue
+//!    waits for it itself. When the VM has used up its [`crate::allowance`], the write is to be
+//!    tried again later; until then its vPE sleeps. A command that touches many events goes on
+//!    where it stopped.
 //!
-//! A queue outside of the VM's memory, or a GITS_CWRITER outside of the queue, stalls (GITS_CREADR.Stalled) with nothing executed.
+//! A queue outside of the VM's memory, or a GITS_CWRITER outside of the queue, stalls
+//! (GITS_CREADR.Stalled) with nothing executed.
 
 use super::{
     Refusal,
@@ -51,7 +54,8 @@ fn execute<P: Platform>(guest: &Guest, mut batches: Batches<'_, P>) -> Result<()
             return Ok(());
         }
         batches.goes_on()?;
-        // GITS_CBASER may have become smaller since GITS_CWRITER was written: such a pointer is never reached.
+        // GITS_CBASER may have become smaller since GITS_CWRITER was written: such a pointer is
+        // never reached.
         let inside = its.cwriter.load(Relaxed) < bytes(base) && read < bytes(base);
         let place = (base & ADDRESS).checked_add(read).filter(|_| inside);
         let Some(pa) = place.and_then(|ipa| guest.memory(ipa, COMMAND_BYTES)) else {

@@ -1,10 +1,13 @@
-//! What a restart puts back at the physical ITS: every event where the plan has it, nothing pending.
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a restart puts back at the physical ITS: every event where the plan has it, nothing
+//! pending.
 //!
-//! A VM has any number of events, so this goes in pieces, each a batch of commands at most; they come out of the VM's allowance
-//! like all that it causes. The caller writes the configuration table before, invalidates the vPEs behind it, and knows that
-//! none of them runs.
+//! A VM has any number of events, so this goes in pieces, each a batch of commands at most; they
+//! come out of the VM's allowance like all that it causes. The caller writes the configuration
+//! table before, invalidates the vPEs behind it, and knows that none of them runs.
 //!
-//! 1. What the guest mapped elsewhere goes, all of it before the first one comes back: two may have changed places.
+//! 1. What the guest mapped elsewhere goes, all of it before the first one comes back: two may have
+//!    changed places.
 //! 2. It comes back to where the plan has it.
 //! 3. Nothing is pending.
 

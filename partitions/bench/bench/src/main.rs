@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Counts the instructions of every hot path from inside a guest.
 //!
-//! Made for `-icount shift=0` with a counter of 1 GHz, where one tick is one instruction of EL2 or of the guest; it says so
-//! itself, by timing a thousand NOPs, and otherwise calls its figures ticks. Each figure is the median of `samples=` (101) tries, with
-//! `-min` and `-max` beside it. `read-overhead` is what two readings of the counter in a row show; it is contained in every
+//! Made for `-icount shift=0` with a counter of 1 GHz, where one tick is one instruction of EL2 or
+//! of the guest; it says so itself, by timing a thousand NOPs, and otherwise calls its figures
+//! ticks. Each figure is the median of `samples=` (101) tries, with `-min` and `-max` beside it.
+//! `read-overhead` is what two readings of the counter in a row show; it is contained in every
 //! figure, as is the instruction that causes the event. Nothing is subtracted.
 //!
 //! | figure | from | to |
@@ -19,11 +21,14 @@
 //! | gicd-control, gicd-priority, gicr-type, uart-flags | load of such a register | the next instruction |
 //! | wfi | WFI with an interrupt pending and masked | the next instruction |
 //!
-//! With `role=turns` or `role=modes` it measures CPUs that several vPEs share instead (`turns`), with `role=idle` it is there and waits.
+//! With `role=turns` or `role=modes` it measures CPUs that several vPEs share instead (`turns`),
+//! with `role=idle` it is there and waits.
 //!
-//! sgi-other needs a VM of two vPEs, in which nothing else is measured. QEMU runs the CPUs of an icount machine in turns, and the
-//! counter counts the instructions of all of them; the receiver waits by WFI, the sender does so right after sending, and no third runs. So the
-//! difference is what both CPUs executed: the sender's way in and out of EL2, two instructions to its WFI, then the receiver's. A path whose device the VM does not have is left out and said so.
+//! sgi-other needs a VM of two vPEs, in which nothing else is measured. QEMU runs the CPUs of an
+//! icount machine in turns, and the counter counts the instructions of all of them; the receiver
+//! waits by WFI, the sender does so right after sending, and no third runs. So the difference is
+//! what both CPUs executed: the sender's way in and out of EL2, two instructions to its WFI, then
+//! the receiver's. A path whose device the VM does not have is left out and said so.
 #![no_std]
 #![no_main]
 
@@ -120,7 +125,8 @@ fn outcome(done: Option<()>) -> Outcome {
 
 impl Bench {
     fn call(&self, name: &str, call: Call) {
-        // SAFETY: the calls below only ask, and the registers have no side effect but an enable bit, which is written as it is.
+        // SAFETY: the calls below only ask, and the registers have no side effect but an enable
+        // bit, which is written as it is.
         Samples::take(self.samples, || unsafe { paths::call(call) }).print(name, self.unit);
     }
 
