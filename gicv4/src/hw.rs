@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The hardware: memory-mapped frames, and the memory that the GIC reads. All unsafe code of the
-//! crate is here.
+//! The hardware: memory-mapped frames, and the memory that the GIC reads. Unsafe code of the crate
+//! is here and in [`crate::given`].
 //!
 //! Accesses to registers are single loads and stores without write-back, which any hypervisor
 //! underneath can emulate. Memory that the GIC reads is written with volatile stores and made
