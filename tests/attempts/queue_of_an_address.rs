@@ -6,6 +6,6 @@
 use arch::smmu::Words;
 use plan::Pa;
 
-pub fn attempt() -> Words {
-    Words { base: Pa::new(0x4020_0000), bytes: 4096 } //~ E0451
+pub fn attempt(queue: Words) -> Words {
+    Words { base: Pa::new(0x4020_0000), ..queue } //~ E0451
 }
