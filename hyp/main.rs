@@ -1,7 +1,8 @@
 //! The EL2 image of a system: boot, traps, and the little that remains at run time.
 //!
-//! docs/safety.md says where unsafe code may be. Everything that a guest can see is decided in the crate `vm`, everything
-//! that the GIC must be told in `gicv4`, everything else by codegen before the image was built.
+//! docs/safety.md says where unsafe code may be. Everything that a guest can see is decided in the
+//! crate `vm`, everything that the GIC must be told in `gicv4`, everything else by codegen before
+//! the image was built.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]

@@ -1,7 +1,7 @@
 //! From firmware's entry to the first instruction of every guest.
 //!
-//! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has once, starts the
-//! others, and then does what every CPU does for itself.
+//! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has
+//! once, starts the others, and then does what every CPU does for itself.
 
 use super::{verify, wires};
 use crate::cpu::{serror as errors, workarounds};
@@ -58,7 +58,8 @@ pub fn first_cpu(system: &SystemBoot<Built>, cpu: CpuBoot<Built>, entered: u64) 
         dma::boot();
     }
     console::banner(entered);
-    // All count as running from here on, so that none is taken for the last one while others have not begun.
+    // All count as running from here on, so that none is taken for the last one while others have
+    // not begun.
     VMS.iter().for_each(|vm| vm.health.start());
     (0..VM_COUNT as u16).for_each(|vm| load::load(VmIndex::new(vm)));
     switchover::prepare_homeless();
@@ -75,7 +76,8 @@ pub fn other_cpu(boot: CpuBoot<Built>) -> ! {
     this_cpu(boot)
 }
 
-/// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that VMs share.
+/// Tables that hardware requires to be zero, and those that begin as the plan has them; memory that
+/// VMs share.
 fn clear_tables(system: &SystemBoot<Built>) {
     mmu::clear_tables(system);
     PLAN.vms.iter().for_each(mmu::write_vlpi_config::<Built>);

@@ -1,19 +1,21 @@
-//! Is this the hardware that the plan was made for? Asked before anything is written to it, bridges on the way aside.
+//! Is this the hardware that the plan was made for? Asked before anything is written to it, bridges
+//! on the way aside.
 //!
-//! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA clears;
+//! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA
+//!    clears;
 //! 2. distributor: architecture revision, number of SPIs, LPIs, direct injection;
-//! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number, virtual LPIs as its
-//!    stride says, in GICv4.0's form;
+//! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number,
+//!    virtual LPIs as its stride says, in GICv4.0's form;
 //! 4. ITS: there, virtual LPIs in GICv4.0's form, VMOVP if vPEs move, widths, entry size;
 //! 5. the GIC's quirks: those that the board lists, and no others, by GITS_IIDR and GICD_IIDR;
 //! 6. RAM: the last word of each range that is not reserved answers;
-//! 7. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is opened, since what is
-//!    behind it cannot be asked before;
+//! 7. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is
+//!    opened, since what is behind it cannot be asked before;
 //! 8. PCI functions: vendor and device, BARs, MSI and MSI-X (`vm::pci::examine`).
 //!
-//! The first difference is the result: one line, then the system is off. Nothing is adapted, since nothing that
-//! was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38 (GICD_TYPER), 12.11 (GICR_TYPER),
-//! 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
+//! The first difference is the result: one line, then the system is off. Nothing is adapted, since
+//! nothing that was checked at build time would hold for other hardware. Sources: IHI 0069H 12.9.38
+//! (GICD_TYPER), 12.11 (GICR_TYPER), 12.19 (GITS_TYPER); DDI 0487 D24.2 (ID registers).
 
 use crate::io::console::{self, Own};
 use crate::io::halt;
@@ -97,7 +99,8 @@ pub struct Difference {
 type Verdict = Result<(), Difference>;
 
 impl Difference {
-    /// The one line that says so; then the system is off. Of several CPUs that find something, the first one says it.
+    /// The one line that says so; then the system is off. Of several CPUs that find something, the
+    /// first one says it.
     pub fn end(&self) -> ! {
         static SAID: AtomicBool = AtomicBool::new(false);
         if SAID.swap(true, Relaxed) {

@@ -1,8 +1,9 @@
 //! Whether a CPU's own interrupts come by the INTIDs that the board says.
 //!
-//! No register tells how PPIs are wired, and a wrong one is not missed at once: without the timer of EL2 no budget and no
-//! window ends. So boot makes each source ask once, on every CPU, and looks at what GICR_ISPENDR0 gains: a level is pending
-//! while it asks, enabled or not (IHI 0069H 12.11.31). Nothing is taken.
+//! No register tells how PPIs are wired, and a wrong one is not missed at once: without the timer
+//! of EL2 no budget and no window ends. So boot makes each source ask once, on every CPU, and looks
+//! at what GICR_ISPENDR0 gains: a level is pending while it asks, enabled or not (IHI 0069H
+//! 12.11.31). Nothing is taken.
 
 use super::verify::{self, Difference};
 use crate::state::intid::{HYPERVISOR_TIMER, MAINTENANCE, PHYSICAL_TIMER, PMU, VIRTUAL_TIMER};

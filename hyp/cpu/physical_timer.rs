@@ -1,8 +1,9 @@
 //! The physical timer of vPEs that share a CPU, and its interrupt.
 //!
-//! It is lent: a vPE's first access comes to EL2 (CNTHCTL_EL2.EL1PCEN), and from then on until the vPE goes off the timer is
-//! in the CPU while it runs, and in memory while it does not. A vPE that never touches it pays nothing. The PPI is active
-//! exactly while its vPE runs and has it in hand (`vm::vgic::holds`). On an exclusive CPU the timer is the guest's for good.
+//! It is lent: a vPE's first access comes to EL2 (CNTHCTL_EL2.EL1PCEN), and from then on until the
+//! vPE goes off the timer is in the CPU while it runs, and in memory while it does not. A vPE that
+//! never touches it pays nothing. The PPI is active exactly while its vPE runs and has it in hand
+//! (`vm::vgic::holds`). On an exclusive CPU the timer is the guest's for good.
 
 use super::saved::{Loan, saved};
 use crate::gic::hardware::Hardware;
@@ -42,7 +43,8 @@ pub fn enter(loan: &Loan, guest: &Guest, here: Here) {
     loan.timer.put();
 }
 
-/// When it wakes a vPE that has just left the CPU, which still holds its other registers. None: never as it is set.
+/// When it wakes a vPE that has just left the CPU, which still holds its other registers. None:
+/// never as it is set.
 pub fn wakes_at(this: &Vpe) -> Option<u64> {
     let guest = &this.guest;
     if guest.enabled_ppis() >> PHYSICAL_TIMER & 1 == 0 || in_hand(guest) {

@@ -1,7 +1,8 @@
 //! The performance counters of vPEs that share a CPU, and their interrupt.
 //!
-//! Counters are in the CPU while their vPE runs. Their PPI is active exactly then, and only if the vPE has it in hand: listed,
-//! parked or waiting (`vm::vgic::holds`). While the vPE is away its counters stand still, so that nothing is missed.
+//! Counters are in the CPU while their vPE runs. Their PPI is active exactly then, and only if the
+//! vPE has it in hand: listed, parked or waiting (`vm::vgic::holds`). While the vPE is away its
+//! counters stand still, so that nothing is missed.
 
 use crate::gic::hardware::Hardware;
 use crate::state::cpu::Here;

@@ -86,7 +86,8 @@ impl Saved {
         }
     }
 
-    /// The vPE went off: all but its context is as after reset. `loaded`: this CPU holds its registers.
+    /// The vPE went off: all but its context is as after reset. `loaded`: this CPU holds its
+    /// registers.
     pub fn forget(&mut self, loaded: bool) {
         if loaded && !self.points.is_empty() {
             debug::disarm();

@@ -1,9 +1,10 @@
 //! Whose an SError is that became pending while EL2 had the CPU.
 //!
 //! 1. Boot: it is firmware's, or a probe's. Told in one line and dropped (boot/order.rs).
-//! 2. A CPU of its own: nobody else runs there, so it stays pending and is taken when the guest goes on (`trap::error`).
-//! 3. A shared CPU, before another vPE's registers are loaded: charged to the vPE that ran last, whose CPU fails its VM for it.
-//!    A write that nothing answers is not the next VM's fault.
+//! 2. A CPU of its own: nobody else runs there, so it stays pending and is taken when the guest
+//!    goes on (exits/synchronous.rs).
+//! 3. A shared CPU, before another vPE's registers are loaded: charged to the vPE that ran last,
+//!    whose CPU fails its VM for it. A write that nothing answers is not the next VM's fault.
 
 use crate::state::ipi;
 use crate::state::parts::SHARED_VPES;

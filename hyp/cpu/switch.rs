@@ -97,7 +97,8 @@ impl Running {
         frame.start(start.context);
         this::set::<Built>(this);
         self.loaded = Some(this);
-        // Enables of PPIs outlived the vPE in the emulated redistributor, but not in the physical one.
+        // Enables of PPIs outlived the vPE in the emulated redistributor, but not in the physical
+        // one.
         Hardware.enable_ppis(this.index, guest.enabled_ppis(), true);
     }
 

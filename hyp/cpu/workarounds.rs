@@ -1,7 +1,7 @@
 //! Firmware's workarounds on this board's CPUs (`vm::workarounds`).
 //!
-//! Every CPU asks firmware once, at boot, and only where PSCI says that firmware has SMCCC 1.1. A CPU that needs none pays a
-//! comparison with zero when its vPE changes.
+//! Every CPU asks firmware once, at boot, and only where PSCI says that firmware has SMCCC 1.1. A
+//! CPU that needs none pays a comparison with zero when its vPE changes.
 
 use crate::state::cpu;
 use crate::state::plan_data::CPU_COUNT;

@@ -1,7 +1,8 @@
 //! The board's UART: a PL011 (Arm DDI 0183).
 //!
-//! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it needs them. Every call
-//! is short: nothing here waits, except `put_patiently` and `drain`, whose waits are bounded.
+//! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it
+//! needs them. Every call is short: nothing here waits, except `put_patiently` and `drain`, whose
+//! waits are bounded.
 
 use crate::state::system::Built;
 use arch::device::Device;

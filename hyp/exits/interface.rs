@@ -1,11 +1,12 @@
 //! Registers of the virtual CPU interface that trap for a while.
 //!
-//! While a level in a list register may have fallen, those of group 1 (ICH_HCR_EL2.TALL1): EL2 looks again and traps no more, and
-//! the guest executes its instruction again. While a guest's ICC_DIR_EL1 must be seen, that one:
+//! While a level in a list register may have fallen, those of group 1 (ICH_HCR_EL2.TALL1): EL2
+//! looks again and traps no more, and the guest executes its instruction again. While a guest's
+//! ICC_DIR_EL1 must be seen, that one:
 //!
-//! A CPU with ICH_HCR_EL2.TDIR traps ICC_DIR_EL1 alone. One without (ICH_VTR_EL2.TDS = 0) has only ICH_HCR_EL2.TC, which takes
-//! ICC_CTLR_EL1, ICC_PMR_EL1 and ICC_RPR_EL1 along: they are served from ICH_VMCR_EL2 and ICH_AP1R<n>_EL2, which are the same
-//! state. IHI 0069H 12.2, 12.4.
+//! A CPU with ICH_HCR_EL2.TDIR traps ICC_DIR_EL1 alone. One without (ICH_VTR_EL2.TDS = 0) has only
+//! ICH_HCR_EL2.TC, which takes ICC_CTLR_EL1, ICC_PMR_EL1 and ICC_RPR_EL1 along: they are served
+//! from ICH_VMCR_EL2 and ICH_AP1R<n>_EL2, which are the same state. IHI 0069H 12.2, 12.4.
 
 use crate::gic::hardware::Hardware;
 use arch::gic;
@@ -22,8 +23,8 @@ const EOI_MODE: (u64, u64) = (1 << 1, 1 << 9);
 const CBPR: (u64, u64) = (1, 1 << 4);
 const PRIORITY: u64 = 0xff << 24;
 
-/// The guest accesses one of group 1's: ICC_IAR1, EOIR1, HPPIR1, BPR1, AP1R<n>, IGRPEN1 or NMIAR1. True: it is to execute its
-/// instruction again.
+/// The guest accesses one of group 1's: ICC_IAR1, EOIR1, HPPIR1, BPR1, AP1R<n>, IGRPEN1 or NMIAR1.
+/// True: it is to execute its instruction again.
 #[inline(never)]
 pub fn group1(guest: &Guest, register: SysReg) -> bool {
     const IAR1: u32 = SysReg::encode(3, 0, 12, 12, 0);

@@ -16,9 +16,9 @@ use arch::vectors::{Frame, Next};
 use vm::counters::Counter;
 use vm::{Guest, vgic};
 
-/// From the vectors: an interrupt came while the guest ran. The virtual timer, an SPI and a kick that meet nothing
-/// unusual are done here, without a stack; 0 then. Anything else is answered by its INTID plus 1, acknowledged and no
-/// more, for `irq_rest`.
+/// From the vectors: an interrupt came while the guest ran. The virtual timer, an SPI and a kick
+/// that meet nothing unusual are done here, without a stack; 0 then. Anything else is answered by
+/// its INTID plus 1, acknowledged and no more, for `irq_rest`.
 #[inline(always)]
 pub fn irq_fast(this: &Vpe) -> u32 {
     let start = ticks();

@@ -1,4 +1,5 @@
-//! Exceptions that a guest causes or that interrupt it: from the vectors (arch/vectors.rs), and back.
+//! Exceptions that a guest causes or that interrupt it: from the vectors (arch/vectors.rs), and
+//! back.
 //!
 //! May call: `arch`, `state`, `io`, `gic`, `cpu`, `life`, `run`.
 

@@ -1,6 +1,7 @@
 //! The hardware behind `vm`'s traits.
 //!
-//! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it names.
+//! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it
+//! names.
 
 use crate::gic::its;
 use crate::io::{console, halt};
@@ -39,8 +40,9 @@ const _: () = {
     }
 };
 
-/// Held while a GICD_ICFGR, which has 16 SPIs, is read and written. No other register that a guest changes is shared: enables,
-/// pending and active state have a bit to write for each SPI, and GICD_IROUTER is one SPI's.
+/// Held while a GICD_ICFGR, which has 16 SPIs, is read and written. No other register that a guest
+/// changes is shared: enables, pending and active state have a bit to write for each SPI, and
+/// GICD_IROUTER is one SPI's.
 static CONFIG: TicketMutex<(), Pause> = TicketMutex::new(());
 
 impl ListRegisters for Hardware {
@@ -105,7 +107,8 @@ impl PhysicalGic for Hardware {
     }
     fn disable(&mut self, word: usize, bits: u32) {
         write(gicd::ICENABLER, word, bits);
-        // A wait that runs out leaves an interrupt that may still come once: `inject_spi` then finds it disabled.
+        // A wait that runs out leaves an interrupt that may still come once: `inject_spi` then
+        // finds it disabled.
         let _ = gicv4::dist::Dist::new(mmu::distributor::<Built>()).wait_for_writes(POLLS);
     }
     fn set_pending(&mut self, word: usize, bits: u32) {

@@ -1,17 +1,21 @@
 //! The residency of a vPE, and its doorbell.
 //!
-//! While a vPE is resident, its events reach it without EL2. On an exclusive CPU it is from its start to its end or
-//! sleep; on a shared one while it has the CPU. Around that (IHI 0069H 5.6, gicv4::vpe, gicv4::doorbell; tests/wakeup runs
-//! through all orders of this with a device's events):
+//! While a vPE is resident, its events reach it without EL2. On an exclusive CPU it is from its
+//! start to its end or sleep; on a shared one while it has the CPU. Around that (IHI 0069H 5.6,
+//! gicv4::vpe, gicv4::doorbell; tests/wakeup runs through all orders of this with a device's
+//! events):
 //!
-//! 1. `enter`: VPROPBASER, VPENDBASER with Valid; a doorbell that was unmasked is masked and cleared. A masked one may have
-//!    rung, too; that does no harm before it is unmasked, so that a vPE which is only pre-empted gives the ITS no command.
-//! 2. `leave`: if it waits, its doorbell is unmasked while no event can ring it, and cleared before if it may be stale; Dirty
-//!    polled, Valid cleared, Dirty polled. From here on an event rings, or is pending.
+//! 1. `enter`: VPROPBASER, VPENDBASER with Valid; a doorbell that was unmasked is masked and
+//!    cleared. A masked one may have rung, too; that does no harm before it is unmasked, so that a
+//!    vPE which is only pre-empted gives the ITS no command.
+//! 2. `leave`: if it waits, its doorbell is unmasked while no event can ring it, and cleared before
+//!    if it may be stale; Dirty polled, Valid cleared, Dirty polled. From here on an event rings,
+//!    or is pending.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
-//! A pending table that is not clean in time is counted, and something counts as pending: the vPE runs once more than it needs to.
-//! An ITS that does not take a command stops the CPU; the line on the console says why.
+//! A pending table that is not clean in time is counted, and something counts as pending: the vPE
+//! runs once more than it needs to. An ITS that does not take a command stops the CPU; the line on
+//! the console says why.
 
 use crate::gic::its;
 use crate::state::cpu::{Local, POLLS};

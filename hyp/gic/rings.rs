@@ -1,12 +1,14 @@
-//! Rings of channels: each is an event of the synthetic device, raised by an INT of the physical ITS.
+//! Rings of channels: each is an event of the synthetic device, raised by an INT of the physical
+//! ITS.
 //!
-//! A ring comes out of its VM's allowance. One that finds it empty is kept with its channel end, and so are all that come
-//! before that one is delivered: the peer is rung once, and sees everything that was written before any of them. The vPE that
-//! had to wait delivers it, from EL2's timer while it has its CPU, and at the latest when it goes off. On a shared CPU that takes
-//! nobody else's time: outside of its turns, its rings wait for the next one.
+//! A ring comes out of its VM's allowance. One that finds it empty is kept with its channel end,
+//! and so are all that come before that one is delivered: the peer is rung once, and sees
+//! everything that was written before any of them. The vPE that had to wait delivers it, from EL2's
+//! timer while it has its CPU, and at the latest when it goes off. On a shared CPU that takes
+//! nobody else's time: while another vPE runs, its rings wait.
 //!
-//! While an end of the VM waits, those that come later wait behind it, so that an end that is rung all the time keeps no other
-//! from its turn.
+//! While an end of the VM waits, those that come later wait behind it, so that an end that is rung
+//! all the time keeps no other from its turn.
 
 use crate::gic::its;
 use crate::io::halt;
@@ -85,7 +87,8 @@ pub fn deliver_due(this: &Vpe) {
     }
 }
 
-/// The vPE goes off, or its CPU to another mode: delivers all, which is at most one ring for each end of the VM.
+/// The vPE goes off, or its CPU to another mode: delivers all, which is at most one ring for each
+/// end of the VM.
 pub fn deliver_all(this: &Vpe) {
     if CHANNELS && due(this.index) != NEVER {
         deliver(this, true);

@@ -1,16 +1,19 @@
-//! The board's one UART: everybody's output, and what is typed. A board without one has a log in memory instead.
+//! The board's one UART: everybody's output, and what is typed. A board without one has a log in
+//! memory instead.
 //!
-//! Any CPU pumps what waits into the UART when its guest has printed, but only if nobody else does: `pump` tries the lock
-//! and, failing that, leaves word for the holder. A visit sends a bounded number of bytes and never waits for the FIFO; what
-//! is left goes out by the transmit interrupt on the console CPU, which also takes the input. A line that does not end is
-//! looked at again by a CPU of the VM that prints it, so that nobody else pays for it.
+//! Any CPU pumps what waits into the UART when its guest has printed, but only if nobody else does:
+//! `pump` tries the lock and, failing that, leaves word for the holder. A visit sends a bounded
+//! number of bytes and never waits for the FIFO; what is left goes out by the transmit interrupt on
+//! the console CPU, which also takes the input. A line that does not end is looked at again by a
+//! CPU of the VM that prints it, so that nobody else pays for it.
 //!
-//! Where the calling CPU is shared, a visit is a few hundred instructions, and less when another vPE's turn is near; a
-//! shared console CPU comes back by its timer instead of the transmit interrupt, so that a UART that is never full does not
-//! take the CPU from whoever has it.
+//! Where the calling CPU is shared, a visit is a few hundred instructions, and less when another
+//! vPE's turn is near; a shared console CPU comes back by its timer instead of the transmit
+//! interrupt, so that a UART that is never full does not take the CPU from whoever has it.
 //!
-//! What EL2 says while guests run waits in printer.rs and is written part by part during visits. Only at boot, at the end,
-//! and when EL2 has failed do its lines wait for room in the UART, within bounds.
+//! What EL2 says while guests run waits in printer.rs and is written part by part during visits.
+//! Only at boot, at the end, and when EL2 has failed do its lines wait for room in the UART, within
+//! bounds.
 
 use super::pages;
 use super::printer::{self, Printer};
@@ -44,7 +47,8 @@ static PACED: AtomicBool = AtomicBool::new(false);
 /// The UART's interrupt is off because its CPU found `CONSOLE` in use.
 static DEAF: AtomicBool = AtomicBool::new(false);
 
-/// VM whose CPU comes back for the rest of its line. Written under `CONSOLE`, or by that CPU, which takes it back.
+/// VM whose CPU comes back for the rest of its line. Written under `CONSOLE`, or by that CPU, which
+/// takes it back.
 static AWAITED: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
 
@@ -60,7 +64,8 @@ fn try_console() -> Option<Held> {
 const QUIET: u64 = 50;
 /// Times that a visit looks again because others printed meanwhile.
 const ROUNDS: u32 = 4;
-/// Bytes taken from the receive FIFO at once, several times what it holds: those left would wait for the next one typed.
+/// Bytes taken from the receive FIFO at once, several times what it holds: those left would wait
+/// for the next one typed.
 const INPUT: u32 = 256;
 /// Bytes that EL2 sends at most before it goes on with its own lines.
 const PATIENT_BUDGET: u32 = 8192;
@@ -72,8 +77,8 @@ const PATIENCE: u32 = 1_000_000;
 struct Budget {
     /// Bytes for the UART.
     bytes: u32,
-    /// Parts of EL2's own lines, [`EFFORT`] each; [`EMPTY`] those that turn out to be empty. Who has used it up sends as few
-    /// bytes as `NEAR` has.
+    /// Parts of EL2's own lines, [`EFFORT`] each; [`EMPTY`] those that turn out to be empty. Who
+    /// has used it up sends as few bytes as `NEAR` has.
     effort: u32,
 }
 
@@ -90,7 +95,8 @@ impl Budget {
     const NEAR: Self = Self { bytes: 4, effort: 0 };
 }
 
-/// Between visits of a shared console CPU: 16 bytes each make 32,000 a second, three times what 115,200 baud can carry.
+/// Between visits of a shared console CPU: 16 bytes each make 32,000 a second, three times what
+/// 115,200 baud can carry.
 const PACE: u64 = PLAN.board.timer.frequency / 2000;
 /// So soon is near: 20 us.
 const NEAR: u64 = PLAN.board.timer.frequency / 50_000;
@@ -101,7 +107,8 @@ struct Console {
 }
 
 impl Console {
-    /// Writes and sends what waits, within the budget. The VMs that have room again, and whether nothing is left.
+    /// Writes and sends what waits, within the budget. The VMs that have room again, and whether
+    /// nothing is left.
     fn visit(&mut self, budget: &mut Budget) -> (u64, bool) {
         let mut unblocked = 0;
         loop {
@@ -167,8 +174,9 @@ pub fn enable() {
     UART.interrupts(false);
 }
 
-/// Sends what waits, as far as that takes no waiting. A line that is not at its end may soon be, and so waits for `QUIET`.
-/// Where CPUs are shared, their schedules have that timer and nothing waits.
+/// Sends what waits, as far as that takes no waiting. A line that is not at its end may soon be,
+/// and so waits for `QUIET`. Where CPUs are shared, their schedules have that timer and nothing
+/// waits.
 pub fn pump() {
     visit(!SHARED, Budget::EXCLUSIVE);
 }
@@ -224,8 +232,8 @@ fn call(after: Option<u64>) {
     }
 }
 
-/// Somebody sees to what is left: the transmit interrupt calls the console CPU, which has a timer if it is shared. Under
-/// `CONSOLE`.
+/// Somebody sees to what is left: the transmit interrupt calls the console CPU, which has a timer
+/// if it is shared. Under `CONSOLE`.
 fn come_back(shared: Option<CpuIndex>, idle: bool) {
     if shared == Some(PLAN.console_cpu) {
         PACED.store(!idle, SeqCst);
@@ -238,8 +246,8 @@ fn come_back(shared: Option<CpuIndex>, idle: bool) {
     }
 }
 
-/// Somebody comes back after `QUIET` for the line of `vm` that is not at its end: its own CPU, so that no other is
-/// interrupted for it. Under `CONSOLE`, where no CPU is shared.
+/// Somebody comes back after `QUIET` for the line of `vm` that is not at its end: its own CPU, so
+/// that no other is interrupted for it. Under `CONSOLE`, where no CPU is shared.
 fn wait_for_rest(vm: Option<VmIndex>) {
     let Some(vm) = vm else {
         AWAITED.store(NOBODY, SeqCst);
@@ -294,8 +302,9 @@ fn with_vm(
     }
 }
 
-/// The UART's interrupt, on the console CPU. While somebody else has the console it is off; whoever gives the console back
-/// turns it on again. It is acknowledged before the first byte is read, so that one that comes later raises it again.
+/// The UART's interrupt, on the console CPU. While somebody else has the console it is off; whoever
+/// gives the console back turns it on again. It is acknowledged before the first byte is read, so
+/// that one that comes later raises it again.
 pub fn interrupt() {
     let Some(mut console) = try_input() else { return };
     UART.acknowledge();
@@ -341,7 +350,8 @@ pub struct Own<'a>(Way<'a>);
 
 enum Way<'a> {
     Through(&'a mut Console),
-    /// EL2 failed while the console was in use: the UART as it is. The check of the line so far; None: between lines.
+    /// EL2 failed while the console was in use: the UART as it is. The check of the line so far;
+    /// None: between lines.
     Directly(Option<Check>),
 }
 
@@ -379,8 +389,8 @@ impl Text for Uart {
     }
 }
 
-/// Writes EL2's own lines, all of them, behind what VMs have printed so far, and waits until they are sent: while no guest
-/// that could mind runs on this CPU.
+/// Writes EL2's own lines, all of them, behind what VMs have printed so far, and waits until they
+/// are sent: while no guest that could mind runs on this CPU.
 #[inline(never)]
 pub fn write(lines: &mut dyn FnMut(&mut Own)) {
     write_now(false, lines);

@@ -1,9 +1,9 @@
 //! EL2's own lines while guests run: counters, faults, places, keys.
 //!
-//! Whoever has something to say leaves word ([`pages::ask`], [`fault`]) and goes on; whoever visits the
-//! console has [`Printer`] write it, a part at a time, from what is true then. So nothing has to be
-//! kept but a bit for each kind of page, and a fault for each VM: of several that nobody has printed
-//! yet the last is told, and how many were not.
+//! Whoever has something to say leaves word ([`pages::ask`], [`fault`]) and goes on; whoever visits
+//! the console has [`Printer`] write it, a part at a time, from what is true then. So nothing has
+//! to be kept but a bit for each kind of page, and a fault for each VM: of several that nobody has
+//! printed yet the last is told, and how many were not.
 
 use super::{faults, pages};
 use crate::state::parts::{MODES, SHARED, SMMU, VIRTUAL_ITS, is_shared};
@@ -43,8 +43,8 @@ struct Note {
     action: Action,
 }
 
-/// A fault of a VM is to be told, by a vPE's number there. If not `now`, or instead of one that waits,
-/// it is counted only.
+/// A fault of a VM is to be told, by a vPE's number there. If not `now`, or instead of one that
+/// waits, it is counted only.
 pub fn fault(vm: usize, number: u16, fault: &Fault, action: Action, now: bool) {
     let (Some(untold), Some(note)) = (UNTOLD.get(vm), NOTES.get(vm)) else { return };
     if !now || note.lock().replace(Note { number, fault: *fault, action }).is_some() {
@@ -74,7 +74,7 @@ pub struct Printer {
 enum Page {
     Nothing,
     Counters(Table),
-    Turns(VpeIndex),
+    Wakes(VpeIndex),
     Windows(CpuIndex),
     Messages(usize),
     Its(usize, Learned),
@@ -108,7 +108,7 @@ impl Printer {
                 return self.waits();
             }
             Page::Counters(table) => table.part(&PLAN, &VPES, &mut out),
-            Page::Turns(vpe) => turns(*vpe, part, &mut out),
+            Page::Wakes(vpe) => wakes(*vpe, part, &mut out),
             Page::Windows(cpu) => windows(*cpu, part, &mut out),
             Page::Messages(vm) => {
                 if let Some((vm, state)) = PLAN.vms.get(*vm).zip(VMS.get(*vm)) {
@@ -142,12 +142,12 @@ impl Printer {
     fn turn(&mut self) {
         self.part = 0;
         self.page = match self.page {
-            Page::Counters(_) if SHARED => Page::Turns(VpeIndex::new(0)),
+            Page::Counters(_) if SHARED => Page::Wakes(VpeIndex::new(0)),
             Page::Counters(_) => first_messages(),
-            Page::Turns(vpe) if vpe.index() + 1 < PLAN.vpes.len() => {
-                Page::Turns(VpeIndex::new(vpe.value() + 1))
+            Page::Wakes(vpe) if vpe.index() + 1 < PLAN.vpes.len() => {
+                Page::Wakes(VpeIndex::new(vpe.value() + 1))
             }
-            Page::Turns(_) => Page::Windows(CpuIndex::new(0)),
+            Page::Wakes(_) => Page::Windows(CpuIndex::new(0)),
             Page::Windows(cpu) if cpu.index() + 1 < PLAN.cpus.len() => {
                 Page::Windows(CpuIndex::new(cpu.value() + 1))
             }
@@ -224,7 +224,7 @@ fn name_mode(out: &mut impl Text) {
 }
 
 /// From when a vPE had reason to run to when it did.
-fn turns(vpe: VpeIndex, part: usize, out: &mut impl Text) -> bool {
+fn wakes(vpe: VpeIndex, part: usize, out: &mut impl Text) -> bool {
     let (Some(index), Some(slot)) = (places::cpu_of(vpe), places::slot_of(vpe)) else {
         return false;
     };
@@ -254,7 +254,8 @@ fn windows(cpu: CpuIndex, part: usize, out: &mut impl Text) -> bool {
     latency(&delay, part, out)
 }
 
-/// In ticks; of the histogram, the buckets that are not empty, by the logarithm of what they count from on.
+/// In ticks; of the histogram, the buckets that are not empty, by the logarithm of what they count
+/// from on.
 fn latency(latency: &Latency, part: usize, out: &mut impl Text) -> bool {
     let summary = latency.min().zip(latency.mean()).zip(latency.max());
     match (part, summary) {

@@ -14,7 +14,8 @@ static SHOWN: AtomicU64 = AtomicU64::new(0);
 static MODE_TOLD: AtomicU64 = AtomicU64::new(0);
 static TOLD: [AtomicU64; VM_COUNT] = [const { AtomicU64::new(0) }; VM_COUNT];
 
-/// True at most once a second: a guest that asks all the time does not keep the console from others.
+/// True at most once a second: a guest that asks all the time does not keep the console from
+/// others.
 fn once_a_second(last: &AtomicU64) -> bool {
     let (now, before) = (ticks(), last.load(Relaxed));
     let due = before == 0 || now.wrapping_sub(before) >= ticks_per_second();
@@ -46,8 +47,8 @@ pub fn end() {
     result();
 }
 
-/// A VM failed: why, and what becomes of it. Of a VM that fails again and again, one line a second, and
-/// the last.
+/// A VM failed: why, and what becomes of it. Of a VM that fails again and again, one line a second,
+/// and the last.
 pub fn fault(guest: &Guest, fault: &Fault, action: Action) {
     let vm = vm_of(guest.vpe_index(0));
     let Some(told) = TOLD.get(vm) else { return };

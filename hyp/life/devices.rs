@@ -31,8 +31,8 @@ pub fn set_up(vm: &Vm, number: usize) -> bool {
     true
 }
 
-/// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that can are reset. True: they
-/// must be left alone for [`pci::RESET_MILLISECONDS`].
+/// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that
+/// can are reset. True: they must be left alone for [`pci::RESET_MILLISECONDS`].
 pub fn stop(vm: &Vm, reset: bool) -> bool {
     if SMMU && let Some(vpe) = PLAN.vpes.get(usize::from(vm.first_vpe)) {
         dma::detach(vpe.vm);

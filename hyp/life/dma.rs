@@ -2,8 +2,8 @@
 //!
 //! A record of an SMMU is charged to the device whose StreamID it has. Its VM's `on_dma_fault`
 //! decides: told, cut off, or the VM fails. Too many in one life cut the device off in any case
-//! (`smmu::account`), so that none keeps EL2 busy; a StreamID that no device of the plan has is then
-//! ignored.
+//! (`smmu::account`), so that none keeps EL2 busy; a StreamID that no device of the plan has is
+//! then ignored.
 
 use super::action;
 use crate::io::faults::{self, Device};

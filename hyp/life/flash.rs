@@ -9,9 +9,10 @@
 //!    registers.
 //! 4. The first read or fetch when they do maps the flash again.
 //!
-//! An instruction that is fetched from a flash, or reads it, and stores to the same one would repeat
-//! 1 and 4 for ever. So a flash keeps the address of the instruction that it was unmapped for, and
-//! then mapped for; it stays mapped when that one stores again: the guest gets an external abort.
+//! An instruction that is fetched from a flash, or reads it, and stores to the same one would
+//! repeat 1 and 4 for ever. So a flash keeps the address of the instruction that it was unmapped
+//! for, and then mapped for; it stays mapped when that one stores again: the guest gets an external
+//! abort.
 //!
 //! Who finds a flash's lock held executes the instruction again: another vPE may be erasing a
 //! sector, for longer than a CPU that others share may wait.

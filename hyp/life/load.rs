@@ -1,12 +1,13 @@
 //! How a VM starts, first or again: in pieces, on the CPU of its first vPE and in that vPE's time.
 //!
-//! The vPE is `Loading` (`vm::power`) until all is done, and its CPU comes to `run` whenever it would have entered the guest: on a
-//! CPU of its own at once, on a shared one in the vPE's windows or within its budget. A piece takes as long as an interrupt may
-//! wait; `run` returns when one does. So a start delays no neighbour by more than a piece, and a mode switch takes the vPE along
+//! The vPE is `Loading` (`vm::power`) until all is done, and its CPU comes to `run` whenever it
+//! would have entered the guest: on a CPU of its own at once, on a shared one in the vPE's windows
+//! or within its budget. A piece takes as long as an interrupt may wait; `run` returns when one
+//! does. So a start delays no neighbour by more than a piece, and a mode switch takes the vPE along
 //! like any other.
 //!
-//! 1. Before another start: no DMA and no MSI of its functions, which are reset if they can be; its SPIs off; what the ITS
-//!    knows of it as at boot.
+//! 1. Before another start: no DMA and no MSI of its functions, which are reset if they can be; its
+//!    SPIs off; what the ITS knows of it as at boot.
 //! 2. Registers of its emulated GIC and UART as after reset.
 //! 3. Its memory (`vm::loading`), and before its first start its flashes (flash.rs).
 //! 4. Its functions set up, then what SMMUs hold attached; its first vPE on.
@@ -108,7 +109,8 @@ pub fn run(this: &Vpe) -> Loaded {
     loaded
 }
 
-/// Registers of a VM's emulated GIC and UART as after reset, all at once: at boot, of one that has no place yet.
+/// Registers of a VM's emulated GIC and UART as after reset, all at once: at boot, of one that has
+/// no place yet.
 pub fn reset_registers(index: VmIndex) {
     let (Some(loader), Some(vm), Some(state)) =
         (LOADERS.get(index.index()), PLAN.vms.get(index.index()), VMS.get(index.index()))
@@ -205,9 +207,9 @@ fn registers(index: VmIndex, vm: &'static Vm, state: &VmState, part: usize) -> S
     Stage::Memory
 }
 
-/// Goes on to renew what the ITS knows of a VM that starts again: every event where the plan has it,
-/// nothing pending; and in the end its vPEs' configuration, which was written as the plan has it
-/// before.
+/// Goes on to renew what the ITS knows of a VM that starts again: every event where the plan has
+/// it, nothing pending; and in the end its vPEs' configuration, which was written as the plan has
+/// it before.
 fn renew_its(vm: &'static Vm, state: &VmState, renewal: &mut Renewal) -> Result<Renewed, Error> {
     let view = View::new(&PLAN, vm, &EVENTS);
     let renewed = renewal.step(view, &state.allowance, &mut Hardware, true);

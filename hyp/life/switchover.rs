@@ -1,16 +1,18 @@
 //! From one mode to another: what the CPUs concerned do when `sched::Switchover` says so.
 //!
-//! 1. `mode::request` agrees on a time and sets it at each CPU concerned; until then nothing changes. Asked again for the same mode, it
-//!    does so again at the CPUs that have not left.
-//! 2. From that time on each of them, in its run loop, takes its vPE out (`leave`): residency over, registers in memory, tasks
-//!    parked (mode.rs).
-//! 3. The last one runs the switch's ITS commands (VMOVP and VSYNC of each vPE that moves, MOVI of its doorbell), writes the
-//!    new places and sends SPIs to the CPUs where their vPEs are now.
-//! 4. Each takes its new schedule and looks at all its vPEs once, since mail may have come to the old place.
+//! 1. `mode::request` agrees on a time and sets it at each CPU concerned; until then nothing
+//!    changes. Asked again for the same mode, it does so again at the CPUs that have not left.
+//! 2. From that time on each of them, in its run loop, takes its vPE out (`leave`): residency over,
+//!    registers in memory, tasks parked (mode.rs).
+//! 3. The last one runs the switch's ITS commands (VMOVP and VSYNC of each vPE that moves, MOVI of
+//!    its doorbell), writes the new places and sends SPIs to the CPUs where their vPEs are now.
+//! 4. Each takes its new schedule and looks at all its vPEs once, since mail may have come to the
+//!    old place.
 //!
-//! A doorbell or a kick that a CPU takes for a vPE that has moved is sent on; a wake for a vPE between two CPUs, or without
-//! a place in this mode, goes to its parked task. CPUs not concerned never notice. Bounds: one pass through the vPEs and
-//! SPIs of the system, the fixed list of commands, and the time until the last CPU arrives.
+//! A doorbell or a kick that a CPU takes for a vPE that has moved is sent on; a wake for a vPE
+//! between two CPUs, or without a place in this mode, goes to its parked task. CPUs not concerned
+//! never notice. Bounds: one pass through the vPEs and SPIs of the system, the fixed list of
+//! commands, and the time until the last CPU arrives.
 
 use super::{load, mode, watchdog};
 use crate::gic::{its, rings};
@@ -39,7 +41,8 @@ pub fn switch(here: Here, frame: &Frame) {
         here.vpes().filter_map(vpe::of).for_each(rings::deliver_all);
         running.scheduler.leave(ticks(), |vpe, task| mode::parked(vpe, |parked| *parked = task));
         mode::lock(|switchover| {
-            // Not earlier: until the CPU has left, a request for the same mode may set its time again.
+            // Not earlier: until the CPU has left, a request for the same mode may set its time
+            // again.
             here.leave_at(sched::NEVER);
             switchover.leave(here.local.index)
         })
@@ -64,7 +67,8 @@ pub fn switch(here: Here, frame: &Frame) {
     });
     drop(running);
     if let Some(Some(next)) = mode::lock(Switchover::wanted) {
-        // Steady a moment ago: whoever came in between stands for a mode, too, and this one comes after it.
+        // Steady a moment ago: whoever came in between stands for a mode, too, and this one comes
+        // after it.
         let _ = mode::request(None, next);
     }
     for vpe in here.vpes() {
@@ -104,7 +108,8 @@ fn carry_out(switch: &'static ModeSwitch) {
     }
 }
 
-/// VMs that begin in no place of the first mode: their interrupts are known before a mode has one for them, where they load.
+/// VMs that begin in no place of the first mode: their interrupts are known before a mode has one
+/// for them, where they load.
 pub fn prepare_homeless() {
     for index in (0..PLAN.vpes.len() as u16).map(VpeIndex::new) {
         if let Some(vpe) = PLAN.vpes.get(index.index())

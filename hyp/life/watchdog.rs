@@ -1,10 +1,12 @@
 //! Watchdogs: when their time is over, and what is done then.
 //!
-//! A VM's watchdog is looked after by the CPU of its vPE 0, by EL2's own timer there: it interrupts whatever the guest does.
-//! A feed only moves the deadline (`vm::watchdog`); the timer that was set for the earlier one finds nothing due and is set
-//! anew. Whoever makes a deadline earlier asks that CPU to look.
+//! A VM's watchdog is looked after by the CPU of its vPE 0, by EL2's own timer there: it interrupts
+//! whatever the guest does. A feed only moves the deadline (`vm::watchdog`); the timer that was set
+//! for the earlier one finds nothing due and is set anew. Whoever makes a deadline earlier asks
+//! that CPU to look.
 //!
-//! Time is real time. In a mode that has no place for vPE 0 it stands still, and begins anew with the next mode that has one.
+//! Time is real time. In a mode that has no place for vPE 0 it stands still, and begins anew with
+//! the next mode that has one.
 
 use super::{action, mode};
 use crate::cpu::saved::saved;

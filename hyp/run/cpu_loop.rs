@@ -1,24 +1,26 @@
 //! The run loop of a CPU: who runs next, on exclusive, shared and idle CPUs alike.
 //!
-//! `settle` runs whenever the answer may have changed: an interrupt of EL2's came, or the vPE waits,
-//! begins or ends. Any CPU may change what a vPE or a VM should be (`vm::power`, `vm::health`); it
-//! then tells the CPUs that it concerns (state/ipi.rs), and each brings its own vPEs there.
+//! `settle` runs whenever the answer may have changed: an interrupt of EL2's came, or the vPE
+//! waits, begins or ends. Any CPU may change what a vPE or a VM should be (`vm::power`,
+//! `vm::health`); it then tells the CPUs that it concerns (state/ipi.rs), and each brings its own
+//! vPEs there.
 //!
-//! 1. Reviews: vPEs begin and end, always on their own CPU, and under `cyclic` in their own windows.
-//!    The last vPE of a VM to end has it start again or, if no VM is left, ends the system.
+//! 1. Reviews: vPEs begin and end, always on their own CPU, and under `cyclic` in their own
+//!    windows. The last vPE of a VM to end has it start again or, if no VM is left, ends the
+//!    system.
 //! 2. If the mode ends here now, the switch to the next one (life/switchover.rs).
 //! 3. Decide, and set EL2's timer for the next decision.
 //! 4. That vPE runs (cpu/switch.rs); or the start of its VM goes on (life/load.rs), in its time; or
-//!    nobody runs and the CPU sleeps. In the last two cases take the interrupts that come, and begin
-//!    again.
+//!    nobody runs and the CPU sleeps. In the last two cases take the interrupts that come, and
+//!    begin again.
 //!
 //! A vPE that waits for an interrupt ends its residency, its doorbell is unmasked if nothing is
 //! pending, it is blocked, others decide. The time of its timers is part of the block. Everything
 //! else that can be pending for it is announced by an interrupt to this CPU: doorbell, kick, SPI;
 //! each wakes it, and under `cyclic` a wake only marks.
 //!
-//! Without shared CPUs the scheduler is one vPE's (`sched::Sole`), and what concerns others compiles
-//! to nothing.
+//! Without shared CPUs the scheduler is one vPE's (`sched::Sole`), and what concerns others
+//! compiles to nothing.
 
 use super::interrupts::{Taken, look, take};
 use crate::cpu::saved::saved;
@@ -189,8 +191,8 @@ fn review(here: Here, vpe: VpeIndex, frame: &mut Frame) {
     }
 }
 
-/// A vPE of this CPU goes off: its VM stops, or it called CPU_OFF. Nothing of it is left in the CPU,
-/// and then it is off. The last one of a VM that stops ends or restarts it.
+/// A vPE of this CPU goes off: its VM stops, or it called CPU_OFF. Nothing of it is left in the
+/// CPU, and then it is off. The last one of a VM that stops ends or restarts it.
 pub fn retire(here: Here, this: &Vpe) {
     {
         let mut running = here.running();
@@ -234,8 +236,8 @@ fn block(here: Here, this: &Vpe) {
     running.scheduler.block(slot, Some(until), now);
 }
 
-/// The guest is to execute an instruction again that waits for the physical ITS until `time`; others
-/// have the CPU meanwhile. Its events wait as long, its timers do not.
+/// The guest is to execute an instruction again that waits for the physical ITS until `time`;
+/// others have the CPU meanwhile. Its events wait as long, its timers do not.
 #[inline(never)]
 pub fn wait_for_its(this: &Vpe, time: u64) {
     let Some(here) = Here::of(this) else { return };

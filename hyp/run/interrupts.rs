@@ -15,12 +15,12 @@
 //! | other SPIs           | devices of VMs                | [`spi`]               |
 //! | LPIs                 | doorbells of vPEs             | [`doorbell`]          |
 //!
-//! vLPIs are not among them: the GIC gives them to the guest. The numbers are in state/intid.rs, and
-//! for what the board wires, in the plan.
+//! vLPIs are not among them: the GIC gives them to the guest. The numbers are in state/intid.rs,
+//! and for what the board wires, in the plan.
 //!
-//! The virtual timer, SPIs and kicks that meet nothing unusual are done in exits/interrupt.rs. EOImode
-//! is 1 (arch/gic.rs): an interrupt for a guest is ended by the guest through its list register, EL2's
-//! own are ended here.
+//! The virtual timer, SPIs and kicks that meet nothing unusual are done in exits/interrupt.rs.
+//! EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the guest through its list
+//! register, EL2's own are ended here.
 
 use crate::gic::hardware::Hardware;
 use crate::gic::residency;
@@ -189,7 +189,7 @@ fn printed(_: Here, intid: u32) -> Taken {
     Taken::Done
 }
 
-/// A PPI of guests: of the one that has the CPU.
+/// A PPI of guests: for the vPE whose registers are in the CPU.
 fn guests_ppi(here: Here, intid: u32) -> Taken {
     gic::drop_priority(intid);
     let mut running = here.running();

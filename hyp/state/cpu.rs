@@ -50,7 +50,7 @@ pub struct Cpu {
     /// The vPE whose window it is, under a cyclic schedule; `NO_WINDOW`: it is nobody's;
     /// `NO_WINDOWS`: there are none.
     window: AtomicU32,
-    /// When the mode ends here (life/modes.rs).
+    /// When the mode ends here (life/switchover.rs).
     leave_at: AtomicU64,
 }
 

@@ -14,15 +14,16 @@ const VMS: usize = if SHARED { VM_COUNT } else { 0 };
 pub struct Running {
     pub scheduler: Scheduler,
     pub schedule: Schedule,
-    /// Who has the CPU: resident, its timer in the CPU.
+    /// The vPE that runs: resident, its timer in the CPU.
     pub current: Option<&'static Vpe>,
     /// Whose registers the CPU holds.
     pub loaded: Option<&'static Vpe>,
     /// Who ran last, for whom an SError may still be reported.
     pub last: Option<&'static Vpe>,
-    /// Where a vPE that has the CPU for good, and sleeps, goes on with its registers as after reset.
+    /// Where a vPE that has the CPU for good, and sleeps, goes on with its registers as after
+    /// reset.
     pub restart: Option<Start>,
-    /// Firmware's workaround that is called before another VM has the CPU; 0: none.
+    /// Firmware's workaround that is called before another VM runs; 0: none.
     pub between_vms: u32,
     /// The vPE of each VM whose translations this CPU may hold.
     pub translated: [u16; VMS],

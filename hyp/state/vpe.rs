@@ -53,7 +53,8 @@ impl Residency {
     }
 }
 
-/// The vPE `index`, made at the first call, which is its first CPU's. None: the plan has no such vPE.
+/// The vPE `index`, made at the first call, which is its first CPU's. None: the plan has no such
+/// vPE.
 pub fn make(index: VpeIndex) -> Option<&'static Vpe> {
     let guest = Guest::new(&PLAN, &VMS, &VPES, &EVENTS, index)?;
     let residency = Mutex::new(Residency::first(index));
