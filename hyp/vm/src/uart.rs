@@ -19,7 +19,8 @@ impl VmState {
         self.distributor.set_line(vpes, uart.interrupt())
     }
 
-    /// The mux has made room in the VM's ring ([`Pumped::unblocked`]); as [`VmState::receive`].
+    /// The mux has made room in the VM's ring ([`crate::console::Pumped::unblocked`]); as
+    /// [`VmState::receive`].
     pub fn has_room(&self, vpes: &[VpeState]) -> Option<usize> {
         self.blocked.store(false, Relaxed);
         let mut uart = self.uart.lock();
