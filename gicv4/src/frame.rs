@@ -2,7 +2,7 @@
 //! Register frames: which registers there are, how wide they are, and who may write what.
 //!
 //! [`Frame`] is the one thing that hardware ([`crate::hw::MmioFrame`]) and the software GIC
-//! ([`crate::model`]) have in common. A [`Register`] knows its block, offset, width, access and bit
+//! (`model`) have in common. A [`Register`] knows its block, offset, width, access and bit
 //! fields, and only [`crate::regs`] can make one, so that neither a wrong width nor a wrong frame
 //! compiles, nor a write to what is read-only:
 //!

@@ -4,7 +4,7 @@
 //! The GIC reads and writes memory by itself, behind the compiler's back. So a value that makes it
 //! do so is a promise, and can only be made in `unsafe` code, by who laid the memory out; whoever
 //! has the value may use it in safe code. What is left to safe code cannot touch any other memory.
-//! With feature `model`, [`crate::model`] makes such values safely: its memory is its own.
+//! With feature `model`, `gicv4::model` makes such values safely: its memory is its own.
 //!
 //! Base registers are those of IHI 0069H 12.11 (GICR_PROPBASER, GICR_PENDBASER, GICR_VPROPBASER,
 //! GICR_VPENDBASER) and 12.19 (GITS_BASERn, GITS_CBASER); the commands are MAPD and VMAPP (5.3).

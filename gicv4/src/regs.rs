@@ -21,7 +21,7 @@ macro_rules! registers {
         /// Bytes from the base of the block, of a bank to its first register.
         pub mod offset {
             $(
-                #[doc = concat!("Of [`super::", stringify!($name), "`].")]
+                #[doc = concat!("Of [`", stringify!($name), "`](const@super::", stringify!($name), ").")]
                 pub const $name: usize = $offset;
             )*
         }

@@ -20,7 +20,7 @@ impl<B: Block> MmioFrame<B> {
     ///   memory for the whole life of the value; no Rust object lies there.
     /// * What the block's base registers name already, from firmware or an earlier user, is not
     ///   used by the program.
-    /// * No value that [`crate::model`] made for its own memory is given to it.
+    /// * No value that `gicv4::model` made for its own memory is given to it.
     pub const unsafe fn new(base: usize) -> Self {
         Self { base, block: PhantomData }
     }

@@ -68,8 +68,7 @@ mod tests {
 
     #[test]
     fn a_line_names_a_key() {
-        let line =
-            "hardware differs from the plan: SPIs in GICD_TYPER at 0x8000000: the plan needs";
+        let line = "hardware differs from the plan: GICD_TYPER.SPIs at 0x8000000: the plan needs";
         assert_eq!(key(line), Some("[gic] spis"));
         assert_eq!(key("hardware differs from the plan: something else"), None);
     }
