@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The EL2 image of a system: boot, traps, and the little that remains at run time.
 //!
 //! docs/safety.md says where unsafe code may be. Everything that a guest can see is decided in the

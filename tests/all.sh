@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # Runs every suite to its end and closes with one line for all of them: "N passed, N failed".
 #
-#   tests/all.sh [OPTION]...     options of the test programs, such as --include-ignored or a name to filter by
+#   tests/all.sh [OPTION]...     options of the test programs, such as --include-ignored or a name
+#                                to filter by
 #
 # With CI=true the long ones run as well, and lint.sh before all of them; it counts as one more
 # test.

@@ -12,6 +12,8 @@ mod differences;
 mod files;
 #[path = "tree/layers.rs"]
 mod layers;
+#[path = "tree/lines.rs"]
+mod lines;
 #[path = "tree/names.rs"]
 mod names;
 #[path = "tree/pages.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From firmware's entry to the first instruction of every guest.
 //!
 //! The plan is copied into hardware; nothing is decided here. The first CPU does what the board has

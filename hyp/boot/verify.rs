@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Is this the hardware that the plan was made for? Asked before anything is written to it, bridges
 //! on the way aside.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether a CPU's own interrupts come by the INTIDs that the board says.
 //!
 //! No register tells how PPIs are wired, and a wrong one is not missed at once: without the timer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The physical timer of vPEs that share a CPU, and its interrupt.
 //!
 //! It is lent: a vPE's first access comes to EL2 (CNTHCTL_EL2.EL1PCEN), and from then on until the

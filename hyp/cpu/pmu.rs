@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The performance counters of vPEs that share a CPU, and their interrupt.
 //!
 //! Counters are in the CPU while their vPE runs. Their PPI is active exactly then, and only if the

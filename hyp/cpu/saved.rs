@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The registers of a vPE on a shared CPU while it does not run.
 
 use crate::state::parts::{SHARED_FEATURES, SHARED_VPES};

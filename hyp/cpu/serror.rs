@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whose an SError is that became pending while EL2 had the CPU.
 //!
 //! 1. Boot: it is firmware's, or a probe's. Told in one line and dropped (boot/order.rs).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who runs, in registers: one vPE leaves the CPU, another one has it.
 //!
 //! On a shared CPU in two steps, because a vPE that waits often goes on before anybody else runs:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Firmware's workarounds on this board's CPUs (`vm::workarounds`).
 //!
 //! Every CPU asks firmware once, at boot, and only where PSCI says that firmware has SMCCC 1.1. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The board's UART: a PL011 (Arm DDI 0183).
 //!
 //! Firmware or the reset state has set the line; EL2 turns the FIFOs on, and interrupts when it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Registers of the virtual CPU interface that trap for a while.
 //!
 //! While a level in a list register may have fallen, those of group 1 (ICH_HCR_EL2.TALL1): EL2

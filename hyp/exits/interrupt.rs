@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Interrupts that come while a guest runs.
 //!
 //! `irq_fast` runs on every one, with only caller-saved registers stored, then `irq_rest` if it was

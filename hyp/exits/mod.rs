@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Exceptions that a guest causes or that interrupt it: from the vectors (arch/vectors.rs), and
 //! back.
 //!

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Synchronous exceptions of a guest: what it asked for, and who answers.
 //!
-//! The answers are `vm`'s; this module moves registers and does what an answer says. Nothing that a guest can do here
-//! fails: unknown registers and exceptions of any other class are UNDEFINED to it, unknown addresses external aborts, on
-//! fetches and walks of its tables as well, unknown calls NOT_SUPPORTED. Only an abort that it cannot take ends its VM:
-//! its vector is what aborts ([`deny_abort`]).
+//! The answers are `vm`'s; this module moves registers and does what an answer says. Nothing that a
+//! guest can do here fails: unknown registers and exceptions of any other class are UNDEFINED to
+//! it, unknown addresses external aborts, on fetches and walks of its tables as well, unknown calls
+//! NOT_SUPPORTED. Only an abort that it cannot take ends its VM: its vector is what aborts
+//! ([`deny_abort`]).
 
 use super::interface;
 use crate::cpu::{physical_timer, workarounds};
@@ -59,8 +61,8 @@ pub fn hvc_fast(this: &Vpe, frame: &mut Frame) -> Next {
     leave(guest, Counter::ExitHvc, start)
 }
 
-/// From the vectors: a data abort, likewise. Plain words are done here if their register is in the frame; those that a guest
-/// reads most, and what is known without the hardware, without a stack.
+/// From the vectors: a data abort, likewise. Plain words are done here if their register is in the
+/// frame; those that a guest reads most, and what is known without the hardware, without a stack.
 #[inline(always)]
 pub fn abort_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
@@ -85,7 +87,8 @@ pub fn abort_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     leave(guest, Counter::ExitMmio, start)
 }
 
-/// From the vectors: a system register, with all registers in the frame. An SGI that meets nothing unusual is sent here.
+/// From the vectors: a system register, with all registers in the frame. An SGI that meets nothing
+/// unusual is sent here.
 #[inline(always)]
 pub fn register_fast(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     let start = ticks();
@@ -180,7 +183,8 @@ pub fn trap(this: &Vpe, esr: u64, frame: &mut Frame) -> Next {
     }
 }
 
-/// From the vectors: an SError while a guest ran. It is that guest's: what others left was charged to them (serror.rs).
+/// From the vectors: an SError while a guest ran. It is that guest's: what others left was charged
+/// to them (serror.rs).
 #[inline(always)]
 pub fn error(this: &Vpe, esr: u64, frame: &mut Frame) {
     this.guest.vpe.counters.count(Counter::ExitOther);
@@ -198,8 +202,8 @@ fn keep(guest: &Guest, esr: u64) {
 
 #[inline(always)]
 fn data_abort(guest: &Guest, frame: &mut Frame, abort: DataAbort, esr: u64) -> After {
-    // HPFAR_EL2 tells the address of a translation fault only; what is emulated is never mapped, so nothing else is
-    // emulable.
+    // HPFAR_EL2 tells the address of a translation fault only; what is emulated is never mapped, so
+    // nothing else is emulable.
     const TRANSLATION: u64 = 0b00_0100;
     if !abort.emulable() || esr & 0b11_1100 != TRANSLATION {
         return unanswered(guest, frame, esr);
@@ -484,8 +488,9 @@ fn stop(this: &Vpe) -> After {
 
 /// Nothing answers at this address: an external abort to the guest, if it can take one.
 ///
-/// It cannot when there is no memory at its vector, or when the first instruction there is what aborts: then nothing of
-/// the guest's would ever run again, and its VM fails instead. Any other endless chain of aborts is the guest's own time.
+/// It cannot when there is no memory at its vector, or when the first instruction there is what
+/// aborts: then nothing of the guest's would ever run again, and its VM fails instead. Any other
+/// endless chain of aborts is the guest's own time.
 #[inline(never)]
 fn deny_abort(guest: &Guest, reason: Reason, esr: u64) -> After {
     let vector = guest::vector(guest::state());

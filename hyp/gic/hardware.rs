@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The hardware behind `vm`'s traits.
 //!
 //! One empty type: `vm`'s paths are compiled for it, and each method comes down to the register it

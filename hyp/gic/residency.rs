@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The residency of a vPE, and its doorbell.
 //!
 //! While a vPE is resident, its events reach it without EL2. On an exclusive CPU it is from its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Rings of channels: each is an event of the synthetic device, raised by an INT of the physical
 //! ITS.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The board's one UART: everybody's output, and what is typed. A board without one has a log in
 //! memory instead.
 //!

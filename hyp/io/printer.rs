@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! EL2's own lines while guests run: counters, faults, places, keys.
 //!
 //! Whoever has something to say leaves word ([`pages::ask`], [`fault`]) and goes on; whoever visits

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Counters, faults and the end of the system, on the console.
 
 use super::{console, pages, printer};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The PCI functions of a VM, when it starts and when it stops.
 
 use super::dma;

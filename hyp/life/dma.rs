@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What becomes of a device that accesses memory which is not its VM's.
 //!
 //! A record of an SMMU is charged to the device whose StreamID it has. Its VM's `on_dma_fault`

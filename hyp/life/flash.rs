@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! NOR flashes of guests: reads go to memory, stores come here (`vm::flash`).
 //!
 //! A flash's memory is mapped read-only and executable.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How a VM starts, first or again: in pieces, on the CPU of its first vPE and in that vPE's time.
 //!
 //! The vPE is `Loading` (`vm::power`) until all is done, and its CPU comes to `run` whenever it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From one mode to another: what the CPUs concerned do when `sched::Switchover` says so.
 //!
 //! 1. `mode::request` agrees on a time and sets it at each CPU concerned; until then nothing

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Watchdogs: when their time is over, and what is done then.
 //!
 //! A VM's watchdog is looked after by the CPU of its vPE 0, by EL2's own timer there: it interrupts

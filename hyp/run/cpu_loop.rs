@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The run loop of a CPU: who runs next, on exclusive, shared and idle CPUs alike.
 //!
 //! `settle` runs whenever the answer may have changed: an interrupt of EL2's came, or the vPE

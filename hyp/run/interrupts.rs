@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What each physical interrupt does.
 //!
 //! | INTID                | signalled by                  | handler               |

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A physical CPU: its interrupt hardware, its timer, its mailboxes, and who runs on it.
 
 use super::mailbox::Mailbox;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The generated plan and its tables, as codegen wrote them for this system.
 
 /// Translation tables and LPI configuration, ready for hardware, at the address that the plan gave

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who runs on a CPU, and whose registers it holds. What changes it: cpu/switch.rs.
 
 use super::parts::SHARED;

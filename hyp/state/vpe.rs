@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A vPE as EL2 runs it: what its exits need at hand.
 //!
 //! One for each vPE, found through TPIDR_EL2 (arch/this.rs) while it runs. `residency` is used by

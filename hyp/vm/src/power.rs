@@ -3,11 +3,11 @@
 //!
 //! ```text
 //!           CPU_ON claims              arguments stored               its own CPU takes them
-//!   Off ------------------> Claimed ----------------------> OnPending -----------------------> On
-//!    ^                                                                                       |  ^ |
-//!    +--- its own CPU has taken it out --- Leaving <--- CPU_OFF ------------------------------+  | |
-//!    +------------------------------ VM stopped ----------------------------------------------+  | |
-//!                                                              wake up: Suspended <---------------+
+//!   Off ------------------> Claimed ----------------------> OnPending --------------------> On
+//!    ^                                                                                      |  ^ |
+//!    +--- its own CPU has taken it out --- Leaving <--- CPU_OFF ----------------------------+  | |
+//!    +------------------------------ VM stopped --------------------------------------------+  | |
+//!                                                              wake up: Suspended <--------------+
 //! ```
 //!
 //! The first vPE of a VM goes from Off to Loading when its VM is to start, and from there to

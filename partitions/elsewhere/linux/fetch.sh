@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: Apache-2.0 OR MIT Fetches Debian's arm64 kernel and makes a small user
-# space for it: fetched/Image and fetched/initramfs.cpio.gz.
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# Fetches Debian's arm64 kernel and makes a small user space for it: fetched/Image and
+# fetched/initramfs.cpio.gz.
 #
-#   partitions/elsewhere/linux/fetch.sh            fetch and make what is missing or out of date
-#   partitions/elsewhere/linux/fetch.sh --check    only say what that would be (exit status 1 if anything)
+#   fetch.sh            fetch and make what is missing or out of date
+#   fetch.sh --check    only say what that would be (exit status 1 if anything)
 #
 # setup.sh calls it. Packages are kept in ${XDG_CACHE_HOME:-~/.cache}/bulkhead and only unpacked,
 # never installed: apt works on lists and settings of its own here, so that this machine's
