@@ -17,19 +17,21 @@ mod smmu;
 mod vm;
 
 pub use board::{
-    Board, Cpu, Device, DeviceKind, Gic, GicVersion, ItsDesc, PlatformIrq, QemuDesc, Ram, RdBase,
-    Redistributors, Reserved, Scratch, Timer, Trigger, Uart, UartKind,
+    Board, Cpu, Device, DeviceKind, Gic, ItsDesc, PlatformIrq, QemuDesc, Ram, Redistributors,
+    Reserved, Scratch, Timer, Uart,
 };
-pub use payload::{Format, Payload, PayloadKind};
+pub use payload::{Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Sharing, VpeName, Window};
-pub use smmu::{Iommu, IommuKind, Smmu};
-pub use vm::{
-    Access, Channel, ChannelEnd, DeviceUse, EventUse, Fault, Feature, Memory, Restarts, Vm, Vpe,
-    Watchdog, WatchdogAction,
-};
-// Choices that the plan takes as they are.
-pub use ::plan::{Conduit, DmaFault, ItsPolicy, MemoryRole, PowerOff, Rest};
+pub use smmu::{Iommu, Smmu};
+pub use vm::{Channel, ChannelEnd, DeviceUse, EventUse, Memory, Restarts, Vm, Vpe, Watchdog};
+
+// Choices are one type from the TOML on: the plan's, or the schema's where the plan takes no such
+// choice.
+pub use crate::schema::board::{GicVersion, IommuKind, RdBase, Trigger};
+pub use crate::schema::partition::Format;
+pub use crate::schema::system::{Access, Fault, Feature, WatchdogAction};
+pub use ::plan::{Conduit, DmaFault, ItsPolicy, MemoryRole, PowerOff, Rest, UartKind};
 
 use std::ops::{Deref, Range};
 use std::path::PathBuf;

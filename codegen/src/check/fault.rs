@@ -46,7 +46,7 @@ fn suspended(system: &System, number: usize, vm: &Vm, report: &mut Report) {
     let watchdog = vm.watchdog.as_ref().map(|watchdog| &watchdog.value);
     let by_watchdog = watchdog.filter(|watchdog| match watchdog.action {
         WatchdogAction::OnFault => on_fault,
-        action => action == WatchdogAction::Fault(Fault::Restart),
+        action => action == WatchdogAction::Restart,
     });
     let to: [Option<&At<usize>>; 2] = [
         vm.mode_on_fault.as_ref().filter(|_| on_fault),

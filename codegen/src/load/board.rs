@@ -41,9 +41,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         .iter()
         .map(|uart| model::Uart {
             name: uart.name.at(file),
-            kind: match uart.kind {
-                toml::UartKind::Pl011 => model::UartKind::Pl011,
-            },
+            kind: uart.kind,
             region: region(&uart.base, &uart.size, file),
             intid: uart.intid.as_ref().map(|intid| intid.at(file)),
         })
@@ -66,10 +64,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         name: board.board.name.at(file),
         description: board.board.description.clone().unwrap_or_default(),
         console,
-        psci: board.board.psci.map(file, |psci| match psci {
-            toml::Psci::Smc => model::Conduit::Smc,
-            toml::Psci::Hvc => model::Conduit::Hvc,
-        }),
+        psci: board.board.psci.at(file),
         switch_time: match &board.board.switch_time {
             Some(time) => time.map(file, |time| time.0),
             None => board.board.name.map(file, |_| model::Board::SWITCH_TIME),
@@ -153,11 +148,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
     };
     model::Gic {
         at: gic.place(file),
-        version: gic.version.map(file, |version| match version {
-            toml::GicVersion::V3 => model::GicVersion::V3,
-            toml::GicVersion::V4_0 => model::GicVersion::V4_0,
-            toml::GicVersion::V4_1 => model::GicVersion::V4_1,
-        }),
+        version: gic.version.at(file),
         spis: gic.spis.at(file),
         list_registers: gic.list_registers.at(file),
         distributor: frame(&gic.distributor, file),
@@ -179,10 +170,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
                 Some(page) => page.map(file, |size| size.0),
                 None => its.base.map(file, |_| 0x1_0000),
             },
-            rdbase: match its.rdbase {
-                toml::RdBase::ProcessorNumber => model::RdBase::ProcessorNumber,
-                toml::RdBase::Address => model::RdBase::Address,
-            },
+            rdbase: its.rdbase,
         }),
     }
 }
@@ -229,13 +217,7 @@ fn smmu(smmu: &toml::Smmu, address_bits: &At<u32>, file: FileId) -> model::Smmu 
 }
 
 fn iommu(iommu: &toml::Iommu, file: FileId) -> model::Iommu {
-    model::Iommu {
-        name: iommu.name.at(file),
-        kind: match iommu.kind {
-            toml::IommuKind::SmmuV2 => model::IommuKind::SmmuV2,
-            toml::IommuKind::Vendor => model::IommuKind::Vendor,
-        },
-    }
+    model::Iommu { name: iommu.name.at(file), kind: iommu.kind }
 }
 
 /// What can stand between devices and memory.
@@ -365,13 +347,7 @@ fn platform(
             intids: device
                 .intids
                 .iter()
-                .map(|irq| model::PlatformIrq {
-                    intid: irq.intid.at(file),
-                    trigger: match irq.trigger {
-                        toml::Trigger::Level => model::Trigger::Level,
-                        toml::Trigger::Edge => model::Trigger::Edge,
-                    },
-                })
+                .map(|irq| model::PlatformIrq { intid: irq.intid.at(file), trigger: irq.trigger })
                 .collect(),
             smmu: guards.smmu(files, &device.smmu, file),
             streams: device.streams.iter().map(|stream| stream.at(file)).collect(),

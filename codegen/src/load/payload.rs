@@ -7,7 +7,7 @@ use super::files::{Files, shown};
 use crate::diag::{FileId, rules};
 use crate::model::{At, Format, Payload, PayloadKind};
 use crate::schema::json::Kind;
-use crate::schema::partition::{self as toml, FilePayload, InlinePayload, PartitionFile};
+use crate::schema::partition::{FilePayload, InlinePayload, PartitionFile};
 use crate::schema::{S, system};
 
 /// The payload of `vm`. None when it cannot be known; that has been reported.
@@ -99,15 +99,10 @@ fn from_file(
 }
 
 fn in_place(files: &Files, payload: &S<InlinePayload>, file: FileId) -> Payload {
-    let format = match payload.format {
-        toml::Format::Image => Format::Image,
-        toml::Format::Elf => Format::Elf,
-        toml::Format::Raw => Format::Raw,
-    };
     Payload {
         kind: PayloadKind::File {
             path: relative(files, &payload.path, file),
-            format,
+            format: payload.format,
             load_offset: payload.load_offset.as_ref().map(|offset| offset.map(file, |s| s.0)),
             entry: payload.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         },

@@ -47,10 +47,7 @@ impl Names<'_> {
             budget: claim.budget.as_ref().map(|budget| Budget {
                 time: budget.time.map(file, |time| time.0),
                 period: budget.period.map(file, |period| period.0),
-                rest: match budget.rest {
-                    None | Some(toml::Rest::Background) => Rest::Background,
-                    Some(toml::Rest::Suspended) => Rest::Suspended,
-                },
+                rest: budget.rest.unwrap_or(Rest::Background),
             }),
             at: claim.place(file),
         });

@@ -4,7 +4,10 @@
 use super::files::{Files, shown};
 use super::{board, payload};
 use crate::diag::{FileId, Rule, Sources, rules};
-use crate::model::{self, At, Board, Hypervisor, Memory, MemoryRole, System, UNRESOLVED};
+use crate::model::{
+    self, At, Board, Fault, Hypervisor, ItsPolicy, Memory, MemoryRole, PowerOff, System,
+    UNRESOLVED, WatchdogAction,
+};
 use crate::schema::json::Kind;
 use crate::schema::verify::{list, near};
 use crate::schema::{S, system as toml};
@@ -63,10 +66,7 @@ pub fn load(files: &mut Files) -> Option<System> {
         sources: Sources::default(),
         name: table.name.at(file),
         description: table.description.clone().unwrap_or_default(),
-        when_all_off: match table.when_all_off {
-            None | Some(toml::PowerOff::PowerOff) => model::PowerOff::PowerOff,
-            Some(toml::PowerOff::Stay) => model::PowerOff::Stay,
-        },
+        when_all_off: table.when_all_off.unwrap_or(PowerOff::PowerOff),
         dma_trusted: table.dma.as_ref().is_some_and(|dma| matches!(**dma, toml::Dma::Trusted)),
         time_limit: table.time_limit.as_ref().map(|time| time.0),
         focus: named.or_else(first),
@@ -83,14 +83,6 @@ pub fn load(files: &mut Files) -> Option<System> {
         initial_mode,
         switch_by,
     })
-}
-
-fn feature(feature: &toml::Feature) -> model::Feature {
-    match feature {
-        toml::Feature::Debug => model::Feature::Debug,
-        toml::Feature::Pmu => model::Feature::Pmu,
-        toml::Feature::Sve => model::Feature::Sve,
-    }
 }
 
 /// What the names in a system TOML can mean.
@@ -130,36 +122,20 @@ impl Names<'_> {
                 .as_ref()
                 .map_or_else(|| vm.name.map(file, |_| true), |console| console.at(file)),
             log: vm.log.as_ref().map(|log| log.at(file)),
-            on_fault: match vm.on_fault {
-                None | Some(toml::Fault::Halt) => model::Fault::Halt,
-                Some(toml::Fault::Restart) => model::Fault::Restart,
-                Some(toml::Fault::ResetBoard) => model::Fault::ResetBoard,
-            },
+            on_fault: vm.on_fault.unwrap_or(Fault::Halt),
             restarts: vm.restarts.as_ref().map(|restarts| limit(restarts, file)),
             resets: vm.resets.as_ref().map(|resets| limit(resets, file)),
             watchdog: vm
                 .watchdog
                 .as_ref()
                 .map(|own| own.map(file, |own| self.watchdog(files, own))),
-            on_dma_fault: vm.on_dma_fault.as_ref().map(|choice| {
-                choice.map(file, |choice| match choice {
-                    toml::DmaFault::Record => model::DmaFault::Record,
-                    toml::DmaFault::StopDevice => model::DmaFault::StopDevice,
-                    toml::DmaFault::Fail => model::DmaFault::Fail,
-                })
-            }),
+            on_dma_fault: vm.on_dma_fault.as_ref().map(|choice| choice.at(file)),
             mode_on_fault: vm.mode_on_fault.as_ref().map(|name| self.find_mode(files, name)),
-            its: vm.its.as_ref().map_or_else(
-                || vm.name.map(file, |_| model::ItsPolicy::None),
-                |its| {
-                    its.map(file, |its| match its {
-                        toml::ItsPolicy::None => model::ItsPolicy::None,
-                        toml::ItsPolicy::Fixed => model::ItsPolicy::Fixed,
-                        toml::ItsPolicy::Remap => model::ItsPolicy::Remap,
-                    })
-                },
-            ),
-            features: vm.features.iter().map(|f| f.map(file, feature)).collect(),
+            its: match &vm.its {
+                Some(its) => its.at(file),
+                None => vm.name.map(file, |_| ItsPolicy::None),
+            },
+            features: vm.features.iter().map(|feature| feature.at(file)).collect(),
             arguments,
             entry: vm.entry.as_ref().map(|entry| entry.map(file, |a| a.0)),
         }
@@ -213,16 +189,9 @@ impl Names<'_> {
     }
 
     fn watchdog(&self, files: &mut Files, watchdog: &toml::Watchdog) -> model::Watchdog {
-        use model::{Fault, WatchdogAction};
         model::Watchdog {
             time: watchdog.time.map(self.file, |time| time.0),
-            action: match watchdog.action {
-                None | Some(toml::WatchdogAction::OnFault) => WatchdogAction::OnFault,
-                Some(toml::WatchdogAction::Report) => WatchdogAction::Report,
-                Some(toml::WatchdogAction::Halt) => WatchdogAction::Fault(Fault::Halt),
-                Some(toml::WatchdogAction::Restart) => WatchdogAction::Fault(Fault::Restart),
-                Some(toml::WatchdogAction::ResetBoard) => WatchdogAction::Fault(Fault::ResetBoard),
-            },
+            action: watchdog.action.unwrap_or(WatchdogAction::OnFault),
             mode: watchdog.mode.as_ref().map(|name| self.find_mode(files, name)),
             from_start: !matches!(watchdog.start, Some(toml::WatchdogStart::Feed)),
         }
@@ -232,10 +201,7 @@ impl Names<'_> {
         let file = self.file;
         let ends = channel.ends.iter().map(|end| model::ChannelEnd {
             vm: self.find_vm(files, &end.vm),
-            access: end.access.map(file, |access| match access {
-                toml::Access::ReadWrite => model::Access::ReadWrite,
-                toml::Access::ReadOnly => model::Access::ReadOnly,
-            }),
+            access: end.access.at(file),
             ipa: end.ipa.as_ref().map(|ipa| ipa.map(file, |a| a.0)),
             vpe: vpe_number(end.vpe.as_ref(), &end.vm, file),
             vintid: end.vintid.as_ref().map(|vintid| vintid.at(file)),
@@ -304,15 +270,6 @@ pub fn vpe_number(vpe: Option<&S<u32>>, name: &S<String>, file: FileId) -> At<us
     vpe.map_or_else(|| name.map(file, |_| 0), |vpe| vpe.map(file, |n| *n as usize))
 }
 
-fn role(role: &toml::MemoryRole) -> MemoryRole {
-    match role {
-        toml::MemoryRole::Ram => MemoryRole::Ram,
-        toml::MemoryRole::Rom => MemoryRole::Rom,
-        toml::MemoryRole::Hidden => MemoryRole::Hidden,
-        toml::MemoryRole::Flash => MemoryRole::Flash,
-    }
-}
-
 fn limit(limit: &S<toml::Restarts>, file: FileId) -> At<model::Restarts> {
     limit.map(file, |limit| model::Restarts {
         most: *limit.most,
@@ -326,7 +283,7 @@ fn memory(files: &mut Files, vm: &toml::Vm, file: FileId) -> Vec<Memory> {
     let mut next = Some(FIRST_IPA);
     let mut memory = Vec::new();
     for piece in &vm.memory {
-        let role = piece.role.as_ref().map_or(MemoryRole::Ram, |given| role(given));
+        let role = piece.role.as_ref().map_or(MemoryRole::Ram, |given| **given);
         let at = piece.place(file);
         let size = piece.size.map(file, |s| s.0);
         let pa = piece.pa.as_ref().map(|pa| pa.map(file, |a| a.0));

@@ -10,7 +10,10 @@ use std::time::Duration;
 use crate::emit::translation::MOST_BITS;
 
 use super::quirk::Quirk;
-use super::{At, Bar, Bdf, Bridge, Conduit, Iommu, Msix, PciId, Pcie, Region, Smmu};
+use super::{
+    At, Bar, Bdf, Bridge, Conduit, GicVersion, Iommu, Msix, PciId, Pcie, RdBase, Region, Smmu,
+    Trigger, UartKind,
+};
 
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -116,13 +119,6 @@ impl Gic {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GicVersion {
-    V3,
-    V4_0,
-    V4_1,
-}
-
 #[derive(Clone, Debug)]
 pub struct Redistributors {
     /// `base` and `size` of the whole; the size defaults to `stride` times the number of CPUs.
@@ -150,14 +146,6 @@ pub struct ItsDesc {
     pub table_page: At<u64>,
     /// What RDbase in commands means (GITS_TYPER.PTA).
     pub rdbase: RdBase,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RdBase {
-    /// PTA = 0: the processor number.
-    ProcessorNumber,
-    /// PTA = 1: the redistributor's physical address.
-    Address,
 }
 
 /// The generic timer; its PPIs and the GIC's as INTIDs 16..32.
@@ -205,11 +193,6 @@ pub struct Uart {
     pub region: Region,
     /// INTID of its SPI; None: output only.
     pub intid: Option<At<u32>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UartKind {
-    Pl011,
 }
 
 /// A thing that can be given to one VM.
@@ -268,12 +251,6 @@ pub enum DeviceKind {
 pub struct PlatformIrq {
     pub intid: At<u32>,
     pub trigger: Trigger,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    Level,
-    Edge,
 }
 
 /// A file that exists only for a run under QEMU.

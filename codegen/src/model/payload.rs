@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::At;
+use super::{At, Format};
 
 #[derive(Clone, Debug)]
 pub struct Payload {
@@ -56,13 +56,4 @@ pub enum PayloadKind {
         /// IPA of the first instruction. None: Image and raw: the load address; ELF: its own entry.
         entry: Option<At<u64>>,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// arm64 Linux Image, perhaps packed by gzip.
-    Image,
-    /// Perhaps packed by gzip.
-    Elf,
-    Raw,
 }

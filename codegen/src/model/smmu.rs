@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SMMUs, and which devices are behind them.
 
-use super::{At, Board, Device, DeviceKind, Region};
+use super::{At, Board, Device, DeviceKind, IommuKind, Region};
 
 /// An SMMUv3.
 #[derive(Clone, Debug)]
@@ -33,12 +33,6 @@ impl Smmu {
 pub struct Iommu {
     pub name: At<String>,
     pub kind: IommuKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IommuKind {
-    SmmuV2,
-    Vendor,
 }
 
 impl IommuKind {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::plan::Features;
 
-use super::{At, DmaFault, ItsPolicy, MemoryRole, Payload};
+use super::{Access, At, DmaFault, Fault, Feature, ItsPolicy, MemoryRole, Payload, WatchdogAction};
 use crate::schema::{S, system as table};
 
 #[derive(Clone, Debug)]
@@ -111,22 +111,6 @@ pub struct EventUse {
     pub vpe: At<usize>,
 }
 
-/// What becomes of a VM that fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    Halt,
-    Restart,
-    ResetBoard,
-}
-
-/// A part of the CPU that a VM has if its TOML says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Feature {
-    Debug,
-    Pmu,
-    Sve,
-}
-
 impl Feature {
     pub const fn bit(self) -> Features {
         match self {
@@ -153,15 +137,6 @@ pub struct Watchdog {
     pub from_start: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WatchdogAction {
-    /// As after a fault.
-    OnFault,
-    /// It is told, and the VM goes on.
-    Report,
-    Fault(Fault),
-}
-
 /// How often a VM may be restarted, in which time.
 #[derive(Clone, Debug)]
 pub struct Restarts {
@@ -177,7 +152,7 @@ impl Vm {
     /// Something restarts it, as long as that is not too often.
     pub fn is_restarted(&self) -> bool {
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.value.action);
-        self.on_fault == Fault::Restart || watchdog == Some(WatchdogAction::Fault(Fault::Restart))
+        self.on_fault == Fault::Restart || watchdog == Some(WatchdogAction::Restart)
     }
 }
 
@@ -213,10 +188,4 @@ pub struct ChannelEnd {
     pub vpe: At<usize>,
     /// vINTID of that interrupt. None: the plan chooses.
     pub vintid: Option<At<u32>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    ReadWrite,
-    ReadOnly,
 }

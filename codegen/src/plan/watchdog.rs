@@ -58,7 +58,9 @@ fn decide(
     let (action, mode) = match watchdog.action {
         WatchdogAction::Report => (None, None),
         WatchdogAction::OnFault => (Some(vm.on_fault), vm.mode_on_fault.as_ref()),
-        WatchdogAction::Fault(fault) => (Some(fault), None),
+        WatchdogAction::Halt => (Some(Fault::Halt), None),
+        WatchdogAction::Restart => (Some(Fault::Restart), None),
+        WatchdogAction::ResetBoard => (Some(Fault::ResetBoard), None),
     };
     let timer = &system.board.timer;
     let restarts = schedule::limit(timer, vm.restarts.as_ref(), model::Restarts::USUAL);

@@ -119,6 +119,26 @@ fn schema<T: JsonSchema>() -> Value {
     value
 }
 
+/// A choice of texts is an `enum`. Where a variant has a comment of its own, `schemars` writes a
+/// `oneOf`: a constant for each such variant, and an `enum` of the others.
+fn choice(schema: &mut Map<String, Value>) {
+    let Some(forms) = schema.get("oneOf").and_then(Value::as_array) else { return };
+    let texts = |form: &Value| match (form.get("const"), form.get("enum")) {
+        (Some(text), _) => Some(vec![text.clone()]),
+        (None, several) => several.and_then(Value::as_array).cloned(),
+    };
+    // None: tables told apart by `kind`.
+    let Some(texts) = forms.iter().map(texts).collect::<Option<Vec<_>>>() else { return };
+    for (key, value) in std::mem::take(schema) {
+        if key == "oneOf" {
+            schema.insert("type".into(), "string".into());
+            schema.insert("enum".into(), texts.concat().into());
+        } else {
+            schema.insert(key, value);
+        }
+    }
+}
+
 /// TOML has no null: an optional key is simply not there. A description is a line for each
 /// paragraph, wherever its comment is wrapped: table cells of the manual have room for no other.
 fn tidy(value: &mut Value) {
@@ -144,6 +164,7 @@ fn tidy(value: &mut Value) {
                     }
                 }
             }
+            choice(map);
             if let Some(Value::String(text)) = map.get_mut("description") {
                 let paragraphs: Vec<String> =
                     text.split("\n\n").map(|lines| lines.replace('\n', " ")).collect();
@@ -153,5 +174,60 @@ fn tidy(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(dead_code, reason = "only their schemas are used")]
+
+    use super::*;
+
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    enum Plain {
+        ReadOnly,
+        ReadWrite,
+    }
+
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    enum Explained {
+        /// Reads.
+        ReadOnly,
+        /// Reads and writes.
+        ReadWrite,
+    }
+
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "kebab-case")]
+    enum Mixed {
+        ReadOnly,
+        /// Reads and writes.
+        ReadWrite,
+    }
+
+    #[derive(JsonSchema)]
+    struct Table<T> {
+        /// What it may do.
+        must: T,
+        /// What it may do.
+        may: Option<T>,
+    }
+
+    #[test]
+    fn a_choice_is_an_enum_whatever_comments_its_variants_have() {
+        let wanted = json!({
+            "description": "What it may do.",
+            "type": "string",
+            "enum": ["read-only", "read-write"],
+        });
+        for schema in
+            [schema::<Table<Plain>>(), schema::<Table<Explained>>(), schema::<Table<Mixed>>()]
+        {
+            let properties = &schema["properties"];
+            assert_eq!(properties["must"], wanted);
+            assert_eq!(properties["may"], wanted);
+        }
     }
 }

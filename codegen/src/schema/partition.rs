@@ -95,10 +95,13 @@ pub struct InlinePayload {
     pub dtb_at: Option<S<Address>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
+    /// An arm64 Linux Image, plain or packed by gzip.
     Image,
+    /// An ELF file for AArch64, plain or packed by gzip.
     Elf,
+    /// Bytes, loaded as they are.
     Raw,
 }

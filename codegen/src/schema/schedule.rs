@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How CPUs are shared, in the system TOML: `[[cpu]]` and `[[mode]]`.
 
+use ::plan::Rest;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -61,13 +62,6 @@ pub struct Budget {
     /// "suspended": it waits for the next period.
     #[schemars(extend("x-default" = "background"))]
     pub rest: Option<Rest>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rest {
-    Background,
-    Suspended,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

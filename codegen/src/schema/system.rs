@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The system TOML.
 
+use ::plan::{DmaFault, ItsPolicy, MemoryRole, PowerOff};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -75,23 +76,8 @@ pub struct SystemTable {
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum DmaFault {
-    Record,
-    StopDevice,
-    Fail,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 pub enum Dma {
     Trusted,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PowerOff {
-    PowerOff,
-    Stay,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -237,15 +223,6 @@ pub struct Memory {
     pub clear: Option<S<bool>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum MemoryRole {
-    Ram,
-    Rom,
-    Hidden,
-    Flash,
-}
-
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
@@ -265,7 +242,7 @@ pub struct Event {
     pub vpe: Option<S<VpeChoice>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     Halt,
@@ -303,13 +280,18 @@ pub struct Watchdog {
     pub start: Option<WatchdogStart>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WatchdogAction {
+    /// As after a fault.
     OnFault,
+    /// It is told, and the VM goes on.
     Report,
+    /// It stays off.
     Halt,
+    /// It starts afresh, as long as that is not too often.
     Restart,
+    /// All VMs start afresh.
     ResetBoard,
 }
 
@@ -320,15 +302,7 @@ pub enum WatchdogStart {
     Feed,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ItsPolicy {
-    None,
-    Fixed,
-    Remap,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Feature {
     Debug,
@@ -372,7 +346,7 @@ pub struct ChannelEnd {
     pub vintid: Option<S<u32>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     ReadWrite,

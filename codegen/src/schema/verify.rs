@@ -191,7 +191,7 @@ impl Verify<'_> {
         }
     }
 
-    /// Alternatives: a choice of texts, or of tables told apart by `kind`.
+    /// Tables told apart by `kind`.
     fn alternatives(
         &mut self,
         node: &mut Spanned<DeValue<'_>>,
@@ -201,21 +201,6 @@ impl Verify<'_> {
         let span = node.span();
         let constant =
             |schema: &Value| schema.get("const").and_then(Value::as_str).map(str::to_owned);
-        let texts: Vec<String> = alternatives.iter().filter_map(constant).collect();
-        if !texts.is_empty() {
-            return match node.get_ref() {
-                DeValue::String(value) => {
-                    let value = value.to_string();
-                    self.choice(&value, span, texts.iter().map(String::as_str), name);
-                }
-                other => self.wrong_type(
-                    &serde_json::json!({"type": "string"}),
-                    other.type_str(),
-                    span,
-                    name,
-                ),
-            };
-        }
         let kind = |schema: &Value| schema.pointer("/properties/kind").and_then(&constant);
         let DeValue::Table(table) = node.get_mut() else {
             let found = node.get_ref().type_str();
@@ -335,11 +320,8 @@ impl Verify<'_> {
 
     /// `key = value` as one might write it.
     fn example(&self, key: &str, schema: &Value) -> String {
-        let choice = schema
-            .pointer("/enum/0")
-            .or_else(|| schema.pointer("/oneOf/0/const"))
-            .and_then(Value::as_str)
-            .map(|first| format!("\"{first}\""));
+        let choice =
+            schema.pointer("/enum/0").and_then(Value::as_str).map(|first| format!("\"{first}\""));
         let value = choice.unwrap_or_else(|| {
             match (
                 schema.get("type").and_then(Value::as_str),

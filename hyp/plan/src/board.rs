@@ -132,13 +132,20 @@ pub struct Uart {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
+#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum UartKind {
     Pl011,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
 #[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum Conduit {
     Smc,
@@ -147,7 +154,10 @@ pub enum Conduit {
 
 /// What the hypervisor does when no VM runs any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
 #[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum PowerOff {
     /// Print the counters and the result, then PSCI SYSTEM_OFF.

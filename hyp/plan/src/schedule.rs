@@ -45,7 +45,10 @@ pub struct Budget {
 
 /// What a vPE may do with the rest of a period whose budget it has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
 #[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum Rest {
     /// Run while no vPE with a claim to the CPU wants it; among its like, by priority.

@@ -80,7 +80,10 @@ pub struct Master {
 
 /// What becomes of a device that accesses what its VM does not have, beside that being told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
 #[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum DmaFault {
     /// Nothing, until there are too many.

@@ -186,12 +186,17 @@ pub enum MmioKind {
 
 /// What the guest may do about its events' vINTIDs (docs/adr/0006-virtual-its.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
 #[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum ItsPolicy {
     /// No virtual ITS: the payload knows its vINTIDs.
     None,
+    /// It may map its events as they are.
     Fixed,
+    /// It may give them other vINTIDs.
     Remap,
 }
 
@@ -304,7 +309,9 @@ pub struct ChannelEnd {
 
 /// What a piece of memory is to the guest.
 #[cfg(feature = "host")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemoryRole {
     /// In the device tree's /memory.
