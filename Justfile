@@ -24,7 +24,7 @@ run SYSTEM="demo" *OPTIONS:
 check SYSTEM="demo":
     @{{bulkhead}} check {{SYSTEM}}
 
-# Show what the build decides: memory, CPUs, interrupt routes, ITS commands, sizes
+# Show what the build decides: memory, CPUs, interrupt routes, ITS commands, sizes (--html: a page)
 plan SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} plan {{SYSTEM}} {{OPTIONS}}
 

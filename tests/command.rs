@@ -108,6 +108,20 @@ fn colours_are_as_the_environment_wants_them() {
 }
 
 #[test]
+fn the_plan_is_a_page_too() {
+    let page = room("page").join("hello plan.html");
+    let output = tests::bulkhead().args(["plan", "hello", "--html"]).arg(&page).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), page.to_str().unwrap());
+    let written = fs::read_to_string(&page).unwrap();
+    let beside = fs::read_to_string(tests::root().join("target/bulkhead/hello/plan.html"));
+    assert_eq!(written, beside.unwrap());
+    let toml = fs::read(tests::root().join("configs/hello.toml")).unwrap();
+    let row = "<th scope=\"row\">configs/hello.toml</th>";
+    assert!(written.contains(&format!("{row}<td class=\"number\">{}</td>", toml.len())));
+}
+
+#[test]
 fn a_result_that_cannot_be_written_is_an_error() {
     for arguments in [["plan", "hello"], ["check", "hello"]] {
         let full = File::options().write(true).open("/dev/full").unwrap();

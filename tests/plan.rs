@@ -21,6 +21,8 @@ mod high;
 mod hosts;
 #[path = "plan/log.rs"]
 mod log;
+#[path = "plan/page.rs"]
+mod page;
 #[path = "plan/payload.rs"]
 mod payload;
 #[path = "plan/rules.rs"]

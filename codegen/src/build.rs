@@ -36,7 +36,7 @@ pub struct Emitted {
 /// PACKAGE.elf, and writes the image's generated files to `out`.
 pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitError> {
     let system = crate::load(system).map_err(EmitError::System)?;
-    let (plan, files) = decide(&system, payloads).map_err(EmitError::System)?;
+    let Decided { plan, files, .. } = decide(&system, payloads).map_err(EmitError::System)?;
     write_all(&plan, out)?;
     let mut inputs: Vec<PathBuf> =
         system.sources.iter().map(|source| source.path.clone()).collect();
@@ -44,14 +44,27 @@ pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitE
     Ok(Emitted { plan, inputs })
 }
 
-/// Checks and plans a loaded system; the payload files that were read come with the plan.
-pub fn decide(system: &System, payloads: &Path) -> Result<(Plan, Vec<PathBuf>), Report> {
-    let report = check::run(system);
-    if report.has_errors() {
-        return Err(report);
+/// A plan, and what came with it.
+#[derive(Debug)]
+pub struct Decided {
+    pub plan: Plan,
+    /// Payload files that were read.
+    pub files: Vec<PathBuf>,
+    /// What is odd about the system; no errors.
+    pub warnings: Report,
+}
+
+/// Checks and plans a loaded system.
+pub fn decide(system: &System, payloads: &Path) -> Result<Decided, Report> {
+    let mut warnings = check::run(system);
+    if warnings.has_errors() {
+        return Err(warnings);
     }
     let payloads = Payloads::read(system, payloads)?;
-    Ok((plan::make(system, &payloads)?.0, payloads.files))
+    let (plan, odd) = plan::make(system, &payloads)?;
+    warnings.diagnostics.extend(odd);
+    warnings.sort();
+    Ok(Decided { plan, files: payloads.files, warnings })
 }
 
 /// Everything that can be found wrong before anything is built: the rules, the payload files, and

@@ -8,7 +8,9 @@
 pub mod constants;
 pub mod fdt;
 pub mod link;
+pub mod page;
 pub mod report;
+mod section;
 pub mod stage1;
 pub mod stage2;
 mod time;

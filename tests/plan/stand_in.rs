@@ -109,7 +109,7 @@ pub fn good<T>(result: Result<T, Report>) -> T {
 /// The plan of a loaded system, with stand-ins for its Rust partitions.
 pub fn plan(system: &System, directory: &Path) -> Result<Plan, Report> {
     partitions(system, directory);
-    decide(system, directory).map(|(plan, _)| plan)
+    decide(system, directory).map(|decided| decided.plan)
 }
 
 /// Every kind of CPU, and modes.

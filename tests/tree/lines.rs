@@ -16,7 +16,7 @@ fn comment(file: &File) -> Option<&'static str> {
     match () {
         () if file.is(&[".rs", ".s", ".c", ".dts", ".dtsi"]) => Some("//"),
         () if file.is(&[".sh", ".toml", "Justfile", ".ci/run"]) => Some("#"),
-        () if file.is(&[".ld"]) => Some("/*"),
+        () if file.is(&[".ld", ".css"]) => Some("/*"),
         () => None,
     }
 }

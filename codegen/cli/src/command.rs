@@ -48,6 +48,9 @@ enum Command {
         /// The plan as JSON
         #[arg(long)]
         json: bool,
+        /// The plan as a page with pictures: into FILE, or else beside the image
+        #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "json")]
+        html: Option<Option<PathBuf>>,
     },
     /// Show a board with all that it inherits
     Board {
@@ -118,7 +121,10 @@ pub fn main() -> ExitCode {
         matches!(cli.command, Command::Check { json: true, .. } | Command::Plan { json: true, .. });
     let done = match cli.command {
         Command::Check { system, json } => check(&system, json),
-        Command::Plan { system, json } => plan(&system, json),
+        Command::Plan { system, json, html } => match html {
+            Some(file) => page(&system, file.as_deref()),
+            None => plan(&system, json),
+        },
         Command::Board { board } => show_board(&board),
         Command::Image { system, lint } => image(&system, lint),
         Command::Run(run) => run.run(),
@@ -203,10 +209,28 @@ fn check(choice: &Choice, json: bool) -> Done {
 
 fn plan(choice: &Choice, json: bool) -> Done {
     let (workspace, system) = choice.load()?;
-    let (plan, _) = workspace.plan(&system)?;
+    let plan = workspace.plan(&system)?.plan;
     warn(&system);
     let text = if json { emit::report::json(&plan) } else { emit::report::text(&plan) };
     say(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plan as a page; says where it is.
+fn page(choice: &Choice, file: Option<&Path>) -> Done {
+    let (workspace, system) = choice.load()?;
+    let decided = workspace.plan(&system)?;
+    warn(&system);
+    let written = workspace.outputs(&decided.plan.system).join("plan.html");
+    let path = match file {
+        None => written.strip_prefix(&workspace.root).unwrap_or(&written),
+        Some(file) => {
+            std::fs::write(file, workspace.page(&system, &decided))
+                .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+            file
+        }
+    };
+    say(&format!("{}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

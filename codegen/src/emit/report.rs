@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! plan.txt and plan.json: the plan for people and for programs.
 
-use std::fmt::{self, Display, Write};
-
+use super::section::{Section, Table};
 use super::time;
 use crate::model::MemoryRole;
 use crate::plan::{
@@ -20,45 +19,29 @@ pub fn json(plan: &Plan) -> String {
 
 /// The plan as text.
 pub fn text(plan: &Plan) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = Report { plan }.write(&mut out);
+    let (system, board) = (&plan.system, &plan.board.name);
+    let mut out = format!("System {system} on {board}: {}\n", plan.description);
+    out += &format!("plan {:016x}\n", plan.digest.0);
+    for section in sections(plan) {
+        // Writing to a String cannot fail.
+        let _ = section.write(&mut out);
+    }
     out
 }
 
-/// A table with aligned columns.
-#[derive(Default)]
-pub(super) struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    pub(super) fn new(head: &[&str]) -> Self {
-        Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
-    }
-
-    pub(super) fn row(&mut self, cells: &[&dyn Display]) {
-        self.rows.push(cells.iter().map(ToString::to_string).collect());
-    }
-
-    pub(super) fn write(&self, out: &mut String) -> fmt::Result {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &self.rows {
-            let mut line = String::from("  ");
-            for (cell, width) in row.iter().zip(&widths) {
-                // Not by a format's width, which ends at 65,535.
-                let rest = width - cell.chars().count();
-                line.extend([cell.as_str(), &" ".repeat(rest), "  "]);
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
+/// All that is said of a plan in words, in the order of plan.txt.
+pub(super) fn sections(plan: &Plan) -> Vec<Section> {
+    let report = Report { plan };
+    let mut all = vec![report.memory(), report.cpus()];
+    all.extend(time::sections(plan));
+    all.extend(plan.vms.iter().map(|vm| report.vm(vm)));
+    let parts = [report.functions(), report.bridges(), report.streams()];
+    all.extend(parts.into_iter().flatten());
+    all.push(report.routes());
+    all.extend(report.lines());
+    all.extend(report.script());
+    all.extend([report.kept(), report.assumed()]);
+    all
 }
 
 /// "2 MiB", "64 KiB" or "512 B".
@@ -72,7 +55,7 @@ pub fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-fn range(base: u64, bytes: u64) -> String {
+pub(super) fn range(base: u64, bytes: u64) -> String {
     format!("{base:#012x}..{:#012x}", base + bytes)
 }
 
@@ -106,38 +89,27 @@ fn messages(function: &PciFunction) -> String {
     format!("{kind} to {}, EventIDs below {}: {how}", messages.address, messages.events)
 }
 
-struct Report<'a> {
-    plan: &'a Plan,
+pub(super) struct Report<'a> {
+    pub(super) plan: &'a Plan,
+}
+
+/// A range of a guest's addresses.
+pub(super) struct Region {
+    pub(super) base: u64,
+    pub(super) bytes: u64,
+    pub(super) what: String,
+    pub(super) how: &'static str,
 }
 
 impl Report<'_> {
-    fn write(&self, out: &mut String) -> fmt::Result {
-        let plan = self.plan;
-        writeln!(out, "System {} on {}: {}", plan.system, plan.board.name, plan.description)?;
-        writeln!(out, "plan {:016x}", plan.digest.0)?;
-        self.memory(out)?;
-        self.cpus(out)?;
-        time::write(plan, out)?;
-        for vm in &plan.vms {
-            self.vm(vm, out)?;
-        }
-        self.functions(out)?;
-        self.bridges(out)?;
-        self.streams(out)?;
-        self.routes(out)?;
-        self.lines(out)?;
-        self.script(out)?;
-        self.kept(out)?;
-        self.assumed(out)
+    fn assumed(&self) -> Section {
+        let heading = "Taken from the board's description, because boot cannot see it";
+        let mut section = Section::new("assumed", heading);
+        self.plan.assumptions.iter().for_each(|one| section.line(one));
+        section
     }
 
-    fn assumed(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "\nTaken from the board's description, because boot cannot see it")?;
-        self.plan.assumptions.iter().try_for_each(|one| writeln!(out, "  {one}"))
-    }
-
-    fn memory(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "\nPhysical memory")?;
+    fn memory(&self) -> Section {
         let mut table = Table::new(&["range", "size", "owner", "what"]);
         for area in &self.plan.memory_map {
             table.row(&[
@@ -147,11 +119,10 @@ impl Report<'_> {
                 &area.what,
             ]);
         }
-        table.write(out)
+        Section::new("memory", "Physical memory").with(table)
     }
 
-    fn cpus(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "\nCPUs")?;
+    fn cpus(&self) -> Section {
         let mut table =
             Table::new(&["CPU", "MPIDR", "redistributor", "runs", "doorbell", "residency"]);
         for cpu in &self.plan.cpus {
@@ -182,10 +153,10 @@ impl Report<'_> {
                 }
             }
         }
-        table.write(out)
+        Section::new("cpus", "CPUs").with(table)
     }
 
-    fn vm(&self, vm: &Vm, out: &mut String) -> fmt::Result {
+    fn vm(&self, vm: &Vm) -> Section {
         let often = vm.restarts.as_ref().map_or(String::new(), |limit| {
             format!(", halt after {} within {}", limit.most, limit.within)
         });
@@ -198,9 +169,8 @@ impl Report<'_> {
             policy => format!(", virtual ITS {}", policy.name()),
         };
         let features: String = vm.features.names().map(|name| format!(", {name}")).collect();
-        writeln!(
-            out,
-            "\nVM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}{}{}",
+        let heading = format!(
+            "VM {}: VMID {}, entry {}, device tree {}, on fault {}{}{}{}{}{}",
             vm.name,
             vm.vmid.value(),
             vm.entry,
@@ -211,9 +181,33 @@ impl Report<'_> {
             resets,
             its,
             features
-        )?;
+        );
+        let mut section = Section::new(format!("vm-{}", vm.name), heading);
         let mut table = Table::new(&["guest address", "size", "is", "how"]);
-        let mut rows: Vec<(u64, u64, String, &str)> = Vec::new();
+        for region in self.space(vm) {
+            let Region { base, bytes, what, how } = region;
+            table.row(&[&range(base, bytes), &size(bytes), &what, &how]);
+        }
+        section.table(table);
+        let mut table = Table::new(&["loaded", "at", "bytes", "cleared after"]);
+        for load in &vm.loads {
+            table.row(&[
+                &load.what,
+                &range(load.ipa.value(), load.bytes.len + load.clear),
+                &load.bytes.len,
+                &load.clear,
+            ]);
+        }
+        section.table(table);
+        section
+    }
+
+    /// What the VM finds at its addresses, in their order.
+    pub(super) fn space(&self, vm: &Vm) -> Vec<Region> {
+        let mut rows = Vec::new();
+        let mut push = |(base, bytes, what, how): (u64, u64, String, &'static str)| {
+            rows.push(Region { base, bytes, what, how });
+        };
         for piece in &vm.memory {
             let (what, how) = match piece.role {
                 MemoryRole::Ram => ("memory", "direct"),
@@ -223,12 +217,7 @@ impl Report<'_> {
             };
             let kept = vm.kept.iter().any(|kept| kept.base == piece.pa);
             let kept = if kept { ", not cleared" } else { "" };
-            rows.push((
-                piece.ipa.value(),
-                piece.bytes,
-                format!("{what} at {}{kept}", piece.pa),
-                how,
-            ));
+            push((piece.ipa.value(), piece.bytes, format!("{what} at {}{kept}", piece.pa), how));
         }
         for region in &vm.mmio {
             let what = match region.kind {
@@ -239,14 +228,14 @@ impl Report<'_> {
                 MmioKind::Watchdog => "watchdog",
                 MmioKind::PciConfig | MmioKind::MsixTable => continue,
             };
-            rows.push((region.base.value(), region.bytes, what.into(), "emulated"));
+            push((region.base.value(), region.bytes, what.into(), "emulated"));
         }
         for host in &vm.hosts {
             let what = format!("configuration of {}", buses(host));
-            rows.push((host.ecam.base.value(), host.ecam.bytes, what, "filtered"));
+            push((host.ecam.base.value(), host.ecam.bytes, what, "filtered"));
         }
         for region in &vm.registers {
-            rows.push((
+            push((
                 region.base.value(),
                 region.bytes,
                 format!("registers of {}", region.name),
@@ -259,48 +248,29 @@ impl Report<'_> {
                 if bar.bus.0 != bar.base.value() {
                     what += &format!(", {} on the bus", bar.bus);
                 }
-                rows.push((bar.base.value(), bar.bytes, what, "direct"));
+                push((bar.base.value(), bar.bytes, what, "direct"));
             }
             if let Some(pages) = function.msix.and_then(|msix| msix.pages) {
                 let what = format!("MSI-X table of {}", function.name);
-                rows.push((pages.base.value(), pages.bytes, what, "filtered"));
+                push((pages.base.value(), pages.bytes, what, "filtered"));
             }
         }
         for end in self.plan.vm_channel_ends(vm) {
             let how = if end.writable { "direct" } else { "direct, read only" };
-            rows.push((
-                end.ipa.value(),
-                end.bytes,
-                format!("channel {} at {}", end.name, end.pa),
-                how,
-            ));
+            push((end.ipa.value(), end.bytes, format!("channel {} at {}", end.name, end.pa), how));
         }
         if let (Some(at), Some(log)) = (vm.log, self.plan.board.console.log()) {
             let what = format!("log at {}", log.base);
-            rows.push((at.base.value(), at.bytes, what, "direct, read only"));
+            push((at.base.value(), at.bytes, what, "direct, read only"));
         }
-        rows.sort_by_key(|row| row.0);
-        for (base, bytes, what, how) in rows {
-            table.row(&[&range(base, bytes), &size(bytes), &what, &how]);
-        }
-        table.write(out)?;
-        let mut table = Table::new(&["loaded", "at", "bytes", "cleared after"]);
-        for load in &vm.loads {
-            table.row(&[
-                &load.what,
-                &range(load.ipa.value(), load.bytes.len + load.clear),
-                &load.bytes.len,
-                &load.clear,
-            ]);
-        }
-        table.write(out)
+        rows.sort_by_key(|region| region.base);
+        rows
     }
 
-    fn functions(&self, out: &mut String) -> fmt::Result {
+    fn functions(&self) -> Option<Section> {
         if self.plan.functions.is_empty() {
-            return Ok(());
+            return None;
         }
-        writeln!(out, "\nPCI functions: seen where they are")?;
         let head = ["function", "host", "at", "DeviceID", "configuration", "VM", "messages"];
         let mut table = Table::new(&head);
         for function in &self.plan.functions {
@@ -319,18 +289,19 @@ impl Report<'_> {
             let config = format!("{:#012x}", stand_in.config.value());
             table.row(&[&what, &host, &at, &"-", &config, &vm.name, &"none: a stand-in"]);
         }
-        table.write(out)
+        Some(Section::new("pci", "PCI functions: seen where they are").with(table))
     }
 
-    fn streams(&self, out: &mut String) -> fmt::Result {
+    fn streams(&self) -> Option<Section> {
         if self.plan.masters.is_empty() {
-            return Ok(());
+            return None;
         }
-        writeln!(out, "\nDMA: what devices reach past the CPUs")?;
+        let mut section = Section::new("dma", "DMA: what devices reach past the CPUs");
         for smmu in &self.plan.smmus {
             let (name, cpu) = (&smmu.name, &self.plan.cpus[smmu.cpu.index()].name);
             let (event, error) = (smmu.event_intid, smmu.error_intid);
-            writeln!(out, "  {name}: faults come by INTID {event}, errors by {error}, to {cpu}")?;
+            section
+                .line(format!("{name}: faults come by INTID {event}, errors by {error}, to {cpu}"));
         }
         let head = ["device", "VM", "reaches", "SMMU", "StreamID", "stage 2", "on a fault"];
         let mut table = Table::new(&head);
@@ -348,14 +319,13 @@ impl Report<'_> {
             let streams = streams.join(" ");
             table.row(&[&master.name, vm, &reaches, smmu, &streams, &root, &policy]);
         }
-        table.write(out)
+        Some(section.with(table))
     }
 
-    fn bridges(&self, out: &mut String) -> fmt::Result {
+    fn bridges(&self) -> Option<Section> {
         if self.plan.bridges.is_empty() {
-            return Ok(());
+            return None;
         }
-        writeln!(out, "\nPCI bridges: opened at boot, read-only for guests")?;
         let head = ["bridge", "host", "at", "buses", "passes on", "to", "as it sees it"];
         let mut table = Table::new(&head);
         let window = |base: u64, bytes: u64| match bytes {
@@ -377,14 +347,14 @@ impl Report<'_> {
                 }
             }
         }
-        table.write(out)
+        let heading = "PCI bridges: opened at boot, read-only for guests";
+        Some(Section::new("bridges", heading).with(table))
     }
 
-    fn routes(&self, out: &mut String) -> fmt::Result {
+    fn routes(&self) -> Section {
         let Some(its) = &self.plan.its else {
-            return writeln!(out, "\nEvents: none, the ITS is not used");
+            return Section::new("events", "Events: none, the ITS is not used");
         };
-        writeln!(out, "\nEvents: delivered by the GIC, no exit")?;
         let mut table =
             Table::new(&["source", "DeviceID", "EventID", "vINTID", "vPE", "while not resident"]);
         let name = |event: &EventRoute| match event.ring {
@@ -402,11 +372,11 @@ impl Report<'_> {
             let vpe = self.plan.vpe_name(event.vpe);
             table.row(&[&name(event), &event.device, &event.event, &event.vintid, &vpe, &doorbell]);
         }
-        table.write(out)
+        Section::new("events", "Events: delivered by the GIC, no exit").with(table)
     }
 
     /// SPIs.
-    fn lines(&self, out: &mut String) -> fmt::Result {
+    fn lines(&self) -> Option<Section> {
         let mut table = Table::new(&["INTID", "trigger", "source", "vPE"]);
         let mut any = false;
         if let Some(intid) = self.plan.board.console.intid() {
@@ -423,43 +393,45 @@ impl Report<'_> {
             }
         }
         if !any {
-            return Ok(());
+            return None;
         }
-        writeln!(out, "\nSPIs: delivered by list registers, one exit each")?;
-        table.write(out)
+        let heading = "SPIs: delivered by list registers, one exit each";
+        Some(Section::new("spis", heading).with(table))
     }
 
-    fn script(&self, out: &mut String) -> fmt::Result {
-        let Some(its) = &self.plan.its else { return Ok(()) };
-        writeln!(out, "\nITS at {}: tables and registers", its.base)?;
+    fn script(&self) -> Vec<Section> {
+        let Some(its) = &self.plan.its else { return Vec::new() };
+        let heading = format!("ITS at {}: tables and registers", its.base);
+        let mut registers = Section::new("its", heading);
         for table in &its.tables {
             let crate::plan::ItsTable { name, memory, entries, entry_bytes, .. } = table;
             let (base, size) = (memory.base, size(memory.bytes));
-            writeln!(out, "  {name:<11} {base}, {size}: {entries} of at most {entry_bytes} bytes")?;
+            registers.line(format!(
+                "{name:<11} {base}, {size}: {entries} of at most {entry_bytes} bytes"
+            ));
         }
-        writeln!(out, "  GITS_CBASER = {:#018x}", its.cbaser.0)?;
+        registers.line(format!("GITS_CBASER = {:#018x}", its.cbaser.0));
         let shared = self.plan.cpus.iter().any(|cpu| cpu.schedule.is_shared());
         let later = match shared || self.plan.modes.is_some() {
             true => "; later the doorbells' and the modes'",
             false => ", none later",
         };
-        writeln!(out, "\nITS script: {} commands at boot{later}", its.script.len())?;
+        let heading = format!("ITS script: {} commands at boot{later}", its.script.len());
         let mut table = Table::default();
         for (n, line) in its.script.iter().enumerate() {
             let words = line.words.map(|word| format!("{:016x}", word.0)).join(" ");
             table.row(&[&format!("{n:3}"), &words, &line.text]);
         }
-        table.write(out)
+        vec![registers, Section::new("its-script", heading).with(table)]
     }
 
-    fn kept(&self, out: &mut String) -> fmt::Result {
+    fn kept(&self) -> Section {
         let own = &self.plan.hypervisor;
-        writeln!(
-            out,
-            "\nThe hypervisor's memory: {} kept, {} for payload copies",
+        let heading = format!(
+            "The hypervisor's memory: {} kept, {} for payload copies",
             size(own.kept.next_multiple_of(1024)),
             size(own.copies.next_multiple_of(1024))
-        )?;
+        );
         let mut table = Table::new(&["range", "size", "what"]);
         let code = format!("code, data, {} stacks of {}", own.stacks, size(own.stack_bytes));
         let mut rows: Vec<(u64, u64, &str)> = own
@@ -473,7 +445,7 @@ impl Report<'_> {
         for (base, bytes, what) in rows {
             table.row(&[&range(base, bytes), &size(bytes), &what]);
         }
-        table.write(out)
+        Section::new("kept", heading).with(table)
     }
 }
 
@@ -492,14 +464,5 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
-    }
-
-    #[test]
-    fn a_cell_may_be_longer_than_a_format_can_pad() {
-        let mut table = Table::new(&["a", "b"]);
-        table.row(&[&"x".repeat(70_000), &1]);
-        let mut text = String::new();
-        table.write(&mut text).unwrap();
-        assert_eq!(text.lines().map(str::len).collect::<Vec<_>>(), [70_005, 70_005]);
     }
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The time map in plan.txt: whose time is whose, on each shared CPU and in each mode.
 
-use std::fmt::{self, Write};
-
-use super::report::Table;
+use super::section::{Block, Section, Table};
 use crate::plan::{Mode, Plan, PrioritySlot, Schedule, Turn, VpeIndex, Window};
 
 /// Columns of a frame's bar.
@@ -14,20 +12,21 @@ const SHOWN: usize = 16;
 const LETTERS: &[u8; plan::SLOTS] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
 
 /// Time map of all modes; nothing when no CPU is shared.
-pub fn write(plan: &Plan, out: &mut String) -> fmt::Result {
+pub fn sections(plan: &Plan) -> Vec<Section> {
     let schedules: Vec<&Schedule> = plan.cpus.iter().map(|cpu| &cpu.schedule).collect();
-    let time = Map { plan };
+    let map = Map { plan };
+    let mut all = Vec::new();
     if schedules.iter().any(|schedule| schedule.is_shared()) {
-        writeln!(out, "\nTime: shared CPUs, the hypervisor's own time not counted")?;
+        let heading = "Time: shared CPUs, the hypervisor's own time not counted";
+        let mut section = Section::new("time", heading);
         for (cpu, schedule) in schedules.iter().enumerate() {
-            time.cpu(cpu, schedule, out)?;
+            map.cpu(cpu, schedule, &mut section);
         }
+        all.push(section);
     }
-    let Some(modes) = &plan.modes else { return Ok(()) };
-    for (n, mode) in modes.modes.iter().enumerate() {
-        time.mode(n, mode, &modes.modes, out)?;
-    }
-    Ok(())
+    let modes = plan.modes.as_ref().map_or(&[][..], |modes| &modes.modes);
+    all.extend(modes.iter().enumerate().map(|(n, mode)| map.mode(n, mode, modes)));
+    all
 }
 
 struct Map<'a> {
@@ -35,23 +34,24 @@ struct Map<'a> {
 }
 
 impl Map<'_> {
-    fn mode(&self, n: usize, mode: &Mode, all: &[Mode], out: &mut String) -> fmt::Result {
+    fn mode(&self, n: usize, mode: &Mode, all: &[Mode]) -> Section {
         let what = match n {
             0 => "the mode that boots: as above",
             _ => "these CPUs are used otherwise",
         };
-        writeln!(out, "\nMode {n}, {}: {what}", mode.name)?;
+        let heading = format!("Mode {n}, {}: {what}", mode.name);
+        let mut section = Section::new(format!("mode-{}", mode.name), heading);
         for (cpu, schedule) in mode.schedules.iter().enumerate() {
             if *schedule == self.plan.cpus[cpu].schedule {
                 continue;
             }
             let name = &self.plan.cpus[cpu].name;
             match schedule {
-                Schedule::Unused => writeln!(out, "  {name}: idle")?,
+                Schedule::Unused => section.line(format!("{name}: idle")),
                 Schedule::Exclusive(vpe) => {
-                    writeln!(out, "  {name}: exclusive, {}", self.plan.vpe_name(*vpe))?;
+                    section.line(format!("{name}: exclusive, {}", self.plan.vpe_name(*vpe)));
                 }
-                _ => self.cpu(cpu, schedule, out)?,
+                _ => self.cpu(cpu, schedule, &mut section),
             }
         }
         let suspended: Vec<String> = (0..mode.placements.len())
@@ -59,12 +59,13 @@ impl Map<'_> {
             .map(|vpe| self.plan.vpe_name(VpeIndex::at(vpe)))
             .collect();
         if !suspended.is_empty() {
-            writeln!(out, "  suspended: {}", suspended.join(", "))?;
+            section.line(format!("suspended: {}", suspended.join(", ")));
         }
-        match mode.boundary.get() {
-            1 => writeln!(out, "  a switch away takes effect at once")?,
-            ticks => writeln!(out, "  a switch away takes effect every {}", self.time(ticks))?,
-        }
+        let when = match mode.boundary.get() {
+            1 => "at once".into(),
+            ticks => format!("every {}", time(self.plan, ticks)),
+        };
+        section.line(format!("a switch away takes effect {when}"));
         for (to, switch) in mode.switches.iter().enumerate().filter(|(to, _)| *to != n) {
             let cpus = self.plan.cpus.iter().enumerate();
             let cpus =
@@ -76,50 +77,47 @@ impl Map<'_> {
             });
             let moves: Vec<String> = moves.collect();
             let moves = if moves.is_empty() { "none".into() } else { moves.join(", ") };
-            writeln!(out, "  to {}: CPUs {}; moves: {moves}", all[to].name, cpus.join(", "))?;
+            section.line(format!("to {}: CPUs {}; moves: {moves}", all[to].name, cpus.join(", ")));
             for line in &switch.script {
                 let words = line.words.map(|word| format!("{:016x}", word.0)).join(" ");
-                writeln!(out, "    {words}  {}", line.text)?;
+                section.blocks.push(Block::Code(format!("{words}  {}", line.text)));
             }
         }
-        Ok(())
+        section
     }
 
-    fn cpu(&self, cpu: usize, schedule: &Schedule, out: &mut String) -> fmt::Result {
+    fn cpu(&self, cpu: usize, schedule: &Schedule, section: &mut Section) {
         let name = &self.plan.cpus[cpu].name;
         match schedule {
-            Schedule::Unused | Schedule::Exclusive(_) => Ok(()),
+            Schedule::Unused | Schedule::Exclusive(_) => {}
             Schedule::Priority(slots) => {
                 let given = percent(schedule.given_ppm());
-                writeln!(out, "  {name}: by priority, {given} given as budgets")?;
-                self.ranks(slots, out)
+                section.line(format!("{name}: by priority, {given} given as budgets"));
+                section.table(self.ranks(slots));
             }
             Schedule::Cyclic(frame) => {
                 let given = schedule.given_ppm();
                 let (given, idle) = (percent(given), percent(1_000_000 - given));
-                writeln!(
-                    out,
-                    "  {name}: cyclic, frame of {}, {given} given, {idle} idle",
-                    self.time(frame.ticks.get())
-                )?;
-                writeln!(out, "  |{}|", bar(&frame.windows, frame.ticks.get()))?;
-                self.turns(&frame.turns, &frame.windows, frame.ticks.get(), out)
+                let whole = time(self.plan, frame.ticks.get());
+                section
+                    .line(format!("{name}: cyclic, frame of {whole}, {given} given, {idle} idle"));
+                let bar = bar(&frame.windows, frame.ticks.get());
+                section.blocks.push(Block::Drawing(format!("|{bar}|")));
+                section.table(self.turns(&frame.turns, &frame.windows, frame.ticks.get()));
             }
         }
     }
 
-    fn turns(
-        &self,
-        vpes: &[Turn],
-        windows: &[Window],
-        frame: u64,
-        out: &mut String,
-    ) -> fmt::Result {
+    fn turns(&self, vpes: &[Turn], windows: &[Window], frame: u64) -> Table {
         let mut table = Table::new(&["", "vPE", "each frame", "share", "worst gap", "windows"]);
         for (slot, turn) in vpes.iter().enumerate() {
             let own = windows.iter().filter(|window| usize::from(window.slot) == slot);
             let own = own.map(|window| {
-                format!("{}..{}", self.time(window.start), self.time(window.start + window.ticks))
+                format!(
+                    "{}..{}",
+                    time(self.plan, window.start),
+                    time(self.plan, window.start + window.ticks)
+                )
             });
             let mut own: Vec<String> = own.collect();
             if own.len() > SHOWN {
@@ -131,45 +129,45 @@ impl Map<'_> {
             table.row(&[
                 &letter(slot),
                 &self.plan.vpe_name(turn.vpe),
-                &self.time(turn.ticks),
+                &time(self.plan, turn.ticks),
                 &share,
-                &self.time(turn.worst_gap),
+                &time(self.plan, turn.worst_gap),
                 &own.join(", "),
             ]);
         }
-        table.write(out)
+        table
     }
 
-    fn ranks(&self, slots: &[PrioritySlot], out: &mut String) -> fmt::Result {
+    fn ranks(&self, slots: &[PrioritySlot]) -> Table {
         let head = ["priority", "vPE", "budget", "period", "share", "afterwards", "worst gap"];
         let mut table = Table::new(&head);
         for slot in slots {
-            let gap = slot.worst_gap.map_or("no bound".into(), |ticks| self.time(ticks));
+            let gap = slot.worst_gap.map_or("no bound".into(), |ticks| time(self.plan, ticks));
             let name = self.plan.vpe_name(slot.vpe);
             match slot.budget {
                 None => table.row(&[&slot.priority, &name, &"-", &"-", &"-", &"-", &gap]),
                 Some(budget) => table.row(&[
                     &slot.priority,
                     &name,
-                    &self.time(budget.ticks.get()),
-                    &self.time(budget.period.get()),
+                    &time(self.plan, budget.ticks.get()),
+                    &time(self.plan, budget.period.get()),
                     &percent(crate::plan::ppm(budget.ticks.get(), budget.period.get())),
                     &budget.rest.name(),
                     &gap,
                 ]),
             }
         }
-        table.write(out)
+        table
     }
+}
 
-    /// "9.5 ms"; ticks when they are no whole nanoseconds.
-    fn time(&self, ticks: u64) -> String {
-        let nanoseconds = u128::from(ticks) * 1_000_000_000;
-        let frequency = u128::from(self.plan.board.timer.frequency);
-        match nanoseconds.is_multiple_of(frequency) {
-            true => decimal(nanoseconds / frequency),
-            false => format!("{ticks} ticks"),
-        }
+/// "9.5 ms"; ticks when they are no whole nanoseconds.
+pub(super) fn time(plan: &Plan, ticks: u64) -> String {
+    let nanoseconds = u128::from(ticks) * 1_000_000_000;
+    let frequency = u128::from(plan.board.timer.frequency);
+    match nanoseconds.is_multiple_of(frequency) {
+        true => decimal(nanoseconds / frequency),
+        false => format!("{ticks} ticks"),
     }
 }
 
@@ -187,12 +185,12 @@ fn decimal(nanoseconds: u128) -> String {
     }
 }
 
-fn letter(slot: usize) -> char {
+pub(super) fn letter(slot: usize) -> char {
     LETTERS.get(slot).map_or('?', |&letter| letter.into())
 }
 
 /// "12.5 %".
-fn percent(ppm: u64) -> String {
+pub(super) fn percent(ppm: u64) -> String {
     format!("{}.{} %", ppm / 10_000, ppm / 1000 % 10)
 }
 

@@ -22,9 +22,9 @@ use super::cargo::{FIX_835769, finish, format};
 use super::claim::claim;
 use super::flat::{FlatError, flatten};
 use super::rules::{self, Broken};
-use codegen::build::{EmitError, decide, write};
+use codegen::build::{Decided, EmitError, decide, write};
 use codegen::diag::Report;
-use codegen::emit::report;
+use codegen::emit::{page, report};
 use codegen::model::{PayloadKind, System};
 use codegen::plan::Plan;
 
@@ -108,7 +108,8 @@ pub struct Workspace {
 /// A finished image.
 #[derive(Debug)]
 pub struct Built {
-    /// target/bulkhead/SYSTEM, with bulkhead.elf, bulkhead.bin, plan.json, plan.txt and VM.dtb.
+    /// target/bulkhead/SYSTEM, with bulkhead.elf, bulkhead.bin, plan.json, plan.txt,
+    /// plan.html and VM.dtb.
     pub directory: PathBuf,
     pub plan: Plan,
 }
@@ -218,28 +219,38 @@ impl Workspace {
     }
 
     /// The plan of a system, its partitions built first.
-    pub fn plan(&self, system: &System) -> Result<(Plan, PathBuf), BuildError> {
+    pub fn plan(&self, system: &System) -> Result<Decided, BuildError> {
         let _lock = self.lock()?;
         self.claim(system)?;
-        self.plan_locked(system)
+        self.plan_locked(system).map(|(decided, _)| decided)
     }
 
     fn claim(&self, system: &System) -> Result<(), BuildError> {
         claim(&self.outputs(&system.name.value), &system.name.value, &system.path)
     }
 
-    fn plan_locked(&self, system: &System) -> Result<(Plan, PathBuf), BuildError> {
+    fn plan_locked(&self, system: &System) -> Result<(Decided, PathBuf), BuildError> {
         let payloads = self.partitions(system)?;
-        let (plan, _) = decide(system, &payloads).map_err(BuildError::System)?;
+        let decided = decide(system, &payloads).map_err(BuildError::System)?;
+        let plan = &decided.plan;
         let directory = self.outputs(&plan.system);
-        write(&directory, "plan.json", report::json(&plan).as_bytes())?;
-        write(&directory, "plan.txt", report::text(&plan).as_bytes())?;
+        write(&directory, "plan.html", self.page(system, &decided).as_bytes())?;
+        write(&directory, "plan.json", report::json(plan).as_bytes())?;
+        write(&directory, "plan.txt", report::text(plan).as_bytes())?;
         for vm in &plan.vms {
             if let Some(tree) = vm.loads.iter().find(|load| load.what == "device tree") {
                 write(&directory, &format!("{}.dtb", vm.name), &tree.bytes.data)?;
             }
         }
-        Ok((plan, payloads))
+        Ok((decided, payloads))
+    }
+
+    /// The plan as a page.
+    pub fn page(&self, system: &System, decided: &Decided) -> String {
+        let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        let inputs = page::inputs(system, &decided.files, &root);
+        let warnings = decided.warnings.render(false);
+        page::html(&decided.plan, &page::Around { warnings: &warnings, inputs: &inputs })
     }
 
     /// Builds a system's image. If that fails, there is none: an older one would not be the
@@ -248,7 +259,7 @@ impl Workspace {
         let _lock = self.lock()?;
         self.claim(system)?;
         self.forget(&system.name.value)?;
-        let (plan, payloads) = self.plan_locked(system)?;
+        let (Decided { plan, .. }, payloads) = self.plan_locked(system)?;
         let room = plan.hypervisor.room;
         finish(self.image_command("build", system, &payloads, room)?, "the EL2 image")?;
         let elf = self.bare().join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
@@ -285,7 +296,7 @@ impl Workspace {
     /// Runs clippy over the image as it is for this system, warnings as errors.
     pub fn lint(&self, system: &System) -> Result<(), BuildError> {
         let _lock = self.lock()?;
-        let (plan, payloads) = self.plan_locked(system)?;
+        let (Decided { plan, .. }, payloads) = self.plan_locked(system)?;
         let room = plan.hypervisor.room;
         let mut cargo = self.image_command("clippy", system, &payloads, room)?;
         cargo.args(["--", "-D", "warnings"]);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The way of each interrupt, from the device to the vPE, and what it costs.
+
+use super::colour;
+use crate::plan::{EventRoute, Its, Plan, SpiRoute, VpeIndex};
+
+pub struct Route {
+    /// Who asks, and how: "DeviceID 16, EventID 0".
+    pub source: String,
+    pub by: String,
+    /// What takes it on: the ITS or the distributor.
+    pub through: String,
+    /// What the guest takes.
+    pub becomes: String,
+    pub vpe: String,
+    /// On a CPU.
+    pub cpu: String,
+    pub class: String,
+    /// "no exit" or "one exit".
+    pub cost: &'static str,
+    pub exits: bool,
+    pub otherwise: String,
+}
+
+/// Those without an exit first.
+pub fn all(plan: &Plan) -> Vec<Route> {
+    let its = plan.its.as_ref();
+    let events = its.into_iter().flat_map(|its| its.events.iter().map(|one| event(plan, its, one)));
+    let spis = plan.spis.iter().enumerate();
+    let spis = spis.filter_map(|(n, route)| Some(spi(plan, n + 32, route.as_ref()?)));
+    events.chain(spis).chain(timers(plan)).collect()
+}
+
+fn event(plan: &Plan, its: &Its, event: &EventRoute) -> Route {
+    let (vpe, cpu, class) = target(plan, event.vpe);
+    let otherwise = match plan.vpes[event.vpe].tables {
+        Some(tables) => {
+            format!("not resident: its doorbell, LPI {} on {cpu}, one exit", tables.doorbell.intid)
+        }
+        None => "not resident: lost".into(),
+    };
+    let source = match event.ring {
+        true => format!("channel {}", event.source),
+        false => event.source.clone(),
+    };
+    Route {
+        source,
+        by: format!("MSI: DeviceID {}, EventID {}", event.device, event.event),
+        through: format!("ITS at {}", its.base),
+        becomes: format!("vLPI {}", event.vintid),
+        vpe,
+        cpu,
+        class,
+        cost: "no exit",
+        exits: false,
+        otherwise,
+    }
+}
+
+fn spi(plan: &Plan, intid: usize, route: &SpiRoute) -> Route {
+    let (vpe, cpu, class) = target(plan, route.vpe);
+    Route {
+        source: route.source.clone(),
+        by: format!("pin, {}", if route.edge { "edge" } else { "level" }),
+        through: format!("distributor at {}", plan.board.distributor),
+        becomes: format!("SPI {intid}"),
+        vpe,
+        cpu,
+        class,
+        cost: "one exit",
+        exits: true,
+        otherwise: "by a list register".into(),
+    }
+}
+
+/// The private interrupts that guests have.
+fn timers(plan: &Plan) -> impl Iterator<Item = Route> {
+    let names = [
+        (Some(plan.board.timer.virtual_ppi), "virtual timer"),
+        (Some(plan.board.timer.physical_ppi), "physical timer"),
+        (plan.board.pmu_ppi, "PMU"),
+    ];
+    let vpes = (0..plan.vpes.len()).map(VpeIndex::at);
+    vpes.flat_map(move |index| {
+        let ppis = plan.vms[plan.vpes[index].vm].ppis.0;
+        let own = names.into_iter().filter_map(move |(ppi, name)| {
+            let ppi = ppi.filter(|ppi| ppis >> ppi & 1 != 0)?;
+            Some((ppi, name))
+        });
+        own.map(move |(ppi, name)| {
+            let (vpe, cpu, class) = target(plan, index);
+            Route {
+                source: name.into(),
+                by: format!("of {cpu}, level"),
+                through: "redistributor".into(),
+                becomes: format!("PPI {ppi}"),
+                vpe,
+                cpu,
+                class,
+                cost: "one exit",
+                exits: true,
+                otherwise: "by a list register".into(),
+            }
+        })
+    })
+}
+
+/// The vPE's name, its CPU in the mode that boots, and its colour.
+fn target(plan: &Plan, vpe: VpeIndex) -> (String, String, String) {
+    let of = &plan.vpes[vpe];
+    (plan.vpe_name(vpe), plan.cpus[of.cpu].name.clone(), colour(of.vm.index()))
+}
