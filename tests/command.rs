@@ -122,6 +122,36 @@ fn the_plan_is_a_page_too() {
 }
 
 #[test]
+fn a_plan_is_compared_with_an_older_one() {
+    let room = room("against");
+    let plan = |arguments: &[&str]| {
+        tests::bulkhead().args(["plan", "hello"]).args(arguments).output().unwrap()
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let old = room.join("old.json");
+    fs::write(&old, plan(&["--json"]).stdout).unwrap();
+    let old = old.to_str().unwrap();
+    let same = said(&plan(&["--against", old]));
+    assert!(same.ends_with(": 0 changes\n"), "{same}");
+    let text = fs::read_to_string(old).unwrap();
+    let (here, there) = ("\"escape\": 29", "\"escape\": 1, \"gone\": 7");
+    assert!(text.contains(here));
+    fs::write(old, text.replace(here, there)).unwrap();
+    let changed = said(&plan(&["--against", old]));
+    assert!(changed.contains(": 2 changes\n\nescape\n  1 -> 29\n\ngone\n- 7\n"), "{changed}");
+    let page = room.join("page.html");
+    let written = plan(&["--against", old, "--html", page.to_str().unwrap()]);
+    assert!(written.status.success(), "{written:?}");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("<del>1</del>") && page.contains("<ins>29</ins>"));
+    fs::write(old, "{\"system\": ").unwrap();
+    let broken = plan(&["--against", old]);
+    assert_eq!(broken.status.code(), Some(2));
+    let why = String::from_utf8_lossy(&broken.stderr).into_owned();
+    assert!(why.contains("old.json: it is no JSON: EOF"), "{why}");
+}
+
+#[test]
 fn a_result_that_cannot_be_written_is_an_error() {
     for arguments in [["plan", "hello"], ["check", "hello"]] {
         let full = File::options().write(true).open("/dev/full").unwrap();

@@ -5,6 +5,7 @@
 //! Each module turns a [`Plan`](crate::plan::Plan) plan, or a part of it, into text or bytes and
 //! decides nothing.
 
+pub mod changes;
 pub mod constants;
 pub mod fdt;
 pub mod link;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use codegen::emit::changes::Changes;
 use codegen::emit::page::{self, Around, Input};
 use codegen::emit::report;
 use codegen::plan::Plan;
@@ -226,17 +227,38 @@ fn a_hostile_name_is_text() {
     plan.memory_map[0].what = HOSTILE.into();
     plan.cpus[0].name = HOSTILE.into();
     let inputs = [Input { name: HOSTILE.into(), bytes: 1, digest: "00".into() }];
-    let page = Page::read(&page::html(&plan, &Around { warnings: HOSTILE, inputs: &inputs }));
+    let page = Page::read(&page::html(
+        &plan,
+        &Around { warnings: HOSTILE, inputs: &inputs, changes: None },
+    ));
     assert!(!page.elements.contains("script") && !page.elements.contains("img"));
     assert!(page.attributes.iter().all(|(name, _)| name != "onerror" && name != "src"));
     assert!(page.text.matches(HOSTILE).count() >= 6);
 }
 
 #[test]
+fn changes_are_on_the_page() {
+    let plan = stand_in::of("demo");
+    let old = report::json(&plan).replace("\"control\"", "\"<b>steering\"");
+    let changes = Changes::new(&old, &plan).unwrap();
+    let part = changes.parts.iter().find(|part| part.name == "vms").unwrap();
+    let found: Vec<_> = part.changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(found, ["control", "<b>steering"], "one VM is gone, another is new");
+    let html = page::html(&plan, &Around { changes: Some(&changes), ..Around::default() });
+    let page = Page::read(&html);
+    assert!(page.values("href").any(|link| link == "#changes"));
+    page.has_text("<b>steering");
+    let same = Changes::new(&report::json(&plan), &plan).unwrap();
+    assert_eq!(same.count(), 0);
+    assert!(Changes::new("[]", &plan).is_err_and(|why| why.contains("no plan.json")));
+    assert!(Changes::new("{}", &plan).is_err_and(|why| why.contains("`digest`")));
+}
+
+#[test]
 fn warnings_and_inputs_are_on_the_page() {
     let plan = stand_in::of("demo");
     let inputs = [Input { name: "configs/demo.toml".into(), bytes: 17, digest: "0abc".into() }];
-    let around = Around { warnings: "warning[W1 odd]: it is odd", inputs: &inputs };
+    let around = Around { warnings: "warning[W1 odd]: it is odd", inputs: &inputs, changes: None };
     let page = Page::read(&page::html(&plan, &around));
     page.has_text("warning[W1 odd]: it is odd");
     page.has_row(&["configs/demo.toml".into(), "17".into(), "0abc".into()]);

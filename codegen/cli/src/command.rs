@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 use codegen::check as rules;
 use codegen::diag::Report;
+use codegen::emit::changes::Changes;
 use codegen::model::System;
 use codegen::{build, emit};
 
@@ -51,6 +52,9 @@ enum Command {
         /// The plan as a page with pictures: into FILE, or else beside the image
         #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "json")]
         html: Option<Option<PathBuf>>,
+        /// What is other than in an older plan.json, as text or on the page
+        #[arg(long, value_name = "OLD.json", conflicts_with = "json")]
+        against: Option<PathBuf>,
     },
     /// Show a board with all that it inherits
     Board {
@@ -121,10 +125,9 @@ pub fn main() -> ExitCode {
         matches!(cli.command, Command::Check { json: true, .. } | Command::Plan { json: true, .. });
     let done = match cli.command {
         Command::Check { system, json } => check(&system, json),
-        Command::Plan { system, json, html } => match html {
-            Some(file) => page(&system, file.as_deref()),
-            None => plan(&system, json),
-        },
+        Command::Plan { system, json, html, against } => {
+            plan(&system, json, html.as_ref().map(Option::as_deref), against.as_deref())
+        }
         Command::Board { board } => show_board(&board),
         Command::Image { system, lint } => image(&system, lint),
         Command::Run(run) => run.run(),
@@ -207,31 +210,40 @@ fn check(choice: &Choice, json: bool) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(choice: &Choice, json: bool) -> Done {
+/// `html`: as a page, into that file or beside the image.
+fn plan(choice: &Choice, json: bool, html: Option<Option<&Path>>, against: Option<&Path>) -> Done {
+    // Before the plan is written: the older one may be the last plan's own file.
+    let old = against.map(|path| read(path).map(|text| (path, text))).transpose()?;
     let (workspace, system) = choice.load()?;
-    let plan = workspace.plan(&system)?.plan;
+    let decided = workspace.plan(&system)?;
+    let plan = &decided.plan;
+    let changes = old
+        .map(|(path, text)| {
+            Changes::new(&text, plan)
+                .map_err(|why| Failure::Use(format!("{}: {why}", path.display())))
+        })
+        .transpose()?;
     warn(&system);
-    let text = if json { emit::report::json(&plan) } else { emit::report::text(&plan) };
+    let written = workspace.outputs(&plan.system).join("plan.html");
+    let text = match (html, &changes) {
+        (Some(file), _) => {
+            let path = file.unwrap_or(&written);
+            std::fs::write(path, workspace.page(&system, &decided, changes.as_ref()))
+                .map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
+            let beside = path.strip_prefix(&workspace.root).ok().filter(|_| file.is_none());
+            format!("{}\n", beside.unwrap_or(path).display())
+        }
+        (None, Some(changes)) => changes.text(),
+        (None, None) if json => emit::report::json(plan),
+        (None, None) => emit::report::text(plan),
+    };
     say(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan as a page; says where it is.
-fn page(choice: &Choice, file: Option<&Path>) -> Done {
-    let (workspace, system) = choice.load()?;
-    let decided = workspace.plan(&system)?;
-    warn(&system);
-    let written = workspace.outputs(&decided.plan.system).join("plan.html");
-    let path = match file {
-        None => written.strip_prefix(&workspace.root).unwrap_or(&written),
-        Some(file) => {
-            std::fs::write(file, workspace.page(&system, &decided))
-                .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
-            file
-        }
-    };
-    say(&format!("{}\n", path.display()))?;
-    Ok(ExitCode::SUCCESS)
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Use(format!("{}: {error}", path.display())))
 }
 
 fn show_board(choice: &Path) -> Done {

@@ -15,6 +15,7 @@ mod time;
 
 use askama::Template;
 
+use super::changes::Changes;
 use super::report;
 use super::section::{Block, Section, Table};
 use crate::plan::{MemoryRole, Plan};
@@ -32,6 +33,8 @@ pub struct Around<'a> {
     pub warnings: &'a str,
     /// Files that the plan was made from.
     pub inputs: &'a [Input],
+    /// What is other than in an older plan.
+    pub changes: Option<&'a Changes>,
 }
 
 /// The page.
@@ -50,6 +53,7 @@ struct Page<'a> {
     plan: &'a Plan,
     warnings: &'a str,
     inputs: &'a [Input],
+    changes: Option<&'a Changes>,
     digest: String,
     facts: Vec<(usize, &'static str)>,
     memory: Vec<Bar>,
@@ -73,6 +77,7 @@ impl<'a> Page<'a> {
             plan,
             warnings: around.warnings,
             inputs: around.inputs,
+            changes: around.changes,
             digest: format!("{:016x}", plan.digest.0),
             facts: facts(plan),
             memory: memory::ram(plan),

@@ -24,6 +24,7 @@ use super::flat::{FlatError, flatten};
 use super::rules::{self, Broken};
 use codegen::build::{Decided, EmitError, decide, write};
 use codegen::diag::Report;
+use codegen::emit::changes::Changes;
 use codegen::emit::{page, report};
 use codegen::model::{PayloadKind, System};
 use codegen::plan::Plan;
@@ -234,7 +235,7 @@ impl Workspace {
         let decided = decide(system, &payloads).map_err(BuildError::System)?;
         let plan = &decided.plan;
         let directory = self.outputs(&plan.system);
-        write(&directory, "plan.html", self.page(system, &decided).as_bytes())?;
+        write(&directory, "plan.html", self.page(system, &decided, None).as_bytes())?;
         write(&directory, "plan.json", report::json(plan).as_bytes())?;
         write(&directory, "plan.txt", report::text(plan).as_bytes())?;
         for vm in &plan.vms {
@@ -245,12 +246,12 @@ impl Workspace {
         Ok((decided, payloads))
     }
 
-    /// The plan as a page.
-    pub fn page(&self, system: &System, decided: &Decided) -> String {
+    /// The plan as a page. With `changes`, what is other than in an older plan is on it, too.
+    pub fn page(&self, system: &System, decided: &Decided, changes: Option<&Changes>) -> String {
         let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         let inputs = page::inputs(system, &decided.files, &root);
         let warnings = decided.warnings.render(false);
-        page::html(&decided.plan, &page::Around { warnings: &warnings, inputs: &inputs })
+        page::html(&decided.plan, &page::Around { warnings: &warnings, inputs: &inputs, changes })
     }
 
     /// Builds a system's image. If that fails, there is none: an older one would not be the
