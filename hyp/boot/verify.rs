@@ -33,7 +33,7 @@ use gicv4::frame::{Block, Frame, Readable, Register, Width, Writable};
 use gicv4::redist::{self, Redist};
 use gicv4::regs::{gicd, gits};
 use gicv4::{Error, Expected, its};
-use plan::{Cpu, CpuIndex, Features, Its, Pa, PciBridge, Schedule};
+use plan::{Cpu, CpuIndex, Features, Identity, Its, Pa, PciBridge, Schedule};
 use vm::exit::SysReg;
 use vm::pci::examine;
 use vm::text::Text;
@@ -439,7 +439,7 @@ fn quirks() -> Verdict {
             None if quirk.its => continue,
             _ => Probed::new(PLAN.board.distributor).ask(gicd::IIDR),
         };
-        let is = |&(value, mask): &(u32, u32)| found.is_some_and(|found| found & mask == value);
+        let is = |of: &Identity| found.is_some_and(|found| found & of.mask == of.value);
         if found.is_none() || quirk.iidr.iter().any(is) != quirk.listed {
             let rule = Rule::Listed(quirk.listed);
             let what = What::Text("GIC quirk");

@@ -23,7 +23,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicU16, AtomicU64,
     Ordering::{AcqRel, Relaxed},
 };
-use plan::VpeIndex;
+use plan::{RingEvent, VpeIndex};
 use sched::NEVER;
 use vm::counters::Counter;
 use vm::hypercall::Bell;
@@ -119,7 +119,7 @@ fn deliver(this: &Vpe, all: bool) {
             // What comes after this is a ring of its own.
             if kept.swap(false, AcqRel) {
                 count.fetch_sub(1, AcqRel);
-                let (device, event) = plan.rings;
+                let RingEvent { device, event } = plan.rings;
                 give(device, event);
             }
         }

@@ -44,8 +44,8 @@ static LEAVES: [Leaf; LEAF_COUNT] = {
     let mut all = [Leaf { index: 0, bits: 0, address: 0 }; LEAF_COUNT];
     let mut n = 0;
     while n < PLAN.leaves.len() {
-        let plan::Leaf { index, bits, table: (base, _) } = PLAN.leaves[n];
-        all[n] = Leaf { index, bits, address: base.value() };
+        let plan::Leaf { index, bits, table } = PLAN.leaves[n];
+        all[n] = Leaf { index, bits, address: table.base.value() };
         n += 1;
     }
     all
@@ -101,16 +101,16 @@ fn enable(number: usize, smmu: &plan::Smmu) -> Result<Service, Error> {
 
 /// Table and queues as codegen laid them out, with the same functions.
 fn decided(smmu: &plan::Smmu) -> Result<(StreamTable<'static>, Ring, Ring), smmu::Illegal> {
-    let ((base, _), bits) = (smmu.table, smmu.table_bits);
+    let bits = smmu.table_bits;
     let shape = match smmu.split {
         None => Shape::linear(bits)?,
         Some(split) => Shape::two_level(bits, split)?,
     };
     let (first, count) = (usize::from(smmu.first_leaf), usize::from(smmu.leaf_count));
     let leaves = LEAVES.get(first..first.wrapping_add(count)).unwrap_or(&[]);
-    let table = StreamTable::new(base.value(), shape, leaves)?;
-    let commands = Ring::commands(smmu.commands.0.value(), smmu.command_bits)?;
-    Ok((table, commands, Ring::events(smmu.events.0.value(), smmu.event_bits)?))
+    let table = StreamTable::new(smmu.table.base.value(), shape, leaves)?;
+    let commands = Ring::commands(smmu.commands.base.value(), smmu.command_bits)?;
+    Ok((table, commands, Ring::events(smmu.events.base.value(), smmu.event_bits)?))
 }
 
 fn impossible() -> ! {

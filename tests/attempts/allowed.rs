@@ -15,8 +15,8 @@ pub fn boot<S: System>(system: SystemBoot<S>, cpu: CpuBoot<S>) -> ! {
 
 pub fn memory<S: System>() -> Option<u64> {
     let vm = S::PLAN.vms.first()?;
-    let &(_, base, bytes) = vm.memory.first()?;
-    Some(Region::<S>::of_vm(vm, base, bytes)?.flush_some())
+    let own = vm.memory.first()?;
+    Some(Region::<S>::of_vm(vm, own.pa, own.bytes)?.flush_some())
 }
 
 pub fn register<S: System>() -> Option<u32> {

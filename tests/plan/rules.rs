@@ -383,8 +383,11 @@ fn numbers_are_given_once(plan: &Plan) {
     assert_eq!(doorbells.len(), reachable);
     // Both ends of a channel ring the other.
     for end in &plan.channel_ends {
-        let rung =
-            its.events.iter().find(|event| (event.device, event.event) == end.rings).unwrap();
+        let rung = its
+            .events
+            .iter()
+            .find(|event| (event.device, event.event) == (end.rings.device, end.rings.event))
+            .unwrap();
         let peer = plan
             .channel_ends
             .iter()

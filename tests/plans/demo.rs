@@ -45,19 +45,38 @@ pub static PLAN: plan::Plan = plan::Plan {
             plan::Quirk {
                 name: "hisilicon-161600802",
                 its: true,
-                iidr: &[(4, 4294967295)],
+                iidr: &[
+                    plan::Identity {
+                        value: 0x4,
+                        mask: 0xffffffff,
+                    },
+                ],
                 listed: false,
             },
             plan::Quirk {
                 name: "hisilicon-162100801",
                 its: true,
-                iidr: &[(333622, 4294967295)],
+                iidr: &[
+                    plan::Identity {
+                        value: 0x51736,
+                        mask: 0xffffffff,
+                    },
+                ],
                 listed: false,
             },
             plan::Quirk {
                 name: "arm-2941627",
                 its: false,
-                iidr: &[(67109947, 4279111679), (67241019, 4279177215)],
+                iidr: &[
+                    plan::Identity {
+                        value: 0x400043b,
+                        mask: 0xff0e0fff,
+                    },
+                    plan::Identity {
+                        value: 0x402043b,
+                        mask: 0xff0f0fff,
+                    },
+                ],
                 listed: false,
             },
         ],
@@ -71,16 +90,46 @@ pub static PLAN: plan::Plan = plan::Plan {
         window_entries: plan::Pa::new(0x40234100),
         stack_bytes: 8192,
         cleared: &[
-            (plan::Pa::new(0x40200000), 12288),
-            (plan::Pa::new(0x40230000), 2048),
-            (plan::Pa::new(0x40230f00), 256),
-            (plan::Pa::new(0x40240000), 2048),
-            (plan::Pa::new(0x40250000), 2048),
-            (plan::Pa::new(0x40253800), 512),
-            (plan::Pa::new(0x40254000), 28672),
-            (plan::Pa::new(0x40260000), 2048),
-            (plan::Pa::new(0x40270000), 2048),
-            (plan::Pa::new(0x40280000), 2048),
+            plan::Span {
+                base: plan::Pa::new(0x40200000),
+                bytes: 12288,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40230000),
+                bytes: 2048,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40230f00),
+                bytes: 256,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40240000),
+                bytes: 2048,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40250000),
+                bytes: 2048,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40253800),
+                bytes: 512,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40254000),
+                bytes: 28672,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40260000),
+                bytes: 2048,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40270000),
+                bytes: 2048,
+            },
+            plan::Span {
+                base: plan::Pa::new(0x40280000),
+                bytes: 2048,
+            },
         ],
     },
     cpus: &[
@@ -127,10 +176,22 @@ pub static PLAN: plan::Plan = plan::Plan {
             vpe_count: 1,
             entry: plan::Ipa::new(0x40000000),
             x0: 0x401ff000,
-            memory: &[(plan::Ipa::new(0x40000000), plan::Pa::new(0x40600000), 2097152)],
+            memory: &[
+                plan::Mapping {
+                    ipa: plan::Ipa::new(0x40000000),
+                    pa: plan::Pa::new(0x40600000),
+                    bytes: 2097152,
+                },
+            ],
             cleared: &[
-                (plan::Pa::new(0x40613000), 2015232),
-                (plan::Pa::new(0x407ff580), 2688),
+                plan::Span {
+                    base: plan::Pa::new(0x40613000),
+                    bytes: 2015232,
+                },
+                plan::Span {
+                    base: plan::Pa::new(0x407ff580),
+                    bytes: 2688,
+                },
             ],
             kept: &[],
             loads: &[
@@ -168,7 +229,10 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33),
-            vlpi_config: (plan::Pa::new(0x0), 0),
+            vlpi_config: plan::Span {
+                base: plan::Pa::new(0x0),
+                bytes: 0,
+            },
             vlpi_config_start: &[],
             vintid_bits: 14,
             bridges: &[],
@@ -202,10 +266,22 @@ pub static PLAN: plan::Plan = plan::Plan {
             vpe_count: 1,
             entry: plan::Ipa::new(0x40800000),
             x0: 0x40bff000,
-            memory: &[(plan::Ipa::new(0x40800000), plan::Pa::new(0x40800000), 4194304)],
+            memory: &[
+                plan::Mapping {
+                    ipa: plan::Ipa::new(0x40800000),
+                    pa: plan::Pa::new(0x40800000),
+                    bytes: 4194304,
+                },
+            ],
             cleared: &[
-                (plan::Pa::new(0x40813000), 4112384),
-                (plan::Pa::new(0x40bff840), 1984),
+                plan::Span {
+                    base: plan::Pa::new(0x40813000),
+                    bytes: 4112384,
+                },
+                plan::Span {
+                    base: plan::Pa::new(0x40bff840),
+                    bytes: 1984,
+                },
             ],
             kept: &[],
             loads: &[
@@ -253,7 +329,10 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33),
-            vlpi_config: (plan::Pa::new(0x40201000), 8192),
+            vlpi_config: plan::Span {
+                base: plan::Pa::new(0x40201000),
+                bytes: 8192,
+            },
             vlpi_config_start: &[0xa3, 0xa3],
             vintid_bits: 14,
             bridges: &[],
@@ -287,10 +366,22 @@ pub static PLAN: plan::Plan = plan::Plan {
             vpe_count: 1,
             entry: plan::Ipa::new(0x40000000),
             x0: 0x401ff000,
-            memory: &[(plan::Ipa::new(0x40000000), plan::Pa::new(0x40c00000), 2097152)],
+            memory: &[
+                plan::Mapping {
+                    ipa: plan::Ipa::new(0x40000000),
+                    pa: plan::Pa::new(0x40c00000),
+                    bytes: 2097152,
+                },
+            ],
             cleared: &[
-                (plan::Pa::new(0x40c13000), 2015232),
-                (plan::Pa::new(0x40dff740), 2240),
+                plan::Span {
+                    base: plan::Pa::new(0x40c13000),
+                    bytes: 2015232,
+                },
+                plan::Span {
+                    base: plan::Pa::new(0x40dff740),
+                    bytes: 2240,
+                },
             ],
             kept: &[],
             loads: &[
@@ -328,7 +419,10 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33),
-            vlpi_config: (plan::Pa::new(0x40254000), 8192),
+            vlpi_config: plan::Span {
+                base: plan::Pa::new(0x40254000),
+                bytes: 8192,
+            },
             vlpi_config_start: &[0xa3],
             vintid_bits: 14,
             bridges: &[],
@@ -362,10 +456,22 @@ pub static PLAN: plan::Plan = plan::Plan {
             vpe_count: 1,
             entry: plan::Ipa::new(0x40000000),
             x0: 0x401ff000,
-            memory: &[(plan::Ipa::new(0x40000000), plan::Pa::new(0x40e00000), 2097152)],
+            memory: &[
+                plan::Mapping {
+                    ipa: plan::Ipa::new(0x40000000),
+                    pa: plan::Pa::new(0x40e00000),
+                    bytes: 2097152,
+                },
+            ],
             cleared: &[
-                (plan::Pa::new(0x40e13000), 2015232),
-                (plan::Pa::new(0x40fff740), 2240),
+                plan::Span {
+                    base: plan::Pa::new(0x40e13000),
+                    bytes: 2015232,
+                },
+                plan::Span {
+                    base: plan::Pa::new(0x40fff740),
+                    bytes: 2240,
+                },
             ],
             kept: &[],
             loads: &[
@@ -403,7 +509,10 @@ pub static PLAN: plan::Plan = plan::Plan {
                 },
             ],
             uart_intid: Some(33),
-            vlpi_config: (plan::Pa::new(0x40256000), 8192),
+            vlpi_config: plan::Span {
+                base: plan::Pa::new(0x40256000),
+                bytes: 8192,
+            },
             vlpi_config_start: &[0xa3],
             vintid_bits: 14,
             bridges: &[],
@@ -496,25 +605,37 @@ pub static PLAN: plan::Plan = plan::Plan {
         tables: &[
             plan::ItsTable {
                 kind: 1,
-                memory: (plan::Pa::new(0x40258000), 4096),
+                memory: plan::Span {
+                    base: plan::Pa::new(0x40258000),
+                    bytes: 4096,
+                },
                 entries: 43,
                 entry_bytes: 8,
             },
             plan::ItsTable {
                 kind: 4,
-                memory: (plan::Pa::new(0x40259000), 4096),
+                memory: plan::Span {
+                    base: plan::Pa::new(0x40259000),
+                    bytes: 4096,
+                },
                 entries: 4,
                 entry_bytes: 8,
             },
             plan::ItsTable {
                 kind: 2,
-                memory: (plan::Pa::new(0x4025a000), 4096),
+                memory: plan::Span {
+                    base: plan::Pa::new(0x4025a000),
+                    bytes: 4096,
+                },
                 entries: 4,
                 entry_bytes: 8,
             },
         ],
         cbaser: 0xb800000040200400,
-        queue: (plan::Pa::new(0x40200000), 4096),
+        queue: plan::Span {
+            base: plan::Pa::new(0x40200000),
+            bytes: 4096,
+        },
         script: &[
             [0x9, 0x0, 0x8000000000010001, 0x0],
             [0x9, 0x0, 0x8000000000020002, 0x0],
@@ -545,7 +666,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             [0xd, 0x0, 0x3, 0x0],
             [0x5, 0x0, 0x30000, 0x0],
         ],
-        lpi_config: (plan::Pa::new(0x40241000), 8192),
+        lpi_config: plan::Span {
+            base: plan::Pa::new(0x40241000),
+            bytes: 8192,
+        },
         events: &[
             plan::EventRoute {
                 device: 16,
@@ -885,7 +1009,10 @@ pub static PLAN: plan::Plan = plan::Plan {
                 vectors: 4,
                 bar: 0,
                 offset: 8192,
-                pages: Some((plan::Pa::new(0x10002000), 4096)),
+                pages: Some(plan::Span {
+                    base: plan::Pa::new(0x10002000),
+                    bytes: 4096,
+                }),
             }),
         },
     ],
@@ -904,7 +1031,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             ipa: plan::Ipa::new(0x40200000),
             pa: plan::Pa::new(0x40001000),
             bytes: 65536,
-            rings: (41, 1),
+            rings: plan::RingEvent {
+                device: 41,
+                event: 1,
+            },
             vintid: 8192,
             writable: true,
         },
@@ -914,7 +1044,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             ipa: plan::Ipa::new(0x40200000),
             pa: plan::Pa::new(0x40001000),
             bytes: 65536,
-            rings: (41, 0),
+            rings: plan::RingEvent {
+                device: 41,
+                event: 0,
+            },
             vintid: 8192,
             writable: true,
         },

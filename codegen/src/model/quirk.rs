@@ -3,6 +3,7 @@
 //! GICD_IIDR).
 
 use super::Gic;
+use ::plan::{Hex, Identity};
 
 /// One such difference.
 #[derive(Debug)]
@@ -11,8 +12,8 @@ pub struct Quirk {
     pub name: &'static str,
     /// By GITS_IIDR, or else by GICD_IIDR.
     pub its: bool,
-    /// The register under `mask`, for each of these pairs.
-    pub iidr: &'static [(u32, u32)],
+    /// What the register reads.
+    pub iidr: &'static [Identity],
     /// Every GIC with that IIDR has it. If not, the board's TOML decides.
     pub always: bool,
 }
@@ -25,34 +26,58 @@ impl PartialEq for Quirk {
 
 const EXACTLY: u32 = u32::MAX;
 
+const fn reads(value: u32, mask: u32) -> Identity {
+    Identity { value: Hex(value as u64), mask: Hex(mask as u64) }
+}
+
 /// VMAPP and VMOVP name a redistributor by the address of its VLPI frame.
-pub static HISILICON_161600802: Quirk =
-    Quirk { name: "hisilicon-161600802", its: true, iidr: &[(0x0000_0004, EXACTLY)], always: true };
+pub static HISILICON_161600802: Quirk = Quirk {
+    name: "hisilicon-161600802",
+    its: true,
+    iidr: &[reads(0x0000_0004, EXACTLY)],
+    always: true,
+};
 /// After VMOVP the redistributors keep what they know of the vPE, until VINVALL.
-pub static HISILICON_162100801: Quirk =
-    Quirk { name: "hisilicon-162100801", its: true, iidr: &[(0x0005_1736, EXACTLY)], always: true };
+pub static HISILICON_162100801: Quirk = Quirk {
+    name: "hisilicon-162100801",
+    its: true,
+    iidr: &[reads(0x0005_1736, EXACTLY)],
+    always: true,
+};
 /// GIC-700: the deactivation of an SPI by ICC_DIR_EL1 or a list register is lost on a CPU that it
 /// is not routed to.
 pub static ARM_2941627: Quirk = Quirk {
     name: "arm-2941627",
     its: false,
-    iidr: &[(0x0400_043b, 0xff0e_0fff), (0x0402_043b, 0xff0f_0fff)],
+    iidr: &[reads(0x0400_043b, 0xff0e_0fff), reads(0x0402_043b, 0xff0f_0fff)],
     always: true,
 };
 /// GIC-600 on a bus that is not coherent, though base registers say so.
-pub static ROCKCHIP_3588001: Quirk =
-    Quirk { name: "rockchip-3588001", its: true, iidr: &[(0x0201_743b, EXACTLY)], always: false };
+pub static ROCKCHIP_3588001: Quirk = Quirk {
+    name: "rockchip-3588001",
+    its: true,
+    iidr: &[reads(0x0201_743b, EXACTLY)],
+    always: false,
+};
 /// GIC-600 that reaches the lowest 4 GiB only, and is not coherent.
-pub static ROCKCHIP_3568002: Quirk =
-    Quirk { name: "rockchip-3568002", its: true, iidr: &[(0x0201_743b, EXACTLY)], always: false };
+pub static ROCKCHIP_3568002: Quirk = Quirk {
+    name: "rockchip-3568002",
+    its: true,
+    iidr: &[reads(0x0201_743b, EXACTLY)],
+    always: false,
+};
 /// A unit before the ITS makes the DeviceID from the address that a device writes to.
-pub static SOCIONEXT_PRE_ITS: Quirk =
-    Quirk { name: "socionext-pre-its", its: true, iidr: &[(0x0001_143b, EXACTLY)], always: false };
+pub static SOCIONEXT_PRE_ITS: Quirk = Quirk {
+    name: "socionext-pre-its",
+    its: true,
+    iidr: &[reads(0x0001_143b, EXACTLY)],
+    always: false,
+};
 /// Several chips: SPIs of another chip are reached through that chip's alias of the distributor.
 pub static NVIDIA_T241_FABRIC_4: Quirk = Quirk {
     name: "nvidia-t241-fabric-4",
     its: false,
-    iidr: &[(0x0402_043b, EXACTLY)],
+    iidr: &[reads(0x0402_043b, EXACTLY)],
     always: false,
 };
 

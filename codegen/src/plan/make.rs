@@ -171,7 +171,7 @@ impl<'a> Maker<'a> {
                     ipa: Ipa::new(self.channel_ipas[n][side]),
                     pa: Pa::new(self.placed.channels[n]),
                     bytes: channel.size.value,
-                    rings: (self.interrupts.channel_device, peer),
+                    rings: RingEvent { device: self.interrupts.channel_device, event: peer },
                     vintid: rings[side].vintid,
                     vpe: end.vpe.value,
                     writable: end.access.value == model::Access::ReadWrite,

@@ -7,7 +7,7 @@
 use crate::probe;
 use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
-use plan::{Console, Pa, PciBridge, PciFunction};
+use plan::{Console, Pa, PciBridge, PciFunction, Span};
 
 /// Bytes of a function's configuration space, and of a UART's page.
 const PAGE: u64 = 4096;
@@ -43,7 +43,9 @@ impl Device {
     /// The pages that hold a function's MSI-X table; nothing where they are not EL2's.
     pub fn msix_table<S: System>(function: &PciFunction) -> Self {
         match function.msix.and_then(|msix| msix.pages) {
-            Some((base, bytes)) if is_entry(S::PLAN.functions, function) => Self { base, bytes },
+            Some(Span { base, bytes }) if is_entry(S::PLAN.functions, function) => {
+                Self { base, bytes }
+            }
             _ => Self::NONE,
         }
     }

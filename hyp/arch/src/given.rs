@@ -12,7 +12,7 @@ use gicv4::its::Table;
 use gicv4::layout::{Attributes, TableKind};
 use gicv4::vpe::NonResident;
 use gicv4::{Memory, Vetted};
-use plan::{Cpu, ModeSwitch, VpeIndex};
+use plan::{Cpu, ModeSwitch, Span, VpeIndex};
 
 /// GICR_PROPBASER and GICR_PENDBASER. None: the CPU takes no LPIs.
 pub fn lpi_tables<S: System>(cpu: &Cpu) -> Option<(ConfigBase, PendingBase)> {
@@ -52,7 +52,7 @@ pub fn its<S: System>() -> Option<ItsBoot<impl Iterator<Item = Table>>> {
     let its = S::PLAN.its.as_ref()?;
     let coherent = S::PLAN.board.gic_coherent;
     let tables = its.tables.iter().filter_map(move |table| {
-        let (base, bytes) = table.memory;
+        let Span { base, bytes } = table.memory;
         Some(Table {
             kind: TableKind::from_field(table.kind.into())?,
             // SAFETY: the table is the GIC's by the plan.

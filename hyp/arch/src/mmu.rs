@@ -16,7 +16,7 @@ use core::{ptr, slice};
 use gicv4::frame::{self, Block, Distributor, Redistributor, VirtualLpis};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::regs::vlpi;
-use plan::{Cpu, Its, Pa, Vm};
+use plan::{Cpu, Its, Pa, Span, Vm};
 
 const PAGE: u64 = 4096;
 const READ_ONLY: u64 = 1 << 7;
@@ -69,7 +69,7 @@ fn publish<S: System>(base: Pa, bytes: u64) {
 
 /// Zeroes the tables that hardware requires to be zero, before it is told where they are.
 pub fn clear_tables<S: System>(_: &SystemBoot<S>) {
-    for &(base, bytes) in S::PLAN.hypervisor.cleared {
+    for &Span { base, bytes } in S::PLAN.hypervisor.cleared {
         // SAFETY: multiples of a line of EL2's own memory, which the plan gives to hardware alone.
         unsafe { lines::zero(base.value(), bytes) };
         publish::<S>(base, bytes);
@@ -79,7 +79,7 @@ pub fn clear_tables<S: System>(_: &SystemBoot<S>) {
 
 /// The virtual LPI configuration of a VM, as the plan has it. While its vPEs are not resident.
 pub fn write_vlpi_config<S: System>(vm: &Vm) {
-    let (base, bytes) = vm.vlpi_config;
+    let Span { base, bytes } = vm.vlpi_config;
     if is_entry(S::PLAN.vms, vm) && vm.vlpi_config_start.len() as u64 <= bytes {
         let table = base.value() as *mut u8;
         // SAFETY: the plan gives this table to the VM's vPEs; the GIC reads it, nothing else writes
@@ -108,7 +108,7 @@ pub fn write_vlpi_config<S: System>(vm: &Vm) {
 /// The byte of one vLPI there, before the ITS is told to look at it.
 pub fn write_vlpi<S: System>(vm: &Vm, vintid: u32, byte: u8) {
     const FIRST: u32 = 8192;
-    let (base, bytes) = vm.vlpi_config;
+    let Span { base, bytes } = vm.vlpi_config;
     let index = u64::from(vintid.wrapping_sub(FIRST));
     if is_entry(S::PLAN.vms, vm) && index < bytes {
         let place = base.offset(index).value() as *mut u8;
@@ -152,7 +152,7 @@ pub fn its(its: &Its) -> MmioFrame<frame::Its> {
 
 /// The ITS's command queue. Called once.
 pub fn its_queue<const COHERENT: bool>(its: &Its) -> QueueRam<COHERENT> {
-    let (base, bytes) = its.queue;
+    let Span { base, bytes } = its.queue;
     // SAFETY: the plan gives this memory to the queue alone, aligned to 64 KiB, and CBASER names
     // it.
     unsafe { QueueRam::new(base.value() as *mut [u64; 4], (bytes / 32) as u32) }
@@ -161,7 +161,7 @@ pub fn its_queue<const COHERENT: bool>(its: &Its) -> QueueRam<COHERENT> {
 /// The configuration table of physical LPIs, which is in use at `at`: the plan's, or one in
 /// reserved memory that was taken over (`gicv4::redist`) and gets the plan's bytes. Called once.
 pub fn lpi_config<S: System, const COHERENT: bool>(its: &Its, at: u64) -> LpiTable<COHERENT> {
-    let (mut base, bytes) = its.lpi_config;
+    let Span { mut base, bytes } = its.lpi_config;
     if !S::PLAN.board.inherited.is_empty() && at != base.value() {
         // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
         let planned = unsafe { slice::from_raw_parts(base.value() as *const u8, bytes as usize) };

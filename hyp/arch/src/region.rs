@@ -7,7 +7,7 @@ use crate::system::{System, is_entry};
 use crate::window::{self, Amount};
 use core::marker::PhantomData;
 use core::ptr;
-use plan::{Flash, Pa, Ram, SharedMemory, Vm};
+use plan::{Flash, Mapping, Pa, Ram, SharedMemory, Vm};
 
 /// Bytes that are cleared or flushed, and bytes that are copied, before somebody looks for
 /// interrupts: about 400 instructions.
@@ -44,7 +44,7 @@ impl<S: System> Region<S> {
         let first = usize::from(vm.first_channel_end);
         let ends = first..first.wrapping_add(usize::from(vm.channel_end_count));
         let shared = S::PLAN.channel_ends.get(ends).unwrap_or(&[]);
-        let mine = |&(_, start, size): &_| is_within(base, bytes, start, size);
+        let mine = |mine: &Mapping| is_within(base, bytes, mine.pa, mine.bytes);
         (vm.memory.iter().any(mine)
             || shared.iter().any(|end| is_within(base, bytes, end.pa, end.bytes)))
         .then_some(Self::new(base, bytes))

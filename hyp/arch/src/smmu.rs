@@ -81,7 +81,7 @@ impl Words {
         Self::queue::<S>(smmu, smmu.events)
     }
 
-    fn queue<S: System>(smmu: &Smmu, (base, bytes): Span) -> Self {
+    fn queue<S: System>(smmu: &Smmu, Span { base, bytes }: Span) -> Self {
         let bytes = if is_entry(S::PLAN.smmus, smmu) { bytes } else { 0 };
         let words = Self { base, bytes, coherent: smmu.coherent };
         words.publish_all(0, bytes);
@@ -160,7 +160,7 @@ impl<S: System> Tables<S> {
         }
         let leaves = S::PLAN.leaves.iter().skip(smmu.first_leaf.into());
         let leaves = leaves.take(smmu.leaf_count.into()).map(|leaf| leaf.table);
-        for (base, bytes) in leaves.chain([smmu.table]) {
+        for Span { base, bytes } in leaves.chain([smmu.table]) {
             lines::flush(base.value(), bytes);
         }
         dsb_sy();
@@ -168,7 +168,7 @@ impl<S: System> Tables<S> {
 
     /// A doubleword of a table, or of a leaf.
     fn holds(address: u64) -> bool {
-        let within = |(base, bytes): Span| address.wrapping_sub(base.value()) < bytes;
+        let within = |Span { base, bytes }: Span| address.wrapping_sub(base.value()) < bytes;
         // A table of descriptors is not written.
         let mut linear = S::PLAN.smmus.iter().filter(|smmu| smmu.split.is_none());
         address.is_multiple_of(8)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the hypervisor itself touches on the board.
 
-use crate::{List, Log, Pa, Range, Text};
+use crate::{Hex32, List, Log, Pa, Range, Text};
 
 #[derive(Debug)]
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
@@ -52,16 +52,24 @@ pub struct Board {
 
 /// Where a GIC differs from the architecture.
 #[derive(Debug)]
-#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
+#[cfg_attr(feature = "host", derive(Clone, crate::constant::Constant))]
 pub struct Quirk {
     /// As the board's TOML names it.
     pub name: Text,
     /// By GITS_IIDR, or else by GICD_IIDR.
     pub its: bool,
-    /// Values of that register, each under its mask.
-    pub iidr: List<(u32, u32)>,
+    /// What that register may read.
+    pub iidr: List<Identity>,
     /// The board says that its GIC has it.
     pub listed: bool,
+}
+
+/// What an identification register reads, in the bits of `mask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(crate::constant::Constant))]
+pub struct Identity {
+    pub value: Hex32,
+    pub mask: Hex32,
 }
 
 /// A range of RAM.

@@ -135,13 +135,6 @@ impl<T: Constant, const N: usize> Constant for [T; N] {
     }
 }
 
-impl<A: Constant, B: Constant> Constant for (A, B) {
-    fn constant(&self) -> TokenStream {
-        let (a, b) = (self.0.constant(), self.1.constant());
-        quote!((#a, #b))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ mod its;
 mod json;
 pub mod log;
 mod masked;
+mod memory;
 mod mode;
 mod number;
 mod pci;
@@ -35,7 +36,7 @@ pub mod translation;
 mod vm;
 mod vpe;
 
-pub use board::{Board, Conduit, Console, PowerOff, Quirk, Ram, Timer, Uart, UartKind};
+pub use board::{Board, Conduit, Console, Identity, PowerOff, Quirk, Ram, Timer, Uart, UartKind};
 #[cfg(feature = "host")]
 pub use cpu::ppm;
 pub use cpu::{Cpu, Schedule};
@@ -48,6 +49,9 @@ pub use its::ItsDevice;
 pub use its::{EventRoute, Its, ItsTable};
 pub use log::Log;
 pub use masked::Masked;
+#[cfg(feature = "host")]
+pub use memory::{GuestSpan, NamedSpan};
+pub use memory::{Mapping, Span};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
 pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
@@ -61,7 +65,7 @@ pub use smmu::{DmaFault, Leaf, Master, Smmu};
 #[cfg(feature = "host")]
 pub use vm::MemoryRole;
 pub use vm::{
-    ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts,
+    ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, RingEvent,
     SharedMemory, Vm, Watchdog,
 };
 pub use vpe::{Doorbell, Vpe, VpeTables};

@@ -12,8 +12,6 @@ pub use image::*;
 
 #[cfg(not(feature = "host"))]
 mod image {
-    use crate::{Ipa, Pa};
-
     pub type Text = &'static str;
     pub type List<T> = &'static [T];
     /// A single value, behind a reference.
@@ -21,13 +19,9 @@ mod image {
     /// What is read in base 16: a register's value.
     pub type Hex = u64;
     pub type Hex32 = u32;
-    /// A range of memory: base and bytes.
-    pub type Span = (Pa, u64);
-    /// The same with an address that is none of the plan's types.
+    /// A range as `gicv4` takes it, which knows no type of the plan: base and bytes.
     pub type Range = (u64, u64);
-    /// Guest memory: where the guest sees it, where it is, and its bytes.
-    pub type Mapping = (Ipa, Pa, u64);
-    /// A command of the ITS: four little-endian doublewords (IHI 0069 5.3).
+    /// A command of the ITS, likewise: four little-endian doublewords (IHI 0069 5.3).
     pub type ItsCommand = [u64; 4];
     /// A piece of payload.
     pub type Payload = &'static [u8];
@@ -42,7 +36,7 @@ mod host {
     use serde::{Serialize, Serializer};
 
     use crate::constant::{self, Constant};
-    use crate::{Ipa, MemoryRole, Pa};
+    use crate::{Pa, Span};
 
     pub type Text = String;
     pub type List<T> = Vec<T>;
@@ -78,43 +72,7 @@ mod host {
         }
     }
 
-    /// A range of memory.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Constant)]
-    #[constant(tuple)]
-    pub struct Span {
-        pub base: Pa,
-        pub bytes: u64,
-    }
-
     pub type Range = Span;
-
-    /// A range of a guest's addresses.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-    pub struct GuestSpan {
-        pub base: Ipa,
-        pub bytes: u64,
-    }
-
-    /// A range with a name.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-    pub struct NamedSpan {
-        pub name: Text,
-        pub base: Pa,
-        pub bytes: u64,
-    }
-
-    /// Guest memory: a range of IPAs and where it is.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Constant)]
-    #[constant(tuple)]
-    pub struct Mapping {
-        pub ipa: Ipa,
-        pub pa: Pa,
-        pub bytes: u64,
-        /// What it is to the guest, when that is not RAM.
-        #[serde(skip_serializing_if = "MemoryRole::is_ram")]
-        #[constant(host)]
-        pub role: MemoryRole,
-    }
 
     /// A command of the ITS.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Constant)]

@@ -234,15 +234,16 @@ impl Guest {
     /// Where `bytes` of the guest's memory at `ipa` are; None: not all of them are its memory, in
     /// one piece.
     pub fn memory(&self, ipa: u64, bytes: u64) -> Option<Pa> {
-        self.config.memory.iter().find_map(|&(base, pa, size)| {
-            let offset = ipa.checked_sub(base.value())?;
-            (offset < size && bytes <= size - offset).then(|| pa.offset(offset))
+        self.config.memory.iter().find_map(|piece| {
+            let offset = ipa.checked_sub(piece.ipa.value())?;
+            let fits = offset < piece.bytes && bytes <= piece.bytes - offset;
+            fits.then(|| piece.pa.offset(offset))
         })
     }
 
     /// The guest has memory at `ipa`.
     pub fn has_memory(&self, ipa: u64) -> bool {
-        self.config.memory.iter().any(|&(base, _, bytes)| ipa.wrapping_sub(base.value()) < bytes)
+        self.config.memory.iter().any(|piece| ipa.wrapping_sub(piece.ipa.value()) < piece.bytes)
     }
 }
 

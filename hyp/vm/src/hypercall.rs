@@ -10,7 +10,7 @@ use abi::{
     psci::{VERSION as PSCI_VERSION, VERSION_1_1},
     smccc,
 };
-use plan::{ModeIndex, VpeIndex};
+use plan::{ModeIndex, RingEvent, VpeIndex};
 
 pub use crate::outcome::{Bell, Outcome};
 
@@ -99,7 +99,7 @@ fn ring(guest: &Guest, index: u64, peer_runs: impl Fn(VpeIndex) -> bool) -> Outc
         .filter(|&index| index < usize::from(guest.config.channel_end_count))
         .and_then(|index| Some((first + index, guest.plan.channel_ends.get(first + index)?)));
     let Some((end, plan)) = end else { return Outcome::Return(smccc::INVALID_PARAMETERS) };
-    let (device, event) = plan.rings;
+    let RingEvent { device, event } = plan.rings;
     let route = guest.plan.its.as_ref().and_then(|its| {
         let place = its
             .events

@@ -10,7 +10,7 @@
 //! Who carries it out takes a piece at a time, as much as an interrupt may wait for, makes its
 //! bytes visible past the caches and leaves no line of theirs in these (`arch::mmu`).
 
-use plan::{Pa, Plan, Vm};
+use plan::{Load, Mapping, Pa, Plan, Span, Vm};
 
 /// Bytes of a cache line; plans align to it.
 pub const LINE: u64 = 64;
@@ -67,15 +67,13 @@ impl Loading {
             let range = match self.stage {
                 Stage::Clear => vm.cleared.get(self.index).copied(),
                 Stage::Keep => vm.kept.get(self.index).copied(),
-                Stage::Flush => vm.memory.get(self.index).map(|&(_, base, bytes)| (base, bytes)),
+                Stage::Flush => vm.memory.get(self.index).map(own),
                 Stage::FlushShared => shared(plan, vm, self.index),
-                Stage::Copy => vm.loads.get(self.index).map(|load| (load.to, length(load))),
-                Stage::After => {
-                    vm.loads.get(self.index).map(|load| (load.to.offset(length(load)), load.clear))
-                }
+                Stage::Copy => vm.loads.get(self.index).map(copied),
+                Stage::After => vm.loads.get(self.index).map(behind),
                 Stage::Done => return None,
             };
-            let Some((base, bytes)) = range else {
+            let Some(Span { base, bytes }) = range else {
                 *self = Self::at(match self.stage {
                     Stage::Clear => Stage::Keep,
                     Stage::Flush => Stage::FlushShared,
@@ -108,8 +106,18 @@ impl Loading {
     }
 }
 
-fn length(load: &plan::Load) -> u64 {
-    load.bytes.len() as u64
+fn own(piece: &Mapping) -> Span {
+    Span { base: piece.pa, bytes: piece.bytes }
+}
+
+/// What a load is copied to.
+fn copied(load: &Load) -> Span {
+    Span { base: load.to, bytes: load.bytes.len() as u64 }
+}
+
+/// The zeros behind it.
+fn behind(load: &Load) -> Span {
+    Span { base: load.to.offset(load.bytes.len() as u64), bytes: load.clear }
 }
 
 /// Of `left` bytes at `at` the whole lines, or the part of a line at either end.
@@ -122,19 +130,19 @@ fn lines(at: Pa, left: u64) -> u64 {
 }
 
 /// Memory of the VM's channels, by its ends.
-fn shared(plan: &Plan, vm: &Vm, index: usize) -> Option<(Pa, u64)> {
+fn shared(plan: &Plan, vm: &Vm, index: usize) -> Option<Span> {
     if index >= usize::from(vm.channel_end_count) {
         return None;
     }
     let end = plan.channel_ends.get(usize::from(vm.first_channel_end).wrapping_add(index))?;
-    Some((end.pa, end.bytes))
+    Some(Span { base: end.pa, bytes: end.bytes })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{self, leak};
-    use plan::{Ipa, ItsPolicy, Load};
+    use plan::{Ipa, ItsPolicy};
     use std::{vec, vec::Vec};
 
     const BASE: u64 = 0x4100_0000;
@@ -144,6 +152,7 @@ mod tests {
 
     /// Loads with odd places and sizes, one of them inside a line of another.
     fn vm() -> Vm {
+        let span = |base, bytes| Span { base: Pa::new(base), bytes };
         let load = |at: u64, byte: u8, bytes: usize, clear: u64| Load {
             bytes: leak(vec![byte; bytes]),
             to: Pa::new(BASE + at),
@@ -151,16 +160,16 @@ mod tests {
         };
         Vm {
             memory: leak([
-                (Ipa::new(0), Pa::new(BASE), BYTES),
-                (Ipa::new(BYTES), Pa::new(KEPT), 0x1000),
+                Mapping { ipa: Ipa::new(0), pa: Pa::new(BASE), bytes: BYTES },
+                Mapping { ipa: Ipa::new(BYTES), pa: Pa::new(KEPT), bytes: 0x1000 },
             ]),
             // All but the lines that loads and the zeros behind them cover.
             cleared: leak([
-                (Pa::new(BASE), 0x1040),
-                (Pa::new(BASE + 0x5fc0), 0x40),
-                (Pa::new(BASE + 0x7fc0), 0x8040),
+                span(BASE, 0x1040),
+                span(BASE + 0x5fc0, 0x40),
+                span(BASE + 0x7fc0, 0x8040),
             ]),
-            kept: leak([(Pa::new(KEPT), 0x1000)]),
+            kept: leak([span(KEPT, 0x1000)]),
             loads: leak([
                 load(0x1010, 1, 0x4fb1, 0),
                 load(0x5fd0, 2, 7, 0x2030 - 7 - 0x11),

@@ -11,7 +11,7 @@
 //! DDI 0487 D7.5.8.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use plan::{Ipa, Pa};
+use plan::{Mapping, Pa, Span};
 
 /// Bytes for one stay in EL2: 256 lines, about a thousand instructions.
 pub const SLICE: u64 = 16 << 10;
@@ -48,7 +48,7 @@ impl SetWay {
 
     /// The instruction with `operand`, trapped at `now`, of a VM that has `memory`; `tenth` is a
     /// tenth of a millisecond.
-    pub fn step(&self, memory: &[(Ipa, Pa, u64)], operand: u64, now: u64, tenth: u64) -> Step {
+    pub fn step(&self, memory: &[Mapping], operand: u64, now: u64, tenth: u64) -> Step {
         let mut done = self.done.load(Relaxed);
         if done == 0 {
             let last = self.last.load(Relaxed);
@@ -61,9 +61,9 @@ impl SetWay {
             done = 1;
         }
         match slice(memory, done.wrapping_sub(1)) {
-            Some((pa, bytes)) => {
+            Some(Span { base, bytes }) => {
                 self.done.store(done.wrapping_add(bytes), Relaxed);
-                Step::Slice(pa, bytes)
+                Step::Slice(base, bytes)
             }
             None => {
                 self.done.store(0, Relaxed);
@@ -81,10 +81,11 @@ impl Default for SetWay {
 }
 
 /// The memory behind the first `done` bytes of it, a slice at most.
-fn slice(memory: &[(Ipa, Pa, u64)], mut done: u64) -> Option<(Pa, u64)> {
-    for &(_, pa, bytes) in memory {
+fn slice(memory: &[Mapping], mut done: u64) -> Option<Span> {
+    for &Mapping { pa, bytes, .. } in memory {
         if done < bytes {
-            return Some((pa.offset(done), SLICE.min(bytes.wrapping_sub(done))));
+            let left = bytes.wrapping_sub(done);
+            return Some(Span { base: pa.offset(done), bytes: SLICE.min(left) });
         }
         done = done.wrapping_sub(bytes);
     }
@@ -94,11 +95,12 @@ fn slice(memory: &[(Ipa, Pa, u64)], mut done: u64) -> Option<(Pa, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plan::Ipa;
     use std::vec::Vec;
 
-    const MEMORY: [(Ipa, Pa, u64); 2] = [
-        (Ipa::new(0x4000_0000), Pa::new(0x5000_0000), SLICE + 0x1000),
-        (Ipa::new(0x8000_0000), Pa::new(0x6000_0000), SLICE),
+    const MEMORY: [Mapping; 2] = [
+        Mapping { ipa: Ipa::new(0x4000_0000), pa: Pa::new(0x5000_0000), bytes: SLICE + 0x1000 },
+        Mapping { ipa: Ipa::new(0x8000_0000), pa: Pa::new(0x6000_0000), bytes: SLICE },
     ];
     const PASS: [Step; 4] = [
         Step::Slice(Pa::new(0x5000_0000), SLICE),

@@ -23,7 +23,7 @@ use crate::{
     Guest, Platform,
     mmio::{Access, Device, Written},
 };
-use plan::{Messages, Msix, PciFunction};
+use plan::{Messages, Msix, PciFunction, Span};
 
 const ENTRY: u32 = 16;
 /// Words of an entry, by offset.
@@ -36,7 +36,7 @@ const MASK: u32 = 1;
 /// The function whose table is at `ipa`, and the offset in the table's pages.
 fn find(guest: &Guest, ipa: u64) -> Option<(&'static PciFunction, u32)> {
     functions(guest).find_map(|function| {
-        let (base, bytes) = function.msix?.pages?;
+        let Span { base, bytes } = function.msix?.pages?;
         let offset = ipa.wrapping_sub(base.value());
         (offset < bytes).then_some((function, offset as u32))
     })

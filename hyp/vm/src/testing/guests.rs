@@ -10,8 +10,8 @@ use crate::{Guest, VmState, VpeState, mmio, power::Start, vits};
 use core::cell::RefCell;
 use plan::{
     Bar, Board, BridgeView, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy,
-    Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, Restarts, SpiRoute,
-    StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
+    Mapping, Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, Restarts,
+    RingEvent, Span, SpiRoute, StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
 };
 use std::{boxed::Box, vec::Vec};
 
@@ -45,7 +45,7 @@ pub fn vm(
         vpe_count,
         entry: Ipa::new(RAM),
         x0: 0,
-        memory: leak([(Ipa::new(RAM), Pa::new(RAM), 0x20_0000)]),
+        memory: leak([Mapping { ipa: Ipa::new(RAM), pa: Pa::new(RAM), bytes: 0x20_0000 }]),
         cleared: &[],
         kept: &[],
         loads: &[],
@@ -59,7 +59,7 @@ pub fn vm(
             region(TABLE, if functions == 0 { 0 } else { 0x1000 }, MmioKind::MsixTable),
         ]),
         uart_intid: Some(UART_INTID),
-        vlpi_config: (Pa::new(0), 0),
+        vlpi_config: Span { base: Pa::new(0), bytes: 0 },
         vlpi_config_start: &[],
         vintid_bits: 14,
         bridges: match functions {
@@ -86,14 +86,14 @@ pub fn vm(
     }
 }
 
-fn end(vm: u16, rings: (u32, u32)) -> ChannelEnd {
+fn end(vm: u16, event: u32) -> ChannelEnd {
     ChannelEnd {
         name: "samples",
         vm: VmIndex::new(vm),
         ipa: Ipa::new(0x5000_0000),
         pa: Pa::new(0x5000_0000),
         bytes: 0x1000,
-        rings,
+        rings: RingEvent { device: 0x1ff, event },
         vintid: 8192,
         writable: true,
     }
@@ -207,9 +207,9 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             vintid_bits: 14,
             tables: &[],
             cbaser: 0,
-            queue: (Pa::new(0), 0),
+            queue: Span { base: Pa::new(0), bytes: 0 },
             script: &[],
-            lpi_config: (Pa::new(0), 0),
+            lpi_config: Span { base: Pa::new(0), bytes: 0 },
             events: leak(events),
         }),
         smmus: &[],
@@ -234,7 +234,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
                     vectors: 4,
                     bar: 0,
                     offset: 0x2000,
-                    pages: Some((Pa::new(TABLE), 0x1000)),
+                    pages: Some(Span { base: Pa::new(TABLE), bytes: 0x1000 }),
                 }),
                 ..function(
                     FUNCTION,
@@ -248,7 +248,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         ]),
         shared_memory: &[],
         flashes: &[],
-        channel_ends: leak([end(0, (0x1ff, 0)), end(1, (0x1ff, 1))]),
+        channel_ends: leak([end(0, 0), end(1, 1)]),
         escape: 0x1d,
         focus: VmIndex::new(0),
         console_cpu: CpuIndex::new(0),

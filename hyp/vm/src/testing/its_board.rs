@@ -25,8 +25,8 @@ use gicv4::{
     vpe::{NonResident, Resident, Vacant},
 };
 use plan::{
-    Doorbell, EventRoute, Ipa, ItsPolicy, Mmio, MmioKind, Pa, PciBridge, PciFunction, Plan, Vm,
-    VmIndex, Vpe, VpeIndex, VpeTables,
+    Doorbell, EventRoute, Ipa, ItsPolicy, Mapping, Mmio, MmioKind, Pa, PciBridge, PciFunction,
+    Plan, Span, Vm, VmIndex, Vpe, VpeIndex, VpeTables,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -92,13 +92,17 @@ pub struct Chip<'a> {
 fn vm(number: u64, its: ItsPolicy) -> Vm {
     let region = |base, bytes, kind| Mmio { base: Ipa::new(base), bytes, kind };
     Vm {
-        memory: leak([(Ipa::new(MEMORY), Pa::new(memory_of(number)), MEMORY_BYTES)]),
+        memory: leak([Mapping {
+            ipa: Ipa::new(MEMORY),
+            pa: Pa::new(memory_of(number)),
+            bytes: MEMORY_BYTES,
+        }]),
         mmio: leak([
             region(GICD, 0x1_0000, MmioKind::Distributor),
             region(GITS, 0x1_0000, MmioKind::Its),
             region(GICR, 0x4_0000, MmioKind::Redistributors),
         ]),
-        vlpi_config: (Pa::new(config_of(number)), 0x2000),
+        vlpi_config: Span { base: Pa::new(config_of(number)), bytes: 0x2000 },
         ..super::vm("guest", 2 * number as u16, 2, 0, (0, 0), its)
     }
 }
@@ -367,7 +371,7 @@ impl PhysicalIts for Chip<'_> {
         self.board.gic.read_byte(from.value())
     }
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
-        assert_eq!(vm.vlpi_config.0.value(), config_of(self.vm), "another VM's table");
+        assert_eq!(vm.vlpi_config.base.value(), config_of(self.vm), "another VM's table");
         let index = vintid.checked_sub(8192).filter(|index| *index < 0x2000).expect("a vLPI");
         self.board.gic.write_byte(config_of(self.vm) + u64::from(index), byte);
     }
