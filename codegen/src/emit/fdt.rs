@@ -5,11 +5,17 @@
 //! `arm,pl011`, `arm,armv8-timer`, `arm,psci` and `pci-host-ecam-generic`. Addresses and sizes have
 //! two cells everywhere but in /cpus and on PCI.
 
-use abi::tree;
-use vm_fdt::{Error, FdtWriter};
+mod node;
 
-use crate::model::{DeviceKind, MemoryRole, System};
-use crate::plan::{Features, GuestSpan, MmioKind, Plan, Span, Vm, VmIndex, watchdog};
+use abi::tree;
+use dtoolkit::model::DeviceTree;
+
+use crate::model::{Device, DeviceKind, MemoryRole, System};
+use crate::plan::{
+    ChannelEnd, EventRoute, Features, GuestSpan, Mapping, MmioKind, PciHost, Plan, Span, Vm,
+    VmIndex, watchdog,
+};
+use node::{Node, Result, all};
 
 const PHANDLE_GIC: u32 = 1;
 const PHANDLE_CLOCK: u32 = 2;
@@ -30,17 +36,15 @@ pub const fn affinity(number: u32) -> u32 {
     number / 16 * 0x100 + number % 16
 }
 
-type Result<T = ()> = std::result::Result<T, Error>;
-
 /// The blob of VM number `vm`.
 pub fn tree(system: &System, plan: &Plan, vm: usize) -> Result<Vec<u8>> {
-    let mut tree = Tree { fdt: FdtWriter::new()?, system, plan, vm: &plan.vms[vm], number: vm };
-    tree.all()?;
-    tree.fdt.finish()
+    let tree = Tree { system, plan, vm: &plan.vms[vm], number: vm };
+    let mut whole = DeviceTree::new();
+    whole.root = tree.root()?.done();
+    Ok(whole.to_dtb())
 }
 
 struct Tree<'a> {
-    fdt: FdtWriter,
     system: &'a System,
     plan: &'a Plan,
     vm: &'a Vm,
@@ -48,402 +52,351 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn all(&mut self) -> Result {
-        let root = self.fdt.begin_node("")?;
-        self.cells(2, 2)?;
-        self.fdt.property_string("compatible", tree::VM_COMPATIBLE)?;
-        self.fdt.property_string("model", &format!("{}/{}", self.plan.system, self.vm.name))?;
-        self.fdt.property_u32("interrupt-parent", PHANDLE_GIC)?;
-        self.chosen()?;
-        self.memory()?;
-        self.reserved()?;
-        self.cpus()?;
-        self.psci()?;
-        self.timer()?;
-        self.gic()?;
-        self.pmu()?;
-        self.clock()?;
-        self.uart()?;
-        self.flashes()?;
-        self.watchdog()?;
-        self.pcie()?;
-        self.platform()?;
-        self.bulkhead()?;
-        self.fdt.end_node(root)
+    fn root(&self) -> Result {
+        let root = Node::new("")?
+            .cells(2, 2)
+            .with("compatible", tree::VM_COMPATIBLE)
+            .with("model", format!("{}/{}", self.plan.system, self.vm.name))
+            .with("interrupt-parent", PHANDLE_GIC)
+            .child(self.chosen()?)
+            .children(self.memory()?)
+            .children(self.reserved()?)
+            .child(self.cpus()?)
+            .child(psci()?)
+            .child(self.timer()?)
+            .child(self.gic()?)
+            .children(self.pmu()?)
+            .child(clock()?)
+            .children(self.uart()?)
+            .children(self.flashes()?)
+            .children(self.watchdog()?)
+            .children(all(&self.vm.hosts, |host| self.pcie(host))?)
+            .children(self.platform()?)
+            .child(self.bulkhead()?);
+        Ok(root)
     }
 
-    fn cells(&mut self, address: u32, size: u32) -> Result {
-        self.fdt.property_u32("#address-cells", address)?;
-        self.fdt.property_u32("#size-cells", size)
-    }
-
-    fn mmio(&self, kind: MmioKind) -> Option<(u64, u64)> {
+    fn mmio(&self, kind: MmioKind) -> Option<[u64; 2]> {
         let region = self.vm.mmio.iter().find(|region| region.kind == kind)?;
-        Some((region.base.value(), region.bytes))
+        Some([region.base.value(), region.bytes])
     }
 
-    fn chosen(&mut self) -> Result {
-        let node = self.fdt.begin_node("chosen")?;
+    fn chosen(&self) -> Result {
+        let mut node = Node::new("chosen")?;
         if let Some(arguments) = &self.vm.arguments {
-            self.fdt.property_string("bootargs", arguments)?;
+            node = node.with("bootargs", arguments);
         }
         if !self.vm.hosts.is_empty() {
             // BARs stay where the plan put them; Linux would place them anew.
-            self.fdt.property_u32("linux,pci-probe-only", 1)?;
+            node = node.with("linux,pci-probe-only", 1u32);
         }
-        if let Some((base, _)) = self.mmio(MmioKind::Uart) {
-            self.fdt.property_string("stdout-path", &format!("/pl011@{base:x}"))?;
+        if let Some([base, _]) = self.mmio(MmioKind::Uart) {
+            node = node.with("stdout-path", format!("/pl011@{base:x}"));
         }
-        if let Some(initrd) = self.vm.initrd {
-            self.fdt.property_u64("linux,initrd-start", initrd.base.value())?;
-            self.fdt.property_u64("linux,initrd-end", initrd.base.value() + initrd.bytes)?;
+        if let Some(GuestSpan { base, bytes }) = self.vm.initrd {
+            node = node
+                .with("linux,initrd-start", base.value())
+                .with("linux,initrd-end", base.value() + bytes);
         }
-        self.fdt.end_node(node)
+        Ok(node)
     }
 
     /// RAM alone. The TOML's first piece first: some guests (U-Boot) live in that one and add the
     /// others later.
-    fn memory(&mut self) -> Result {
+    fn memory(&self) -> Result<Vec<Node>> {
         let mut pieces = self.vm.memory.clone();
         pieces[..=self.vm.main_memory].rotate_right(1);
-        for piece in pieces.iter().filter(|piece| piece.role == MemoryRole::Ram) {
-            let node = self.fdt.begin_node(&format!("memory@{:x}", piece.ipa.value()))?;
-            self.fdt.property_string("device_type", "memory")?;
-            self.fdt.property_array_u64("reg", &[piece.ipa.value(), piece.bytes])?;
-            self.fdt.end_node(node)?;
-        }
-        Ok(())
+        all(pieces.iter().filter(|piece| piece.role == MemoryRole::Ram), |piece| {
+            let node = Node::at("memory", piece.ipa.value())?.with("device_type", "memory");
+            Ok(node.reg(&[piece.ipa.value(), piece.bytes]))
+        })
     }
 
     /// Channels, for a guest whose drivers ask for such memory: no RAM of the guest's, and not to
     /// be mapped as RAM.
-    fn reserved(&mut self) -> Result {
+    fn reserved(&self) -> Result<Option<Node>> {
+        self.of_channels(
+            "reserved-memory",
+            |node| node.flag("ranges"),
+            |index, end| {
+                let node = Node::at("channel", end.ipa.value())?
+                    .reg(&[end.ipa.value(), end.bytes])
+                    .flag("no-map");
+                Ok(node.with("phandle", PHANDLE_CHANNEL + index))
+            },
+        )
+    }
+
+    /// A node with one for each end of a channel; none without channels.
+    fn of_channels(
+        &self,
+        name: &str,
+        complete: impl Fn(Node) -> Node,
+        child: impl Fn(u32, &ChannelEnd) -> Result,
+    ) -> Result<Option<Node>> {
         let ends = self.plan.vm_channel_ends(self.vm);
         if ends.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let reserved = self.fdt.begin_node("reserved-memory")?;
-        self.cells(2, 2)?;
-        self.fdt.property_null("ranges")?;
-        for (index, end) in ends.iter().enumerate() {
-            let node = self.fdt.begin_node(&format!("channel@{:x}", end.ipa.value()))?;
-            self.fdt.property_array_u64("reg", &[end.ipa.value(), end.bytes])?;
-            self.fdt.property_null("no-map")?;
-            self.fdt.property_phandle(PHANDLE_CHANNEL + index as u32)?;
-            self.fdt.end_node(node)?;
-        }
-        self.fdt.end_node(reserved)
+        let nodes = all((0..).zip(ends), |(index, end)| child(index, end))?;
+        Ok(Some(complete(Node::new(name)?.cells(2, 2)).children(nodes)))
     }
 
-    fn cpus(&mut self) -> Result {
-        let cpus = self.fdt.begin_node("cpus")?;
-        self.cells(1, 0)?;
-        for affinity in (0..self.vm.vpe_count as u32).map(affinity) {
-            let node = self.fdt.begin_node(&format!("cpu@{affinity:x}"))?;
-            self.fdt.property_string("device_type", "cpu")?;
-            self.fdt.property_string("compatible", "arm,armv8")?;
-            self.fdt.property_string("enable-method", "psci")?;
-            self.fdt.property_u32("reg", affinity)?;
-            self.fdt.end_node(node)?;
-        }
-        self.fdt.end_node(cpus)
-    }
-
-    fn psci(&mut self) -> Result {
-        let node = self.fdt.begin_node("psci")?;
-        self.compatible(&["arm,psci-1.0", "arm,psci-0.2"])?;
-        self.fdt.property_string("method", "hvc")?;
-        self.fdt.end_node(node)
-    }
-
-    fn compatible(&mut self, names: &[&str]) -> Result {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        self.fdt.property_string_list("compatible", names)
+    fn cpus(&self) -> Result {
+        let cpus = all((0..u32::from(self.vm.vpe_count)).map(affinity), |affinity| {
+            Ok(Node::at("cpu", affinity.into())?
+                .with("device_type", "cpu")
+                .with("compatible", "arm,armv8")
+                .with("enable-method", "psci")
+                .with("reg", affinity))
+        })?;
+        Ok(Node::new("cpus")?.cells(1, 0).children(cpus))
     }
 
     /// Guests count the places of the binding: secure, physical, virtual. `interrupt-names` would
     /// do without the first, but not every guest reads them, and UEFI firmware insists on three or
     /// four places with different interrupts. So the secure timer's holds a PPI that nothing has.
-    fn timer(&mut self) -> Result {
-        let node = self.fdt.begin_node("timer")?;
-        self.fdt.property_string("compatible", "arm,armv8-timer")?;
-        let interrupts: Vec<u32> = self
-            .timer_ppis()
-            .into_iter()
-            .flat_map(|intid| [PPI, intid - PPIS.start, LEVEL_HIGH])
-            .collect();
-        self.fdt.property_array_u32("interrupts", &interrupts)?;
-        self.fdt.property_null("always-on")?;
-        self.fdt.end_node(node)
+    fn timer(&self) -> Result {
+        let interrupts = self.timer_ppis().map(|intid| [PPI, intid - PPIS.start, LEVEL_HIGH]);
+        Ok(Node::new("timer")?
+            .with("compatible", "arm,armv8-timer")
+            .with("interrupts", interrupts.as_flattened())
+            .flag("always-on"))
     }
 
     fn timer_ppis(&self) -> [u32; 3] {
-        let board = &self.plan.board;
+        let timer = &self.plan.board.timer;
+        let [virtual_ppi, physical_ppi] = [timer.virtual_ppi, timer.physical_ppi].map(u32::from);
         let known = [
-            u32::from(board.timer.virtual_ppi),
-            u32::from(board.timer.physical_ppi),
-            u32::from(board.timer.hypervisor_ppi),
-            u32::from(board.timer.maintenance_ppi),
+            virtual_ppi,
+            physical_ppi,
+            u32::from(timer.hypervisor_ppi),
+            u32::from(timer.maintenance_ppi),
             self.system.board.pmu_ppi.as_ref().map_or(0, |ppi| ppi.value),
         ];
         let nobodys = PPIS.into_iter().find(|intid| !known.contains(intid));
-        [
-            nobodys.unwrap_or(PPIS.start),
-            u32::from(board.timer.physical_ppi),
-            u32::from(board.timer.virtual_ppi),
-        ]
+        [nobodys.unwrap_or(PPIS.start), physical_ppi, virtual_ppi]
     }
 
-    fn gic(&mut self) -> Result {
+    fn gic(&self) -> Result {
         let frames = [self.mmio(MmioKind::Distributor), self.mmio(MmioKind::Redistributors)];
-        let reg: Vec<u64> =
-            frames.into_iter().flatten().flat_map(|(base, bytes)| [base, bytes]).collect();
-        let name = format!("interrupt-controller@{:x}", self.plan.board.distributor.value());
-        let node = self.fdt.begin_node(&name)?;
-        self.fdt.property_string("compatible", "arm,gic-v3")?;
-        self.fdt.property_array_u64("reg", &reg)?;
-        self.fdt.property_null("interrupt-controller")?;
-        self.fdt.property_u32("#interrupt-cells", 3)?;
-        self.cells(2, 2)?;
-        self.fdt.property_null("ranges")?;
-        self.fdt.property_phandle(PHANDLE_GIC)?;
-        if let Some((base, _)) = self.mmio(MmioKind::Its) {
-            let its = self.fdt.begin_node(&format!("msi-controller@{base:x}"))?;
-            self.fdt.property_string("compatible", "arm,gic-v3-its")?;
-            self.fdt.property_array_u64("reg", &[base, 2 * FRAME])?;
-            self.fdt.property_null("msi-controller")?;
-            self.fdt.property_u32("#msi-cells", 1)?;
-            self.fdt.property_phandle(PHANDLE_ITS)?;
-            self.fdt.end_node(its)?;
-        }
-        self.fdt.end_node(node)
+        let reg: Vec<u64> = frames.into_iter().flatten().flatten().collect();
+        let its = self.mmio(MmioKind::Its).map(|[base, _]| {
+            Ok(Node::at("msi-controller", base)?
+                .with("compatible", "arm,gic-v3-its")
+                .reg(&[base, 2 * FRAME])
+                .flag("msi-controller")
+                .with("#msi-cells", 1u32)
+                .with("phandle", PHANDLE_ITS))
+        });
+        Ok(Node::at("interrupt-controller", self.plan.board.distributor.value())?
+            .with("compatible", "arm,gic-v3")
+            .reg(&reg)
+            .flag("interrupt-controller")
+            .with("#interrupt-cells", 3u32)
+            .cells(2, 2)
+            .flag("ranges")
+            .with("phandle", PHANDLE_GIC)
+            .children(its.transpose()?))
     }
 
     /// Counters, if the VM has them, with their interrupt if the board has it.
-    fn pmu(&mut self) -> Result {
+    fn pmu(&self) -> Result<Option<Node>> {
         if !self.vm.features.has(Features::PMU) {
-            return Ok(());
+            return Ok(None);
         }
-        let node = self.fdt.begin_node("pmu")?;
-        self.fdt.property_string("compatible", "arm,armv8-pmuv3")?;
-        if let Some(intid) = self.vm.pmu_ppi {
-            self.fdt.property_array_u32("interrupts", &[PPI, u32::from(intid) - 16, LEVEL_HIGH])?;
-        }
-        self.fdt.end_node(node)
+        let node = Node::new("pmu")?.with("compatible", "arm,armv8-pmuv3");
+        Ok(Some(match self.vm.pmu_ppi {
+            Some(intid) => {
+                node.with("interrupts", [PPI, u32::from(intid) - PPIS.start, LEVEL_HIGH])
+            }
+            None => node,
+        }))
     }
 
-    /// The clock that PrimeCell bindings insist on.
-    fn clock(&mut self) -> Result {
-        let node = self.fdt.begin_node("apb-pclk")?;
-        self.fdt.property_string("compatible", "fixed-clock")?;
-        self.fdt.property_u32("#clock-cells", 0)?;
-        self.fdt.property_u32("clock-frequency", 24_000_000)?;
-        self.fdt.property_string("clock-output-names", "clk24mhz")?;
-        self.fdt.property_phandle(PHANDLE_CLOCK)?;
-        self.fdt.end_node(node)
-    }
-
-    fn uart(&mut self) -> Result {
-        let Some((base, bytes)) = self.mmio(MmioKind::Uart) else {
-            return Ok(());
-        };
-        let node = self.fdt.begin_node(&format!("pl011@{base:x}"))?;
-        self.compatible(&["arm,pl011", "arm,primecell"])?;
-        self.fdt.property_array_u64("reg", &[base, bytes])?;
+    fn uart(&self) -> Result<Option<Node>> {
+        let Some(frame) = self.mmio(MmioKind::Uart) else { return Ok(None) };
+        let mut node = Node::at("pl011", frame[0])?
+            .strings("compatible", ["arm,pl011", "arm,primecell"])
+            .reg(&frame);
         if let Some(intid) = self.vm.uart_intid {
-            self.fdt.property_array_u32("interrupts", &[SPI, intid - 32, LEVEL_HIGH])?;
+            node = node.with("interrupts", [SPI, intid - 32, LEVEL_HIGH]);
         }
-        self.fdt.property_array_u32("clocks", &[PHANDLE_CLOCK, PHANDLE_CLOCK])?;
-        self.fdt.property_string_list("clock-names", vec!["uartclk".into(), "apb_pclk".into()])?;
-        self.fdt.end_node(node)
+        node = node.with("clocks", [PHANDLE_CLOCK, PHANDLE_CLOCK]);
+        Ok(Some(node.strings("clock-names", ["uartclk", "apb_pclk"])))
     }
 
     /// A node for each host; which of them a function is behind, its domain tells.
-    fn pcie(&mut self) -> Result {
-        for host in &self.vm.hosts {
-            let Span { base, bytes } = host.ecam;
-            let node = self.fdt.begin_node(&format!("pcie@{:x}", base.value()))?;
-            self.fdt.property_string("compatible", "pci-host-ecam-generic")?;
-            self.fdt.property_string("device_type", "pci")?;
-            self.fdt.property_array_u64("reg", &[base.value(), bytes])?;
-            self.fdt.property_u32("linux,pci-domain", host.host as u32)?;
-            let buses = [host.first_bus, host.last_bus].map(u32::from);
-            self.fdt.property_array_u32("bus-range", &buses)?;
-            self.cells(3, 2)?;
-            let mut ranges = Vec::new();
-            for window in &host.windows {
-                // phys.hi: 32-bit or 64-bit memory space, not prefetchable.
-                let space: u32 = if window.wide { 0x0300_0000 } else { 0x0200_0000 };
-                let words = [window.bus.0, window.base.value(), window.bytes];
-                ranges.push(space);
-                ranges.extend(words.iter().flat_map(|word| [(word >> 32) as u32, *word as u32]));
-            }
-            self.fdt.property_array_u32("ranges", &ranges)?;
-            if self.system.board.pcie[host.host].coherent {
-                self.fdt.property_null("dma-coherent")?;
-            }
-            if self.mmio(MmioKind::Its).is_some() {
-                let map = host.msi_map.iter();
-                let map: Vec<u32> = map
-                    .flat_map(|range| [range.requester, PHANDLE_ITS, range.device_id, range.count])
-                    .collect();
-                self.fdt.property_array_u32("msi-map", &map)?;
-            }
-            self.fdt.end_node(node)?;
+    fn pcie(&self, host: &PciHost) -> Result {
+        let Span { base, bytes } = host.ecam;
+        let ranges = host.windows.iter().flat_map(|window| {
+            // phys.hi: 32-bit or 64-bit memory space, not prefetchable.
+            let space: u32 = if window.wide { 0x0300_0000 } else { 0x0200_0000 };
+            let words = [window.bus.0, window.base.value(), window.bytes];
+            let words = words.into_iter().flat_map(|word| [(word >> 32) as u32, word as u32]);
+            [space].into_iter().chain(words)
+        });
+        let mut node = Node::at("pcie", base.value())?
+            .with("compatible", "pci-host-ecam-generic")
+            .with("device_type", "pci")
+            .reg(&[base.value(), bytes])
+            .with("linux,pci-domain", host.host as u32)
+            .with("bus-range", [host.first_bus, host.last_bus].map(u32::from))
+            .cells(3, 2)
+            .with("ranges", &ranges.collect::<Vec<_>>()[..]);
+        if self.system.board.pcie[host.host].coherent {
+            node = node.flag("dma-coherent");
         }
-        Ok(())
+        if self.mmio(MmioKind::Its).is_some() {
+            let map = host.msi_map.iter();
+            let map =
+                map.flat_map(|range| [range.requester, PHANDLE_ITS, range.device_id, range.count]);
+            node = node.with("msi-map", &map.collect::<Vec<_>>()[..]);
+        }
+        Ok(node)
     }
 
-    fn platform(&mut self) -> Result {
-        for used in &self.system.vms[self.number].devices {
-            let device = &self.system.board.devices[used.device.value];
-            let DeviceKind::Platform { compatible, regions, intids, .. } = &device.kind else {
-                continue;
-            };
-            let unit = regions.first().map_or(0, |region| region.start());
-            let node = self.fdt.begin_node(&format!("{}@{unit:x}", device.name.value))?;
-            let primecell = compatible.value.starts_with("arm,pl");
-            if primecell {
-                self.compatible(&[&compatible.value, "arm,primecell"])?;
-                self.fdt.property_u32("clocks", PHANDLE_CLOCK)?;
-                self.fdt.property_string("clock-names", "apb_pclk")?;
-            } else {
-                self.compatible(&[&compatible.value])?;
-            }
-            if device.dma && device.coherent {
-                self.fdt.property_null("dma-coherent")?;
-            }
-            let reg: Vec<u64> =
-                regions.iter().flat_map(|region| [region.start(), region.size.value]).collect();
-            self.fdt.property_array_u64("reg", &reg)?;
-            let interrupts: Vec<u32> = intids
-                .iter()
-                .flat_map(|irq| {
-                    let level = irq.trigger == crate::model::Trigger::Level;
-                    [SPI, irq.intid.value - 32, if level { LEVEL_HIGH } else { EDGE_RISING }]
-                })
-                .collect();
-            if !interrupts.is_empty() {
-                self.fdt.property_array_u32("interrupts", &interrupts)?;
-            }
-            self.fdt.end_node(node)?;
-        }
-        Ok(())
+    fn platform(&self) -> Result<Vec<Node>> {
+        let used = self.system.vms[self.number].devices.iter();
+        all(used.map(|used| &self.system.board.devices[used.device.value]), platform)
+            .map(|nodes| nodes.into_iter().flatten().collect())
     }
 
-    fn flashes(&mut self) -> Result {
-        let pieces = self.vm.memory.clone();
-        for piece in pieces.iter().filter(|piece| piece.role == MemoryRole::Flash) {
-            let node = self.fdt.begin_node(&format!("flash@{:x}", piece.ipa.value()))?;
-            self.fdt.property_string("compatible", "cfi-flash")?;
-            self.fdt.property_array_u64("reg", &[piece.ipa.value(), piece.bytes])?;
-            self.fdt.property_u32("bank-width", 4)?;
-            self.fdt.end_node(node)?;
-        }
-        Ok(())
+    fn flashes(&self) -> Result<Vec<Node>> {
+        let flash = |piece: &&Mapping| piece.role == MemoryRole::Flash;
+        all(self.vm.memory.iter().filter(flash), |piece| {
+            Ok(Node::at("flash", piece.ipa.value())?
+                .with("compatible", "cfi-flash")
+                .reg(&[piece.ipa.value(), piece.bytes])
+                .with("bank-width", 4u32))
+        })
     }
 
     /// Linux takes the time from `timeout-sec`, and feeds twice in it.
-    fn watchdog(&mut self) -> Result {
-        let Some(watchdog) = self.vm.watchdog.clone() else { return Ok(()) };
+    fn watchdog(&self) -> Result<Option<Node>> {
+        let Some(watchdog) = &self.vm.watchdog else { return Ok(None) };
         let base = watchdog.base.value();
-        let node = self.fdt.begin_node(&format!("watchdog@{base:x}"))?;
-        self.fdt.property_string("compatible", "arm,sbsa-gwdt")?;
-        let frames = [base, base + watchdog::REFRESH];
-        let reg: Vec<u64> = frames.into_iter().flat_map(|base| [base, watchdog::FRAME]).collect();
-        self.fdt.property_array_u64("reg", &reg)?;
-        self.fdt.property_array_u32("interrupts", &[SPI, watchdog.intid - 32, LEVEL_HIGH])?;
+        let mut node = Node::at("watchdog", base)?
+            .with("compatible", "arm,sbsa-gwdt")
+            .reg(&[base, watchdog::FRAME, base + watchdog::REFRESH, watchdog::FRAME])
+            .with("interrupts", [SPI, watchdog.intid - 32, LEVEL_HIGH]);
         let seconds = watchdog.microseconds / 1_000_000;
         if let Ok(seconds @ 1..) = u32::try_from(seconds) {
-            self.fdt.property_u32("timeout-sec", seconds)?;
+            node = node.with("timeout-sec", seconds);
         }
-        self.fdt.end_node(node)
+        Ok(Some(node))
     }
 
     /// What has no binding of its own: docs/guest-abi.md.
-    fn bulkhead(&mut self) -> Result {
-        let node = self.fdt.begin_node(tree::NODE)?;
-        self.fdt.property_string("compatible", tree::SYSTEM_COMPATIBLE)?;
-        self.fdt.property_string(tree::SYSTEM, &self.plan.system)?;
-        self.fdt.property_string(tree::VM, &self.vm.name)?;
+    fn bulkhead(&self) -> Result {
+        let mut node = Node::new(tree::NODE)?
+            .with("compatible", tree::SYSTEM_COMPATIBLE)
+            .with(tree::SYSTEM, &self.plan.system)
+            .with(tree::VM, &self.vm.name);
         if let Some(watchdog) = &self.vm.watchdog {
-            self.fdt.property_u64(tree::WATCHDOG_US, watchdog.microseconds)?;
+            node = node.with(tree::WATCHDOG_US, watchdog.microseconds);
         }
-        self.log()?;
-        self.modes()?;
-        self.events()?;
-        self.channels()?;
-        self.fdt.end_node(node)
-    }
-
-    fn log(&mut self) -> Result {
-        let Some(GuestSpan { base, bytes }) = self.vm.log else { return Ok(()) };
-        self.fdt.property_array_u64(tree::LOG, &[base.value(), bytes])
-    }
-
-    /// For the VM that may ask for them: names of the modes, by number.
-    fn modes(&mut self) -> Result {
-        match &self.plan.modes {
-            Some(modes) if modes.asker == Some(VmIndex::at(self.number)) => {
-                let names = modes.modes.iter().map(|mode| mode.name.clone()).collect();
-                self.fdt.property_string_list(tree::MODES, names)
-            }
-            _ => Ok(()),
+        if let Some(GuestSpan { base, bytes }) = self.vm.log {
+            node = node.doublewords(tree::LOG, &[base.value(), bytes]);
         }
+        // For the VM that may ask for them: names of the modes, by number.
+        if let Some(modes) = &self.plan.modes
+            && modes.asker == Some(VmIndex::at(self.number))
+        {
+            node = node.strings(tree::MODES, modes.modes.iter().map(|mode| mode.name.as_str()));
+        }
+        let own = self.own_events();
+        if let (Some(its), false) = (&self.plan.its, own.is_empty()) {
+            // GITS_TRANSLATER, in the frame after the control frame (IHI 0069, 12.19).
+            let translater = its.base.value() + FRAME + 0x40;
+            let events = all((0..).zip(own), |(n, event)| self.event(n, event))?;
+            node = node
+                .with(tree::ITS_TRANSLATER, translater)
+                .child(Node::new(tree::EVENTS)?.cells(1, 0).children(events));
+        }
+        Ok(node.children(self.of_channels(tree::CHANNELS, |node| node, channel)?))
     }
 
-    fn events(&mut self) -> Result {
+    fn own_events(&self) -> Vec<&EventRoute> {
         let vpes = self.vm.first_vpe..self.vm.first_vpe + self.vm.vpe_count;
-        let Some(its) = &self.plan.its else { return Ok(()) };
-        let own =
-            its.events.iter().filter(|event| !event.ring && vpes.contains(&event.vpe.value()));
-        let own: Vec<_> = own.cloned().collect();
-        if own.is_empty() {
-            return Ok(());
-        }
-        // GITS_TRANSLATER, in the frame after the control frame (IHI 0069, 12.19).
-        self.fdt.property_u64(tree::ITS_TRANSLATER, its.base.value() + FRAME + 0x40)?;
-        let events = self.fdt.begin_node(tree::EVENTS)?;
-        self.cells(1, 0)?;
-        for (n, event) in own.iter().enumerate() {
-            let node = self.fdt.begin_node(&format!("{}@{n:x}", tree::EVENT))?;
-            self.fdt.property_u32("reg", n as u32)?;
-            self.fdt.property_u32(tree::DEVICE_ID, event.device)?;
-            self.fdt.property_u32(tree::EVENT_ID, event.event)?;
-            self.fdt.property_u32(tree::VINTID, event.vintid)?;
-            self.fdt.property_u32(tree::VPE, u32::from(event.vpe.value() - self.vm.first_vpe))?;
-            self.fdt.property_string(tree::DEVICE, &event.source)?;
-            let mut functions = self.plan.vm_functions(self.vm).iter();
-            if let Some(function) = functions.find(|function| function.name == event.source) {
-                self.fdt.property_u32(tree::PCI_DOMAIN, function.host as u32)?;
-                self.fdt.property_u32(tree::REQUESTER_ID, function.bdf.into())?;
-            }
-            self.fdt.end_node(node)?;
-        }
-        self.fdt.end_node(events)
+        let events = self.plan.its.iter().flat_map(|its| &its.events);
+        events.filter(|event| !event.ring && vpes.contains(&event.vpe.value())).collect()
     }
 
-    fn channels(&mut self) -> Result {
-        let ends = self.plan.vm_channel_ends(self.vm).to_vec();
-        if ends.is_empty() {
-            return Ok(());
+    fn event(&self, number: u32, event: &EventRoute) -> Result {
+        let mut node = Node::at(tree::EVENT, number.into())?
+            .with("reg", number)
+            .with(tree::DEVICE_ID, event.device)
+            .with(tree::EVENT_ID, event.event)
+            .with(tree::VINTID, event.vintid)
+            .with(tree::VPE, u32::from(event.vpe.value() - self.vm.first_vpe))
+            .with(tree::DEVICE, &event.source);
+        let mut functions = self.plan.vm_functions(self.vm).iter();
+        if let Some(function) = functions.find(|function| function.name == event.source) {
+            node = node
+                .with(tree::PCI_DOMAIN, function.host as u32)
+                .with(tree::REQUESTER_ID, u32::from(function.bdf));
         }
-        let channels = self.fdt.begin_node(tree::CHANNELS)?;
-        self.cells(2, 2)?;
-        for (index, end) in ends.iter().enumerate() {
-            let node = self.fdt.begin_node(&format!("{}@{index:x}", tree::CHANNEL))?;
-            self.fdt.property_string("compatible", tree::CHANNEL_COMPATIBLE)?;
-            self.fdt.property_string(tree::CHANNEL_NAME, &end.name)?;
-            self.fdt.property_array_u64("reg", &[end.ipa.value(), end.bytes])?;
-            self.fdt.property_u32(tree::INDEX, index as u32)?;
-            self.fdt.property_u32(tree::VINTID, end.vintid)?;
-            self.fdt.property_string(tree::ROLE, end.role)?;
-            self.fdt.property_u32("memory-region", PHANDLE_CHANNEL + index as u32)?;
-            if !end.writable {
-                self.fdt.property_null("read-only")?;
-            }
-            self.fdt.end_node(node)?;
-        }
-        self.fdt.end_node(channels)
+        Ok(node)
     }
+}
+
+fn psci() -> Result {
+    let node = Node::new("psci")?.strings("compatible", ["arm,psci-1.0", "arm,psci-0.2"]);
+    Ok(node.with("method", "hvc"))
+}
+
+/// The clock that PrimeCell bindings insist on.
+fn clock() -> Result {
+    Ok(Node::new("apb-pclk")?
+        .with("compatible", "fixed-clock")
+        .with("#clock-cells", 0u32)
+        .with("clock-frequency", 24_000_000u32)
+        .with("clock-output-names", "clk24mhz")
+        .with("phandle", PHANDLE_CLOCK))
+}
+
+/// A platform device; PCI functions are found by their host.
+fn platform(device: &Device) -> Result<Option<Node>> {
+    let DeviceKind::Platform { compatible, regions, intids, .. } = &device.kind else {
+        return Ok(None);
+    };
+    let unit = regions.first().map_or(0, |region| region.start());
+    let mut node = Node::at(&device.name.value, unit)?;
+    if compatible.value.starts_with("arm,pl") {
+        node = node
+            .strings("compatible", [&compatible.value, "arm,primecell"])
+            .with("clocks", PHANDLE_CLOCK)
+            .with("clock-names", "apb_pclk");
+    } else {
+        node = node.with("compatible", &compatible.value);
+    }
+    if device.dma && device.coherent {
+        node = node.flag("dma-coherent");
+    }
+    let reg = regions.iter().flat_map(|region| [region.start(), region.size.value]);
+    node = node.reg(&reg.collect::<Vec<_>>());
+    let interrupts: Vec<u32> = intids
+        .iter()
+        .flat_map(|irq| {
+            let level = irq.trigger == crate::model::Trigger::Level;
+            [SPI, irq.intid.value - 32, if level { LEVEL_HIGH } else { EDGE_RISING }]
+        })
+        .collect();
+    if !interrupts.is_empty() {
+        node = node.with("interrupts", &interrupts[..]);
+    }
+    Ok(Some(node))
+}
+
+fn channel(index: u32, end: &ChannelEnd) -> Result {
+    let node = Node::at(tree::CHANNEL, index.into())?
+        .with("compatible", tree::CHANNEL_COMPATIBLE)
+        .with(tree::CHANNEL_NAME, &end.name)
+        .reg(&[end.ipa.value(), end.bytes])
+        .with(tree::INDEX, index)
+        .with(tree::VINTID, end.vintid)
+        .with(tree::ROLE, end.role)
+        .with("memory-region", PHANDLE_CHANNEL + index);
+    Ok(if end.writable { node } else { node.flag("read-only") })
 }

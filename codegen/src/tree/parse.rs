@@ -60,20 +60,24 @@ fn depth(blob: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use vm_fdt::FdtWriter;
+    use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
     use super::*;
 
     fn nested(depth: usize) -> Vec<u8> {
-        let mut fdt = FdtWriter::new().unwrap();
-        let nodes: Vec<_> =
-            (0..depth).map(|n| fdt.begin_node(if n == 0 { "" } else { "a" })).collect();
-        fdt.property_u32("reg", 1).unwrap();
-        nodes.into_iter().rev().for_each(|node| fdt.end_node(node.unwrap()).unwrap());
-        fdt.finish().unwrap()
+        let node = DeviceTreeNode::new_unchecked;
+        let mut innermost = node("a");
+        innermost.add_property(DeviceTreeProperty::new_unchecked("reg", 1u32));
+        let mut tree = DeviceTree::new();
+        tree.root.add_child((2..depth).fold(innermost, |child, _| {
+            let mut parent = node("a");
+            parent.add_child(child);
+            parent
+        }));
+        tree.to_dtb()
     }
 
-    /// As nested(), for depths that the writer refuses.
+    /// As nested(), of any depth: the writer recurses.
     fn deep(depth: usize) -> Vec<u8> {
         let mut tokens: Vec<u32> = Vec::new();
         tokens.extend([BEGIN_NODE, 0]);
