@@ -9,7 +9,9 @@
 
 mod arena;
 mod assume;
+mod board;
 mod bridge;
+mod channel;
 mod gap;
 mod host;
 mod interrupts;
@@ -17,6 +19,7 @@ mod its;
 mod loads;
 mod log_view;
 mod make;
+mod map;
 mod memory;
 mod messages;
 mod modes;
@@ -26,6 +29,7 @@ mod room;
 mod schedule;
 mod smmu;
 mod tables;
+mod vm;
 pub mod watchdog;
 
 pub use ::plan::*;
