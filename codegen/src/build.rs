@@ -9,6 +9,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 use crate::diag::Report;
 use crate::model::System;
 use crate::payload::Payloads;
@@ -16,11 +18,13 @@ use crate::plan::{self, Plan};
 use crate::{check, emit};
 
 /// Why nothing, or not everything, was emitted.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum EmitError {
     /// The system has errors.
+    #[error("{}", .0.render(false))]
     System(Report),
     /// A file could not be written.
+    #[error("{}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
 }
 
@@ -103,14 +107,3 @@ pub fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), EmitError
         .and_then(|()| std::fs::write(&path, bytes))
         .map_err(|error| EmitError::Write { path, error })
 }
-
-impl std::fmt::Display for EmitError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::System(report) => f.write_str(&report.render(false)),
-            Self::Write { path, error } => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for EmitError {}

@@ -28,6 +28,7 @@ use codegen::emit::changes::Changes;
 use codegen::emit::{page, report};
 use codegen::model::{PayloadKind, System};
 use codegen::plan::Plan;
+use thiserror::Error;
 
 const PARTITION_TARGET: &str = "aarch64-unknown-none";
 const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
@@ -36,58 +37,34 @@ const IMAGE_BINARY: &str = "bulkhead-el2";
 const NEAR: u64 = 1 << 20;
 
 /// Why there is no image.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum BuildError {
     /// The system has errors.
+    #[error("{}", .0.render(false))]
     System(Report),
     /// A file could not be read or written.
-    File {
-        path: PathBuf,
-        error: io::Error,
-    },
-    /// Cargo could not be started.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("cannot start cargo: {0}")]
     Start(io::Error),
     /// Cargo said why on its standard error.
-    Cargo {
-        what: String,
-    },
-    Flat(FlatError),
+    #[error("{what} was not built")]
+    Cargo { what: String },
+    #[error(transparent)]
+    Flat(#[from] FlatError),
     /// It has what no image may have.
-    Rule(Broken),
+    #[error(transparent)]
+    Rule(#[from] Broken),
     /// Another file's system has the name.
-    Taken {
-        name: String,
-        other: PathBuf,
-        own: PathBuf,
-    },
+    #[error(
+        "{} and {} both say name = \"{name}\", by which outputs are kept: write another name in \
+         one of them", own.display(), other.display()
+    )]
+    Taken { name: String, other: PathBuf, own: PathBuf },
     /// The directory is not inside this workspace.
+    #[error("{} is in no checkout of Bulkhead; change to one", .0.display())]
     NoWorkspace(PathBuf),
 }
-
-impl std::fmt::Display for BuildError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::System(report) => f.write_str(&report.render(false)),
-            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Start(error) => write!(f, "cannot start cargo: {error}"),
-            Self::Cargo { what } => write!(f, "{what} was not built"),
-            Self::Flat(error) => error.fmt(f),
-            Self::Rule(broken) => broken.fmt(f),
-            Self::Taken { name, other, own } => write!(
-                f,
-                "{} and {} both say name = \"{name}\", by which outputs are kept: write another \
-                 name in one of them",
-                own.display(),
-                other.display()
-            ),
-            Self::NoWorkspace(path) => {
-                write!(f, "{} is in no checkout of Bulkhead; change to one", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 impl From<EmitError> for BuildError {
     fn from(error: EmitError) -> Self {
@@ -265,7 +242,7 @@ impl Workspace {
         finish(self.image_command("build", system, &payloads, room)?, "the EL2 image")?;
         let elf = self.bare().join(IMAGE_TARGET).join("release").join(IMAGE_BINARY);
         let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
-        rules::look(&bytes).map_err(BuildError::Rule)?;
+        rules::look(&bytes)?;
         let directory = self.outputs(&plan.system);
         let ram = plan.board.ram.first().map_or(0, |ram| ram.base.value());
         let own = &plan.hypervisor;
@@ -273,8 +250,7 @@ impl Workspace {
             &bytes,
             own.image.value() - ram,
             own.base.value() + own.bytes - own.image.value(),
-        )
-        .map_err(BuildError::Flat)?;
+        )?;
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
         Ok(Built { directory, plan })

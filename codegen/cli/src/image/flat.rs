@@ -10,29 +10,18 @@ use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 
 /// Why an ELF file is no image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlatError {
     /// Not an ELF file, or not one to load.
+    #[error("the linked image is not an ELF file to load: {0}")]
     Elf(String),
     /// Its first bytes are not an Image header.
+    #[error("the linked image has no \"ARM\\x64\" at 0x38")]
     NoHeader,
     /// The header says another load address than the link.
+    #[error("the image's header says {what} {header:#x}, it is linked for {link:#x}")]
     Header { what: &'static str, header: u64, link: u64 },
 }
-
-impl std::fmt::Display for FlatError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Elf(why) => write!(f, "the linked image is not an ELF file to load: {why}"),
-            Self::NoHeader => f.write_str("the linked image has no \"ARM\\x64\" at 0x38"),
-            Self::Header { what, header, link } => {
-                write!(f, "the image's header says {what} {header:#x}, it is linked for {link:#x}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for FlatError {}
 
 /// The flat binary, for an image that must lie `text_offset` bytes into RAM and take `most` bytes
 /// there.

@@ -16,48 +16,29 @@
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
 /// What an image has and must not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// It cannot be looked at.
+    #[error("the linked image cannot be looked at: {0}")]
     Unreadable(String),
     /// A function that panics.
+    #[error(
+        "EL2 calls {0}: the compiler cannot prove that an index, a division or an unwrap succeeds"
+    )]
     Panic(String),
+    #[error(
+        "EL2 has an AT instruction at {0:#x}: one may be executed speculatively during a switch"
+    )]
     AddressTranslation(u64),
+    #[error(
+        "EL2 has a multiply-accumulate right behind an access at {0:#x}: Cortex-A53 erratum 835769"
+    )]
     Erratum835769(u64),
+    #[error(
+        "EL2 has an ADRP at the end of a page at {0:#x}, and a sequence behind it: Cortex-A53 \
+         erratum 843419"
+    )]
     Erratum843419(u64),
 }
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unreadable(why) => write!(f, "the linked image cannot be looked at: {why}"),
-            Self::Panic(symbol) => write!(
-                f,
-                "EL2 calls {symbol}: the compiler cannot prove that an index, a division or an \
-                 unwrap succeeds"
-            ),
-            Self::AddressTranslation(at) => {
-                write!(
-                    f,
-                    "EL2 has an AT instruction at {at:#x}: one may be executed speculatively \
-                     during a switch"
-                )
-            }
-            Self::Erratum835769(at) => write!(
-                f,
-                "EL2 has a multiply-accumulate right behind an access at {at:#x}: Cortex-A53 \
-                 erratum 835769"
-            ),
-            Self::Erratum843419(at) => write!(
-                f,
-                "EL2 has an ADRP at the end of a page at {at:#x}, and a sequence behind it: \
-                 Cortex-A53 erratum 843419"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Broken {}
 
 /// Looks at the whole image: how many instructions it has, or the first thing that is wrong.
 pub fn look(elf: &[u8]) -> Result<usize, Broken> {

@@ -42,23 +42,12 @@ pub use screen::Screen;
 pub use size::{Section, sections};
 
 /// What keeps a run from happening at all; a run that fails is a [`Report`].
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A file or directory of the run could not be made, read or written.
+    #[error("{}: {error}", path.display())]
     File { path: std::path::PathBuf, error: std::io::Error },
     /// QEMU could not be started.
+    #[error("cannot start {program}: {error} (./setup.sh installs it)")]
     Start { program: String, error: std::io::Error },
 }
-
-impl std::fmt::Display for RunError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Start { program, error } => {
-                write!(f, "cannot start {program}: {error} (./setup.sh installs it)")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RunError {}
