@@ -28,6 +28,10 @@ check SYSTEM="demo":
 plan SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} plan {{SYSTEM}} {{OPTIONS}}
 
+# Show what a run taught, as a change of the TOML (--write: make it)
+learn SYSTEM="demo" *OPTIONS:
+    @{{bulkhead}} learn {{SYSTEM}} {{OPTIONS}}
+
 # Show a board with all that it inherits
 board BOARD:
     @{{bulkhead}} board {{BOARD}}

@@ -42,6 +42,15 @@ fn own(text: &str) -> Vec<u8> {
     format!("\x18\x01{neutral}{text}\x03\r\n00{check:04x}{erase}").into_bytes()
 }
 
+/// The same with no number, as one that may come in any order.
+fn own_unnumbered(text: &str) -> Vec<u8> {
+    let number = wire::UNNUMBERED;
+    let check = text.bytes().chain(number).fold(Check::START, Check::with).value();
+    let number = String::from_utf8_lossy(&number).into_owned();
+    let (neutral, erase) = (wire::NEUTRAL, wire::ERASE);
+    format!("\x18\x01{neutral}{text}\x03\r\n{number}{check:04x}{erase}").into_bytes()
+}
+
 /// `bulkhead run hello` with a QEMU that says `said` and stays for `stays` seconds.
 fn run(name: &str, said: &[u8], stays: &str, typed: &[u8], arguments: &[&str]) -> Output {
     let room = room(name);
@@ -149,6 +158,65 @@ fn a_plan_is_compared_with_an_older_one() {
     assert_eq!(broken.status.code(), Some(2));
     let why = String::from_utf8_lossy(&broken.stderr).into_owned();
     assert!(why.contains("old.json: it is no JSON: EOF"), "{why}");
+}
+
+/// From a run, by its report, into the TOML; a report of another plan teaches nothing.
+#[test]
+fn what_a_run_taught_is_written() {
+    let room = room("learn");
+    let toml = room.join("learn.toml");
+    let source = tests::root().join("tests/qemu/systems/its-remap.toml");
+    let old = fs::read_to_string(source).unwrap().replace("\"its-remap\"", "\"command-learn\"");
+    fs::write(&toml, &old).unwrap();
+    let bulkhead = |arguments: &[&str]| {
+        let mut command = tests::bulkhead();
+        command.arg(arguments[0]).arg(&toml).args(&arguments[1..]).stdin(Stdio::null());
+        command.env("PATH", path(&room)).env("SAID", room.join("said")).output().unwrap()
+    };
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let plan: serde_json::Value =
+        serde_json::from_slice(&bulkhead(&["plan", "--json"]).stdout).unwrap();
+    let banner = format!(
+        "bulkhead: system command-learn on qemu-virt-gicv4, plan {}, 1 ticks from entry",
+        plan["digest"].as_str().unwrap()
+    );
+    let wish = |event: u32, vintid: u32| {
+        format!(
+            "bulkhead: its of its: device nvme0 event {event}: vintid = {vintid}, vpe = 0 would \
+             need no command at run time"
+        )
+    };
+    let lines = [
+        banner,
+        "bulkhead: counters".into(),
+        wish(0, 8193),
+        wish(1, 8194),
+        "bulkhead: its of its: event_priority = 0xc0 would need no command at run time".into(),
+        "bulkhead: result: pass".into(),
+    ];
+    fs::write(room.join("said"), lines.map(|line| own_unnumbered(&line)).concat()).unwrap();
+    assert!(bulkhead(&["run"]).status.success());
+
+    let new = old
+        .replace("events = \"0..1\"\nvpe = [0, 1]\n", "events = \"0..1\"\nvintid = 8193\n")
+        .replace("devices = [\"nvme0\"]\n", "devices = [\"nvme0\"]\nevent_priority = 0xc0\n");
+    let shown = bulkhead(&["learn"]);
+    let diff = said(&shown.stdout);
+    for line in ["+event_priority = 0xc0", "-vpe = [0, 1]", "+vintid = 8193"] {
+        assert!(diff.lines().any(|has| has == line), "{line}: {diff}");
+    }
+    assert!(said(&shown.stderr).contains("not written"), "{shown:?}");
+    assert_eq!(fs::read_to_string(&toml).unwrap(), old, "it only shows");
+    let written = bulkhead(&["learn", "--write"]);
+    assert!(said(&written.stdout).ends_with("command-learn: no errors\n"), "{written:?}");
+    assert_eq!(fs::read_to_string(&toml).unwrap(), new);
+
+    let again = bulkhead(&["learn"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(said(&again.stderr).contains("run it again"), "{again:?}");
+    let none = bulkhead(&["learn", "--report", "nowhere.json"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(said(&none.stderr).contains("there is no nowhere.json"), "{none:?}");
 }
 
 #[test]

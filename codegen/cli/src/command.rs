@@ -6,6 +6,7 @@
 //! ([`Verdict::status`](crate::run::Verdict::status)).
 
 mod bench;
+mod learn;
 mod run;
 mod schema;
 mod system;
@@ -74,6 +75,7 @@ enum Command {
     Run(run::Run),
     /// Count instructions of hot paths and bytes of images, beside the marks to beat
     Bench(bench::Bench),
+    Learn(learn::Learn),
     /// Write the JSON schemas by which editors complete and check the TOMLs
     Schema {
         /// Write nothing; fail when a file is not up to date
@@ -132,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Image { system, lint } => image(&system, lint),
         Command::Run(run) => run.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Learn(learn) => learn.run(),
         Command::Schema { check } => {
             workspace().and_then(|workspace| schema::write_all(&workspace, check))
         }

@@ -7,4 +7,5 @@
 
 pub mod command;
 pub mod image;
+pub mod learn;
 pub mod run;

@@ -233,7 +233,7 @@ pub struct Event {
     /// First and last of a run of EventIDs, as in "0..9" for ten of them.
     pub events: Option<S<EventRun>>,
     /// INTID of the vLPI that the guest takes, from 8192 on; with `events` that of the first, the
-    /// others' follow.
+    /// others' follow. `just learn` writes what a guest with a virtual ITS asked for.
     #[schemars(extend("x-default" = "the plan chooses"))]
     pub vintid: Option<S<u32>>,
     /// Number of the vPE that takes it. With `events` also "spread", over all vPEs in turn, or a

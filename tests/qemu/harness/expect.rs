@@ -32,6 +32,9 @@ pub fn violations(scenario: &Scenario, report: &Report, seen: &Transcript) -> Ve
         let what = format!("figure {} {}", wanted.vm, wanted.name);
         range(&what, value, wanted.at_least, wanted.at_most, &mut out);
     }
+    if let Some(wanted) = expect.learned.as_ref().filter(|wanted| **wanted != report.learned) {
+        out.push(format!("the run teaches {:?}, not {wanted:?}", report.learned));
+    }
     out.extend(seen.damage.iter().map(|damage| format!("console: {damage}")));
     let unexpected =
         report.log.iter().filter(|line| !scenario.log.iter().any(|known| line.contains(known)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bulkhead::run::Verdict;
+use bulkhead::run::{Learned, Verdict};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -82,6 +82,8 @@ pub struct Expect {
     /// Texts in no line at all.
     #[serde(default)]
     pub absent: Vec<String>,
+    /// What the run teaches, all of it.
+    pub learned: Option<Vec<Learned>>,
     /// By VM: how its line in the report begins, such as "off, passed".
     #[serde(default)]
     pub vms: BTreeMap<String, String>,

@@ -15,9 +15,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Piece;
 use super::ansi::plain;
 use super::report::{Figure, VmLine};
+use super::{Learned, Piece};
 
 /// Bytes of a VM's output that are kept.
 const KEPT: usize = 64 << 20;
@@ -44,6 +44,10 @@ pub struct Transcript {
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
     /// One of each name from each VM.
     pub figures: Vec<Figure>,
+    /// Digest of the plan, as the banner has it.
+    pub plan: Option<String>,
+    /// What the TOML could say instead, by the last report.
+    pub learned: Vec<Learned>,
     /// Tables of counters that have begun.
     pub tables: usize,
     /// The table being read: its columns; None outside a table.
@@ -155,9 +159,11 @@ impl Transcript {
             return;
         }
         self.table = None;
+        self.learned.extend(Learned::of(text));
         if text == "counters" {
             self.table = Some(Vec::new());
             self.counters.clear();
+            self.learned.clear();
             self.tables += 1;
         } else if let Some(result) = text.strip_prefix("result: ") {
             self.result = Some(result.trim() == "pass");
@@ -172,6 +178,10 @@ impl Transcript {
             }
         } else if let Some(figure) = figure("", text) {
             self.figure(figure);
+        } else if text.starts_with("system ")
+            && let Some((_, rest)) = text.rsplit_once(", plan ")
+        {
+            self.plan = rest.split(',').next().map(str::to_owned);
         }
     }
 
@@ -337,6 +347,19 @@ bulkhead: result: fail
             Some("hardware differs from the plan: GICR_TYPER.VLPIS is 0")
         );
         assert_eq!(out.result, None);
+    }
+
+    #[test]
+    fn the_last_report_s_wishes_are_learned_and_of_which_plan() {
+        let wish = "device nvme0 event 1: vintid = 8194, vpe = 0 would need no command";
+        let out = transcript(&format!(
+            "bulkhead: system a on b, plan 0x88b3, 31 ticks from entry\nbulkhead: counters\n\
+             bulkhead: its of a: event_priority = 0xc0 would need none\nbulkhead: counters\n\
+             bulkhead: its of a: {wish}\n[a] bulkhead: its of a: event_priority = 0x10 is forged"
+        ));
+        assert_eq!(out.plan.as_deref(), Some("0x88b3"));
+        let wish = Learned::of(&format!("its of a: {wish}"));
+        assert_eq!(out.learned, [wish.unwrap()]);
     }
 
     #[test]

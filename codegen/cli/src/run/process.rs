@@ -124,6 +124,8 @@ pub fn run(
         figures: transcript.figures.clone(),
         log: log::read(&log_file(&scratch))?,
         icount: options.icount,
+        plan: transcript.plan.clone(),
+        learned: transcript.learned.clone(),
     };
     Ok((report, transcript))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::RunError;
+use super::{Learned, RunError};
 
 /// What one run showed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct Report {
     pub log: Vec<String>,
     /// The run counted instructions: figures are repeatable.
     pub icount: bool,
+    /// Digest of the plan that ran, as the banner has it. None: there was none.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// What the TOML could say instead (`bulkhead learn`).
+    #[serde(default)]
+    pub learned: Vec<Learned>,
 }
 
 /// How a run ended.
@@ -143,6 +149,8 @@ mod tests {
             }],
             log: vec![],
             icount: false,
+            plan: Some("0x17".into()),
+            learned: vec![Learned::Priority { vm: "hello".into(), event_priority: 0xc0 }],
         };
         let directory =
             std::env::temp_dir().join(format!("bulkhead-report-{}", std::process::id()));
