@@ -3,7 +3,7 @@
 //!
 //! Everything is in the one file: no script, no font, no image and no address of another place. Its
 //! policy (Content-Security-Policy) forbids a browser to load any. Words and tables are plan.txt's
-//! ([`report`](super::report)), pictures are drawn from the same plan; nothing is computed anew.
+//! ([`report`]), pictures are drawn from the same plan; nothing is computed anew.
 //! The templates are in codegen/templates; what they insert is escaped.
 
 mod bar;

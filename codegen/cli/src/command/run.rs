@@ -75,6 +75,9 @@ impl Run {
         eprint!("{}", how_to_leave(name, options.escape, terminal, listens));
         let (report, _) = crate::run::run(name, &machine, &image, &options).map_err(failed)?;
         let path = report.write(&workspace.outputs("reports")).map_err(failed)?;
+        if !report.learned.is_empty() {
+            eprintln!("bulkhead: {name}: `bulkhead learn {name}` writes what this run taught");
+        }
         if report.verdict == Verdict::Pass {
             return Ok(ExitCode::SUCCESS);
         }

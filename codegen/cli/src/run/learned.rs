@@ -29,7 +29,9 @@ impl Learned {
         }
         let rest = line.strip_prefix("hardware differs from the plan: bytes of BAR ")?;
         let (bar, rest) = rest.split_once(" of ")?;
-        let (device, rest) = rest.split_once(": the plan says ")?;
+        // "nvme0 (00:02.0 of pcie0) at 0x4010010000".
+        let (function, rest) = rest.split_once(": the plan says ")?;
+        let device = function.split(' ').next()?;
         let (planned, bytes) = rest.split_once(", found ")?;
         let (planned, bytes) = (number(planned)?, number(bytes)?);
         // A BAR that is not there has no size to write.
@@ -97,9 +99,9 @@ mod tests {
                 Learned::Unplanned { vm, device: device.clone(), event: 4 },
             ),
             (
-                "hardware differs from the plan: bytes of BAR 0 of nvme1: the plan says 0x4000, \
-                 found 0x8000",
-                Learned::Bar { device, bar: 0, planned: 0x4000, bytes: 0x8000 },
+                "hardware differs from the plan: bytes of BAR 0 of nvme1 (00:02.0 of pcie0) at \
+                 0x4010010000: the plan says 0x8000, found 0x4000",
+                Learned::Bar { device, bar: 0, planned: 0x8000, bytes: 0x4000 },
             ),
         ];
         for (line, learned) in cases {
@@ -108,7 +110,8 @@ mod tests {
         for line in [
             "its of linux: last refused 0x1 0x2 0x3 0x4: not the planned vINTID",
             "its of linux: DeviceID 0x7 event 1 was asked for and is not planned",
-            "hardware differs from the plan: bytes of BAR 3 of x: the plan says 0x1000, found 0x0",
+            "hardware differs from the plan: bytes of BAR 3 of x (00:02.0 of pcie0) at \
+             0x4010010000: the plan says 0x1000, found 0x0",
             "hardware differs from the plan: GICR_TYPER.VLPIS is 0",
             "vm linux: off, passed",
         ] {
