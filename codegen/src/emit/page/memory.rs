@@ -40,7 +40,7 @@ pub fn ram(plan: &Plan) -> Vec<Bar> {
     for ram in &plan.board.ram {
         let whole = (ram.base.value(), ram.bytes);
         let own = areas.iter().filter(|area| area.base < whole.0 + whole.1 && area.end() > whole.0);
-        draw(&ram.name, whole, &own.cloned().collect::<Vec<_>>(), &mut bars);
+        draw(&ram.name, whole, &own.cloned().collect::<Vec<_>>(), 3, &mut bars);
     }
     bars
 }
@@ -68,18 +68,28 @@ pub fn own(plan: &Plan) -> Vec<Bar> {
     areas.extend(log.map(|log| area(log.base.value(), log.bytes, "own", "log")));
     areas.sort_by_key(|area| area.base);
     let mut bars = Vec::new();
-    draw("the hypervisor's", (own.base.value(), own.bytes), &areas, &mut bars);
+    draw("the hypervisor's", (own.base.value(), own.bytes), &areas, 1, &mut bars);
     bars
 }
 
-/// A bar, and below it those that magnify what is too small in it.
-fn draw(name: &str, whole: (u64, u64), areas: &[Area], bars: &mut Vec<Bar>) {
+/// A bar, and below it those that magnify what is too small in it, so many times over.
+fn draw(name: &str, whole: (u64, u64), areas: &[Area], depth: usize, bars: &mut Vec<Bar>) {
     bars.push(bar(name.to_owned(), whole, areas, None));
-    magnify(name, whole.1, whole, areas, bars);
+    let all = Stretch { name, all: whole.1, depth };
+    magnify(&all, whole, areas, bars);
 }
 
-/// `all` is what the first bar has.
-fn magnify(name: &str, all: u64, whole: (u64, u64), areas: &[Area], bars: &mut Vec<Bar>) {
+struct Stretch<'a> {
+    name: &'a str,
+    /// What the first bar has.
+    all: u64,
+    /// How often it may be magnified yet.
+    depth: usize,
+}
+
+fn magnify(of: &Stretch, whole: (u64, u64), areas: &[Area], bars: &mut Vec<Bar>) {
+    let Some(depth) = of.depth.checked_sub(1) else { return };
+    let Stretch { name, all, .. } = *of;
     let small = |area: &Area| area.bytes.saturating_mul(SMALL) < whole.1;
     let above = bars.len();
     for run in areas.chunk_by(|a, b| small(a) && small(b)) {
@@ -94,7 +104,7 @@ fn magnify(name: &str, all: u64, whole: (u64, u64), areas: &[Area], bars: &mut V
         // Only the bar right below can show which stretch it is.
         let zoom = Some(zoom).filter(|_| bars.len() == above);
         bars.push(bar(title, hull, run, zoom));
-        magnify(name, all, hull, run, bars);
+        magnify(&Stretch { depth, ..*of }, hull, run, bars);
     }
 }
 
@@ -133,12 +143,15 @@ mod tests {
     fn small_areas_side_by_side_are_magnified() {
         let mut bars = Vec::new();
         let areas = [area(0, 1), area(2, 1), area(500, 400), area(999, 1)];
-        draw("ram", (0, 1000), &areas, &mut bars);
+        draw("ram", (0, 1000), &areas, 3, &mut bars);
         let drawn: Vec<_> = bars.iter().map(|bar| (bar.name.as_str(), bar.parts.len())).collect();
         assert_eq!(drawn, [("ram", 4), ("ram, 333 times as large", 2)]);
         assert_eq!(bars[1].zoom, Some((0, 300)));
         let mut bars = Vec::new();
-        draw("ram", (0, 1000), &[area(0, 500), area(500, 500)], &mut bars);
+        draw("ram", (0, 1000), &areas, 0, &mut bars);
+        assert_eq!(bars.len(), 1, "as deep as it may be");
+        let mut bars = Vec::new();
+        draw("ram", (0, 1000), &[area(0, 500), area(500, 500)], 3, &mut bars);
         assert_eq!(bars.len(), 1, "all of it can be seen");
     }
 }
