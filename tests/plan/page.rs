@@ -236,6 +236,35 @@ fn a_hostile_name_is_text() {
     assert!(page.text.matches(HOSTILE).count() >= 6);
 }
 
+/// A VM before all others moves every index, and changes nothing of theirs.
+#[test]
+fn indices_are_compared_by_name() {
+    let plan = stand_in::of("demo");
+    let mut old: Value = serde_json::from_str(&report::json(&plan)).unwrap();
+    assert_eq!(old["vms"][0]["name"], "control");
+    // The same system, with its first two VMs, and their vPEs, the other way round.
+    for list in ["vms", "vpes"] {
+        old[list].as_array_mut().unwrap().swap(0, 1);
+    }
+    let swap = |index: &mut Value| {
+        if let Some(n @ 0..=1) = index.as_u64() {
+            *index = (1 - n).into();
+        }
+    };
+    for list in ["masters", "functions", "vpes", "channel_ends"] {
+        old[list].as_array_mut().unwrap().iter_mut().for_each(|one| swap(&mut one["vm"]));
+    }
+    old["its"]["events"].as_array_mut().unwrap().iter_mut().for_each(|e| swap(&mut e["vpe"]));
+    old["cpus"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(|cpu| swap(&mut cpu["schedule"]["vpe"]));
+    swap(&mut old["focus"]);
+    let changes = Changes::new(&old.to_string(), &plan).unwrap();
+    assert_eq!(changes.count(), 0, "{}", changes.text());
+}
+
 #[test]
 fn changes_are_on_the_page() {
     let plan = stand_in::of("demo");

@@ -4,6 +4,7 @@
 //! Both are compared as JSON, so that a plan of an older version can be read. Entries of a list are
 //! found again by what names them: a VM by its name, an event by who raises it, an area by its
 //! owner. A list of commands is compared as a sequence; in any other list the place is the name.
+//! An index of a VM, a vPE or a CPU is read as that one's name: a new VM changes no other's.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,9 +16,10 @@ use super::report;
 use crate::plan::Plan;
 
 /// Keys that name an entry of a list, the first that is in all of them and different in each.
-const NAMES: [&[&str]; 6] = [
+const NAMES: [&[&str]; 7] = [
     &["name"],
     &["name", "vm"],
+    &["vm", "number"],
     &["source", "device", "event"],
     &["owner", "what"],
     &["what"],
@@ -58,7 +60,7 @@ impl Changes {
             Ok(_) => Err("it is no plan.json: a plan is an object".to_owned()),
             Err(error) => Err(format!("it is no JSON: {error}")),
         };
-        let (old, new) = (read(old)?, read(&report::json(plan))?);
+        let (old, new) = (with_names(read(old)?), with_names(read(&report::json(plan))?));
         let text = |plan: &Map<String, Value>, key: &str| {
             let text = plan.get(key).and_then(Value::as_str).map(str::to_owned);
             text.ok_or_else(|| format!("it is no plan.json: it has no `{key}`"))
@@ -102,6 +104,60 @@ impl Changes {
             }
         }
         out
+    }
+}
+
+/// The plan with names in the place of indices.
+fn with_names(plan: Map<String, Value>) -> Map<String, Value> {
+    let list = |key: &str| plan.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let names = |key: &str| -> Vec<String> {
+        let name = |one: &Value| one.get("name").map(shown).unwrap_or_default();
+        list(key).iter().map(name).collect()
+    };
+    let (vms, cpus) = (names("vms"), names("cpus"));
+    let vpe = |vpe: &Value| {
+        let vm = vpe.get("vm").and_then(Value::as_u64).and_then(|vm| vms.get(vm as usize));
+        let number = vpe.get("number").map(shown).unwrap_or_default();
+        format!("{}/{number}", vm.map_or("", String::as_str))
+    };
+    let vpes: Vec<String> = list("vpes").iter().map(vpe).collect();
+    let mut named = Value::Object(plan);
+    name(&mut named, &Names { vms, cpus, vpes });
+    match named {
+        Value::Object(plan) => plan,
+        _ => Map::new(),
+    }
+}
+
+/// Of a plan, by index.
+struct Names {
+    vms: Vec<String>,
+    cpus: Vec<String>,
+    vpes: Vec<String>,
+}
+
+fn name(value: &mut Value, names: &Names) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(|entry| name(entry, names)),
+        Value::Object(fields) => {
+            // Beside a VM it is the number in the VM.
+            let in_vm = fields.contains_key("vm");
+            for (key, field) in fields {
+                let of = match key.as_str() {
+                    "vm" | "focus" => &names.vms,
+                    "cpu" | "console_cpu" => &names.cpus,
+                    "vpe" if !in_vm => &names.vpes,
+                    _ => {
+                        name(field, names);
+                        continue;
+                    }
+                };
+                if let Some(one) = field.as_u64().and_then(|index| of.get(index as usize)) {
+                    *field = Value::String(one.clone());
+                }
+            }
+        }
+        _ => {}
     }
 }
 
