@@ -30,8 +30,10 @@ pub use vm::{Channel, ChannelEnd, DeviceUse, EventUse, Memory, Restarts, Vm, Vpe
 // choice.
 pub use crate::schema::board::{GicVersion, IommuKind, RdBase, Trigger};
 pub use crate::schema::partition::Format;
-pub use crate::schema::system::{Access, Fault, Feature, WatchdogAction};
-pub use ::plan::{Conduit, DmaFault, ItsPolicy, MemoryRole, PowerOff, Rest, UartKind};
+pub use crate::schema::system::{Access, WatchdogAction};
+pub use ::plan::{
+    Conduit, DmaFault, Fault, Feature, ItsPolicy, MemoryRole, PowerOff, Rest, UartKind,
+};
 
 use std::ops::{Deref, Range};
 use std::path::PathBuf;

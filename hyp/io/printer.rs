@@ -337,8 +337,8 @@ fn tell(vm: usize, note: &Note, part: usize, out: &mut impl Text) -> bool {
             };
             let limit = match policy {
                 _ if fault.reason == Reason::Resets => Some((config.resets, " resets within ")),
-                Some(Policy::Restart(limit)) if note.action == Action::Stop => {
-                    Some((limit, " restarts within "))
+                Some(Policy::Restart) if note.action == Action::Stop => {
+                    config.restarts.map(|limit| (limit, " restarts within "))
                 }
                 _ => None,
             };

@@ -129,7 +129,7 @@ fn fail(master: &Master, event: &Event) {
     let Some(this) = vpe::of(first) else { return };
     let far = event.address.unwrap_or(0);
     let fault = Fault { reason: Reason::Dma, esr: 0, far, ipa: event.address, elr: 0 };
-    let action = state.health.fail(fault, vm.on_fault, ticks());
+    let action = state.health.fail(fault, vm.on_fault, vm.restarts, ticks());
     if action != Action::Nothing {
         report::fault(&this.guest, &fault, action);
         action::act(&this.guest, action);

@@ -17,7 +17,8 @@ pub fn charged(guest: &Guest, esr: u64) {
 
 /// Ends the VM by its policy, and says and records why.
 pub fn fail(guest: &Guest, fault: Fault) {
-    let action = guest.vm.health.fail(fault, guest.config.on_fault, ticks());
+    let config = guest.config;
+    let action = guest.vm.health.fail(fault, config.on_fault, config.restarts, ticks());
     if action != Action::Nothing {
         failed(guest, &fault, action);
     }

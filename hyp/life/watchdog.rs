@@ -67,8 +67,9 @@ fn warn(vm: &'static Vm, state: &VmState, watchdog: &Watchdog) {
 fn expire(first: VpeIndex, state: &VmState, watchdog: &Watchdog) {
     let Some(this) = vpe::of(first) else { return };
     let fault = Fault { reason: Reason::Watchdog, esr: 0, far: 0, ipa: None, elr: elr(this) };
+    let limit = this.guest.config.restarts;
     let action = match watchdog.action {
-        Some(policy) => match state.health.fail(fault, policy, ticks()) {
+        Some(policy) => match state.health.fail(fault, policy, limit, ticks()) {
             // It stops already, for another reason.
             Action::Nothing => return,
             action => action,

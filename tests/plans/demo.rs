@@ -250,6 +250,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            restarts: None,
             resets: plan::Restarts {
                 most: 20,
                 ticks: 10000000000,
@@ -350,6 +351,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            restarts: None,
             resets: plan::Restarts {
                 most: 20,
                 ticks: 10000000000,
@@ -440,6 +442,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            restarts: None,
             resets: plan::Restarts {
                 most: 20,
                 ticks: 10000000000,
@@ -530,6 +533,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             features: plan::Features::NONE,
             ppis: 0x48000000,
             on_fault: plan::Fault::Halt,
+            restarts: None,
             resets: plan::Restarts {
                 most: 20,
                 ticks: 10000000000,

@@ -111,21 +111,6 @@ pub struct EventUse {
     pub vpe: At<usize>,
 }
 
-impl Feature {
-    pub const fn bit(self) -> Features {
-        match self {
-            Feature::Debug => Features::DEBUG,
-            Feature::Pmu => Features::PMU,
-            Feature::Sve => Features::SVE,
-        }
-    }
-
-    /// As in the TOML.
-    pub fn name(self) -> &'static str {
-        self.bit().names().next().unwrap_or_default()
-    }
-}
-
 /// What becomes of a VM that does not feed its watchdog.
 #[derive(Clone, Debug)]
 pub struct Watchdog {
@@ -146,7 +131,7 @@ pub struct Restarts {
 
 impl Vm {
     pub fn features(&self) -> Features {
-        self.features.iter().fold(Features::NONE, |all, one| all.with(one.value.bit()))
+        self.features.iter().fold(Features::NONE, |all, one| all.with(Features::of(one.value)))
     }
 
     /// Something restarts it, as long as that is not too often.

@@ -68,7 +68,7 @@ impl Maker<'_> {
             pmu_ppi,
             ppis: Hex(ppis.fold(0, |bits, ppi| bits | 1 << ppi)),
             its: owner.its.value,
-            on_fault: watchdog::fault(owner.on_fault, &restarts),
+            on_fault: owner.on_fault,
             restarts: owner.is_restarted().then_some(restarts),
             resets: schedule::limit(timer, owner.resets.as_ref(), model::Restarts::USUAL_RESETS),
             mode_on_fault: owner.mode_on_fault.as_ref().map(|mode| ModeIndex::at(mode.value)),

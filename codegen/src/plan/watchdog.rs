@@ -6,11 +6,10 @@
 
 use super::memory::{self, Placed};
 use super::pci::Windows;
-use super::schedule;
 use crate::diag::{Report, rules};
 use crate::model::{self, DeviceKind, Fault, System, WatchdogAction};
 use crate::units::Time;
-use ::plan::{Ipa, ModeIndex, Restarts, Watchdog};
+use ::plan::{Ipa, ModeIndex, Watchdog};
 
 /// Bytes from the control frame to the end of the refresh frame, and what both are aligned to.
 pub const BYTES: u64 = 0x1_1000;
@@ -63,25 +62,15 @@ fn decide(
         WatchdogAction::ResetBoard => (Some(Fault::ResetBoard), None),
     };
     let timer = &system.board.timer;
-    let restarts = schedule::limit(timer, vm.restarts.as_ref(), model::Restarts::USUAL);
     Watchdog {
         time: Time(watchdog.time.value).to_string(),
         microseconds: watchdog.time.value.as_micros() as u64,
         ticks: timer.ticks(watchdog.time.value),
         from_start: watchdog.from_start,
-        action: action.map(|action| fault(action, &restarts)),
+        action,
         mode: watchdog.mode.as_ref().or(mode).map(|mode| ModeIndex::at(mode.value)),
         base: Ipa::new(base),
         intid,
-    }
-}
-
-/// What becomes of a VM, which is restarted so often.
-pub fn fault(fault: Fault, restarts: &Restarts) -> ::plan::Fault {
-    match fault {
-        Fault::Halt => ::plan::Fault::Halt,
-        Fault::Restart => ::plan::Fault::Restart(restarts.clone()),
-        Fault::ResetBoard => ::plan::Fault::ResetBoard,
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The system TOML.
 
-use ::plan::{DmaFault, ItsPolicy, MemoryRole, PowerOff};
+use ::plan::{DmaFault, Fault, Feature, ItsPolicy, MemoryRole, PowerOff};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -242,14 +242,6 @@ pub struct Event {
     pub vpe: Option<S<VpeChoice>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    Halt,
-    Restart,
-    ResetBoard,
-}
-
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
@@ -300,14 +292,6 @@ pub enum WatchdogAction {
 pub enum WatchdogStart {
     Boot,
     Feed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Feature {
-    Debug,
-    Pmu,
-    Sve,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

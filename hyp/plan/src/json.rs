@@ -40,11 +40,6 @@ pub fn bits<S: Serializer>(bits: &u64, serializer: S) -> Result<S::Ok, S::Error>
     serializer.collect_seq((0..64).filter(|n| bits >> n & 1 != 0))
 }
 
-/// Its name; how often is in `restarts`.
-pub fn fault<S: Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(fault.name())
-}
-
 pub fn action<S: Serializer>(action: &Option<Fault>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(Watchdog::name(action.as_ref()))
 }

@@ -40,7 +40,7 @@ pub use board::{Board, Conduit, Console, Identity, PowerOff, Quirk, Ram, Timer, 
 #[cfg(feature = "host")]
 pub use cpu::ppm;
 pub use cpu::{Cpu, Schedule};
-pub use features::Features;
+pub use features::{Feature, Features};
 pub use hypervisor::Hypervisor;
 #[cfg(feature = "host")]
 pub use hypervisor::{Area, Item};

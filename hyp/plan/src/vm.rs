@@ -81,12 +81,9 @@ pub struct Vm {
     /// has that.
     #[cfg_attr(feature = "host", serde(skip))]
     pub ppis: Hex32,
-    #[cfg_attr(feature = "host", serde(serialize_with = "crate::json::fault"))]
     pub on_fault: Fault,
     /// How often it is restarted, if anything does that.
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "host", serde(skip_serializing_if = "Option::is_none"))]
     pub restarts: Option<Restarts>,
     /// How often it may reset itself (PSCI SYSTEM_RESET); beyond that it has failed.
     pub resets: Restarts,
@@ -211,13 +208,18 @@ pub struct ItsAllowance {
 }
 
 /// What becomes of a VM that fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "host"), derive(Copy))]
-#[cfg_attr(feature = "host", derive(crate::constant::Constant))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
+)]
+#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum Fault {
+    /// It stays off.
     Halt,
-    /// It starts afresh, as long as it does not fail too often.
-    Restart(Restarts),
+    /// It starts afresh, as long as it does not fail more often than its `restarts` say.
+    Restart,
+    /// All VMs start afresh.
     ResetBoard,
 }
 
@@ -386,7 +388,7 @@ impl Fault {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Halt => "halt",
-            Self::Restart(_) => "restart",
+            Self::Restart => "restart",
             Self::ResetBoard => "reset-board",
         }
     }

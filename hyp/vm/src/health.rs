@@ -205,26 +205,26 @@ impl Health {
         }
         let action = match policy {
             Policy::ResetBoard => Action::ResetBoard,
-            Policy::Halt | Policy::Restart(_) => Action::Stop,
+            Policy::Halt | Policy::Restart => Action::Stop,
         };
         self.record(fault);
         self.state.store(FAILED, Release);
         action
     }
 
-    /// Records the fault of a running VM at the time `now` and decides by its policy. Later faults
-    /// change nothing.
-    pub fn fail(&self, fault: Fault, policy: Policy, now: u64) -> Action {
+    /// Records the fault of a running VM at the time `now` and decides by its policy; `limit` is of
+    /// its restarts. Later faults change nothing.
+    pub fn fail(&self, fault: Fault, policy: Policy, limit: Option<Restarts>, now: u64) -> Action {
         if self.state.compare_exchange(RUNNING, FAILING, AcqRel, Relaxed).is_err() {
             return Action::Nothing;
         }
         self.record(fault);
         let (next, action) = match policy {
             Policy::Halt => (FAILED, Action::Stop),
-            Policy::Restart(limit) if self.restarts.again(limit, now) => {
+            Policy::Restart if limit.is_some_and(|limit| self.restarts.again(limit, now)) => {
                 (RESTARTING, Action::Restart)
             }
-            Policy::Restart(_) => (FAILED, Action::Stop),
+            Policy::Restart => (FAILED, Action::Stop),
             Policy::ResetBoard => (FAILED, Action::ResetBoard),
         };
         self.state.store(next, Release);
@@ -302,8 +302,11 @@ mod tests {
     fn first_fault_wins() {
         let health = Health::new();
         health.start();
-        assert_eq!(health.fail(FAULT, Policy::Halt, 0), Action::Stop);
-        assert_eq!(health.fail(Fault { esr: 9, ..FAULT }, Policy::ResetBoard, 0), Action::Nothing);
+        assert_eq!(health.fail(FAULT, Policy::Halt, None, 0), Action::Stop);
+        assert_eq!(
+            health.fail(Fault { esr: 9, ..FAULT }, Policy::ResetBoard, None, 0),
+            Action::Nothing
+        );
         assert_eq!(health.state(), Life::Failed(FAULT));
         assert_eq!(health.power_off(), Action::Nothing);
         assert!(health.ended() && !health.passed());
@@ -313,12 +316,12 @@ mod tests {
     fn policies() {
         for (policy, action) in [
             (Policy::Halt, Action::Stop),
-            (Policy::Restart(LIMIT), Action::Restart),
+            (Policy::Restart, Action::Restart),
             (Policy::ResetBoard, Action::ResetBoard),
         ] {
             let health = Health::new();
             health.start();
-            assert_eq!(health.fail(FAULT, policy, 0), action);
+            assert_eq!(health.fail(FAULT, policy, Some(LIMIT), 0), action);
             assert!(!health.running());
         }
     }
@@ -328,7 +331,7 @@ mod tests {
         let health = Health::new();
         health.start();
         let fate = |&now: &u64| {
-            let action = health.fail(FAULT, Policy::Restart(limit), now);
+            let action = health.fail(FAULT, Policy::Restart, Some(limit), now);
             if action == Action::Restart {
                 health.start();
             }
@@ -351,7 +354,7 @@ mod tests {
         let resets = Fault { reason: Reason::Resets, ..FAULT };
         for (policy, end) in [
             (Policy::Halt, Action::Stop),
-            (Policy::Restart(LIMIT), Action::Stop),
+            (Policy::Restart, Action::Stop),
             (Policy::ResetBoard, Action::ResetBoard),
         ] {
             let health = Health::new();
@@ -362,8 +365,8 @@ mod tests {
                 assert_eq!(health.reset(resets, LIMIT, policy, now), Action::Nothing);
                 health.start();
             }
-            if let Policy::Restart(_) = policy {
-                assert_eq!(health.fail(FAULT, policy, 107), Action::Restart);
+            if policy == Policy::Restart {
+                assert_eq!(health.fail(FAULT, policy, Some(LIMIT), 107), Action::Restart);
                 health.start();
             }
             assert_eq!(health.reset(resets, LIMIT, policy, 108), end);

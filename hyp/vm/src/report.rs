@@ -330,7 +330,7 @@ mod tests {
             elr: 0x4000_0000,
             ipa: Some(0x1000),
         };
-        states[1].health.fail(fault, plan::Fault::Halt, 0);
+        states[1].health.fail(fault, plan::Fault::Halt, None, 0);
         assert_eq!(
             show(),
             "bulkhead: vm one: off, reported 3\n\

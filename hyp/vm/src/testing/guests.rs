@@ -80,6 +80,7 @@ pub fn vm(
         features: plan::Features::NONE,
         ppis: 1 << TIMER | 1 << PHYSICAL_TIMER | 1 << PMU,
         on_fault: Fault::Halt,
+        restarts: None,
         resets: Restarts { most: 5, ticks: 1000 },
         mode_on_fault: None,
         watchdog: (first_vpe == 0).then_some(WATCHDOG_OF_FIRST),
