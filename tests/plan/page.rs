@@ -266,6 +266,19 @@ fn indices_are_compared_by_name() {
 }
 
 #[test]
+fn an_spi_is_named_by_its_intid() {
+    let plan = stand_in::at("tests/plans/systems/smmus.toml");
+    let mut old: Value = serde_json::from_str(&report::json(&plan)).unwrap();
+    let n = list(&old["spis"]).iter().position(|spi| !spi.is_null()).expect("it has one");
+    old["spis"][n] = Value::Null;
+    let changes = Changes::new(&old.to_string(), &plan).unwrap();
+    let [part] = changes.parts.as_slice() else { panic!("{}", changes.text()) };
+    assert_eq!((part.name.as_str(), part.changes.len()), ("spis", 1));
+    assert_eq!(part.changes[0].path, (n + 32).to_string());
+    assert!(part.changes[0].old.is_none());
+}
+
+#[test]
 fn changes_are_on_the_page() {
     let plan = stand_in::of("demo");
     let old = report::json(&plan).replace("\"control\"", "\"<b>steering\"");

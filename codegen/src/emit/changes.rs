@@ -121,12 +121,20 @@ fn with_names(plan: Map<String, Value>) -> Map<String, Value> {
         format!("{}/{number}", vm.map_or("", String::as_str))
     };
     let vpes: Vec<String> = list("vpes").iter().map(vpe).collect();
+    let spis = by_intid(list("spis"));
     let mut named = Value::Object(plan);
+    named["spis"] = spis;
     name(&mut named, &Names { vms, cpus, vpes });
     match named {
         Value::Object(plan) => plan,
         _ => Map::new(),
     }
+}
+
+/// SPIs that somebody has: entry n of the list is INTID 32 + n.
+fn by_intid(spis: &[Value]) -> Value {
+    let all = spis.iter().enumerate().filter(|(_, spi)| !spi.is_null());
+    Value::Object(all.map(|(n, spi)| ((n + 32).to_string(), spi.clone())).collect())
 }
 
 /// Of a plan, by index.
