@@ -130,6 +130,17 @@ fn the_plan_is_a_page_too() {
     assert!(written.contains(&format!("{row}<td class=\"number\">{}</td>", toml.len())));
 }
 
+/// Those that are found while the plan is made are among them.
+#[test]
+fn warnings_are_on_the_page_and_on_the_screen() {
+    let page = room("warnings").join("plan.html");
+    let mut plan = tests::bulkhead();
+    plan.args(["plan", "tests/bad/W614-tree-lacks.toml", "--html"]).arg(&page);
+    let said = String::from_utf8_lossy(&plan.output().unwrap().stderr).into_owned();
+    assert!(said.contains("warning[W614"), "{said}");
+    assert!(fs::read_to_string(&page).unwrap().contains("warning[W614"));
+}
+
 #[test]
 fn a_plan_is_compared_with_an_older_one() {
     let room = room("against");

@@ -226,7 +226,9 @@ fn plan(choice: &Choice, json: bool, html: Option<Option<&Path>>, against: Optio
                 .map_err(|why| Failure::Use(format!("{}: {why}", path.display())))
         })
         .transpose()?;
-    warn(&system);
+    if !decided.warnings.diagnostics.is_empty() {
+        show(&decided.warnings);
+    }
     let written = workspace.outputs(&plan.system).join("plan.html");
     let text = match (html, &changes) {
         (Some(file), _) => {
