@@ -3,7 +3,7 @@
 //!
 //! The plan gives addresses before anything is linked, so it guesses, from images that were
 //! measured, rounded up. The linker script compares: an image that needs more does not link, and
-//! the message names this file.
+//! the message names this file (docs/adr/0013-room-for-code.md).
 
 use ::plan::Schedule;
 
@@ -12,18 +12,18 @@ use super::smmu;
 use crate::model::{ItsPolicy, MemoryRole};
 
 /// Of all systems.
-const CODE: u64 = 100 << 10;
+const CODE: u64 = 96 << 10;
 /// Of each thing that a system has.
 const VM: u64 = 9 << 10;
 const VPE: u64 = 2 << 10;
 const EVENT: u64 = 128;
-const FUNCTION: u64 = 512;
+const FUNCTION: u64 = 768;
 /// The virtual ITS of those systems that have one.
-const VIRTUAL_ITS: u64 = 16 << 10;
+const VIRTUAL_ITS: u64 = 20 << 10;
 /// What only systems with a flash have.
 const FLASH: u64 = 8 << 10;
 /// What only systems with shared CPUs have: code, and data of each CPU and vPE.
-const SHARING: u64 = 32 << 10;
+const SHARING: u64 = 36 << 10;
 const SCHEDULER: u64 = 12 << 10;
 const TURNS: u64 = 2 << 10;
 /// What only systems with devices behind an SMMU have.
