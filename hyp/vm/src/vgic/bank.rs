@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What registers of the distributor and of the redistributors have in common.
 
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use plan::Masked;
+
 /// Bits of a priority that exist; as many as the virtual CPU interface is required to have.
 pub(crate) const PRIORITY_BITS: u8 = 0xf8;
 /// GICD_PIDR2 and GICR_PIDR2: GICv3.
@@ -12,4 +15,12 @@ pub(crate) const IIDR: u32 = 0x4200_043b;
 #[inline(always)]
 pub(crate) const fn place(intid: u32) -> (usize, u32) {
     ((intid >> 5 & 31) as usize, 1 << (intid & 31))
+}
+
+/// IPRIORITYR<n>: the four priorities from `first` on, a multiple of 4.
+#[inline(always)]
+pub(super) fn four_priorities<const N: usize>(all: &Masked<AtomicU8, N>, first: usize) -> u32 {
+    let first = first & !3;
+    let one = |n| u32::from(all[first | n].load(Relaxed));
+    one(0) | one(1) << 8 | one(2) << 16 | one(3) << 24
 }

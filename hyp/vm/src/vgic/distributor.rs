@@ -5,7 +5,7 @@
 //! configuration and route are stored and mean nothing, for guests that try what a register has.
 //! [`super::gicd`] has the registers.
 
-use super::bank::{IIDR, PRIORITY_BITS, place};
+use super::bank::{IIDR, PRIORITY_BITS, four_priorities, place};
 use crate::{
     affinity::{affinity_of, number_of},
     platform::PhysicalGic,
@@ -244,7 +244,7 @@ impl Distributor {
 
     /// Those of four interrupts, as a word.
     pub(super) fn read_priorities(&self, first: usize) -> u32 {
-        u32::from_le_bytes([0, 1, 2, 3].map(|n| self.read_priority(first + n)))
+        four_priorities(&self.priority, first)
     }
 
     pub(super) fn write_priority(&self, first: usize, bytes: u32, value: u32) {

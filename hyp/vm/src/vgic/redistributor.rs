@@ -4,7 +4,7 @@
 //! [`super::gicr`] has the registers.
 
 use super::{
-    bank::{PRIORITY_BITS, place},
+    bank::{PRIORITY_BITS, four_priorities, place},
     view::View,
 };
 use core::sync::atomic::{
@@ -163,7 +163,7 @@ impl Redistributor {
 
     /// Those of four interrupts, as a word.
     pub(super) fn read_priorities(&self, first: usize) -> u32 {
-        u32::from_le_bytes([0, 1, 2, 3].map(|n| self.read_priority(first + n)))
+        four_priorities(&self.priority, first)
     }
 
     pub(super) fn write_priority(
