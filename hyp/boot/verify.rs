@@ -517,6 +517,7 @@ pub fn missing_cpu(cpu: &Cpu, answer: i64) -> Difference {
 
 /// An interrupt that cannot be enabled. `at`: the redistributor of a private one.
 #[cold]
+#[inline(never)]
 pub fn not_ours(intid: u32, what: &'static str, name: &'static str, at: Option<Pa>) -> Difference {
     let (what, rule) = (What::Text(what), Rule::Ours(intid));
     Difference { what, name, place: "", at, rule, found: None }

@@ -250,8 +250,8 @@ fn unanswered(guest: &Guest, frame: &mut Frame, esr: u64) -> After {
     if FLASHES && let Some(after) = flash_answers(guest, frame, esr) {
         return after;
     }
-    let data = matches!(Exit::decode(esr), Exit::DataAbort(_));
-    let reason = if data { Reason::DataAbort } else { Reason::InstructionAbort };
+    let reason =
+        if exit::is_data_abort(esr) { Reason::DataAbort } else { Reason::InstructionAbort };
     deny_abort(guest, reason, esr)
 }
 
@@ -317,6 +317,7 @@ fn other_register(guest: &Guest, frame: &mut Frame, register: SysReg, esr: u64) 
 }
 
 /// It is the physical timer's, and the vPE has that from now on: the instruction is executed again.
+#[inline(never)]
 fn lends(guest: &Guest, register: SysReg) -> bool {
     let lends = sysreg::is_physical_timer(register)
         && this::get::<Built>().is_some_and(physical_timer::lend);

@@ -340,6 +340,7 @@ fn try_input() -> Option<Held> {
 }
 
 /// Turns the UART's interrupt on if it is off.
+#[inline(never)]
 fn listen() {
     if DEAF.swap(false, SeqCst) {
         UART.interrupts(SENDING.load(SeqCst));

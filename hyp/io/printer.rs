@@ -156,7 +156,7 @@ impl Printer {
             Page::Messages(vm) if vm + 1 < VM_COUNT => Page::Messages(vm + 1),
             Page::Messages(_) => first_dma(),
             Page::DmaCounts => first_its(),
-            Page::Dma(device, _) => dma_of(device + 1),
+            Page::Dma(device, _) if SMMU => dma_of(device + 1),
             Page::Its(vm, _) if vm + 1 < VM_COUNT => Page::Its(vm + 1, Learned::START),
             Page::Fault(vm, _) if vm + 1 < VM_COUNT => fault_of(vm + 1),
             Page::Place(vpe) if vpe + 1 < PLAN.vpes.len() => Page::Place(vpe + 1),
@@ -202,6 +202,7 @@ fn dma_of(device: usize) -> Page {
     faults::note(device).map_or(Page::Nothing, |note| Page::Dma(device, note))
 }
 
+#[inline(never)]
 fn fault_of(vm: usize) -> Page {
     Page::Fault(vm, NOTES.get(vm).and_then(|note| note.lock().take()))
 }

@@ -17,6 +17,7 @@ static TOLD: [AtomicU64; VM_COUNT] = [const { AtomicU64::new(0) }; VM_COUNT];
 
 /// True at most once a second: a guest that asks all the time does not keep the console from
 /// others.
+#[inline(never)]
 fn once_a_second(last: &AtomicU64) -> bool {
     let (now, before) = (ticks(), last.load(Relaxed));
     let due = before == 0 || now.wrapping_sub(before) >= ticks_per_second();

@@ -25,7 +25,7 @@ use arch::stage2;
 use arch::sysreg::Pause;
 use plan::VmIndex;
 use spin::mutex::TicketMutex;
-use vm::exit::{self, DataAbort, Exit};
+use vm::exit::{self, DataAbort};
 use vm::flash::{Array, Flash};
 
 /// No address of an instruction.
@@ -109,7 +109,7 @@ pub fn abort(vm: VmIndex, abort: &Abort) -> Answer {
     let mut memory = Memory(region);
     let data = DataAbort::new(esr as u32);
     let bytes = data.bytes();
-    let plain = matches!(Exit::decode(esr), Exit::DataAbort(_)) && data.emulable();
+    let plain = exit::is_data_abort(esr) && data.emulable();
     let plain = plain && bytes <= 4 && offset & bytes.wrapping_sub(1) == 0;
     if store {
         device.unmapped_for = NONE;
@@ -136,7 +136,7 @@ fn is_store(esr: u64) -> bool {
     const WRITE: u64 = 1 << 6;
     const CACHE: u64 = 1 << 8;
     const WALK: u64 = 1 << 7;
-    matches!(Exit::decode(esr), Exit::DataAbort(_)) && esr & (WRITE | CACHE | WALK) == WRITE
+    exit::is_data_abort(esr) && esr & (WRITE | CACHE | WALK) == WRITE
 }
 
 /// The instruction at `elr` stores to one of the VM's flashes, or to its ROM: unmaps the flashes.

@@ -14,6 +14,7 @@ const WORKAROUNDS: [u32; 3] =
     [smccc::ARCH_WORKAROUND_1, smccc::ARCH_WORKAROUND_2, smccc::ARCH_WORKAROUND_3];
 
 /// Calls firmware with SMCCC's registers; x1-x17 may change.
+#[inline(never)]
 fn call<S: System>(function: u32, x1: u64, x2: u64, x3: u64) -> i64 {
     let x0: i64;
     match S::PLAN.board.psci {

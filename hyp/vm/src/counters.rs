@@ -56,6 +56,7 @@ impl Counters {
         self[counter].store(value, Relaxed);
     }
 
+    #[inline(never)]
     pub fn get(&self, counter: Counter) -> u64 {
         if matches!(counter, Counter::Exits) {
             let first = Counter::ExitInterrupt as usize;

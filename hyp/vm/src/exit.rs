@@ -58,7 +58,19 @@ pub const fn name(esr: u64) -> &'static str {
 
 /// FAR_EL2 says where.
 pub const fn is_abort(esr: u64) -> bool {
-    matches!(Exit::decode(esr), Exit::DataAbort(_) | Exit::InstructionAbort)
+    is_data_abort(esr) || class_of(esr) == class::INSTRUCTION_ABORT
+}
+
+/// FAR_EL2 says where, and the guest loaded or stored there.
+#[inline(always)]
+pub const fn is_data_abort(esr: u64) -> bool {
+    class_of(esr) == class::DATA_ABORT
+}
+
+/// ESR_EL2.EC.
+#[inline(always)]
+const fn class_of(esr: u64) -> u32 {
+    esr as u32 >> 26
 }
 
 /// ESR_EL2.EC values.

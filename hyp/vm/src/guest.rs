@@ -242,6 +242,7 @@ impl Guest {
     }
 
     /// The guest has memory at `ipa`.
+    #[inline(never)]
     pub fn has_memory(&self, ipa: u64) -> bool {
         self.config.memory.iter().any(|piece| ipa.wrapping_sub(piece.ipa.value()) < piece.bytes)
     }

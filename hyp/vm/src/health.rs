@@ -134,6 +134,7 @@ impl Count {
     }
 
     /// Once more. False: that is too often.
+    #[inline(never)]
     fn again(&self, limit: Restarts, now: u64) -> bool {
         let many = self.many.load(Relaxed);
         if many == 0 || now.wrapping_sub(self.since.load(Relaxed)) >= limit.ticks {

@@ -51,6 +51,7 @@ pub trait Text {
 const DIGITS: usize = 20;
 
 /// Characters that [`Text::decimal`] writes.
+#[inline(never)]
 pub const fn decimal_width(value: u64) -> usize {
     let mut width = 1;
     let mut rest = value / 10;

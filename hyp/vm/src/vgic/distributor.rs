@@ -258,6 +258,7 @@ impl Distributor {
     }
 
     /// The upper bits of the fields of GICD_ICFGR<index> for the interrupts `bits` of its word.
+    #[inline(never)]
     pub(super) fn fields(bits: u32, index: usize) -> u32 {
         let bits = bits >> ((index & 1) * 16);
         (0..16).fold(0, |fields, n| fields | (bits >> n & 1) << (2 * n + 1))
