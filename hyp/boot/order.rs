@@ -179,7 +179,7 @@ fn this_cpu(boot: CpuBoot<Built>) -> ! {
     cpu::initialise(&boot);
     gic::initialise();
     let Some(cpu) = PLAN.cpus.get(index.index()) else { unplanned() };
-    let (ready, vacant) = interrupts(cpu).unwrap_or_else(|error| broken(error));
+    let (ready, vacant) = interrupts(index, cpu).unwrap_or_else(|error| broken(error));
     let Some(here) = cpus::begin(index, cpu, vacant) else { unplanned() };
     assemble(index, ready).unwrap_or_else(|error| broken(error));
     drop_errors(cpu);
@@ -211,14 +211,17 @@ fn unplanned() -> ! {
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
-fn interrupts(cpu: &Cpu) -> Result<(Ready, Option<Vacant<mmu::VlpiFrame>>), Error> {
-    let frame = mmu::redistributor(cpu);
+fn interrupts(
+    index: CpuIndex,
+    cpu: &Cpu,
+) -> Result<(Ready, Option<Vacant<mmu::VlpiFrame>>), Error> {
+    let Some(frame) = mmu::redistributor::<Built>(index) else { unplanned() };
     let tables = CpuTables {
         priority: PRIORITY,
         lpis: given::lpi_tables::<Built>(cpu),
         inherited: PLAN.board.inherited,
     };
-    let residency = mmu::virtual_lpis::<Built>(cpu)
+    let residency = mmu::virtual_lpis::<Built>(index)
         .zip(PLAN.its.as_ref())
         .map(|(vlpis, its)| (vlpis, its.vintid_bits));
     let ready = gicv4::boot::redistributor(&frame, residency, &tables, POLLS)?;

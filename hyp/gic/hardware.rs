@@ -16,7 +16,8 @@ use arch::sysreg::Pause;
 use arch::this;
 use arch::{gic, guest, mmu, sysreg};
 use gicv4::command::Encoded;
-use gicv4::frame::{Bank, Distributor, Frame, ReadWrite};
+use gicv4::frame::{Bank, Distributor, Frame, ReadWrite, Redistributor};
+use gicv4::hw::MmioFrame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
 use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
@@ -101,6 +102,11 @@ fn read(bank: Bits, word: usize) -> u32 {
     mmu::distributor::<Built>().read_at(bank, word)
 }
 
+/// The redistributor of a vPE's CPU.
+fn redistributor_of(vpe: VpeIndex) -> Option<MmioFrame<Redistributor>> {
+    mmu::redistributor::<Built>(places::cpu_of(vpe)?)
+}
+
 impl PhysicalGic for Hardware {
     #[inline]
     fn enable(&mut self, word: usize, bits: u32) {
@@ -162,9 +168,10 @@ impl PhysicalGic for Hardware {
             }
             return;
         }
-        let Some(cpu) = places::plan_of(vpe) else { return };
         let register = if on { gicr::ISENABLER0 } else { gicr::ICENABLER0 };
-        mmu::redistributor(cpu).write(register, bits);
+        if let Some(redistributor) = redistributor_of(vpe) {
+            redistributor.write(register, bits);
+        }
     }
     #[inline]
     fn deactivate(&mut self, intid: u32) {
@@ -177,10 +184,10 @@ impl PhysicalGic for Hardware {
     }
     fn pending_ppis(&self, vpe: VpeIndex) -> u32 {
         let runs = || this::get::<Built>().is_some_and(|this| this.index == vpe);
-        match places::plan_of(vpe) {
+        match redistributor_of(vpe) {
             // On a shared CPU they are those of the vPE that runs.
-            Some(cpu) if !places::shares(vpe) || runs() => {
-                mmu::redistributor(cpu).read(gicr::ISPENDR0)
+            Some(redistributor) if !places::shares(vpe) || runs() => {
+                redistributor.read(gicr::ISPENDR0)
             }
             _ => 0,
         }

@@ -11,7 +11,6 @@ use crate::state::cpu::{Local, POLLS};
 use crate::state::plan_data::{PLAN, VPE_COUNT};
 use crate::state::system::Built;
 use arch::given::{self, ItsBoot};
-use arch::mmu;
 use arch::sysreg::Pause;
 use gicv4::boot::{Everyone, translation_service};
 use gicv4::command::Encoded;
@@ -36,11 +35,15 @@ static SERVICE: TicketMutex<Option<Service>, Pause> = TicketMutex::new(None);
 
 /// Enables the ITS on its cleared tables and runs the script. Once, when all redistributors are up.
 pub fn boot(everyone: &Everyone) -> Result<(), Error> {
-    let Some(plan) = &PLAN.its else { return Ok(()) };
-    let config = mmu::lpi_config::<Built, COHERENT>(plan, everyone.lpi_config());
-    let Some(ItsBoot { tables, cbaser, script }) = given::its::<Built>() else { return Ok(()) };
-    let queue = (cbaser, mmu::its_queue::<COHERENT>(plan));
-    let queue = translation_service(everyone, mmu::its(plan), tables, queue, script, POLLS)?;
+    if PLAN.its.is_none() {
+        return Ok(());
+    }
+    let Some(ItsBoot { frame, tables, cbaser, queue, config, script }) =
+        given::its::<Built, COHERENT>(everyone.lpi_config())
+    else {
+        return Err(Error::Unsupported { what: "a second start of the ITS" });
+    };
+    let queue = translation_service(everyone, frame, tables, (cbaser, queue), script, POLLS)?;
     *SERVICE.lock() = Some(Service { queue, config });
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::parts::{MODES, SHARED};
 use super::places;
 use super::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use super::running::Running;
+use super::system::Built;
 use super::timer::Timer;
 use super::vpe::Vpe;
 use arch::mmu::VlpiFrame;
@@ -92,7 +93,7 @@ pub fn has_begun(index: CpuIndex) -> bool {
 /// The CPU `index`, the calling one, begins; once, with its VLPI frame.
 pub fn begin(index: CpuIndex, plan: &plan::Cpu, vacant: Option<Vacant<VlpiFrame>>) -> Option<Here> {
     let cpu = of(index)?;
-    let redistributor = Redist::new(mmu::redistributor(plan));
+    let redistributor = Redist::new(mmu::redistributor::<Built>(index)?);
     let sync = Vetted::sync(rd_base(plan));
     cpu.local.get_or_make(|| Local { index, redistributor, sync, vacant: Mutex::new(vacant) });
     here(index)

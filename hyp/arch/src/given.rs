@@ -6,8 +6,12 @@
 //! compares every address in the script and in base registers with them (tests/plan/rules.rs). So
 //! an entry that is not the plan's own gets nothing.
 
+use crate::mmu;
 use crate::system::{System, is_entry};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use gicv4::frame::Its;
 use gicv4::given::{Base, ConfigBase, PendingBase, QueueBase};
+use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::its::Table;
 use gicv4::layout::{Attributes, TableKind};
 use gicv4::vpe::NonResident;
@@ -37,19 +41,37 @@ pub fn vpe<S: System>(index: VpeIndex) -> Option<NonResident> {
     Some(NonResident::new(config, pending))
 }
 
-/// What the ITS gets at boot.
-pub struct ItsBoot<T> {
+/// The ITS with what it gets at boot.
+pub struct ItsBoot<T, const COHERENT: bool> {
+    /// Its registers.
+    pub frame: MmioFrame<Its>,
     /// Its tables.
     pub tables: T,
     /// GITS_CBASER.
     pub cbaser: QueueBase,
+    /// The queue that CBASER names.
+    pub queue: QueueRam<COHERENT>,
+    /// The configuration table of physical LPIs.
+    pub config: LpiTable<COHERENT>,
     /// Its first commands.
     pub script: &'static [Vetted],
 }
 
-/// What the plan's ITS gets at boot. None: it has no ITS.
-pub fn its<S: System>() -> Option<ItsBoot<impl Iterator<Item = Table>>> {
+/// The plan's ITS, once. `lpi_config`: the address of the configuration table that redistributors
+/// use. None: the plan has no ITS, somebody has it already, or that table is neither the plan's nor
+/// in memory that the board reserves for it.
+pub fn its<S: System, const COHERENT: bool>(
+    lpi_config: u64,
+) -> Option<ItsBoot<impl Iterator<Item = Table>, COHERENT>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
     let its = S::PLAN.its.as_ref()?;
+    if TAKEN.swap(true, Relaxed) {
+        return None;
+    }
+    // SAFETY: the plan's ITS; this happens once, so nobody else has the queue.
+    let queue = unsafe { mmu::its_queue(its) };
+    // SAFETY: the same of the table.
+    let config = unsafe { mmu::lpi_config::<S, COHERENT>(its, lpi_config) }?;
     let coherent = S::PLAN.board.gic_coherent;
     let tables = its.tables.iter().filter_map(move |table| {
         let Span { base, bytes } = table.memory;
@@ -66,7 +88,7 @@ pub fn its<S: System>() -> Option<ItsBoot<impl Iterator<Item = Table>>> {
     let cbaser = unsafe { Base::new(its.cbaser) };
     // SAFETY: every table that these commands name is the GIC's by the plan.
     let script = unsafe { Vetted::trust(its.script) };
-    Some(ItsBoot { tables, cbaser, script })
+    Some(ItsBoot { frame: mmu::its(its), tables, cbaser, queue, config, script })
 }
 
 /// A mode switch's commands to the ITS.

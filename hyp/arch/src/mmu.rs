@@ -16,7 +16,7 @@ use core::{ptr, slice};
 use gicv4::frame::{self, Block, Distributor, Redistributor, VirtualLpis};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::regs::vlpi;
-use plan::{Cpu, Its, Pa, Span, Vm};
+use plan::{CpuIndex, Its, Pa, Span, Vm};
 
 const PAGE: u64 = 4096;
 const READ_ONLY: u64 = 1 << 7;
@@ -134,46 +134,60 @@ pub fn distributor<S: System>() -> MmioFrame<Distributor> {
     frame(S::PLAN.board.distributor)
 }
 
-/// The redistributor of a CPU.
-pub fn redistributor(cpu: &Cpu) -> MmioFrame<Redistributor> {
-    frame(cpu.redistributor)
+/// The redistributor of a CPU. None: the plan has no such CPU.
+#[inline(always)]
+pub fn redistributor<S: System>(cpu: CpuIndex) -> Option<MmioFrame<Redistributor>> {
+    Some(frame(S::PLAN.cpus.get(cpu.index())?.redistributor))
 }
 
 /// Its VLPI frame. None: the board injects nothing directly, and it may have none.
-pub fn virtual_lpis<S: System>(cpu: &Cpu) -> Option<VlpiFrame> {
+pub fn virtual_lpis<S: System>(cpu: CpuIndex) -> Option<VlpiFrame> {
+    let cpu = S::PLAN.cpus.get(cpu.index())?;
     let base = cpu.redistributor.offset(vlpi::FROM_RD_BASE as u64);
     S::PLAN.board.direct_injection.then(|| frame(base))
 }
 
-/// The ITS.
-pub fn its(its: &Its) -> MmioFrame<frame::Its> {
+/// The ITS's registers.
+pub(crate) fn its(its: &'static Its) -> MmioFrame<frame::Its> {
     frame(its.base)
 }
 
-/// The ITS's command queue. Called once.
-pub fn its_queue<const COHERENT: bool>(its: &Its) -> QueueRam<COHERENT> {
+/// Its command queue.
+///
+/// # Safety
+/// `its` is the plan's, and nobody else has its queue.
+pub(crate) unsafe fn its_queue<const COHERENT: bool>(its: &'static Its) -> QueueRam<COHERENT> {
     let Span { base, bytes } = its.queue;
     // SAFETY: the plan gives this memory to the queue alone, aligned to 64 KiB, and CBASER names
-    // it.
+    // it; the caller has it alone.
     unsafe { QueueRam::new(base.value() as *mut [u64; 4], (bytes / 32) as u32) }
 }
 
-/// The configuration table of physical LPIs, which is in use at `at`: the plan's, or one in
-/// reserved memory that was taken over (`gicv4::redist`) and gets the plan's bytes. Called once.
-pub fn lpi_config<S: System, const COHERENT: bool>(its: &Its, at: u64) -> LpiTable<COHERENT> {
-    let Span { mut base, bytes } = its.lpi_config;
-    if !S::PLAN.board.inherited.is_empty() && at != base.value() {
-        // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
-        let planned = unsafe { slice::from_raw_parts(base.value() as *const u8, bytes as usize) };
-        // Reserved for this and mapped (`inherited` in codegen's plan/own.rs); not smaller than the
-        // plan's.
-        base = Pa::new(at);
-        // SAFETY: as above, of as many bytes.
-        unsafe { lines::copy_and_flush(at, planned) };
-        dsb_sy();
-    } else {
-        publish::<S>(base, bytes);
+/// The configuration table of physical LPIs that is in use at `at`: the plan's, or one in reserved
+/// memory that was taken over (`gicv4::redist`) and gets the plan's bytes. None: it is neither.
+///
+/// # Safety
+/// `its` is the plan's, and nobody else writes either table.
+pub(crate) unsafe fn lpi_config<S: System, const COHERENT: bool>(
+    its: &'static Its,
+    at: u64,
+) -> Option<LpiTable<COHERENT>> {
+    let Span { base: planned, bytes } = its.lpi_config;
+    if at == planned.value() || S::PLAN.board.inherited.is_empty() {
+        publish::<S>(planned, bytes);
+        // SAFETY: the plan gives this table to the GIC, and the caller is its only writer.
+        return Some(unsafe { LpiTable::new(planned.value() as *mut u8, bytes as u32) });
     }
-    // SAFETY: the plan gives this table to the GIC, and the caller is its only writer.
-    unsafe { LpiTable::new(base.value() as *mut u8, bytes as u32) }
+    let holds = |&(base, size): &(u64, u64)| {
+        at.checked_sub(base).is_some_and(|offset| offset <= size && bytes <= size - offset)
+    };
+    S::PLAN.board.inherited.iter().find(|range| holds(range))?;
+    // SAFETY: the plan gives this table to EL2 and the GIC, and nothing writes it now.
+    let planned = unsafe { slice::from_raw_parts(planned.value() as *const u8, bytes as usize) };
+    // SAFETY: as many bytes of a range that the board reserves for this; EL2 maps it
+    // (`inherited` in codegen's plan/own.rs).
+    unsafe { lines::copy_and_flush(at, planned) };
+    dsb_sy();
+    // SAFETY: firmware gave this table to the GIC, and the caller is its only writer.
+    Some(unsafe { LpiTable::new(at as *mut u8, bytes as u32) })
 }
