@@ -118,7 +118,7 @@ const fn bits(is_guests: bool) -> u32 {
 /// By INTID.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static HANDLERS: [Handler; FIRST_SPI as usize] = {
-    let mut handlers: [Handler; FIRST_SPI as usize] = [unexpected; FIRST_SPI as usize];
+    let mut handlers: [Handler; FIRST_SPI as usize] = [done; FIRST_SPI as usize];
     let mut n = 0;
     while n < PRIVATE.len() {
         if let Some(private) = &PRIVATE[n] {
@@ -138,15 +138,15 @@ pub fn take(here: Here, intid: u32) -> Taken {
         FIRST_LPI.. => doorbell(here, intid),
         _ if Some(intid) == PLAN.board.console.intid() => {
             console::interrupt();
-            unexpected(here, intid)
+            done(here, intid)
         }
         _ if SMMU && is_smmu(intid) => {
             dma::interrupt(intid);
-            unexpected(here, intid)
+            done(here, intid)
         }
         FIRST_SPI..FIRST_SPECIAL => spi(here, intid),
         _ if gic::is_nothing(intid) => Taken::Nothing,
-        _ => unexpected(here, intid),
+        _ => done(here, intid),
     }
 }
 
@@ -157,8 +157,8 @@ pub fn end(intid: u32) {
     gic::deactivate::<Built>(intid);
 }
 
-/// Nothing else is to be done about it.
-fn unexpected(_: Here, intid: u32) -> Taken {
+/// Ends it; nothing else is to be done about it.
+fn done(_: Here, intid: u32) -> Taken {
     end(intid);
     Taken::Done
 }
@@ -212,7 +212,7 @@ fn maintenance(here: Here, intid: u32) -> Taken {
     if let Some(present) = here.running().present() {
         vgic::flush(&present.guest, &mut Hardware);
     }
-    unexpected(here, intid)
+    done(here, intid)
 }
 
 /// EL2 wanted to be called.

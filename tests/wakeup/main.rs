@@ -121,7 +121,7 @@ impl<'a> Cpu<'a> {
     fn guest(&mut self) -> Result<(), Failure> {
         self.device.may_ring();
         // What has it look while it has the CPU finds nothing that it does not see itself.
-        self.device.knocked.set(false);
+        self.device.told.set(false);
         while let Some(signal) = self.gic.acknowledge_virtual(0) {
             if self.taken.contains(&signal.intid) {
                 return Err(Failure::Twice);
@@ -129,7 +129,7 @@ impl<'a> Cpu<'a> {
             self.taken.push(signal.intid);
             self.called = false;
             self.device.may_ring();
-            self.device.knocked.set(false);
+            self.device.told.set(false);
         }
         // The doorbell rings for an event that is disabled, too.
         if self.called && !self.late { Err(Failure::StaleDoorbell) } else { Ok(()) }
@@ -171,7 +171,7 @@ impl<'a> Cpu<'a> {
     /// Takes a physical interrupt. False: there is none.
     fn interrupt(&mut self) -> bool {
         self.device.may_ring();
-        if self.device.knocked.take() {
+        if self.device.told.take() {
             self.scheduler.wake(self.slot, NOW);
             self.blocked = false;
             return true;

@@ -61,7 +61,7 @@ pub struct Device<'a> {
     awake: Cell<bool>,
     its: RefCell<Weak<ItsQueue<'a>>>,
     /// An event was enabled, and the vPE's CPU was told by SGI.
-    pub knocked: Cell<bool>,
+    pub told: Cell<bool>,
     /// It is told.
     pub tells: bool,
 }
@@ -77,7 +77,7 @@ impl<'a> Device<'a> {
             enabled: Cell::new(if late { 0 } else { events }),
             awake: Cell::new(false),
             its: RefCell::default(),
-            knocked: Cell::new(false),
+            told: Cell::new(false),
             tells,
         }
     }
@@ -99,7 +99,7 @@ impl<'a> Device<'a> {
         let inv = Command::Inv { device: DEVICE, event: EventId::new(event) };
         let commands = [inv, Command::Vsync { vpe: VPE }].map(|command| command.encode());
         its.borrow_mut().run_words(&commands).expect("they are consumed");
-        self.knocked.set(self.tells);
+        self.told.set(self.tells);
         true
     }
 
