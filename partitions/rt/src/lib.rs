@@ -28,6 +28,7 @@
 //! Not supported: EL0, nested interrupts, more than `start::VPES` vPEs.
 #![cfg_attr(not(test), no_std)]
 
+pub mod entry;
 pub mod message;
 pub mod number;
 pub mod random;

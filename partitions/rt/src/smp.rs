@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The other vPEs of the VM: started with a function, stopped, asked, put to sleep.
 //!
-//! 1. `start` puts a function into the vPE's slot and calls CPU_ON with `_secondary` and the vPE's
+//! 1. `start` gives the vPE a function ([`Entry`]) and calls CPU_ON with `_secondary` and the vPE's
 //!    stacks.
 //! 2. `_secondary` takes the stacks and turns translation on.
-//! 3. `secondary` sets up the GIC for this vPE, takes the function out of the slot, runs it and
-//!    switches the vPE off.
+//! 3. `secondary` sets up the GIC for this vPE, takes the function, runs it and switches the vPE
+//!    off.
 //!
 //! `sleep` does the same to the vPE itself: its stack begins anew, so it never comes back but in
 //! the function given.
 
-use core::mem;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
-
+use crate::entry::Entry;
 use crate::psci::{self, Power};
 use crate::start::{self, VPES};
 use crate::{Machine, cpu, gic, println};
 
-static ENTRIES: [AtomicPtr<()>; VPES] = [const { AtomicPtr::new(ptr::null_mut()) }; VPES];
+static ENTRIES: [Entry; VPES] = [const { Entry::new() }; VPES];
 
 /// Where another vPE, or this one after a power-down, begins.
 fn entry() -> u64 {
@@ -35,14 +32,20 @@ fn stacks(vpe: u32) -> Option<u64> {
 /// Starts vPE number `vpe` in `main`, interrupts masked. When that returns, the vPE switches itself
 /// off.
 pub fn start(vpe: u32, main: fn()) -> Result<(), psci::Error> {
-    let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
+    let entry_of = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
     let stacks = stacks(vpe).ok_or(psci::Error::InternalFailure)?;
-    // A vPE that is on already keeps its own function.
-    let former = slot.swap(main as *mut (), Ordering::AcqRel);
+    while !entry_of.give(main) {
+        match power(vpe)? {
+            Power::On => return Err(psci::Error::AlreadyOn),
+            Power::OnPending => return Err(psci::Error::OnPending),
+            // Another vPE is about to start it.
+            Power::Off => cpu::relax(),
+        }
+    }
     // SAFETY: `_secondary` is made to be entered so, and the stacks are that vPE's.
     let result = unsafe { psci::cpu_on(cpu::affinity_of(vpe), entry(), stacks) };
     if result.is_err() {
-        slot.store(former, Ordering::Release);
+        entry_of.withdraw(main);
     }
     result
 }
@@ -71,26 +74,22 @@ pub fn wait_off(vpe: u32) -> Result<(), psci::Error> {
 /// and the call came back instead.
 pub fn sleep(main: fn()) -> Result<(), psci::Error> {
     let vpe = cpu::vpe();
-    let slot = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
+    let entry_of = ENTRIES.get(vpe as usize).ok_or(psci::Error::InvalidParameters)?;
     let stacks = stacks(vpe).ok_or(psci::Error::InternalFailure)?;
-    slot.store(main as *mut (), Ordering::Release);
+    entry_of.set(main);
     // SAFETY: as in `start`; what lies on this vPE's stacks is abandoned, never dropped.
-    unsafe { psci::cpu_suspend(entry(), stacks) }
+    let result = unsafe { psci::cpu_suspend(entry(), stacks) };
+    entry_of.withdraw(main);
+    result
 }
 
 /// First Rust of a secondary vPE with translation and caches on.
 pub(crate) extern "C" fn secondary() -> ! {
     gic::init_vpe();
     let vpe = cpu::vpe();
-    let main = ENTRIES
-        .get(vpe as usize)
-        .map_or(ptr::null_mut(), |slot| slot.swap(ptr::null_mut(), Ordering::AcqRel));
-    if main.is_null() {
-        println!("vPE {vpe} was started without a function");
-    } else {
-        // SAFETY: only `start` and `sleep` store here, and what they store is a `fn()`.
-        let main = unsafe { mem::transmute::<*mut (), fn()>(main) };
-        main();
+    match ENTRIES.get(vpe as usize).and_then(Entry::take) {
+        Some(main) => main(),
+        None => println!("vPE {vpe} was started without a function"),
     }
     stop()
 }
