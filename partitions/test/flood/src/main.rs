@@ -8,7 +8,7 @@
 //! | enable | enables an event that is pending, by INV, INVALL and MAPC, `times=` (30) times: its vPE, which sleeps, must hear of it |
 //! | pending | switches LPIs on with a bit in the pending table for each of its events, `times=` (4) times |
 //! | ring | rings its channels at random; its peers are `hear`, which must hear the last ring of each |
-//! | knock | does everything that makes the CPU of its vPE 1 look |
+//! | kick  | does everything that makes the CPU of its vPE 1 look |
 //!
 //! For `ms=` (50) milliseconds unless it says otherwise; `seed=` (1).
 #![no_std]
@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod its;
-mod knocks;
+mod kicks;
 mod rings;
 
 use rt::{Machine, Outcome, println, timer};
@@ -31,7 +31,7 @@ fn main(machine: &'static Machine) -> Outcome {
         Some("enable") => its::enable(machine).into(),
         Some("hear") => rings::hear(machine),
         Some("int") => its::int(machine).into(),
-        Some("knock") => knocks::storm(machine),
+        Some("kick") => kicks::storm(machine),
         Some("pending") => its::pending(machine).into(),
         Some("ring") => rings::ring(machine),
         _ => {
