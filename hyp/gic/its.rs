@@ -41,7 +41,9 @@ pub fn boot(everyone: &Everyone) -> Result<(), Error> {
     let Some(ItsBoot { frame, tables, cbaser, queue, config, script }) =
         given::its::<Built, COHERENT>(everyone.lpi_config())
     else {
-        return Err(Error::Unsupported { what: "a second start of the ITS" });
+        return Err(Error::Unsupported {
+            what: "an ITS in use, or with LPI tables that are not reserved",
+        });
     };
     let queue = translation_service(everyone, frame, tables, (cbaser, queue), script, POLLS)?;
     *SERVICE.lock() = Some(Service { queue, config });

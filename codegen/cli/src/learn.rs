@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Writing into TOMLs what a run taught, so that nobody copies it by hand.
 //!
-//! What a report has ([`Learned`]) becomes edits of the system's own TOML, and
-//! for BARs of the board's; comments and form stay. Nothing is written that was not measured. What
-//! has no place in these files is said, with the key to write.
+//! What a report has ([`Learned`]) becomes edits of the system's own TOML, and for BARs of the
+//! board's; comments and form stay. Nothing is written that was not measured. What has no place in
+//! these files is said, with the key to write.
 
 mod edit;
 mod events;

@@ -16,8 +16,7 @@ pub struct Route {
     /// On a CPU.
     pub cpu: String,
     pub class: String,
-    /// "no exit" or "one exit".
-    pub cost: &'static str,
+    /// EL2 runs, once for each.
     pub exits: bool,
     pub otherwise: String,
 }
@@ -28,7 +27,7 @@ pub fn all(plan: &Plan) -> Vec<Route> {
     let events = its.into_iter().flat_map(|its| its.events.iter().map(|one| event(plan, its, one)));
     let spis = plan.spis.iter().enumerate();
     let spis = spis.filter_map(|(n, route)| Some(spi(plan, n + 32, route.as_ref()?)));
-    events.chain(spis).chain(timers(plan)).collect()
+    events.chain(spis).chain(private(plan)).collect()
 }
 
 fn event(plan: &Plan, its: &Its, event: &EventRoute) -> Route {
@@ -51,30 +50,23 @@ fn event(plan: &Plan, its: &Its, event: &EventRoute) -> Route {
         vpe,
         cpu,
         class,
-        cost: "no exit",
         exits: false,
         otherwise,
     }
 }
 
 fn spi(plan: &Plan, intid: usize, route: &SpiRoute) -> Route {
-    let (vpe, cpu, class) = target(plan, route.vpe);
     Route {
         source: route.source.clone(),
         by: format!("pin, {}", if route.edge { "edge" } else { "level" }),
         through: format!("distributor at {}", plan.board.distributor),
         becomes: format!("SPI {intid}"),
-        vpe,
-        cpu,
-        class,
-        cost: "one exit",
-        exits: true,
-        otherwise: "by a list register".into(),
+        ..listed(plan, route.vpe)
     }
 }
 
 /// The private interrupts that guests have.
-fn timers(plan: &Plan) -> impl Iterator<Item = Route> {
+fn private(plan: &Plan) -> impl Iterator<Item = Route> {
     let names = [
         (Some(plan.board.timer.virtual_ppi), "virtual timer"),
         (Some(plan.board.timer.physical_ppi), "physical timer"),
@@ -88,21 +80,32 @@ fn timers(plan: &Plan) -> impl Iterator<Item = Route> {
             Some((ppi, name))
         });
         own.map(move |(ppi, name)| {
-            let (vpe, cpu, class) = target(plan, index);
+            let route = listed(plan, index);
             Route {
                 source: name.into(),
-                by: format!("of {cpu}, level"),
+                by: format!("of {}, level", route.cpu),
                 through: "redistributor".into(),
                 becomes: format!("PPI {ppi}"),
-                vpe,
-                cpu,
-                class,
-                cost: "one exit",
-                exits: true,
-                otherwise: "by a list register".into(),
+                ..route
             }
         })
     })
+}
+
+/// What EL2 takes and puts into a list register.
+fn listed(plan: &Plan, vpe: VpeIndex) -> Route {
+    let (vpe, cpu, class) = target(plan, vpe);
+    Route {
+        source: String::new(),
+        by: String::new(),
+        through: String::new(),
+        becomes: String::new(),
+        vpe,
+        cpu,
+        class,
+        exits: true,
+        otherwise: "by a list register".into(),
+    }
 }
 
 /// The vPE's name, its CPU in the mode that boots, and its colour.
