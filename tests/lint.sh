@@ -61,6 +61,9 @@ dependencies() {
     "$tool" --locked --log-level error check --hide-inclusion-graph licenses bans sources
 }
 
+# What would be published builds by itself, without the workspace. Asks the registry's index.
+package() { cargo publish --quiet --package gicv4 --dry-run --allow-dirty; }
+
 check formatting cargo fmt --all --check
 check clippy cargo clippy --quiet --all-targets -- -D warnings
 check "clippy, bare machine" bare
@@ -70,6 +73,7 @@ check "generated files" bulkhead schema --check
 check shellcheck scripts
 check schemas schemas
 check dependencies dependencies
+check "gicv4 as a package" package
 
 ((${#failed[@]} == 0)) && exit
 printf 'lint failed: %s\n' "$(IFS=';' && echo "${failed[*]}")"

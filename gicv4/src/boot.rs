@@ -129,6 +129,7 @@ impl Assembly {
         self.open.store(true, Release);
     }
 
+    /// The gate is open: the ITS has run its script.
     pub fn is_open(&self) -> bool {
         self.open.load(Acquire)
     }

@@ -22,7 +22,8 @@ use crate::intid::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 /// An encoded command.
 pub type Encoded = [u64; 4];
 
-/// Opcodes, bits 7:0 of the first doubleword.
+/// Opcodes, bits 7:0 of the first doubleword (IHI 0069H 5.3), by the commands' names.
+#[expect(missing_docs, reason = "each is named as its command")]
 pub mod opcode {
     pub const MOVI: u8 = 0x01;
     pub const INT: u8 = 0x03;
@@ -63,9 +64,11 @@ impl Itt {
             None
         }
     }
+    /// Where it is.
     pub const fn address(self) -> u64 {
         self.address
     }
+    /// It has 2^event_bits entries.
     pub const fn event_bits(self) -> u8 {
         self.event_bits
     }
@@ -88,6 +91,7 @@ impl Vpt {
             None
         }
     }
+    /// Where it is.
     pub const fn address(self) -> u64 {
         self.address
     }
@@ -100,15 +104,20 @@ impl Vpt {
 /// Where VMAPP of GICv4.0 puts a vPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VpeMapping {
+    /// Where it runs.
     pub redistributor: RdBase,
+    /// Its pending table.
     pub vpt: Vpt,
 }
 
 /// Where VMAPP of GICv4.1 puts a vPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VpeMappingV41 {
+    /// Where it runs.
     pub redistributor: RdBase,
+    /// Its pending table.
     pub vpt: Vpt,
+    /// Its configuration table.
     pub config: ConfigAddress,
     /// PTZ: the pending table is all zero, the GIC need not read it.
     pub zeroed: bool,
@@ -125,6 +134,7 @@ impl ConfigAddress {
     pub const fn new(address: u64) -> Option<Self> {
         if address & !0x000f_ffff_ffff_0000 == 0 { Some(Self(address)) } else { None }
     }
+    /// Where the table is.
     pub const fn address(self) -> u64 {
         self.0
     }
@@ -134,17 +144,25 @@ impl ConfigAddress {
 /// never both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SgiChange {
+    /// Takes its pending state away.
     Clear,
-    /// `priority` has its top four bits.
+    /// Sets its configuration.
     Configure {
+        /// It is not masked.
         enabled: bool,
+        /// Group 1, or else Group 0.
         group1: bool,
+        /// Its top four bits count.
         priority: u8,
     },
 }
 
 /// An ITS command.
+///
+/// `device` and `event` name the interrupt, `vpe` and `collection` where it goes, `redistributor`,
+/// `from` and `to` CPUs. `sequence` and `its_list` are VMOVP's for several ITSs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields have types that say what they are")]
 pub enum Command {
     /// Device to its interrupt translation table; `None` unmaps it.
     Mapd { device: DeviceId, itt: Option<Itt> },
@@ -205,6 +223,7 @@ pub enum Command {
 }
 
 impl Command {
+    /// Its opcode, of both versions.
     pub const fn opcode(&self) -> u8 {
         match self {
             Self::Mapd { .. } => opcode::MAPD,

@@ -25,6 +25,7 @@ use tock_registers::LocalRegisterCopy;
 pub struct Expect {
     /// SPIs at least: INTIDs 32..32 + spis.
     pub spis: u32,
+    /// GICD_TYPER.LPIS.
     pub lpis: bool,
     /// GICD_TYPER.DVIS: direct injection of virtual LPIs.
     pub virtual_lpis: bool,
@@ -39,10 +40,12 @@ pub struct Dist<F> {
 }
 
 impl<F: Frame<Block = Distributor>> Dist<F> {
+    /// Of the frame at GICD_base. Reads and writes nothing.
     pub const fn new(frame: F) -> Self {
         Self { frame }
     }
 
+    /// GICD_TYPER.
     pub fn typer(&self) -> LocalRegisterCopy<u32, GICD_TYPER::Register> {
         self.frame.fields(gicd::TYPER)
     }
@@ -134,6 +137,8 @@ impl<F: Frame<Block = Distributor>> Dist<F> {
             _ => false,
         }
     }
+    /// Sets the SPI's enable (GICD_ISENABLER). As with all that follow, an INTID that is no SPI
+    /// changes nothing.
     #[inline]
     pub fn enable_spi(&self, intid: IntId) {
         self.set_bit(gicd::ISENABLER, intid);
@@ -152,31 +157,39 @@ impl<F: Frame<Block = Distributor>> Dist<F> {
     pub fn disable_spi(&self, intid: IntId) {
         self.set_bit(gicd::ICENABLER, intid);
     }
+    /// Makes it pending (GICD_ISPENDR).
     #[inline]
     pub fn set_pending(&self, intid: IntId) {
         self.set_bit(gicd::ISPENDR, intid);
     }
+    /// Takes its pending state away (GICD_ICPENDR); a level that is high comes back.
     #[inline]
     pub fn clear_pending(&self, intid: IntId) {
         self.set_bit(gicd::ICPENDR, intid);
     }
+    /// Makes it active (GICD_ISACTIVER).
     #[inline]
     pub fn set_active(&self, intid: IntId) {
         self.set_bit(gicd::ISACTIVER, intid);
     }
+    /// Deactivates it (GICD_ICACTIVER).
     #[inline]
     pub fn clear_active(&self, intid: IntId) {
         self.set_bit(gicd::ICACTIVER, intid);
     }
+    /// Whether its enable is set.
     pub fn is_enabled(&self, intid: IntId) -> bool {
         self.bit(gicd::ISENABLER, intid)
     }
+    /// Whether it is pending, by its latch or its level.
     pub fn is_pending(&self, intid: IntId) -> bool {
         self.bit(gicd::ISPENDR, intid)
     }
+    /// Whether it is active.
     pub fn is_active(&self, intid: IntId) -> bool {
         self.bit(gicd::ISACTIVER, intid)
     }
+    /// Its priority; lower is more urgent. Low bits that the GIC lacks are dropped.
     pub fn set_priority(&self, intid: IntId, priority: u8) {
         if intid.kind() == Kind::Spi && intid.value() < 1020 {
             self.frame.write_at(gicd::IPRIORITYR_BYTES, intid.value() as usize, priority);

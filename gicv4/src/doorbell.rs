@@ -38,9 +38,13 @@ use crate::lpi::{ConfigTable, LpiConfig};
 /// A doorbell LPI and the proxy event that is mapped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proxy {
+    /// The physical LPI that rings.
     pub intid: IntId,
+    /// The proxy's device.
     pub device: DeviceId,
+    /// The proxy event.
     pub event: EventId,
+    /// Of the LPI.
     pub priority: u8,
 }
 
@@ -60,8 +64,10 @@ impl Batch {
         let sync = Vetted::sync(redistributor);
         Self { commands: [Vetted::harmless(first), Vetted::harmless(second), sync], len: 3 }
     }
+    /// No command.
     pub const EMPTY: Self = Self { commands: [Vetted::PADDING; 3], len: 0 };
 
+    /// The commands, in their order.
     pub fn as_slice(&self) -> &[Vetted] {
         self.commands.get(..self.len).unwrap_or(&[])
     }
@@ -71,6 +77,7 @@ impl Proxy {
     /// The priority of doorbells unless chosen otherwise.
     pub const PRIORITY: u8 = 0xa0;
 
+    /// With [`Self::PRIORITY`].
     pub const fn new(intid: IntId, device: DeviceId, event: EventId) -> Self {
         Self { intid, device, event, priority: Self::PRIORITY }
     }
@@ -106,6 +113,7 @@ impl Proxy {
         )
     }
 
+    /// [`Self::mask`], and what rang before is taken back.
     pub fn mask_and_clear(&self, config: &mut impl ConfigTable, redistributor: RdBase) -> Batch {
         self.write(config, false);
         let clear = Command::Clear { device: self.device, event: self.event };
@@ -164,6 +172,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Encodes the commands of `proxy`.
     pub const fn new(proxy: Proxy) -> Self {
         let clear = Command::Clear { device: proxy.device, event: proxy.event };
         Self { proxy, invalidate: Vetted::harmless(proxy.inv()), clear: Vetted::harmless(clear) }
@@ -202,13 +211,17 @@ impl Prepared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Todo {
+    /// Nothing is to be done.
     Nothing,
     /// The vPE has work: make it runnable.
     Run,
+    /// Unmask the doorbell.
     Unmask,
     /// Mask the doorbell and make the vPE runnable.
     MaskAndRun,
+    /// Mask the doorbell, and take back what rang.
     MaskAndClear,
+    /// Take back what rang, then unmask the doorbell.
     ClearAndUnmask,
 }
 

@@ -61,10 +61,12 @@ impl IntId {
         if intid >= Self::FIRST_LPI.0 { Some(Self(intid)) } else { None }
     }
 
+    /// The number.
     pub const fn value(self) -> u32 {
         self.0
     }
 
+    /// By its range (IHI 0069H 2.2.1).
     pub const fn kind(self) -> Kind {
         match self.0 {
             0..16 => Kind::Sgi,
@@ -102,9 +104,11 @@ macro_rules! number {
         #[repr(transparent)]
         pub struct $name($inner);
         impl $name {
+            /// Any value; whoever uses it knows how many bits there are.
             pub const fn new(value: $inner) -> Self {
                 Self(value)
             }
+            /// The number.
             pub const fn value(self) -> $inner {
                 self.0
             }

@@ -48,6 +48,7 @@ pub struct Expect {
 /// Memory for a table of the ITS: flat, and zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
+    /// What it holds.
     pub kind: TableKind,
     /// Room for `entries` of `entry_bytes` each, and a multiple of every page size that the ITS
     /// may demand.
@@ -56,6 +57,7 @@ pub struct Table {
     pub entries: u64,
     /// Bytes of an entry, at most: the ITS's own may be smaller.
     pub entry_bytes: u8,
+    /// Shareability and cacheability of the ITS's accesses.
     pub attributes: Attributes,
 }
 
@@ -80,10 +82,12 @@ pub struct Its<F> {
 }
 
 impl<F: Frame<Block = frame::Its>> Its<F> {
+    /// Of the control frame at GITS_base. Reads and writes nothing.
     pub const fn new(frame: F) -> Self {
         Self { frame }
     }
 
+    /// GITS_TYPER.
     pub fn typer(&self) -> LocalRegisterCopy<u64, GITS_TYPER::Register> {
         self.frame.fields(gits::TYPER)
     }

@@ -13,8 +13,9 @@ use gicr::{GICR_PENDBASER, GICR_PROPBASER};
 use gits::{GITS_BASER, GITS_CBASER};
 use vlpi::{GICR_VPENDBASER, GICR_VPENDBASER_V41, GICR_VPROPBASER, GICR_VPROPBASER_V41};
 
-/// Why a layout is impossible.
+/// Why a layout is impossible. The fields are what was asked for; `align` and `most` what can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields, which the enum's text describes")]
 pub enum LayoutError {
     /// The address is not a multiple of `align`.
     Misaligned { address: u64, align: u64 },
@@ -57,19 +58,25 @@ impl core::error::Error for LayoutError {}
 /// How much memory a table takes, and how its base must be aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
+    /// Its size.
     pub bytes: u64,
+    /// A power of two, in bytes.
     pub align: u64,
 }
 
 /// Page size of an ITS table (GITS_BASERn.Page_Size).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageSize {
+    /// 4 KiB.
     Kib4,
+    /// 16 KiB.
     Kib16,
+    /// 64 KiB.
     Kib64,
 }
 
 impl PageSize {
+    /// Its size in bytes.
     pub const fn bytes(self) -> u64 {
         match self {
             Self::Kib4 => 0x1000,
@@ -99,12 +106,16 @@ impl PageSize {
 /// What a GITS_BASERn is for (its Type field).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableKind {
+    /// ITTs by DeviceID.
     Devices,
+    /// vPEs by vPEID.
     Vpes,
+    /// Redistributors by collection ID.
     Collections,
 }
 
 impl TableKind {
+    /// GITS_BASERn.Type.
     pub const fn field(self) -> u64 {
         match self {
             Self::Devices => 1,
@@ -112,6 +123,7 @@ impl TableKind {
             Self::Collections => 4,
         }
     }
+    /// None: not implemented, or reserved.
     pub const fn from_field(field: u64) -> Option<Self> {
         match field {
             1 => Some(Self::Devices),

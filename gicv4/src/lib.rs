@@ -3,6 +3,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![deny(missing_docs)]
 #![warn(missing_debug_implementations)]
 
 #[cfg(feature = "model")]

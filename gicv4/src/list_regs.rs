@@ -12,9 +12,13 @@ use tock_registers::LocalRegisterCopy;
 /// State of a virtual interrupt in a list register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// The list register is free.
     Inactive,
+    /// Waits to be acknowledged.
     Pending,
+    /// Acknowledged, and not deactivated.
     Active,
+    /// Both; reserved with HW.
     PendingActive,
 }
 
@@ -47,9 +51,11 @@ impl ListReg {
         )
     }
 
+    /// As `ICH_LR<n>_EL2` reads.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
+    /// As `ICH_LR<n>_EL2` takes it.
     pub const fn bits(self) -> u64 {
         self.0
     }
@@ -58,9 +64,11 @@ impl ListReg {
     pub const fn with_end_notice(self) -> Self {
         if self.is_hardware() { self } else { Self(self.0 | ICH_LR::EOI::SET.value) }
     }
+    /// The same in Group 0.
     pub const fn with_group0(self) -> Self {
         Self(self.0 & !ICH_LR::Group::SET.value)
     }
+    /// The same in another state.
     pub const fn with_state(self, state: State) -> Self {
         let bits = match state {
             State::Inactive => 0,
@@ -71,6 +79,7 @@ impl ListReg {
         Self((self.0 & !ICH_LR::State::SET.value) | bits)
     }
 
+    /// What the guest acknowledges.
     pub const fn vintid(self) -> IntId {
         IntId::new(self.0 as u32)
     }
@@ -78,18 +87,23 @@ impl ListReg {
     pub const fn pintid(self) -> Option<IntId> {
         if self.is_hardware() { Some(IntId::new((self.0 >> 32) as u32 & 0x1fff)) } else { None }
     }
+    /// HW: its deactivation deactivates a physical interrupt.
     pub const fn is_hardware(self) -> bool {
         self.0 & ICH_LR::HW::SET.value != 0
     }
+    /// EOI: its end raises a maintenance interrupt.
     pub const fn has_end_notice(self) -> bool {
         !self.is_hardware() && self.0 & ICH_LR::EOI::SET.value != 0
     }
+    /// Group 1.
     pub const fn is_group1(self) -> bool {
         self.0 & ICH_LR::Group::SET.value != 0
     }
+    /// Lower is more urgent.
     pub const fn priority(self) -> u8 {
         (self.0 >> 48) as u8
     }
+    /// Its state.
     pub const fn state(self) -> State {
         match self.0 >> 62 {
             0 => State::Inactive,
@@ -125,6 +139,7 @@ impl fmt::Debug for ListReg {
 pub struct VirtualInterface(LocalRegisterCopy<u64, ICH_VTR::Register>);
 
 impl VirtualInterface {
+    /// Of ICH_VTR_EL2's value.
     pub const fn new(ich_vtr: u64) -> Self {
         Self(LocalRegisterCopy::new(ich_vtr))
     }
@@ -132,9 +147,11 @@ impl VirtualInterface {
     pub fn list_registers(&self) -> u8 {
         self.0.read(ICH_VTR::ListRegs) as u8 + 1
     }
+    /// Priority bits that exist.
     pub fn priority_bits(&self) -> u8 {
         self.0.read(ICH_VTR::PRIbits) as u8 + 1
     }
+    /// Priority bits that preempt.
     pub fn preemption_bits(&self) -> u8 {
         self.0.read(ICH_VTR::PREbits) as u8 + 1
     }

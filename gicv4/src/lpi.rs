@@ -21,12 +21,15 @@ impl LpiConfig {
     pub const fn new(priority: u8, enabled: bool) -> Self {
         Self((priority & 0xfc) | Self::RES1 | if enabled { Self::ENABLE } else { 0 })
     }
+    /// As it stands in the table.
     pub const fn from_byte(byte: u8) -> Self {
         Self(byte)
     }
+    /// As it stands in the table.
     pub const fn byte(self) -> u8 {
         self.0
     }
+    /// The LPI is not masked.
     pub const fn enabled(self) -> bool {
         self.0 & Self::ENABLE != 0
     }
@@ -34,6 +37,7 @@ impl LpiConfig {
     pub const fn priority(self) -> u8 {
         self.0 & 0xfc
     }
+    /// The same, masked or not.
     pub const fn with_enabled(self, enabled: bool) -> Self {
         Self::new(self.priority(), enabled)
     }

@@ -82,6 +82,7 @@ pub enum OnError {
 /// A GITS_BASERn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableRegister {
+    /// Its Type field.
     pub kind: TableKind,
     /// Bytes of an entry, at most 32.
     pub entry_bytes: u8,
@@ -90,6 +91,7 @@ pub struct TableRegister {
 }
 
 impl TableRegister {
+    /// `entry_bytes` at most 32.
     pub const fn new(kind: TableKind, entry_bytes: u8, page: Option<PageSize>) -> Self {
         Self { kind, entry_bytes, page }
     }
@@ -98,7 +100,9 @@ impl TableRegister {
 /// What GIC to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
+    /// GICv4.0 or GICv4.1.
     pub version: Version,
+    /// CPUs, each with a redistributor.
     pub cpus: u16,
     /// GICR_TYPER.ProcessorNumber of each CPU; one beyond the list has its own number.
     pub processors: &'static [u16],
@@ -113,8 +117,11 @@ pub struct Config {
     pub extended_spis: u32,
     /// Extended PPIs from INTID 1056 on, enabled as firmware left them: 0, 32 or 64.
     pub extended_ppis: u32,
+    /// GITS_TYPER.Devbits + 1.
     pub device_id_bits: u8,
+    /// GITS_TYPER.ID_bits + 1.
     pub event_id_bits: u8,
+    /// GITS_TYPER.CIDbits + 1.
     pub collection_id_bits: u8,
     /// INTID bits of everything.
     pub intid_bits: u8,
@@ -134,6 +141,7 @@ pub struct Config {
     pub late_effects: bool,
     /// GITS_TYPER.PTA: commands name redistributors by address.
     pub redistributor_addresses: bool,
+    /// What the ITS does with a command that fails.
     pub on_error: OnError,
     /// Reads of GITS_CREADR until a command is consumed; 0: all are, when GITS_CWRITER is written.
     pub command_polls: u32,
@@ -181,6 +189,7 @@ impl Config {
         write_polls: 2,
         clear_enable_lpis: true,
     };
+    /// The same as a GICv4.1.
     pub const V4_1: Self = Self { version: Version::V4_1, ..Self::V4_0 };
     /// As lenient as QEMU's virt board with `gic-version=4`: what only works here is a defect.
     pub const QEMU: Self = Self {
@@ -235,6 +244,7 @@ pub struct Gic {
 }
 
 impl Gic {
+    /// As after a reset; memory is all zero.
     pub fn new(config: Config) -> Self {
         Self { state: Arc::new(Mutex::new(State::new(config))) }
     }
@@ -244,6 +254,7 @@ impl Gic {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// The distributor's frame.
     pub fn distributor(&self) -> DistFrame {
         DistFrame(self.clone())
     }
@@ -272,12 +283,15 @@ impl Gic {
     pub fn config_table(&self, address: u64, bytes: u32) -> ModelTable {
         ModelTable::new(self.clone(), address, bytes)
     }
+    /// From model memory.
     pub fn read_byte(&self, address: u64) -> u8 {
         self.state().memory.read(address)
     }
+    /// Into model memory.
     pub fn write_byte(&self, address: u64, byte: u8) {
         self.state().memory.write(address, byte);
     }
+    /// Eight bytes, little-endian, at any address.
     pub fn write_u64(&self, address: u64, value: u64) {
         for (offset, byte) in (0..).zip(value.to_le_bytes()) {
             self.write_byte(address + offset, byte);

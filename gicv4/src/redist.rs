@@ -51,7 +51,9 @@ pub const fn stride(virtual_lpis: bool) -> usize {
 /// Physical addresses of a redistributor's LPI tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhysicalTables {
+    /// The configuration table (GICR_PROPBASER).
     pub config: u64,
+    /// The pending table (GICR_PENDBASER).
     pub pending: u64,
 }
 
@@ -62,10 +64,12 @@ pub struct Redist<F> {
 }
 
 impl<F: Frame<Block = Redistributor>> Redist<F> {
+    /// Of the frame at RD_base. Reads and writes nothing.
     pub const fn new(frame: F) -> Self {
         Self { frame }
     }
 
+    /// GICR_TYPER.
     pub fn typer(&self) -> LocalRegisterCopy<u64, GICR_TYPER::Register> {
         self.frame.fields(gicr::TYPER)
     }
@@ -96,6 +100,8 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
         Ok(())
     }
 
+    /// Clears GICR_WAKER.ProcessorSleep and waits, with `polls` reads at most, until the
+    /// redistributor is awake.
     pub fn wake(&self, polls: u32) -> Result<(), Error> {
         let waker = self.frame.read(gicr::WAKER);
         self.frame.write(gicr::WAKER, waker & !GICR_WAKER::ProcessorSleep::SET.value);
@@ -257,6 +263,7 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
     fn bit(&self, register: Bits, intid: IntId) -> bool {
         intid.value() < 32 && self.frame.read(register) & (1 << intid.value()) != 0
     }
+    /// Sets the enable of an SGI or PPI. As with all that follow, any other INTID changes nothing.
     #[inline]
     pub fn enable(&self, intid: IntId) {
         self.set_bit(gicr::ISENABLER0, intid);
@@ -266,18 +273,22 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
     pub fn disable(&self, intid: IntId) {
         self.set_bit(gicr::ICENABLER0, intid);
     }
+    /// Makes it pending.
     #[inline]
     pub fn set_pending(&self, intid: IntId) {
         self.set_bit(gicr::ISPENDR0, intid);
     }
+    /// Takes its pending state away; a level that is high comes back.
     #[inline]
     pub fn clear_pending(&self, intid: IntId) {
         self.set_bit(gicr::ICPENDR0, intid);
     }
+    /// Makes it active.
     #[inline]
     pub fn set_active(&self, intid: IntId) {
         self.set_bit(gicr::ISACTIVER0, intid);
     }
+    /// Deactivates it.
     #[inline]
     pub fn clear_active(&self, intid: IntId) {
         self.set_bit(gicr::ICACTIVER0, intid);
@@ -310,15 +321,19 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
     pub fn clear_pending_private(&self, bits: u32) {
         self.frame.write(gicr::ICPENDR0, bits);
     }
+    /// Whether its enable is set.
     pub fn is_enabled(&self, intid: IntId) -> bool {
         self.bit(gicr::ISENABLER0, intid)
     }
+    /// Whether it is pending, by its latch or its level.
     pub fn is_pending(&self, intid: IntId) -> bool {
         self.bit(gicr::ISPENDR0, intid)
     }
+    /// Whether it is active.
     pub fn is_active(&self, intid: IntId) -> bool {
         self.bit(gicr::ISACTIVER0, intid)
     }
+    /// Its priority; lower is more urgent. Low bits that the GIC lacks are dropped.
     pub fn set_priority(&self, intid: IntId, priority: u8) {
         self.frame.write_at(gicr::IPRIORITYR_BYTES, intid.value() as usize, priority);
     }

@@ -146,7 +146,9 @@ pub struct Descheduling<F> {
 /// What is left when a vPE has left.
 #[derive(Debug)]
 pub struct Left<F> {
+    /// The vPE that left.
     pub vpe: NonResident,
+    /// The redistributor that it left.
     pub redistributor: Vacant<F>,
     /// GICR_VPENDBASER.PendingLast: an enabled vLPI is pending, the vPE should run again without
     /// waiting for a doorbell. False: the next event rings, or has rung, the doorbell.

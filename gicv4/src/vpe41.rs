@@ -71,6 +71,7 @@ impl NonResidentV41 {
         Self { entry: vpendbaser & !(DIRTY | PENDING_LAST | DOORBELL) | VALID }
     }
 
+    /// Makes it resident: its vLPIs and vSGIs are delivered from here on.
     #[inline]
     pub fn enter<F: Frame<Block = VirtualLpis>>(self, on: VacantV41<F>) -> ResidentV41<F> {
         on.frame.write(vlpi::VPENDBASER, Base::known(self.entry));
@@ -95,6 +96,8 @@ pub struct ResidentV41<F> {
 }
 
 impl<F: Frame<Block = VirtualLpis>> ResidentV41<F> {
+    /// Clears Valid. `polls`: reads of GICR_VPENDBASER until Dirty is clear. Stuck: it is resident
+    /// as before.
     #[inline]
     pub fn leave(self, reason: Reason, polls: u32) -> Result<DeschedulingV41<F>, Stuck<Self>> {
         match wait_clean(&self.frame, polls) {
@@ -134,7 +137,9 @@ pub struct DeschedulingV41<F> {
 /// What is left when a vPE has left.
 #[derive(Debug)]
 pub struct LeftV41<F> {
+    /// The vPE that left.
     pub vpe: NonResidentV41,
+    /// The redistributor that it left.
     pub redistributor: VacantV41<F>,
     /// Run it again without waiting for a doorbell. Always true after `Preempted`: nothing else
     /// would call for it.
@@ -142,6 +147,8 @@ pub struct LeftV41<F> {
 }
 
 impl<F: Frame<Block = VirtualLpis>> DeschedulingV41<F> {
+    /// Waits, with `polls` reads at most, until the redistributor has written the pending table.
+    /// Stuck: to be tried again.
     #[inline]
     pub fn finish(self, polls: u32) -> Result<LeftV41<F>, Stuck<Self>> {
         match wait_clean(&self.frame, polls) {

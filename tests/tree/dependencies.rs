@@ -82,3 +82,16 @@ fn has_word(text: &str, word: &str) -> bool {
     };
     text.match_indices(word).any(|(at, _)| begins(at) || text[..at].ends_with(" ::"))
 }
+
+/// The Rust version that packages name is the one that everything here is built with.
+#[test]
+fn the_rust_version_is_the_one_that_is_tried() {
+    let table = |path: &str| -> toml::Table {
+        let file = files::all().iter().find(|file| file.path == path).expect("it is in the tree");
+        file.text.parse().expect("cargo and rustup read it")
+    };
+    let (workspace, toolchain) = (table("Cargo.toml"), table("rust-toolchain.toml"));
+    let named = workspace["workspace"]["package"]["rust-version"].as_str().expect("a text");
+    let tried = toolchain["toolchain"]["channel"].as_str().expect("a text");
+    assert_eq!(tried.strip_suffix(".0").unwrap_or(tried), named);
+}

@@ -15,6 +15,7 @@ use core::fmt;
 pub enum Version {
     /// GICv3 and GICv4.0.
     V4_0,
+    /// GICv4.1.
     V4_1,
 }
 
@@ -24,7 +25,14 @@ pub enum DecodeError {
     /// No such command in this version.
     Opcode(u8),
     /// Strict only: RES0 bits are set in this doubleword.
-    Reserved { opcode: u8, word: u8, bits: u64 },
+    Reserved {
+        /// Whose.
+        opcode: u8,
+        /// 0 to 3.
+        word: u8,
+        /// Those that should be 0.
+        bits: u64,
+    },
 }
 
 impl fmt::Display for DecodeError {

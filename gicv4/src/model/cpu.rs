@@ -8,7 +8,9 @@ use crate::lpi::LpiConfig;
 /// An interrupt on offer: priority first, then INTID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signal {
+    /// Lower is more urgent.
     pub priority: u8,
+    /// What is offered.
     pub intid: IntId,
 }
 

@@ -13,7 +13,9 @@ pub enum Cause {
     IttSizeOutOfRange,
     /// No such redistributor.
     RedistributorOutOfRange,
+    /// Collection ID beyond what the ITS has.
     CollectionOutOfRange,
+    /// The device has no translation table.
     UnmappedDevice,
     /// EventID beyond the device's translation table.
     EventOutOfRange,
@@ -21,8 +23,11 @@ pub enum Cause {
     IntIdOutOfRange,
     /// The event is not mapped, or not to what the command wants.
     UnmappedInterrupt,
+    /// The collection has no redistributor.
     UnmappedCollection,
+    /// vPEID beyond the vPE table.
     VpeOutOfRange,
+    /// The vPE is not mapped.
     UnmappedVpe,
     /// VPT_size beyond the INTID bits, or too small for any LPI.
     VptSizeOutOfRange,
@@ -60,11 +65,13 @@ impl Cause {
 /// A command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandError {
+    /// What is wrong with it.
     pub cause: Cause,
     /// Slot of the queue.
     pub slot: u32,
     /// The command, unless it was none.
     pub command: Option<Command>,
+    /// As it stood in the queue.
     pub words: Encoded,
 }
 
@@ -83,6 +90,7 @@ impl CommandError {
 }
 
 /// Something that the architecture calls UNPREDICTABLE, or that hardware would punish later.
+#[expect(missing_docs, reason = "fields have types that say what they are")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// GITS_BASERn or GITS_CBASER written while the ITS was enabled; ignored.

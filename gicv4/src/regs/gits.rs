@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ITS: its control frame, and what lies behind it (IHI 0069H 12.18, 12.19).
+#![expect(missing_docs, reason = "what tock-registers generates; names are the manual's")]
 
 use crate::frame::{Its, NamesMemory, ReadOnly, ReadWrite};
 use tock_registers::register_bitfields;
