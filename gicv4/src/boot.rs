@@ -16,10 +16,12 @@
 
 use crate::error::Error;
 use crate::frame::{self, Frame};
-use crate::given::{ConfigBase, PendingBase, QueueBase, Vetted};
+use crate::given::Vetted;
 use crate::its::{Its, Table};
 use crate::queue::{Queue, QueueMemory};
 use crate::redist::Redist;
+use crate::regs::gicr::{ConfigBase, PendingBase};
+use crate::regs::gits::QueueBase;
 use crate::vpe::Vacant;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,

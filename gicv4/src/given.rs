@@ -12,7 +12,6 @@
 
 use crate::command::{Command, Encoded, opcode};
 use crate::intid::{DeviceId, EventId, RdBase, VpeId};
-use crate::regs::{gicr, gits, vlpi};
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -95,19 +94,6 @@ impl<L> fmt::Debug for Base<L> {
         write!(f, "{:#x}", self.bits)
     }
 }
-
-/// GICR_PROPBASER: an LPI configuration table.
-pub type ConfigBase = Base<gicr::GICR_PROPBASER::Register>;
-/// GICR_PENDBASER: an LPI pending table.
-pub type PendingBase = Base<gicr::GICR_PENDBASER::Register>;
-/// GICR_VPROPBASER of GICv4.0: a virtual LPI configuration table.
-pub type VirtualConfigBase = Base<vlpi::GICR_VPROPBASER::Register>;
-/// GICR_VPROPBASER of GICv4.1: the vPE table.
-pub type VpeTableBase = Base<vlpi::GICR_VPROPBASER_V41::Register>;
-/// GICR_VPENDBASER of GICv4.0: a virtual pending table.
-pub type VirtualPendingBase = Base<vlpi::GICR_VPENDBASER::Register>;
-/// GITS_CBASER: a command queue.
-pub type QueueBase = Base<gits::GITS_CBASER::Register>;
 
 /// An encoded ITS command that names no memory, or memory that is the GIC's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

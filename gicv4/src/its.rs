@@ -19,8 +19,9 @@
 use crate::error::Expected::{AtLeast, AtMost, Exactly};
 use crate::error::{Error, Wait, poll};
 use crate::frame::{self, Frame};
-use crate::given::{Base, Memory, QueueBase};
+use crate::given::{Base, Memory};
 use crate::layout::{self, Attributes, PageSize, Room, TableKind};
+use crate::regs::gits::QueueBase;
 use crate::regs::gits::{self, GITS_BASER, GITS_CBASER, GITS_CTLR, GITS_PIDR2, GITS_TYPER};
 use tock_registers::LocalRegisterCopy;
 

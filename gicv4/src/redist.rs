@@ -18,9 +18,9 @@ use crate::command::Version;
 use crate::error::Expected::{AtLeast, Exactly};
 use crate::error::{Error, Expected, LpisInUse, Wait, poll};
 use crate::frame::{Frame, ReadWrite, Redistributor, Register};
-use crate::given::{ConfigBase, PendingBase};
 use crate::intid::IntId;
 use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
+use crate::regs::gicr::{ConfigBase, PendingBase};
 use tock_registers::LocalRegisterCopy;
 
 /// What is relied on.

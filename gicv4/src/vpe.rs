@@ -28,9 +28,10 @@
 use crate::command::Command;
 use crate::error::{Error, Stuck, Wait, poll};
 use crate::frame::{Frame, VirtualLpis};
-use crate::given::{Base, Vetted, VirtualConfigBase, VirtualPendingBase};
+use crate::given::{Base, Vetted};
 use crate::intid::{RdBase, VpeId};
 use crate::regs::vlpi::{self, GICR_VPENDBASER};
+use crate::regs::vlpi::{VirtualConfigBase, VirtualPendingBase};
 
 const VALID: u64 = GICR_VPENDBASER::Valid::SET.value;
 const DIRTY: u64 = GICR_VPENDBASER::Dirty::SET.value;

@@ -13,8 +13,9 @@
 use crate::error::Expected::Exactly;
 use crate::error::{Error, Stuck, Wait, poll};
 use crate::frame::{Frame, VirtualLpis};
-use crate::given::{Base, VpeTableBase};
+use crate::given::Base;
 use crate::intid::VpeId;
+use crate::regs::vlpi::VpeTableBase;
 use crate::regs::vlpi::{
     self, GICR_VPENDBASER_V41, GICR_VPROPBASER_V41, GICR_VSGIPENDR, GICR_VSGIR,
 };

@@ -6,7 +6,7 @@ use crate::exits::{interrupt, synchronous};
 use crate::io::halt;
 use crate::state::system::Built;
 use crate::state::vpe::Vpe;
-use arch::vectors::{Frame, Next};
+use arch::frame::{Frame, Next};
 use arch::{CpuBoot, Handlers, SystemBoot};
 
 arch::image!(Built);

@@ -11,9 +11,9 @@ use crate::run::interrupts::{Taken, end, take};
 use crate::state::cpu::Here;
 use crate::state::intid::{KICK, VIRTUAL_TIMER, is_guest_spi};
 use crate::state::vpe::Vpe;
+use arch::frame::{Frame, Next};
 use arch::gic;
 use arch::sysreg::ticks;
-use arch::vectors::{Frame, Next};
 use vm::counters::Counter;
 use vm::{Guest, vgic};
 

@@ -3,7 +3,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use arch::vectors::{self, Frame, StackTop};
+use arch::frame::Frame;
+use arch::vectors::{self, StackTop};
 
 pub fn attempt(frame: &'static mut Frame) -> ! {
     vectors::enter(StackTop(frame)) //~ E0423

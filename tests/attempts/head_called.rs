@@ -3,7 +3,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use arch::vectors::{Frame, Next, way};
+use arch::frame::{Frame, Next};
+use arch::vectors::way;
 use arch::{Handlers, head, mmu};
 
 pub fn first<S: Handlers>() -> ! {

@@ -8,13 +8,13 @@ use std::rc::{Rc, Weak};
 use gicv4::command::{Command, Itt, VpeMapping, Vpt};
 use gicv4::doorbell::Proxy;
 use gicv4::frame::{Readable, Register, Width, Writable};
-use gicv4::given::QueueBase;
 use gicv4::its::{Its, Table};
 use gicv4::layout::{self, Attributes, PageSize, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::model::{self, Config, Gic, ItsFrame, ModelQueue, ModelTable, VlpiFrame};
 use gicv4::queue::Queue;
 use gicv4::redist::Redist;
+use gicv4::regs::gits::QueueBase;
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::{CollectionId, DeviceId, EventId, Frame, IntId, RdBase, VpeId};
 

@@ -5,6 +5,7 @@
 #![expect(missing_docs, reason = "what tock-registers generates; names are the manual's")]
 
 use crate::frame::{NamesMemory, ReadOnly, ReadWrite, Redistributor, WriteOnly};
+use crate::given::Base;
 use tock_registers::register_bitfields;
 
 registers! { Redistributor;
@@ -124,3 +125,9 @@ register_bitfields! [u64,
         V OFFSET(63) NUMBITS(1) []
     ]
 ];
+
+/// GICR_PROPBASER: an LPI configuration table.
+pub type ConfigBase = Base<GICR_PROPBASER::Register>;
+
+/// GICR_PENDBASER: an LPI pending table.
+pub type PendingBase = Base<GICR_PENDBASER::Register>;

@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "what tock-registers generates; names are the manual's")]
 
 use crate::frame::{Its, NamesMemory, ReadOnly, ReadWrite};
+use crate::given::Base;
 use tock_registers::register_bitfields;
 
 registers! { Its;
@@ -136,3 +137,6 @@ register_bitfields! [u64,
         VPEID OFFSET(32) NUMBITS(16) []
     ]
 ];
+
+/// GITS_CBASER: a command queue.
+pub type QueueBase = Base<GITS_CBASER::Register>;

@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "what tock-registers generates; names are the manual's")]
 
 use crate::frame::{NamesMemory, ReadOnly, VirtualLpis, WriteOnly};
+use crate::given::Base;
 use tock_registers::register_bitfields;
 
 /// VLPI_base from RD_base.
@@ -82,3 +83,12 @@ register_bitfields! [u32,
         Busy OFFSET(31) NUMBITS(1) []
     ]
 ];
+
+/// GICR_VPROPBASER of GICv4.0: a virtual LPI configuration table.
+pub type VirtualConfigBase = Base<GICR_VPROPBASER::Register>;
+
+/// GICR_VPROPBASER of GICv4.1: the vPE table.
+pub type VpeTableBase = Base<GICR_VPROPBASER_V41::Register>;
+
+/// GICR_VPENDBASER of GICv4.0: a virtual pending table.
+pub type VirtualPendingBase = Base<GICR_VPENDBASER::Register>;

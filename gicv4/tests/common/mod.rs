@@ -5,13 +5,14 @@
 use gicv4::command::{Command, ConfigAddress, Itt, Version, VpeMapping, VpeMappingV41, Vpt};
 use gicv4::dist::Dist;
 use gicv4::doorbell::Proxy;
-use gicv4::given::{ConfigBase, PendingBase, QueueBase};
 use gicv4::its::{self, Its, Table};
 use gicv4::layout::{self, Attributes, PageSize, Room, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::model::{self, Config, Gic, ItsFrame, ModelQueue, ModelTable, VlpiFrame};
 use gicv4::queue::Queue;
 use gicv4::redist::{self, Redist};
+use gicv4::regs::gicr::{ConfigBase, PendingBase};
+use gicv4::regs::gits::QueueBase;
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::vpe41::{NonResidentV41, VacantV41};
 use gicv4::{CollectionId, DeviceId, EventId, IntId, VpeId};

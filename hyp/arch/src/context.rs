@@ -20,7 +20,7 @@ use super::cpu::has_deferred_errors;
 use super::gic::Interface;
 use super::guest;
 use super::sysreg::{isb, read, write};
-use super::vectors::{FRAME_BYTES, Frame};
+use crate::frame::{FRAME_BYTES, Frame};
 use core::arch::global_asm;
 use core::mem::offset_of;
 
@@ -172,16 +172,9 @@ impl<const LIST: usize> Context<LIST> {
     }
 }
 
-/// Vector registers as zeros: nothing that firmware or another life left there reaches a guest.
-pub fn forget_vectors() {
-    // SAFETY: writes q0 to q31, FPCR and FPSR, which EL2's own code does not use.
-    unsafe { clear_vectors() }
-}
-
 unsafe extern "C" {
     fn save_vectors(to: *mut Vectors, frame: *const Frame);
     fn load_vectors(from: *const Vectors, frame: *mut Frame);
-    fn clear_vectors();
 }
 
 const _: () = assert!(offset_of!(Context<1>, vectors) == 0 && offset_of!(Vectors, q) == 16);
@@ -212,7 +205,7 @@ global_asm!(
     \instruction q30, q31, [x0, #496]
     .endm
 
-    .section .text.vectors_of_a_vpe, "ax"
+    .section .ahead.context, "ax"
     .global save_vectors
 save_vectors:
     each_pair stp
@@ -236,18 +229,6 @@ save_vectors:
     stp     q10, q11, [x0, #{general} + 160]
     stp     q12, q13, [x0, #{general} + 192]
     stp     q14, q15, [x0, #{general} + 224]
-    ret
-
-    .global clear_vectors
-clear_vectors:
-    .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    movi    v\n\().2d, #0
-    .endr
-    .irp    n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-    movi    v\n\().2d, #0
-    .endr
-    msr     fpcr, xzr
-    msr     fpsr, xzr
     ret
 
     .global load_vectors

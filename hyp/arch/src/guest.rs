@@ -5,8 +5,8 @@
 //! switched; a shared one switches it by `Context`. A vPE that starts, by boot, CPU_ON or restart,
 //! starts from the state below (DDI 0487 D24, reset values).
 
-use super::context::forget_vectors;
 use super::cpu::{HCR, TWI, grant, has_deferred_errors};
+use super::simd;
 use super::sysreg::{isb, read, write};
 use crate::system::{System, is_entry};
 use core::arch::asm;
@@ -88,7 +88,7 @@ pub fn reset(entry: u64) {
     if has_deferred_errors() {
         write!(VDISR_EL2, 0);
     }
-    forget_vectors();
+    simd::forget();
     write!(ELR_EL2, entry);
     write!(SPSR_EL2, SPSR);
     isb();

@@ -19,7 +19,8 @@
 //! The text stands in [`image!`](crate::image), which the image uses once for its system.
 
 use crate::boot::{CpuBoot, SystemBoot};
-use crate::system::{Handlers, System};
+use crate::handlers::Handlers;
+use crate::system::System;
 #[doc(hidden)]
 pub use abi::log;
 use core::marker::PhantomData;

@@ -21,9 +21,11 @@ pub mod context;
 pub mod cpu;
 pub mod debug;
 pub mod device;
+pub mod frame;
 pub mod gic;
 pub mod given;
 pub mod guest;
+mod handlers;
 pub mod head;
 pub mod id;
 mod lines;
@@ -34,6 +36,7 @@ pub mod pmu;
 pub mod probe;
 pub mod region;
 pub mod serror;
+mod simd;
 pub mod smc;
 pub mod smmu;
 pub mod stage2;
@@ -46,7 +49,8 @@ mod window;
 pub mod wires;
 
 pub use boot::{CpuBoot, SystemBoot};
-pub use system::{Handlers, System};
+pub use handlers::Handlers;
+pub use system::System;
 
 /// The head and the vectors of an image, for its one [`System`], which has [`Handlers`].
 #[macro_export]

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The one system that an image is built for, as this crate sees it.
 
-use crate::boot::{CpuBoot, SystemBoot};
-use crate::vectors::{Frame, Next};
 use core::ptr;
 use plan::Plan;
 
@@ -26,33 +24,6 @@ pub unsafe trait System: Sized + Sync + 'static {
     const COUNTERS: usize;
     /// Where among these the count of HVCs is.
     const CALLS: usize;
-}
-
-/// What the head and the vectors call. CPUs run with interrupts masked in all of it.
-pub trait Handlers: System {
-    /// The first CPU, MMU and caches on. `entered`: the counter at the image's first instruction.
-    fn first_cpu(system: SystemBoot<Self>, cpu: CpuBoot<Self>, entered: u64) -> !;
-    /// Any other CPU, likewise.
-    fn other_cpu(cpu: CpuBoot<Self>) -> !;
-
-    /// An HVC, with only caller-saved registers in the frame.
-    fn hvc_fast(vpe: &'static Self::Vpe, frame: &mut Frame) -> Next;
-    /// A data abort, likewise.
-    fn abort_fast(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame) -> Next;
-    /// An access to a system register, with all registers in the frame; x19-x29 must stay.
-    fn register_fast(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame) -> Next;
-    /// Any synchronous exception that those left, with all registers in the frame.
-    fn trap(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame) -> Next;
-    /// An interrupt, without a frame. 0: it is done; anything else is for [`Self::irq_rest`].
-    fn irq_fast(vpe: &'static Self::Vpe) -> u32;
-    /// What `irq_fast` left, given its answer.
-    fn irq_rest(vpe: &'static Self::Vpe, left: u32) -> Next;
-    /// `irq_rest` asked for everything to be saved.
-    fn irq_slow(vpe: &'static Self::Vpe, frame: &mut Frame);
-    /// An SError while a guest ran, with all registers in the frame.
-    fn error(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame);
-    /// An exception in EL2 itself, from which there is no way back.
-    fn stopped(esr: u64, elr: u64, far: u64) -> !;
 }
 
 /// `entry` is one of the plan's, of which `all` are, not another value of its type.
