@@ -13,19 +13,19 @@
 //! ```text
 //!            waits: unmask                 rang: mask, run
 //!   Silent -----------------------> Armed -----------------> Silent
-//!     |                             ^ | |
-//!     | entered     waits: clear,   | | | entered: mask and clear
-//!     '----------> Stale -----------' | '------------------> Silent
-//!                          unmask     |
-//!                                     '-- left: run if something is pending
+//!     |                             ^   |
+//!     | entered     waits: clear,   |   | entered: mask and clear
+//!     '----------> Stale -----------'   '------------------> Silent
+//!                          unmask
 //! ```
 //!
 //! `waits` comes while the vPE is still resident: no event rings, so that what `clear` removes is
 //! stale, and the doorbell can be unmasked in the same batch. From the end of residency on an event
 //! rings, or is pending in [`crate::vpe::Left`]; then the vPE has work and is not to wait for its
-//! doorbell. A vPE that is pre-empted does not say `waits`: its doorbell stays masked, may become
-//! pending, and nothing needs to be told. Masked does not mean deaf: an LPI that becomes pending
-//! while disabled is delivered after unmask and INV, which is why a stale one is cleared before.
+//! doorbell. [`crate::residency`] has both in their order. A vPE that is pre-empted does not say
+//! `waits`: its doorbell stays masked, may become pending, and nothing needs to be told. Masked
+//! does not mean deaf: an LPI that becomes pending while disabled is delivered after unmask and
+//! INV, which is why a stale one is cleared before.
 //!
 //! Not supported: masking by DirectLPI registers; GICv4.1, whose default doorbells need none of
 //! this ([`crate::vpe41`]).
@@ -145,7 +145,7 @@ impl Proxy {
         redistributor: RdBase,
     ) -> Batch {
         match todo {
-            Todo::Nothing | Todo::Run => Batch::EMPTY,
+            Todo::Nothing => Batch::EMPTY,
             Todo::Unmask => self.unmask(config, redistributor),
             Todo::MaskAndRun => self.mask(config, redistributor),
             Todo::MaskAndClear => self.mask_and_clear(config, redistributor),
@@ -189,7 +189,7 @@ impl Prepared {
         run: impl FnOnce(&[Vetted]) -> Result<(), E>,
     ) -> Result<(), E> {
         match todo {
-            Todo::Nothing | Todo::Run => Ok(()),
+            Todo::Nothing => Ok(()),
             Todo::Unmask | Todo::MaskAndRun => {
                 self.proxy.write(config, matches!(todo, Todo::Unmask));
                 run(&[self.invalidate, *sync])
@@ -213,8 +213,6 @@ impl Prepared {
 pub enum Todo {
     /// Nothing is to be done.
     Nothing,
-    /// The vPE has work: make it runnable.
-    Run,
     /// Unmask the doorbell.
     Unmask,
     /// Mask the doorbell and make the vPE runnable.
@@ -247,11 +245,6 @@ impl Doorbell {
         };
         *self = Self::Armed;
         todo
-    }
-
-    /// After [`crate::vpe::Descheduling::finish`], with its `pending`, for a vPE that waits.
-    pub const fn left(&self, pending: bool) -> Todo {
-        if pending { Todo::Run } else { Todo::Nothing }
     }
 
     /// The LPI was acknowledged. One that was on its way while it was masked means nothing.
@@ -304,7 +297,6 @@ mod tests {
         let sync = Vetted::sync(at);
         for todo in [
             Todo::Nothing,
-            Todo::Run,
             Todo::Unmask,
             Todo::MaskAndRun,
             Todo::MaskAndClear,

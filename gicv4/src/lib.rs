@@ -29,6 +29,7 @@ pub mod model;
 pub mod queue;
 pub mod redist;
 pub mod regs;
+pub mod residency;
 pub mod vpe;
 pub mod vpe41;
 

@@ -82,7 +82,7 @@ impl Hypervisor {
 
     fn follow(&mut self, todo: Todo) {
         let todo = match (self.fault, todo) {
-            (Fault::NeverMasks, Todo::MaskAndRun | Todo::MaskAndClear) => Todo::Run,
+            (Fault::NeverMasks, Todo::MaskAndRun | Todo::MaskAndClear) => Todo::Nothing,
             (Fault::NeverClears, Todo::ClearAndUnmask) => Todo::Unmask,
             (_, todo) => todo,
         };
@@ -131,8 +131,7 @@ impl Hypervisor {
                 let absent = (left.vpe, left.redistributor);
                 // The doorbell may have rung since the residency ended.
                 let rang = todo == Todo::MaskAndRun;
-                let runs = rang || self.doorbell.left(pending) == Todo::Run;
-                if runs { At::Waking(absent) } else { At::Idle(absent) }
+                if rang || pending { At::Waking(absent) } else { At::Idle(absent) }
             }
             At::Idle(absent) if todo == Todo::MaskAndRun || core::mem::take(&mut self.timer) => {
                 At::Waking(absent)
@@ -237,8 +236,6 @@ fn transitions() {
         (Doorbell::Silent, "waits", Doorbell::Armed, Todo::Unmask),
         (Doorbell::Stale, "waits", Doorbell::Armed, Todo::ClearAndUnmask),
         (Doorbell::Armed, "waits", Doorbell::Armed, Todo::Nothing),
-        (Doorbell::Armed, "left, nothing pending", Doorbell::Armed, Todo::Nothing),
-        (Doorbell::Armed, "left, pending", Doorbell::Armed, Todo::Run),
         (Doorbell::Armed, "rang", Doorbell::Silent, Todo::MaskAndRun),
         (Doorbell::Silent, "rang", Doorbell::Silent, Todo::Nothing),
         (Doorbell::Stale, "rang", Doorbell::Stale, Todo::Nothing),
@@ -249,8 +246,6 @@ fn transitions() {
         let mut doorbell = from;
         let made = match transition {
             "waits" => doorbell.waits(),
-            "left, nothing pending" => doorbell.left(false),
-            "left, pending" => doorbell.left(true),
             "rang" => doorbell.rang(),
             _ => doorbell.entered(),
         };

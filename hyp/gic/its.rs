@@ -92,7 +92,7 @@ static DOORBELLS: [Prepared; VPE_COUNT] = {
 /// Does to the doorbell of `vpe`, on the CPU `at`, what its state machine asks for.
 pub fn doorbell(vpe: VpeIndex, todo: Todo, at: &Local) -> Result<(), Error> {
     let Some(bell) = DOORBELLS.get(vpe.index()) else { return Ok(()) };
-    if matches!(todo, Todo::Nothing | Todo::Run) {
+    if todo == Todo::Nothing {
         return Ok(());
     }
     let mut guard = SERVICE.lock();

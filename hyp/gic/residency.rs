@@ -3,15 +3,12 @@
 //!
 //! While a vPE is resident, its events reach it without EL2. On an exclusive CPU it is from its
 //! start to its end or sleep; on a shared one while it has the CPU. Around that (IHI 0069H 5.6,
-//! gicv4::vpe, gicv4::doorbell; tests/wakeup runs through all orders of this with a device's
-//! events):
+//! gicv4::residency has the order of the steps; tests/wakeup runs through all orders of them and of
+//! a device's events):
 //!
-//! 1. `enter`: VPROPBASER, VPENDBASER with Valid; a doorbell that was unmasked is masked and
-//!    cleared. A masked one may have rung, too; that does no harm before it is unmasked, so that a
-//!    vPE which is only pre-empted gives the ITS no command.
-//! 2. `leave`: if it waits, its doorbell is unmasked while no event can ring it, and cleared before
-//!    if it may be stale; Dirty polled, Valid cleared, Dirty polled. From here on an event rings,
-//!    or is pending.
+//! 1. `enter`: it becomes resident, and its doorbell is masked. A vPE that is only pre-empted gives
+//!    the ITS no command.
+//! 2. `leave`: if it waits, its doorbell is unmasked. From here on an event rings, or is pending.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
 //! A pending table that is not clean in time is counted, and something counts as pending: the vPE
@@ -24,8 +21,8 @@ use crate::state::system::Built;
 use crate::state::vpe::{Place, Residency, Vpe};
 use arch::given;
 use core::mem::replace;
-use gicv4::Error;
 use gicv4::doorbell::Todo;
+use gicv4::{Error, residency};
 use vm::counters::Counter;
 
 /// Why a vPE stops being resident.
@@ -43,8 +40,8 @@ fn count(this: &Vpe, counter: Counter) {
 
 /// The vPE becomes resident on the calling CPU, its own.
 pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
-    let mut residency = this.residency.lock();
-    let Residency { place, bell } = &mut *residency;
+    let mut own = this.residency.lock();
+    let Residency { place, bell } = &mut *own;
     let absent = match replace(place, Place::None) {
         Place::Out(vpe) => Some(vpe),
         Place::First => given::vpe::<Built>(this.index),
@@ -56,9 +53,10 @@ pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
     let Some(vpe) = absent else { return Ok(()) };
     match cpu.vacant.lock().take() {
         Some(vacant) => {
-            *place = Place::In(vpe.enter(vacant));
             count(this, Counter::ResidencyChanges);
-            its::doorbell(this.index, bell.entered(), cpu)
+            let (resident, todo) = residency::enter(vpe, vacant, bell);
+            *place = Place::In(resident);
+            its::doorbell(this.index, todo, cpu)
         }
         None => {
             *place = Place::Out(vpe);
@@ -69,21 +67,14 @@ pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
 
 /// The vPE stops being resident on the calling CPU. True: something is pending for it already.
 pub fn leave(this: &Vpe, cpu: &Local, why: Why) -> Result<bool, Error> {
-    let mut residency = this.residency.lock();
-    let Residency { place, bell } = &mut *residency;
+    let mut own = this.residency.lock();
+    let Residency { place, bell } = &mut *own;
     match replace(place, Place::None) {
         Place::In(vpe) => {
             if why == Why::Waits {
                 its::doorbell(this.index, bell.waits(), cpu)?;
             }
-            let leaving = vpe.leave(POLLS).unwrap_or_else(|stuck| {
-                count(this, Counter::SlowTables);
-                stuck.state.leave_unsettled()
-            });
-            let left = leaving.finish(POLLS).unwrap_or_else(|stuck| {
-                count(this, Counter::SlowTables);
-                stuck.state.give_up()
-            });
+            let left = residency::leave(vpe, POLLS, || count(this, Counter::SlowTables));
             *cpu.vacant.lock() = Some(left.redistributor);
             *place = Place::Out(left.vpe);
             count(this, Counter::ResidencyChanges);
@@ -99,11 +90,11 @@ pub fn leave(this: &Vpe, cpu: &Local, why: Why) -> Result<bool, Error> {
 /// The doorbell LPI was acknowledged by the vPE's CPU. True: the vPE has work.
 pub fn rang(this: &Vpe, cpu: &Local) -> Result<bool, Error> {
     count(this, Counter::Doorbells);
-    let mut residency = this.residency.lock();
-    if !matches!(residency.place, Place::Out(_)) {
+    let mut own = this.residency.lock();
+    if !matches!(own.place, Place::Out(_)) {
         return Ok(false);
     }
-    let todo = residency.bell.rang();
+    let todo = own.bell.rang();
     its::doorbell(this.index, todo, cpu)?;
     Ok(matches!(todo, Todo::MaskAndRun))
 }

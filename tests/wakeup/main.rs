@@ -27,10 +27,10 @@ mod choices;
 mod rig;
 
 use choices::{Choices, explore};
-use gicv4::IntId;
-use gicv4::doorbell::{Batch, Doorbell, Todo};
+use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::model::{Gic, ModelTable, VlpiFrame};
 use gicv4::vpe::{NonResident, Resident, Vacant};
+use gicv4::{IntId, residency};
 use std::rc::Rc;
 
 use plan::{PrioritySlot, Schedule, VpeIndex};
@@ -111,8 +111,7 @@ impl<'a> Cpu<'a> {
     }
 
     fn enter(&mut self, vpe: NonResident, vacant: Vacant<Frame<'a>>) -> Resident<Frame<'a>> {
-        let resident = vpe.enter(vacant);
-        let todo = self.doorbell.entered();
+        let (resident, todo) = residency::enter(vpe, vacant, &mut self.doorbell);
         self.carry_out(todo);
         resident
     }
@@ -148,8 +147,7 @@ impl<'a> Cpu<'a> {
         if !late {
             self.carry_out(todo);
         }
-        let leaving = resident.leave(POLLS).expect("Dirty clears in time");
-        let left = leaving.finish(POLLS).expect("Dirty clears in time");
+        let left = residency::leave(resident, POLLS, || panic!("Dirty clears in time"));
         if late {
             self.carry_out(todo);
         }
@@ -158,8 +156,9 @@ impl<'a> Cpu<'a> {
             Some(Mistake::IgnoresPendingLast) => false,
             _ => left.pending,
         };
-        let todo = self.doorbell.left(pending);
-        self.carry_out(todo);
+        if pending {
+            self.wake();
+        }
         if self.choices.choose(2) == 1 {
             self.interrupt();
         }
@@ -172,8 +171,7 @@ impl<'a> Cpu<'a> {
     fn interrupt(&mut self) -> bool {
         self.device.may_ring();
         if self.device.told.take() {
-            self.scheduler.wake(self.slot, NOW);
-            self.blocked = false;
+            self.wake();
             return true;
         }
         let Some(signal) = self.gic.acknowledge(0) else { return false };
@@ -184,26 +182,24 @@ impl<'a> Cpu<'a> {
         true
     }
 
+    /// What the doorbell asks for.
     fn carry_out(&mut self, todo: Todo) {
-        let batch = self.proxy.commands(todo, &mut self.config, REDISTRIBUTOR);
-        self.post(batch, todo);
-        match todo {
-            Todo::MaskAndRun if self.made(Mistake::DropsEarlyWakes) && !self.blocked => {}
-            Todo::Run | Todo::MaskAndRun => {
-                self.scheduler.wake(self.slot, NOW);
-                self.blocked = false;
-            }
-            _ => {}
-        }
-    }
-
-    fn post(&mut self, batch: Batch, todo: Todo) {
         let unmasks = matches!(todo, Todo::Unmask | Todo::ClearAndUnmask);
+        let batch = self.proxy.commands(todo, &mut self.config, REDISTRIBUTOR);
         let batch = match self.mistake {
             Some(Mistake::ForgetsInv) if unmasks => self.proxy.clear(REDISTRIBUTOR),
             _ => batch,
         };
         self.queue.borrow_mut().run(batch.as_slice()).expect("the ITS consumes it");
+        let early = self.made(Mistake::DropsEarlyWakes) && !self.blocked;
+        if todo == Todo::MaskAndRun && !early {
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
+        self.scheduler.wake(self.slot, NOW);
+        self.blocked = false;
     }
 
     fn made(&self, mistake: Mistake) -> bool {
