@@ -28,7 +28,8 @@
 //! Not supported: EL0, nested interrupts, more than `start::VPES` vPEs.
 #![cfg_attr(not(test), no_std)]
 
-pub mod entry;
+#[cfg(any(test, target_os = "none"))]
+mod entry;
 pub mod message;
 pub mod number;
 pub mod random;
