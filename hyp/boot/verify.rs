@@ -296,9 +296,9 @@ pub fn machine() -> Verdict {
         let title = (function.name, function.place);
         let what = "vendor and device of the PCI function";
         let config = Device::function::<Built>(function);
-        identify(what, title, config, function.id)?;
+        identify(what, title, config, function.space.id)?;
         examine::function(&mut Config(config), function)
-            .map_err(|difference| unlike(&difference, title, function.config))?;
+            .map_err(|difference| unlike(&difference, title, function.space.config))?;
     }
     Ok(())
 }
@@ -306,9 +306,9 @@ pub fn machine() -> Verdict {
 fn bridge(bridge: &PciBridge) -> Verdict {
     let title = (bridge.name, bridge.place);
     let config = Device::bridge::<Built>(bridge);
-    identify("vendor and device of the PCI bridge", title, config, bridge.id)?;
+    identify("vendor and device of the PCI bridge", title, config, bridge.space.id)?;
     examine::bridge(&mut Config(config), bridge.bars)
-        .map_err(|difference| unlike(&difference, title, bridge.config))?;
+        .map_err(|difference| unlike(&difference, title, bridge.space.config))?;
     for write in bridge.setup {
         config.write(write.offset.into(), write.value);
     }

@@ -19,12 +19,15 @@ fn each_vm_sees_both_hosts() {
     assert_eq!(hosts(1), [(near, 0, 1), (far, 0x80, 0x82)]);
     // BARs lie in the windows of their own host, and bridges on their own.
     for function in &plan.functions {
-        let window =
-            if function.host == 0 { 0x1000_0000..0x2800_0000 } else { 0x2800_0000..0x3f00_0000 };
+        let window = if function.space.host == 0 {
+            0x1000_0000..0x2800_0000
+        } else {
+            0x2800_0000..0x3f00_0000
+        };
         assert!(function.bars.iter().all(|bar| window.contains(&bar.base.value())), "{function:?}");
     }
     let primaries: Vec<(usize, u16)> =
-        plan.bridges.iter().map(|bridge| (bridge.host, bridge.bdf >> 8)).collect();
+        plan.bridges.iter().map(|bridge| (bridge.space.host, bridge.space.bdf >> 8)).collect();
     assert_eq!(primaries, [(0, 0), (1, 0x80), (1, 0x80)]);
 }
 

@@ -219,7 +219,7 @@ fn bars_lie_in_their_windows(plan: &Plan) {
                 .unwrap();
             assert_eq!(
                 (window.host, at - window.base.value()),
-                (function.host, bus - window.bus.0)
+                (function.space.host, bus - window.bus.0)
             );
             bars.push((function.name.clone(), at..end));
             let offset = 0x10 + 4 * u16::from(bar.index);
@@ -260,29 +260,29 @@ fn bridges_pass_on_what_is_behind(plan: &Plan) {
         assert_eq!((window.start | window.end) % MIB, 0, "{bridge:?}");
         assert!(window.end <= 1 << 32);
         let behind = |host: usize, bdf: u16| {
-            host == bridge.host
+            host == bridge.space.host
                 && (bridge.secondary..=bridge.subordinate).contains(&((bdf >> 8) as u8))
         };
         // BARs behind it, and no others, lie in its window.
-        let functions = plan.functions.iter().map(|f| (f.host, f.bdf, &f.bars));
-        let bridges = plan.bridges.iter().map(|b| (b.host, b.bdf, &b.bars));
+        let functions = plan.functions.iter().map(|f| (f.space.host, f.space.bdf, &f.bars));
+        let bridges = plan.bridges.iter().map(|b| (b.space.host, b.space.bdf, &b.bars));
         for (host, bdf, bars) in functions.chain(bridges) {
             for bar in bars {
                 let apart = bar.bus.0 + bar.bytes <= window.start || bar.bus.0 >= window.end;
                 let right = match behind(host, bdf) {
                     true => within(bar.bus.0, bar.bytes, &window),
                     // Another host's buses have addresses of their own.
-                    false => apart || host != bridge.host,
+                    false => apart || host != bridge.space.host,
                 };
                 assert!(right, "{bar:?} of {bdf:#x} and {bridge:x?}");
             }
         }
-        for other in plan.bridges.iter().filter(|other| behind(other.host, other.bdf)) {
+        for other in plan.bridges.iter().filter(|other| behind(other.space.host, other.space.bdf)) {
             assert!(within(other.base.0, other.bytes, &window), "{other:?}");
             assert!(other.subordinate <= bridge.subordinate);
         }
         let numbers = u64::from_le_bytes([
-            (bridge.bdf >> 8) as u8,
+            (bridge.space.bdf >> 8) as u8,
             bridge.secondary,
             bridge.subordinate,
             0,
@@ -298,7 +298,10 @@ fn bridges_pass_on_what_is_behind(plan: &Plan) {
         for view in &bridge.views {
             assert!(within(view.base.0, view.bytes, &window), "{view:?}");
             assert_eq!((view.base.0 | view.bytes) % MIB, 0);
-            let own = plan.functions.iter().filter(|f| f.vm == view.vm && behind(f.host, f.bdf));
+            let own = plan
+                .functions
+                .iter()
+                .filter(|f| f.vm == view.vm && behind(f.space.host, f.space.bdf));
             let seen = view.base.0..view.base.0 + view.bytes;
             for bar in own.flat_map(|function| &function.bars) {
                 assert!(within(bar.bus.0, bar.bytes, &seen), "{bar:?} and {view:?}");
@@ -307,26 +310,27 @@ fn bridges_pass_on_what_is_behind(plan: &Plan) {
     }
     for function in &plan.functions {
         let way = plan.bridges.iter().filter(|bridge| {
-            bridge.host == function.host
-                && (bridge.secondary..=bridge.subordinate).contains(&((function.bdf >> 8) as u8))
+            bridge.space.host == function.space.host
+                && (bridge.secondary..=bridge.subordinate)
+                    .contains(&((function.space.bdf >> 8) as u8))
         });
         let host = host_of(plan, function);
         let mut bus = u16::from(host.first_bus);
         for bridge in way {
-            assert_eq!(bridge.bdf >> 8, bus, "{function:?} by {bridge:?}");
+            assert_eq!(bridge.space.bdf >> 8, bus, "{function:?} by {bridge:?}");
             assert!(bridge.views.iter().any(|view| view.vm == function.vm));
             bus = bridge.secondary.into();
         }
-        assert_eq!(bus, function.bdf >> 8, "no way to {function:?}");
+        assert_eq!(bus, function.space.bdf >> 8, "no way to {function:?}");
         let seen = plan.vm_bridges(function.vm).map(|(n, _)| &plan.bridges[n]);
-        let mut seen = seen.filter(|bridge| bridge.host == function.host);
+        let mut seen = seen.filter(|bridge| bridge.space.host == function.space.host);
         assert!(seen.all(|bridge| bridge.subordinate <= host.last_bus), "ECAM too short");
     }
 }
 
 fn host_of<'a>(plan: &'a Plan, function: &PciFunction) -> &'a PciHost {
     let mut hosts = plan.vms[function.vm].hosts.iter();
-    hosts.find(|host| host.host == function.host).unwrap()
+    hosts.find(|host| host.host == function.space.host).unwrap()
 }
 
 /// Each host that a VM sees has functions of the VM, all in its ECAM by their bus, each with its
@@ -335,11 +339,11 @@ fn hosts_show_what_is_the_guests_own(plan: &Plan) {
     let mut configs = BTreeSet::new();
     for function in &plan.functions {
         let host = host_of(plan, function);
-        let place = u64::from(function.bdf) - (u64::from(host.first_bus) << 8);
-        assert_eq!(function.config.value(), host.ecam.base.value() + place * 4096);
-        assert!(configs.insert(function.config.value()), "{function:?}: a place twice");
+        let place = u64::from(function.space.bdf) - (u64::from(host.first_bus) << 8);
+        assert_eq!(function.space.config.value(), host.ecam.base.value() + place * 4096);
+        assert!(configs.insert(function.space.config.value()), "{function:?}: a place twice");
         let own = host.msi_map.iter().filter_map(|range| {
-            let place = u32::from(function.bdf).checked_sub(range.requester)?;
+            let place = u32::from(function.space.bdf).checked_sub(range.requester)?;
             (place < range.count).then(|| range.device_id + place)
         });
         assert_eq!(own.collect::<Vec<_>>(), [function.device_id], "{function:?}");
@@ -354,7 +358,10 @@ fn hosts_show_what_is_the_guests_own(plan: &Plan) {
             let buses = u64::from(host.last_bus - host.first_bus) + 1;
             assert_eq!(host.ecam.bytes, buses << 20);
             let mut own = plan.vm_functions(vm).iter();
-            assert!(own.any(|function| function.host == host.host), "nothing behind {host:?}");
+            assert!(
+                own.any(|function| function.space.host == host.host),
+                "nothing behind {host:?}"
+            );
             assert!(host.windows.iter().all(|window| window.host == host.host));
         }
     }

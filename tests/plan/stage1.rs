@@ -86,8 +86,8 @@ fn registers(plan: &Plan) -> Vec<Range<u64>> {
     if let Console::Uart(uart) = &board.console {
         out.push(uart.base.value()..uart.base.value() + PAGE);
     }
-    let configs = plan.functions.iter().map(|function| function.config.value());
-    let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.config.value()));
+    let configs = plan.functions.iter().map(|function| function.space.config.value());
+    let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.space.config.value()));
     out.extend(configs.map(|base| base..base + PAGE));
     let tables = plan.functions.iter().filter_map(|function| function.msix?.pages);
     out.extend(tables.map(|pages| pages.base.value()..pages.base.value() + pages.bytes));

@@ -976,8 +976,10 @@ pub static PLAN: plan::Plan = plan::Plan {
             name: "nvme0",
             place: "00:02.0 of pcie0",
             vm: plan::VmIndex::new(1),
-            config: plan::Pa::new(0x4010010000),
-            id: 0x101b36,
+            space: plan::ConfigSpace {
+                config: plan::Pa::new(0x4010010000),
+                id: 0x101b36,
+            },
             bars: &[
                 plan::Bar {
                     index: 0,

@@ -334,8 +334,8 @@ impl Tree<'_> {
         let mut functions = self.plan.vm_functions(self.vm).iter();
         if let Some(function) = functions.find(|function| function.name == event.source) {
             node = node
-                .with(tree::PCI_DOMAIN, function.host as u32)
-                .with(tree::REQUESTER_ID, u32::from(function.bdf));
+                .with(tree::PCI_DOMAIN, function.space.host as u32)
+                .with(tree::REQUESTER_ID, u32::from(function.space.bdf));
         }
         Ok(node)
     }

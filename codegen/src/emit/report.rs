@@ -275,9 +275,10 @@ impl Report<'_> {
         let mut table = Table::new(&head);
         for function in &self.plan.functions {
             let vm = &self.plan.vms[function.vm];
-            let host = host(vm, function.host);
-            let at = address(function.bdf);
-            let (id, config) = (function.device_id, format!("{:#012x}", function.config.value()));
+            let host = host(vm, function.space.host);
+            let at = address(function.space.bdf);
+            let (id, config) =
+                (function.device_id, format!("{:#012x}", function.space.config.value()));
             let messages = messages(function);
             table.row(&[&function.name, &host, &at, &id, &config, &vm.name, &messages]);
         }
@@ -285,8 +286,8 @@ impl Report<'_> {
             self.plan.vms.iter().flat_map(|vm| vm.stand_ins.iter().map(move |own| (vm, own)))
         {
             let what = format!("before {}", stand_in.before);
-            let (host, at) = (host(vm, stand_in.host), address(stand_in.bdf));
-            let config = format!("{:#012x}", stand_in.config.value());
+            let (host, at) = (host(vm, stand_in.space.host), address(stand_in.space.bdf));
+            let config = format!("{:#012x}", stand_in.space.config.value());
             table.row(&[&what, &host, &at, &"-", &config, &vm.name, &"none: a stand-in"]);
         }
         Some(Section::new("pci", "PCI functions: seen where they are").with(table))
@@ -334,12 +335,12 @@ impl Report<'_> {
         };
         for bridge in &self.plan.bridges {
             let (first, last) = (bridge.secondary, bridge.subordinate);
-            let at = address(bridge.bdf);
+            let at = address(bridge.space.bdf);
             let buses = format!("{first:02x}..{last:02x}");
             let passes = window(bridge.base.0, bridge.bytes);
             for (n, view) in bridge.views.iter().enumerate() {
                 let vm = &self.plan.vms[view.vm];
-                let host = host(vm, bridge.host);
+                let host = host(vm, bridge.space.host);
                 let seen = window(view.base.0, view.bytes);
                 match n {
                     0 => table.row(&[&bridge.name, &host, &at, &buses, &passes, &vm.name, &seen]),

@@ -9,7 +9,7 @@
 use super::Arena;
 use super::pci::{self, OFFSET_COMMAND, PAGE, write};
 use crate::model::System;
-use ::plan::{Bar, ConfigWrite, Hex, Pa, PciBridge, PciFunction, View, VmIndex};
+use ::plan::{Bar, ConfigSpace, ConfigWrite, Hex, Pa, PciBridge, PciFunction, View, VmIndex};
 
 const MIB: u64 = 1 << 20;
 /// Command register: memory space, bus master, interrupt pin off.
@@ -42,10 +42,12 @@ pub fn needed(system: &System) -> Vec<PciBridge> {
             name: bridge.name.value.clone(),
             place: pci::place_of(&board.pcie[bridge.host.value], bridge.address.value),
             primary: bridge.address.value.bus,
-            host: bridge.host.value,
-            bdf: bridge.address.requester(),
-            config: Pa::new(board.pcie[bridge.host.value].config(bridge.address.value)),
-            id: Hex(pci::identity(bridge.id.value)),
+            space: ConfigSpace {
+                host: bridge.host.value,
+                bdf: bridge.address.requester(),
+                config: Pa::new(board.pcie[bridge.host.value].config(bridge.address.value)),
+                id: Hex(pci::identity(bridge.id.value)),
+            },
             secondary: bridge.secondary.value,
             subordinate: bridge.subordinate.value,
             bars: bridge.bars.iter().map(pci::bar).collect(),
@@ -56,7 +58,7 @@ pub fn needed(system: &System) -> Vec<PciBridge> {
         });
     }
     // What is behind a bridge leads to later buses than it.
-    out.sort_by_key(|bridge| (bridge.host, bridge.secondary));
+    out.sort_by_key(|bridge| (bridge.space.host, bridge.secondary));
     out
 }
 
@@ -93,11 +95,13 @@ struct Layout<'a> {
 impl Layout<'_> {
     /// Lays out what is behind bridge `n` from `start` on, a multiple of 1 MiB; where it ends.
     fn behind(&mut self, n: usize, start: u64) -> u64 {
-        let (host, bus) = (self.bridges[n].host, u16::from(self.bridges[n].secondary));
+        let (host, bus) = (self.bridges[n].space.host, u16::from(self.bridges[n].secondary));
         let mut at = start;
         for view in &mut self.bridges[n].views {
             let own = self.functions.iter_mut().filter(|function| {
-                function.vm == view.vm && function.host == host && function.bdf >> 8 == bus
+                function.vm == view.vm
+                    && function.space.host == host
+                    && function.space.bdf >> 8 == bus
             });
             let mut bars: Vec<&mut Bar> = own.flat_map(|function| &mut function.bars).collect();
             let Some(largest) = largest(&bars) else { continue };
@@ -108,7 +112,7 @@ impl Layout<'_> {
             at = end;
         }
         for child in n + 1..self.bridges.len() {
-            if self.bridges[child].host != host || self.bridges[child].bdf >> 8 != bus {
+            if self.bridges[child].space.host != host || self.bridges[child].space.bdf >> 8 != bus {
                 continue;
             }
             let mut own: Vec<&mut Bar> = self.bridges[child].bars.iter_mut().collect();
@@ -133,16 +137,18 @@ impl Layout<'_> {
 
     /// Moves what is behind bridge `n`, and its own BARs, up by `base`.
     fn shift(&mut self, n: usize, base: u64) {
-        let (host, own) = (self.bridges[n].host, self.bridges[n].bdf);
+        let (host, own) = (self.bridges[n].space.host, self.bridges[n].space.bdf);
         let behind = u16::from(self.bridges[n].secondary)..=u16::from(self.bridges[n].subordinate);
         let here = |on: usize, bdf: u16| on == host && behind.contains(&(bdf >> 8));
         for function in self.functions.iter_mut() {
-            if here(function.host, function.bdf) {
+            if here(function.space.host, function.space.bdf) {
                 function.bars.iter_mut().for_each(|bar| bar.bus.0 += base);
             }
         }
         for bridge in self.bridges.iter_mut() {
-            if here(bridge.host, bridge.bdf) || (bridge.host, bridge.bdf) == (host, own) {
+            if here(bridge.space.host, bridge.space.bdf)
+                || (bridge.space.host, bridge.space.bdf) == (host, own)
+            {
                 bridge.bars.iter_mut().for_each(|bar| bar.bus.0 += base);
                 if bridge.bytes != 0 {
                     bridge.base.0 += base;
@@ -173,7 +179,7 @@ fn cover(view: &mut View, start: u64, end: u64) {
 
 /// The writes that open it: off, numbers and windows, on. I/O and prefetchable windows are closed.
 fn setup(bridge: &PciBridge) -> Vec<ConfigWrite> {
-    let primary = u64::from(bridge.bdf >> 8);
+    let primary = u64::from(bridge.space.bdf >> 8);
     let buses = u64::from(bridge.subordinate) << 16 | u64::from(bridge.secondary) << 8 | primary;
     let memory = match bridge.bytes {
         0 => MEMORY_CLOSED,

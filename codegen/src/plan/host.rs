@@ -20,9 +20,11 @@ pub fn seen(
     let mut out = Vec::new();
     for (number, pcie) in board.pcie.iter().enumerate() {
         let Some(buses) = board.buses_of(&system.vms[vm], number) else { continue };
+        let own = |function: &&PciFunction| {
+            function.vm == VmIndex::at(vm) && function.space.host == number
+        };
         let own =
-            |function: &&PciFunction| function.vm == VmIndex::at(vm) && function.host == number;
-        let own = functions.iter().filter(own).map(|function| (function.bdf, function.device_id));
+            functions.iter().filter(own).map(|function| (function.space.bdf, function.device_id));
         let count = buses.len() as u32;
         let all = MsiRange {
             requester: u32::from(*buses.start()) << 8,

@@ -3,7 +3,7 @@
 
 use super::interrupts::Interrupts;
 use crate::model::{Bdf, System};
-use ::plan::{Hex, Messages, Pa, PciBridge, PciFunction, StandIn, VmIndex};
+use ::plan::{ConfigSpace, Hex, Messages, Pa, PciBridge, PciFunction, StandIn, VmIndex};
 
 /// GITS_TRANSLATER: in the frame after the control frame (IHI 0069, 12.19).
 pub const TRANSLATER: u64 = 0x1_0040;
@@ -30,24 +30,27 @@ pub fn stand_ins(
     let functions = functions.iter().filter(|function| function.vm == VmIndex::at(vm));
     let bridges =
         bridges.iter().filter(|bridge| bridge.views.iter().any(|view| view.vm == VmIndex::at(vm)));
-    let functions = functions.map(|own| (own.host, own.bdf, own.id, &own.name));
-    let seen = functions.chain(bridges.map(|own| (own.host, own.bdf, own.id, &own.name)));
+    let functions = functions.map(|own| (own.space, &own.name));
+    let seen = functions.chain(bridges.map(|own| (own.space, &own.name)));
     let mut seen: Vec<_> = seen.collect();
-    seen.sort_unstable();
+    seen.sort_unstable_by_key(|(space, _)| (space.host, space.bdf));
     let mut out: Vec<StandIn> = Vec::new();
-    for (host, bdf, id, name) in &seen {
-        let first = bdf & !7;
-        let there = |other: &(usize, u16, Hex, &String)| (other.0, other.1) == (*host, first);
-        let before = out.last().is_some_and(|last| (last.host, last.bdf) == (*host, first));
-        if before || seen.iter().any(there) {
+    for (space, name) in &seen {
+        let first = space.bdf & !7;
+        let is_first = |other: &ConfigSpace| (other.host, other.bdf) == (space.host, first);
+        let before = out.last().is_some_and(|last| is_first(&last.space));
+        if before || seen.iter().any(|(other, _)| is_first(other)) {
             continue;
         }
-        let address = Bdf { bus: (bdf >> 8) as u8, device: (bdf >> 3 & 31) as u8, function: 0 };
+        let (bus, device) = ((first >> 8) as u8, (first >> 3 & 31) as u8);
+        let config = system.board.pcie[space.host].config(Bdf { bus, device, function: 0 });
         out.push(StandIn {
-            host: *host,
-            bdf: first,
-            config: Pa::new(system.board.pcie[*host].config(address)),
-            id: Hex(NO_DEVICE | id.0 & 0xffff),
+            space: ConfigSpace {
+                bdf: first,
+                config: Pa::new(config),
+                id: Hex(NO_DEVICE | space.id.0 & 0xffff),
+                ..*space
+            },
             before: (*name).clone(),
         });
     }

@@ -221,8 +221,8 @@ impl Maker<'_> {
         out.extend(self.console().map(|uart| range(&uart.region)));
         out.extend(smmu::used(self.system).iter().map(|&smmu| range(&board.smmus[smmu].region)));
         let functions = self.windows.functions.iter();
-        let bridges = self.windows.bridges.iter().map(|bridge| bridge.config);
-        let configs = bridges.chain(functions.map(|function| function.config));
+        let bridges = self.windows.bridges.iter().map(|bridge| bridge.space.config);
+        let configs = bridges.chain(functions.map(|function| function.space.config));
         out.extend(configs.map(|config| config.value()..config.value() + PAGE));
         let tables = self.windows.functions.iter().filter_map(|function| function.msix?.pages);
         out.extend(tables.map(|pages| pages.base.value()..pages.base.value() + pages.bytes));

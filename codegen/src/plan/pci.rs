@@ -15,7 +15,9 @@ use super::bridge;
 use crate::check::beyond;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{self, Device, DeviceKind, System};
-use ::plan::{Bar, ConfigWrite, Hex, Msix, Pa, PciBridge, PciFunction, PciWindow, Span, VmIndex};
+use ::plan::{
+    Bar, ConfigSpace, ConfigWrite, Hex, Msix, Pa, PciBridge, PciFunction, PciWindow, Span, VmIndex,
+};
 
 pub const PAGE: u64 = 4096;
 const MIB2: u64 = 2 << 20;
@@ -57,8 +59,8 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
             let first_bus = u16::from(pcie.first_bus.value);
             let own = out.functions.iter_mut().filter(|function| {
                 function.vm == VmIndex::at(vm)
-                    && function.host == host
-                    && function.bdf >> 8 == first_bus
+                    && function.space.host == host
+                    && function.space.bdf >> 8 == first_bus
             });
             let mut bars: Vec<&mut Bar> = own.flat_map(|function| &mut function.bars).collect();
             let Some(made) = window(&mut bars, host, free) else {
@@ -71,12 +73,12 @@ pub fn place(system: &System, report: &mut Report) -> Option<Windows> {
     }
     out.of_vm.iter_mut().for_each(join);
     for function in &mut out.functions {
-        seen_by_cpus(&system.board.pcie[function.host], &mut function.bars);
+        seen_by_cpus(&system.board.pcie[function.space.host], &mut function.bars);
         table_pages(function);
         setup(function);
     }
     for bridge in &mut out.bridges {
-        seen_by_cpus(&system.board.pcie[bridge.host], &mut bridge.bars);
+        seen_by_cpus(&system.board.pcie[bridge.space.host], &mut bridge.bars);
     }
     for window in out.of_vm.iter_mut().flatten() {
         window.base = Pa::new(system.board.pcie[window.host].cpu(window.bus.0));
@@ -132,8 +134,8 @@ fn behind(
 ) {
     let pcie = &system.board.pcie[host];
     let first = |bridge: &PciBridge| {
-        bridge.host == host
-            && bridge.bdf >> 8 == u16::from(pcie.first_bus.value)
+        bridge.space.host == host
+            && bridge.space.bdf >> 8 == u16::from(pcie.first_bus.value)
             && bridge.views.first().is_some_and(|view| view.vm == VmIndex::at(vm))
     };
     for n in 0..out.bridges.len() {
@@ -212,11 +214,13 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Pc
         name: device.name.value.clone(),
         place: place_of(pcie, address.value),
         vm: VmIndex::at(vm),
-        host: on,
-        bdf: address.requester(),
+        space: ConfigSpace {
+            host: on,
+            bdf: address.requester(),
+            config: Pa::new(pcie.config(address.value)),
+            id: Hex(identity(id.value)),
+        },
         device_id: device.device_id.as_ref().map_or(usual, |id| id.value),
-        config: Pa::new(pcie.config(address.value)),
-        id: Hex(identity(id.value)),
         bars: bars.iter().map(bar).collect(),
         messages: None,
         msix: msix.as_ref().map(table),

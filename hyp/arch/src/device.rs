@@ -27,7 +27,7 @@ impl Device {
     /// A function's configuration space; nothing for a function that is not the plan's.
     pub fn function<S: System>(function: &PciFunction) -> Self {
         match is_entry(S::PLAN.functions, function) {
-            true => Self { base: function.config, bytes: PAGE },
+            true => Self { base: function.space.config, bytes: PAGE },
             false => Self::NONE,
         }
     }
@@ -35,7 +35,7 @@ impl Device {
     /// A bridge's configuration space, likewise.
     pub fn bridge<S: System>(bridge: &PciBridge) -> Self {
         match is_entry(S::PLAN.bridges, bridge) {
-            true => Self { base: bridge.config, bytes: PAGE },
+            true => Self { base: bridge.space.config, bytes: PAGE },
             false => Self::NONE,
         }
     }

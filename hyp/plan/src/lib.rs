@@ -54,7 +54,9 @@ pub use memory::{GuestSpan, NamedSpan};
 pub use memory::{Mapping, Span};
 pub use mode::{Mode, ModeIndex, ModeSwitch, Modes, Move, Placement};
 pub use number::{CpuIndex, Ipa, Pa, VmId, VmIndex, VpeIndex};
-pub use pci::{Bar, BridgeView, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn};
+pub use pci::{
+    Bar, BridgeView, ConfigSpace, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn,
+};
 #[cfg(feature = "host")]
 pub use pci::{MsiRange, PciHost, PciWindow, View};
 #[cfg(feature = "host")]

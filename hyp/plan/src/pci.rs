@@ -3,6 +3,24 @@
 
 use crate::{Hex, Hex32, List, Pa, Span, Text, VmIndex};
 
+/// A function's configuration space, and what is found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+pub struct ConfigSpace {
+    /// Index of the host among the board's.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub host: usize,
+    /// RequesterID: bus 15:8, device 7:3, function 2:0.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub bdf: u16,
+    /// Its 4 KiB in the host's ECAM; guests see them at the same address.
+    pub config: Pa,
+    /// Vendor 15:0 and device 31:16: offset 0.
+    pub id: Hex32,
+}
+
 /// One function of a VM. The guest sees it at the same place of the same host bridge.
 #[derive(Debug)]
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
@@ -13,22 +31,11 @@ pub struct PciFunction {
     #[cfg_attr(feature = "host", serde(skip))]
     pub place: Text,
     pub vm: VmIndex,
-    /// Index of the host among the board's.
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    pub host: usize,
-    /// RequesterID: bus 15:8, device 7:3, function 2:0.
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    pub bdf: u16,
+    #[cfg_attr(feature = "host", serde(flatten))]
+    pub space: ConfigSpace,
     #[cfg(feature = "host")]
     #[constant(host)]
     pub device_id: u32,
-    /// Its 4 KiB of configuration space in its host's ECAM; the guest sees them at the same
-    /// address.
-    pub config: Pa,
-    /// Vendor 15:0 and device 31:16 that offset 0 must read.
-    pub id: Hex32,
     pub bars: List<Bar>,
     /// What boot writes before any guest runs: BARs, then the command register.
     pub setup: List<ConfigWrite>,
@@ -68,17 +75,9 @@ pub struct Msix {
 #[cfg_attr(not(feature = "host"), derive(Copy))]
 #[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct StandIn {
-    /// Index of the host among the board's.
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    pub host: usize,
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    pub bdf: u16,
-    /// Its 4 KiB of configuration space, at the address that the guest sees.
-    pub config: Pa,
-    /// Vendor 15:0 and device 31:16 that offset 0 reads.
-    pub id: Hex32,
+    /// What the guest reads is EL2's alone.
+    #[cfg_attr(feature = "host", serde(flatten))]
+    pub space: ConfigSpace,
     /// What is found by it.
     #[cfg(feature = "host")]
     #[constant(host)]
@@ -93,17 +92,8 @@ pub struct PciBridge {
     pub name: Text,
     #[cfg_attr(feature = "host", serde(skip))]
     pub place: Text,
-    /// Index of the host among the board's.
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    pub host: usize,
-    #[cfg(feature = "host")]
-    #[constant(host)]
-    pub bdf: u16,
-    /// Its 4 KiB of configuration space in its host's ECAM; guests see them at the same address.
-    pub config: Pa,
-    /// Vendor 15:0 and device 31:16 that offset 0 must read.
-    pub id: Hex32,
+    #[cfg_attr(feature = "host", serde(flatten))]
+    pub space: ConfigSpace,
     /// The bus that it is on, the one right behind it, and the last one behind it.
     #[cfg_attr(feature = "host", serde(skip))]
     pub primary: u8,

@@ -104,8 +104,10 @@ impl Judge<'_> {
             "write msi-map = <{}>, without msi-map-mask",
             map.collect::<Vec<_>>().join(">, <")
         );
-        for function in plan.vm_functions(vm).iter().filter(|function| function.host == own.host) {
-            let requester = u32::from(function.bdf);
+        for function in
+            plan.vm_functions(vm).iter().filter(|function| function.space.host == own.host)
+        {
+            let requester = u32::from(function.space.bdf);
             let given = host.device_id(requester);
             if given != Some(function.device_id) {
                 let given = given.map_or("none".into(), |id| id.to_string());

@@ -100,7 +100,7 @@ fn is_at(config: Pa, ipa: u64) -> bool {
 
 /// Position among the VM's functions, and the function.
 fn find(guest: &Guest, ipa: u64) -> Option<(usize, &'static PciFunction)> {
-    functions(guest).enumerate().find(|(_, function)| is_at(function.config, ipa))
+    functions(guest).enumerate().find(|(_, function)| is_at(function.space.config, ipa))
 }
 
 /// The bridge that the VM sees there, and how.
@@ -110,17 +110,17 @@ fn find_bridge(guest: &Guest, ipa: u64) -> Option<(&'static PciBridge, &'static 
         .bridges
         .iter()
         .filter_map(|view| Some((guest.plan.bridges.get(usize::from(view.bridge))?, view)));
-    bridges.find(|(bridge, _)| is_at(bridge.config, ipa))
+    bridges.find(|(bridge, _)| is_at(bridge.space.config, ipa))
 }
 
 /// What stands for a function 0 that the VM does not have.
 fn find_stand_in(guest: &Guest, ipa: u64) -> Option<&'static StandIn> {
-    guest.config.stand_ins.iter().find(|stand_in| is_at(stand_in.config, ipa))
+    guest.config.stand_ins.iter().find(|stand_in| is_at(stand_in.space.config, ipa))
 }
 
 fn read_stand_in(stand_in: &StandIn, register: u16) -> u32 {
     match register {
-        0x00 => stand_in.id,
+        0x00 => stand_in.space.id,
         0x08 => NO_CLASS,
         0x0c => MULTI_FUNCTION,
         _ => 0,

@@ -9,9 +9,9 @@ use super::{
 use crate::{Guest, VmState, VpeState, mmio, power::Start, vits};
 use core::cell::RefCell;
 use plan::{
-    Bar, Board, BridgeView, ChannelEnd, Conduit, CpuIndex, EventRoute, Fault, Ipa, Its, ItsPolicy,
-    Mapping, Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan, PowerOff, Restarts,
-    RingEvent, Span, SpiRoute, StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
+    Bar, Board, BridgeView, ChannelEnd, Conduit, ConfigSpace, CpuIndex, EventRoute, Fault, Ipa,
+    Its, ItsPolicy, Mapping, Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan,
+    PowerOff, Restarts, RingEvent, Span, SpiRoute, StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
 };
 use std::{boxed::Box, vec::Vec};
 
@@ -68,7 +68,9 @@ pub fn vm(
         },
         stand_ins: match functions {
             0 => &[],
-            _ => leak([StandIn { config: Pa::new(STAND_IN), id: 0xffff_1b36 }]),
+            _ => leak([StandIn {
+                space: ConfigSpace { config: Pa::new(STAND_IN), id: 0xffff_1b36 },
+            }]),
         },
         first_function: 0,
         function_count: functions,
@@ -140,8 +142,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         messages: None,
         msix: None,
         vm: VmIndex::new(0),
-        config: Pa::new(config),
-        id: 0x0010_1b36,
+        space: ConfigSpace { config: Pa::new(config), id: 0x0010_1b36 },
         bars,
         setup: &[],
     };
@@ -220,8 +221,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         bridges: leak([PciBridge {
             name: "port0",
             place: "00:01.0 of pcie0",
-            config: Pa::new(BRIDGE),
-            id: 0x000c_1b36,
+            space: ConfigSpace { config: Pa::new(BRIDGE), id: 0x000c_1b36 },
             primary: 0,
             secondary: 1,
             subordinate: 2,

@@ -149,24 +149,24 @@ impl ConfigSpace for Cpu<'_> {
     fn config_read(&self, function: &PciFunction, offset: u16) -> u32 {
         assert!(offset.is_multiple_of(4) && offset < 4096 && function.vm.value() == 0);
         let machine = self.machine.borrow();
-        match function.config.value() {
+        match function.space.config.value() {
             FUNCTION => machine.config[usize::from(offset) / 4],
             FAR_FUNCTION => machine.far_config[usize::from(offset) / 4],
             other => panic!("configuration space at {other:#x}"),
         }
     }
     fn table_read(&self, function: &PciFunction, offset: u32) -> u32 {
-        assert_eq!(function.config.value(), FUNCTION);
+        assert_eq!(function.space.config.value(), FUNCTION);
         assert_ne!(self.config_read(function, 4) & 2, 0, "memory space is off");
         self.machine.borrow().table[offset as usize / 4]
     }
     fn table_write(&mut self, function: &PciFunction, offset: u32, value: u32) {
-        assert_eq!(function.config.value(), FUNCTION);
+        assert_eq!(function.space.config.value(), FUNCTION);
         assert_ne!(self.config_read(function, 4) & 2, 0, "memory space is off");
         self.machine.borrow_mut().table[offset as usize / 4] = value;
     }
     fn bridge_read(&self, bridge: &PciBridge, offset: u16) -> u32 {
-        assert!(offset.is_multiple_of(4) && offset < 4096 && bridge.config.value() == BRIDGE);
+        assert!(offset.is_multiple_of(4) && offset < 4096 && bridge.space.config.value() == BRIDGE);
         self.machine.borrow().bridge[usize::from(offset) / 4]
     }
     fn config_write(&mut self, function: &PciFunction, offset: u16, bytes: u8, value: u32) {
@@ -175,11 +175,11 @@ impl ConfigSpace for Cpu<'_> {
         );
         assert_eq!(function.vm.value(), 0);
         let mut machine = self.machine.borrow_mut();
-        match function.config.value() {
+        match function.space.config.value() {
             FUNCTION => machine.written.push((offset, bytes, value)),
             _ => machine.far_written.push((offset, bytes, value)),
         }
-        if function.config.value() == FUNCTION && machine.keeps {
+        if function.space.config.value() == FUNCTION && machine.keeps {
             let shift = 8 * (u32::from(offset) & 3);
             let mask = (u32::MAX >> (32 - 8 * u32::from(bytes))) << shift;
             let word = &mut machine.config[usize::from(offset) / 4];
