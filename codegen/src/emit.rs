@@ -7,6 +7,7 @@
 
 pub mod changes;
 pub mod constants;
+mod dma;
 pub mod fdt;
 pub mod link;
 pub mod page;

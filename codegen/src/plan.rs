@@ -28,6 +28,7 @@ mod pci;
 mod room;
 mod schedule;
 mod smmu;
+mod smmu_script;
 mod tables;
 mod vm;
 pub mod watchdog;

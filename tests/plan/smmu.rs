@@ -2,8 +2,7 @@
 //! A plan's stream table and the devices' stage 2 on the software SMMU: each device reaches its
 //! VM's memory by the VM's addresses, and nothing else.
 
-use codegen::plan::{self, Master, Plan};
-use smmu::StreamId;
+use codegen::plan::{self, Master, Plan, SmmuStep};
 use smmu::event::Kind;
 use smmu::event_queue::EventQueue;
 use smmu::model::{Config, Dma, ModelCommands, ModelFrame, ModelTable, Outcome, Smmu};
@@ -11,6 +10,7 @@ use smmu::ste::Stage2;
 use smmu::stream::Streams;
 use smmu::table::{Leaf, Shape, StreamTable};
 use smmu::unit::{Ring, Setup, Unit};
+use smmu::{Frame, StreamId, regs};
 
 use crate::stand_in;
 
@@ -57,10 +57,39 @@ fn boot(plan: &Plan, number: usize) -> (Smmu, Driver) {
     (smmu, streams)
 }
 
+/// Does what a script of the plan says, by hand; waits as the manual has it.
+fn replay(smmu: &Smmu, own: &plan::Smmu, script: &plan::SmmuScript, next: &mut u32) {
+    let frame = smmu.frame();
+    for step in &script.steps {
+        match step {
+            SmmuStep::Register { offset, value, bytes: 8, .. } => {
+                frame.write64(offset.0 as usize, value.0);
+            }
+            SmmuStep::Register { offset, value, .. } => {
+                frame.write32(offset.0 as usize, value.0 as u32);
+                // What the SMMU follows later.
+                for register in [regs::CR0ACK, regs::IRQ_CTRLACK, regs::GBPA] {
+                    (0..POLLS).for_each(|_| _ = frame.read32(register));
+                }
+            }
+            SmmuStep::Entry { address, value } => smmu.write(address.value(), value.0),
+            SmmuStep::Command { words, .. } => {
+                let slots = 1 << own.command_bits;
+                let at = own.commands.base.value() + u64::from(*next & (slots - 1)) * 16;
+                smmu.write(at, words[0].0);
+                smmu.write(at + 8, words[1].0);
+                *next = (*next + 1) & (2 * slots - 1);
+                frame.write32(regs::CMDQ_PROD, *next);
+                (0..POLLS).for_each(|_| _ = frame.read32(regs::CMDQ_CONS));
+            }
+        }
+    }
+    assert_eq!(smmu.take_violations(), [], "{}", script.when);
+}
+
 /// Devices that an SMMU holds.
 fn held(plan: &Plan, smmu: usize) -> impl Iterator<Item = &Master> {
-    let all = plan.masters.iter().filter(|master| !master.trusted);
-    all.filter(move |master| usize::from(master.smmu) == smmu)
+    plan.masters.iter().filter(move |master| master.is_behind(smmu))
 }
 
 /// The device reaches all of its VM's memory, by the VM's addresses, and none of its neighbours.
@@ -102,6 +131,42 @@ fn a_device_reaches_its_vms_memory_by_the_vms_addresses() {
         }
         for bar in plan.functions.iter().flat_map(|function| &function.bars) {
             assert_eq!(dma(bar.base.value(), true), Outcome::Aborted, "no device reaches another");
+        }
+    }
+}
+
+#[test]
+fn the_scripts_of_the_plan_are_all_that_an_smmu_needs() {
+    for system in [SYSTEM, "tests/plans/systems/smmus.toml"] {
+        let plan = stand_in::at(system);
+        for (number, own) in plan.smmus.iter().enumerate() {
+            let (smmu, mut next) = (Smmu::new(Config { gerror: 0, ..Config::STRICT }), 0);
+            let tables = &plan.hypervisor;
+            for (n, word) in tables.tables_bin.chunks_exact(8).enumerate() {
+                let value = u64::from_le_bytes(word.try_into().unwrap());
+                smmu.write(tables.tables.value() + 8 * n as u64, value);
+            }
+            let nothing_passes = |when: &str| {
+                for id in held(&plan, number).flat_map(|master| &master.streams) {
+                    let address = plan.vms[0].memory[0].pa.value();
+                    let dma = Dma { stream: StreamId::new(*id), address, write: true };
+                    assert_eq!(smmu.dma(dma), Outcome::Aborted, "{id:#x}: {when}");
+                }
+            };
+            let mut scripts = own.scripts.iter();
+            replay(&smmu, own, scripts.next().unwrap(), &mut next);
+            nothing_passes("boot");
+            for master in held(&plan, number) {
+                let (starts, stops) = (scripts.next().unwrap(), scripts.next().unwrap());
+                assert_eq!(starts.when, format!("{} starts", master.name));
+                replay(&smmu, own, starts, &mut next);
+                for &id in &master.streams {
+                    reaches_its_own(&plan, &smmu, master, id);
+                }
+                replay(&smmu, own, stops, &mut next);
+                nothing_passes(&stops.when);
+            }
+            assert_eq!(scripts.next(), None);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! plan.txt and plan.json: the plan for people and for programs.
 
 use super::section::{Section, Table};
-use super::time;
+use super::{dma, time};
 use crate::model::MemoryRole;
 use crate::plan::{
     EventRoute, ItsPolicy, MmioKind, Msix, PciFunction, PciHost, Plan, Vm, Watchdog,
@@ -35,11 +35,12 @@ pub(super) fn sections(plan: &Plan) -> Vec<Section> {
     let mut all = vec![report.memory(), report.cpus()];
     all.extend(time::sections(plan));
     all.extend(plan.vms.iter().map(|vm| report.vm(vm)));
-    let parts = [report.functions(), report.bridges(), report.streams()];
+    let parts = [report.functions(), report.bridges(), dma::reach(plan)];
     all.extend(parts.into_iter().flatten());
     all.push(report.routes());
     all.extend(report.lines());
     all.extend(report.script());
+    all.extend(plan.smmus.iter().map(dma::script));
     all.extend([report.kept(), report.assumed()]);
     all
 }
@@ -291,36 +292,6 @@ impl Report<'_> {
             table.row(&[&what, &host, &at, &"-", &config, &vm.name, &"none: a stand-in"]);
         }
         Some(Section::new("pci", "PCI functions: seen where they are").with(table))
-    }
-
-    fn streams(&self) -> Option<Section> {
-        if self.plan.masters.is_empty() {
-            return None;
-        }
-        let mut section = Section::new("dma", "DMA: what devices reach past the CPUs");
-        for smmu in &self.plan.smmus {
-            let (name, cpu) = (&smmu.name, &self.plan.cpus[smmu.cpu.index()].name);
-            let (event, error) = (smmu.event_intid, smmu.error_intid);
-            section
-                .line(format!("{name}: faults come by INTID {event}, errors by {error}, to {cpu}"));
-        }
-        let head = ["device", "VM", "reaches", "SMMU", "StreamID", "stage 2", "on a fault"];
-        let mut table = Table::new(&head);
-        for master in &self.plan.masters {
-            let vm = &self.plan.vms[master.vm].name;
-            if master.trusted {
-                let trusted = "trusted: can reach all memory";
-                table.row(&[&master.name, vm, &trusted, &"-", &"-", &"-", &"-"]);
-                continue;
-            }
-            let smmu = &self.plan.smmus[usize::from(master.smmu)].name;
-            let streams: Vec<_> = master.streams.iter().map(|id| format!("{id:#06x}")).collect();
-            let root = format!("{:#012x}", master.vttbr.0 & 0xffff_ffff_ffff);
-            let (reaches, policy) = ("its VM's memory, channels, the ITS", master.on_fault.name());
-            let streams = streams.join(" ");
-            table.row(&[&master.name, vm, &reaches, smmu, &streams, &root, &policy]);
-        }
-        Some(section.with(table))
     }
 
     fn bridges(&self) -> Option<Section> {

@@ -14,13 +14,13 @@ use gicv4::layout::LayoutError;
 use super::Arena;
 use super::make::Maker;
 use super::tables::{Id, Tables};
-use super::{host, its, modes, smmu};
+use super::{host, its, modes, smmu, smmu_script};
 use crate::diag::{Diagnostic, Report, rules};
 use crate::emit::stage1;
 use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
 use crate::model::{self, MemoryRole};
-use ::plan::{Hex, Hypervisor, Log, Pa, VmIndex};
+use ::plan::{Hex, Hypervisor, Log, Pa, Smmu, VmIndex};
 
 /// Bytes of each CPU's stack at EL2.
 const STACK: u64 = 8 << 10;
@@ -153,8 +153,15 @@ impl Maker<'_> {
         trees.push(first);
         let mut contents: Vec<(Id, Vec<u8>)> =
             trees.iter().flat_map(|tree| tree.contents(&tables)).collect();
-        let smmus = behind.iter().flat_map(|asked| self.made_smmus(asked, &tables)).collect();
+        let made = behind.iter().flat_map(|asked| self.made_smmus(asked, &tables));
+        let mut smmus: Vec<Smmu> = made.collect();
         let masters = self.masters(behind.as_ref(), &tables);
+        for (number, smmu) in smmus.iter_mut().enumerate() {
+            let held = masters.iter().filter(|master| master.is_behind(number));
+            let scripts = smmu_script::scripts(smmu, held);
+            let scripts = scripts.map_err(|error| self.impossible(&error.to_string()));
+            smmu.scripts = scripts.map_err(|error| report.push(error)).ok()?;
+        }
         contents.extend(behind.iter().flat_map(|asked| smmu::descriptors(asked, &tables)));
         let of_devices = behind.iter().flat_map(|asked| &asked.trees);
         contents.extend(of_devices.flat_map(|(_, tree)| tree.contents(&tables)));

@@ -211,6 +211,7 @@ impl Maker<'_> {
                 command_bits: COMMAND_BITS,
                 events: tables.span(one.events),
                 event_bits: EVENT_BITS,
+                scripts: Vec::new(),
             }
         };
         asked.smmus.iter().map(&mut made).collect()

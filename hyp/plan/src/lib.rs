@@ -65,6 +65,8 @@ pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use shape::*;
 pub use smmu::{DmaFault, Leaf, Master, Smmu};
 #[cfg(feature = "host")]
+pub use smmu::{SmmuScript, SmmuStep};
+#[cfg(feature = "host")]
 pub use vm::MemoryRole;
 pub use vm::{
     ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, RingEvent,

@@ -41,6 +41,33 @@ pub struct Smmu {
     /// The event queue, and how many records it holds as a power of two.
     pub events: Span,
     pub event_bits: u8,
+    /// What EL2 does to it: at boot, and when a device's VM starts and stops.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub scripts: List<SmmuScript>,
+}
+
+/// What EL2 does to an SMMU on one occasion, in order.
+#[cfg(feature = "host")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SmmuScript {
+    /// "boot", "nvme0 starts" or "nvme0 stops".
+    pub when: Text,
+    pub steps: List<SmmuStep>,
+}
+
+/// A step of a script. That a command's place in the queue is written to SMMU_CMDQ_PROD goes
+/// without saying.
+#[cfg(feature = "host")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SmmuStep {
+    /// A register is written: `bytes` are 4 or 8.
+    Register { name: Text, offset: Hex, value: Hex, bytes: u8 },
+    /// A doubleword of a stream table entry is written.
+    Entry { address: Pa, value: Hex },
+    /// A command is put into the queue.
+    Command { text: Text, words: [Hex; 2] },
 }
 
 /// Entries of a stream table for the StreamIDs `index << split` and up.
@@ -76,6 +103,14 @@ pub struct Master {
     pub on_fault: DmaFault,
     /// Faults that it may have in one life of its VM.
     pub most_faults: u32,
+}
+
+#[cfg(feature = "host")]
+impl Master {
+    /// This SMMU, an index into the plan's, holds it.
+    pub fn is_behind(&self, smmu: usize) -> bool {
+        !self.trusted && usize::from(self.smmu) == smmu
+    }
 }
 
 /// What becomes of a device that accesses what its VM does not have, beside that being told.

@@ -37,6 +37,29 @@ pub const EVTQ_CONS: usize = 0x1_00ac;
 /// Bytes of the two pages that a driver needs.
 pub const FRAME_BYTES: usize = 0x2_0000;
 
+/// Name of a register that a driver writes.
+pub const fn name(offset: usize) -> Option<&'static str> {
+    Some(match offset {
+        CR0 => "SMMU_CR0",
+        CR1 => "SMMU_CR1",
+        CR2 => "SMMU_CR2",
+        GBPA => "SMMU_GBPA",
+        IRQ_CTRL => "SMMU_IRQ_CTRL",
+        GERRORN => "SMMU_GERRORN",
+        GERROR_IRQ_CFG0 => "SMMU_GERROR_IRQ_CFG0",
+        STRTAB_BASE => "SMMU_STRTAB_BASE",
+        STRTAB_BASE_CFG => "SMMU_STRTAB_BASE_CFG",
+        CMDQ_BASE => "SMMU_CMDQ_BASE",
+        CMDQ_PROD => "SMMU_CMDQ_PROD",
+        CMDQ_CONS => "SMMU_CMDQ_CONS",
+        EVTQ_BASE => "SMMU_EVTQ_BASE",
+        EVTQ_IRQ_CFG0 => "SMMU_EVTQ_IRQ_CFG0",
+        EVTQ_PROD => "SMMU_EVTQ_PROD",
+        EVTQ_CONS => "SMMU_EVTQ_CONS",
+        _ => return None,
+    })
+}
+
 register_bitfields! [u32,
     /// 6.3, SMMU_IDR0.
     pub SMMU_IDR0 [
