@@ -49,9 +49,7 @@ const fn used() -> u32 {
 #[inline(always)]
 pub fn first_cpu(system: &SystemBoot<Built>, cpu: CpuBoot<Built>, entered: u64) -> ! {
     console::enable();
-    if SMMU {
-        dma::close();
-    }
+    dma::close();
     verify::machine().unwrap_or_else(|difference| difference.end());
     clear_tables(system);
     board().unwrap_or_else(|error| broken(error));

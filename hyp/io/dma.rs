@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What devices reach: the SMMUs' boot, and the streams of VMs that run.
 //!
-//! Compiles to nothing where no VM's device is behind an SMMU. From EL2's first instructions on no
+//! Compiles to nothing on a board without SMMUs. From EL2's first instructions on no
 //! transaction passes one but those of a device whose VM runs, by that VM's stage 2. What is
 //! refused is recorded, and charged to the device (life/dma.rs).
 //!
-//! 1. `close`, before anything else: everything is aborted.
+//! 1. `close`, before anything else: everything is aborted. An SMMU that no VM's device is behind
+//!    stays so.
 //! 2. `boot`: verified against the plan, enabled on stream tables without a valid entry.
 //! 3. `attach`, when a VM's functions are set up; `cut_off`, when they are stopped.
 //! 4. `next`: records are taken.
@@ -53,10 +54,10 @@ static LEAVES: [Leaf; LEAF_COUNT] = {
 
 /// No transaction passes an SMMU from here on.
 pub fn close() {
-    for smmu in PLAN.smmus {
-        Unit::new(Registers::of::<Built>(smmu))
-            .abort_all(POLLS)
-            .unwrap_or_else(|error| broken(error));
+    let ours = PLAN.smmus.iter().map(Registers::of::<Built>);
+    let others = PLAN.closed_smmus.iter().map(Registers::of_closed::<Built>);
+    for registers in ours.chain(others) {
+        Unit::new(registers).abort_all(POLLS).unwrap_or_else(|error| broken(error));
     }
 }
 

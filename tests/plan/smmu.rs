@@ -236,6 +236,19 @@ fn without_an_smmu_the_plan_differs_in_what_devices_reach_and_nothing_else() {
 }
 
 #[test]
+fn an_smmu_of_nobodys_is_closed_and_an_unsupported_one_is_named() {
+    let plan = stand_in::at("tests/qemu/systems/smmu-closed.toml");
+    assert_eq!((plan.smmus.len(), plan.closed_smmus.len()), (0, 1));
+    assert_eq!(plan.closed_smmus[0].base.value(), 0x0905_0000);
+    let text = codegen::emit::report::text(&plan);
+    assert!(text.contains("  smmu0: aborts everything, no VM's device is behind it\n"), "{text}");
+    let plan = stand_in::at("tests/bad/W844-iommu.toml");
+    let text = codegen::emit::report::text(&plan);
+    let says = "trusted: can reach all memory; iommu0, an SMMUv2, is not supported";
+    assert!(text.contains(says), "{text}");
+}
+
+#[test]
 fn nothing_of_an_smmu_is_planned_where_no_device_is_behind_one() {
     for name in ["demo", "msix", "hello"] {
         let plan = stand_in::of(name);

@@ -82,7 +82,9 @@ fn registers(plan: &Plan) -> Vec<Range<u64>> {
         }
     }
     out.extend(plan.its.iter().map(|its| its.base.value()..its.base.value() + 2 * FRAME));
-    out.extend(plan.smmus.iter().map(|smmu| smmu.base.value()..smmu.base.value() + 2 * FRAME));
+    let closed = plan.closed_smmus.iter().map(|smmu| smmu.base.value());
+    let smmus = plan.smmus.iter().map(|smmu| smmu.base.value()).chain(closed);
+    out.extend(smmus.map(|base| base..base + 2 * FRAME));
     if let Console::Uart(uart) = &board.console {
         out.push(uart.base.value()..uart.base.value() + PAGE);
     }

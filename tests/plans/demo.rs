@@ -710,6 +710,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         ],
     }),
     smmus: &[],
+    closed_smmus: &[],
     leaves: &[],
     masters: &[],
     spis: &[

@@ -6,7 +6,7 @@ use crate::plan::{Plan, Smmu, SmmuStep};
 
 /// What each device reaches past the CPUs. None: no VM has such a device.
 pub fn reach(plan: &Plan) -> Option<Section> {
-    if plan.masters.is_empty() {
+    if plan.masters.is_empty() && plan.closed_smmus.is_empty() {
         return None;
     }
     let mut section = Section::new("dma", "DMA: what devices reach past the CPUs");
@@ -15,12 +15,21 @@ pub fn reach(plan: &Plan) -> Option<Section> {
         let (event, error) = (smmu.event_intid, smmu.error_intid);
         section.line(format!("{name}: faults come by INTID {event}, errors by {error}, to {cpu}"));
     }
+    for smmu in &plan.closed_smmus {
+        section.line(format!("{}: aborts everything, no VM's device is behind it", smmu.name));
+    }
+    if plan.masters.is_empty() {
+        return Some(section);
+    }
     let head = ["device", "VM", "reaches", "SMMU", "StreamID", "stage 2", "on a fault"];
     let mut table = Table::new(&head);
     for master in &plan.masters {
         let vm = &plan.vms[master.vm].name;
         if master.trusted {
-            let trusted = "trusted: can reach all memory";
+            let trusted = match &master.past {
+                Some(iommu) => format!("trusted: can reach all memory; {iommu}, is not supported"),
+                None => "trusted: can reach all memory".to_owned(),
+            };
             table.row(&[&master.name, vm, &trusted, &"-", &"-", &"-", &"-"]);
             continue;
         }

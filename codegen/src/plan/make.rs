@@ -14,6 +14,7 @@ use super::modes;
 use super::own::Own;
 use super::pci::{self, Windows};
 use super::schedule::{self, Layout};
+use super::smmu;
 use super::watchdog;
 use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{self, System};
@@ -178,6 +179,7 @@ impl<'a> Maker<'a> {
             its,
             leaves: smmus.iter().flat_map(|smmu| &smmu.leaves).copied().collect(),
             smmus,
+            closed_smmus: smmu::closed(system),
             masters,
             spis: self.interrupts.spis.clone(),
             bridges: self.windows.bridges.clone(),

@@ -226,7 +226,7 @@ impl Maker<'_> {
         let its = board.gic.its.as_ref().filter(|_| !self.interrupts.events.is_empty());
         out.extend(its.map(|its| range(&its.region)));
         out.extend(self.console().map(|uart| range(&uart.region)));
-        out.extend(smmu::used(self.system).iter().map(|&smmu| range(&board.smmus[smmu].region)));
+        out.extend(board.smmus.iter().map(|smmu| range(&smmu.region)));
         let functions = self.windows.functions.iter();
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.space.config);
         let configs = bridges.chain(functions.map(|function| function.space.config));

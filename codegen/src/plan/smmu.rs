@@ -9,14 +9,14 @@ use smmu::StreamId;
 use smmu::account::MOST;
 use smmu::table::{BUS_BITS, Leaf, Shape, StreamTable};
 
-use ::plan::{CpuIndex, Hex, Master, Pa, Smmu, VmIndex};
+use ::plan::{ClosedSmmu, CpuIndex, Hex, Master, Pa, Smmu, VmIndex};
 
 use super::make::Maker;
 use super::own::Placed;
 use super::tables::{Id, Tables};
 use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
-use crate::model::{DmaFault, MemoryRole, System};
+use crate::model::{self, DmaFault, MemoryRole, System};
 
 /// 64 commands: a VM with many functions uses the ring several times at a start.
 const COMMAND_BITS: u8 = 6;
@@ -36,6 +36,8 @@ struct Behind<'a> {
     vm: usize,
     /// The SMMU, as an index into the board's, and its StreamIDs. None: it reaches all memory.
     held: Option<(usize, Vec<u32>)>,
+    /// The IOMMU that EL2 cannot drive.
+    past: Option<String>,
 }
 
 /// Tables of SMMUs.
@@ -67,7 +69,9 @@ fn behind(system: &System) -> Vec<Behind<'_>> {
             let Some(device) = board.devices.get(given.device.value) else { continue };
             let held = board.streams(device);
             if device.dma || held.is_some() {
-                all.push(Behind { name: &device.name.value, vm, held });
+                let past = board.iommu(device);
+                let past = past.map(|one| format!("{}, {}", one.name.value, one.kind.text()));
+                all.push(Behind { name: &device.name.value, vm, held, past });
             }
         }
     }
@@ -79,6 +83,17 @@ pub fn used(system: &System) -> Vec<usize> {
     let all = behind(system);
     let used = |smmu: &usize| all.iter().any(|one| one.held.as_ref().is_some_and(|h| h.0 == *smmu));
     (0..system.board.smmus.len()).filter(used).collect()
+}
+
+/// The others, which abort everything.
+pub fn closed(system: &System) -> Vec<ClosedSmmu> {
+    let used = used(system);
+    let others = system.board.smmus.iter().enumerate().filter(|(smmu, _)| !used.contains(smmu));
+    let closed = |(_, smmu): (usize, &model::Smmu)| ClosedSmmu {
+        name: smmu.name.value.clone(),
+        base: Pa::new(smmu.region.start()),
+    };
+    others.map(closed).collect()
 }
 
 /// Leaves for these StreamIDs: the index and the bits of each, in order.
@@ -236,6 +251,7 @@ impl Maker<'_> {
                 name: one.name.to_owned(),
                 vm: VmIndex::at(one.vm),
                 trusted,
+                past: one.past,
                 smmu,
                 streams,
                 on_fault: owner.on_dma_fault.as_ref().map_or(DmaFault::Record, |at| at.value),

@@ -5,7 +5,7 @@ use crate::lines;
 use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
 use core::marker::PhantomData;
-use plan::{Pa, Smmu, Span};
+use plan::{ClosedSmmu, Pa, Smmu, Span};
 use smmu::{CommandMemory, EventMemory, Frame, StreamMemory, command, event};
 
 /// Bytes of its two register pages.
@@ -21,6 +21,11 @@ impl Registers {
     /// Nothing, which reads as ones, for an SMMU that is not the plan's.
     pub fn of<S: System>(smmu: &Smmu) -> Self {
         Self(is_entry(S::PLAN.smmus, smmu).then_some(smmu.base))
+    }
+
+    /// Likewise for one that no VM's device is behind.
+    pub fn of_closed<S: System>(smmu: &ClosedSmmu) -> Self {
+        Self(is_entry(S::PLAN.closed_smmus, smmu).then_some(smmu.base))
     }
 
     fn word(self, offset: usize) -> Option<*mut u32> {

@@ -63,7 +63,7 @@ pub use pci::{MsiRange, PciHost, PciWindow, View};
 pub use schedule::Turn;
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};
 pub use shape::*;
-pub use smmu::{DmaFault, Leaf, Master, Smmu};
+pub use smmu::{ClosedSmmu, DmaFault, Leaf, Master, Smmu};
 #[cfg(feature = "host")]
 pub use smmu::{SmmuScript, SmmuStep};
 #[cfg(feature = "host")]
@@ -100,6 +100,9 @@ pub struct Plan {
     /// SMMUs that VMs' devices are behind.
     #[cfg_attr(feature = "host", serde(skip_serializing_if = "Vec::is_empty"))]
     pub smmus: List<Smmu>,
+    /// The board's other SMMUs.
+    #[cfg_attr(feature = "host", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub closed_smmus: List<ClosedSmmu>,
     /// Leaves of their stream tables, those of one side by side, in the order of StreamIDs.
     #[cfg_attr(feature = "host", serde(skip))]
     pub leaves: List<Leaf>,

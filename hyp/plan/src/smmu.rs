@@ -70,6 +70,17 @@ pub enum SmmuStep {
     Command { text: Text, words: [Hex; 2] },
 }
 
+/// An SMMU that no VM's device is behind: it aborts everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+pub struct ClosedSmmu {
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    pub name: Text,
+    /// Its two register pages, 64 KiB each.
+    pub base: Pa,
+}
+
 /// Entries of a stream table for the StreamIDs `index << split` and up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
@@ -93,6 +104,11 @@ pub struct Master {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub trusted: bool,
+    /// The IOMMU between it and memory that EL2 cannot drive: "mmu0, an SMMUv2".
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    #[cfg_attr(feature = "host", serde(skip_serializing_if = "Option::is_none"))]
+    pub past: Option<Text>,
     /// Index into the plan's SMMUs.
     pub smmu: u8,
     pub streams: List<u32>,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::yes;
 use crate::schema::{Address, S};
 
-/// An SMMUv3. The hypervisor keeps it.
+/// An SMMUv3. The hypervisor keeps it. One that no VM's device is behind aborts everything.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Smmu {

@@ -215,6 +215,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             events: leak(events),
         }),
         smmus: &[],
+        closed_smmus: &[],
         masters: &[],
         leaves: &[],
         spis: Vec::leak(spis),
