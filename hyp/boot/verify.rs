@@ -35,7 +35,7 @@ use gicv4::regs::{gicd, gits};
 use gicv4::{Error, Expected, its};
 use plan::{Cpu, CpuIndex, Features, Identity, Its, Pa, PciBridge, Schedule};
 use vm::exit::SysReg;
-use vm::pci::examine;
+use vm::pci::{acs, examine};
 use vm::text::Text;
 
 /// What the plan relies on.
@@ -308,6 +308,7 @@ fn bridge(bridge: &PciBridge) -> Verdict {
     let config = Device::bridge::<Built>(bridge);
     identify("vendor and device of the PCI bridge", title, config, bridge.space.id)?;
     examine::bridge(&mut Config(config), bridge.bars)
+        .and_then(|()| acs::port(&mut Config(config), bridge.acs))
         .map_err(|difference| unlike(&difference, title, bridge.space.config))?;
     for write in bridge.setup {
         config.write(write.offset.into(), write.value);

@@ -30,9 +30,11 @@ fn every_difference_has_a_key() {
     let verify = text("hyp/boot/verify.rs");
     let mut lines = texts(verify, &["expect(", "What::Text(", "let what = ", "identify("]);
     lines.extend(texts(text("hyp/boot/order.rs"), &["not_ours(intid, ", "=> "]));
-    let examined = text("hyp/vm/src/pci/examine.rs").split("#[cfg(test)]").next();
-    let literals = examined.unwrap_or_default().split('"').skip(1).step_by(2);
-    lines.extend(literals.filter(|text| text.ends_with(" of")));
+    for examines in ["hyp/vm/src/pci/examine.rs", "hyp/vm/src/pci/acs.rs"] {
+        let examined = text(examines).split("#[cfg(test)]").next();
+        let literals = examined.unwrap_or_default().split('"').skip(1).step_by(2);
+        lines.extend(literals.filter(|text| text.ends_with(" of")));
+    }
     let driver = [
         fields("gicv4/src/dist.rs", "GICD_TYPER", "GICD_PIDR2"),
         fields("gicv4/src/redist.rs", "GICR_TYPER", ""),

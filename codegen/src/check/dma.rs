@@ -81,7 +81,10 @@ fn peers<'a>(
                     &bridge(*open).name,
                     format!("a port behind `{}`, without ACS", bridge(own[above]).name.value),
                 )
-                .help("give both to one VM, or write acs = true if firmware turns it on there"),
+                .help(
+                    "give both to one VM, or write acs = true if `lspci -vv` has Access Control \
+                     Services for the port",
+                ),
         );
         return;
     }

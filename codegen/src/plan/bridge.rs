@@ -51,6 +51,7 @@ pub fn needed(system: &System) -> Vec<PciBridge> {
             secondary: bridge.secondary.value,
             subordinate: bridge.subordinate.value,
             bars: bridge.bars.iter().map(pci::bar).collect(),
+            acs: bridge.acs,
             base: Hex(0),
             bytes: 0,
             views,

@@ -112,6 +112,8 @@ pub struct PciBridge {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub views: List<View>,
+    /// Functions of several VMs are kept apart by its ACS, which it must have.
+    pub acs: bool,
     /// What boot writes before it looks for anything behind it: bus numbers and windows, then the
     /// command register.
     pub setup: List<ConfigWrite>,

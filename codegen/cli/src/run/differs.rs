@@ -46,6 +46,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("offset of the MSI-X table of", "device.msix table"),
     ("MSI vectors", "[[device]] events, device.msix"),
     ("address bits of MSI of", "no key: the function cannot write to an ITS above 4 GiB"),
+    ("ACS control", "[[bridge]] acs"),
     ("how the CPU with this redistributor signals", "[timer] or [pmu], the key that it names"),
     ("the CPU with this redistributor", "[[cpu]] mpidr, [board] psci"),
     ("PSCI CPU_ON of the CPU", "[[cpu]] mpidr, [board] psci"),

@@ -90,9 +90,10 @@ pub struct Bridge {
     #[serde(default)]
     #[schemars(extend("x-default" = false))]
     pub conventional: bool,
-    /// Firmware has this port send everything that comes from behind it to the host (ACS: P2P
-    /// request and completion redirect, upstream forwarding). Otherwise functions behind two ports
-    /// of one switch reach each other past the SMMU.
+    /// It has ACS, by which everything that comes from behind it goes to the host (source
+    /// validation, request and completion redirect, upstream forwarding). The hypervisor turns it
+    /// on, and does not start without. Otherwise functions behind two ports of one switch reach
+    /// each other past the SMMU.
     #[serde(default)]
     #[schemars(extend("x-default" = false))]
     pub acs: bool,

@@ -2,8 +2,8 @@
 //! Is a function the one that the plan was made for? Its BARs and its messages, asked once, before
 //! any guest runs.
 //!
-//! 1. Memory space and bus mastering off, power state D0, and no virtual functions (SR-IOV) or
-//!    translation requests (ATS) that firmware may have left on.
+//! 1. Memory space and bus mastering off, power state D0, and no virtual functions (SR-IOV),
+//!    translation requests (ATS), page requests (PRI) or PASIDs that firmware may have left on.
 //! 2. Each BAR takes ones and shows its size: as in the plan, 64-bit as in the plan, and no memory
 //!    BAR that the plan does not have, for it would decode wherever firmware left it. I/O BARs may
 //!    be: I/O space stays off.
@@ -48,9 +48,10 @@ const POWER_STATE: u32 = 3;
 const WAKE_MILLISECONDS: u64 = 10;
 const SR_IOV: u16 = 0x10;
 const ATS: u16 = 0x0f;
-/// Of SR-IOV, the word of its control; of ATS, that of its control in the upper half.
-const SR_IOV_CONTROL: u16 = 8;
-const ATS_CONTROL: u16 = 4;
+const PRI: u16 = 0x13;
+const PASID: u16 = 0x1b;
+/// Where the word with the control is.
+const OFF: [(u16, u16); 4] = [(SR_IOV, 8), (ATS, 4), (PRI, 4), (PASID, 4)];
 
 const SIZE: [&str; 6] = [
     "bytes of BAR 0 of",
@@ -118,7 +119,7 @@ fn still(config: &mut impl Config) {
             config.wait(WAKE_MILLISECONDS);
         }
     }
-    for (id, control) in [(SR_IOV, SR_IOV_CONTROL), (ATS, ATS_CONTROL)] {
+    for (id, control) in OFF {
         let own = capability::extended(|at| config.read(at))
             .find(|own| capability::extended_id(own) == id);
         if let Some(own) = own {
@@ -158,7 +159,7 @@ fn ones(config: &mut impl Config, at: u16) -> u32 {
     value
 }
 
-fn same(what: &'static str, planned: u64, found: u64) -> Result<(), Difference> {
+pub(super) fn same(what: &'static str, planned: u64, found: u64) -> Result<(), Difference> {
     if planned == found {
         return Ok(());
     }
@@ -248,11 +249,18 @@ mod tests {
         device.words[0x158 / 4] = 0x0000_0019;
         device.words[0x190 / 4] = 0x0001_000f;
         device.words[0x194 / 4] = 0x8000_0020;
+        device.words[0x190 / 4] |= 0x1a0 << 20;
+        device.words[0x1a0 / 4] = 0x1b01_0013;
+        device.words[0x1a4 / 4] = 0x0000_0001;
+        device.words[0x1b0 / 4] = 0x0001_001b;
+        device.words[0x1b4 / 4] = 0x0007_1404;
         assert_eq!(function(&mut device, &plan().functions[0]), Ok(()));
         assert_eq!(device.words[1], INTX_DISABLE, "off");
         assert_eq!((device.words[0x44 / 4], device.waited.get()), (0x100, 10), "awake");
         assert_eq!(device.words[0x158 / 4], 0, "no virtual functions");
         assert_eq!(device.words[0x194 / 4] >> 31, 0, "no translation requests");
+        assert_eq!(device.words[0x1a4 / 4] & 1, 0, "no page requests");
+        assert_eq!(device.words[0x1b4 / 4] >> 16, 0, "no PASIDs");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! them, and a stand-in where function 0 of a device is not its own. It may have functions behind
 //! several hosts, each with an ECAM of its own. PCI Local Bus 3.0 6.1, 6.2.5, 6.8; PCI Express 7.5.
 
+pub mod acs;
 mod bridge;
 mod capability;
 pub mod examine;

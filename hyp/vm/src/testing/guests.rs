@@ -226,6 +226,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             primary: 0,
             secondary: 1,
             subordinate: 2,
+            acs: false,
             bars: &[],
             setup: &[],
         }]),
