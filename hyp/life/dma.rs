@@ -9,21 +9,28 @@
 use super::action;
 use crate::io::faults::{self, Device};
 use crate::io::{console, dma, pages, report};
-use crate::state::plan_data::PLAN;
+use crate::state::parts::SHARED;
+use crate::state::plan_data::{PLAN, SMMU_COUNT};
 use crate::state::system::Built;
-use crate::state::vms::VMS;
-use crate::state::vpe;
+use crate::state::vms::{VMS, vm_of};
+use crate::state::vpe::{self, Vpe};
 use arch::mmu;
 use arch::sysreg::ticks;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use gicv4::IntId;
 use gicv4::dist::Dist;
-use plan::{DmaFault, Master, VmIndex, VpeIndex};
+use gicv4::frame::Distributor;
+use gicv4::hw::MmioFrame;
+use plan::{CpuIndex, DmaFault, Master, Smmu, VmIndex, VpeIndex};
 use smmu::account::{MOST, Verdict};
 use smmu::event::Event;
 use vm::health::{Action, Fault, Reason};
 
 /// Records that one interrupt takes.
 const AT_ONCE: u32 = 16;
+
+/// By SMMU: its interrupts are disabled until it is their time.
+static PUT_OFF: [AtomicBool; SMMU_COUNT] = [const { AtomicBool::new(false) }; SMMU_COUNT];
 
 /// Devices of a VM, with their place among all.
 fn masters(vm: VmIndex) -> impl Iterator<Item = (usize, &'static Master)> {
@@ -49,19 +56,55 @@ pub fn detach(vm: VmIndex) {
     masters(vm).for_each(|(_, master)| dma::cut_off(master));
 }
 
-/// One of the SMMUs' interrupts came.
-pub fn interrupt(intid: u32) {
+/// One of the SMMUs' interrupts came, while this vPE had the CPU.
+pub fn interrupt(intid: u32, running: Option<&Vpe>) {
     for (number, smmu) in PLAN.smmus.iter().enumerate() {
-        if intid == smmu.event_intid {
-            if take(number, AT_ONCE) == AT_ONCE {
-                // Records may be left. The SMMU interrupts when its queue becomes non-empty (IHI
-                // 0070 3.18), so the interrupt is made pending here. Others can be taken before.
-                Dist::new(mmu::distributor::<Built>()).set_pending(IntId::new(smmu.event_intid));
-            }
+        if ![smmu.event_intid, smmu.error_intid].contains(&intid) {
+            continue;
+        }
+        if SHARED && running.is_some_and(|vpe| vpe.shares() && !is_behind(vpe, number)) {
+            put_off(number, smmu, intid);
         } else if intid == smmu.error_intid {
             dma::errors(number);
+        } else if take(number, AT_ONCE) == AT_ONCE {
+            // Records may be left. The SMMU interrupts when its queue becomes non-empty (IHI 0070
+            // 3.18), so the interrupt is made pending here. Others can be taken before.
+            distributor().set_pending(IntId::new(intid));
         }
     }
+}
+
+/// A device of the vPE's VM is behind this SMMU.
+fn is_behind(vpe: &Vpe, smmu: usize) -> bool {
+    let vm = VmIndex::new(vm_of(vpe.index) as u16);
+    masters(vm).any(|(_, master)| usize::from(master.smmu) == smmu)
+}
+
+/// The SMMU's interrupts stay pending until it is the time of a VM that has a device behind it, or
+/// nobody's: no other VM's time is spent on them.
+fn put_off(number: usize, smmu: &Smmu, intid: u32) {
+    let Some(waits) = PUT_OFF.get(number) else { return };
+    waits.store(true, Relaxed);
+    let distributor = distributor();
+    distributor.disable_spi(IntId::new(smmu.event_intid));
+    distributor.disable_spi(IntId::new(smmu.error_intid));
+    distributor.set_pending(IntId::new(intid));
+}
+
+/// This vPE, or nobody, has the CPU next: interrupts that were put off may come.
+pub fn next_is(next: Option<&Vpe>, cpu: CpuIndex) {
+    for (number, (smmu, waits)) in PLAN.smmus.iter().zip(&PUT_OFF).enumerate() {
+        let ours = smmu.cpu == cpu && waits.load(Relaxed);
+        if ours && next.is_none_or(|vpe| is_behind(vpe, number)) {
+            waits.store(false, Relaxed);
+            distributor().enable_spi(IntId::new(smmu.event_intid));
+            distributor().enable_spi(IntId::new(smmu.error_intid));
+        }
+    }
+}
+
+fn distributor() -> Dist<MmioFrame<Distributor>> {
+    Dist::new(mmu::distributor::<Built>())
 }
 
 /// Takes records, at most `limit`. How many there were.

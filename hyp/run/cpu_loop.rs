@@ -32,9 +32,9 @@ use crate::gic::hardware::Hardware;
 use crate::gic::rings;
 use crate::io::console;
 use crate::life::load::{self, Loaded};
-use crate::life::{end, fault, mode, switchover, watchdog};
+use crate::life::{dma, end, fault, mode, switchover, watchdog};
 use crate::state::cpu::Here;
-use crate::state::parts::{MODES, SHARED, WATCHDOGS};
+use crate::state::parts::{MODES, SHARED, SMMU, WATCHDOGS};
 use crate::state::vpe::{self, Vpe};
 use crate::state::{ipi, places};
 use arch::frame::Frame;
@@ -131,6 +131,9 @@ fn decide(here: Here, frame: &mut Frame) -> Decided {
         }
         Some(next)
     });
+    if SHARED && SMMU {
+        dma::next_is(next, here.local.index);
+    }
     let mut deadline = decision.deadline.unwrap_or(NEVER).min(here.leaves_at());
     if let Some(next) = next {
         rings::deliver_due(next);

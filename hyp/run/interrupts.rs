@@ -141,7 +141,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
             done(here, intid)
         }
         _ if SMMU && is_smmu(intid) => {
-            dma::interrupt(intid);
+            dma::interrupt(intid, here.running().present());
             done(here, intid)
         }
         FIRST_SPI..FIRST_SPECIAL => spi(here, intid),
