@@ -32,15 +32,12 @@ pub fn set_up(vm: &Vm, number: usize) -> bool {
     true
 }
 
-/// No DMA and no MSI of the VM's functions any more. With `reset`, before another start, those that
-/// can are reset. True: they must be left alone for [`pci::RESET_MILLISECONDS`].
-pub fn stop(vm: &Vm, reset: bool) -> bool {
+/// No DMA and no MSI of the VM's devices any more. With `reset`, before another start, those that
+/// can are reset. Returns milliseconds for which they must then be left alone.
+pub fn stop(vm: &Vm, reset: bool) -> u32 {
     if SMMU && let Some(vpe) = PLAN.vpes.get(usize::from(vm.first_vpe)) {
         dma::detach(vpe.vm);
     }
-    let mut wait = false;
-    for function in functions(vm) {
-        wait |= pci::quiet(&mut Hardware, function, reset);
-    }
-    wait
+    let quiet = |function| pci::quiet(&mut Hardware, function, reset);
+    functions(vm).iter().map(quiet).fold(vm.settle_ms, u32::max)
 }

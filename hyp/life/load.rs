@@ -7,8 +7,8 @@
 //! does. So a start delays no neighbour by more than a piece, and a mode switch takes the vPE along
 //! like any other.
 //!
-//! 1. Before another start: no DMA and no MSI of its functions, which are reset if they can be; its
-//!    SPIs off; what the ITS knows of it as at boot.
+//! 1. Before another start: no DMA and no MSI of its devices, which are reset if they can be, or
+//!    left until what they do has settled; its SPIs off; what the ITS knows of it as at boot.
 //! 2. Registers of its emulated GIC and UART as after reset.
 //! 3. Its memory (`vm::loading`), and before its first start its flashes (flash.rs).
 //! 4. Its functions set up, then what SMMUs hold attached; its first vPE on.
@@ -28,11 +28,11 @@ use arch::{gic, mmu};
 use gicv4::{Error, Vetted, VpeId};
 use plan::{Vm, VmIndex};
 use spin::Mutex;
+use vm::VmState;
 use vm::counters::Counter;
 use vm::loading::{Loading, Work};
 use vm::power::Start;
 use vm::vits::{Renewal, Renewed, View};
-use vm::{VmState, pci};
 
 /// What `run` leaves to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,12 +130,8 @@ impl Loader {
         let vm = this.guest.config;
         self.stage = match self.stage {
             Stage::StopDevices => {
-                if devices::stop(vm, true) {
-                    let wait = ticks_per_second() / 1000 * pci::RESET_MILLISECONDS;
-                    Stage::Wait(ticks().wrapping_add(wait))
-                } else {
-                    Stage::StopInterrupts
-                }
+                let wait = ticks_per_second() / 1000 * u64::from(devices::stop(vm, true));
+                Stage::Wait(ticks().wrapping_add(wait))
             }
             Stage::Wait(until) if ticks() < until => return Some(Loaded::Until(until)),
             Stage::Wait(_) => Stage::StopInterrupts,

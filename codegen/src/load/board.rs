@@ -2,6 +2,7 @@
 //! The board, resolved.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::files::{Files, shown};
 use crate::diag::{FileId, rules};
@@ -11,7 +12,7 @@ use crate::schema::board as toml;
 use crate::schema::json::Kind;
 use crate::schema::verify::{list, near};
 use crate::schema::{Address, S};
-use crate::units::Size;
+use crate::units::{Size, Time};
 
 /// Find and read the board that `name`, in the system TOML, stands for.
 pub fn load(files: &mut Files, name: &At<String>) -> Option<model::Board> {
@@ -292,6 +293,7 @@ fn pci(
         name: device.name.at(file),
         kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars, msix },
         dma: device.dma,
+        settles: settles(&device.settles),
         coherent,
         device_id,
         events: events(&device.events, &device.name, file),
@@ -354,12 +356,18 @@ fn platform(
             iommu: guards.iommu(files, &device.iommu, file),
         },
         dma: device.dma.unwrap_or(false),
+        settles: settles(&device.settles),
         coherent: device.coherent,
         device_id: device.device_id.as_ref().map(|id| id.at(file)),
         events: events(&device.events, &device.name, file),
         qemu: device.qemu.clone(),
         scratch: scratch(&device.scratch, file),
     }
+}
+
+fn settles(time: &Option<S<Time>>) -> Duration {
+    // As long as a Function Level Reset may take.
+    time.as_ref().map_or(Duration::from_millis(100), |time| time.0)
 }
 
 fn events(events: &Option<S<u32>>, name: &S<String>, file: FileId) -> At<u32> {

@@ -209,6 +209,8 @@ pub struct Device {
     pub device_id: Option<At<u32>>,
     /// How many events it may be given: EventIDs 0..events.
     pub events: At<u32>,
+    /// When what it was told is over, if it cannot be reset.
+    pub settles: Duration,
     /// QEMU arguments that make it; `{scratch}` stands for the directory of scratch files.
     pub qemu: Vec<String>,
     /// Files that `bulkhead run` makes for it.
@@ -216,6 +218,12 @@ pub struct Device {
 }
 
 impl Device {
+    /// Whole milliseconds until what it was told is over. One without DMA does nothing.
+    pub fn settle_ms(&self) -> u32 {
+        let settles = if self.dma { self.settles.as_nanos().div_ceil(1_000_000) } else { 0 };
+        u32::try_from(settles).unwrap_or(u32::MAX)
+    }
+
     /// A device at fixed addresses.
     pub fn is_platform(&self) -> bool {
         matches!(self.kind, DeviceKind::Platform { .. })

@@ -223,6 +223,8 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Pc
         device_id: device.device_id.as_ref().map_or(usual, |id| id.value),
         bars: bars.iter().map(bar).collect(),
         messages: None,
+        held: system.board.streams(device).is_some(),
+        settle_ms: device.settle_ms(),
         msix: msix.as_ref().map(table),
         setup: Vec::new(),
     })

@@ -60,6 +60,7 @@ impl Maker<'_> {
             vintid_bits: bits,
             first_function: before(&functions),
             function_count: functions(vm),
+            settle_ms: self.settle_ms(owner),
             first_channel_end: before(&ends),
             channel_end_count: ends(vm),
             its_allowance: its::allowance(owner, &self.system.board.timer),
@@ -81,6 +82,13 @@ impl Maker<'_> {
             initrd: loads::initrd(&self.placed.memory[vm], &self.payloads.blobs[vm]),
             stage2_bytes: own.stage2[vm].bytes,
         }
+    }
+
+    /// Of a VM's platform devices, the longest.
+    fn settle_ms(&self, owner: &model::Vm) -> u32 {
+        let all = &self.system.board.devices;
+        let own = owner.devices.iter().filter_map(|given| all.get(given.device.value));
+        own.filter(|device| device.is_platform()).map(model::Device::settle_ms).max().unwrap_or(0)
     }
 
     /// Bridges that a VM sees.

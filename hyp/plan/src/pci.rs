@@ -37,6 +37,11 @@ pub struct PciFunction {
     #[constant(host)]
     pub device_id: u32,
     pub bars: List<Bar>,
+    /// An SMMU aborts its DMA while its VM does not run.
+    #[cfg_attr(feature = "host", serde(skip))]
+    pub held: bool,
+    /// Milliseconds until what it was told is over, if it cannot be reset.
+    pub settle_ms: u32,
     /// What boot writes before any guest runs: BARs, then the command register.
     pub setup: List<ConfigWrite>,
     /// The messages that it may send. None: it has no events, and is shown without MSI and MSI-X.

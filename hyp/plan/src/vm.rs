@@ -63,6 +63,8 @@ pub struct Vm {
     /// Its functions: first index into `Plan::functions`, and how many.
     pub first_function: u16,
     pub function_count: u16,
+    /// Milliseconds until what its other devices were told is over: nobody can reset them.
+    pub settle_ms: u32,
     /// Its channel ends: first index into `Plan::channel_ends`, and how many.
     pub first_channel_end: u16,
     pub channel_end_count: u16,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Bar, Frame, yes};
 use crate::model::{Bdf, PciId};
 use crate::schema::S;
-use crate::units::Size;
+use crate::units::{Size, Time};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +42,10 @@ pub struct PciDevice {
     pub bars: Vec<S<Bar>>,
     /// Its MSI-X, as `lspci -vv` has it. Without this key no VM sees that it has any.
     pub msix: Option<S<Msix>>,
+    /// How long what it was told may take, if it has no Function Level Reset. Its VM waits for that
+    /// before it starts again, while the device's DMA fails.
+    #[schemars(extend("x-default" = "100 ms"))]
+    pub settles: Option<S<Time>>,
     /// DeviceID that the ITS sees, when it does not follow from the host and the address.
     #[schemars(extend("x-default" = "by the host's device_id_base"))]
     pub device_id: Option<S<u32>>,
@@ -68,6 +72,10 @@ pub struct PlatformDevice {
     /// `identity`.
     #[schemars(extend("x-default" = false))]
     pub dma: Option<bool>,
+    /// How long what it was told may take. Its VM waits for that before it starts again, while the
+    /// device's DMA fails.
+    #[schemars(extend("x-default" = "100 ms"))]
+    pub settles: Option<S<Time>>,
     /// Its DMA is coherent with the CPUs' caches; with false its node lacks `dma-coherent`. A PCI
     /// device is what its host is.
     #[serde(default = "yes")]

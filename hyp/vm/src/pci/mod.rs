@@ -23,7 +23,7 @@ mod sizing;
 mod space;
 pub mod table;
 
-pub use quiet::{RESET_MILLISECONDS, quiet, silence};
+pub use quiet::{quiet, silence};
 pub use refusal::{Refusals, report};
 pub use sizing::Sizing;
 pub use space::Space;

@@ -11,22 +11,31 @@ use plan::PciFunction;
 const RESETTABLE: u32 = 1 << 28;
 const RESET: u32 = 1 << 15;
 /// What a function may take for a Function Level Reset (PCI Express 6.6.2).
-pub const RESET_MILLISECONDS: u64 = 100;
+const RESET_MILLISECONDS: u32 = 100;
 
-/// The function does nothing more by itself: no DMA, no MSI, no MSI-X, and forgets what it was told
-/// if it can (Function Level Reset, PCI Express 6.6.2) and `reset` allows it. True: it has begun;
-/// [`RESET_MILLISECONDS`] must pass before the next access.
-pub fn quiet<P: ConfigSpace>(platform: &mut P, function: &PciFunction, reset: bool) -> bool {
-    platform.config_write(function, OFFSET_COMMAND, 2, INTX_DISABLE);
-    silence(platform, function);
+/// The function does nothing more by itself: no DMA, no MSI, no MSI-X. With `reset`, before another
+/// start, it forgets what it was told: by a Function Level Reset (PCI Express 6.6.2), if it can.
+/// Returns milliseconds that must pass before the next access.
+///
+/// One that cannot be reset goes on with its DMA, which an SMMU aborts, until that has settled;
+/// held up it would go on in the next life.
+pub fn quiet<P: ConfigSpace>(platform: &mut P, function: &PciFunction, reset: bool) -> u32 {
     let mut list = capability::list(|at| platform.config_read(function, at));
     let resettable = |at| platform.config_read(function, at + 4) & RESETTABLE != 0;
     let control = list.find(|own| own.id() == EXPRESS && resettable(own.at)).map(|own| own.at + 8);
     drop(list);
-    let Some(control) = control.filter(|_| reset) else { return false };
+    let settles = reset && control.is_none();
+    if !(settles && function.held) {
+        platform.config_write(function, OFFSET_COMMAND, 2, INTX_DISABLE);
+    }
+    silence(platform, function);
+    if settles {
+        return function.settle_ms;
+    }
+    let Some(control) = control.filter(|_| reset) else { return 0 };
     let value = platform.config_read(function, control) & 0xffff;
     platform.config_write(function, control, 2, value | RESET);
-    true
+    RESET_MILLISECONDS
 }
 
 /// No MSI and no MSI-X.

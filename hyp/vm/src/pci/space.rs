@@ -132,6 +132,7 @@ mod tests {
     use super::*;
     use crate::pci::quiet;
     use crate::testing::{Cpu, ECAM, FUNCTION as OWN, STAND_IN, guests, pci_machine};
+    use plan::PciFunction;
     use std::vec;
 
     #[test]
@@ -207,14 +208,25 @@ mod tests {
         machine.borrow_mut().config[0x50 / 4] = 0xc003_6011;
         machine.borrow_mut().config[0x60 / 4] = 0x0081_7005;
         machine.borrow_mut().config[0x70 / 4] = 0x0002_0010;
-        assert!(!quiet(&mut cpu, function, true), "it cannot");
+        assert_eq!(quiet(&mut cpu, function, true), 7, "it cannot be reset, and settles");
         let off = vec![(4, 2, 0x400), (0x52, 2, 3), (0x62, 2, 0x80)];
         assert_eq!(machine.borrow().written, off);
         machine.borrow_mut().config[0x74 / 4] = 1 << 28;
         machine.borrow_mut().config[0x78 / 4] = 0x2810;
-        assert!(!quiet(&mut cpu, function, false), "it may not");
-        assert!(quiet(&mut cpu, function, true));
+        assert_eq!(quiet(&mut cpu, function, false), 0, "it is not to be reset");
+        assert_eq!(quiet(&mut cpu, function, true), 100);
         assert_eq!(machine.borrow().written.last(), Some(&(0x78, 2, 0xa810)));
+    }
+
+    #[test]
+    fn what_an_smmu_aborts_goes_on_until_it_has_settled() {
+        let machine = pci_machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        let function = PciFunction { held: true, ..guests()[0].plan.functions[0] };
+        assert_eq!(quiet(&mut cpu, &function, true), 7);
+        assert!(machine.borrow().written.iter().all(|write| write.0 != 4), "bus mastering stays");
+        assert_eq!(quiet(&mut cpu, &function, false), 0);
+        assert!(machine.borrow().written.contains(&(4, 2, 0x400)), "its VM has ended");
     }
 
     #[test]

@@ -7,7 +7,9 @@
 //! may arrive in the device. EL2's lines show that the writes were refused. With `message=` it
 //! writes that EventID to the ITS, which takes it for an event of this device's own. With `storm=`
 //! it writes so often to the first of them, after which even its own memory must be out of reach,
-//! and resets itself: in its second life its memory must be in reach again.
+//! and resets itself: in its second life its memory must be in reach again. With `late=` it tells
+//! the device to write a pattern to its own memory and resets itself at once; in the second life
+//! bus mastering is on from the first moment, and for so many milliseconds no byte may arrive.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -46,16 +48,22 @@ const NO_DEVICE: u32 = 1;
 const OWN_MEMORY: u32 = 2;
 const HOLE: u32 = 3;
 const NOT_CUT_OFF: u32 = 4;
+const LEFT_OVER: u32 = 5;
+/// Of what a former life left.
+const PATTERN: u64 = 0xc3c3_5a5a_a5a5_3c3c;
 
 struct Edu(Registers);
 
 impl Edu {
-    fn copy(&self, from: u64, to: u64, bytes: u64, direction: u64) {
+    fn begin(&self, from: u64, to: u64, bytes: u64, direction: u64) {
         cpu::barrier();
         self.0.write64(SOURCE, from);
         self.0.write64(DESTINATION, to);
         self.0.write64(COUNT, bytes);
         self.0.write64(COMMAND, RUN | direction);
+    }
+    fn copy(&self, from: u64, to: u64, bytes: u64, direction: u64) {
+        self.begin(from, to, bytes, direction);
         // It takes 100 ms. QEMU fails when a BAR of another VM goes away during a loop of reads.
         while self.0.read64(COMMAND) & RUN != 0 {
             let later = timer::now() + timer::microseconds(PAUSE);
@@ -90,6 +98,23 @@ fn main(machine: &'static Machine) -> Outcome {
     let (Some(source), Some(sink)) = (arena.allocate(BYTES), arena.allocate(BYTES)) else {
         return Outcome::Failed(NO_DEVICE);
     };
+    if let Some(milliseconds) = machine.number("late") {
+        if edu.0.read32(LIVENESS) == 0 {
+            source.write64(0, PATTERN);
+            edu.read(source.address(), BYTES);
+            edu.0.write32(LIVENESS, 1);
+            edu.begin(INSIDE, sink.address(), BYTES, TO_MEMORY);
+            psci::system_reset();
+        }
+        let end = timer::now() + timer::microseconds(milliseconds * 1000);
+        while timer::now() < end {
+            if sink.read64(0) != 0 {
+                println!("a former life's write arrived");
+                return Outcome::Failed(LEFT_OVER);
+            }
+        }
+        figure!("quiet", milliseconds, "ms");
+    }
     if !arrives(&edu, &source, &sink) {
         println!("its own memory is out of reach");
         return Outcome::Failed(OWN_MEMORY);
