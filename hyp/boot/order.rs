@@ -119,7 +119,7 @@ fn board() -> Result<(), Error> {
             if !distributor.is_ours(IntId::new(intid), POLLS)? {
                 verify::not_ours(intid, "the SMMU's interrupt", "", None).end();
             }
-            distributor.set_edge(IntId::new(intid), true);
+            distributor.set_edge(IntId::new(intid), smmu.edge);
             if let Some(cpu) = PLAN.cpus.get(smmu.cpu.index()) {
                 distributor.route(IntId::new(intid), cpu.mpidr);
             }

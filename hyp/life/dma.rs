@@ -64,9 +64,12 @@ pub fn interrupt(intid: u32, running: Option<&Vpe>) {
         }
         if SHARED && running.is_some_and(|vpe| vpe.shares() && !is_behind(vpe, number)) {
             put_off(number, smmu, intid);
-        } else if intid == smmu.error_intid {
+            continue;
+        }
+        if intid == smmu.error_intid {
             dma::errors(number);
-        } else if take(number, AT_ONCE) == AT_ONCE {
+        }
+        if intid == smmu.event_intid && take(number, AT_ONCE) == AT_ONCE {
             // Records may be left. The SMMU interrupts when its queue becomes non-empty (IHI 0070
             // 3.18), so the interrupt is made pending here. Others can be taken before.
             distributor().set_pending(IntId::new(intid));

@@ -192,6 +192,8 @@ fn each_smmu_holds_its_own_devices() {
     let plan = stand_in::at("tests/plans/systems/smmus.toml");
     let shapes: Vec<_> = plan.smmus.iter().map(|smmu| (smmu.table_bits, smmu.split)).collect();
     assert_eq!(shapes, [(8, None), (16, Some(8))]);
+    let wires: Vec<_> = plan.smmus.iter().map(|smmu| (smmu.error_intid, smmu.edge)).collect();
+    assert_eq!(wires, [(41, true), (43, false)], "the second has one for both");
     let leaves: Vec<_> = plan.smmus[1].leaves.iter().map(|leaf| (leaf.index, leaf.bits)).collect();
     // A PCI function at 81:00.0; a platform device's 0x0305 and 0x0340.
     assert_eq!(leaves, [(3, 7), (0x81, 0)]);

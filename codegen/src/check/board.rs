@@ -315,9 +315,9 @@ fn intids(board: &Board, report: &mut Report) {
             .filter_map(|uart| Some((format!("UART `{}`", uart.name.value), uart.intid.as_ref()?))),
     );
     for smmu in &board.smmus {
-        let name = &smmu.name.value;
-        spis.push((format!("the event queue of SMMU `{name}`"), &smmu.event_intid));
-        spis.push((format!("errors of SMMU `{name}`"), &smmu.error_intid));
+        let name = format!("SMMU `{}`", smmu.name.value);
+        spis.push((name.clone(), &smmu.event_intid));
+        spis.push((name, &smmu.error_intid));
     }
     for host in &board.pcie {
         spis.extend(
@@ -336,7 +336,7 @@ fn intids(board: &Board, report: &mut Report) {
     }
     all.extend(spis);
     for (n, (what, intid)) in all.iter().enumerate() {
-        // A host's four lines may be one.
+        // A host's four lines may be one, and an SMMU's two.
         let same =
             |(other, first): &&(String, &At<u32>)| first.value == intid.value && other != what;
         if let Some((other, first)) = all[..n].iter().find(same) {

@@ -208,6 +208,7 @@ fn smmu(smmu: &toml::Smmu, address_bits: &At<u32>, file: FileId) -> model::Smmu 
         stream_id_bits: smmu.stream_id_bits.at(file),
         event_intid: smmu.event_intid.at(file),
         error_intid: smmu.error_intid.at(file),
+        trigger: smmu.trigger,
         coherent: smmu.coherent,
         two_level: smmu.two_level,
         address_bits: match &smmu.address_bits {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! SMMUs, and which devices are behind them.
 
-use super::{At, Board, Device, DeviceKind, IommuKind, Region};
+use super::{At, Board, Device, DeviceKind, IommuKind, Region, Trigger};
 
 /// An SMMUv3.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct Smmu {
     pub event_intid: At<u32>,
     /// SPI of its global errors.
     pub error_intid: At<u32>,
+    pub trigger: Trigger,
     /// It looks into the CPUs' caches.
     pub coherent: bool,
     /// Its stream table may have two levels.

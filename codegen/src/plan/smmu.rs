@@ -16,7 +16,7 @@ use super::own::Placed;
 use super::tables::{Id, Tables};
 use crate::emit::stage2::{self, Access, Stage2};
 use crate::emit::translation::{Refused, Tree};
-use crate::model::{self, DmaFault, MemoryRole, System};
+use crate::model::{self, DmaFault, MemoryRole, System, Trigger};
 
 /// 64 commands: a VM with many functions uses the ring several times at a start.
 const COMMAND_BITS: u8 = 6;
@@ -214,6 +214,7 @@ impl Maker<'_> {
                 base: Pa::new(smmu.region.start()),
                 event_intid: smmu.event_intid.value,
                 error_intid: smmu.error_intid.value,
+                edge: smmu.trigger == Trigger::Edge,
                 cpu: CpuIndex::at(one.cpu),
                 coherent: smmu.coherent,
                 table: tables.span(one.table),

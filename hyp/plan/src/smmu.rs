@@ -13,10 +13,12 @@ pub struct Smmu {
     pub name: Text,
     /// Its two register pages, 64 KiB each.
     pub base: Pa,
-    /// SPI of its event queue, edge-triggered.
+    /// SPI of its event queue.
     pub event_intid: u32,
-    /// SPI of its global errors, edge-triggered.
+    /// SPI of its global errors; may be the same.
     pub error_intid: u32,
+    /// Both are edge-triggered.
+    pub edge: bool,
     /// CPU that takes both: one of a VM that has a device behind it.
     pub cpu: CpuIndex,
     /// It looks into the CPUs' caches when it reads and writes tables and queues.

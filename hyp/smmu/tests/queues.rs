@@ -108,6 +108,23 @@ fn a_command_that_is_refused_is_found_and_replaced() {
     }
 }
 
+/// IHI 0070 3.18: the event queue's interrupt is one of its becoming non-empty. Who leaves records
+/// in it has no other one to come, and must not wait for it.
+#[test]
+fn records_that_are_left_interrupt_no_more() {
+    let mut board = Board::new(Config::STRICT, linear());
+    for n in 0..4 {
+        board.smmu.dma(write(STRANGE + n, WINDOW));
+    }
+    assert!(board.smmu.take_interrupts().events);
+    assert_eq!(board.drain(3).1, Drained { taken: 3, left: 1, lost: false });
+    board.smmu.dma(write(STRANGE, WINDOW));
+    assert!(!board.smmu.take_interrupts().events, "one was left");
+    assert_eq!(board.drain(3).1, Drained { taken: 2, left: 0, lost: false });
+    board.smmu.dma(write(STRANGE, WINDOW));
+    assert!(board.smmu.take_interrupts().events);
+}
+
 #[test]
 fn records_come_in_order_round_the_queue() {
     let mut board = Board::new(Config::STRICT, linear());

@@ -4,10 +4,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::yes;
+use super::{Trigger, yes};
 use crate::schema::{Address, S};
 
-/// An SMMUv3. The hypervisor keeps it. One that no VM's device is behind aborts everything.
+/// An SMMUv3, with interrupts by wire. The hypervisor keeps it. One that no VM's device is behind
+/// aborts everything.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Smmu {
@@ -20,8 +21,12 @@ pub struct Smmu {
     pub stream_id_bits: S<u8>,
     /// INTID of its event queue's SPI.
     pub event_intid: S<u32>,
-    /// INTID of its global errors' SPI.
+    /// INTID of its global errors' SPI; the same where one wire is for both (`combined`).
     pub error_intid: S<u32>,
+    /// How they are signalled.
+    #[serde(default = "edge")]
+    #[schemars(extend("x-default" = "edge"))]
+    pub trigger: Trigger,
     /// It reads and writes its tables and queues through the CPUs' caches (SMMU_IDR0.COHACC, and
     /// `dma-coherent` of its node).
     #[serde(default = "yes")]
@@ -35,6 +40,10 @@ pub struct Smmu {
     /// Bits of the physical addresses that it gives out (SMMU_IDR5.OAS).
     #[schemars(range(min = 32, max = 52), extend("x-default" = "the board's address_bits"))]
     pub address_bits: Option<S<u32>>,
+}
+
+fn edge() -> Trigger {
+    Trigger::Edge
 }
 
 /// An IOMMU that the hypervisor cannot drive. Firmware has to leave it so that it lets everything
