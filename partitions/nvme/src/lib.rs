@@ -176,6 +176,11 @@ impl Controller {
         Command::read(NAMESPACE, block, address)
     }
 
+    /// Writes a block to the disk from wherever `address` is, likewise.
+    pub fn write_from(&self, block: u64, address: u64) -> Command {
+        Command::write(NAMESPACE, block, address)
+    }
+
     /// Rings a queue's doorbell again, though nothing was added.
     pub fn ring(&self, queue: &Queue) {
         queue.ring(&self.registers);

@@ -10,9 +10,12 @@
 //! and resets itself: in its second life its memory must be in reach again. With `late=` it tells
 //! the device to write a pattern to its own memory and resets itself at once; in the second life
 //! bus mastering is on from the first moment, and for so many milliseconds no byte may arrive.
+//! With `disk=1` the device is an NVMe disk (disk.rs).
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
+
+mod disk;
 
 use rt::dma::{Arena, Buffer};
 use rt::mmio::Registers;
@@ -82,6 +85,13 @@ impl Edu {
 }
 
 fn main(machine: &'static Machine) -> Outcome {
+    let targets = || {
+        let list = machine.argument("targets").unwrap_or("");
+        list.split(',').filter_map(|text| u64::from_str_radix(text, 16).ok())
+    };
+    if machine.number("disk").is_some() {
+        return disk::run(machine, targets());
+    }
     // Behind a bridge it is found by an event of its.
     let named = machine.events().find_map(|event| Function::at(machine, event.function?));
     let Some(edu) = named.or_else(|| Function::find(machine, EDU)).and_then(|function| {
@@ -132,10 +142,6 @@ fn main(machine: &'static Machine) -> Outcome {
         }
         figure!("messages", MESSAGES);
     }
-    let targets = || {
-        let list = machine.argument("targets").unwrap_or("");
-        list.split(',').filter_map(|text| u64::from_str_radix(text, 16).ok())
-    };
     let mut tried = 0;
     for target in targets() {
         if !unreachable(&edu, target, &source, &sink) {
