@@ -31,6 +31,7 @@ pub(crate) mod range;
 mod schedule;
 mod smmu;
 mod time;
+pub(crate) mod uart;
 
 pub(crate) use limits::beyond;
 
@@ -57,6 +58,7 @@ pub fn run(system: &System) -> Report {
         device::check,
         message::check,
         smmu::check,
+        uart::check,
         dma::check,
         feature::check,
         quirk::check,

@@ -14,16 +14,18 @@ mod pci;
 pub mod quirk;
 mod schedule;
 mod smmu;
+mod uart;
 mod vm;
 
 pub use board::{
     Board, Cpu, Device, DeviceKind, Gic, ItsDesc, PlatformIrq, QemuDesc, Ram, Redistributors,
-    Reserved, Scratch, Timer, Uart,
+    Reserved, Scratch, Timer,
 };
 pub use payload::{Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Sharing, VpeName, Window};
 pub use smmu::{Iommu, Smmu};
+pub use uart::Uart;
 pub use vm::{Channel, ChannelEnd, DeviceUse, EventUse, Memory, Restarts, Vm, Vpe, Watchdog};
 
 // Choices are one type from the TOML on: the plan's, or the schema's where the plan takes no such

@@ -12,6 +12,7 @@ mod assume;
 mod board;
 mod bridge;
 mod channel;
+mod console;
 mod gap;
 mod host;
 mod interrupts;

@@ -4,4 +4,4 @@
 //! May call: `arch`, `state`.
 
 pub mod line;
-pub mod pl011;
+mod port;

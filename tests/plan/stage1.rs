@@ -86,7 +86,8 @@ fn registers(plan: &Plan) -> Vec<Range<u64>> {
     let smmus = plan.smmus.iter().map(|smmu| smmu.base.value()).chain(closed);
     out.extend(smmus.map(|base| base..base + 2 * FRAME));
     if let Console::Uart(uart) = &board.console {
-        out.push(uart.base.value()..uart.base.value() + PAGE);
+        let page = uart.base.value() / PAGE * PAGE;
+        out.push(page..page + PAGE);
     }
     let configs = plan.functions.iter().map(|function| function.space.config.value());
     let configs = configs.chain(plan.bridges.iter().map(|bridge| bridge.space.config.value()));

@@ -104,9 +104,6 @@ fn sizes(board: &Board, report: &mut Report) {
     for smmu in &board.smmus {
         one(&smmu.region, FRAME, format!("SMMU `{}`", smmu.name.value));
     }
-    for uart in &board.uarts {
-        one(&uart.region, PAGE, format!("UART `{}`", uart.name.value));
-    }
     for device in &board.devices {
         if let DeviceKind::Platform { regions, .. } = &device.kind {
             for region in regions {

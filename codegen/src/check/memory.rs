@@ -275,7 +275,7 @@ fn emulated(system: &System, vm: &Vm) -> Vec<Range> {
         frames.extend(gic.its.iter().map(|its| Range::of("the ITS", &its.region)));
     }
     let uart = board.console.as_ref().and_then(|console| board.uarts.get(console.value));
-    if let (true, Some(uart)) = (vm.console.value, uart) {
+    if let Some(uart) = uart.filter(|uart| vm.console.value && uart.is_seen()) {
         frames.push(Range::of("its UART", &uart.region));
     }
     for device in vm.devices.iter().filter_map(|given| board.devices.get(given.device.value)) {

@@ -267,6 +267,10 @@ rules! {
         "Functions of two VMs are behind ports of one switch that pass accesses from one to the \
          other."
     SMMU_SIZE "E847 smmu-size" "An SMMU gives out shorter addresses than VMs' memory may have."
+    UART_REGISTERS "E848 uart-registers"
+        "A UART has `reg_shift` or `reg_io_width` that do not fit its kind or each other."
+    UART_SIZE "E849 uart-size"
+        "A UART is smaller than its kind's registers, or these lie in two pages."
 
     RAM_FULL "E901 ram-full"
         "The VMs, channels and the hypervisor need more RAM than the board has."

@@ -37,16 +37,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
     let iommus: Vec<_> = board.iommu.iter().map(|one| iommu(one, file)).collect();
     let guards = Guards { smmus: &smmus, iommus: &iommus };
     let pcie: Vec<_> = board.pcie.iter().map(|pcie| host(files, pcie, &guards, file)).collect();
-    let uarts: Vec<_> = board
-        .uart
-        .iter()
-        .map(|uart| model::Uart {
-            name: uart.name.at(file),
-            kind: uart.kind,
-            region: region(&uart.base, &uart.size, file),
-            intid: uart.intid.as_ref().map(|intid| intid.at(file)),
-        })
-        .collect();
+    let uarts: Vec<_> = board.uart.iter().map(|one| uart(one, file)).collect();
     let console = board.board.uart.as_ref().map(|name| {
         let names: Vec<&str> = uarts.iter().map(|uart| uart.name.as_str()).collect();
         part(files, "UART", &name.at(file), &names)
@@ -114,6 +105,21 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             cpu: qemu.cpu.clone(),
             args: qemu.args.clone(),
         }),
+    }
+}
+
+fn uart(uart: &toml::Uart, file: FileId) -> model::Uart {
+    let or = |key: &Option<S<u8>>, usual| match key {
+        Some(key) => key.at(file),
+        None => uart.kind.map(file, |_| usual),
+    };
+    model::Uart {
+        name: uart.name.at(file),
+        kind: uart.kind.at(file),
+        region: region(&uart.base, &uart.size, file),
+        intid: uart.intid.as_ref().map(|intid| intid.at(file)),
+        reg_shift: or(&uart.reg_shift, 0),
+        reg_io_width: or(&uart.reg_io_width, model::Uart::usual_width(*uart.kind)),
     }
 }
 

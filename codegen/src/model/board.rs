@@ -12,7 +12,7 @@ use crate::emit::translation::MOST_BITS;
 use super::quirk::Quirk;
 use super::{
     At, Bar, Bdf, Bridge, Conduit, GicVersion, Iommu, Msix, PciId, Pcie, RdBase, Region, Smmu,
-    Trigger, UartKind,
+    Trigger, Uart,
 };
 
 #[derive(Clone, Debug)]
@@ -184,15 +184,6 @@ impl Timer {
         }
         Duration::from_nanos(u64::from(1_000_000_000 / a.max(1)))
     }
-}
-
-#[derive(Clone, Debug)]
-pub struct Uart {
-    pub name: At<String>,
-    pub kind: UartKind,
-    pub region: Region,
-    /// INTID of its SPI; None: output only.
-    pub intid: Option<At<u32>>,
 }
 
 /// A thing that can be given to one VM.

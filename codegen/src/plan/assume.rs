@@ -5,6 +5,7 @@
 //! own interrupts. It cannot see how devices are wired, who else uses memory, or what a device does
 //! by itself.
 
+use crate::check::uart::name;
 use crate::model::{DeviceKind, System, Trigger};
 use crate::units::Time;
 use ::plan::Plan;
@@ -33,13 +34,13 @@ fn far(plan: &Plan) -> Option<String> {
 fn console(system: &System) -> Option<String> {
     let console = system.board.console.as_ref()?;
     let uart = system.board.uarts.get(console.value)?;
-    let base = uart.region.start();
+    let (base, kind) = (uart.region.start(), name(uart.kind.value));
     Some(match &uart.intid {
         Some(intid) => format!(
-            "UART {} is a PL011 at {base:#x} that signals INTID {}",
+            "UART {} is {kind} at {base:#x} that signals INTID {}",
             uart.name.value, intid.value
         ),
-        None => format!("UART {} is a PL011 at {base:#x}", uart.name.value),
+        None => format!("UART {} is {kind} at {base:#x}", uart.name.value),
     })
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The board of the plan, its CPUs, and the vPEs on them.
 
+use super::console;
 use super::make::Maker;
 use super::own::{self, Own};
 use crate::model::quirk;
@@ -36,11 +37,7 @@ impl Maker<'_> {
             },
             pmu_ppi: self.system.vms.iter().find_map(|vm| self.pmu_ppi(vm)),
             console: match self.console() {
-                Some(uart) => Console::Uart(Uart {
-                    kind: UartKind::Pl011,
-                    base: Pa::new(uart.region.start()),
-                    intid: uart.intid.as_ref().map(|intid| intid.value),
-                }),
+                Some(uart) => Console::Uart(Box::new(console::uart(uart))),
                 None => Console::Log(self.log_memory()),
             },
             psci: board.psci.value,

@@ -4,6 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::assume;
+use super::console;
 use super::interrupts::{self, Interrupts};
 use super::its;
 use super::loads::{self, Loads};
@@ -52,6 +53,8 @@ pub struct Maker<'a> {
     pub channel_ipas: Vec<Vec<u64>>,
     /// By VM.
     pub watchdogs: Vec<Option<Watchdog>>,
+    /// IPA of each VM's UART.
+    pub uarts: Vec<Option<u64>>,
     /// IPA at which each VM reads the log.
     pub logs: Vec<Option<u64>>,
 }
@@ -65,7 +68,9 @@ impl<'a> Maker<'a> {
         messages::assign(system, &interrupts, &mut windows.functions);
         let channel_ipas = memory::channel_ipas(system, &placed, &windows, report)?;
         let watchdogs = watchdog::place(system, &placed, &windows, &channel_ipas, report)?;
-        let logs = log_view::place(system, &placed, &windows, (&channel_ipas, &watchdogs), report)?;
+        let beside = (channel_ipas.as_slice(), watchdogs.as_slice());
+        let uarts = console::place(system, &placed, &windows, beside, report)?;
+        let logs = log_view::place(system, &placed, &windows, beside, report)?;
         let layouts = schedule::layouts(system);
         let modes = modes::decide(system, &layouts)
             .map_err(|why| {
@@ -83,6 +88,7 @@ impl<'a> Maker<'a> {
             windows,
             channel_ipas,
             watchdogs,
+            uarts,
             logs,
         })
     }

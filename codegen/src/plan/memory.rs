@@ -217,7 +217,7 @@ fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> 
         space.remove(its.region.start()..its.region.end());
     }
     for uart in &system.board.uarts {
-        space.remove(uart.region.start()..uart.region.end());
+        space.remove(uart.pages());
     }
     for channel in &system.channels {
         for end in channel.ends.iter().filter(|end| end.vm.value == vm) {

@@ -225,7 +225,7 @@ impl Maker<'_> {
         out.extend(used.map(|(_, cpu)| cpu.redistributor.value..cpu.redistributor.value + stride));
         let its = board.gic.its.as_ref().filter(|_| !self.interrupts.events.is_empty());
         out.extend(its.map(|its| range(&its.region)));
-        out.extend(self.console().map(|uart| range(&uart.region)));
+        out.extend(self.console().map(model::Uart::page));
         out.extend(board.smmus.iter().map(|smmu| range(&smmu.region)));
         let functions = self.windows.functions.iter();
         let bridges = self.windows.bridges.iter().map(|bridge| bridge.space.config);

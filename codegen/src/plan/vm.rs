@@ -3,7 +3,7 @@
 
 use super::make::Maker;
 use super::own::Own;
-use super::{host, its, loads, messages, schedule, watchdog};
+use super::{console, host, its, loads, messages, schedule, watchdog};
 use crate::emit::stage2;
 use crate::limits::REDISTRIBUTOR;
 use crate::model::{self, DeviceKind};
@@ -127,9 +127,7 @@ impl Maker<'_> {
                 MmioKind::Redistributors,
             ),
         ];
-        if let Some(uart) = self.console().filter(|_| owner.console.value) {
-            out.push((uart.region.start(), PAGE, MmioKind::Uart));
-        }
+        out.extend(self.uarts[vm].map(|ipa| (ipa, console::BYTES, MmioKind::Uart)));
         if let (Some(its), true) = (&gic.its, owner.its.value != model::ItsPolicy::None) {
             out.push((its.region.start(), FRAME, MmioKind::Its));
         }

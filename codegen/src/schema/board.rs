@@ -5,13 +5,15 @@ mod device;
 mod gic;
 mod pcie;
 mod smmu;
+mod uart;
 
 pub use device::{Device, Msix, PciDevice, PlatformDevice, PlatformIrq, Scratch, Trigger};
 pub use gic::{Gic, GicVersion, Its, Quirk, RdBase, Redistributors};
 pub use pcie::{Bar, Bridge, Buses, Pcie, Window};
 pub use smmu::{Iommu, IommuKind, Smmu};
+pub use uart::Uart;
 
-use ::plan::{Conduit, UartKind};
+use ::plan::Conduit;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -187,21 +189,6 @@ pub struct Pmu {
     /// INTID of the PPI by which every CPU says that a counter overflowed, usually 23. A VM with
     /// `features = ["pmu"]` gets it.
     pub intid: S<u32>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Uart {
-    /// Name, for `board.uart`.
-    pub name: S<String>,
-    /// What it is.
-    pub kind: UartKind,
-    /// First address.
-    pub base: S<Address>,
-    /// Size, a multiple of 4 KiB.
-    pub size: S<Size>,
-    /// INTID of its SPI. Without it the console has no input.
-    pub intid: Option<S<u32>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -85,8 +85,7 @@ fn symbols(system: &System, tree: &DeviceTree) -> DeviceTreeNode {
                 }
             }
             "pl011" => {
-                let mut uarts = board.uarts.iter();
-                let own = uarts.find(|uart| Some(uart.region.start()) == unit);
+                let own = board.console.as_ref().map(|uart| &board.uarts[uart.value]);
                 own.into_iter().for_each(|uart| add(&uart.name.value, path.clone()));
             }
             "pcie" => {

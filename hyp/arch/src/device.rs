@@ -9,7 +9,7 @@ use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
 use plan::{Console, Pa, PciBridge, PciFunction, Span};
 
-/// Bytes of a function's configuration space, and of a UART's page.
+/// Bytes of a function's configuration space, and of the page that has a UART's registers.
 const PAGE: u64 = 4096;
 
 /// Registers of a device, mapped as device memory in EL2's table for good.
@@ -53,7 +53,7 @@ impl Device {
     /// The board's UART; nothing on a board without one.
     pub const fn uart<S: System>() -> Self {
         match &S::PLAN.board.console {
-            Console::Uart(uart) => Self { base: uart.base, bytes: PAGE },
+            Console::Uart(uart) => Self { base: uart.base, bytes: PAGE - uart.base.value() % PAGE },
             Console::Log(_) => Self::NONE,
         }
     }
@@ -80,7 +80,21 @@ impl Device {
         }
     }
 
-    /// The same, or None if the read was answered with an abort.
+    /// Reads 1, 2 or 4 bytes at `offset`, a multiple of that.
+    #[inline(always)]
+    pub fn read_part(self, offset: u64, bytes: u8) -> u32 {
+        let Some(word) = self.word(offset) else { return u32::MAX };
+        let at = word.cast::<u8>().wrapping_add((offset & 3) as usize);
+        match bytes {
+            // SAFETY: as for `read`.
+            1 => unsafe { at.read_volatile() }.into(),
+            // SAFETY: as for `read`, and aligned.
+            2 if offset & 1 == 0 => unsafe { at.cast::<u16>().read_volatile() }.into(),
+            _ => self.read(offset),
+        }
+    }
+
+    /// The 32-bit register at `offset`, or None if the read was answered with an abort.
     pub fn try_read(self, offset: u64) -> Option<u32> {
         // SAFETY: as for `read`; an abort is caught.
         self.word(offset).and_then(|word| unsafe { probe::try_read32(word as u64) })

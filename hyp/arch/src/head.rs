@@ -26,7 +26,7 @@ pub use abi::log;
 use core::marker::PhantomData;
 #[doc(hidden)]
 pub use plan::translation::EL2_MAIR;
-use plan::{Console, CpuIndex, UartKind};
+use plan::{Console, CpuIndex, Early};
 
 /// SCTLR_EL2 with MMU, caches and alignment checks off: the RES1 bits alone (DDI 0487 D24.2,
 /// SCTLR_EL2).
@@ -35,21 +35,33 @@ pub const SCTLR_OFF: u64 = 0x30c5_0830;
 pub const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 /// Polls of a full FIFO before a character of an early message is given up.
 pub const PATIENCE: u32 = 1 << 24;
-/// UARTFR of a PL011, and the number of its bit TXFF (DDI 0183 3.3.3).
-pub const FLAGS: u64 = 0x18;
-/// See [`FLAGS`].
-pub const FULL: u32 = 5;
 
 /// Where the head says what is wrong.
 pub struct Line<S>(PhantomData<S>);
 
 impl<S: System> Line<S> {
-    /// The UART's data register, or the log.
+    /// The UART, or the log.
     pub const BASE: u64 = match &S::PLAN.board.console {
-        Console::Uart(uart) => match uart.kind {
-            UartKind::Pl011 => uart.base.value(),
-        },
+        Console::Uart(uart) => uart.base.value(),
         Console::Log(log) => log.base.value(),
+    };
+    /// How the UART takes a byte.
+    pub const EARLY: Early = match &S::PLAN.board.console {
+        Console::Uart(uart) => Early { ..uart.early },
+        Console::Log(_) => Early {
+            status: 0,
+            status_width: 4,
+            bit: 0,
+            ready: false,
+            command: &[],
+            data: 0,
+            data_width: 4,
+        },
+    };
+    /// Whether two words are written before a byte; their offsets and values.
+    pub const COMMAND: [u32; 5] = match Self::EARLY.command {
+        [first, second] => [1, first.offset, first.value, second.offset, second.value],
+        _ => [0; 5],
     };
     /// Bytes of the log's ring; 0: there is a UART.
     pub const RING: u64 = match &S::PLAN.board.console {
@@ -205,19 +217,43 @@ translate:
     isb
     ret
 
-// x0: text. Any EL, any address, no stack. Waits for room within bounds; 32-bit accesses, as some
-// UARTs take no others.
+// x0: text. Any EL, any address, no stack. Waits for room within bounds; accesses of the width that
+// the UART takes.
 complain:
     ldr     x1, ={line}
     .if     {ring} == 0
 3:  ldrb    w2, [x0], #1
     cbz     w2, 4f
     mov     w3, #{patience}
-6:  ldr     w4, [x1, #{flags}]
-    tbz     w4, #{full}, 7f
+6:
+    .if     {status_width} == 1
+    ldrb    w4, [x1, #{status}]
+    .elseif {status_width} == 2
+    ldrh    w4, [x1, #{status}]
+    .else
+    ldr     w4, [x1, #{status}]
+    .endif
+    .if     {ready}
+    tbnz    w4, #{bit}, 7f
+    .else
+    tbz     w4, #{bit}, 7f
+    .endif
     subs    w3, w3, #1
     b.ne    6b
-7:  str     w2, [x1]
+7:
+    .if     {commands}
+    ldr     w4, ={value_1}
+    str     w4, [x1, #{offset_1}]
+    ldr     w4, ={value_2}
+    str     w4, [x1, #{offset_2}]
+    .endif
+    .if     {data_width} == 1
+    strb    w2, [x1, #{uart_data}]
+    .elseif {data_width} == 2
+    strh    w2, [x1, #{uart_data}]
+    .else
+    str     w2, [x1, #{uart_data}]
+    .endif
     b       3b
     .else
     // Caches on or off: lines are cleaned before a store and after it.
@@ -269,8 +305,17 @@ wrong_address:
     ttbr = const <$system as $crate::System>::PLAN.hypervisor.ttbr.value(),
     mair = const $crate::head::EL2_MAIR,
     hcr = const $crate::cpu::HCR_BOOT,
-    flags = const $crate::head::FLAGS,
-    full = const $crate::head::FULL,
+    status = const $crate::head::Line::<$system>::EARLY.status,
+    status_width = const $crate::head::Line::<$system>::EARLY.status_width,
+    bit = const $crate::head::Line::<$system>::EARLY.bit,
+    ready = const $crate::head::Line::<$system>::EARLY.ready as u8,
+    uart_data = const $crate::head::Line::<$system>::EARLY.data,
+    data_width = const $crate::head::Line::<$system>::EARLY.data_width,
+    commands = const $crate::head::Line::<$system>::COMMAND[0],
+    offset_1 = const $crate::head::Line::<$system>::COMMAND[1],
+    value_1 = const $crate::head::Line::<$system>::COMMAND[2],
+    offset_2 = const $crate::head::Line::<$system>::COMMAND[3],
+    value_2 = const $crate::head::Line::<$system>::COMMAND[4],
     patience = const $crate::head::PATIENCE,
     line = const $crate::head::Line::<$system>::BASE,
     ring = const $crate::head::Line::<$system>::RING,

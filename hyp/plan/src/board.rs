@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the hypervisor itself touches on the board.
 
-use crate::{Hex32, List, Log, Pa, Range, Text};
+use crate::{Hex32, List, Log, One, Pa, Range, Text, Uart};
 
 #[derive(Debug)]
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
@@ -105,7 +105,7 @@ pub struct Timer {
 #[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
 #[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
 pub enum Console {
-    Uart(Uart),
+    Uart(One<Uart>),
     /// The board has none: EL2's own lines are kept in memory, and no VM has a console.
     Log(Log),
 }
@@ -127,26 +127,6 @@ impl Console {
             Self::Log(log) => Some(log),
         }
     }
-}
-
-#[derive(Debug)]
-#[cfg_attr(feature = "host", derive(Clone, serde::Serialize, crate::constant::Constant))]
-pub struct Uart {
-    #[cfg_attr(feature = "host", serde(skip))]
-    pub kind: UartKind,
-    pub base: Pa,
-    /// INTID of its SPI, for input; None: output only.
-    pub intid: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "host",
-    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, crate::constant::Constant)
-)]
-#[cfg_attr(feature = "host", serde(rename_all = "kebab-case"))]
-pub enum UartKind {
-    Pl011,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,10 +33,11 @@ mod schedule;
 mod shape;
 mod smmu;
 pub mod translation;
+mod uart;
 mod vm;
 mod vpe;
 
-pub use board::{Board, Conduit, Console, Identity, PowerOff, Quirk, Ram, Timer, Uart, UartKind};
+pub use board::{Board, Conduit, Console, Identity, PowerOff, Quirk, Ram, Timer};
 #[cfg(feature = "host")]
 pub use cpu::ppm;
 pub use cpu::{Cpu, Schedule};
@@ -66,6 +67,7 @@ pub use shape::*;
 pub use smmu::{ClosedSmmu, DmaFault, Leaf, Master, Smmu};
 #[cfg(feature = "host")]
 pub use smmu::{SmmuScript, SmmuStep};
+pub use uart::{Early, Store, Uart, UartKind};
 #[cfg(feature = "host")]
 pub use vm::MemoryRole;
 pub use vm::{

@@ -121,6 +121,24 @@ pub fn plan() -> &'static Plan {
     ))
 }
 
+/// The board's UART.
+static CONSOLE: plan::Uart = plan::Uart {
+    kind: plan::UartKind::Pl011,
+    base: Pa::new(UART),
+    reg_shift: 0,
+    reg_io_width: 4,
+    intid: Some(33),
+    early: plan::Early {
+        status: 0x18,
+        status_width: 4,
+        bit: 5,
+        ready: false,
+        command: &[],
+        data: 0,
+        data_width: 4,
+    },
+};
+
 /// A board with these VMs, its SPIs and devices shared out as [`plan`] has them.
 pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     let spi = |intid: u32| {
@@ -185,11 +203,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
                 maintenance_ppi: 25,
             },
             pmu_ppi: Some(PMU as u8),
-            console: plan::Console::Uart(plan::Uart {
-                kind: plan::UartKind::Pl011,
-                base: Pa::new(UART),
-                intid: Some(33),
-            }),
+            console: plan::Console::Uart(&CONSOLE),
             psci: Conduit::Smc,
             mpam: false,
             gic_coherent: true,
