@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether docs/safety.md holds against safe code that tries to break it.
 //!
-//! attempts/ has programs that use `arch` as the image may, without unsafe code. Each is compiled
-//! for EL2 and must get exactly the errors that its lines name (`//~ E0451`), so that it fails for
-//! the reason that it is there for. `allowed.rs` names none: it must compile.
+//! attempts/ has programs that use `arch` and `gicv4` as the image may, without unsafe code. Each
+//! is compiled for EL2 and must get exactly the errors that its lines name (`//~ E0451`), so that
+//! it fails for the reason that it is there for. `allowed.rs` names none: it must compile.
 
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ fn target() -> PathBuf {
     root().join(target).join("attempts")
 }
 
-/// Metadata of `arch` and of the plan's types, and the directory of all that they need.
+/// Metadata of `arch`, `gicv4` and the plan's types, and the directory of all that they need.
 fn built() -> (PathBuf, Vec<OsString>) {
     let output = Command::new(env!("CARGO"))
         .args(["check", "--quiet", "--package", "arch", "--target", TARGET, "--target-dir"])
@@ -40,7 +40,7 @@ fn built() -> (PathBuf, Vec<OsString>) {
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: serde_json::Value = serde_json::from_str(line).expect("a message");
         let name = message["target"]["name"].as_str().unwrap_or_default();
-        if !["arch", "plan"].contains(&name) {
+        if !["arch", "gicv4", "plan"].contains(&name) {
             continue;
         }
         let files = message["filenames"].as_array().into_iter().flatten();
@@ -50,7 +50,7 @@ fn built() -> (PathBuf, Vec<OsString>) {
         externs.push("--extern".into());
         externs.push(format!("{name}={metadata}").into());
     }
-    assert_eq!(externs.len(), 4, "arch and plan");
+    assert_eq!(externs.len(), 6, "arch, gicv4 and plan");
     (directory, externs)
 }
 

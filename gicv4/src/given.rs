@@ -16,7 +16,10 @@ use core::fmt;
 use core::marker::PhantomData;
 
 /// Physical memory that the GIC may read and write from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Not `Copy`: an ITS with one memory for two tables would take an entry of one, such as a
+/// collection's redistributor, for an address in the other.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Memory {
     address: u64,
     bytes: u64,
@@ -38,11 +41,11 @@ impl Memory {
     }
 
     /// Physical address of the first byte.
-    pub const fn address(self) -> u64 {
+    pub const fn address(&self) -> u64 {
         self.address
     }
     /// Length in bytes.
-    pub const fn bytes(self) -> u64 {
+    pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 }

@@ -47,7 +47,7 @@ pub struct Expect {
 }
 
 /// Memory for a table of the ITS: flat, and zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     /// What it holds.
     pub kind: TableKind,

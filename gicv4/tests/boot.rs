@@ -186,13 +186,13 @@ fn tables_find_their_registers() {
         ));
     }
     // Memory of 4 KiB pages serves a register that has those, and no other.
-    let small = tables().map(|table| {
+    let small = |table: Table| {
         let memory = model::memory(table.memory.address() + 0x1000, 0x3000);
         Table { memory, ..table }
-    });
+    };
     let enable = |registers| {
         let gic = Gic::new(Config { tables: registers, ..Config::V4_0 });
-        Its::new(gic.its()).enable(small, cbaser(1), POLLS)
+        Its::new(gic.its()).enable(tables().map(small), cbaser(1), POLLS)
     };
     assert_eq!((enable(FVP), enable(SMALL)), (Ok(()), Ok(())));
     for (registers, bytes) in [(GRACE, 0x1_0000), (HIP, 0x4000)] {
@@ -208,9 +208,9 @@ fn collections_that_the_its_holds_itself() {
         TableRegister::new(TableKind::Vpes, 8, None),
         TableRegister::new(TableKind::Devices, 8, None),
     ];
-    let few = tables().map(|table| Table { entries: 8, ..table });
     for (held_collections, fine) in [(8, true), (7, false)] {
         let gic = Gic::new(Config { tables: TWO, held_collections, ..Config::V4_0 });
+        let few = tables().map(|table| Table { entries: 8, ..table });
         let result = Its::new(gic.its()).enable(few, cbaser(1), POLLS);
         assert_eq!(result.is_ok(), fine, "{result:?}");
         assert_eq!(gic.take_violations(), []);
