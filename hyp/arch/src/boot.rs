@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What happens once: tokens that only the head makes.
 //!
-//! [`SystemBoot`] is the board's, [`CpuBoot`] a CPU's. Neither can be copied or made, and what may
-//! happen once takes one of them.
+//! [`SystemBoot`] is the board's, [`CpuBoot`] a CPU's. Neither can be copied or made, nor leave its
+//! CPU: a CPU on the stack of another one would overwrite it. What may happen once takes one of
+//! them.
 
 use crate::system::System;
 use core::marker::PhantomData;
 use plan::CpuIndex;
 
+/// Keeps a value on its CPU: neither `Send` nor `Sync`.
+pub(crate) type Here<S> = PhantomData<*mut S>;
+
 /// The first CPU's way from the head to its first guest, which the system goes once.
-pub struct SystemBoot<S>(PhantomData<S>);
+pub struct SystemBoot<S>(Here<S>);
 
 impl<S: System> SystemBoot<S> {
     /// # Safety
@@ -23,7 +27,7 @@ impl<S: System> SystemBoot<S> {
 /// A CPU's way from the head to its first guest, which each goes once.
 pub struct CpuBoot<S> {
     cpu: CpuIndex,
-    system: PhantomData<S>,
+    system: Here<S>,
 }
 
 impl<S: System> CpuBoot<S> {

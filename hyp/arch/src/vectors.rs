@@ -15,13 +15,14 @@
 //!
 //! An exception taken from EL2 itself is the end of that CPU, unless it is a probe's.
 
-use crate::boot::CpuBoot;
+use crate::boot::{CpuBoot, Here};
 use crate::frame::{FRAME_BYTES, Frame};
 use crate::sysreg::read;
 use crate::system::System;
 use crate::{smc, this};
 #[doc(hidden)]
 pub use abi::psci;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 
@@ -350,8 +351,8 @@ unsafe extern "C" {
     fn enter_guest(frame: *const Frame) -> !;
 }
 
-/// The top of a CPU's stack, where its trap frame lies.
-pub struct StackTop(&'static mut Frame);
+/// The top of the calling CPU's stack, where its trap frame lies.
+pub struct StackTop(&'static mut Frame, Here<Frame>);
 
 impl Deref for StackTop {
     type Target = Frame;
@@ -377,7 +378,7 @@ impl<S: System> CpuBoot<S> {
         // began (the head); only this CPU uses it, and its token is used up.
         unsafe { frame.write(Frame::new()) };
         // SAFETY: as above, initialised.
-        StackTop(unsafe { &mut *frame })
+        StackTop(unsafe { &mut *frame }, PhantomData)
     }
 }
 
@@ -390,7 +391,8 @@ pub fn enter(top: StackTop) -> ! {
     if this::is_nobody() || read!(HCR_EL2) & VM == 0 || read!(SPSR_EL2) & EL2 != 0 {
         smc::park()
     }
-    // SAFETY: the frame lies at the top of this CPU's stack, and what is below it is given up here
-    // for good: no caller returns. What runs next is EL1's or EL0's, behind a stage 2 of the plan.
+    // SAFETY: the frame lies at the top of this CPU's stack, as `StackTop` does not leave its CPU,
+    // and what is below it is given up here for good: no caller returns. What runs next is EL1's or
+    // EL0's, behind a stage 2 of the plan.
     unsafe { enter_guest(top.0) }
 }
