@@ -72,6 +72,13 @@ fn roots(module: &str) -> [(&'static str, String); 3] {
     [("crate::", String::new()), ("super::", within(parent)), ("self::", within(module))]
 }
 
+/// The line gives a path on: `pub use`, `pub(crate) use`.
+fn gives_on(line: &str) -> bool {
+    let scope = line.strip_prefix("pub").unwrap_or("-");
+    let scope = scope.split_once(')').map_or(scope, |(_, behind)| behind);
+    scope.starts_with(" use ")
+}
+
 /// Paths from the crate's root that a file has, in imports or elsewhere. `children`: its modules,
 /// which it names without a prefix.
 fn paths(module: &str, children: &[&str], text: &str) -> Vec<String> {
@@ -81,8 +88,8 @@ fn paths(module: &str, children: &[&str], text: &str) -> Vec<String> {
         for (at, _) in code.match_indices(root) {
             let before = code[..at].chars().next_back();
             let line = code[..at].rsplit('\n').next().unwrap_or_default().trim_start();
-            let begins = !before.is_some_and(|c| c.is_alphanumeric() || "_:$".contains(c));
-            if begins && !line.starts_with("pub") {
+            let begins = !before.is_some_and(|c| c.is_alphanumeric() || "_:".contains(c));
+            if begins && !gives_on(line) {
                 expand(&prefix, &code[at + root.len()..], &mut paths);
             }
         }
@@ -105,7 +112,7 @@ fn given_on(module: &str, text: &str) -> BTreeMap<String, String> {
     for (at, _) in code.match_indices(" use ") {
         let line = code[..at].rsplit('\n').next().unwrap_or_default();
         let tree = &code[at + 5..];
-        if !line.starts_with("pub") || line.contains(';') {
+        if !gives_on(&format!("{line} use ")) {
             continue;
         }
         let mut paths = Vec::new();
@@ -139,6 +146,11 @@ fn expand<'a>(prefix: &str, tree: &'a str, paths: &mut Vec<String>) -> &'a str {
         }
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*');
         let end = end.unwrap_or(rest.len());
+        if rest.starts_with("super::") {
+            path = within(path.trim_end_matches("::").rsplit_once("::").map_or("", |(up, _)| up));
+            rest = &rest[end + 2..];
+            continue;
+        }
         path.push_str(&rest[..end]);
         rest = &rest[end..];
         match rest.strip_prefix("::") {
@@ -224,7 +236,9 @@ fn a_folder_calls_what_it_says() {
     let circles = in_circles(&layers);
     assert!(circles.is_empty(), "folders that may call each other: {circles:?}");
     let mut wrong = Vec::new();
-    for (module, imports) in imports("hyp") {
+    for (module, mut imports) in imports("hyp") {
+        // What it gives on, it may use itself.
+        imports.extend(given_on(&module, &modules[&module].text).into_values());
         for import in imports {
             let (from, to) = (folder(&module), folder(&import));
             if !from.is_empty() && from != to && !layers[from].contains(to) {
@@ -250,15 +264,43 @@ fn no_files_import_each_other() {
 #[test]
 fn a_use_tree_has_these_paths() {
     let text = "use crate::state::{cpu::{self, Here}, ipi as other};\nuse super::pages;\n    \
-                crate::io::halt::stop(x); // crate::boot\n    x::<super::Y>()";
+                crate::io::halt::stop(x); // crate::boot\n    x::<super::Y>()\n\
+                use super::super::exits::z;\nuse super::super::{run::y, cpu};\n\
+                use self::super::super::life;\npub fn f() -> crate::boot::B {}\n\
+                ($x:expr) => { $crate::gic::its::g($x) };\npub(crate) use crate::boot::b;\n";
     let paths = paths("io::console", &[], text);
     let expected = [
         "state::cpu::self",
         "state::cpu::Here",
         "state::ipi",
         "io::halt::stop",
+        "boot::B",
+        "gic::its::g",
         "io::pages",
         "io::Y",
+        "exits::z",
+        "run::y",
+        "cpu",
+        "life",
     ];
     assert_eq!(paths, expected);
+    let given = given_on("io::console", text);
+    assert_eq!(given.into_values().collect::<Vec<_>>(), ["boot::b"]);
+}
+
+/// A path by another name would not be found.
+#[test]
+fn the_roots_have_no_other_names() {
+    const OTHERS: [&str; 5] =
+        ["crate as", "super as", "use self as", "extern crate self", "#[path"];
+    for file in CRATES.iter().flat_map(|root| modules(root).into_values()) {
+        let code = code(&file.text);
+        for other in OTHERS {
+            let is_there = code.match_indices(other).any(|(at, _)| {
+                let before = code[..at].chars().next_back();
+                !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            });
+            assert!(!is_there, "{}: {other}", file.path);
+        }
+    }
 }
