@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! EL2's own tables as they are in RAM after a run.
+//! EL2's own memory as it is in RAM after a run.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use object::{Object, ObjectSegment, SegmentFlags};
 
 use crate::plan_json::{self, number};
 
@@ -35,6 +37,50 @@ pub fn strangers(binary: &Path, ram: &Path) -> Result<Vec<String>, String> {
         .collect();
     if !leaves.iter().any(|leaf| normal(&leaf)) {
         out.push("EL2 maps nothing of its own".into());
+    }
+    Ok(out)
+}
+
+/// One line for each part that nobody writes at run time and that is not as the image has it: code,
+/// constants, stage-2 tables, copies of payloads.
+pub fn altered(binary: &Path, ram: &Path) -> Result<Vec<String>, String> {
+    let elf = fs::read(binary.with_extension("elf")).map_err(|error| error.to_string())?;
+    let elf = object::File::parse(&*elf).map_err(|error| error.to_string())?;
+    let ram = File::open(ram).map_err(|error| error.to_string())?;
+    let plan = plan_json::beside(binary)?;
+    let items = plan["hypervisor"]["items"].as_array().ok_or("plan.json has no items")?;
+    let mut out = Vec::new();
+    let mut compared = 0;
+    let mut compare = |name: &str, base: u64, wanted: &[u8]| {
+        let mut found = vec![0; wanted.len()];
+        ram.read_exact_at(&mut found, base - RAM).map_err(|error| error.to_string())?;
+        if let Some(at) = found.iter().zip(wanted).position(|(found, wanted)| found != wanted) {
+            out.push(format!("{name} at {:#x} was altered", base + at as u64));
+        }
+        compared += 1;
+        Ok::<(), String>(())
+    };
+    for segment in elf.segments() {
+        let (base, data) = (segment.address(), segment.data().map_err(|error| error.to_string())?);
+        let SegmentFlags::Elf { p_flags } = segment.flags() else { continue };
+        if p_flags & object::elf::PF_W == 0 {
+            compare("EL2's code", base, data)?;
+        }
+        for item in items {
+            let name = item["name"].as_str().unwrap_or_default();
+            let (at, bytes) = (number(&item["base"]).unwrap_or(0), number(&item["bytes"]));
+            let constant = name.contains("stage-2 tables") || name.starts_with("copy of");
+            let wanted = at
+                .checked_sub(base)
+                .map(|from| from as usize)
+                .and_then(|from| data.get(from..from.checked_add(bytes.unwrap_or(0) as usize)?));
+            if let (true, Some(wanted)) = (constant, wanted) {
+                compare(name, at, wanted)?;
+            }
+        }
+    }
+    if compared < 4 {
+        out.push(format!("{compared} parts of EL2 were compared"));
     }
     Ok(out)
 }

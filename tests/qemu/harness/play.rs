@@ -9,11 +9,11 @@ use std::time::Duration;
 use bulkhead::run::{Input, Options, Step, Transcript, run};
 
 use crate::aliasing;
-use crate::el2::{RAM, strangers};
+use crate::el2::{RAM, altered, strangers};
 use crate::expect::violations;
 use crate::firmware;
 use crate::images::Images;
-use crate::scenario::{Fill, Scenario};
+use crate::scenario::{Expect, Fill, Scenario};
 
 /// Lines of the console that a failure shows.
 const SHOWN: usize = 60;
@@ -28,8 +28,8 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     let scratch = image.binary.with_file_name(format!("scratch-{name}"));
     let ram = scratch.join("ram.img");
     let mut qemu_args = scenario.qemu.clone();
-    let shut = scenario.expect.shut;
-    if shut || !scenario.fill.is_empty() {
+    let Expect { shut, intact, .. } = scenario.expect;
+    if shut || intact || !scenario.fill.is_empty() {
         let bytes = image.machine.ram_bytes;
         filled(&scenario.fill, &ram, bytes).map_err(|error| format!("ram.img: {error}"))?;
         qemu_args.extend([
@@ -37,7 +37,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
             format!(
                 "memory-backend-file,id=ram,size={bytes},mem-path={},share={}",
                 ram.display(),
-                if shut { "on" } else { "off" }
+                if shut || intact { "on" } else { "off" }
             ),
             "-machine".into(),
             "memory-backend=ram".into(),
@@ -63,6 +63,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     };
     let played = run(name, &image.machine, &image.binary, &options);
     let strangers = if shut { strangers(&image.binary, &ram) } else { Ok(Vec::new()) };
+    let altered = if intact { altered(&image.binary, &ram) } else { Ok(Vec::new()) };
     // It may be large.
     let _ = fs::remove_file(&ram);
     let (report, seen) = played.map_err(|error| error.to_string())?;
@@ -72,6 +73,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         out.extend(aliasing::violations(&found));
     }
     out.extend(strangers.unwrap_or_else(|error| vec![format!("EL2's tables: {error}")]));
+    out.extend(altered.unwrap_or_else(|error| vec![format!("EL2's memory: {error}")]));
     out.extend(written.err().map(|error| error.to_string()));
     if out.is_empty() { Ok(()) } else { Err(explain(scenario, &out, &seen)) }
 }

@@ -94,6 +94,10 @@ pub struct Expect {
     /// EL2's tables, as they are in RAM afterwards, map no memory but the hypervisor's own.
     #[serde(default)]
     pub shut: bool,
+    /// EL2's code, stage-2 tables and copies of payloads are in RAM afterwards as the image has
+    /// them.
+    #[serde(default)]
+    pub intact: bool,
     #[serde(default)]
     pub counter: Vec<Counter>,
     #[serde(default)]

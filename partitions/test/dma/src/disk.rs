@@ -5,10 +5,16 @@
 //! block there. The former block must then hold what it held before, or zeros: QEMU's disk takes
 //! zeros for what it cannot read, and says that all went well. EL2's lines show that it was
 //! refused, and victims watch their memory, from `wait-ms=` on. What the blocks hold is EventIDs,
-//! `message=` in each word: at the ITS they would be events.
+//! `message=` in each word: at the ITS they would be events. Last the queue's own vector sends that
+//! EventID, `interrupts=` times, then its own: only the latter may arrive here. (A message of
+//! QEMU's disk has the disk's DeviceID; a block that it writes to the ITS has DeviceID 0.)
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nvme::{Command, Controller, Error, Queue};
 use rt::dma::{Arena, Buffer};
+use rt::interrupts::{self, IntId};
+use rt::machine::Event;
 use rt::{Machine, Outcome, cpu, figure, println, timer};
 
 const PAGE: u64 = 4096;
@@ -17,14 +23,22 @@ const BLOCK: u64 = 512;
 const GIVEN: u64 = 1;
 const TAKEN: u64 = 2;
 const PATIENCE_US: u64 = 5_000_000;
+/// Turns of a loop in which an interrupt that the ITS has gets here.
+const SETTLING: u32 = 100_000;
 
 const BROKEN: u32 = 1;
 const OWN_MEMORY: u32 = 2;
 const HOLE: u32 = 3;
+const INTERRUPTS: u32 = 6;
+
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
 
 struct Disk {
     controller: Controller,
     queue: Queue,
+    translater: u64,
+    /// Its queue's.
+    own: Event,
 }
 
 impl Disk {
@@ -34,7 +48,8 @@ impl Disk {
         let own = events.next().ok_or(Error::NoDevice)?;
         let mut controller = Controller::new(machine, arena, &admin, 1)?;
         let queue = controller.create_queue(arena, &own)?;
-        Ok(Self { controller, queue })
+        let translater = machine.its_translater().ok_or(Error::NoDevice)?;
+        Ok(Self { controller, queue, translater, own })
     }
 
     /// Returns whether the disk says that it did it.
@@ -48,6 +63,26 @@ impl Disk {
             cpu::relax();
         }
         Ok(self.controller.take(&mut self.queue).is_some_and(|done| done.status == 0))
+    }
+
+    /// How many interrupts come when the queue's vector sends this EventID so many times.
+    fn interrupts(&mut self, event: u32, count: u64, to: u64) -> Result<u64, Error> {
+        let vector = self.own.event_id.into();
+        self.controller.vectors().mask(vector);
+        self.controller.vectors().set(vector, self.translater, event);
+        self.settle();
+        let before = INTERRUPTED.load(Relaxed);
+        for _ in 0..count {
+            self.read(GIVEN, to)?;
+            self.settle();
+        }
+        Ok(INTERRUPTED.load(Relaxed).wrapping_sub(before))
+    }
+
+    /// What was sent has arrived.
+    fn settle(&self) {
+        self.controller.settle();
+        (0..SETTLING).for_each(|_| cpu::relax());
     }
 
     fn write(&mut self, block: u64, from: u64) -> Result<bool, Error> {
@@ -103,7 +138,15 @@ fn reach(machine: &'static Machine, targets: impl Iterator<Item = u64>) -> Resul
         tried += 1;
     }
     figure!("targets", tried);
-    Ok(Outcome::Passed)
+    let Some(count) = machine.number("interrupts") else { return Ok(Outcome::Passed) };
+    let own = disk.own.event_id;
+    interrupts::set_handler(IntId::new(disk.own.vintid), |_| _ = INTERRUPTED.fetch_add(1, Relaxed));
+    cpu::enable_interrupts();
+    let others = disk.interrupts(event as u32, count, sink.address())?;
+    let mine = disk.interrupts(own, count, sink.address())?;
+    println!("of {count} messages each, {others} of event {event} came, {mine} of event {own}");
+    let right = others == 0 && mine == count;
+    Ok(if right { Outcome::Passed } else { Outcome::Failed(INTERRUPTS) })
 }
 
 /// The words of a block.

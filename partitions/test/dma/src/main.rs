@@ -3,14 +3,14 @@
 //!
 //! The device is QEMU's `edu`, which copies between memory and a buffer of its own. First it copies
 //! this VM's own memory, by the addresses that the guest has: that must arrive, byte for byte. Then
-//! it reads and writes each address of `targets=` (hexadecimal, commas between): no byte of those
-//! may arrive in the device. EL2's lines show that the writes were refused. With `message=` it
-//! writes that EventID to the ITS, which takes it for an event of this device's own. With `storm=`
-//! it writes so often to the first of them, after which even its own memory must be out of reach,
-//! and resets itself: in its second life its memory must be in reach again. With `late=` it tells
-//! the device to write a pattern to its own memory and resets itself at once; in the second life
-//! bus mastering is on from the first moment, and for so many milliseconds no byte may arrive.
-//! With `disk=1` the device is an NVMe disk (disk.rs).
+//! it reads and writes each address of `targets=` (hexadecimal, commas between, `+` before a number
+//! of pages): no byte of those may arrive in the device. EL2's lines show that the writes were
+//! refused. With `message=` it writes that EventID to the ITS, which takes it for an event of this
+//! device's own. With `storm=` it writes so often to the first of them, after which even its own
+//! memory must be out of reach, and resets itself: in its second life its memory must be in reach
+//! again. With `late=` it tells the device to write a pattern to its own memory and resets itself
+//! at once; in the second life bus mastering is on from the first moment, and for so many
+//! milliseconds no byte may arrive. With `disk=1` the device is an NVMe disk (disk.rs).
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ const TO_MEMORY: u64 = 2;
 /// The device's buffer, as its DMA has it.
 const INSIDE: u64 = 0x4_0000;
 const BYTES: u64 = 8;
+const PAGE: u64 = 4096;
 
 /// GITS_TRANSLATER as every guest has it, what a message is, and how many are sent.
 const TRANSLATER: u64 = 0x0809_0040;
@@ -86,8 +87,8 @@ impl Edu {
 
 fn main(machine: &'static Machine) -> Outcome {
     let targets = || {
-        let list = machine.argument("targets").unwrap_or("");
-        list.split(',').filter_map(|text| u64::from_str_radix(text, 16).ok())
+        let list = machine.argument("targets").unwrap_or("").split(',');
+        list.filter_map(pages).flatten()
     };
     if machine.number("disk").is_some() {
         return disk::run(machine, targets());
@@ -163,6 +164,14 @@ fn main(machine: &'static Machine) -> Outcome {
         psci::system_reset();
     }
     Outcome::Passed
+}
+
+/// The addresses of "48000000", or of "48000000+10": the first bytes of so many pages.
+fn pages(text: &str) -> Option<impl Iterator<Item = u64> + use<>> {
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let (base, count) = text.split_once('+').unwrap_or((text, "1"));
+    let (base, count) = (number(base)?, number(count)?);
+    Some((0..count).map(move |n| base + n * PAGE))
 }
 
 /// A pattern goes by way of the device from one buffer to another.
