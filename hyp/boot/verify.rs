@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Is this the hardware that the plan was made for? Asked before anything is written to it, bridges
-//! on the way aside.
+//! Is this the hardware that the plan was made for? Asked before anything is written to it, but
+//! what PCI must be told to answer.
 //!
 //! 1. this CPU: MPIDR, feature registers, list registers, address size, the block that DC ZVA
 //!    clears;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a guest of Bulkhead sees, as pure state machines.
 //!
-//! The image (hyp/*.rs, hyp/arch) takes a trap, decodes it with [`exit`], calls one function of
+//! The image (hyp, hyp/arch) takes a trap, decodes it with [`exit`], calls one function of
 //! this crate and does what the returned value says. Everything here runs on the host as well:
 //! hardware is reached only through the traits of [`platform`]. docs/guest-abi.md is the contract
 //! that this crate keeps.
