@@ -22,7 +22,7 @@ pub fn check(system: &System, report: &mut Report) {
 fn trusted(board: &Board, vm: &Vm, report: &mut Report) {
     let free = vm.devices.iter().filter_map(|given| {
         let device = board.devices.get(given.device.value)?;
-        (device.dma && board.streams(device).is_none()).then_some((given, device))
+        (device.dma && board.smmu(device).is_none()).then_some((given, device))
     });
     let free: Vec<_> = free.collect();
     let Some((_, first)) = free.first() else { return };

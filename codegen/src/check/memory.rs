@@ -308,7 +308,7 @@ fn dma(system: &System, vm: &Vm, report: &mut Report) {
         let device = system.board.devices.get(given.device.value)?;
         // An SMMU translates by the VM's own tables.
         let masters = device.dma || signals(given.device.value);
-        (masters && system.board.streams(device).is_none()).then_some((&given.device, device))
+        (masters && system.board.smmu(device).is_none()).then_some((&given.device, device))
     });
     let Some((place, device)) = masters.max_by_key(|(_, device)| device.dma) else { return };
     let how = match device.dma {

@@ -83,7 +83,7 @@ fn trusted(system: &System, vm: &Vm, given: &DeviceUse, report: &mut Report) {
     if device.events.value == 0 || !vm.events.iter().any(|event| used(&event.device)) {
         return;
     }
-    if system.board.streams(device).is_some() {
+    if system.board.smmu(device).is_some() {
         return;
     }
     let name = &device.name.value;

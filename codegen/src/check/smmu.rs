@@ -25,9 +25,12 @@ pub fn check(system: &System, report: &mut Report) {
     for (n, one) in all.iter().enumerate() {
         let smmu = &system.board.smmus[one.smmu];
         width(one, smmu, report);
-        // Devices of one VM may share a StreamID: they reach the same.
+        // Devices of one VM may share a StreamID: they reach the same. A device that two VMs have
+        // is another rule's.
         let same = |other: &&Behind| {
-            (other.smmu, other.stream) == (one.smmu, one.stream) && !std::ptr::eq(other.vm, one.vm)
+            (other.smmu, other.stream) == (one.smmu, one.stream)
+                && !std::ptr::eq(other.vm, one.vm)
+                && !std::ptr::eq(other.device, one.device)
         };
         if let Some(first) = all[..n].iter().find(same) {
             twice(first, one, smmu, report);

@@ -20,7 +20,11 @@ pub fn json(plan: &Plan) -> String {
 /// The plan as text.
 pub fn text(plan: &Plan) -> String {
     let (system, board) = (&plan.system, &plan.board.name);
-    let mut out = format!("System {system} on {board}: {}\n", plan.description);
+    let mut out = format!("System {system} on {board}");
+    if !plan.description.is_empty() {
+        out += &format!(": {}", plan.description);
+    }
+    out.push('\n');
     out += &format!("plan {:016x}\n", plan.digest.0);
     for section in sections(plan) {
         // Writing to a String cannot fail.

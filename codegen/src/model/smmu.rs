@@ -48,17 +48,26 @@ impl IommuKind {
 impl Board {
     /// The SMMU that a device's accesses go through, as an index into `smmus`, and its StreamIDs.
     pub fn streams(&self, device: &Device) -> Option<(usize, Vec<u32>)> {
-        let (smmu, streams) = match &device.kind {
+        let smmu = self.smmu(device).filter(|&smmu| smmu < self.smmus.len())?;
+        let streams = match &device.kind {
             DeviceKind::Pci { host, address, .. } => {
-                let behind = self.pcie.get(host.value)?;
                 let requester = self.requester(host.value, address.value);
-                (behind.smmu.as_ref()?, vec![behind.stream_id(requester)])
+                vec![self.pcie.get(host.value)?.stream_id(requester)]
             }
-            DeviceKind::Platform { smmu, streams, .. } => {
-                (smmu.as_ref()?, streams.iter().map(|stream| stream.value).collect())
+            DeviceKind::Platform { streams, .. } => {
+                streams.iter().map(|stream| stream.value).collect()
             }
         };
-        (smmu.value < self.smmus.len()).then_some((smmu.value, streams))
+        Some((smmu, streams))
+    }
+
+    /// The SMMU that the board names for a device, whether there is one of that name or not.
+    pub fn smmu(&self, device: &Device) -> Option<usize> {
+        let smmu = match &device.kind {
+            DeviceKind::Pci { host, .. } => &self.pcie.get(host.value)?.smmu,
+            DeviceKind::Platform { smmu, .. } => smmu,
+        };
+        smmu.as_ref().map(|smmu| smmu.value)
     }
 
     /// The IOMMU that a device is behind to no avail.
