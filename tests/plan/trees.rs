@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use codegen::plan::Plan;
+use codegen::plan::{MmioKind, Plan};
 
 use crate::stand_in;
 
@@ -57,6 +57,30 @@ fn a_guest_finds_what_is_its_own() {
     assert!(producer.contains("memory-region = <0x04>"), "{producer}");
     // BARs stay where they are.
     assert!(msix.contains("linux,pci-probe-only = <0x01>") && !producer.contains("probe-only"));
+}
+
+/// On a board whose UART is no PL011 a guest finds one above its memory, with the board's
+/// interrupt.
+#[test]
+fn uart_of_another_board() {
+    let plan = stand_in::at("tests/qemu/systems/imx8mp.toml");
+    for vm in &plan.vms {
+        let (tree, warnings) = source("uart", &plan, &vm.name);
+        assert!(warnings.is_empty(), "{warnings}");
+        let found = tree.split("pl011@40200000 {").nth(1).expect("its UART");
+        let node = found.split('}').next().unwrap();
+        for text in [
+            "compatible = \"arm,pl011\\0arm,primecell\"",
+            "reg = <0x00 0x40200000 0x00 0x1000>",
+            "interrupts = <0x00 0x1b 0x04>",
+        ] {
+            assert!(node.contains(text), "{text}\n{tree}");
+        }
+        assert!(tree.contains("stdout-path = \"/pl011@40200000\""), "{tree}");
+        assert!(!tree.contains("30890000"), "the board's");
+        let uarts = vm.mmio.iter().filter(|mmio| mmio.kind == MmioKind::Uart);
+        assert_eq!(uarts.map(|mmio| mmio.base.value()).collect::<Vec<_>>(), [0x4020_0000]);
+    }
 }
 
 /// hello on a board with these PPIs for timers.
