@@ -178,6 +178,28 @@ mod tests {
         assert!(machine.borrow().far_written.is_empty());
     }
 
+    /// ATS (0x0f), PRI (0x13), PASID (0x1b), SR-IOV (0x10), ACS (0x0d), and whatever is to come.
+    #[test]
+    fn of_extended_capabilities_a_vm_sees_the_serial_number_and_the_vendors() {
+        let machine = machine();
+        let [guest, ..] = guests();
+        for id in (0..0x60).filter(|id| ![0x03, 0x0b].contains(id)) {
+            for word in &mut machine.borrow_mut().config[0x100 / 4..] {
+                *word = u32::MAX;
+            }
+            machine.borrow_mut().config[0x100 / 4] = 0x2001_0000 | id;
+            machine.borrow_mut().config[0x200 / 4] = 0x0001_0003;
+            let mut cpu = Cpu { machine: &machine, index: 0 };
+            let at = |place| FUNCTION + place;
+            assert_eq!(pci::space::read(&guest, &cpu, at(0x100), 4), Some(0x2000_0000), "{id:#x}");
+            for place in (0x104..0x200).step_by(4) {
+                assert_eq!(pci::space::read(&guest, &cpu, at(place), 4), Some(0), "{id:#x}");
+                pci::space::write(&guest, &mut cpu, at(place), 4, u32::MAX);
+            }
+            assert!(machine.borrow().written.is_empty(), "{id:#x}: nothing turns it on");
+        }
+    }
+
     #[test]
     fn lists_that_go_in_circles_end() {
         let machine = machine();
