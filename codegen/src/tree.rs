@@ -7,9 +7,10 @@
 //! /chosen's `bootargs`, its initial RAM disk, and that BARs are placed.
 
 mod agree;
+pub(crate) mod bus;
 mod facts;
 mod overlay;
-mod parse;
+pub(crate) mod parse;
 
 use dtoolkit::fdt::Fdt;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};

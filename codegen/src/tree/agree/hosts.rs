@@ -5,7 +5,8 @@ use super::{Judge, extent, extents, is_inside, reg};
 use crate::check::range::hex;
 use crate::diag::rules;
 use crate::plan::{self, MmioKind};
-use crate::tree::facts::{Host, Range, Window};
+use crate::tree::bus::Range;
+use crate::tree::facts::{Host, Window};
 
 /// phys.hi of a PCI address: its space (IEEE 1275 PCI binding, 2.2.1).
 const SPACE: u32 = 0x0300_0000;

@@ -5,7 +5,8 @@ use super::{Judge, extent, is_inside};
 use crate::diag::rules;
 use crate::model::{DeviceKind, MemoryRole};
 use crate::plan::{MmioKind, VmIndex};
-use crate::tree::facts::{Device, Range};
+use crate::tree::bus::Range;
+use crate::tree::facts::Device;
 
 impl Judge<'_> {
     pub fn devices(&mut self) {
