@@ -36,6 +36,10 @@ learn SYSTEM="demo" *OPTIONS:
 board BOARD:
     @{{bulkhead}} board {{BOARD}}
 
+# Write a board's TOML from a device tree (more: just import --help)
+import *OPTIONS:
+    @{{bulkhead}} import {{OPTIONS}}
+
 # Build a system's firmware image into target/bulkhead/SYSTEM
 image SYSTEM="demo":
     @{{bulkhead}} image {{SYSTEM}}

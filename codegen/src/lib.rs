@@ -10,6 +10,7 @@ pub mod build;
 pub mod check;
 pub mod diag;
 pub mod emit;
+pub mod import;
 pub mod limits;
 mod load;
 pub mod model;

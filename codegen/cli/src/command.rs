@@ -6,6 +6,7 @@
 //! ([`Verdict::status`](crate::run::Verdict::status)).
 
 mod bench;
+mod import;
 mod learn;
 mod run;
 mod schema;
@@ -76,6 +77,7 @@ enum Command {
     /// Count instructions of hot paths and bytes of images, beside the marks to beat
     Bench(bench::Bench),
     Learn(learn::Learn),
+    Import(import::Import),
     /// Write the JSON schemas by which editors complete and check the TOMLs
     Schema {
         /// Write nothing; fail when a file is not up to date
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Bench(bench) => bench.run(),
         Command::Learn(learn) => learn.run(),
+        Command::Import(import) => import.run(),
         Command::Schema { check } => {
             workspace().and_then(|workspace| schema::write_all(&workspace, check))
         }

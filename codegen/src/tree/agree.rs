@@ -11,7 +11,8 @@ mod parts;
 
 use std::path::PathBuf;
 
-use super::facts::{Facts, Range};
+use super::bus::Range;
+use super::facts::Facts;
 use crate::check::range::hex;
 use crate::diag::{Report, Rule, rules};
 use crate::emit::fdt::affinity;
