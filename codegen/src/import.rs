@@ -13,6 +13,7 @@ mod dmesg;
 mod gic;
 mod iommu;
 mod live;
+mod loose;
 mod memory;
 mod part;
 mod pcie;
@@ -76,7 +77,8 @@ fn refused(why: impl Into<String>) -> Refused {
 /// # Errors
 /// Why there is none.
 pub fn import(source: &Source) -> Result<Imported, Refused> {
-    let fdt = parse(source.blob).map_err(Refused::Damaged)?;
+    let blob = loose::strict(source.blob).map_err(Refused::Damaged)?;
+    let fdt = parse(&blob).map_err(Refused::Damaged)?;
     let parts = Parts::of(&fdt);
     let messages = source.messages.map(Messages::of).unwrap_or_default();
     if messages.el1 {
