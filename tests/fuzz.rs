@@ -131,6 +131,11 @@ fn any_report() {
     fuzz("report", 10_000);
 }
 
+#[test]
+fn any_import() {
+    fuzz("import", 1000);
+}
+
 /// cargo-fuzz has a program for each target.
 #[test]
 fn every_target_has_its_program() {

@@ -3,7 +3,7 @@
 # Fills corpus/TARGET with this tree's own files: what cargo-fuzz begins with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-mkdir -p corpus/{system,board,tree,overlay,elf,image,report}
+mkdir -p corpus/{system,board,tree,overlay,elf,image,report,import}
 cp ../bad/*.toml ../qemu/systems/*.toml ../../configs/*.toml corpus/system/
 cp ../bad/boards/*.toml ../../boards/*.toml ../qemu/boards/*.toml corpus/board/
 for source in ../bad/trees/*.dts; do
@@ -12,6 +12,7 @@ for source in ../bad/trees/*.dts; do
     grep -q '/plugin/' "$source" && kind=overlay
     dtc -q -@ -I dts -O dtb -o "corpus/$kind/$name" "$source"
 done
+for source in ../import/*.dts; do dtc -q -I dts -O dtb -o "corpus/import/$(basename "$source" .dts)" "$source"; done
 cp ../bad/image.img corpus/image/
 gzip -nc ../bad/image.img >corpus/image/packed
 find ../../target/bulkhead -name '*.elf' -size -200k -exec cp {} corpus/elf/ \; 2>/dev/null || true

@@ -16,7 +16,8 @@ pub struct Room {
 }
 
 /// Names of all targets.
-pub const TARGETS: [&str; 7] = ["system", "board", "tree", "overlay", "elf", "image", "report"];
+pub const TARGETS: [&str; 8] =
+    ["system", "board", "tree", "overlay", "elf", "image", "report", "import"];
 
 impl Room {
     pub fn new(tests: &Path, directory: &Path) -> Self {
@@ -44,6 +45,7 @@ impl Room {
             "elf" => self.payload("", "elf", bytes),
             "image" => self.payload("", "image", bytes),
             "report" => report(bytes),
+            "import" => import(bytes),
             _ => panic!("there is no target {target}"),
         }
     }
@@ -84,6 +86,22 @@ impl Room {
     }
 }
 
+/// A board's device tree: what comes of it is a TOML.
+fn import(bytes: &[u8]) {
+    let ram = [(0x8000_0000, 1 << 30)];
+    let source = codegen::import::Source {
+        blob: bytes,
+        origin: "fuzz",
+        name: "fuzz",
+        messages: std::str::from_utf8(bytes).ok(),
+        ram: &ram[..bytes.len() % 2],
+    };
+    if let Ok(imported) = codegen::import::import(&source) {
+        let parsed = imported.toml.parse::<toml::Table>();
+        assert!(parsed.is_ok(), "{parsed:?}");
+    }
+}
+
 /// What a board's console says.
 fn report(bytes: &[u8]) {
     let mut decoder = bulkhead::run::Decoder::default();
@@ -116,11 +134,19 @@ pub fn seeds(tests: &Path, target: &str) -> Vec<Vec<u8>> {
             whole.into_iter().chain([hosts.into_bytes()]).collect()
         }
         "tree" => vec![read("bad/trees/good.dtb")],
+        "import" => vec![read("bad/trees/good.dtb"), imported(tests)],
         "overlay" => vec![read("bad/trees/overlay.dtb")],
         "elf" => vec![elf(2), elf(3), packed(&elf(2))],
         "image" => vec![read("bad/image.img"), packed(&read("bad/image.img"))],
         _ => vec![CONSOLE.as_bytes().to_vec()],
     }
+}
+
+/// A tree that is a board.
+fn imported(tests: &Path) -> Vec<u8> {
+    let mut dtc = std::process::Command::new("dtc");
+    dtc.args(["-q", "-I", "dts", "-O", "dtb", "-o", "-"]).arg(tests.join("import/pcie.dts"));
+    dtc.output().expect("dtc").stdout
 }
 
 /// A file of one segment at 0x40a0_0000, or, of type 3, at 0.

@@ -6,13 +6,58 @@ use std::collections::HashSet;
 use super::memory::Taken;
 use super::part::{Interrupt, Part, Parts};
 use super::text::{Text, hex};
-use crate::tree::bus::text;
+use crate::tree::bus::{cell, text};
+use crate::units::Size;
+
+/// Compatible strings and the kind of each; the first one of a node that is here counts.
+const KINDS: [(&str, &str); 28] = [
+    ("arm,pl011", "pl011"),
+    ("arm,sbsa-uart", "sbsa"),
+    ("ns16550", "16550"),
+    ("ns16550a", "16550"),
+    ("ns8250", "16550"),
+    ("snps,dw-apb-uart", "16550"),
+    ("nvidia,tegra20-uart", "16550"),
+    ("ti,am654-uart", "16550"),
+    ("ti,am64-uart", "16550"),
+    ("ti,k3-uart", "16550"),
+    ("mediatek,mt6577-uart", "16550"),
+    ("fsl,ns16550", "16550"),
+    ("fsl,imx6q-uart", "imx"),
+    ("fsl,imx7ulp-lpuart", "lpuart"),
+    ("fsl,imx8qxp-lpuart", "lpuart"),
+    ("fsl,imx8ulp-lpuart", "lpuart"),
+    ("fsl,imx93-lpuart", "lpuart"),
+    ("qcom,geni-debug-uart", "geni"),
+    ("renesas,rcar-gen2-hscif", "hscif"),
+    ("renesas,rcar-gen3-hscif", "hscif"),
+    ("renesas,rcar-gen4-hscif", "hscif"),
+    ("renesas,rcar-gen3-scif", "scif"),
+    ("renesas,rcar-gen4-scif", "scif"),
+    ("cdns,uart-r1p12", "cadence"),
+    ("xlnx,xuartps", "cadence"),
+    ("amlogic,meson-gx-uart", "meson"),
+    ("amlogic,meson-s4-uart", "meson"),
+    ("amlogic,meson-ao-uart", "meson"),
+];
+
+/// 16550s whose registers are four bytes apart, which their trees do not say.
+const WORDS: [&str; 4] = ["ti,am654-uart", "ti,am64-uart", "ti,k3-uart", "mediatek,mt6577-uart"];
 
 const PAGE: u64 = 4 << 10;
 
+struct Own {
+    kind: &'static str,
+    base: u64,
+    size: u64,
+    interrupt: Option<Interrupt>,
+    shift: Option<u32>,
+    width: Option<u32>,
+}
+
 pub struct Console {
-    /// Base and interrupt of a kind that EL2 has a driver for.
-    own: Option<(u64, Option<Interrupt>)>,
+    /// A kind that EL2 has a driver for.
+    own: Option<Own>,
     /// What it is, or why there is none.
     said: String,
 }
@@ -29,22 +74,26 @@ pub fn console(parts: &Parts) -> Console {
     let Some(uart) = chosen(parts) else {
         return none("/chosen names no stdout-path".into());
     };
-    let Some((base, _)) = uart.regions().first().copied() else {
+    let Some((base, size)) = uart.regions().first().copied() else {
         return none(format!("{} has no registers that a CPU can address", uart.path()));
     };
-    let kind = uart.compatible.first().cloned().unwrap_or_default();
-    if !uart.is("arm,pl011") {
-        return none(format!(
-            "{} is a {kind} at {}: EL2 has no driver for it",
-            uart.path(),
-            hex(base)
-        ));
-    }
-    if !base.is_multiple_of(PAGE) {
-        return none(format!("{} is not at the start of a page of 4 KiB", uart.path()));
-    }
-    let interrupt = parts.interrupts(uart).and_then(|all| all.first().copied());
-    Console { own: Some((base, interrupt)), said: uart.path() }
+    let known = |name: &String| KINDS.iter().find(|(known, _)| known == name);
+    let Some((_, kind)) = uart.compatible.iter().find_map(known) else {
+        let kind = uart.compatible.first().cloned().unwrap_or_default();
+        let place = hex(base);
+        return none(format!("{} is a {kind} at {place}: EL2 has no driver for it", uart.path()));
+    };
+    let own = Own {
+        kind,
+        base,
+        size,
+        interrupt: parts.interrupts(uart).and_then(|all| all.first().copied()),
+        shift: cell(&uart.node, "reg-shift")
+            .or(WORDS.iter().any(|name| uart.is(name)).then_some(2))
+            .filter(|_| *kind == "16550"),
+        width: cell(&uart.node, "reg-io-width"),
+    };
+    Console { own: Some(own), said: uart.path() }
 }
 
 /// The node of `stdout-path`, which may be an alias, and may have options behind a colon.
@@ -59,7 +108,7 @@ fn chosen<'p, 'a>(parts: &'p Parts<'a>) -> Option<&'p Part<'a>> {
 
 pub fn write(out: &mut Text, console: &Console, taken: &mut Taken, intids: &mut HashSet<u32>) {
     out.line("");
-    let Some((base, interrupt)) = console.own else {
+    let Some(own) = &console.own else {
         out.note(&format!(
             "No [[uart]]: {}. The hypervisor's lines go to a log in memory; VMs have \
              console = false.",
@@ -67,14 +116,25 @@ pub fn write(out: &mut Text, console: &Console, taken: &mut Taken, intids: &mut 
         ));
         return;
     };
-    taken.take((base, PAGE));
+    let first = own.base / PAGE * PAGE;
+    let end = own.base.saturating_add(own.size).checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
+    taken.take((first, end - first));
     out.line("[[uart]]");
     out.line("name = \"uart0\"");
-    out.line("kind = \"pl011\"");
-    out.line(&format!("base = {}", hex(base)));
-    out.line("size = \"4 KiB\"");
-    match interrupt.filter(|one| one.intid >= 32 && intids.insert(one.intid)) {
+    out.line(&format!("kind = \"{}\"", own.kind));
+    out.line(&format!("base = {}", hex(own.base)));
+    out.line(&format!("size = \"{}\"", Size(own.size)));
+    match own.interrupt.filter(|one| one.intid >= 32 && intids.insert(one.intid)) {
         Some(interrupt) => out.line(&format!("intid = {}", interrupt.intid)),
         None => out.note(&format!("{} has no interrupt at the GIC: no input.", console.said)),
+    }
+    if let Some(shift) = own.shift.filter(|shift| *shift <= 4) {
+        out.line(&format!("reg_shift = {shift}"));
+    }
+    match own.width {
+        Some(width @ (1 | 2 | 4)) if ["16550", "pl011"].contains(&own.kind) => {
+            out.line(&format!("reg_io_width = {width}"));
+        }
+        _ => {}
     }
 }
