@@ -3,7 +3,8 @@
 //!
 //! [`import`] is the whole interface. What a tree says is taken over; what it cannot say stands
 //! there with a comment that names where to look, and in [`Imported::open`]. What Bulkhead has no
-//! use for is a comment with the reason. A board that it cannot run on is one sentence, [`Refused`].
+//! use for is a comment with the reason. A board that it cannot run on is one sentence:
+//! [`Refused`].
 //!
 //! Bindings are those of the devicetree specification 0.4 and of Linux. Nothing here is trusted to
 //! be right: `bulkhead check` judges the result, and boot compares it with the hardware.
