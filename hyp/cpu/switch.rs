@@ -21,6 +21,7 @@
 use super::saved::{Paused, saved};
 use super::{physical_timer, pmu, serror, workarounds};
 use crate::gic::hardware::Hardware;
+use crate::gic::lpis;
 use crate::gic::residency::{self, Why};
 use crate::io::halt;
 use crate::state::cpu::Here;
@@ -270,6 +271,7 @@ fn resume(next: &Vpe, here: Here) {
     become_resident(next, here);
     let guest = &next.guest;
     vgic::returns(guest);
+    lpis::unmask(next.index).unwrap_or_else(|error| halt::broken(error));
     here.enable_ppis(guest.enabled_ppis());
     if vgic::holds_timer(guest, &Hardware) {
         here.activate(VIRTUAL_TIMER);

@@ -9,7 +9,8 @@ use crate::gic::hardware::Hardware;
 use crate::run::cpu_loop;
 use crate::run::interrupts::{Taken, end, take};
 use crate::state::cpu::Here;
-use crate::state::intid::{KICK, VIRTUAL_TIMER, is_guest_spi};
+use crate::state::intid::{FIRST_LPI, KICK, VIRTUAL_TIMER, is_guest_spi};
+use crate::state::parts::LISTED;
 use crate::state::vpe::Vpe;
 use arch::frame::{Frame, Next};
 use arch::gic;
@@ -38,6 +39,12 @@ pub fn irq_fast(this: &Vpe) -> u32 {
     } else if intid == u32::from(KICK) && !this.shares() && vgic::try_deliver(guest, &mut Hardware)
     {
         end(intid);
+    } else if LISTED
+        && !this.shares()
+        && let Some(event) = intid.checked_sub(FIRST_LPI)
+        && vgic::try_inject_lpi(guest, &mut Hardware, event as usize)
+    {
+        gic::drop_priority_register(taken);
     } else {
         return intid.wrapping_add(1);
     }

@@ -9,17 +9,20 @@ use crate::io::{console, halt};
 use crate::state::cpu::{Here, POLLS};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
+use crate::state::vms::WAITING;
 use crate::state::{intid, ipi, parts, places};
 use arch::device::Device;
 use arch::region::Region;
 use arch::sysreg::Pause;
 use arch::this;
 use arch::{gic, guest, mmu, sysreg};
+use core::sync::atomic::AtomicU32;
 use gicv4::command::Encoded;
 use gicv4::frame::{Bank, Distributor, Frame, ReadWrite, Redistributor};
 use gicv4::hw::MmioFrame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
+use gicv4::{CollectionId, RdBase};
 use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::Platform;
@@ -235,6 +238,15 @@ impl PhysicalIts for Hardware {
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8) {
         mmu::write_vlpi::<Built>(vm, vintid, byte);
     }
+    fn configure_lpi(&mut self, event: usize, byte: u8) {
+        its::configure(event, byte);
+    }
+    fn waiting_lpis(&self) -> &'static [AtomicU32] {
+        &WAITING
+    }
+    fn home(&self, vpe: VpeIndex) -> (CollectionId, RdBase) {
+        its::home(vpe)
+    }
     fn command(&mut self, commands: &[Encoded]) {
         if let Err(error) = its::run_encoded(commands) {
             halt::broken(error);
@@ -250,6 +262,7 @@ impl PhysicalIts for Hardware {
 
 impl Platform for Hardware {
     const VIRTUAL_ITS: bool = parts::VIRTUAL_ITS;
+    const LISTED: bool = parts::LISTED;
     const MSIX: bool = parts::MSIX;
     const SEVERAL_VPES: bool = parts::SEVERAL_VPES;
     const WATCHDOG: bool = parts::WATCHDOGS;

@@ -8,20 +8,25 @@
 //! with bounded waits, so every wait here is bounded by the number of CPUs.
 
 use crate::state::cpu::{Local, POLLS};
+use crate::state::intid::FIRST_LPI;
+use crate::state::places;
 use crate::state::plan_data::{PLAN, VPE_COUNT};
 use crate::state::system::Built;
 use arch::given::{self, ItsBoot};
 use arch::sysreg::Pause;
 use gicv4::boot::{Everyone, translation_service};
-use gicv4::command::Encoded;
+use gicv4::command::{Command, Encoded};
 use gicv4::doorbell::{Prepared, Proxy, Todo};
 use gicv4::frame;
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
+use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::queue::Queue;
-use gicv4::{DeviceId, Error, EventId, IntId, Vetted};
-use plan::VpeIndex;
+use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted};
+use plan::{CpuIndex, VpeIndex};
 use spin::mutex::TicketMutex;
 
+/// Priority of every physical LPI; EL2 masks instead of ranking.
+const PRIORITY: u8 = 0xa0;
 /// The GIC sees what CPUs have in their caches.
 pub const COHERENT: bool = PLAN.board.gic_coherent;
 
@@ -70,6 +75,37 @@ pub fn run_encoded(commands: &[Encoded]) -> Result<(), Error> {
 /// `rings`' to say.
 pub fn ring(device: u32, event: u32) -> Result<(), Error> {
     run(&[Vetted::int(DeviceId::new(device), EventId::new(event))])
+}
+
+/// The byte of the LPI that the plan's event `event` is, on a GIC without direct injection. The ITS
+/// sees it before any later command.
+pub fn configure(event: usize, byte: u8) {
+    if let Some(service) = SERVICE.lock().as_mut() {
+        let intid = IntId::new(FIRST_LPI.wrapping_add(event as u32));
+        service.config.store(intid, LpiConfig::from_byte(byte));
+        service.config.publish();
+    }
+}
+
+/// The configuration of that LPI becomes `change` of its start, at once.
+pub fn reconfigure(event: usize, change: impl Fn(LpiConfig) -> LpiConfig) -> Result<(), Error> {
+    let Some(route) = PLAN.its.as_ref().and_then(|its| its.events.get(event)) else {
+        return Ok(());
+    };
+    let (device, id) = (DeviceId::new(route.device), EventId::new(route.event));
+    configure(event, change(LpiConfig::new(PRIORITY, true)).byte());
+    run_encoded(&[Command::Inv { device, event: id }.encode()])
+}
+
+/// The CPU of a vPE as commands name it: its collection and its redistributor.
+pub fn home(vpe: VpeIndex) -> (CollectionId, RdBase) {
+    let cpu = places::cpu_of(vpe).unwrap_or(CpuIndex::new(0));
+    let by_address = PLAN.its.as_ref().is_some_and(|its| its.by_address);
+    let redistributor = PLAN.cpus.get(cpu.index()).and_then(|cpu| match by_address {
+        true => RdBase::address(cpu.redistributor.value()),
+        false => Some(RdBase::processor(cpu.processor)),
+    });
+    (CollectionId::new(cpu.value()), redistributor.unwrap_or(RdBase::processor(0)))
 }
 
 /// The doorbell of each vPE; of one without, nothing is ever asked.

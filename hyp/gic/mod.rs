@@ -5,5 +5,6 @@
 
 pub mod hardware;
 pub mod its;
+pub mod lpis;
 pub mod residency;
 pub mod rings;

@@ -15,6 +15,7 @@
 //! | SPI of the SMMU      | its event queue, its errors   | `life::dma`           |
 //! | other SPIs           | devices of VMs                | [`spi`]               |
 //! | LPIs                 | doorbells of vPEs             | [`doorbell`]          |
+//! | LPIs on a GICv3      | events of VMs                 | [`event`]             |
 //!
 //! vLPIs are not among them: the GIC gives them to the guest. The numbers are in state/intid.rs,
 //! and for what the board wires, in the plan.
@@ -24,7 +25,7 @@
 //! register, EL2's own are ended here.
 
 use crate::gic::hardware::Hardware;
-use crate::gic::residency;
+use crate::gic::{lpis, residency};
 use crate::io::{console, halt};
 use crate::life::{dma, mode, watchdog};
 use crate::state::cpu::Here;
@@ -32,7 +33,7 @@ use crate::state::intid::{
     FIRST_LPI, FIRST_SPECIAL, FIRST_SPI, HYPERVISOR_TIMER, KICK, MAINTENANCE, PHYSICAL_TIMER, PMU,
     PRINTED, REVIEW, VIRTUAL_TIMER, is_smmu,
 };
-use crate::state::parts::{SHARED, SMMU};
+use crate::state::parts::{LISTED, SHARED, SMMU};
 use crate::state::plan_data::PLAN;
 use crate::state::running::Running;
 use crate::state::system::Built;
@@ -135,6 +136,7 @@ pub fn take(here: Here, intid: u32) -> Taken {
         return handler(here, intid);
     }
     match intid {
+        FIRST_LPI.. if LISTED => event(here, intid),
         FIRST_LPI.. => doorbell(here, intid),
         _ if Some(intid) == PLAN.board.console.intid() => {
             console::interrupt();
@@ -251,6 +253,24 @@ fn spi(here: Here, intid: u32) -> Taken {
     if let Some(number) = vgic::hold_spi(distributor, &mut Hardware, vms::states(vm), intid) {
         wake(here, &mut running, vms::vpe(vm, number), ticks());
     }
+    Taken::Decide
+}
+
+/// An event of a VM's, which no GIC delivers by itself. An LPI has no active state.
+fn event(here: Here, intid: u32) -> Taken {
+    gic::drop_priority(intid);
+    let event = intid.wrapping_sub(FIRST_LPI) as usize;
+    let mut running = here.running();
+    if let Some(present) = running.present()
+        && vgic::inject_lpi(&present.guest, &mut Hardware, event)
+    {
+        return rouse(&mut running, present);
+    }
+    let Some(vpe) = vms::hold_lpi(event) else { return Taken::Done };
+    if running.current.is_some_and(|current| current.index != vpe) {
+        lpis::mask(event).unwrap_or_else(|error| halt::broken(error));
+    }
+    wake(here, &mut running, vpe, ticks());
     Taken::Decide
 }
 

@@ -70,6 +70,9 @@ pub const SHARED_FEATURES: Features = {
 /// The system has modes.
 pub const MODES: bool = PLAN.modes.is_some();
 
+/// Events are physical LPIs, which EL2 puts into list registers: the GIC delivers none itself.
+pub const LISTED: bool = PLAN.is_listed();
+
 /// The system has channels.
 pub const CHANNELS: bool = !PLAN.channel_ends.is_empty();
 

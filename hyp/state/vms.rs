@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! State of every VM, vPE and event, beside the plan's tables of them.
 
+use super::parts::LISTED;
 use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
+use core::sync::atomic::AtomicU32;
 use plan::{Vm, VpeIndex};
 use vm::power::PowerState;
-use vm::vits::Event;
+use vm::vits::{Event, View};
 use vm::{VmState, VpeState};
 
 /// Beside `PLAN.vms`.
@@ -13,6 +15,10 @@ pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
 pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
 /// Beside the plan's events.
 pub static EVENTS: [Event; EVENT_COUNT] = [const { Event::new() }; EVENT_COUNT];
+
+/// Those that wait for a list register, where they need one ([`vm::platform`]): a bit for each.
+pub static WAITING: [AtomicU32; if LISTED { EVENT_COUNT.div_ceil(32) } else { 0 }] =
+    [const { AtomicU32::new(0) }; if LISTED { EVENT_COUNT.div_ceil(32) } else { 0 }];
 
 /// All vPEs of a VM, by their index in the plan.
 pub fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
@@ -35,9 +41,23 @@ pub fn vm_of(vpe: VpeIndex) -> usize {
     PLAN.vpes.get(vpe.index()).map_or(0, |vpe| vpe.vm.index())
 }
 
+/// What the plan has of a vPE's VM.
+pub fn config_of(vpe: VpeIndex) -> Option<&'static Vm> {
+    PLAN.vms.get(vm_of(vpe))
+}
+
 /// Nothing of the vPE is left in its CPU.
 pub fn is_off(vpe: VpeIndex) -> bool {
     VPES.get(vpe.index()).is_none_or(|vpe| vpe.power.state() == PowerState::Off)
+}
+
+/// The event `event` waits for its vPE, which is the answer ([`vm::vgic::hold_lpi`]).
+pub fn hold_lpi(event: usize) -> Option<VpeIndex> {
+    let route = PLAN.its.as_ref()?.events.get(event)?;
+    let config = PLAN.vms.get(vm_of(route.vpe))?;
+    let view = View::new(&PLAN, config, &EVENTS);
+    let number = vm::vgic::hold_lpi(&view, &WAITING, states(config), event)?;
+    Some(vpe(config, number))
 }
 
 /// The VM of a vPE runs.

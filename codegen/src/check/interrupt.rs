@@ -193,14 +193,14 @@ fn translated(system: &System, report: &mut Report) {
         return;
     };
     if let Some(user) =
-        event.or(channel).filter(|_| system.board.gic.version.value != GicVersion::V4_0)
+        event.or(channel).filter(|_| system.board.gic.version.value == GicVersion::V4_1)
     {
         report.push(
             rules::NO_DIRECT_INJECTION
-                .says(format!("{} on a board whose GIC is not a GICv4.0", user.value))
-                .label(&user, "injected directly by a GICv4.0")
-                .label(&system.board.gic.version, "the board has another")
-                .help("leave this out, or take a board with a GICv4.0"),
+                .says(format!("{} on a board with a GICv4.1", user.value))
+                .label(&user, "delivered by a GICv3 or a GICv4.0")
+                .label(&system.board.gic.version, "the ITS has commands of another form")
+                .help("leave this out, or write \"v3\" with a GICv3, \"v4.0\" with a GICv4.0"),
         );
     }
     let room = 1u64 << its.event_id_bits.value;

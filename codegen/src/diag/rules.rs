@@ -179,7 +179,7 @@ rules! {
     ITS_WIDTH "E506 its-width" "A DeviceID or EventID does not fit the ITS's widths."
     TOO_MANY_EVENTS "E507 too-many-events" "There are more events than vINTIDs."
     NO_DIRECT_INJECTION "E508 no-direct-injection"
-        "Events or channels on a board without a GICv4.0: other GICs are not supported yet."
+        "Events or channels on a board with a GICv4.1, which is not supported yet."
     EVENT_PRIORITY "E510 event-priority" "A priority that no vLPI can have."
     EVENT_CHOICE "E511 event-choice" "An `[[vm.event]]` has both `event` and `events`, or neither."
     ITS_ALLOWANCE "E516 its-allowance"

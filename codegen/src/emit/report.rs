@@ -338,17 +338,20 @@ impl Report<'_> {
             false => event.source.clone(),
         };
         for event in &its.events {
+            let cpu = &self.plan.cpus[self.plan.vpes[event.vpe].cpu].name;
             let doorbell = match self.plan.vpes[event.vpe].tables {
-                Some(tables) => {
-                    let cpu = &self.plan.cpus[self.plan.vpes[event.vpe].cpu].name;
-                    format!("doorbell LPI {} on {cpu}", tables.doorbell.intid)
-                }
+                Some(tables) => format!("doorbell LPI {} on {cpu}", tables.doorbell.intid),
+                None if self.plan.is_listed() => format!("waits: LPI on {cpu}"),
                 None => "lost".into(),
             };
             let vpe = self.plan.vpe_name(event.vpe);
             table.row(&[&name(event), &event.device, &event.event, &event.vintid, &vpe, &doorbell]);
         }
-        Section::new("events", "Events: delivered by the GIC, no exit").with(table)
+        let heading = match self.plan.is_listed() {
+            true => "Events: physical LPIs, delivered by list registers, one exit each",
+            false => "Events: delivered by the GIC, no exit",
+        };
+        Section::new("events", heading).with(table)
     }
 
     /// SPIs.
@@ -389,6 +392,7 @@ impl Report<'_> {
         registers.line(format!("GITS_CBASER = {:#018x}", its.cbaser.0));
         let shared = self.plan.cpus.iter().any(|cpu| cpu.schedule.is_shared());
         let later = match shared || self.plan.modes.is_some() {
+            true if self.plan.is_listed() => "; later the modes'",
             true => "; later the doorbells' and the modes'",
             false => ", none later",
         };

@@ -13,6 +13,10 @@
 //!
 //! A switch between modes has a script of its own: VMOVP and VSYNC of each vPE that moves, MOVI of
 //! its doorbell, SYNC of each CPU that it leaves. What a command names is always mapped before it.
+//!
+//! Without direct injection (GICv3) each event is a physical LPI of its vPE's CPU, numbered by its
+//! place in the plan: steps 2 and 5 fall away, step 4 is MAPTI of each event, and a switch moves
+//! every event of a vPE by MOVI.
 //! Not supported: two-level tables, because no board so far has DeviceIDs that a flat table could
 //! not hold; GICv4.1's forms.
 
@@ -67,6 +71,8 @@ pub struct Asked {
     vintid_bits: u8,
     /// CPU of each vPE in each mode.
     homes: Vec<Vec<usize>>,
+    /// Events are physical LPIs, which EL2 puts into list registers.
+    listed: bool,
 }
 
 /// Register values and contents.
@@ -132,8 +138,9 @@ pub fn ask(
     tables: &mut Tables,
 ) -> Result<Asked, LayoutError> {
     let vpes = interrupts.reachable.len() as u32;
+    let listed = !system.board.gic.direct_injection();
     let mut its_tables = Vec::new();
-    for (kind, _) in KINDS {
+    for (kind, _) in KINDS.into_iter().filter(|(kind, _)| !listed || *kind != TableKind::Vpes) {
         let (name, entries, entry_size) = match kind {
             TableKind::Devices => {
                 ("ITS device table", interrupts.doorbell_device + 1, &desc.device_entry_size)
@@ -148,7 +155,8 @@ pub fn ask(
         its_tables.push((entries, entry_size.value, tables.zeros(name, room.bytes, room.align)));
     }
     let queue = layout::command_queue(1)?;
-    let lpi_bits = layout::intid_bits_for(FIRST_LPI + vpes);
+    let lpis = if listed { interrupts.events.len() as u32 } else { vpes };
+    let lpi_bits = layout::intid_bits_for(FIRST_LPI + lpis);
     let config = layout::lpi_config_table(lpi_bits)?;
     let mut asked = Asked {
         tables: its_tables,
@@ -163,6 +171,7 @@ pub fn ask(
             (0..system.vms.len()).map(|vm| last_vintid(system, interrupts, vm)).max().unwrap_or(0),
         ),
         homes,
+        listed,
     };
     asked.ask_devices(desc, interrupts, tables)?;
     asked.ask_cpus_and_vpes(system, interrupts, tables)?;
@@ -178,7 +187,10 @@ impl Asked {
     ) -> Result<(), LayoutError> {
         let doorbells = interrupts.reachable.len() as u32;
         let rings = interrupts.rings.iter().map(Vec::len).sum::<usize>() as u32;
-        let mut devices = vec![(interrupts.doorbell_device, "doorbells".to_owned(), doorbells)];
+        let mut devices = Vec::new();
+        if !self.listed {
+            devices.push((interrupts.doorbell_device, "doorbells".to_owned(), doorbells));
+        }
         if rings > 0 {
             devices.push((interrupts.channel_device, "channels".to_owned(), rings));
         }
@@ -212,6 +224,9 @@ impl Asked {
                 let room = layout::pending_table(self.lpi_bits)?;
                 let what = format!("LPI pending table of {}", system.board.cpus[cpu].name.value);
                 self.pending[cpu] = Some(tables.zeros(what, room.bytes, room.align));
+            }
+            if self.listed {
+                continue;
             }
             if self.vms[vm].is_none() {
                 let room = layout::lpi_config_table(self.vintid_bits)?;
@@ -257,8 +272,11 @@ pub fn make(
     let vpes = maker.vpes()?;
     let lpi_config = tables.span(asked.lpi_config);
     // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go
-    // unmasks.
-    let start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
+    // unmasks. Events begin enabled.
+    let mut start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
+    if asked.listed {
+        start[..interrupts.events.len()].fill(LpiConfig::new(PRIORITY, true).byte());
+    }
     let its = ::plan::Its {
         base: Pa::new(desc.region.start()),
         device_id_bits: desc.device_id_bits.value,
@@ -353,7 +371,11 @@ impl Maker<'_> {
 
     fn vms(&self) -> Vec<Option<(Span, Vec<u8>, u8)>> {
         let table = |(vm, asked): (usize, &Option<Id>)| {
-            let (id, bits) = ((*asked)?, self.asked.vintid_bits);
+            let bits = self.asked.vintid_bits;
+            if self.asked.listed {
+                return Some((Span { base: Pa::new(0), bytes: 0 }, Vec::new(), bits));
+            }
+            let id = (*asked)?;
             let last = last_vintid(self.system, self.interrupts, vm);
             let mut start = vec![0; (last - FIRST_LPI + 1) as usize];
             let first = self.interrupts.first_vpe[vm];
@@ -427,7 +449,15 @@ impl Maker<'_> {
                 mapping: Some(VpeMapping { redistributor, vpt }),
             });
         }
-        script.extend(self.interrupts.events.iter().map(|event| {
+        script.extend(self.interrupts.events.iter().enumerate().map(|(n, event)| {
+            if self.asked.listed {
+                return Command::Mapti {
+                    device: DeviceId::new(event.device),
+                    event: EventId::new(event.event),
+                    intid: IntId::new(FIRST_LPI + n as u32),
+                    collection: collection(cpu_of(event.vpe.index())),
+                };
+            }
             Command::Vmapti {
                 device: DeviceId::new(event.device),
                 event: EventId::new(event.event),
@@ -456,6 +486,9 @@ impl Maker<'_> {
         vpes: &[Option<VpeTables>],
         moves: &[Move],
     ) -> Result<Vec<Command>, LayoutError> {
+        if self.asked.listed {
+            return self.switch_listed(moves);
+        }
         let moved =
             || moves.iter().filter_map(|step| Some((step, vpes[step.vpe.index()].as_ref()?)));
         let mut script = Vec::new();
@@ -480,6 +513,28 @@ impl Maker<'_> {
             collection: CollectionId::new(step.to.value()),
         }));
         let left: BTreeSet<usize> = moved().map(|(step, _)| step.from.index()).collect();
+        for cpu in left {
+            script.push(Command::Sync { redistributor: self.redistributor(cpu)? });
+        }
+        Ok(script)
+    }
+}
+
+/// Without direct injection.
+impl Maker<'_> {
+    fn switch_listed(&self, moves: &[Move]) -> Result<Vec<Command>, LayoutError> {
+        let mut script = Vec::new();
+        let mut left = BTreeSet::new();
+        for step in moves {
+            for event in self.interrupts.events.iter().filter(|event| event.vpe == step.vpe) {
+                script.push(Command::Movi {
+                    device: DeviceId::new(event.device),
+                    event: EventId::new(event.event),
+                    collection: CollectionId::new(step.to.value()),
+                });
+                left.insert(step.from.index());
+            }
+        }
         for cpu in left {
             script.push(Command::Sync { redistributor: self.redistributor(cpu)? });
         }

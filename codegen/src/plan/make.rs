@@ -168,7 +168,8 @@ impl<'a> Maker<'a> {
         ends.sort_by_key(|end| (end.vm, end.channel, end.role));
         let (cpus, console_cpu) = self.cpus(&own);
         let vpes = self.vpes(&own);
-        let board = self.board(own.its.is_some());
+        let direct = own.its.is_some() && system.board.gic.direct_injection();
+        let board = self.board(direct);
         let its = own.its.as_ref().map(|made| made.its.clone());
         let modes = self.modes(own.its.as_ref());
         let (smmus, masters) = (own.smmus.clone(), own.masters.clone());

@@ -33,7 +33,7 @@ impl Maker<'_> {
         out.retain(|area| area.bytes > 0);
         for reserved in &self.system.board.reserved {
             let what = format!("{}: {}", reserved.name.value, reserved.reason);
-            let inherits = reserved.lpi_tables && self.system.board.gic.direct_injection();
+            let inherits = reserved.lpi_tables && self.system.board.gic.its.is_some();
             let owner = if inherits { "LPI tables" } else { "reserved" };
             out.push(area(reserved.region.start(), reserved.region.size.value, owner, what));
         }

@@ -308,7 +308,7 @@ impl Maker<'_> {
 /// Where boot may take over LPI tables, on a board whose GIC delivers events.
 pub fn inherited(board: &model::Board) -> impl Iterator<Item = &model::Region> {
     let ranges = board.reserved.iter().filter(|range| range.lpi_tables);
-    ranges.filter(|_| board.gic.direct_injection()).map(|range| &range.region)
+    ranges.filter(|_| board.gic.its.is_some()).map(|range| &range.region)
 }
 
 impl Own {

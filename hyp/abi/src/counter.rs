@@ -39,7 +39,7 @@ counters! {
     ExitOther = 9, "exits: other";
     InjectedSgi = 10, "injections by list register: SGI";
     InjectedTimer = 11, "injections by list register: timer";
-    InjectedSpi = 12, "injections by list register: SPI";
+    InjectedSpi = 12, "injections by list register: SPI or LPI";
     InjectedEmulated = 13, "injections by list register: emulated device";
     Doorbells = 14, "doorbells";
     ResidencyChanges = 15, "residency changes";

@@ -147,6 +147,14 @@ pub struct Plan {
     pub assumptions: List<Text>,
 }
 
+impl Plan {
+    /// Events are physical LPIs, which EL2 puts into list registers: the GIC delivers none itself.
+    /// The plan's event `n` is LPI 8192 + `n`.
+    pub const fn is_listed(&self) -> bool {
+        self.its.is_some() && !self.board.direct_injection
+    }
+}
+
 /// Where a shared peripheral interrupt goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "host"), derive(Copy))]

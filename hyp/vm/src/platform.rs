@@ -5,7 +5,8 @@
 //! type: nothing here is dynamic. Tests implement them on a model. Bits and words passed in are
 //! already masked to what the VM owns.
 
-use gicv4::{command::Encoded, list_regs::ListReg};
+use core::sync::atomic::AtomicU32;
+use gicv4::{CollectionId, RdBase, command::Encoded, list_regs::ListReg};
 use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 
 /// The list registers of the CPU that runs the calling vPE (IHI 0069 12.4).
@@ -123,6 +124,17 @@ pub trait PhysicalIts {
     /// The byte of `vintid`, which is one of the VM's, in its virtual configuration table. The ITS
     /// sees it before any later command.
     fn configure(&mut self, vm: &Vm, vintid: u32, byte: u8);
+    /// The byte of the physical LPI that the plan's event `event` is, likewise. With
+    /// [`Platform::LISTED`] only, as the next two.
+    fn configure_lpi(&mut self, _event: usize, _byte: u8) {}
+    /// Events that wait for a list register: a bit for each of the plan's.
+    fn waiting_lpis(&self) -> &'static [AtomicU32] {
+        &[]
+    }
+    /// The CPU of a vPE as commands name it.
+    fn home(&self, _vpe: VpeIndex) -> (CollectionId, RdBase) {
+        (CollectionId::new(0), RdBase::processor(0))
+    }
     /// Gives the ITS these commands and waits until it has taken them. At most [`BATCH`].
     fn command(&mut self, commands: &[Encoded]);
     /// A physical interrupt waits for this CPU to return to its guest.
@@ -138,6 +150,9 @@ pub const BATCH: usize = 3;
 pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     /// Some VM has a virtual ITS. If none has, its code is not in the image.
     const VIRTUAL_ITS: bool;
+    /// Events are physical LPIs, and EL2 puts them into list registers. If the GIC delivers them
+    /// itself, what that needs is not in the image.
+    const LISTED: bool;
     /// Some VM has an MSI-X table that EL2 looks after. Likewise.
     const MSIX: bool;
     /// Some VM has several vPEs. If none has, what one does to another is not in the image.

@@ -268,7 +268,7 @@ mod tests {
                 "bulkhead: | exits: HVC | 0 | 1234 | 0 |",
                 "bulkhead: | injections by list register: SGI | 0 | 0 | 0 |",
                 "bulkhead: | injections by list register: timer | 0 | 0 | 0 |",
-                "bulkhead: | injections by list register: SPI | 0 | 0 | 0 |",
+                "bulkhead: | injections by list register: SPI or LPI | 0 | 0 | 0 |",
                 "bulkhead: | injections by list register: emulated device | 0 | 0 | 0 |",
                 "bulkhead: | longest stay in EL2 | 0 | 0 | 1000000 |",
             ]

@@ -24,18 +24,22 @@ pub struct Route {
 /// Those without an exit first.
 pub fn all(plan: &Plan) -> Vec<Route> {
     let its = plan.its.as_ref();
-    let events = its.into_iter().flat_map(|its| its.events.iter().map(|one| event(plan, its, one)));
+    let events = its
+        .into_iter()
+        .flat_map(|its| its.events.iter().enumerate().map(|one| event(plan, its, one)));
     let spis = plan.spis.iter().enumerate();
     let spis = spis.filter_map(|(n, route)| Some(spi(plan, n + 32, route.as_ref()?)));
     events.chain(spis).chain(private(plan)).collect()
 }
 
-fn event(plan: &Plan, its: &Its, event: &EventRoute) -> Route {
+fn event(plan: &Plan, its: &Its, (number, event): (usize, &EventRoute)) -> Route {
     let (vpe, cpu, class) = target(plan, event.vpe);
+    let listed = plan.is_listed();
     let otherwise = match plan.vpes[event.vpe].tables {
         Some(tables) => {
             format!("not resident: its doorbell, LPI {} on {cpu}, one exit", tables.doorbell.intid)
         }
+        None if listed => "by a list register".into(),
         None => "not resident: lost".into(),
     };
     let source = match event.ring {
@@ -46,11 +50,14 @@ fn event(plan: &Plan, its: &Its, event: &EventRoute) -> Route {
         source,
         by: format!("MSI: DeviceID {}, EventID {}", event.device, event.event),
         through: format!("ITS at {}", its.base),
-        becomes: format!("vLPI {}", event.vintid),
+        becomes: match listed {
+            true => format!("LPI {} for vINTID {}", 8192 + number, event.vintid),
+            false => format!("vLPI {}", event.vintid),
+        },
         vpe,
         cpu,
         class,
-        exits: false,
+        exits: listed,
         otherwise,
     }
 }

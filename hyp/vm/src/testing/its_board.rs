@@ -390,6 +390,7 @@ impl PhysicalIts for Chip<'_> {
 
 impl Platform for Chip<'_> {
     const VIRTUAL_ITS: bool = true;
+    const LISTED: bool = false;
     const MSIX: bool = false;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = false;

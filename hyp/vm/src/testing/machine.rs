@@ -3,6 +3,7 @@
 
 use crate::Guest;
 use core::cell::RefCell;
+use core::sync::atomic::AtomicU32;
 use std::{vec, vec::Vec};
 
 pub const LIST_REGISTERS: usize = 4;
@@ -88,6 +89,8 @@ pub struct Machine {
     /// A word that another vPE writes in the middle of what this one does: after so many changes of
     /// enables, once.
     pub meanwhile: Option<(usize, Guest, u64, u64)>,
+    /// Events that wait for a list register.
+    pub waiting: &'static [AtomicU32],
     /// Deadlines that became earlier.
     pub deadlines: usize,
 }
@@ -111,6 +114,7 @@ impl Machine {
             output: 0,
             ticks: 0,
             meanwhile: None,
+            waiting: super::leak([AtomicU32::new(0)]),
             deadlines: 0,
         })
     }

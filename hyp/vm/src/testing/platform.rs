@@ -9,6 +9,7 @@ use crate::{
     Platform,
     platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts},
 };
+use core::sync::atomic::AtomicU32;
 use gicv4::list_regs::{ListReg, State};
 use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
 use std::vec::Vec;
@@ -199,6 +200,9 @@ impl PhysicalIts for Cpu<'_> {
     fn configure(&mut self, _: &Vm, _: u32, _: u8) {
         unreachable!("a vLPI was configured")
     }
+    fn waiting_lpis(&self) -> &'static [AtomicU32] {
+        self.machine.borrow().waiting
+    }
     fn command(&mut self, _: &[[u64; 4]]) {
         unreachable!("the ITS was given a command")
     }
@@ -212,6 +216,7 @@ impl PhysicalIts for Cpu<'_> {
 
 impl Platform for Cpu<'_> {
     const VIRTUAL_ITS: bool = true;
+    const LISTED: bool = true;
     const MSIX: bool = true;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = true;

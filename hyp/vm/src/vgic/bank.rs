@@ -17,6 +17,12 @@ pub(crate) const fn place(intid: u32) -> (usize, u32) {
     ((intid >> 5 & 31) as usize, 1 << (intid & 31))
 }
 
+/// What an LPI in a list register is known by.
+#[inline(always)]
+pub(super) const fn is_lpi(intid: u32) -> bool {
+    intid >= 8192
+}
+
 /// IPRIORITYR<n>: the four priorities from `first` on, a multiple of 4.
 #[inline(always)]
 pub(super) fn four_priorities<const N: usize>(all: &Masked<AtomicU8, N>, first: usize) -> u32 {

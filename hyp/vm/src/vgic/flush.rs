@@ -15,11 +15,11 @@
 //! IHI 0069H 4.8, 12.4.
 
 use super::{
-    bank::place,
+    bank::{is_lpi, place},
     follow,
     line::{ended, sample, signal},
     list::{self, Slot},
-    look, physical,
+    look, lpi, physical,
     redistributor::{CHANGED, SHOW, UNUSUAL},
 };
 use crate::{
@@ -51,11 +51,14 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     }
     let mut bits = 0;
     let mut next = 0;
-    while let Some((intid, priority)) = most_urgent(guest, next) {
+    while let Some((intid, priority)) = next_urgent(guest, platform, next) {
         // The others are less urgent and find no room either, but may be in a register already.
         next = urgency(intid, priority) + 1;
         let listed = if intid == P::VIRTUAL_TIMER {
             list_timer(guest, platform, priority, bits == 0)
+        } else if P::LISTED && is_lpi(intid) {
+            let room = |platform: &mut P| make_room(guest, platform, priority, split);
+            lpi::place(guest, platform, intid, room)
         } else {
             place_interrupt(guest, platform, intid, priority, split)
         };
@@ -225,6 +228,10 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
             sample(guest, platform, intid);
             continue;
         }
+        if P::LISTED && is_lpi(intid) {
+            lpi::review(guest, platform, slot, entry);
+            continue;
+        }
         unusual |= intid == emulated;
         if entry.state() == State::Active {
             continue;
@@ -256,6 +263,12 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
 /// Order of urgency: priority (a lower value is higher), then INTID.
 const fn urgency(intid: u32, priority: u8) -> u32 {
     (priority as u32) << 16 | intid
+}
+
+/// The most urgent of all that waits, of urgency `from` or less.
+fn next_urgent<P: Platform>(guest: &Guest, platform: &P, from: u32) -> Option<(u32, u8)> {
+    let best = most_urgent(guest, from);
+    if P::LISTED { lpi::most_urgent(guest, platform, from, best, urgency) } else { best }
 }
 
 /// The most urgent of the waiting, enabled interrupts whose urgency is `from` or less.
@@ -392,6 +405,10 @@ fn make_room<P: Platform>(
     }
     let entry = slot.entry(platform);
     let intid = entry.vintid().value();
+    if P::LISTED && is_lpi(intid) {
+        lpi::put_back(guest, platform, entry);
+        return Some(slot);
+    }
     let (word, bit) = place(intid);
     if entry.state() != State::Active {
         redistributor.waiting[word].fetch_or(bit, AcqRel);

@@ -81,7 +81,7 @@ pub(super) fn held<P: Platform>(guest: &Guest, platform: &P, word: usize) -> (u3
 /// Interrupts of a word in this CPU's list registers are not pending any more.
 pub(super) fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u32) {
     for slot in used(platform) {
-        let Some((entry, _, bit)) = among(slot.entry(platform), word, bits) else { continue };
+        let Some((entry, _, bit)) = among::<P>(slot.entry(platform), word, bits) else { continue };
         match entry.state() {
             State::PendingActive => slot.set(platform, entry.with_state(State::Active)),
             // The pending state of a PPI is its line's.
@@ -100,7 +100,9 @@ pub(super) fn unlist_pending<P: Platform>(platform: &mut P, word: usize, bits: u
 /// more.
 pub(super) fn unlist_active<P: Platform>(guest: &Guest, platform: &mut P, word: usize, bits: u32) {
     for slot in used(platform) {
-        let Some((entry, intid, _)) = among(slot.entry(platform), word, bits) else { continue };
+        let Some((entry, intid, _)) = among::<P>(slot.entry(platform), word, bits) else {
+            continue;
+        };
         match entry.state() {
             State::PendingActive => slot.set(platform, entry.with_state(State::Pending)),
             State::Active => {
@@ -131,7 +133,7 @@ pub(super) fn make_active<P: Platform>(guest: &Guest, platform: &mut P, word: us
     let redistributor = &guest.vpe.redistributor;
     let hardware = physical::hardware(guest, word) & bits;
     for slot in used(platform) {
-        if let Some((entry, _, bit)) = among(slot.entry(platform), word, bits)
+        if let Some((entry, _, bit)) = among::<P>(slot.entry(platform), word, bits)
             && entry.state() == State::Pending
         {
             slot.clear(platform);

@@ -14,11 +14,14 @@ use super::{
     Distributor,
     bank::place,
     flush::{count, flush},
-    list, physical,
+    list, lpi, physical,
     redistributor::RECHECK,
 };
-use crate::{Guest, Platform, VpeState, counters::Counter};
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use crate::{Guest, Platform, VpeState, counters::Counter, vits::View};
+use core::sync::atomic::{
+    AtomicU32,
+    Ordering::{AcqRel, Relaxed},
+};
 use gicv4::{IntId, list_regs::ListReg};
 
 /// The virtual timer fired: its physical PPI is acknowledged and its priority dropped.
@@ -89,6 +92,48 @@ pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
     list::set_shared(platform, ListReg::hardware(IntId::new(intid), IntId::new(intid), priority));
     guest.vpe.counters.count(Counter::InjectedSpi);
     true
+}
+
+/// The LPI of the plan's event `event` arrived on this CPU. False: nothing was done, as the event
+/// goes elsewhere or is disabled.
+pub fn inject_lpi<P: Platform>(guest: &Guest, platform: &mut P, event: usize) -> bool {
+    if try_inject_lpi(guest, platform, event) {
+        return true;
+    }
+    if lpi::deliverable(guest, event).is_none() {
+        return false;
+    }
+    lpi::wait(platform.waiting_lpis(), event);
+    flush(guest, platform);
+    true
+}
+
+/// The short path of [`inject_lpi`], without a call.
+#[inline(always)]
+pub fn try_inject_lpi<P: Platform>(guest: &Guest, platform: &mut P, event: usize) -> bool {
+    if !short_path(guest, platform) {
+        return false;
+    }
+    let Some(lpi) = lpi::deliverable(guest, event) else { return false };
+    list::set_shared(platform, lpi::fresh(&lpi));
+    guest.vpe.counters.count(Counter::InjectedSpi);
+    true
+}
+
+/// The LPI of the event `event` arrived on a CPU that does not run its vPE: it waits for that
+/// vPE's next [`flush`]. `view` is its VM's, `vpes` are that VM's,
+/// `waiting` the events that wait. Answers the vPE's number; None:
+/// it goes to nobody, and is lost.
+pub fn hold_lpi(
+    view: &View,
+    waiting: &[AtomicU32],
+    vpes: &[VpeState],
+    event: usize,
+) -> Option<usize> {
+    let number = usize::from(view.lpi(event)?.number);
+    lpi::wait(waiting, event);
+    vpes.get(number)?.redistributor.attention.fetch_or(RECHECK, AcqRel);
+    Some(number)
 }
 
 /// The short path of [`sgi_to_self`]; false: nothing was done.

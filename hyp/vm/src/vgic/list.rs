@@ -9,8 +9,8 @@
 //! 3. One of the hardware's is never pending and active at once, which is reserved with HW (IHI
 //!    0069H 12.4.8).
 
-use super::bank::place;
-use crate::{bits::Bits, platform::ListRegisters};
+use super::bank::{is_lpi, place};
+use crate::{Platform, bits::Bits, platform::ListRegisters};
 use gicv4::list_regs::{ListReg, State};
 
 /// One of them.
@@ -78,13 +78,17 @@ pub(super) fn set_shared(registers: &mut impl ListRegisters, entry: ListReg) {
 }
 
 /// Pending and active bits of a word among all that is listed.
-pub(super) fn listed(registers: &impl ListRegisters, word: usize) -> (u32, u32) {
-    used(registers).fold((0, 0), |sum, slot| add_listed(sum, slot.entry(registers), word))
+pub(super) fn listed<P: Platform>(platform: &P, word: usize) -> (u32, u32) {
+    used(platform).fold((0, 0), |sum, slot| add_listed::<P>(sum, slot.entry(platform), word))
 }
 
-fn add_listed((pending, active): (u32, u32), entry: ListReg, word: usize) -> (u32, u32) {
+fn add_listed<P: Platform>(
+    (pending, active): (u32, u32),
+    entry: ListReg,
+    word: usize,
+) -> (u32, u32) {
     let (entry_word, bit) = place(entry.vintid().value());
-    if entry_word != word {
+    if entry_word != word || P::LISTED && is_lpi(entry.vintid().value()) {
         return (pending, active);
     }
     match entry.state() {
@@ -96,8 +100,15 @@ fn add_listed((pending, active): (u32, u32), entry: ListReg, word: usize) -> (u3
 }
 
 /// An entry with its INTID and its bit, if it is one of these bits of a word.
-pub(super) fn among(entry: ListReg, word: usize, bits: u32) -> Option<(ListReg, u32, u32)> {
+pub(super) fn among<P: Platform>(
+    entry: ListReg,
+    word: usize,
+    bits: u32,
+) -> Option<(ListReg, u32, u32)> {
     let intid = entry.vintid().value();
     let (entry_word, bit) = place(intid);
+    if P::LISTED && is_lpi(intid) {
+        return None;
+    }
     (entry_word == word && bits & bit != 0).then_some((entry, intid, bit))
 }

@@ -4,10 +4,10 @@
 //! A pending interrupt returns to the hardware, or to what waits. IHI 0069H 4.1.2, 4.8.
 
 use super::{
-    bank::place,
+    bank::{is_lpi, place},
     line::{ended, sample},
     list::used,
-    physical,
+    lpi, physical,
     redistributor::RECHECK,
 };
 use crate::{Guest, Platform, bits::Bits};
@@ -39,6 +39,9 @@ pub fn turn_off<P: Platform>(guest: &Guest, platform: &mut P) {
 
 fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
     let intid = entry.vintid().value();
+    if P::LISTED && is_lpi(intid) {
+        return lpi::put_back(guest, platform, entry);
+    }
     let (word, bit) = place(intid);
     if entry.has_end_notice() {
         sample(guest, platform, intid);

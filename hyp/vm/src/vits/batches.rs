@@ -17,10 +17,10 @@ use super::{
     event::{View, VmEvent},
     wait::Wait,
 };
-use crate::{Guest, Platform, counters::Counter};
+use crate::{Guest, Platform, counters::Counter, vgic};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use gicv4::{
-    DeviceId, EventId, IntId,
+    CollectionId, DeviceId, EventId, IntId, RdBase,
     command::{Command, Encoded},
     lpi::LpiConfig,
 };
@@ -28,6 +28,8 @@ use plan::VpeIndex;
 
 /// Commands of the guest and batches of the hypervisor's that one trap executes.
 pub(super) const BUDGET: u32 = 32;
+/// LPI of the plan's first event.
+const FIRST_LPI: u32 = 8192;
 /// Entries of the plan's table that one trap looks at.
 const LOOKS: u32 = 512;
 
@@ -124,16 +126,15 @@ impl<'a, P: Platform> Batches<'a, P> {
         self.unmap(own)?;
         self.allow()?;
         let (device, event) = name(own);
-        let (vpe, doorbell) = self.view.vpe(number);
-        self.platform.configure(self.view.vm(), vintid, config.byte());
-        let vintid_of = IntId::new(vintid);
+        self.write(own, vintid, config);
         let commands = [
-            Command::Vmapti { device, event, vintid: vintid_of, vpe, doorbell }.encode(),
+            map_command(&self.view, self.platform, own, vintid, number),
             Command::Inv { device, event }.encode(),
-            Command::Vsync { vpe }.encode(),
+            self.sync(number),
         ];
         self.give(&commands, Counter::ItsRemapped);
         own.place(vintid, number, config);
+        self.look(number);
         Ok(())
     }
 
@@ -141,8 +142,10 @@ impl<'a, P: Platform> Batches<'a, P> {
     pub fn unmap(&mut self, own: &VmEvent) -> Result<(), Wait> {
         if own.vintid().is_some() {
             self.allow()?;
-            self.give(&discard(&self.view, own), Counter::ItsDiscarded);
+            let commands = discard(&self.view, self.platform, own);
+            self.give(&commands, Counter::ItsDiscarded);
             own.displace();
+            self.forget(own);
         }
         Ok(())
     }
@@ -154,14 +157,22 @@ impl<'a, P: Platform> Batches<'a, P> {
             return Ok(());
         }
         let (device, event) = name(own);
-        let (vpe, doorbell) = self.view.vpe(number);
+        if P::LISTED
+            && let Some(vintid) = own.vintid()
+        {
+            // It may be masked until the vPE runs that it goes away from.
+            self.write(own, vintid, own.config());
+        }
         let commands = [
-            Command::Vmovi { device, event, vpe, doorbell: Some(doorbell) }.encode(),
+            self.move_command(own, number),
             Command::Inv { device, event }.encode(),
-            Command::Vsync { vpe }.encode(),
+            self.sync(number),
         ];
         self.batch(&commands, Counter::ItsMoved)?;
+        let before = own.vpe();
         own.set_vpe(number);
+        self.look(before);
+        self.look(number);
         self.wake(number);
         Ok(())
     }
@@ -176,11 +187,11 @@ impl<'a, P: Platform> Batches<'a, P> {
         }
         self.allow()?;
         let (device, event) = name(own);
-        let (vpe, _) = self.view.vpe(own.vpe());
-        self.platform.configure(self.view.vm(), vintid, config.byte());
-        let commands = [Command::Inv { device, event }.encode(), Command::Vsync { vpe }.encode()];
+        self.write(own, vintid, config);
+        let commands = [Command::Inv { device, event }.encode(), self.sync(own.vpe())];
         self.give(&commands, Counter::ItsConfigured);
         own.set_config(config);
+        self.look(own.vpe());
         if config.enabled() && !before.enabled() {
             self.wake(own.vpe());
         }
@@ -196,20 +207,106 @@ impl<'a, P: Platform> Batches<'a, P> {
     /// Makes it not pending.
     pub fn clear(&mut self, own: &VmEvent) -> Result<(), Wait> {
         let (device, event) = name(own);
-        self.set(own, Command::Clear { device, event })
+        self.set(own, Command::Clear { device, event })?;
+        self.forget(own);
+        Ok(())
     }
 
     fn set(&mut self, own: &VmEvent, command: Command) -> Result<(), Wait> {
         if own.vintid().is_none() {
             return Ok(());
         }
-        let (vpe, _) = self.view.vpe(own.vpe());
-        self.batch(&[command.encode(), Command::Vsync { vpe }.encode()], Counter::ItsSet)
+        let commands = [command.encode(), self.sync(own.vpe())];
+        self.batch(&commands, Counter::ItsSet)
+    }
+
+    fn sync(&self, number: u16) -> Encoded {
+        sync(&self.view, self.platform, number)
+    }
+
+    /// The event's byte in the configuration table.
+    fn write(&mut self, own: &VmEvent, vintid: u32, config: LpiConfig) {
+        if P::LISTED {
+            let byte = physical(config).byte();
+            self.platform.configure_lpi(self.view.index_of(own), byte);
+        } else {
+            self.platform.configure(self.view.vm(), vintid, config.byte());
+        }
+    }
+
+    fn move_command(&self, own: &VmEvent, number: u16) -> Encoded {
+        let (device, event) = name(own);
+        if P::LISTED {
+            let (collection, _) = home(&self.view, self.platform, number);
+            return Command::Movi { device, event, collection }.encode();
+        }
+        let (vpe, doorbell) = self.view.vpe(number);
+        Command::Vmovi { device, event, vpe, doorbell: Some(doorbell) }.encode()
+    }
+
+    /// List registers of the vPE `number` are to follow what has changed.
+    fn look(&mut self, number: u16) {
+        if P::LISTED {
+            vgic::notify(self.guest, self.platform, usize::from(number));
+        }
+    }
+
+    /// Nothing of the event is pending here.
+    fn forget(&mut self, own: &VmEvent) {
+        if P::LISTED {
+            let _ = vgic::take_lpi(self.platform, self.view.index_of(own));
+            if let Some(vintid) = own.vintid()
+                && usize::from(own.vpe()) == self.guest.number
+            {
+                vgic::unlist_lpi(self.platform, vintid);
+            }
+            self.look(own.vpe());
+        }
     }
 }
 
-pub(super) fn discard(view: &View, own: &VmEvent) -> [Encoded; 2] {
+/// Priority of every physical LPI: EL2 masks instead of ranking.
+const PHYSICAL: u8 = 0xa0;
+
+/// The byte of an event's physical LPI: the guest's priority is the list register's.
+pub(super) fn physical(config: LpiConfig) -> LpiConfig {
+    LpiConfig::new(PHYSICAL, config.enabled())
+}
+
+/// The CPU of the vPE `number`, as commands name it.
+fn home<P: Platform>(view: &View, platform: &P, number: u16) -> (CollectionId, RdBase) {
+    platform.home(VpeIndex::new(view.vm().first_vpe.wrapping_add(number)))
+}
+
+/// What makes a batch complete: the event goes to the vPE `number`.
+pub(super) fn sync<P: Platform>(view: &View, platform: &P, number: u16) -> Encoded {
+    if P::LISTED {
+        let (_, redistributor) = home(view, platform, number);
+        return Command::Sync { redistributor }.encode();
+    }
+    let (vpe, _) = view.vpe(number);
+    Command::Vsync { vpe }.encode()
+}
+
+/// Maps an event that is not mapped.
+pub(super) fn map_command<P: Platform>(
+    view: &View,
+    platform: &P,
+    own: &VmEvent,
+    vintid: u32,
+    number: u16,
+) -> Encoded {
     let (device, event) = name(own);
-    let (vpe, _) = view.vpe(own.vpe());
-    [Command::Discard { device, event }.encode(), Command::Vsync { vpe }.encode()]
+    if P::LISTED {
+        let intid = IntId::new((view.index_of(own) as u32).wrapping_add(FIRST_LPI));
+        let (collection, _) = home(view, platform, number);
+        return Command::Mapti { device, event, intid, collection }.encode();
+    }
+    let (vpe, doorbell) = view.vpe(number);
+    Command::Vmapti { device, event, vintid: IntId::new(vintid), vpe, doorbell }.encode()
+}
+
+pub(super) fn discard<P: Platform>(view: &View, platform: &P, own: &VmEvent) -> [Encoded; 2] {
+    let (device, event) = name(own);
+    [Command::Discard { device, event }.encode(), sync(view, platform, own.vpe())]
 }

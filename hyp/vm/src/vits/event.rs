@@ -56,6 +56,16 @@ pub struct View {
     cells: &'static [Event],
 }
 
+/// An event that is a physical LPI, as it is delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Lpi {
+    pub vintid: u32,
+    /// vPE that it goes to, by its number in the VM.
+    pub number: u16,
+    pub priority: u8,
+    pub enabled: bool,
+}
+
 /// One of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VmEvent {
@@ -159,6 +169,28 @@ impl View {
         let tables = self.plan.vpes.get(usize::from(index)).and_then(|vpe| vpe.tables.as_ref());
         let doorbell = tables.map_or(IntId::NONE, |tables| IntId::new(tables.doorbell.intid));
         (VpeId::new(index), doorbell)
+    }
+
+    /// Event `index` of all VMs', if it is one of this VM's and mapped.
+    #[inline(always)]
+    pub fn lpi(&self, index: usize) -> Option<Lpi> {
+        let own = self.at(index)?;
+        let config = own.config();
+        let (priority, enabled) = (config.priority(), config.enabled());
+        Some(Lpi { vintid: own.vintid()?, number: own.vpe(), priority, enabled })
+    }
+
+    /// Which of all VMs' events is this VM's vINTID.
+    pub(crate) fn position_of(&self, vintid: u32) -> Option<usize> {
+        let mut all = self.entries(0..self.end());
+        all.find_map(|(index, own)| (own?.vintid() == Some(vintid)).then_some(index))
+    }
+
+    /// Its place among all VMs' events.
+    pub(super) fn index_of(&self, own: &VmEvent) -> usize {
+        let key = |route: &EventRoute| (route.device, route.event);
+        let wanted = (own.route.device, own.route.event);
+        self.routes().binary_search_by_key(&wanted, key).unwrap_or(usize::MAX)
     }
 
     /// As at power-up: the guest mapped nothing, the hardware is as planned. Before the VM starts;

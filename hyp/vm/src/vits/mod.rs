@@ -43,7 +43,7 @@ mod renewal;
 mod wait;
 
 pub use config::before_enabling_lpis;
-pub use event::{Event, View};
+pub use event::{Event, Lpi, View};
 pub use its::Its;
 pub use learned::Learned;
 pub use refusal::Refusal;

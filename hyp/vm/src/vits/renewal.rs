@@ -12,14 +12,11 @@
 //! 3. Nothing is pending.
 
 use super::{
-    batches::{discard, name},
+    batches::{discard, map_command, name, physical, sync},
     event::{View, VmEvent},
 };
-use crate::{Platform, allowance::Allowance};
-use gicv4::{
-    IntId,
-    command::{Command, Encoded},
-};
+use crate::{Platform, allowance::Allowance, vgic};
+use gicv4::command::{Command, Encoded};
 
 /// Entries of the plan's table that a piece looks at.
 const LOOKS: usize = 64;
@@ -69,7 +66,8 @@ impl Renewal {
         let end = view.end().min(self.position.saturating_add(LOOKS));
         for (position, own) in view.entries(self.position..end) {
             self.position = position;
-            let Some((own, commands)) = own.and_then(|own| Some((own, self.batch(&view, &own)?)))
+            let Some((own, commands)) =
+                own.and_then(|own| Some((own, self.batch(&view, platform, &own)?)))
             else {
                 continue;
             };
@@ -80,6 +78,10 @@ impl Renewal {
                 Err(_) => allowance.owe(limit, platform.ticks(), 1),
             }
             platform.command(&commands);
+            if P::LISTED {
+                platform.command(&[sync(&view, platform, own.home)]);
+                let _ = vgic::take_lpi(platform, position);
+            }
             self.done(&view, &own);
             self.position = position.saturating_add(1);
             return Renewed::More;
@@ -98,19 +100,29 @@ impl Renewal {
     }
 
     /// What the stage has to do for an event, if anything.
-    fn batch(&self, view: &View, own: &VmEvent) -> Option<[Encoded; 2]> {
+    fn batch<P: Platform>(
+        &self,
+        view: &View,
+        platform: &mut P,
+        own: &VmEvent,
+    ) -> Option<[Encoded; 2]> {
         let away = own.vintid() != Some(own.route.vintid) || own.vpe() != own.home;
         let (device, event) = name(own);
-        let (vpe, doorbell) = view.vpe(own.home);
-        let vsync = Command::Vsync { vpe }.encode();
-        let vintid = IntId::new(own.route.vintid);
+        let complete = sync(view, platform, own.home);
         match self.stage {
-            Stage::Discard => (away && own.vintid().is_some()).then(|| discard(view, own)),
-            Stage::Map => {
-                let map = Command::Vmapti { device, event, vintid, vpe, doorbell };
-                away.then(|| [map.encode(), vsync])
+            Stage::Discard => {
+                (away && own.vintid().is_some()).then(|| discard(view, platform, own))
             }
-            Stage::Clear => Some([Command::Clear { device, event }.encode(), vsync]),
+            Stage::Map => {
+                let map = map_command(view, platform, own, own.route.vintid, own.home);
+                away.then_some([map, complete])
+            }
+            Stage::Clear if P::LISTED => {
+                platform.configure_lpi(view.index_of(own), physical(view.planned()).byte());
+                let inv = Command::Inv { device, event }.encode();
+                Some([inv, Command::Clear { device, event }.encode()])
+            }
+            Stage::Clear => Some([Command::Clear { device, event }.encode(), complete]),
         }
     }
 

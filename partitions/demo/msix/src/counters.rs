@@ -9,6 +9,8 @@ use rt::hypercall::{Counter, counter};
 pub struct Counters {
     pub exits: u64,
     pub injections: u64,
+    /// Events that EL2 put into list registers: on a GIC that does not deliver them itself.
+    pub listed: u64,
     pub doorbells: u64,
     pub residency: u64,
     /// Exits that this reading itself made before it read `exits`.
@@ -23,12 +25,12 @@ impl Counters {
         let start = get(Counter::Exits)?;
         let injections = get(Counter::InjectedSgi)?
             + get(Counter::InjectedTimer)?
-            + get(Counter::InjectedSpi)?
             + get(Counter::InjectedEmulated)?;
+        let listed = get(Counter::InjectedSpi)?;
         let doorbells = get(Counter::Doorbells)?;
         let residency = get(Counter::ResidencyChanges)?;
         let exits = get(Counter::Exits)?;
-        Some(Self { exits, injections, doorbells, residency, own: exits - start })
+        Some(Self { exits, injections, listed, doorbells, residency, own: exits - start })
     }
 
     /// What moved from `before` to here, without the exits of the hypercalls that read them: as
@@ -41,6 +43,7 @@ impl Counters {
         Self {
             exits: (self.exits - before.exits).saturating_sub(reading),
             injections: self.injections - before.injections,
+            listed: self.listed - before.listed,
             doorbells: self.doorbells - before.doorbells,
             residency: self.residency - before.residency,
             own: 0,
