@@ -50,7 +50,7 @@ pub struct Source<'a> {
 #[derive(Debug)]
 pub struct Imported {
     pub toml: String,
-    /// What the tree did not say, as in "[timer] frequency: CNTFRQ_EL0".
+    /// What the tree did not say, as in `[timer] frequency: CNTFRQ_EL0`.
     pub open: Vec<String>,
 }
 

@@ -283,7 +283,7 @@ pub fn make(
         event_id_bits: desc.event_id_bits.value,
         by_address: desc.rdbase == model::RdBase::Address,
         entry_bytes: desc.entry_size.value,
-        moves: modes.is_some(),
+        moves: modes.is_some() && !asked.listed,
         collection_id_bits: bits_for(system.board.cpus.len() as u32),
         vintid_bits: asked.vintid_bits,
         tables: its_tables.collect(),
