@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! An SMMU's registers at an address of the caller's.
+//! An SMMU's registers, tables and queues, from which it would read what the caller names.
 #![no_std]
 #![forbid(unsafe_code)]
 
-use arch::smmu::Registers;
-use plan::Pa;
+use arch::smmu::hardware; //~ E0603
+use arch::smmu::{Driver, Registers}; //~ E0603
+use arch::System;
 
-pub fn attempt() -> Registers {
-    Registers(Some(Pa::new(0x905_0000))) //~ E0423
+pub fn parts<S: System>(driver: Driver<S>) {
+    let _ = driver.streams; //~ E0616
+    let _ = driver.unit; //~ E0616
 }

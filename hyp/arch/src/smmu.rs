@@ -1,200 +1,179 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The SMMU's registers, stream table and queues, for the driver in the crate `smmu`.
+//! The SMMUs of the plan, each driven by the plan alone (the driver is the crate `smmu`).
+//!
+//! An SMMU reads and writes memory at addresses that its base registers, its stream table and
+//! commands name. So their owner is here: what it writes comes from an entry of the plan, and
+//! nobody else has registers, table or queues.
 
-use crate::lines;
-use crate::sysreg::dsb_sy;
+mod hardware;
+
 use crate::system::{System, is_entry};
-use core::marker::PhantomData;
-use plan::{ClosedSmmu, Pa, Smmu, Span};
-use smmu::{CommandMemory, EventMemory, Frame, StreamMemory, command, event};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use hardware::{Registers, Tables, Words};
+use plan::{Master, Smmu};
+use smmu::event::Event;
+use smmu::event_queue::EventQueue;
+use smmu::gerror::{ActiveErrors, GlobalError};
+use smmu::ste::{Granule, Stage2};
+use smmu::stream::Streams;
+use smmu::table::{Leaf, Shape, StreamTable};
+use smmu::unit::{Expect, Ring, Setup, Unit};
+use smmu::{Error, Illegal, StreamId, Vmid};
 
-/// Bytes of its two register pages.
-const REGISTERS: u64 = 128 << 10;
+/// Why an SMMU is not driven.
+#[derive(Clone, Copy, Debug)]
+pub enum Refused {
+    /// What the plan says of it is no SMMU's, or somebody drives it already.
+    Plan,
+    /// It is not the plan's, or did not do what it was told.
+    Hardware(Error),
+}
 
-/// The register pages of an SMMU of the plan, mapped as device memory in EL2's table for good.
-///
-/// What its base registers name is the driver's to write, from the plan (the crate `smmu`).
-#[derive(Clone, Copy)]
-pub struct Registers(Option<Pa>);
-
-impl Registers {
-    /// Nothing, which reads as ones, for an SMMU that is not the plan's.
-    pub fn of<S: System>(smmu: &Smmu) -> Self {
-        Self(is_entry(S::PLAN.smmus, smmu).then_some(smmu.base))
-    }
-
-    /// Likewise for one that no VM's device is behind.
-    pub fn of_closed<S: System>(smmu: &ClosedSmmu) -> Self {
-        Self(is_entry(S::PLAN.closed_smmus, smmu).then_some(smmu.base))
-    }
-
-    fn word(self, offset: usize) -> Option<*mut u32> {
-        let offset = offset as u64 & !3;
-        let base = self.0.filter(|_| offset < REGISTERS)?;
-        Some(base.offset(offset).value() as *mut u32)
-    }
-
-    fn put(self, offset: usize, value: u32) {
-        if let Some(word) = self.word(offset) {
-            // SAFETY: a register of the SMMU; no Rust object lies there.
-            unsafe { word.write_volatile(value) };
-        }
+impl From<Illegal> for Refused {
+    fn from(_: Illegal) -> Self {
+        Self::Plan
     }
 }
 
-/// Registers of 64 bits are accessed as two halves, which the manual allows (IHI 0070 6.2).
-impl Frame for Registers {
-    fn read32(&self, offset: usize) -> u32 {
-        match self.word(offset) {
-            // SAFETY: as for `put`.
-            Some(word) => unsafe { word.read_volatile() },
-            None => u32::MAX,
-        }
-    }
-    fn read64(&self, offset: usize) -> u64 {
-        let low = u64::from(self.read32(offset));
-        low | u64::from(self.read32(offset.wrapping_add(4))) << 32
-    }
-    fn write32(&self, offset: usize, value: u32) {
-        self.put(offset, value);
-        dsb_sy();
-    }
-    fn write64(&self, offset: usize, value: u64) {
-        self.put(offset, value as u32);
-        self.write32(offset.wrapping_add(4), (value >> 32) as u32);
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Hardware(error)
     }
 }
 
-/// A queue of an SMMU, in memory that the plan gives to it alone.
-///
-/// An SMMU that does not look into caches finds each word in memory after the next barrier, and
-/// what it wrote is read from there.
-pub struct Words {
-    base: Pa,
-    bytes: u64,
-    coherent: bool,
+/// No transaction passes any of the board's SMMUs from here on, but what a [`Driver`] lets pass.
+pub fn close<S: System>(polls: u32) -> Result<(), Error> {
+    let ours = S::PLAN.smmus.iter().map(Registers::of::<S>);
+    let others = S::PLAN.closed_smmus.iter().map(Registers::of_closed::<S>);
+    ours.chain(others).try_for_each(|registers| Unit::new(registers).abort_all(polls))
 }
 
-impl Words {
-    /// The command queue; of no bytes for an SMMU that is not the plan's.
-    pub fn commands<S: System>(smmu: &Smmu) -> Self {
-        Self::queue::<S>(smmu, smmu.commands)
-    }
-
-    /// The event queue, likewise.
-    pub fn events<S: System>(smmu: &Smmu) -> Self {
-        Self::queue::<S>(smmu, smmu.events)
-    }
-
-    fn queue<S: System>(smmu: &Smmu, Span { base, bytes }: Span) -> Self {
-        let bytes = if is_entry(S::PLAN.smmus, smmu) { bytes } else { 0 };
-        let words = Self { base, bytes, coherent: smmu.coherent };
-        words.publish_all(0, bytes);
-        words
-    }
-
-    /// `bytes` from `offset` on are in memory, and in no cache.
-    fn publish_all(&self, offset: u64, bytes: u64) {
-        if !self.coherent {
-            lines::flush(self.base.offset(offset).value(), bytes);
-        }
-    }
-
-    fn place(&self, offset: u64) -> Option<*mut u64> {
-        let fits = offset < self.bytes && offset.is_multiple_of(8);
-        fits.then(|| self.base.offset(offset).value() as *mut u64)
-    }
-
-    fn put(&self, offset: u64, value: u64) {
-        if let Some(place) = self.place(offset) {
-            // SAFETY: within the memory that the plan gives to the SMMU, mapped as normal memory;
-            // no Rust object lies there.
-            unsafe { place.write_volatile(value) }
-            self.publish_all(offset, 8);
-        }
-    }
-
-    fn load(&self, offset: u64) -> u64 {
-        if !self.coherent {
-            self.publish_all(offset, 8);
-            dsb_sy();
-        }
-        match self.place(offset) {
-            // SAFETY: as for `put`.
-            Some(place) => unsafe { place.read_volatile() },
-            None => 0,
-        }
-    }
+/// An SMMU of the plan.
+pub struct Driver<S: System> {
+    number: usize,
+    unit: Unit<Registers>,
+    streams: Streams<'static, Registers, Words, Tables<S>>,
+    events: EventQueue<Registers, Words>,
 }
 
-impl CommandMemory for Words {
-    fn store(&mut self, slot: u32, command: &command::Encoded) {
-        let at = u64::from(slot) * command::COMMAND_BYTES;
-        for (n, word) in (0..).zip(command) {
-            self.put(at + 8 * n, *word);
+impl<S: System> Driver<S> {
+    /// Verifies the plan's SMMU `number`, which [`close`] has closed, and puts it on its tables, in
+    /// which no stream has an entry. Once. `leaves` are the plan's, as the driver has them.
+    pub fn enable(number: usize, leaves: &'static [Leaf], polls: u32) -> Result<Self, Refused> {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let smmu = S::PLAN.smmus.get(number).ok_or(Refused::Plan)?;
+        let bit = 1u32.checked_shl(number as u32).ok_or(Refused::Plan)?;
+        if TAKEN.fetch_or(bit, Relaxed) & bit != 0 || !are_the_plans::<S>(leaves) {
+            return Err(Refused::Plan);
         }
-    }
-    fn publish(&mut self) {
-        dsb_sy();
-    }
-}
-
-impl EventMemory for Words {
-    fn read(&self, slot: u32) -> event::Encoded {
-        let at = u64::from(slot) * event::EVENT_BYTES;
-        core::array::from_fn(|n| self.load(at + 8 * n as u64))
-    }
-    fn observe(&self) {
-        dsb_sy();
-    }
-}
-
-/// The stream tables of all SMMUs of the plan.
-pub struct Tables<S>(PhantomData<S>);
-
-impl<S: System> Tables<S> {
-    /// They are written by address.
-    pub const fn of_board() -> Self {
-        Self(PhantomData)
+        let (table, commands, events) = decided(smmu, leaves)?;
+        let unit = Unit::new(Registers::of::<S>(smmu));
+        unit.verify(&expected::<S>(number, smmu, table.shape())?)?;
+        // What boot cleared may be in caches still; what is not zero came with the image.
+        Tables::<S>::publish_all(smmu);
+        let setup = Setup { table, commands, events, coherent: smmu.coherent };
+        let queue = unit.enable(&setup, Words::commands::<S>(smmu), polls)?;
+        Ok(Self {
+            number,
+            unit,
+            streams: Streams::new(table, Tables::of_board(), queue),
+            events: EventQueue::new(
+                Registers::of::<S>(smmu),
+                Words::events::<S>(smmu),
+                events.bits(),
+            ),
+        })
     }
 
-    /// What boot cleared of an SMMU's tables is in memory, if the SMMU does not look into caches.
-    pub fn publish_all(smmu: &Smmu) {
-        if smmu.coherent || !is_entry(S::PLAN.smmus, smmu) {
-            return;
+    /// A device of the plan's that is behind it reaches its VM's memory from here on.
+    pub fn attach(&mut self, master: &Master) -> Result<(), Refused> {
+        let stage2 = stage2(self.own(master)?)?;
+        for &stream in master.streams {
+            self.streams.attach(StreamId::new(stream), &stage2)?;
         }
-        let leaves = S::PLAN.leaves.iter().skip(smmu.first_leaf.into());
-        let leaves = leaves.take(smmu.leaf_count.into()).map(|leaf| leaf.table);
-        for Span { base, bytes } in leaves.chain([smmu.table]) {
-            lines::flush(base.value(), bytes);
-        }
-        dsb_sy();
+        Ok(())
     }
 
-    /// A doubleword of a table, or of a leaf.
-    fn holds(address: u64) -> bool {
-        let within = |Span { base, bytes }: Span| address.wrapping_sub(base.value()) < bytes;
-        // A table of descriptors is not written.
-        let mut linear = S::PLAN.smmus.iter().filter(|smmu| smmu.split.is_none());
-        address.is_multiple_of(8)
-            && (linear.any(|smmu| within(smmu.table))
-                || S::PLAN.leaves.iter().any(|leaf| within(leaf.table)))
+    /// The device reaches nothing from here on, and records no more.
+    pub fn cut_off(&mut self, master: &Master) -> Result<(), Refused> {
+        let streams = self.own(master)?.streams.iter().map(|&stream| StreamId::new(stream));
+        Ok(self.streams.detach(streams, vmid(master))?)
+    }
+
+    /// A StreamID that is no device's of the plan records no more: it never reached anything.
+    pub fn ignore(&mut self, stream: StreamId) -> Result<(), Refused> {
+        Ok(self.streams.abort(stream)?)
+    }
+
+    /// The oldest record of a fault, and whether some were lost before it.
+    pub fn take(&mut self) -> (Option<Event>, bool) {
+        let mut event = None;
+        let drained = self.events.drain(1, |one| event = Some(one));
+        (event, drained.lost)
+    }
+
+    /// Its global errors, which are acknowledged. The command queue's error is left: who waits for
+    /// the command finds it.
+    pub fn errors(&mut self) -> ActiveErrors {
+        let errors = self.unit.errors();
+        self.unit.acknowledge(errors.without(GlobalError::CommandQueue));
+        errors
+    }
+
+    fn own<'m>(&self, master: &'m Master) -> Result<&'m Master, Refused> {
+        let own = is_entry(S::PLAN.masters, master) && usize::from(master.smmu) == self.number;
+        if own { Ok(master) } else { Err(Refused::Plan) }
     }
 }
 
-impl<S: System> StreamMemory for Tables<S> {
-    fn store(&mut self, address: u64, value: u64) {
-        if Self::holds(address) {
-            // SAFETY: within memory that the plan gives to the SMMU, mapped as normal memory; no
-            // Rust object lies there.
-            unsafe { (address as *mut u64).write_volatile(value) }
-            // For those that look into caches it changes nothing.
-            if S::PLAN.smmus.iter().any(|smmu| !smmu.coherent) {
-                lines::flush(address, 8);
-            }
-        }
+fn are_the_plans<S: System>(leaves: &[Leaf]) -> bool {
+    let same = |(leaf, planned): (&Leaf, &plan::Leaf)| {
+        (leaf.index, leaf.bits, leaf.address)
+            == (planned.index, planned.bits, planned.table.base.value())
+    };
+    leaves.len() == S::PLAN.leaves.len() && leaves.iter().zip(S::PLAN.leaves).all(same)
+}
+
+/// What the SMMU must be able to do for its devices.
+fn expected<S: System>(number: usize, smmu: &Smmu, shape: Shape) -> Result<Expect, Illegal> {
+    let (mut highest_vmid, mut pa_bits) = (0, 0);
+    for master in S::PLAN.masters.iter().filter(|master| usize::from(master.smmu) == number) {
+        highest_vmid = vmid(master).value().max(highest_vmid);
+        pa_bits = (stage2(master)?.pa_bits() as u8).max(pa_bits);
     }
-    fn publish(&mut self) {
-        dsb_sy();
-    }
+    Ok(Expect {
+        stream_bits: shape.bits(),
+        two_level: shape.split().is_some(),
+        highest_vmid,
+        pa_bits,
+        granule: Granule::Kib4,
+        command_bits: smmu.command_bits,
+        event_bits: smmu.event_bits,
+        coherent: smmu.coherent,
+    })
+}
+
+/// Table and queues as codegen laid them out, with the same functions.
+fn decided(
+    smmu: &Smmu,
+    leaves: &'static [Leaf],
+) -> Result<(StreamTable<'static>, Ring, Ring), Illegal> {
+    let bits = smmu.table_bits;
+    let shape = match smmu.split {
+        None => Shape::linear(bits)?,
+        Some(split) => Shape::two_level(bits, split)?,
+    };
+    let (first, count) = (usize::from(smmu.first_leaf), usize::from(smmu.leaf_count));
+    let leaves = leaves.get(first..first.wrapping_add(count)).unwrap_or(&[]);
+    let table = StreamTable::new(smmu.table.base.value(), shape, leaves)?;
+    let commands = Ring::commands(smmu.commands.base.value(), smmu.command_bits)?;
+    Ok((table, commands, Ring::events(smmu.events.base.value(), smmu.event_bits)?))
+}
+
+fn stage2(master: &Master) -> Result<Stage2, Illegal> {
+    Stage2::from_registers(master.vttbr, master.vtcr)
+}
+
+fn vmid(master: &Master) -> Vmid {
+    Vmid::new((master.vttbr >> 48) as u16)
 }
