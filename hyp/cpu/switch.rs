@@ -12,7 +12,8 @@
 //! A CPU that a vPE has for good keeps all its registers, and while it sleeps only its residency
 //! ends. Its timers go on, and wake it.
 //!
-//! Nothing here loops over vPEs, VMs or events.
+//! Nothing here loops over vPEs, VMs or events, but that on a GICv3 `resume` looks for events that
+//! were masked, a word for each 32 of the plan's (gic/lpis.rs).
 //!
 //! **Translations.** They are tagged by VMID. A vPE that runs where another one of its VM ran last
 //! makes the CPU forget them first. The alternative, a VMID for each vPE, would make the VM's

@@ -24,9 +24,8 @@ use gicv4::queue::Queue;
 use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted};
 use plan::{CpuIndex, VpeIndex};
 use spin::mutex::TicketMutex;
+use vm::vits::physical;
 
-/// Priority of every physical LPI; EL2 masks instead of ranking.
-const PRIORITY: u8 = 0xa0;
 /// The GIC sees what CPUs have in their caches.
 pub const COHERENT: bool = PLAN.board.gic_coherent;
 
@@ -87,13 +86,13 @@ pub fn configure(event: usize, byte: u8) {
     }
 }
 
-/// The configuration of that LPI becomes `change` of its start, at once.
-pub fn reconfigure(event: usize, change: impl Fn(LpiConfig) -> LpiConfig) -> Result<(), Error> {
+/// That LPI is enabled or masked from here on.
+pub fn enable(event: usize, enabled: bool) -> Result<(), Error> {
     let Some(route) = PLAN.its.as_ref().and_then(|its| its.events.get(event)) else {
         return Ok(());
     };
     let (device, id) = (DeviceId::new(route.device), EventId::new(route.event));
-    configure(event, change(LpiConfig::new(PRIORITY, true)).byte());
+    configure(event, physical(enabled).byte());
     run_encoded(&[Command::Inv { device, event: id }.encode()])
 }
 

@@ -15,7 +15,6 @@ use crate::state::plan_data::{EVENT_COUNT, PLAN};
 use crate::state::vms::{EVENTS, WAITING, config_of};
 use core::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 use gicv4::Error;
-use gicv4::lpi::LpiConfig;
 use plan::VpeIndex;
 use vm::vits::View;
 
@@ -29,7 +28,7 @@ pub fn mask(event: usize) -> Result<(), Error> {
     match MASKED.get(event / 32) {
         Some(word) => {
             word.fetch_or(1 << (event % 32), AcqRel);
-            its::reconfigure(event, |config| config.with_enabled(false))
+            its::enable(event, false)
         }
         None => Ok(()),
     }
@@ -56,8 +55,7 @@ fn unmask_some(vpe: VpeIndex, n: usize, word: &AtomicU32) -> Result<(), Error> {
         let event = n * 32 + bit;
         let Some(lpi) = view.lpi(event).filter(|lpi| lpi.number == number) else { continue };
         word.fetch_and(!(1 << bit), AcqRel);
-        let enabled = |config: LpiConfig| config.with_enabled(lpi.enabled);
-        its::reconfigure(event, enabled)?;
+        its::enable(event, lpi.enabled)?;
     }
     Ok(())
 }

@@ -162,6 +162,7 @@ mod tests {
     use super::super::bank::is_lpi;
     use crate::testing::{Cpu, GICR, Machine, pair, write};
     use crate::vgic::{flush, hold_lpi, inject_lpi, send_sgi, turn_off};
+    use core::sync::atomic::Ordering::Acquire;
     extern crate std;
     use gicv4::list_regs::State;
     use std::vec::Vec;
@@ -174,6 +175,7 @@ mod tests {
         let entries = cpu.entries().into_iter().filter(|entry| is_lpi(entry.vintid().value()));
         entries.map(|entry| entry.state()).filter(|state| *state != State::Inactive).collect()
     }
+
     #[test]
     fn a_second_one_is_the_same_one() {
         let machine = Machine::new(3);
@@ -206,6 +208,32 @@ mod tests {
         assert_eq!((listed(&cpu), listed(&two)), (Vec::new(), Vec::new()));
     }
 
+    /// It waits while it is disabled, whether it came before or after.
+    #[test]
+    fn only_an_enabled_one() {
+        let machine = Machine::new(3);
+        let [(guest, mut cpu), _] = pair(&machine);
+        guest.view().reset();
+        for comes_first in [true, false] {
+            if comes_first {
+                assert!(inject_lpi(&guest, &mut cpu, EVENT));
+            }
+            guest.view().enable(EVENT, false);
+            if !comes_first {
+                assert!(!inject_lpi(&guest, &mut cpu, EVENT));
+                let waiting = machine.borrow().waiting;
+                assert_eq!(hold_lpi(&guest.view(), waiting, guest.vpes, EVENT), Some(0));
+            }
+            flush(&guest, &mut cpu);
+            assert_eq!((listed(&cpu), cpu.acknowledge()), (Vec::new(), None), "{comes_first}");
+            guest.view().enable(EVENT, true);
+            flush(&guest, &mut cpu);
+            assert_eq!(cpu.acknowledge(), Some(VINTID), "{comes_first}");
+            cpu.end(VINTID);
+            cpu.settle(&guest);
+        }
+    }
+
     /// Every shared list register holds something more urgent: it waits, and comes.
     #[test]
     fn waits_for_a_list_register() {
@@ -229,6 +257,7 @@ mod tests {
         taken.sort_unstable();
         assert_eq!(taken, [0, 1, 2, 3, VINTID]);
         assert_eq!(cpu.acknowledge(), None);
+        assert!(machine.borrow().waiting.iter().all(|word| word.load(Acquire) == 0), "once");
     }
 
     /// A pending one makes room for what is more urgent, and is no SGI meanwhile.

@@ -28,8 +28,6 @@ use plan::VpeIndex;
 
 /// Commands of the guest and batches of the hypervisor's that one trap executes.
 pub(super) const BUDGET: u32 = 32;
-/// LPI of the plan's first event.
-const FIRST_LPI: u32 = 8192;
 /// Entries of the plan's table that one trap looks at.
 const LOOKS: u32 = 512;
 
@@ -227,7 +225,7 @@ impl<'a, P: Platform> Batches<'a, P> {
     /// The event's byte in the configuration table.
     fn write(&mut self, own: &VmEvent, vintid: u32, config: LpiConfig) {
         if P::LISTED {
-            let byte = physical(config).byte();
+            let byte = physical(config.enabled()).byte();
             self.platform.configure_lpi(self.view.index_of(own), byte);
         } else {
             self.platform.configure(self.view.vm(), vintid, config.byte());
@@ -269,8 +267,8 @@ impl<'a, P: Platform> Batches<'a, P> {
 const PHYSICAL: u8 = 0xa0;
 
 /// The byte of an event's physical LPI: the guest's priority is the list register's.
-pub(super) fn physical(config: LpiConfig) -> LpiConfig {
-    LpiConfig::new(PHYSICAL, config.enabled())
+pub fn physical(enabled: bool) -> LpiConfig {
+    LpiConfig::new(PHYSICAL, enabled)
 }
 
 /// The CPU of the vPE `number`, as commands name it.
@@ -298,7 +296,8 @@ pub(super) fn map_command<P: Platform>(
 ) -> Encoded {
     let (device, event) = name(own);
     if P::LISTED {
-        let intid = IntId::new((view.index_of(own) as u32).wrapping_add(FIRST_LPI));
+        let first = IntId::FIRST_LPI.value();
+        let intid = IntId::new((view.index_of(own) as u32).wrapping_add(first));
         let (collection, _) = home(view, platform, number);
         return Command::Mapti { device, event, intid, collection }.encode();
     }

@@ -180,6 +180,13 @@ impl View {
         Some(Lpi { vintid: own.vintid()?, number: own.vpe(), priority, enabled })
     }
 
+    /// As the guest's configuration table has it.
+    #[cfg(test)]
+    pub(crate) fn enable(&self, index: usize, enabled: bool) {
+        let own = self.at(index).expect("an event of this VM's");
+        own.set_config(own.config().with_enabled(enabled));
+    }
+
     /// Which of all VMs' events is this VM's vINTID.
     pub(crate) fn position_of(&self, vintid: u32) -> Option<usize> {
         let mut all = self.entries(0..self.end());

@@ -42,6 +42,7 @@ mod refusal;
 mod renewal;
 mod wait;
 
+pub use batches::physical;
 pub use config::before_enabling_lpis;
 pub use event::{Event, Lpi, View};
 pub use its::Its;

@@ -118,7 +118,8 @@ impl Renewal {
                 away.then_some([map, complete])
             }
             Stage::Clear if P::LISTED => {
-                platform.configure_lpi(view.index_of(own), physical(view.planned()).byte());
+                platform
+                    .configure_lpi(view.index_of(own), physical(view.planned().enabled()).byte());
                 let inv = Command::Inv { device, event }.encode();
                 Some([inv, Command::Clear { device, event }.encode()])
             }
