@@ -100,7 +100,6 @@ pub fn import(source: &Source) -> Result<Imported, Refused> {
         source.origin,
         if source.messages.is_some() { " and Linux's messages" } else { "" }
     ));
-    let console = uart::console(&parts);
     let mut board = Text::default();
     let mut taken = memory::taken(&ram);
     let frames = gic::frames(gic, &cpus, &messages, &mut taken)?;
@@ -109,7 +108,8 @@ pub fn import(source: &Source) -> Result<Imported, Refused> {
     gic::write(&mut board, &parts, gic, &frames, &messages, &mut taken);
     processors::write_timer(&mut board, &parts, gic, &timer, &messages);
     let mut intids = timer.intids();
-    uart::write(&mut board, &console, &mut taken, &mut intids);
+    let console = uart::console(&parts, &mut taken);
+    uart::write(&mut board, &console, &mut intids);
     let iommus = iommu::write(&mut board, &parts, &mut taken, &mut intids);
     pcie::write(&mut board, &parts, &iommus, &mut taken, &mut intids);
     devices::write(&mut board, &parts, &iommus, &mut taken, &mut intids);

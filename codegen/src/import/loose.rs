@@ -4,6 +4,7 @@
 //! Many of Linux's own trees have properties and labels of more than 31 characters (0.4, 2.2.4.1),
 //! and the parser refuses those. None of the names that an import looks for is among them.
 
+use dtoolkit::memreserve::MemoryReservation;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 
 use crate::bounds::TREE_DEPTH;
@@ -21,9 +22,11 @@ pub fn strict(blob: &[u8]) -> Result<Vec<u8>, String> {
     if reader.word(0) != Some(0xd00d_feed) {
         return Err("it does not begin as one does".into());
     }
+    let kept = reader.reservations().ok_or("its memory reservations have no end")?;
     reader.at = reader.word(8).ok_or_else(damaged)? as usize;
     reader.strings = reader.word(12).ok_or_else(damaged)? as usize;
     let mut tree = DeviceTree::new();
+    tree.memory_reservations = kept;
     let mut open: Vec<DeviceTreeNode> = Vec::new();
     loop {
         match reader.next().ok_or_else(damaged)? {
@@ -65,6 +68,24 @@ impl<'a> Reader<'a> {
     fn word(&self, at: usize) -> Option<u32> {
         let bytes = self.blob.get(at..at.checked_add(4)?)?;
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    }
+
+    /// `/memreserve/` (5.3): pairs of address and size, up to a pair of zeros.
+    fn reservations(&self) -> Option<Vec<MemoryReservation>> {
+        let mut at = self.word(16)? as usize;
+        let mut all = Vec::new();
+        loop {
+            let pair = self.blob.get(at..at.checked_add(16)?)?;
+            let (address, size) = pair.split_first_chunk()?;
+            let pair = (u64::from_be_bytes(*address), u64::from_be_bytes(size.try_into().ok()?));
+            if pair == (0, 0) {
+                return Some(all);
+            }
+            if pair.1 > 0 {
+                all.push(MemoryReservation::new(pair.0, pair.1));
+            }
+            at += 16;
+        }
     }
 
     fn next(&mut self) -> Option<u32> {
@@ -131,6 +152,17 @@ mod tests {
     use crate::tree::parse::parse;
 
     #[test]
+    fn reservations_stay() {
+        let mut tree = DeviceTree::new();
+        let (base, size) = (0x8000_0000, 0x8_0000);
+        tree.memory_reservations = vec![MemoryReservation::new(base, size)];
+        let made = strict(&tree.to_dtb()).unwrap();
+        let made = parse(&made).unwrap();
+        let kept: Vec<_> = made.memory_reservations().collect();
+        assert_eq!(kept, tree.memory_reservations);
+    }
+
+    #[test]
     fn long_names_are_cut_and_damage_is_said() {
         let mut tree = DeviceTree::new();
         let mut node = DeviceTreeNode::new_unchecked(format!("{}@1,0", "n".repeat(40)));
@@ -144,6 +176,8 @@ mod tests {
         assert_eq!(node.name(), format!("{}@1,0", "n".repeat(31)));
         assert!(node.property(&"p".repeat(31)).is_some());
         let structure = u32::from_be_bytes(blob[8..12].try_into().unwrap()) as usize;
+        // The list of reservations is empty.
+        assert_eq!(made.memory_reservations().count(), 0);
         (0..structure + 8).for_each(|end| assert!(strict(&blob[..end]).is_err(), "{end}"));
     }
 }

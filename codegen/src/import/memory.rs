@@ -78,11 +78,11 @@ pub fn ram(parts: &Parts, given: &[Range]) -> Result<Memory, Refused> {
     let lost = whole - bytes(&pieces);
     let kept = kept(parts);
     let starts = pieces.iter().map(|piece| piece.0);
-    let starts = starts.chain(kept.iter().map(|(_, piece, _)| piece.1.next_multiple_of(BLOCK)));
+    let starts = starts.chain(kept.iter().map(|one| one.pages.1.next_multiple_of(BLOCK)));
     let fits = |start: &u64| {
         let end = start + ROOM;
         pieces.iter().any(|piece| piece.0 <= *start && end <= piece.1)
-            && !kept.iter().any(|(_, piece, _)| *start < piece.1 && piece.0 < end)
+            && !kept.iter().any(|one| *start < one.pages.1 && one.pages.0 < end)
     };
     let start = starts.filter(fits).min().ok_or_else(|| {
         refused(format!("no {} of RAM in one piece that nobody has reserved", Size(ROOM)))
@@ -96,9 +96,16 @@ pub fn ram(parts: &Parts, given: &[Range]) -> Result<Memory, Refused> {
     Ok(Memory { pieces, lost })
 }
 
-/// What of the RAM is kept: name, pages, why.
-fn kept(parts: &Parts) -> Vec<(String, Piece, &'static str)> {
-    let mut kept = Vec::new();
+/// A range that is kept.
+struct Kept {
+    name: String,
+    pages: Piece,
+    why: &'static str,
+}
+
+/// What of the RAM is kept, by address: /reserved-memory, and what only /memreserve/ has.
+fn kept(parts: &Parts) -> Vec<Kept> {
+    let mut kept: Vec<Kept> = Vec::new();
     for part in parts.enabled().filter(|part| part.above.path == "/reserved-memory") {
         if part.has("reusable") {
             continue;
@@ -108,15 +115,31 @@ fn kept(parts: &Parts) -> Vec<(String, Piece, &'static str)> {
         } else {
             "in /reserved-memory"
         };
-        for (base, size) in part.regions() {
-            let Some(end) = base.checked_add(size).filter(|end| *end <= REACH) else { continue };
-            let pages = (base / PAGE * PAGE, end.next_multiple_of(PAGE));
-            if pages.0 < pages.1 {
-                kept.push((part.node.name().to_owned(), pages, why));
-            }
+        for range in part.regions() {
+            keep(&mut kept, part.node.name(), range, why);
         }
     }
+    for &range in &parts.kept {
+        keep(&mut kept, &format!("memreserve@{:x}", range.0), range, "of firmware: /memreserve/");
+    }
+    kept.sort_by_key(|one| one.pages);
     kept
+}
+
+/// Adds the pages of `range` that nothing in `kept` has yet.
+fn keep(kept: &mut Vec<Kept>, name: &str, range: Range, why: &'static str) {
+    let end = range.0.saturating_add(range.1).min(REACH).next_multiple_of(PAGE);
+    let mut free = vec![(range.0 / PAGE * PAGE, end)];
+    for Kept { pages, .. } in &*kept {
+        let beside = |piece: Piece| {
+            [(piece.0, piece.1.min(pages.0)), (piece.0.max(pages.1), piece.1)]
+                .into_iter()
+                .filter(|rest| rest.0 < rest.1)
+        };
+        free = free.into_iter().flat_map(beside).collect();
+    }
+    let free = free.into_iter().filter(|pages| pages.0 < pages.1);
+    kept.extend(free.map(|pages| Kept { name: name.to_owned(), pages, why }));
 }
 
 pub fn write(out: &mut Text, parts: &Parts, memory: &Memory) {
@@ -139,7 +162,7 @@ pub fn write(out: &mut Text, parts: &Parts, memory: &Memory) {
         out.line("");
     }
     let mut names = Names::default();
-    for (name, pages, why) in kept(parts) {
+    for Kept { name, pages, why } in kept(parts) {
         for piece in &memory.pieces {
             let (base, end) = (pages.0.max(piece.0), pages.1.min(piece.1));
             if base >= end {

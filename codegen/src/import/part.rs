@@ -53,6 +53,8 @@ impl Interrupt {
 pub struct Parts<'a> {
     pub root: FdtNode<'a>,
     pub all: Vec<Part<'a>>,
+    /// `/memreserve/`: what firmware keeps of the RAM without a node.
+    pub kept: Vec<Range>,
     by_phandle: HashMap<u32, usize>,
 }
 
@@ -65,7 +67,8 @@ impl<'a> Parts<'a> {
         }
         let phandle = |(n, part): (usize, &Part)| Some((cell(&part.node, "phandle")?, n));
         let by_phandle = all.iter().enumerate().filter_map(phandle).collect();
-        Self { root, all, by_phandle }
+        let kept = tree.memory_reservations().map(|one| (one.address(), one.size())).collect();
+        Self { root, all, kept, by_phandle }
     }
 
     /// What is there to be used.

@@ -69,7 +69,8 @@ impl Console {
     }
 }
 
-pub fn console(parts: &Parts) -> Console {
+/// Finds the console and takes its registers.
+pub fn console(parts: &Parts, taken: &mut Taken) -> Console {
     let none = |said: String| Console { own: None, said };
     let Some(uart) = chosen(parts) else {
         return none("/chosen names no stdout-path".into());
@@ -83,6 +84,11 @@ pub fn console(parts: &Parts) -> Console {
         let place = hex(base);
         return none(format!("{} is a {kind} at {place}: EL2 has no driver for it", uart.path()));
     };
+    let first = base / PAGE * PAGE;
+    let end = base.saturating_add(size).checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
+    if !taken.take((first, end - first)) {
+        return none(format!("the registers of {} lie where something else is", uart.path()));
+    }
     let own = Own {
         kind,
         base,
@@ -106,7 +112,7 @@ fn chosen<'p, 'a>(parts: &'p Parts<'a>) -> Option<&'p Part<'a>> {
     parts.by_path(&text(&parts.by_path("/aliases")?.node, path))
 }
 
-pub fn write(out: &mut Text, console: &Console, taken: &mut Taken, intids: &mut HashSet<u32>) {
+pub fn write(out: &mut Text, console: &Console, intids: &mut HashSet<u32>) {
     out.line("");
     let Some(own) = &console.own else {
         out.note(&format!(
@@ -116,9 +122,6 @@ pub fn write(out: &mut Text, console: &Console, taken: &mut Taken, intids: &mut 
         ));
         return;
     };
-    let first = own.base / PAGE * PAGE;
-    let end = own.base.saturating_add(own.size).checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
-    taken.take((first, end - first));
     out.line("[[uart]]");
     out.line("name = \"uart0\"");
     out.line(&format!("kind = \"{}\"", own.kind));
