@@ -41,15 +41,20 @@ impl Arena {
 
     /// Bytes, rounded up to pages, all zero. None: there are not so many.
     pub fn allocate(&mut self, bytes: u64) -> Option<Buffer> {
-        let bytes = bytes.checked_next_multiple_of(PAGE)?;
-        let base = self.next;
-        let end = base.checked_add(bytes).filter(|end| *end <= self.end)?;
-        self.next = end;
-        let buffer = Buffer { base, bytes };
-        for offset in (0..bytes).step_by(8) {
+        let buffer = self.allocate_kept(bytes)?;
+        for offset in (0..buffer.bytes).step_by(8) {
             buffer.write64(offset, 0);
         }
         Some(buffer)
+    }
+
+    /// The same, but holding what the life before a restart left there: a first life finds zeros,
+    /// a later one what the same allocation held.
+    pub fn allocate_kept(&mut self, bytes: u64) -> Option<Buffer> {
+        let bytes = bytes.checked_next_multiple_of(PAGE)?;
+        let base = self.next;
+        self.next = base.checked_add(bytes).filter(|end| *end <= self.end)?;
+        Some(Buffer { base, bytes })
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Expect {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Counter {
-    /// Such as "msix/0".
+    /// Such as "msix/0", or "msix" for the sum of all its vPEs.
     pub vpe: String,
     /// As the table names it; a name that is none is refused, as what a table leaves out counts as
     /// zero.

@@ -94,10 +94,16 @@ impl Verdict {
 }
 
 impl Report {
-    /// The counter's value; None when the table has no such vPE. A counter that is not in the table
-    /// is zero.
-    pub fn counter(&self, vpe: &str, counter: &str) -> Option<u64> {
-        self.counters.get(vpe).map(|column| column.get(counter).copied().unwrap_or(0))
+    /// The counter's value for a vPE ("msix/0") or, summed, for all vPEs of a VM ("msix"); None
+    /// when the table has none of them. A counter that is not in the table is zero.
+    pub fn counter(&self, whose: &str, counter: &str) -> Option<u64> {
+        let of =
+            |vpe: &str| vpe == whose || vpe.rsplit_once('/').is_some_and(|(vm, _)| vm == whose);
+        self.counters
+            .iter()
+            .filter(|(vpe, _)| of(vpe))
+            .map(|(_, column)| column.get(counter).copied().unwrap_or(0))
+            .reduce(|sum, value| sum + value)
     }
 
     /// The figure of that name from a VM; an empty name of the VM takes the first who has one.

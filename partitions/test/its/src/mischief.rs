@@ -6,9 +6,9 @@
 //!    and then it turns the ITS off and on, writes random registers of it, of the redistributors
 //!    and of the distributor.
 //! 2. vPE 1, if there is one, writes the same registers at the same time, GITS_CWRITER most of all.
-//! 3. After half of `mischief=` seconds SYSTEM_RESET, and the same with another seed. After the
-//!    rest SYSTEM_RESET again: the third life only maps its event as planned and rings it, which
-//!    must work as if nothing had been.
+//! 3. After half of `mischief=` seconds and a thousand commands SYSTEM_RESET, and the same with
+//!    another seed. Then SYSTEM_RESET again: the third life only maps its event as planned and
+//!    rings it, which must work as if nothing had been.
 //!
 //! Whether the neighbours noticed is theirs to say. Arguments: `seed=` (1).
 
@@ -26,6 +26,10 @@ const CWRITER: u64 = 0x88;
 const FRAME: u64 = 0x1_0000;
 /// Attempts between looks at the clock.
 const BATCH: u32 = 64;
+/// Commands of one life at least, however slow the host is.
+const COMMANDS: u64 = 1000;
+/// Lives of mischief before the one that looks.
+const LIVES: u64 = 2;
 const PATIENCE_US: u64 = 2_000_000;
 
 static SEED: AtomicU64 = AtomicU64::new(0);
@@ -52,27 +56,29 @@ pub fn run(machine: &'static Machine, seconds: u64) -> Result<(), Failure> {
     timer::init(machine);
     cpu::disable_interrupts();
     let began = timer::now();
-    let end = seconds * timer::frequency();
     let mut arena = Arena::take(machine).ok_or(Failure::Missing("memory"))?;
+    let lived = arena.allocate_kept(8).ok_or(Failure::Missing("memory"))?;
+    let life = lived.read64(0);
+    lived.write64(0, life + 1);
     let mut its = Its::new(machine, &mut arena).ok_or(Failure::Missing("ITS"))?;
-    // The counter goes on over a reset and tells which life this is.
-    if began > end {
+    if life == LIVES {
         return look(machine, &mut its);
     }
-    let seed = machine.number("seed").unwrap_or(1) ^ (began / (end / 2).max(1)) << 32;
+    let seed = machine.number("seed").unwrap_or(1) ^ life << 32;
     println!("mischief from {} ms on, seed {seed:#x}", timer::nanoseconds(began) / 1_000_000);
     SEED.store(!seed, Ordering::Release);
     if machine.vpes() > 1 {
         smp::start(1, second).map_err(|_| Failure::Missing("second vPE"))?;
     }
-    let until = if began < end / 2 { end / 2 } else { end };
+    let until = began + seconds * timer::frequency() / LIVES;
     let mut random = Random::new(seed);
     let mut registers = Registry::of(machine)?;
+    let least = if seconds == 0 { 0 } else { COMMANDS };
     let mut commands = 0u64;
     for vpe in 0..2 {
         its.enable_lpis(vpe, None);
     }
-    while timer::now() < until {
+    while timer::now() < until || commands < least {
         for _ in 0..BATCH {
             match random.below(16) {
                 0 => its.restart(),
