@@ -76,10 +76,16 @@ fn each_tree_is_a_board_or_one_line() {
 
 /// What QEMU's machine says of itself.
 fn dumped(room: &Path, name: &str, machine: &str) -> PathBuf {
+    dumped_with(room, name, machine, 4)
+}
+
+/// The same with so many CPUs.
+fn dumped_with(room: &Path, name: &str, machine: &str, cpus: u32) -> PathBuf {
     let path = room.join(format!("{name}.dtb"));
     let dump = format!("{machine},dumpdtb={}", path.display());
     let mut qemu = Command::new("timeout");
-    qemu.args(["60", "qemu-system-aarch64", "-cpu", "cortex-a76", "-smp", "4", "-m", "8G"]);
+    qemu.args(["60", "qemu-system-aarch64", "-cpu", "cortex-a76", "-m", "8G"]);
+    qemu.args(["-smp", &cpus.to_string()]);
     let output = qemu.args(["-nodefaults", "-nographic", "-M", &dump]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     path
@@ -101,6 +107,12 @@ fn trees_of_qemu_are_boards() {
         }
         assert_eq!(toml.contains("smmu = \"smmu0\""), name == "smmu");
     }
+    // More CPUs than its first region of redistributors holds.
+    let machine = "virt,virtualization=on,gic-version=4";
+    let tree = dumped_with(&room, "regions", machine, 62);
+    let toml = String::from_utf8(import(&[tree.to_str().unwrap()]).stdout).unwrap();
+    usable(&room, "regions", &toml);
+    assert!(toml.contains("    { base = 0x40_0000_0000, size = \"64 MiB\" },"), "{toml}");
     let tree = dumped(&room, "hvc", "virt,gic-version=3");
     let why = String::from_utf8(import(&[tree.to_str().unwrap()]).stderr).unwrap();
     assert!(why.contains("not importable: PSCI is called by HVC"), "{why}");

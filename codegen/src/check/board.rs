@@ -45,7 +45,7 @@ fn addresses(board: &Board, report: &mut Report) {
     let gic = &board.gic;
     let mut all: Vec<Range> = ram.collect();
     all.push(Range::of("the distributor", &gic.distributor));
-    all.push(Range::of("the redistributors", &gic.redistributors.region));
+    all.extend(range::redistributors(board));
     all.extend(gic.its.iter().map(|its| Range::of("the ITS", &its.region)));
     let uarts = board.uarts.iter();
     all.extend(uarts.map(|uart| Range::of(format!("UART `{}`", uart.name.value), &uart.region)));
@@ -97,7 +97,13 @@ fn sizes(board: &Board, report: &mut Report) {
         one(&reserved.region, PAGE, format!("`{}`", reserved.name.value));
     }
     one(&board.gic.distributor, FRAME, "the distributor".into());
-    one(&board.gic.redistributors.region, FRAME, "the redistributors".into());
+    for (n, region) in board.gic.redistributors.regions().enumerate() {
+        let what = match n {
+            0 => "the redistributors".into(),
+            _ => format!("region {} of the redistributors", n + 1),
+        };
+        one(region, FRAME, what);
+    }
     if let Some(its) = &board.gic.its {
         one(&its.region, FRAME, "the ITS".into());
     }
@@ -182,7 +188,7 @@ fn redistributors(board: &Board, report: &mut Report) {
         );
         return;
     }
-    let region = Range::of("the redistributors", &all.region);
+    let regions: Vec<Range> = range::redistributors(board).collect();
     let frames: Vec<Range> = board
         .cpus
         .iter()
@@ -190,18 +196,19 @@ fn redistributors(board: &Board, report: &mut Report) {
             Range::new(format!("redistributor of `{}`", cpu.name.value), &cpu.redistributor, least)
         })
         .collect();
-    if let Some(beyond) = frames.iter().find(|frame| !frame.lies_in(&region)) {
-        report.push(
-            rules::GICR_SIZE
-                .says(format!("the {} is not among the redistributors", beyond.owner))
-                .label(&beyond.at, beyond.label())
-                .label(&region.at, region.label())
-                .help(format!(
-                    "{} CPUs need size = \"{}\"",
-                    frames.len(),
-                    Size(stride.saturating_mul(frames.len() as u64))
-                )),
-        );
+    let beyond = |frame: &&Range| !regions.iter().any(|region| frame.lies_in(region));
+    if let Some(beyond) = frames.iter().find(beyond) {
+        let mut said = rules::GICR_SIZE
+            .says(format!("the {} is not among the redistributors", beyond.owner))
+            .label(&beyond.at, beyond.label());
+        for region in &regions {
+            said = said.label(&region.at, region.label());
+        }
+        let needed = Size(stride.saturating_mul(frames.len() as u64));
+        report.push(said.help(match regions.len() {
+            1 => format!("{} CPUs need size = \"{needed}\"", frames.len()),
+            _ => format!("{} CPUs need \"{needed}\" in all", frames.len()),
+        }));
     }
     for (later, earlier) in range::overlaps(&frames) {
         report.push(

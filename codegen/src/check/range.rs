@@ -64,13 +64,20 @@ pub fn overlaps(ranges: &[Range]) -> Vec<(&Range, &Range)> {
     pairs
 }
 
+/// The regions of the redistributors.
+pub fn redistributors(board: &Board) -> impl Iterator<Item = Range> {
+    let regions = board.gic.redistributors.regions();
+    regions.enumerate().map(|(n, region)| match n {
+        0 => Range::of("the redistributors", region),
+        _ => Range::of(format!("region {} of the redistributors", n + 1), region),
+    })
+}
+
 /// All registers on the board, by owner.
 pub fn registers(board: &Board) -> Vec<Range> {
     let gic = &board.gic;
-    let mut all = vec![
-        Range::of("the distributor", &gic.distributor),
-        Range::of("the redistributors", &gic.redistributors.region),
-    ];
+    let mut all = vec![Range::of("the distributor", &gic.distributor)];
+    all.extend(redistributors(board));
     all.extend(gic.its.iter().map(|its| Range::of("the ITS", &its.region)));
     all.extend(
         board

@@ -54,6 +54,26 @@ impl Redistributors {
         Self { regions, stride, told: told != 0 }
     }
 
+    fn write(&self, out: &mut Text) {
+        if !self.told {
+            out.note(
+                "The tree does not say the stride: 128 KiB for v3, 256 KiB for v4.0 and v4.1.",
+            );
+        }
+        let stride = Size(self.stride);
+        let Some(((base, size), more)) = self.regions.split_first() else { return };
+        let (base, size) = (hex(*base), Size(*size));
+        let own = format!("base = {base}, stride = \"{stride}\", size = \"{size}\"");
+        if more.is_empty() {
+            return out.line(&format!("redistributors = {{ {own} }}"));
+        }
+        out.line(&format!("redistributors = {{ {own}, more = ["));
+        for (base, size) in more {
+            out.line(&format!("    {{ base = {}, size = \"{}\" }},", hex(*base), Size(*size)));
+        }
+        out.line("] }");
+    }
+
     /// One address for each CPU, in order.
     fn places(&self) -> impl Iterator<Item = u64> {
         let stride = self.stride.max(FRAME);
@@ -66,10 +86,7 @@ impl Redistributors {
 /// The GIC's frames.
 pub struct Frames {
     distributor: u64,
-    redistributors: Range,
-    stride: u64,
-    /// The tree has the stride.
-    told: bool,
+    redistributors: Redistributors,
     /// Each CPU's redistributor, where it is not at its place.
     pub elsewhere: Vec<Option<u64>>,
 }
@@ -96,27 +113,17 @@ pub fn frames(
             cpus.affinities.len()
         )));
     }
-    let first = redistributors.regions.iter().map(|one| one.0).min().unwrap_or(0);
-    let end = redistributors.regions.iter().map(|one| one.0.saturating_add(one.1)).max();
-    let size = end.unwrap_or(0).saturating_sub(first);
-    if !taken.take((distributor.0, FRAME)) || !taken.take((first, size)) {
+    let regions = redistributors.regions.iter().copied();
+    if !std::iter::once((distributor.0, FRAME)).chain(regions).all(|one| taken.take(one)) {
         return Err(refused(format!("the frames of {} lie in RAM or in each other", gic.path())));
     }
-    let stride = redistributors.stride;
     let found = |affinity: &u64| messages.redistributors.iter().find(|one| one.0 == *affinity);
     let elsewhere =
-        cpus.affinities.iter().zip(&places).enumerate().map(|(n, (affinity, place))| {
-            let place = found(affinity).map_or(*place, |one| one.1);
-            let usual = first.saturating_add(stride.saturating_mul(n as u64));
-            (place != usual).then_some(place)
+        cpus.affinities.iter().zip(&places).map(|(affinity, place)| {
+            found(affinity).map(|one| one.1).filter(|found| found != place)
         });
-    Ok(Frames {
-        distributor: distributor.0,
-        redistributors: (first, size),
-        stride,
-        told: redistributors.told,
-        elsewhere: elsewhere.collect(),
-    })
+    let elsewhere = elsewhere.collect();
+    Ok(Frames { distributor: distributor.0, redistributors, elsewhere })
 }
 
 pub fn write(
@@ -147,15 +154,7 @@ pub fn write(
     }
     out.unknown("[gic] list_registers: ICH_VTR_EL2.ListRegs + 1", "list_registers = 4");
     out.line(&format!("distributor = {{ base = {}, size = \"64 KiB\" }}", hex(frames.distributor)));
-    if !frames.told {
-        out.note("The tree does not say the stride: 128 KiB for v3, 256 KiB for v4.0 and v4.1.");
-    }
-    out.line(&format!(
-        "redistributors = {{ base = {}, stride = \"{}\", size = \"{}\" }}",
-        hex(frames.redistributors.0),
-        Size(frames.stride),
-        Size(frames.redistributors.1)
-    ));
+    frames.redistributors.write(out);
     let coherent = !gic.has("dma-noncoherent") && !own.iter().any(|its| its.has("dma-noncoherent"));
     quirks(out, parts, &own, coherent);
     notes(out, parts, gic, &own);

@@ -161,6 +161,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
         distributor: frame(&gic.distributor, file),
         redistributors: model::Redistributors {
             region: Region { base: redistributors.base.map(file, |a| a.0), size },
+            more: redistributors.more.iter().map(|one| frame(one, file)).collect(),
             stride,
         },
         coherent: gic.coherent,
@@ -183,10 +184,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
 }
 
 fn cpu_at(cpu: &S<toml::Cpu>, position: usize, gic: &model::Gic, file: FileId) -> model::Cpu {
-    let place = || {
-        let offset = gic.redistributors.stride.value.saturating_mul(position as u64);
-        cpu.map(file, |_| gic.redistributors.region.start().saturating_add(offset))
-    };
+    let place = || cpu.map(file, |_| gic.redistributors.place(position));
     model::Cpu {
         name: cpu.name.at(file),
         mpidr: cpu.mpidr.map(file, |a| a.0),

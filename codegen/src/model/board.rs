@@ -67,7 +67,7 @@ pub struct Cpu {
     pub name: At<String>,
     /// MPIDR_EL1 affinity fields: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0.
     pub mpidr: At<u64>,
-    /// RD_base of its redistributor: the key, or `redistributors.base + position * stride`.
+    /// RD_base of its redistributor: the key, or its place in `redistributors`.
     pub redistributor: At<u64>,
     /// Its processor number in the GIC (GICR_TYPER 23:8).
     pub processor: At<u16>,
@@ -121,11 +121,36 @@ impl Gic {
 
 #[derive(Clone, Debug)]
 pub struct Redistributors {
-    /// `base` and `size` of the whole; the size defaults to `stride` times the number of CPUs.
+    /// The first region; its size defaults to `stride` times the number of CPUs.
     pub region: Region,
+    /// Further ones.
+    pub more: Vec<Region>,
     /// Bytes from one CPU's redistributor to the next: 128 KiB (GICv3) or 256 KiB (with VLPI
     /// frames).
     pub stride: At<u64>,
+}
+
+impl Redistributors {
+    /// All regions, in the order in which CPUs take their redistributors from them.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        std::iter::once(&self.region).chain(&self.more)
+    }
+
+    /// RD_base of the CPU at this position, unless the board says otherwise. Behind the last region
+    /// if that is too small.
+    pub fn place(&self, position: usize) -> u64 {
+        let mut left = position as u64;
+        let mut last = 0;
+        for region in self.regions() {
+            let held = region.size.value.checked_div(self.stride.value).unwrap_or(0);
+            if left < held {
+                return region.start().saturating_add(left.saturating_mul(self.stride.value));
+            }
+            left -= held;
+            last = region.end();
+        }
+        last.saturating_add(left.saturating_mul(self.stride.value))
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -80,6 +80,10 @@ pub struct Redistributors {
     /// Size of the whole region.
     #[schemars(extend("x-default" = "stride * CPUs"))]
     pub size: Option<S<Size>>,
+    /// Further regions, as a tree with `#redistributor-regions` has them. The CPUs' redistributors
+    /// fill one region after the other, in the order of `[[cpu]]`.
+    #[serde(default)]
+    pub more: Vec<Frame>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
