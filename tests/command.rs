@@ -332,3 +332,44 @@ fn a_terminal_is_put_back_whatever_ends_the_run() {
         assert_eq!(before.input_modes, after.input_modes, "{signal:?}");
     }
 }
+
+/// What the command says to these arguments, from the tree's root.
+fn bulkhead(arguments: &[&str]) -> Output {
+    tests::bulkhead().args(arguments).current_dir(tests::root()).output().unwrap()
+}
+
+/// Each shell gets a script that names the commands, and each command a manual page.
+#[test]
+fn shells_and_man_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = bulkhead(&["completions", shell]);
+        assert!(script.status.success(), "{shell}");
+        let script = String::from_utf8(script.stdout).unwrap();
+        assert!(script.contains("import") && script.contains("message-format"), "{shell}");
+    }
+    let pages = room("man").join("man1");
+    assert!(bulkhead(&["man", pages.to_str().unwrap()]).status.success());
+    let page = fs::read_to_string(pages.join("bulkhead-run.1")).unwrap();
+    assert!(page.contains("Exit status"), "{page}");
+    let into_a_file = pages.join("bulkhead.1/more");
+    assert_eq!(bulkhead(&["man", into_a_file.to_str().unwrap()]).status.code(), Some(1));
+}
+
+/// Diagnostics for a program are on the standard output, whole, whatever the exit status.
+#[test]
+fn diagnostics_in_each_format() {
+    let bad = "tests/bad/E002-key-of-other-kind.toml";
+    let json = bulkhead(&["check", "--message-format", "json", bad]);
+    assert_eq!(json.status.code(), Some(1));
+    assert_eq!(json.stdout, bulkhead(&["check", "--json", bad]).stdout);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let sarif = bulkhead(&["check", "--message-format", "sarif", bad]);
+    assert_eq!((sarif.status.code(), sarif.stderr.is_empty()), (Some(1), true));
+    let sarif: serde_json::Value = serde_json::from_slice(&sarif.stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), json.as_array().unwrap().len());
+    assert_eq!(results[0]["ruleId"], json[0]["id"]);
+    let good = bulkhead(&["check", "--message-format", "sarif", "hello"]);
+    let good: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!(good["runs"][0]["results"], serde_json::json!([]));
+}

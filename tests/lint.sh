@@ -53,6 +53,26 @@ schemas() {
     return "$status"
 }
 
+# The same by the language server of most editors; each of ours names its schema, and a mistake is
+# seen.
+editors() {
+    local tool=target/tools/bin/taplo wrong
+    local -a files
+    [[ -x $tool ]] || { echo "taplo is missing: ./setup.sh"; return 1; }
+    mapfile -t files < <(git ls-files 'configs/*.toml' 'boards/*.toml' 'partitions/*.toml' \
+        'tests/qemu/*.toml' | grep -v '/Cargo\.toml$' | xargs grep -l '^#:schema ')
+    "$tool" --colors never lint "${files[@]}" 2>&1 | { grep -v ' INFO ' || true; }
+    ((PIPESTATUS[0] == 0)) || return 1
+    wrong=$(mktemp --suffix=.toml)
+    printf '#:schema %s\n[system]\nname = 4\n' "file://$PWD/configs/system.schema.json" >"$wrong"
+    if "$tool" lint "$wrong" >/dev/null 2>&1; then
+        echo "taplo saw nothing wrong with a system whose name is a number"
+        rm "$wrong"
+        return 1
+    fi
+    rm "$wrong"
+}
+
 # Licences, duplicates and origins of all dependencies. Advisories need a network: `cargo deny
 # check`.
 dependencies() {
@@ -72,6 +92,7 @@ check documentation documentation
 check "generated files" bulkhead schema --check
 check shellcheck scripts
 check schemas schemas
+check "schemas, in an editor" editors
 check dependencies dependencies
 check "gicv4 as a package" package
 

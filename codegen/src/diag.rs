@@ -2,11 +2,12 @@
 //! Diagnostics: what is wrong, where, with whom, and what to write instead.
 //!
 //! A rule pushes [`Diagnostic`]s on a [`Report`]; the report sorts them by place, so that the order
-//! never depends on the order of the rules, and renders them for a person or as JSON. Texts and
-//! positions are all it knows.
+//! never depends on the order of the rules, and renders them for a person, as JSON or as SARIF.
+//! Texts and positions are all it knows.
 
 mod render;
 pub mod rules;
+mod sarif;
 
 pub use rules::Rule;
 

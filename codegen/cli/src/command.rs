@@ -10,13 +10,14 @@ mod import;
 mod learn;
 mod run;
 mod schema;
+mod shells;
 mod system;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use codegen::check as rules;
 use codegen::diag::Report;
@@ -40,8 +41,12 @@ enum Command {
     Check {
         #[command(flatten)]
         system: Choice,
-        /// Diagnostics as JSON on the standard output
-        #[arg(long)]
+        /// How diagnostics are written: for a person on the standard error, for a program on the
+        /// standard output
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        message_format: Format,
+        /// Short for --message-format json
+        #[arg(long, conflicts_with = "message_format")]
         json: bool,
     },
     /// Show what the build decides: memory, CPUs, interrupt routes, ITS commands, sizes
@@ -84,13 +89,26 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    Completions(shells::Completions),
+    Man(shells::Man),
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the lines that disagree, and carets
+    Text,
+    /// An array of diagnostics
+    Json,
+    /// A SARIF 2.1.0 log, for annotations of a change
+    Sarif,
 }
 
 /// Which system.
 #[derive(Debug, Args)]
 struct Choice {
     /// A name in configs/, or a path to a system's TOML
-    #[arg(value_name = "SYSTEM", default_value = "demo")]
+    #[arg(value_name = "SYSTEM", default_value = "demo", value_hint = ValueHint::FilePath)]
     system: PathBuf,
 }
 
@@ -125,10 +143,13 @@ type Done = Result<ExitCode, Failure>;
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json =
-        matches!(cli.command, Command::Check { json: true, .. } | Command::Plan { json: true, .. });
+    let format = match cli.command {
+        Command::Check { json: true, .. } | Command::Plan { json: true, .. } => Format::Json,
+        Command::Check { message_format, .. } => message_format,
+        _ => Format::Text,
+    };
     let done = match cli.command {
-        Command::Check { system, json } => check(&system, json),
+        Command::Check { system, .. } => check(&system, format),
         Command::Plan { system, json, html, against } => {
             plan(&system, json, html.as_ref().map(Option::as_deref), against.as_deref())
         }
@@ -141,14 +162,14 @@ pub fn main() -> ExitCode {
         Command::Schema { check } => {
             workspace().and_then(|workspace| schema::write_all(&workspace, check))
         }
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
     };
     match done {
         Ok(code) => code,
         Err(Failure::System(report)) => {
-            if json && let Err(Failure::Other(why)) = say(&report.json()) {
+            if let Err(Failure::Other(why)) = format.show(&report) {
                 eprintln!("bulkhead: {why}");
-            } else if !json {
-                show(&report);
             }
             ExitCode::FAILURE
         }
@@ -172,6 +193,19 @@ fn say(text: &str) -> Result<(), Failure> {
             Err(Failure::Other(format!("cannot write the result: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+impl Format {
+    fn show(self, report: &Report) -> Result<(), Failure> {
+        match self {
+            Self::Text => {
+                show(report);
+                Ok(())
+            }
+            Self::Json => say(&report.json()),
+            Self::Sarif => say(&report.sarif()),
+        }
     }
 }
 
@@ -201,16 +235,14 @@ impl Choice {
     }
 }
 
-fn check(choice: &Choice, json: bool) -> Done {
+fn check(choice: &Choice, format: Format) -> Done {
     let (workspace, system) = choice.load()?;
     let report = build::judge(&system, &workspace.payloads(&system));
     if report.has_errors() {
         return Err(report.into());
     }
-    if json {
-        say(&report.json())?;
-    } else {
-        show(&report);
+    format.show(&report)?;
+    if format == Format::Text {
         say(&format!("{}: no errors\n", system.name.value))?;
     }
     Ok(ExitCode::SUCCESS)

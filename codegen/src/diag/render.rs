@@ -63,20 +63,45 @@ impl Report {
     }
 
     fn place(&self, label: &Label) -> Value {
-        let place = self.sources.place(label.file, &label.span);
-        let source = place.source;
-        let span = clamp(&source.text, &place.span);
-        let before = &source.text[..span.start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let (file, [start, end]) = self.range(label);
         json!({
-            "file": source.path.display().to_string(),
-            "line": line,
-            "column": column,
-            "start": span.start,
-            "end": span.end,
+            "file": file,
+            "line": start.line,
+            "column": start.column,
+            "start": start.byte,
+            "end": end.byte,
             "text": label.text,
         })
+    }
+
+    /// The file of a label, and where in it the label begins and ends.
+    pub(super) fn range(&self, label: &Label) -> (String, [Position; 2]) {
+        let place = self.sources.place(label.file, &label.span);
+        let text = &place.source.text;
+        let span = clamp(text, &place.span);
+        let ends = [span.start, span.end].map(|byte| Position::of(text, byte));
+        (place.source.path.display().to_string(), ends)
+    }
+}
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    /// From the start of the text.
+    pub byte: usize,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// `byte`: on a character's boundary.
+    fn of(text: &str, byte: usize) -> Self {
+        let before = &text[..byte];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        Self { byte, line, column }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Choice, Done, Failure, check, read, say};
+use super::{Choice, Done, Failure, Format, check, read, say};
 use crate::learn::learn;
 use crate::run::Report;
 
@@ -61,6 +61,6 @@ impl Learn {
             std::fs::write(&change.path, &change.new)
                 .map_err(|error| Failure::Other(format!("{}: {error}", change.path.display())))?;
         }
-        check(&self.system, false)
+        check(&self.system, Format::Text)
     }
 }
