@@ -22,7 +22,7 @@
 //! order.
 //!
 //! What would only end the guest itself (CPU_OFF, SYSTEM_OFF, its own SCTLR) is left out;
-//! SYSTEM_RESET is tried once with `reset=yes`, when the counter has passed half the time; the
+//! SYSTEM_RESET is tried once with `reset=yes`, when the first life is half over; the
 //! second life does not repeat it. Something that was answered and must not have been is a hole,
 //! and fails; otherwise to be still there at the end is to pass. Whether the neighbours noticed is
 //! theirs to say.
@@ -36,6 +36,7 @@ mod tally;
 use abi::hypercall::{REPORT, SHOW_COUNTERS};
 use abi::psci::{self as psci_calls, SMC64};
 use abi::smccc::SUCCESS;
+use rt::dma::Arena;
 use rt::machine::Region;
 use rt::probe::{self, Width};
 use rt::random::Random;
@@ -98,8 +99,8 @@ fn main(machine: &'static Machine) -> Outcome {
     cpu::disable_interrupts();
     let began = timer::now();
     let ticks = seconds * timer::frequency();
-    // The counter goes on over a reset, so a second life begins in the second half.
-    let reset_at = (machine.argument("reset").is_some() && began < ticks / 2).then_some(ticks / 2);
+    let resets = machine.argument("reset").is_some() && first_life(machine);
+    let reset_at = resets.then_some(began + ticks / 2);
     println!("{seconds} s of mischief, seed {seed}");
     let known = Known::of(machine);
     let mut hostile = Hostile {
@@ -133,6 +134,16 @@ fn main(machine: &'static Machine) -> Outcome {
     hostile.tally.print();
     figure!("bridges", hostile.bridges.all().len());
     if hostile.tally.holes == 0 { Outcome::Passed } else { Outcome::Failed(HOLE) }
+}
+
+/// Memory is kept over a reset.
+fn first_life(machine: &Machine) -> bool {
+    let lived = Arena::take(machine).and_then(|mut arena| arena.allocate_kept(8));
+    lived.is_some_and(|lived| {
+        let first = lived.read64(0) == 0;
+        lived.write64(0, 1);
+        first
+    })
 }
 
 /// What vPEs other than the first do, until the VM is off.
