@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The order in which a machine's interrupt hardware comes up.
 //!
-//! Puts the steps of [`crate::dist`], [`crate::redist`], [`crate::its`] and [`crate::vpe`] into the
-//! order that every GIC allows. Called once by each CPU that is used:
+//! Puts the steps of [`crate::dist`], [`crate::redist`], [`crate::its`] and [`crate::vpe`] or
+//! [`crate::vpe41`] into the order that every GIC allows. Called once by each CPU that is used:
 //!
 //! 1. The first CPU brings up the distributor ([`crate::dist::Dist::enable`]), then has firmware
 //!    start the others: a redistributor may have no power before its CPU's CPU_ON.
@@ -22,7 +22,9 @@ use crate::queue::{Queue, QueueMemory};
 use crate::redist::Redist;
 use crate::regs::gicr::{ConfigBase, PendingBase};
 use crate::regs::gits::QueueBase;
-use crate::vpe::Vacant;
+use crate::residency::Form;
+use crate::vpe_table;
+use core::fmt::Debug;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Release},
@@ -49,17 +51,18 @@ pub struct Ready {
 
 /// Brings up the calling CPU's redistributor.
 ///
-/// `residency`: its VLPI frame, if vPEs become resident here (GICv4.0), and their vINTID bits. It
-/// comes back ready for them.
-pub fn redistributor<F, V>(
+/// `residency`: its VLPI frame, if vPEs become resident here in the form `R`, and their vINTID bits.
+/// It comes back ready for them; on GICv4.1 after [`translation_service_v41`].
+pub fn redistributor<R, F, V>(
     frame: &F,
     residency: Option<(V, u8)>,
     tables: &CpuTables<'_>,
     polls: u32,
-) -> Result<(Ready, Option<Vacant<V>>), Error>
+) -> Result<(Ready, Option<R::Vacant<V>>), Error>
 where
+    R: Form,
     F: Frame<Block = frame::Redistributor>,
-    V: Frame<Block = frame::VirtualLpis>,
+    V: Frame<Block = frame::VirtualLpis> + Debug,
 {
     let redistributor = Redist::new(frame);
     redistributor.wake(polls)?;
@@ -71,7 +74,7 @@ where
         None => 0,
     };
     let vacant = match residency {
-        Some((frame, bits)) => Some(Vacant::take(frame, bits, polls)?),
+        Some((frame, bits)) => Some(R::take(frame, bits, polls)?),
         None => None,
     };
     Ok((Ready { config }, vacant))
@@ -150,6 +153,30 @@ pub fn translation_service<F: Frame<Block = frame::Its>, M: QueueMemory>(
     polls: u32,
 ) -> Result<Queue<F, M>, Error> {
     Its::new(&frame).enable(tables, cbaser, polls)?;
+    let mut queue = Queue::new(frame, memory, polls);
+    queue.run(script)?;
+    Ok(queue)
+}
+
+/// The same on GICv4.1: before the script, `redistributors`, the VLPI frames of all CPUs, get the
+/// vPE table: the ITS's, or `own` where GITS_TYPER.SVPET is 0.
+pub fn translation_service_v41<F, V, M>(
+    _: &Everyone,
+    frame: F,
+    tables: impl IntoIterator<Item = Table>,
+    (cbaser, memory): (QueueBase, M),
+    (redistributors, own): (impl IntoIterator<Item = V>, Option<Table>),
+    script: &[Vetted],
+    polls: u32,
+) -> Result<Queue<F, M>, Error>
+where
+    F: Frame<Block = frame::Its>,
+    V: Frame<Block = frame::VirtualLpis>,
+    M: QueueMemory,
+{
+    let its = Its::new(&frame);
+    its.enable(tables, cbaser, polls)?;
+    vpe_table::install(&its, own, redistributors)?;
     let mut queue = Queue::new(frame, memory, polls);
     queue.run(script)?;
     Ok(queue)

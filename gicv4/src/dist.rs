@@ -17,7 +17,7 @@ use crate::error::Expected::AtLeast;
 use crate::error::{Error, Wait, poll};
 use crate::frame::{Bank, Distributor, Frame, ReadWrite};
 use crate::intid::{IntId, Kind};
-use crate::regs::gicd::{self, GICD_CTLR, GICD_TYPER, PIDR2};
+use crate::regs::gicd::{self, GICD_CTLR, GICD_TYPER, GICD_TYPER2, PIDR2};
 use tock_registers::LocalRegisterCopy;
 
 /// What is relied on.
@@ -31,6 +31,8 @@ pub struct Expect {
     pub virtual_lpis: bool,
     /// INTID bits at least.
     pub intid_bits: u8,
+    /// GICv4.1: vPEID bits at least; None: it is no GICv4.1.
+    pub vpe_id_bits: Option<u8>,
 }
 
 /// The distributor's frame.
@@ -79,7 +81,18 @@ impl<F: Frame<Block = Distributor>> Dist<F> {
         ] {
             AtLeast(expected.into()).check("GICD_TYPER", field, found.into())?;
         }
-        Ok(())
+        match expect.vpe_id_bits {
+            Some(bits) => self.verify_vpe_ids(bits),
+            None => Ok(()),
+        }
+    }
+
+    /// Without VIL vPEIDs have 16 bits.
+    fn verify_vpe_ids(&self, bits: u8) -> Result<(), Error> {
+        let typer2 = self.frame.fields(gicd::TYPER2);
+        let found =
+            if typer2.is_set(GICD_TYPER2::VIL) { typer2.read(GICD_TYPER2::VID) + 1 } else { 16 };
+        AtLeast(bits.into()).check("GICD_TYPER2", "VID + 1", found.into())
     }
 
     /// Brings the distributor up with all SPIs disabled at `priority`. The routes of SPIs are left

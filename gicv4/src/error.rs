@@ -20,6 +20,8 @@ pub enum Wait {
     PendingTableClean,
     /// GICR_VSGIPENDR.Busy to clear.
     VirtualSgiState,
+    /// GICR_SYNCR.Busy to clear.
+    Invalidation,
 }
 
 impl fmt::Display for Wait {
@@ -33,6 +35,7 @@ impl fmt::Display for Wait {
             Self::PendingTableClean => {
                 "the virtual pending table to be clean (GICR_VPENDBASER.Dirty)"
             }
+            Self::Invalidation => "an invalidation (GICR_SYNCR.Busy)",
             Self::VirtualSgiState => "the state of virtual SGIs (GICR_VSGIPENDR.Busy)",
         })
     }

@@ -14,13 +14,14 @@
 //! 5. GITS_CTLR.Enabled = 1.
 //!
 //! Not supported: several ITSs with GITS_TYPER.VMOVP = 0 (the command is there, the coordination is
-//! not), firmware's tables (they are replaced), GITS_MPIDR affinity between ITSs on GICv4.1.
+//! not), firmware's tables (they are replaced).
 
 use crate::error::Expected::{AtLeast, AtMost, Exactly};
 use crate::error::{Error, Wait, poll};
 use crate::frame::{self, Frame};
 use crate::given::{Base, Memory};
 use crate::layout::{self, Attributes, PageSize, Room, TableKind};
+use crate::redist;
 use crate::regs::gits::QueueBase;
 use crate::regs::gits::{self, GITS_BASER, GITS_CBASER, GITS_CTLR, GITS_PIDR2, GITS_TYPER};
 use tock_registers::LocalRegisterCopy;
@@ -39,11 +40,22 @@ pub struct Expect {
     /// Virtual LPIs are used.
     pub virtual_lpis: bool,
     /// Commands are in GICv4.1 form; exact.
-    pub v41: bool,
+    pub v41: Option<ExpectV41>,
     /// Redistributors are named by address rather than processor number; exact.
     pub redistributor_addresses: bool,
     /// vPEs move by VMOVP, with sequence number 0 and no ITSList: GITS_TYPER.VMOVP must be 1.
     pub moves: bool,
+}
+
+/// What is relied on of a GICv4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectV41 {
+    /// The ITS and the redistributors have one vPE table (GITS_TYPER.SVPET is not 0); exact.
+    pub shared_vpe_table: bool,
+    /// Virtual SGIs are used.
+    pub virtual_sgis: bool,
+    /// MPIDR_EL1 of a CPU whose redistributor shares the table.
+    pub mpidr: u64,
 }
 
 /// Memory for a table of the ITS: flat, and zero.
@@ -121,9 +133,29 @@ impl<F: Frame<Block = frame::Its>> Its<F> {
                 typer.read(GITS_TYPER::ITTEntrySize) + 1,
             ),
             ("PTA", Exactly(expect.redistributor_addresses.into()), typer.read(GITS_TYPER::PTA)),
-            ("VMAPP", Exactly(expect.v41.into()), typer.read(GITS_TYPER::VMAPP)),
+            ("VMAPP", Exactly(expect.v41.is_some().into()), typer.read(GITS_TYPER::VMAPP)),
         ] {
             expected.check("GITS_TYPER", field, found)?;
+        }
+        match &expect.v41 {
+            Some(v41) => self.verify_v41(v41),
+            None => Ok(()),
+        }
+    }
+
+    fn verify_v41(&self, expect: &ExpectV41) -> Result<(), Error> {
+        let typer = self.typer();
+        let vsgi = AtLeast(expect.virtual_sgis.into());
+        vsgi.check("GITS_TYPER", "VSGI", typer.read(GITS_TYPER::VSGI))?;
+        let fields = typer.read(GITS_TYPER::SVPET);
+        let rule = if expect.shared_vpe_table { AtLeast(1) } else { Exactly(0) };
+        rule.check("GITS_TYPER", "SVPET", fields)?;
+        if fields != 0 {
+            // Aff3, Aff2, Aff1 at most: bits 31:8 of both.
+            let shared = redist::affinity_fields(fields);
+            let planned = redist::affinity_value(expect.mpidr) & shared;
+            let found = self.frame.read(gits::MPIDR) & shared;
+            Exactly(planned.into()).check("GITS_MPIDR", "affinity", found.into())?;
         }
         Ok(())
     }
@@ -198,6 +230,13 @@ impl<F: Frame<Block = frame::Its>> Its<F> {
         let found = PageSize::from_field(only).map_or(0, PageSize::bytes);
         let (field, expected) = ("bytes of a page", AtMost(table.memory.bytes()));
         Err(Error::Differs { register, field, expected, found })
+    }
+
+    /// The register of a table that has been set.
+    pub fn table(&self, kind: TableKind) -> Option<LocalRegisterCopy<u64, GITS_BASER::Register>> {
+        (0..gits::BASER.count()).map(|n| self.baser(n)).find(|baser| {
+            baser.read(GITS_BASER::Type) == kind.field() && baser.is_set(GITS_BASER::Valid)
+        })
     }
 
     fn baser(&self, n: usize) -> LocalRegisterCopy<u64, GITS_BASER::Register> {

@@ -454,6 +454,23 @@ pub const fn vpropbaser_v41(
         | GICR_VPROPBASER_V41::Valid.val(1).value)
 }
 
+/// GICR_VPROPBASER of GICv4.1 for the vPE table that the ITS has in a GITS_BASERn of this value
+/// (GITS_TYPER.SVPET): the same table, in use already.
+pub const fn vpropbaser_of_its(baser: u64) -> Result<u64, LayoutError> {
+    let Some(page) = PageSize::from_field((baser >> 8) & 3) else {
+        return Err(LayoutError::Empty);
+    };
+    let room = Room { bytes: ((baser & 0xff) + 1) * page.bytes(), align: page.bytes() };
+    let entry_bytes = ((baser >> 48) & 0x1f) + 1;
+    let attributes = Attributes {
+        inner: ((baser >> 59) & 7) as u8,
+        outer: ((baser >> 53) & 7) as u8,
+        shareability: ((baser >> 10) & 3) as u8,
+    };
+    let indirect = (baser >> 62) & 1 != 0;
+    vpropbaser_v41(baser_address(baser), room, entry_bytes, page, indirect, false, attributes)
+}
+
 /// GICR_VPENDBASER of GICv4.1 that makes a vPE resident with Group 1 (and Group 0) interrupts
 /// signalled.
 pub const fn vpendbaser_v41(vpe: crate::intid::VpeId, group0: bool) -> u64 {

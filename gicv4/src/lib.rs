@@ -32,6 +32,7 @@ pub mod regs;
 pub mod residency;
 pub mod vpe;
 pub mod vpe41;
+pub mod vpe_table;
 
 pub use error::{Error, Expected, LpisInUse, Stuck, Wait};
 pub use frame::Frame;

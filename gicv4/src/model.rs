@@ -15,8 +15,8 @@
 //! | command queue, configuration bytes, virtual and physical pending tables, level-1 device tables | device, collection, vPE and translation tables: their memory is neither read nor written, only its size is checked |
 //!
 //! Signalled to a CPU are LPIs (among them doorbells) and what its resident vPE has pending. SGIs,
-//! PPIs and SPIs have their registers, nothing raises them. No Security states, no DirectLPI, one
-//! ITS.
+//! PPIs and SPIs have their registers, nothing raises them. No Security states, of DirectLPI only
+//! the invalidation registers, one ITS.
 
 mod cpu;
 mod dist;
@@ -29,6 +29,7 @@ mod redist;
 mod report;
 mod residency;
 mod state;
+mod vpe_table;
 
 pub use cpu::Signal;
 pub use dist::DistFrame;
@@ -44,6 +45,7 @@ use crate::given::{Base, Memory, Vetted};
 use crate::intid::{DeviceId, EventId, RdBase, VpeId};
 use crate::layout::{PageSize, TableKind};
 use crate::queue::Queue;
+use crate::regs::vlpi::GICR_VPROPBASER_V41;
 use state::State;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::vec::Vec;
@@ -153,6 +155,16 @@ pub struct Config {
     pub write_polls: u32,
     /// GICR_CTLR.EnableLPIs may be cleared again.
     pub clear_enable_lpis: bool,
+    /// GICv4.1: GICR_TYPER.CommonLPIAff, 0 to 3: how many affinity fields, from Aff3 on, are the
+    /// same at redistributors that share a vPE table.
+    pub common_affinity: u8,
+    /// GICv4.1: GITS_TYPER.SVPET, 0 to 3: the same for the ITS, which stands beside CPU 0. 0: its
+    /// vPE table is its own.
+    pub shared_vpe_table: u8,
+    /// GICv4.1: virtual SGIs (GITS_TYPER.VSGI, GICR_TYPER.VSGI).
+    pub virtual_sgis: bool,
+    /// GICR_INVLPIR, INVALLR and SYNCR are there (GICR_CTLR.IR).
+    pub invalidation_registers: bool,
 }
 
 impl Config {
@@ -188,9 +200,20 @@ impl Config {
         idai: true,
         write_polls: 2,
         clear_enable_lpis: true,
+        common_affinity: 0,
+        shared_vpe_table: 0,
+        virtual_sgis: false,
+        invalidation_registers: false,
     };
-    /// The same as a GICv4.1.
-    pub const V4_1: Self = Self { version: Version::V4_1, ..Self::V4_0 };
+    /// The same as a GICv4.1 whose ITS shares its vPE table with the redistributors of its chip.
+    pub const V4_1: Self = Self {
+        version: Version::V4_1,
+        common_affinity: 2,
+        shared_vpe_table: 2,
+        virtual_sgis: true,
+        invalidation_registers: true,
+        ..Self::V4_0
+    };
     /// As lenient as QEMU's virt board with `gic-version=4`: what only works here is a defect.
     pub const QEMU: Self = Self {
         processors: &[],
@@ -225,6 +248,24 @@ impl Config {
     /// MPIDR_EL1 of a CPU: 16 to a cluster.
     pub const fn mpidr(&self, cpu: u16) -> u64 {
         (1 << 31) | ((cpu as u64 / 16) << 8) | (cpu as u64 % 16)
+    }
+
+    /// Affinity fields of a CPU, as many as `fields` from Aff3 on; the others are 0.
+    pub(crate) const fn affinity(&self, cpu: u16, fields: u8) -> u32 {
+        let kept = match fields {
+            0 => 0,
+            1 => 0xff00_0000,
+            2 => 0xffff_0000,
+            _ => 0xffff_ff00,
+        };
+        crate::redist::affinity_value(self.mpidr(cpu)) & kept
+    }
+
+    /// GICR_VPROPBASER.EntrySize, in its place: whole doublewords of a vPE table entry.
+    pub(crate) fn vpe_entry(&self) -> u64 {
+        let vpes = self.tables.iter().find(|table| table.kind == TableKind::Vpes);
+        let doublewords = vpes.map_or(1, |table| u64::from(table.entry_bytes).div_ceil(8));
+        GICR_VPROPBASER_V41::EntrySize.val(doublewords - 1).value
     }
 
     /// A CPU's redistributor as commands name it.

@@ -11,15 +11,18 @@
 //!    cannot be stopped their tables stay: they are taken over if they lie in memory that is given
 //!    for that and serve as well, else refused.
 //!
-//! Not supported: DirectLPI registers (the ITS does the same everywhere), Group 0, extended PPIs
-//! (disabled).
+//! Of the DirectLPI registers only those that invalidate are used, on GICv4.1. Not supported: Group
+//! 0, extended PPIs (disabled).
 
 use crate::command::Version;
-use crate::error::Expected::{AtLeast, Exactly};
+use crate::error::Expected::{AtLeast, AtMost, Exactly};
 use crate::error::{Error, Expected, LpisInUse, Wait, poll};
 use crate::frame::{Frame, ReadWrite, Redistributor, Register};
-use crate::intid::IntId;
-use crate::regs::gicr::{self, GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER};
+use crate::intid::{IntId, VpeId};
+use crate::regs::gicr::{
+    self, GICR_CTLR, GICR_INVLPIR, GICR_PENDBASER, GICR_PROPBASER, GICR_SYNCR, GICR_TYPER,
+    GICR_WAKER,
+};
 use crate::regs::gicr::{ConfigBase, PendingBase};
 use tock_registers::LocalRegisterCopy;
 
@@ -36,6 +39,40 @@ pub struct Expect {
     pub stride: usize,
     /// vPEs become resident here, in the form of this version; None: none do.
     pub virtual_lpis: Option<Version>,
+    /// What is relied on of a GICv4.1 besides; None: it is no GICv4.1.
+    pub v41: Option<ExpectV41>,
+}
+
+/// What is relied on of a GICv4.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectV41 {
+    /// As many affinity fields, from Aff3 on, are the same for all CPUs that are used, 0 to 3: they
+    /// share a vPE table if GICR_TYPER.CommonLPIAff is not higher.
+    pub common_affinity: u8,
+    /// Virtual SGIs are used.
+    pub virtual_sgis: bool,
+    /// GICR_INVLPIR is used.
+    pub invalidates: bool,
+}
+
+/// Fields of an affinity as GICR_TYPER.CommonLPIAff and GITS_TYPER.SVPET count them, from Aff3 on.
+pub(crate) const fn affinity_fields(count: u64) -> u32 {
+    match count {
+        0 => 0,
+        1 => 0xff00_0000,
+        2 => 0xffff_0000,
+        _ => 0xffff_ff00,
+    }
+}
+
+/// How many of these fields agree: 0 to 3.
+pub const fn common_affinity(one: u64, other: u64) -> u8 {
+    let (one, other) = (affinity_value(one), affinity_value(other));
+    let mut count = 3;
+    while count > 0 && (one ^ other) & affinity_fields(count) != 0 {
+        count -= 1;
+    }
+    count as u8
 }
 
 /// GICR_TYPER.Affinity_Value of a CPU with this MPIDR_EL1.
@@ -97,7 +134,57 @@ impl<F: Frame<Block = Redistributor>> Redist<F> {
             let v41 = Exactly((v41 == Version::V4_1).into());
             check("RVPEID, which GICv4.1 has", v41, typer.read(GICR_TYPER::RVPEID))?;
         }
+        match &expect.v41 {
+            Some(v41) => self.verify_v41(v41),
+            None => Ok(()),
+        }
+    }
+
+    fn verify_v41(&self, expect: &ExpectV41) -> Result<(), Error> {
+        let typer = self.typer();
+        let common = AtMost(expect.common_affinity.into());
+        common.check("GICR_TYPER", "CommonLPIAff", typer.read(GICR_TYPER::CommonLPIAff))?;
+        let vsgi = AtLeast(expect.virtual_sgis.into());
+        vsgi.check("GICR_TYPER", "VSGI", typer.read(GICR_TYPER::VSGI))?;
+        if expect.invalidates && !typer.is_set(GICR_TYPER::DirectLPI) {
+            let found = self.control().read(GICR_CTLR::IR);
+            AtLeast(1).check("GICR_CTLR", "IR, where GICR_TYPER.DirectLPI is 0", found.into())?;
+        }
         Ok(())
+    }
+
+    /// The configuration byte of a physical LPI, or of a vPE's vLPI, is read anew, everywhere, on
+    /// return (GICR_INVLPIR). GICv4.1; one caller at a time for each redistributor.
+    ///
+    /// `polls`: reads of GICR_SYNCR before and after. A vPE's redistributor is the one that VMAPP
+    /// or VMOVP named.
+    pub fn invalidate(&self, vpe: Option<VpeId>, intid: IntId, polls: u32) -> Result<(), Error> {
+        self.wait_for_invalidation(polls)?;
+        let named = match vpe {
+            Some(vpe) => {
+                GICR_INVLPIR::V::SET.value | GICR_INVLPIR::VPEID.val(vpe.value().into()).value
+            }
+            None => 0,
+        };
+        self.frame
+            .write(gicr::INVLPIR, GICR_INVLPIR::INTID.val(intid.value().into()).value | named);
+        self.wait_for_invalidation(polls)
+    }
+
+    /// The same of all its vLPIs (GICR_INVALLR).
+    pub fn invalidate_all(&self, vpe: VpeId, polls: u32) -> Result<(), Error> {
+        self.wait_for_invalidation(polls)?;
+        let named = GICR_INVLPIR::V::SET.value | GICR_INVLPIR::VPEID.val(vpe.value().into()).value;
+        self.frame.write(gicr::INVALLR, named);
+        self.wait_for_invalidation(polls)
+    }
+
+    /// Writing while Busy is CONSTRAINED UNPREDICTABLE.
+    fn wait_for_invalidation(&self, polls: u32) -> Result<(), Error> {
+        poll(polls, Wait::Invalidation, || {
+            let busy = self.frame.fields(gicr::SYNCR);
+            if busy.is_set(GICR_SYNCR::Busy) { Err(u64::from(busy.get())) } else { Ok(()) }
+        })
     }
 
     /// Clears GICR_WAKER.ProcessorSleep and waits, with `polls` reads at most, until the

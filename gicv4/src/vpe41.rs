@@ -2,20 +2,20 @@
 //! Residency of a vPE on GICv4.1, as a typestate.
 //!
 //! The same states as [`crate::vpe`], other registers: the redistributor knows the vPE table
-//! (VPROPBASER, once at boot), and a vPE becomes resident by its number alone. On leaving, software
-//! says whether it wants to be called again: `Blocked` asks for the default doorbell (guaranteed to
-//! ring if nothing was pending), `Preempted` does not. IHI 0069H 5.6.3 and GICR_VPENDBASER in
-//! 12.11.
+//! (VPROPBASER, once at boot: [`crate::vpe_table`]), and a vPE becomes resident by its number alone.
+//! On leaving, software says whether it wants to be called again: `Blocked` asks for the default
+//! doorbell (guaranteed to ring if nothing was pending), `Preempted` does not. The GIC takes a
+//! doorbell that has rung back by itself when the vPE becomes resident, so nothing masks or clears
+//! it. IHI 0069H 5.6.3 and GICR_VPENDBASER in 12.11.
 //!
 //! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR; `pending_sgis` reads
 //! their pending state.
 
-use crate::error::Expected::Exactly;
+use crate::command::Command;
 use crate::error::{Error, Stuck, Wait, poll};
 use crate::frame::{Frame, VirtualLpis};
-use crate::given::Base;
-use crate::intid::VpeId;
-use crate::regs::vlpi::VpeTableBase;
+use crate::given::{Base, Vetted};
+use crate::intid::{IntId, RdBase, VpeId};
 use crate::regs::vlpi::{
     self, GICR_VPENDBASER_V41, GICR_VPROPBASER_V41, GICR_VSGIPENDR, GICR_VSGIR,
 };
@@ -32,19 +32,17 @@ pub struct VacantV41<F> {
 }
 
 impl<F: Frame<Block = VirtualLpis>> VacantV41<F> {
-    /// Takes the redistributor, evicts what firmware left and gives it the vPE table
-    /// ([`crate::layout::vpropbaser_v41`]).
-    pub fn take(frame: F, vpropbaser: VpeTableBase, polls: u32) -> Result<Self, Error> {
+    /// Takes the redistributor and evicts what firmware left: the vPE, then the vPE table. Nobody
+    /// enters before [`crate::vpe_table::install`].
+    pub fn take(frame: F, polls: u32) -> Result<Self, Error> {
         let value = wait_clean(&frame, polls)?;
         if value & VALID != 0 {
             frame.write(vlpi::VPENDBASER, Base::known(PENDING_LAST));
             wait_clean(&frame, polls)?;
         }
-        frame.write(vlpi::VPROPBASER_V41, vpropbaser);
-        // Z is a hint to the GIC about this write; it need not read back.
-        let expected = vpropbaser.bits() & !GICR_VPROPBASER_V41::Z::SET.value;
-        let found = frame.read(vlpi::VPROPBASER_V41) & !GICR_VPROPBASER_V41::Z::SET.value;
-        Exactly(expected).check("GICR_VPROPBASER", "readback", found)?;
+        if frame.fields(vlpi::VPROPBASER_V41).is_set(GICR_VPROPBASER_V41::Valid) {
+            frame.write(vlpi::VPROPBASER_V41, Base::known(0));
+        }
         Ok(Self { frame })
     }
 
@@ -78,6 +76,19 @@ impl NonResidentV41 {
         on.frame.write(vlpi::VPENDBASER, Base::known(self.entry));
         ResidentV41 { frame: on.frame, vpe: self }
     }
+
+    /// Commands that move the vPE and its default doorbell to another redistributor, to be consumed
+    /// before it enters there. For a GIC whose GITS_TYPER.VMOVP is 1.
+    pub const fn move_to(
+        &mut self,
+        vpe: VpeId,
+        redistributor: RdBase,
+        doorbell: IntId,
+    ) -> [Vetted; 2] {
+        let (sequence, its_list, doorbell) = (0, 0, Some(doorbell));
+        let vmovp = Command::VmovpV41 { vpe, redistributor, sequence, its_list, doorbell };
+        [Vetted::harmless(vmovp), Vetted::vsync(vpe)]
+    }
 }
 
 /// Why a vPE stops being resident.
@@ -87,6 +98,16 @@ pub enum Reason {
     Blocked,
     /// It will run again anyway: no doorbell.
     Preempted,
+}
+
+impl Reason {
+    /// Of GICR_VPENDBASER, with Valid = 0.
+    const fn bits(self) -> u64 {
+        match self {
+            Self::Blocked => DOORBELL,
+            Self::Preempted => PENDING_LAST,
+        }
+    }
 }
 
 /// A vPE whose vLPIs and vSGIs go straight to it.
@@ -103,16 +124,19 @@ impl<F: Frame<Block = VirtualLpis>> ResidentV41<F> {
     pub fn leave(self, reason: Reason, polls: u32) -> Result<DeschedulingV41<F>, Stuck<Self>> {
         match wait_clean(&self.frame, polls) {
             Ok(value) => {
-                let how = match reason {
-                    Reason::Blocked => DOORBELL,
-                    Reason::Preempted => PENDING_LAST,
-                };
-                let value = value & !(VALID | PENDING_LAST | DOORBELL) | how;
+                let value = value & !(VALID | PENDING_LAST | DOORBELL) | reason.bits();
                 self.frame.write(vlpi::VPENDBASER, Base::known(value));
                 Ok(DeschedulingV41 { frame: self.frame, vpe: self.vpe, reason })
             }
             Err(error) => Err(Stuck { state: self, error }),
         }
+    }
+
+    /// The same after a wait that was too long.
+    pub fn leave_unsettled(self, reason: Reason) -> DeschedulingV41<F> {
+        let value = self.vpe.entry & !VALID | reason.bits();
+        self.frame.write(vlpi::VPENDBASER, Base::known(value));
+        DeschedulingV41 { frame: self.frame, vpe: self.vpe, reason }
     }
 
     /// True once the GIC has read the vPE's state after `enter`.
@@ -148,6 +172,12 @@ pub struct LeftV41<F> {
 }
 
 impl<F: Frame<Block = VirtualLpis>> DeschedulingV41<F> {
+    /// Goes on after a wait that was too long: something counts as pending, none is lost.
+    pub fn give_up(self) -> LeftV41<F> {
+        let redistributor = VacantV41 { frame: self.frame };
+        LeftV41 { vpe: self.vpe, redistributor, pending: true }
+    }
+
     /// Waits, with `polls` reads at most, until the redistributor has written the pending table.
     /// Stuck: to be tried again.
     #[inline]

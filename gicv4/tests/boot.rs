@@ -15,6 +15,7 @@ use gicv4::lpi::LpiConfig;
 use gicv4::model::{self, Config, Gic, TableRegister, Violation};
 use gicv4::redist::{self, Redist, affinity_value, stride};
 use gicv4::regs::{gicd, gicr, gits, vlpi};
+use gicv4::residency::Direct;
 use gicv4::{CollectionId, Error, Frame, IntId, LpisInUse, Wait};
 
 /// A GIC whose CPUs firmware has started.
@@ -49,7 +50,7 @@ fn its_that_is_not_what_was_expected() {
         (Expect { collection_id_bits: 9, ..fine }, "CIDbits + 1", AtLeast(9), 8),
         (Expect { entry_bytes: 8, ..fine }, "ITT_entry_size + 1", AtMost(8), 12),
         (Expect { redistributor_addresses: true, ..fine }, "PTA", Exactly(1), 0),
-        (Expect { v41: true, ..fine }, "VMAPP", Exactly(1), 0),
+        (Expect { v41: expect(&Config::V4_1).v41, ..fine }, "VMAPP", Exactly(1), 0),
     ] {
         assert_eq!(
             its.verify(&expect),
@@ -255,6 +256,7 @@ fn redistributor_that_is_not_what_was_expected() {
         lpis: true,
         stride: stride(true),
         virtual_lpis: Some(Version::V4_0),
+        v41: None,
     };
     assert_eq!(redist.verify(&fine), Ok(()));
     assert_eq!(redist.processor_number(), 17);
@@ -392,7 +394,13 @@ fn private_interrupts() {
 fn shared_interrupts() {
     let gic = Gic::new(Config { write_polls: 3, ..Config::V4_0 });
     let (dist, frame) = (Dist::new(gic.distributor()), gic.distributor());
-    let fine = dist::Expect { spis: 256, lpis: true, virtual_lpis: true, intid_bits: 16 };
+    let fine = dist::Expect {
+        spis: 256,
+        lpis: true,
+        virtual_lpis: true,
+        intid_bits: 16,
+        vpe_id_bits: None,
+    };
     assert_eq!(dist.verify(&fine), Ok(()));
     let differs = |field, expected, found| {
         Err(Error::Differs { register: "GICD_TYPER", field, expected, found })
@@ -531,8 +539,13 @@ fn lpi_tables_left_on_for_good_are_taken_over() {
             inherited: ranges,
         };
         let residency = Some((gic.vlpis(cpu), BITS));
-        boot::redistributor(&gic.redistributor(cpu), residency, &tables, POLLS)
-            .map(|(ready, _)| ready)
+        boot::redistributor::<Direct<false>, _, _>(
+            &gic.redistributor(cpu),
+            residency,
+            &tables,
+            POLLS,
+        )
+        .map(|(ready, _)| ready)
     };
     let all = [(room.start, room.end - room.start)];
     let gic = inherited(&[0, 1], left);

@@ -325,7 +325,8 @@ fn v41_virtual_sgis_go_the_same_way() {
     let mut board = Board::with_vpes(Config::V4_1, 1);
     let configure = SgiChange::Configure { enabled: true, group1: true, priority: 0x80 };
     board.run(&[Command::Vsgi { vpe: vpe(0), sgi: 3, change: configure }]);
-    let send = || board.gic.its_sgis().write(gits::sgi::SGIR, 3);
+    let sgis = board.gic.its_sgis();
+    let send = || sgis.write(gits::sgi::SGIR, 3);
     send();
     let vacant = board.vacant_v41(0);
     assert_eq!(vacant.pending_sgis(vpe(0), POLLS), Ok(1 << 3));

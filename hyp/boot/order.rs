@@ -22,6 +22,7 @@ use arch::{CpuBoot, SystemBoot, cpu, gic, given, mmu, serror, smc, sysreg, vecto
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::redist::Redist;
+use gicv4::residency::Direct;
 use gicv4::vpe::Vacant;
 use gicv4::{Error, IntId};
 use plan::{Cpu, CpuIndex, VmIndex};
@@ -222,7 +223,8 @@ fn interrupts(
     let residency = mmu::virtual_lpis::<Built>(index)
         .zip(PLAN.its.as_ref())
         .map(|(vlpis, its)| (vlpis, its.vintid_bits));
-    let ready = gicv4::boot::redistributor(&frame, residency, &tables, POLLS)?;
+    let ready =
+        gicv4::boot::redistributor::<Direct<false>, _, _>(&frame, residency, &tables, POLLS)?;
     let redistributor = Redist::new(frame);
     let not_ours = redistributor.not_ours(interrupts::OWN | interrupts::GUESTS, POLLS)?;
     if not_ours != 0 {

@@ -422,6 +422,7 @@ fn distributor() -> Verdict {
         lpis: PLAN.its.is_some(),
         virtual_lpis: direct,
         intid_bits: LPI_BITS,
+        vpe_id_bits: None,
     };
     frame.judge(Dist::new(&frame).verify(&planned), "")?;
     if direct {
@@ -461,6 +462,7 @@ fn redistributor(cpu: &Cpu) -> Verdict {
         lpis: cpu.propbaser != 0,
         stride: PLAN.board.redistributor_stride as usize,
         virtual_lpis: PLAN.board.direct_injection.then_some(Version::V4_0),
+        v41: None,
     };
     frame.judge(Redist::new(&frame).verify(&planned), "of the CPU's redistributor")
 }
@@ -473,7 +475,7 @@ fn translation_service(its: &Its) -> Verdict {
         collection_id_bits: its.collection_id_bits,
         entry_bytes: its.entry_bytes,
         virtual_lpis: PLAN.board.direct_injection,
-        v41: false,
+        v41: None,
         redistributor_addresses: its.by_address,
         moves: its.moves,
     };

@@ -11,6 +11,7 @@ use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::model::{self, Config, Gic, TableRegister};
 use gicv4::queue::Queue;
 use gicv4::redist::{self, Redist};
+use gicv4::residency::Direct;
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::{DeviceId, EventId, IntId, VpeId};
 
@@ -41,7 +42,7 @@ pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
         let (lpis, virtual_lpis, stride) = (true, Some(Version::V4_0), redist::stride(true));
         let mpidr = gic_mpidr(number as u16);
         Redist::new(&frame)
-            .verify(&redist::Expect { mpidr, processor, lpis, stride, virtual_lpis })
+            .verify(&redist::Expect { mpidr, processor, lpis, stride, virtual_lpis, v41: None })
             .unwrap();
         let tables = CpuTables {
             priority: PRIORITY,
@@ -50,7 +51,8 @@ pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
             inherited: &[],
         };
         let residency = Some((gic.vlpis(number as u16), its.vintid_bits));
-        let (ready, _) = boot::redistributor(&frame, residency, &tables, POLLS).unwrap();
+        let (ready, _) =
+            boot::redistributor::<Direct<false>, _, _>(&frame, residency, &tables, POLLS).unwrap();
         everyone = assembly.arrive(ready).unwrap();
     }
     let everyone = everyone.expect("the last CPU is the last");
@@ -122,7 +124,7 @@ fn expect(plan: &Plan) -> its::Expect {
         collection_id_bits: its.collection_id_bits,
         entry_bytes: its.entry_bytes,
         virtual_lpis: true,
-        v41: false,
+        v41: None,
         redistributor_addresses: its.by_address,
         moves: its.moves,
     }

@@ -4,6 +4,10 @@
 use super::state::State;
 use crate::intid::IntId;
 use crate::lpi::LpiConfig;
+use crate::regs::vlpi::GICR_VPENDBASER_V41;
+
+const VGRP1: u64 = GICR_VPENDBASER_V41::VGrp1En::SET.value;
+const VGRP0: u64 = GICR_VPENDBASER_V41::VGrp0En::SET.value;
 
 /// An interrupt on offer: priority first, then INTID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,15 +37,17 @@ impl State {
     pub(super) fn virtual_signal(&self, cpu: usize) -> Option<Signal> {
         let redist = self.redists.get(cpu)?;
         let vpe = self.vpes.get(&redist.resident?)?;
+        // GICv4.1 signals the groups that the residency has asked for; vLPIs are Group 1.
+        let group1 = vpe.v41.is_none() || redist.vpendbaser & VGRP1 != 0;
+        let group0 = redist.vpendbaser & VGRP0 != 0;
         let bytes = vpe.v41.as_ref().map_or(&redist.vconfigs, |v41| &v41.bytes);
         let vlpis = redist.vlpis.iter().filter_map(|vintid| {
             let config = LpiConfig::from_byte(*bytes.get((*vintid as usize).checked_sub(8192)?)?);
-            config
-                .enabled()
+            (group1 && config.enabled())
                 .then_some(Signal { priority: config.priority(), intid: IntId::new(*vintid) })
         });
         let sgis = vpe.v41.iter().flat_map(|v41| (0..).zip(v41.sgis)).filter_map(|(n, sgi)| {
-            (sgi.enabled && sgi.pending)
+            (sgi.enabled && sgi.pending && if sgi.group1 { group1 } else { group0 })
                 .then_some(Signal { priority: sgi.priority, intid: IntId::new(n) })
         });
         vlpis.chain(sgis).min()

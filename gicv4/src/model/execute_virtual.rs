@@ -21,10 +21,14 @@ impl State {
                 }
                 let Some(m) = mapping else { return self.unmap_vpe(vpe) };
                 self.check_doorbell(m.doorbell)?;
+                if m.zeroed && !allocate {
+                    self.violate(Violation::PendingTableNotFirst { vpe });
+                }
                 let v41 = VpeV41 {
                     config: m.config.address(),
                     bytes: read_configs(&self.memory, m.config.address(), m.vpt.intid_bits()),
                     doorbell: m.doorbell,
+                    zeroed: m.zeroed,
                     armed: false,
                     sgis: [Sgi::default(); 16],
                 };
@@ -107,9 +111,11 @@ impl State {
         }
         let (vpt, bits) = (vpt.address(), vpt.intid_bits());
         let entry = Vpe { cpu, vpt, bits, idai: false, late: Vec::new(), v41 };
-        if self.memory.bits(entry.vpt, entry.table_bytes(), 0).next().is_some() {
+        let must_be_zero = entry.v41.as_ref().is_none_or(|v41| v41.zeroed);
+        if must_be_zero && self.memory.bits(entry.vpt, entry.table_bytes(), 0).next().is_some() {
             self.violate(Violation::PendingTableNotZero { vpe });
         }
+        self.needs_vpe_table(cpu, vpe);
         if self.vpes.insert(vpe.value(), entry).is_some() {
             self.violate(Violation::VpeAlreadyMapped { vpe });
         }
@@ -201,6 +207,7 @@ impl State {
         if self.is_resident_anywhere(vpe) {
             self.violate(Violation::VpeResident { vpe });
         }
+        self.needs_vpe_table(cpu, vpe);
         self.later_virtual(vpe.value(), LateVirtual::Move(cpu));
         let entry = self.mapped(vpe)?;
         if let (Some(v41), Some(doorbell)) = (&mut entry.v41, doorbell) {
@@ -231,13 +238,17 @@ impl State {
     }
 
     fn vsgi(&mut self, vpe: VpeId, sgi: u8, change: SgiChange) -> Result<(), Cause> {
+        if !self.config.virtual_sgis {
+            return Err(Cause::Unknown);
+        }
         let v41 = self.mapped(vpe)?.v41.as_mut().ok_or(Cause::Unknown)?;
         let sgi = &mut v41.sgis[usize::from(sgi)];
         match change {
             SgiChange::Clear => sgi.pending = false,
-            SgiChange::Configure { enabled, priority, .. } => {
+            SgiChange::Configure { enabled, priority, group1 } => {
                 sgi.enabled = enabled;
                 sgi.priority = priority;
+                sgi.group1 = group1;
             }
         }
         self.ring_default(vpe.value());
@@ -249,6 +260,9 @@ impl State {
         if let Some(v41) = self.vpes.get_mut(&vpe).and_then(|vpe| vpe.v41.as_mut()) {
             v41.sgis[usize::from(sgi)].pending = true;
             self.ring_default(vpe);
+        } else {
+            let vpe = VpeId::new(vpe);
+            self.violate(Violation::NoSuchVpe { vpe, register: "GITS_SGIR" });
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Its {
     typer: u64,
     pub(super) enabled: bool,
     pub(super) hung: bool,
-    basers: [u64; 8],
+    pub(super) basers: [u64; 8],
     cbaser: u64,
     writer: u32,
     reader: u32,
@@ -65,7 +65,9 @@ impl Its {
             | GITS_TYPER::HCC.val(u64::from(config.held_collections)).value
             | GITS_TYPER::VMOVP.val(u64::from(config.single_vmovp)).value
             | GITS_TYPER::VMAPP.val(u64::from(v41)).value
-            | GITS_TYPER::VSGI.val(u64::from(v41)).value;
+            | GITS_TYPER::SVPET.val(u64::from(config.shared_vpe_table)).value
+            | GITS_TYPER::INV.val(u64::from(config.invalidation_registers)).value
+            | GITS_TYPER::VSGI.val(u64::from(config.virtual_sgis)).value;
         Self {
             typer,
             enabled: false,
@@ -254,6 +256,9 @@ impl State {
             (offset::IIDR, _) => 0,
             (offset::PIDR2, _) => GITS_PIDR2::ArchRev.val(4).value.into(),
             (offset::TYPER, _) => self.its.typer,
+            (offset::MPIDR, _) if self.is_v41() => {
+                self.config.affinity(0, self.config.shared_vpe_table).into()
+            }
             (offset::CBASER, _) => self.its.cbaser,
             (offset::CWRITER, _) => GITS_CWRITER::Offset.val(u64::from(self.its.writer)).value,
             (offset::CREADR, _) => self.read_reader(),
@@ -337,7 +342,7 @@ impl Frame for ItsSgiFrame {
     ) {
         let (mut state, value) = (self.0.state(), A::bits(value).bits());
         match register.offset() {
-            gits::sgi::offset::SGIR if state.is_v41() => {
+            gits::sgi::offset::SGIR if state.config.virtual_sgis => {
                 state.send_sgi((value >> 32) as u16, (value & 0xf) as u8);
             }
             other => state.its_unknown(gits::sgi::FROM_GITS_BASE + other),

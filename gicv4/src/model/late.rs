@@ -52,11 +52,7 @@ impl State {
         for late in core::mem::take(&mut self.redists[cpu].late) {
             match late {
                 Late::Reload(intid) => self.invalidate_lpi(cpu, intid),
-                Late::ReloadAll => {
-                    let known: std::vec::Vec<u32> =
-                        self.redists[cpu].configs.keys().copied().collect();
-                    known.into_iter().for_each(|intid| self.invalidate_lpi(cpu, intid));
-                }
+                Late::ReloadAll => self.invalidate_lpis(cpu),
                 Late::Clear(intid) => {
                     self.redists[cpu].lpis.remove(&intid);
                 }
@@ -74,12 +70,17 @@ impl State {
                 LateVirtual::Clear(vintid) => {
                     self.lower_virtual(vpe, vintid);
                 }
-                LateVirtual::Move(cpu) => {
-                    if let Some(entry) = self.vpes.get_mut(&vpe) {
-                        entry.cpu = cpu;
-                    }
-                }
+                LateVirtual::Move(cpu) => self.move_vpe(vpe, cpu),
             }
+        }
+    }
+
+    fn move_vpe(&mut self, vpe: u16, cpu: usize) {
+        let Some(entry) = self.vpes.get_mut(&vpe) else { return };
+        let from = core::mem::replace(&mut entry.cpu, cpu);
+        // GICv4.1: a default doorbell that has rung goes with its vPE.
+        if let Some(doorbell) = entry.v41.as_ref().map(|v41| v41.doorbell.value()) {
+            self.move_lpi(doorbell, from, cpu);
         }
     }
 

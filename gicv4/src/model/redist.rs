@@ -5,17 +5,20 @@ use super::dist::of;
 use super::late::Late;
 use super::report::Violation;
 use super::state::State;
-use super::{Config, Gic};
+use super::{Config, Gic, Version};
 use crate::frame::{Frame, Readable, Redistributor, Register, VirtualLpis, Width, Writable};
+use crate::intid::VpeId;
 use crate::lpi::LpiConfig;
 use crate::redist::affinity_value;
 use crate::regs::gicr::{
-    GICR_CTLR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER, GICR_WAKER, offset as at,
+    GICR_CTLR, GICR_INVLPIR, GICR_PENDBASER, GICR_PROPBASER, GICR_SYNCR, GICR_TYPER, GICR_WAKER,
+    offset as at,
 };
 use crate::regs::vlpi;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
 use std::vec::Vec;
+use tock_registers::LocalRegisterCopy;
 
 #[derive(Debug)]
 pub(super) struct Redist {
@@ -50,6 +53,17 @@ pub(super) struct Redist {
     pub(super) vconfigs: Vec<u8>,
     /// GICv4.1: whose SGIs VSGIPENDR tells.
     pub(super) asked: u16,
+    /// Reads of VSGIPENDR for which Busy is set.
+    pub(super) asking: u32,
+    /// What INVLPIR or INVALLR was written, and reads of SYNCR for which Busy is set.
+    invalidating: Option<(Invalidation, u32)>,
+}
+
+/// What GICR_INVLPIR (one INTID) or INVALLR (all) names: the physical LPIs, or those of a vPE.
+#[derive(Clone, Copy, Debug)]
+struct Invalidation {
+    intid: Option<u32>,
+    vpe: Option<u16>,
 }
 
 /// SGIs and PPIs.
@@ -80,13 +94,18 @@ impl Redist {
             lpis: BTreeSet::new(),
             configs: BTreeMap::new(),
             private: Private::default(),
-            vpropbaser: 0,
+            vpropbaser: match config.version {
+                Version::V4_0 => 0,
+                Version::V4_1 => config.vpe_entry(),
+            },
             vpendbaser: 0,
             dirty: 0,
             resident: None,
             vlpis: BTreeSet::new(),
             vconfigs: Vec::new(),
             asked: 0,
+            asking: 0,
+            invalidating: None,
         }
     }
 
@@ -128,7 +147,8 @@ impl State {
             | GICR_TYPER::Dirty::SET.value
             | GICR_TYPER::Last.val(u64::from(cpu + 1 == self.redists.len())).value
             | GICR_TYPER::RVPEID.val(u64::from(self.is_v41())).value
-            | GICR_TYPER::VSGI.val(u64::from(self.is_v41())).value
+            | GICR_TYPER::VSGI.val(u64::from(self.config.virtual_sgis)).value
+            | GICR_TYPER::CommonLPIAff.val(self.config.common_affinity.into()).value
             | GICR_TYPER::PPInum.val(u64::from(self.config.extended_ppis / 32)).value
             | GICR_TYPER::ProcessorNumber.val(self.config.processor(cpu as u16).into()).value
             | GICR_TYPER::AffinityValue
@@ -137,7 +157,11 @@ impl State {
     }
 
     fn redist_read32(&mut self, cpu: usize, offset: usize) -> Option<u32> {
+        if offset == at::SYNCR && self.config.invalidation_registers {
+            return Some(self.read_syncr(cpu));
+        }
         let can_clear = self.config.clear_enable_lpis;
+        let invalidation = self.config.invalidation_registers;
         let extended_ppis = self.config.extended_ppis;
         let redist = self.redists.get_mut(cpu)?;
         let private = &redist.private;
@@ -147,6 +171,7 @@ impl State {
                 redist.busy = redist.busy.saturating_sub(1);
                 redist.control
                     | GICR_CTLR::CES.val(u32::from(can_clear)).value
+                    | GICR_CTLR::IR.val(u32::from(invalidation)).value
                     | GICR_CTLR::RWP.val(u32::from(busy)).value
             }
             at::IIDR => 0,
@@ -264,6 +289,10 @@ impl State {
     }
 
     fn redist_write64(&mut self, cpu: usize, offset: usize, value: u64) -> Option<()> {
+        if matches!(offset, at::INVLPIR | at::INVALLR) && self.config.invalidation_registers {
+            self.write_invalidation(cpu, offset, value);
+            return Some(());
+        }
         let incoherent = self.config.incoherent;
         let redist = self.redists.get_mut(cpu)?;
         let locked = redist.lpis_enabled();
@@ -283,6 +312,51 @@ impl State {
             _ => return None,
         }
         Some(())
+    }
+
+    /// GICR_INVLPIR and INVALLR: has its effect when SYNCR says so, at the latest.
+    fn write_invalidation(&mut self, cpu: usize, offset: usize, value: u64) {
+        let all = offset == at::INVALLR;
+        let (number, register) = (cpu as u16, if all { "GICR_INVALLR" } else { "GICR_INVLPIR" });
+        let fields = LocalRegisterCopy::<u64, GICR_INVLPIR::Register>::new(value);
+        let intid = (!all).then(|| fields.read(GICR_INVLPIR::INTID) as u32);
+        let vpe = fields.is_set(GICR_INVLPIR::V).then(|| fields.read(GICR_INVLPIR::VPEID) as u16);
+        let defined = if all { 0 } else { GICR_INVLPIR::INTID::SET.value };
+        let virtual_fields = GICR_INVLPIR::V::SET.value | GICR_INVLPIR::VPEID::SET.value;
+        let bits = value & !(defined | if self.is_v41() { virtual_fields } else { 0 });
+        if bits != 0 {
+            self.violate(Violation::ReservedRegisterBits { cpu: number, register, bits });
+        }
+        if self.redists[cpu].invalidating.is_some() {
+            self.violate(Violation::WriteWhileBusy { cpu: number, register });
+        }
+        if !self.redists[cpu].serves_commands() {
+            self.violate(Violation::RedistributorNotReady { cpu: number });
+        }
+        if let Some(vpe) = vpe.filter(|vpe| !self.vpes.contains_key(vpe)) {
+            let vpe = VpeId::new(vpe);
+            return self.violate(Violation::NoSuchVpe { vpe, register });
+        }
+        let polls = self.config.write_polls;
+        self.redists[cpu].invalidating = Some((Invalidation { intid, vpe }, polls));
+    }
+
+    fn read_syncr(&mut self, cpu: usize) -> u32 {
+        match &mut self.redists[cpu].invalidating {
+            Some((_, polls @ 1..)) => *polls -= 1,
+            Some((invalidation, 0)) => {
+                let Invalidation { intid, vpe } = *invalidation;
+                self.redists[cpu].invalidating = None;
+                match (vpe, intid) {
+                    (Some(vpe), intid) => self.invalidate_virtual(vpe, intid),
+                    (None, Some(intid)) => self.invalidate_lpi(cpu, intid),
+                    (None, None) => self.invalidate_lpis(cpu),
+                }
+                return 0;
+            }
+            None => return 0,
+        }
+        GICR_SYNCR::Busy::SET.value
     }
 
     /// A byte of GICR_IPRIORITYR.
@@ -306,7 +380,7 @@ impl State {
         match offset {
             at::VPROPBASER => self.write_vpropbaser(cpu, value),
             at::VPENDBASER => self.write_vpendbaser(cpu, value),
-            at::VSGIR if self.is_v41() => self.redists.get_mut(cpu)?.asked = value as u16,
+            at::VSGIR if self.config.virtual_sgis => self.write_vsgir(cpu, value as u16),
             _ => return None,
         }
         Some(())

@@ -114,6 +114,27 @@ pub enum Violation {
     PendingTableNotZero { vpe: VpeId },
     /// VMAPP with V = 0, or VMOVP, of a resident vPE.
     VpeResident { vpe: VpeId },
+    /// VMAPP of GICv4.1 that promises a pending table of zeros (PTZ) without being the vPE's first
+    /// (Alloc).
+    PendingTableNotFirst { vpe: VpeId },
+    /// GICv4.1: a command or a residency needs the vPE table of a redistributor, whose
+    /// GICR_VPROPBASER is not valid or has no entry for the vPE.
+    NoVpeTable { cpu: u16, vpe: VpeId },
+    /// GICR_VPROPBASER differs from that of a redistributor that shares the vPE table, or from the
+    /// ITS's GITS_BASERn.
+    VpeTableDiffers { cpu: u16 },
+    /// GICR_VPROPBASER changed while a vPE was mapped.
+    VpeTableInUse { cpu: u16 },
+    /// GICR_VPROPBASER.Z promises zeros, but the table is in use already, or is not zero.
+    VpeTableNotZero { cpu: u16 },
+    /// A base register's address is not a multiple of what it must be.
+    Misaligned { cpu: u16, register: &'static str },
+    /// A register written with bits that this version does not define.
+    ReservedRegisterBits { cpu: u16, register: &'static str, bits: u64 },
+    /// GICR_INVLPIR, INVALLR or VSGIR written while the last one's answer is outstanding.
+    WriteWhileBusy { cpu: u16, register: &'static str },
+    /// A write of a register names a vPE that no VMAPP mapped; ignored.
+    NoSuchVpe { vpe: VpeId, register: &'static str },
     /// GICv4.1 has no doorbells of events.
     EventDoorbell { device: DeviceId, event: EventId, doorbell: IntId },
     /// GICR_VPENDBASER.Valid cleared while Dirty.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! VPROPBASER and VPENDBASER: who is resident, and the rules about it.
 
+use super::Version;
 use super::report::Violation;
 use super::state::{State, read_configs};
 use crate::intid::VpeId;
-use crate::regs::vlpi::{GICR_VPENDBASER, GICR_VPENDBASER_V41, GICR_VPROPBASER};
+use crate::regs::vlpi::{GICR_VPENDBASER, GICR_VPENDBASER_V41, GICR_VPROPBASER, GICR_VSGIPENDR};
 use tock_registers::LocalRegisterCopy;
 
 const VALID: u64 = 1 << 63;
@@ -13,6 +14,14 @@ const PENDING_LAST: u64 = 1 << 61;
 /// GICv4.0; in the same place as GICv4.1's Doorbell.
 const IDAI: u64 = GICR_VPENDBASER::IDAI.mask << GICR_VPENDBASER::IDAI.shift;
 const DOORBELL: u64 = GICR_VPENDBASER_V41::Doorbell.mask << GICR_VPENDBASER_V41::Doorbell.shift;
+/// What GICR_VPENDBASER of GICv4.1 has besides Dirty, which is read-only.
+const DEFINED_V41: u64 = GICR_VPENDBASER_V41::VPEID::SET.value
+    | GICR_VPENDBASER_V41::VGrp1En::SET.value
+    | GICR_VPENDBASER_V41::VGrp0En::SET.value
+    | DIRTY
+    | PENDING_LAST
+    | DOORBELL
+    | VALID;
 
 impl super::redist::Redist {
     pub(super) const fn virtual_config_address(&self) -> u64 {
@@ -23,6 +32,9 @@ impl super::redist::Redist {
 
 impl State {
     pub(super) fn write_vpropbaser(&mut self, cpu: usize, value: u64) {
+        if self.is_v41() {
+            return self.write_vpe_table(cpu, value);
+        }
         if self.redists[cpu].vpendbaser & VALID != 0 {
             self.violate(Violation::WriteWhileValid {
                 cpu: cpu as u16,
@@ -46,6 +58,13 @@ impl State {
     }
 
     pub(super) fn write_vpendbaser(&mut self, cpu: usize, value: u64) {
+        if self.is_v41() {
+            let bits = value & !DEFINED_V41;
+            if bits != 0 {
+                let (cpu, register) = (cpu as u16, "GICR_VPENDBASER");
+                self.violate(Violation::ReservedRegisterBits { cpu, register, bits });
+            }
+        }
         let dirty = self.redists[cpu].dirty > 0;
         match (self.redists[cpu].vpendbaser & VALID != 0, value & VALID != 0) {
             (false, true) => {
@@ -135,8 +154,11 @@ impl State {
         if !v41 && self.vpes[&id].idai != (value & IDAI != 0) {
             self.violate(Violation::IdaiNotRestored { vpe });
         }
-        // The model's GICv4.1 redistributors share one vPE table, so any of them will do.
-        if !v41 && home != cpu {
+        if v41 {
+            self.needs_vpe_table(cpu, vpe);
+        }
+        // On GICv4.1 any redistributor that shares the vPE table will do.
+        if if v41 { !self.share_vpe_table(home, cpu) } else { home != cpu } {
             self.violate(Violation::ResidentElsewhere { vpe, cpu: number });
         }
         let vpropbaser_bits = (self.redists[cpu].vpropbaser as u8 & 0x1f) + 1;
@@ -152,7 +174,9 @@ impl State {
         let Self { redists, memory, vpes, .. } = self;
         let redist = &mut redists[cpu];
         redist.vpendbaser = value & !(VALID | DIRTY | PENDING_LAST | DOORBELL);
-        if pending {
+        // GICv4.1: whoever sets it will be back, and wants neither the answer nor a doorbell.
+        let returns = self.config.version == Version::V4_1 && value & PENDING_LAST != 0;
+        if pending || returns {
             redist.vpendbaser |= PENDING_LAST;
         }
         redist.dirty = dirty_polls;
@@ -171,16 +195,36 @@ impl State {
             redists[cpu].vpendbaser |= IDAI;
         }
         if let Some(v41) = &mut vpe.v41 {
-            v41.armed = value & DOORBELL != 0 && !pending;
+            v41.armed = value & DOORBELL != 0 && !pending && !returns;
         }
     }
 
+    pub(super) fn write_vsgir(&mut self, cpu: usize, vpe: u16) {
+        let busy_polls = self.config.dirty_polls;
+        let number = cpu as u16;
+        if self.redists[cpu].asking > 0 {
+            self.violate(Violation::WriteWhileBusy { cpu: number, register: "GICR_VSGIR" });
+        }
+        if !self.vpes.contains_key(&vpe) {
+            let vpe = VpeId::new(vpe);
+            self.violate(Violation::NoSuchVpe { vpe, register: "GICR_VSGIR" });
+        }
+        self.redists[cpu].asked = vpe;
+        self.redists[cpu].asking = busy_polls;
+    }
+
     /// GICv4.1: pending SGIs of the vPE that VSGIR named.
-    pub(super) fn vsgipendr(&self, cpu: usize) -> Option<u32> {
-        let asked = self.redists.get(cpu)?.asked;
+    pub(super) fn vsgipendr(&mut self, cpu: usize) -> Option<u32> {
+        let redist = self.redists.get_mut(cpu)?;
+        if redist.asking > 0 {
+            redist.asking -= 1;
+            // The wrong answer finds out who believes it.
+            return Some(GICR_VSGIPENDR::Busy::SET.value | 0xffff);
+        }
+        let asked = redist.asked;
         let v41 = self.vpes.get(&asked).and_then(|vpe| vpe.v41.as_ref());
         let bits = v41
             .map_or(0, |v41| (0..).zip(v41.sgis).map(|(n, sgi)| u32::from(sgi.pending) << n).sum());
-        self.is_v41().then_some(bits)
+        self.config.virtual_sgis.then_some(bits)
     }
 }

@@ -62,6 +62,8 @@ pub(super) struct VpeV41 {
     pub(super) config: u64,
     pub(super) bytes: Vec<u8>,
     pub(super) doorbell: IntId,
+    /// VMAPP promised a pending table of zeros.
+    pub(super) zeroed: bool,
     /// The doorbell was asked for when it left, and has not rung since.
     pub(super) armed: bool,
     pub(super) sgis: [Sgi; 16],
@@ -72,6 +74,7 @@ pub(super) struct VpeV41 {
 pub(super) struct Sgi {
     pub(super) enabled: bool,
     pub(super) priority: u8,
+    pub(super) group1: bool,
     pub(super) pending: bool,
 }
 
@@ -194,6 +197,11 @@ impl State {
     pub(super) fn invalidate_lpi(&mut self, cpu: usize, intid: u32) {
         self.redists[cpu].configs.remove(&intid);
         self.cache_lpi(cpu, intid);
+    }
+
+    pub(super) fn invalidate_lpis(&mut self, cpu: usize) {
+        let known: Vec<u32> = self.redists[cpu].configs.keys().copied().collect();
+        known.into_iter().for_each(|intid| self.invalidate_lpi(cpu, intid));
     }
 
     // Virtual LPIs

@@ -6,7 +6,7 @@ use gicv4::command::{Command, ConfigAddress, Itt, Version, VpeMapping, VpeMappin
 use gicv4::dist::Dist;
 use gicv4::doorbell::Proxy;
 use gicv4::its::{self, Its, Table};
-use gicv4::layout::{self, Attributes, PageSize, Room, TableKind};
+use gicv4::layout::{self, Attributes, Room, TableKind};
 use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::model::{self, Config, Gic, ItsFrame, ModelQueue, ModelTable, VlpiFrame};
 use gicv4::queue::Queue;
@@ -15,7 +15,7 @@ use gicv4::regs::gicr::{ConfigBase, PendingBase};
 use gicv4::regs::gits::QueueBase;
 use gicv4::vpe::{NonResident, Vacant};
 use gicv4::vpe41::{NonResidentV41, VacantV41};
-use gicv4::{CollectionId, DeviceId, EventId, IntId, VpeId};
+use gicv4::{CollectionId, DeviceId, EventId, IntId, VpeId, vpe_table};
 
 pub const POLLS: u32 = 1000;
 pub const BITS: u8 = 14;
@@ -24,6 +24,7 @@ pub const PRIORITY: u8 = 0xa0;
 pub const DEVICES: u64 = 0x5000_0000;
 pub const COLLECTIONS: u64 = 0x5010_0000;
 pub const VPES: u64 = 0x5020_0000;
+pub const OWN_VPES: u64 = 0x5028_0000;
 pub const QUEUE: u64 = 0x5030_0000;
 pub const LPI_CONFIG: u64 = 0x5100_0000;
 const PENDING: u64 = 0x5200_0000;
@@ -71,7 +72,11 @@ pub fn expect(config: &Config) -> its::Expect {
         collection_id_bits: 8,
         entry_bytes: 12,
         virtual_lpis: true,
-        v41: config.version == Version::V4_1,
+        v41: (config.version == Version::V4_1).then(|| its::ExpectV41 {
+            shared_vpe_table: config.shared_vpe_table != 0,
+            virtual_sgis: config.virtual_sgis,
+            mpidr: config.mpidr(0),
+        }),
         redistributor_addresses: config.redistributor_addresses,
         moves: config.single_vmovp,
     }
@@ -92,6 +97,17 @@ pub fn tables() -> [Table; 3] {
         table(TableKind::Collections, COLLECTIONS),
         table(TableKind::Vpes, VPES),
     ]
+}
+
+/// The vPE table of redistributors that do not share the ITS's.
+pub fn own_vpe_table() -> Table {
+    Table {
+        kind: TableKind::Vpes,
+        memory: model::memory(OWN_VPES, 0x1_0000),
+        entries: 512,
+        entry_bytes: 32,
+        attributes: Attributes::COHERENT,
+    }
 }
 
 pub fn cbaser(pages: u64) -> QueueBase {
@@ -125,6 +141,8 @@ pub struct Board {
     pub config: Config,
     pub queue: Queue<ItsFrame, ModelQueue>,
     pub lpis: ModelTable,
+    /// GICv4.1: redistributors that nobody is resident on.
+    vacants: Vec<Option<VacantV41<VlpiFrame>>>,
 }
 
 impl Board {
@@ -133,6 +151,8 @@ impl Board {
     pub fn new(config: Config) -> Self {
         let gic = Gic::new(config);
         Dist::new(gic.distributor()).enable(PRIORITY, POLLS).unwrap();
+        let is_v41 = config.version == Version::V4_1;
+        let mut vacants = Vec::new();
         for cpu in 0..config.cpus {
             gic.power_up(cpu);
             let redist = Redist::new(gic.redistributor(cpu));
@@ -142,21 +162,32 @@ impl Board {
                 lpis: true,
                 stride: redist::stride(true),
                 virtual_lpis: Some(config.version),
+                v41: is_v41.then_some(redist::ExpectV41 {
+                    common_affinity: 3.min(config.common_affinity),
+                    virtual_sgis: config.virtual_sgis,
+                    invalidates: config.invalidation_registers,
+                }),
             };
             redist.wake(POLLS).unwrap();
             redist.verify(&expect).unwrap();
             redist.reset_private(PRIORITY, POLLS).unwrap();
             redist.enable_lpis(propbaser(), pendbaser(cpu, true), POLLS).unwrap();
-            if config.version == Version::V4_0 {
+            if is_v41 {
+                vacants.push(Some(VacantV41::take(gic.vlpis(cpu), POLLS).unwrap()));
+            } else {
                 Vacant::take(gic.vlpis(cpu), BITS, POLLS).unwrap();
             }
         }
         let its = Its::new(gic.its());
         its.verify(&expect(&config)).unwrap();
         its.enable(tables(), cbaser(1), POLLS).unwrap();
+        if is_v41 {
+            let frames = (0..config.cpus).map(|cpu| gic.vlpis(cpu));
+            vpe_table::install(&its, Some(own_vpe_table()), frames).unwrap();
+        }
         let queue = Queue::new(gic.its(), gic.queue(QUEUE, 128), POLLS);
         let lpis = gic.config_table(LPI_CONFIG, 8192);
-        let mut board = Self { gic, config, queue, lpis };
+        let mut board = Self { gic, config, queue, lpis, vacants };
         for cpu in 0..config.cpus {
             let redistributor = Some(config.redistributor(cpu));
             board.run(&[Command::Mapc { collection: CollectionId::new(cpu), redistributor }]);
@@ -251,12 +282,9 @@ impl Board {
             model::base(layout::vpendbaser(vpt(n), Attributes::COHERENT).unwrap()),
         )
     }
-    pub fn vacant_v41(&self, cpu: u16) -> VacantV41<VlpiFrame> {
-        let room = layout::flat_table(512, 16, PageSize::Kib4).unwrap();
-        let attributes = Attributes::COHERENT;
-        let value = layout::vpropbaser_v41(VPES, room, 16, PageSize::Kib4, false, true, attributes)
-            .unwrap();
-        VacantV41::take(self.gic.vlpis(cpu), model::base(value), POLLS).unwrap()
+    /// Once for each CPU.
+    pub fn vacant_v41(&mut self, cpu: u16) -> VacantV41<VlpiFrame> {
+        self.vacants[usize::from(cpu)].take().unwrap()
     }
     pub fn non_resident_v41(&self, n: u16) -> NonResidentV41 {
         NonResidentV41::new(layout::vpendbaser_v41(vpe(n), false))
