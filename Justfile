@@ -20,6 +20,10 @@ _list:
 run SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} run {{SYSTEM}} {{OPTIONS}}
 
+# Show a board's console and judge it as run does: a serial device, HOST:PORT, a pipe or a file
+console DEVICE *OPTIONS:
+    @{{bulkhead}} console {{DEVICE}} {{OPTIONS}}
+
 # Show every mistake in a system's TOML at once
 check SYSTEM="demo":
     @{{bulkhead}} check {{SYSTEM}}

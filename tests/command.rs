@@ -3,6 +3,9 @@
 //!
 //! A program in QEMU's place prints what a test wants and runs as long as the test wants.
 
+#[path = "command/console.rs"]
+mod console;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

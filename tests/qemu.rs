@@ -3,8 +3,9 @@
 //!
 //! A scenario is a file in `qemu/scenarios` (docs/testing.md says how to write one); what no
 //! console can show, such as two builds giving the same bytes, is a function in
-//! `qemu/harness/builds.rs`. Two run at a time: a scenario keeps up to four host threads busy. Each
-//! image is built once, by the command line tool, before the first scenario that needs it.
+//! `qemu/harness/builds.rs`, and what is read over a line in `qemu/harness/lines.rs`. Two run at a
+//! time: a scenario keeps up to four host threads busy. Each image is built once, by the command
+//! line tool, before the first scenario that needs it.
 #![forbid(unsafe_code)]
 
 #[path = "qemu/harness/aliasing.rs"]
@@ -19,6 +20,8 @@ mod expect;
 mod firmware;
 #[path = "qemu/harness/images.rs"]
 mod images;
+#[path = "qemu/harness/lines.rs"]
+mod lines;
 #[path = "qemu/harness/plan_json.rs"]
 mod plan_json;
 #[path = "qemu/harness/play.rs"]
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
     }
     for (title, test) in builds::ALL {
         trials.push(Trial::test(*title, move || test().map_err(Into::into)));
+    }
+    for (title, test) in lines::ALL {
+        let images = Arc::clone(&images);
+        trials.push(Trial::test(*title, move || test(&images).map_err(Into::into)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -6,6 +6,7 @@
 //! ([`Verdict::status`](crate::run::Verdict::status)).
 
 mod bench;
+mod console;
 mod import;
 mod learn;
 mod run;
@@ -79,6 +80,7 @@ enum Command {
     },
     /// Build the image and boot it under QEMU
     Run(run::Run),
+    Console(console::Console),
     /// Count instructions of hot paths and bytes of images, beside the marks to beat
     Bench(bench::Bench),
     Learn(learn::Learn),
@@ -156,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Board { board } => show_board(&board),
         Command::Image { system, lint } => image(&system, lint),
         Command::Run(run) => run.run(),
+        Command::Console(console) => console.run(),
         Command::Bench(bench) => bench.run(),
         Command::Learn(learn) => learn.run(),
         Command::Import(import) => import.run(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Choice, Done, Failure};
-use crate::run::{Echo, Input, Machine, Options, Verdict, differs};
+use crate::image::Workspace;
+use crate::run::{Echo, Input, Machine, Options, Report, Verdict, differs};
 
 /// What `--help` says at its end.
 const STATUSES: &str = "Exit status: 0 pass; 1 not built or not started; 2 wrong use; 3 fail; 4 no result in time; \
@@ -72,29 +73,43 @@ impl Run {
         let name = &system.name.value;
         let terminal = std::io::stdin().is_terminal();
         let listens = system.board.console.is_some();
-        eprint!("{}", how_to_leave(name, options.escape, terminal, listens));
+        eprint!("{}", how_to_leave(&format!("{name} runs"), options.escape, terminal, listens));
         let (report, _) = crate::run::run(name, &machine, &image, &options).map_err(failed)?;
-        let path = report.write(&workspace.outputs("reports")).map_err(failed)?;
-        if !report.learned.is_empty() {
-            eprintln!("bulkhead: {name}: `bulkhead learn {name}` writes what this run taught");
-        }
-        if report.verdict == Verdict::Pass {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
-        eprintln!("bulkhead: {name}: {}; {}", report.reason, shown.display());
-        if report.verdict == Verdict::Differs
-            && let Some(key) = differs::key(&report.reason)
-        {
-            eprintln!("bulkhead: in the TOML: {key} (docs/bring-up.md)");
-        }
-        Ok(ExitCode::from(report.verdict.status()))
+        conclude(&report, Some(&workspace))
     }
+}
+
+/// Keeps the report of a run, and says what it rests on unless it is a pass. None: outside a
+/// checkout, where there is no place for reports.
+pub fn conclude(report: &Report, workspace: Option<&Workspace>) -> Done {
+    let name = &report.name;
+    let failed = |error: crate::run::RunError| Failure::Other(error.to_string());
+    let written = workspace
+        .map(|workspace| (workspace, report.write(&workspace.outputs("reports"))))
+        .map(|(workspace, path)| {
+            path.map(|path| path.strip_prefix(&workspace.root).unwrap_or(&path).to_owned())
+        })
+        .transpose()
+        .map_err(failed)?;
+    if !report.learned.is_empty() {
+        eprintln!("bulkhead: {name}: `bulkhead learn {name}` writes what this run taught");
+    }
+    if report.verdict == Verdict::Pass {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown = written.map_or_else(String::new, |path| format!("; {}", path.display()));
+    eprintln!("bulkhead: {name}: {}{shown}", report.reason);
+    if report.verdict == Verdict::Differs
+        && let Some(key) = differs::key(&report.reason)
+    {
+        eprintln!("bulkhead: in the TOML: {key} (docs/bring-up.md)");
+    }
+    Ok(ExitCode::from(report.verdict.status()))
 }
 
 /// The line at the start that names the keys; nothing without an escape key. `listens`: the board
 /// has a console.
-fn how_to_leave(name: &str, escape: u8, terminal: bool, listens: bool) -> String {
+pub fn how_to_leave(what: &str, escape: u8, terminal: bool, listens: bool) -> String {
     if escape == 0 {
         return String::new();
     }
@@ -104,7 +119,7 @@ fn how_to_leave(name: &str, escape: u8, terminal: bool, listens: bool) -> String
         true => format!("Ctrl-{key} ? lists the keys"),
         false => "the board has no console".into(),
     };
-    format!("bulkhead: {name} runs; Ctrl-{key} q {ends}, {keys}\n")
+    format!("bulkhead: {what}; Ctrl-{key} q {ends}, {keys}\n")
 }
 
 #[cfg(test)]
@@ -113,10 +128,10 @@ mod tests {
 
     #[test]
     fn the_first_line_says_how_to_leave() {
-        let line = how_to_leave("demo", 0x1d, true, true);
+        let line = how_to_leave("demo runs", 0x1d, true, true);
         assert_eq!(line, "bulkhead: demo runs; Ctrl-] q ends the run, Ctrl-] ? lists the keys\n");
-        assert_eq!(how_to_leave("demo", 0, true, true), "");
-        let line = how_to_leave("quiet", 0x1d, true, false);
+        assert_eq!(how_to_leave("demo runs", 0, true, true), "");
+        let line = how_to_leave("quiet runs", 0x1d, true, false);
         assert_eq!(line, "bulkhead: quiet runs; Ctrl-] q ends the run, the board has no console\n");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Learned, RunError};
+use super::{Learned, RunError, Transcript};
 
 /// What one run showed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +94,23 @@ impl Verdict {
 }
 
 impl Report {
+    /// What a run's console showed, and how it was judged.
+    pub(super) fn of(name: &str, judged: (Verdict, String), seen: &Transcript) -> Self {
+        let (verdict, reason) = judged;
+        Self {
+            name: name.to_owned(),
+            verdict,
+            reason,
+            vms: seen.vms.clone(),
+            counters: seen.counters.clone(),
+            figures: seen.figures.clone(),
+            log: Vec::new(),
+            icount: false,
+            plan: seen.plan.clone(),
+            learned: seen.learned.clone(),
+        }
+    }
+
     /// The counter's value for a vPE ("msix/0") or, summed, for all vPEs of a VM ("msix"); None
     /// when the table has none of them. A counter that is not in the table is zero.
     pub fn counter(&self, whose: &str, counter: &str) -> Option<u64> {
