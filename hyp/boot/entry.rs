@@ -5,11 +5,12 @@ use crate::boot::order;
 use crate::exits::{interrupt, synchronous};
 use crate::io::halt;
 use crate::state::system::Built;
+use crate::state::vms::EVENTS;
 use crate::state::vpe::Vpe;
 use arch::frame::{Frame, Next};
 use arch::{CpuBoot, Handlers, SystemBoot};
 
-arch::image!(Built);
+arch::image!(Built, EVENTS);
 
 impl Handlers for Built {
     #[inline(always)]
@@ -37,8 +38,8 @@ impl Handlers for Built {
         synchronous::trap(vpe, esr, frame)
     }
     #[inline(always)]
-    fn irq_fast(vpe: &'static Vpe) -> u32 {
-        interrupt::irq_fast(vpe)
+    fn irq_fast(vpe: &'static Vpe, taken: u64) -> u32 {
+        interrupt::irq_fast(vpe, taken)
     }
     #[inline(always)]
     fn irq_rest(vpe: &'static Vpe, left: u32) -> Next {

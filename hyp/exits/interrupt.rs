@@ -2,15 +2,15 @@
 //! Interrupts that come while a guest runs.
 //!
 //! `irq_fast` runs on every one, with only caller-saved registers stored, then `irq_rest` if it was
-//! not enough. One interrupt is taken at a time; a second one that is pending comes right after.
-//! What each does is in run/interrupts.rs.
+//! not enough; an LPI that the vectors did not list comes to `irq_rest` at once. One interrupt is
+//! taken at a time; a second one that is pending comes right after. What each does is in
+//! run/interrupts.rs.
 
 use crate::gic::hardware::Hardware;
 use crate::run::cpu_loop;
 use crate::run::interrupts::{Taken, end, take};
 use crate::state::cpu::Here;
-use crate::state::intid::{FIRST_LPI, KICK, VIRTUAL_TIMER, is_guest_spi};
-use crate::state::parts::LISTED;
+use crate::state::intid::{KICK, VIRTUAL_TIMER, is_guest_spi};
 use crate::state::vpe::Vpe;
 use arch::frame::{Frame, Next};
 use arch::gic;
@@ -22,9 +22,8 @@ use vm::{Guest, vgic};
 /// that meet nothing unusual are done here, without a stack; 0 then. Anything else is answered by
 /// its INTID plus 1, acknowledged and no more, for `irq_rest`.
 #[inline(always)]
-pub fn irq_fast(this: &Vpe) -> u32 {
+pub fn irq_fast(this: &Vpe, taken: u64) -> u32 {
     let start = ticks();
-    let taken = gic::acknowledge_register();
     let intid = taken as u32;
     // A copy, as the compiler would load everything again after each register that is written.
     let guest = &{ this.guest };
@@ -39,12 +38,6 @@ pub fn irq_fast(this: &Vpe) -> u32 {
     } else if intid == u32::from(KICK) && !this.shares() && vgic::try_deliver(guest, &mut Hardware)
     {
         end(intid);
-    } else if LISTED
-        && !this.shares()
-        && let Some(event) = intid.checked_sub(FIRST_LPI)
-        && vgic::try_inject_lpi(guest, &mut Hardware, event as usize)
-    {
-        gic::drop_priority_register(taken);
     } else {
         return intid.wrapping_add(1);
     }

@@ -138,13 +138,6 @@ pub fn acknowledge() -> u32 {
     read!(ICC_IAR1_EL1) as u32
 }
 
-/// The same with what the register says besides the INTID, which is nothing, for
-/// [`drop_priority_register`].
-#[inline(always)]
-pub fn acknowledge_register() -> u64 {
-    read!(ICC_IAR1_EL1)
-}
-
 /// An interrupt waits to be acknowledged (ISR_EL1, which reads physical ones at EL2).
 #[inline(always)]
 pub fn is_pending() -> bool {
@@ -157,7 +150,7 @@ pub fn drop_priority(intid: u32) {
     write!(ICC_EOIR1_EL1, u64::from(intid));
 }
 
-/// The same for a value of [`acknowledge_register`].
+/// The same for ICC_IAR1_EL1 as the vectors read it.
 #[inline(always)]
 pub fn drop_priority_register(taken: u64) {
     write!(ICC_EOIR1_EL1, taken);

@@ -20,9 +20,10 @@ pub trait Handlers: System {
     fn register_fast(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame) -> Next;
     /// Any synchronous exception that those left, with all registers in the frame.
     fn trap(vpe: &'static Self::Vpe, esr: u64, frame: &mut Frame) -> Next;
-    /// An interrupt, without a frame. 0: it is done; anything else is for [`Self::irq_rest`].
-    fn irq_fast(vpe: &'static Self::Vpe) -> u32;
-    /// What `irq_fast` left, given its answer.
+    /// An interrupt, without a frame: ICC_IAR1_EL1 as read. 0: it is done; anything else is for
+    /// [`Self::irq_rest`].
+    fn irq_fast(vpe: &'static Self::Vpe, taken: u64) -> u32;
+    /// What `irq_fast` left, given its answer; or an LPI, by its INTID plus 1.
     fn irq_rest(vpe: &'static Self::Vpe, left: u32) -> Next;
     /// `irq_rest` asked for everything to be saved.
     fn irq_slow(vpe: &'static Self::Vpe, frame: &mut Frame);

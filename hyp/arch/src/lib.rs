@@ -50,13 +50,13 @@ pub mod wires;
 
 pub use boot::{CpuBoot, SystemBoot};
 pub use handlers::Handlers;
-pub use system::System;
+pub use system::{Lpis, System};
 
 /// The head and the vectors of an image, for its one [`System`], which has [`Handlers`].
 #[macro_export]
 macro_rules! image {
-    ($system:ty) => {
+    ($system:ty, $events:path) => {
         $crate::head!($system);
-        $crate::vectors!($system);
+        $crate::vectors!($system, $events);
     };
 }

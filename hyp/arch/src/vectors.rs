@@ -7,7 +7,9 @@
 //!
 //! 1. interrupt: x0-x18 and x30 are saved, `irq_fast` decides, and `irq_rest` what it left; the
 //!    other registers survive a Rust function by the procedure call standard. Only when these ask
-//!    is the rest saved too and `irq_slow` called.
+//!    is the rest saved too and `irq_slow` called. An LPI that is an event of the vPE that runs
+//!    goes into its list register with six registers saved, if nothing else is listed
+//!    (`list_lpi`).
 //! 2. HVC and data abort: likewise with `hvc_fast` and `abort_fast`. A system register: with
 //!    everything saved, but only the caller-saved ones restored, `register_fast`.
 //! 3. all else, and what a fast handler did not do: everything is saved and `trap` called; if it
@@ -63,7 +65,7 @@ pub mod way {
         abort_fast(esr: u64, frame: &mut Frame) -> Next;
         register_fast(esr: u64, frame: &mut Frame) -> Next;
         trap(esr: u64, frame: &mut Frame) -> Next;
-        irq_fast() -> u32;
+        irq_fast(taken: u64) -> u32;
         irq_rest(left: u32) -> Next;
         irq_slow(frame: &mut Frame);
         error(esr: u64, frame: &mut Frame);
@@ -78,7 +80,7 @@ pub mod way {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! vectors {
-    ($system:ty) => {
+    ($system:ty, $events:path) => {
 core::arch::global_asm!(
     r#"
     .macro  save_caller_saved
@@ -121,6 +123,21 @@ core::arch::global_asm!(
     eret
     .endm
 
+    // x0: the interrupt.
+    .macro  interrupt
+    stp     x0, x1, [sp, #0]
+    stp     x2, x3, [sp, #16]
+    mrs     x0, S3_0_C12_C12_0          // ICC_IAR1_EL1
+    .if     {lpis}
+    lsr     w1, w0, #13
+    cbnz    w1, list_lpi
+    .endif
+    save_from_x4
+    bl      {irq_fast}
+    cbnz    w0, irq_rest
+    return_to_guest
+    .endm
+
     .section .vectors, "ax"
     .balign 2048
     .global vectors
@@ -161,10 +178,7 @@ vectors:
     .balign 128
 
     // Interrupt.
-    save_caller_saved
-    bl      {irq_fast}
-    cbnz    w0, irq_rest
-    return_to_guest
+    interrupt
     .balign 128
 
     // FIQ: no interrupt is in group 0, so there is none.
@@ -180,10 +194,7 @@ vectors:
     mrs     x0, esr_el2
     b       full_trap
     .balign 128
-    save_caller_saved
-    bl      {irq_fast}
-    cbnz    w0, irq_rest
-    return_to_guest
+    interrupt
     .balign 128
     b       own_exception
     .balign 128
@@ -229,6 +240,57 @@ all_saved:
     bl      {trap}
     cbnz    w0, restore_all
     return_to_guest
+
+    .if     {lpis}
+// LPI 8192 + n is event n of the plan.
+list_lpi:
+    mrs     x1, cntpct_el0
+    stp     x4, x5, [sp, #32]
+    sub     w4, w0, #2, lsl #12
+    mov     w5, #{lpis}
+    cmp     w4, w5
+    b.hs    other_lpi
+    adrp    x2, {events}
+    add     x2, x2, :lo12:{events}
+    add     x2, x2, x4, lsl #{entry_shift}
+    ldr     x2, [x2, #{place}]
+    mrs     x3, tpidr_el2
+    ldrh    w4, [x3, #{index}]
+    orr     w4, w4, #0x8000
+    eor     x2, x2, x4, lsl #32
+    tst     x2, #0xffff00000000         // this vPE's, and enabled
+    b.ne    other_lpi
+    ldr     x3, [x3, #{counters}]
+    ldr     w4, [x3, #{attention}]
+    cbnz    w4, other_lpi
+    mrs     x4, S3_4_C12_C11_5          // ICH_ELRSR_EL2
+    mvn     w4, w4
+    tst     w4, #{shared_list_registers}
+    b.ne    other_lpi
+    msr     S3_4_C12_C12_1, x2          // ICH_LR1_EL2
+    msr     S3_0_C12_C12_1, x0          // ICC_EOIR1_EL1
+    ldr     x4, [x3, #{listed}]
+    add     x4, x4, #1
+    str     x4, [x3, #{listed}]
+    ldr     x4, [x3, #{taken}]
+    add     x4, x4, #1
+    str     x4, [x3, #{taken}]
+    mrs     x4, cntpct_el0
+    ldr     x2, [x3, #{longest}]
+    sub     x4, x4, x1
+    cmp     x2, x4
+    b.lo    2f
+1:  ldp     x4, x5, [sp, #32]
+    ldp     x2, x3, [sp, #16]
+    ldp     x0, x1, [sp, #0]
+    eret
+2:  str     x4, [x3, #{longest}]
+    b       1b
+other_lpi:
+    ldp     x4, x5, [sp, #32]
+    save_from_x4
+    add     w0, w0, #1
+    .endif
 
 irq_rest:
     bl      {irq_rest}
@@ -336,6 +398,17 @@ probe_failed:
     hvc_fast = sym $crate::vectors::way::hvc_fast::<$system>,
     abort_fast = sym $crate::vectors::way::abort_fast::<$system>,
     register_fast = sym $crate::vectors::way::register_fast::<$system>,
+    lpis = const <$system as $crate::System>::LPIS.count,
+    events = sym $events,
+    entry_shift = const <$system as $crate::System>::LPIS.entry_shift,
+    place = const <$system as $crate::System>::LPIS.place,
+    index = const <$system as $crate::System>::LPIS.index,
+    attention = const <$system as $crate::System>::LPIS.attention,
+    listed = const <$system as $crate::System>::LPIS.listed,
+    taken = const <$system as $crate::System>::LPIS.taken,
+    longest = const <$system as $crate::System>::LPIS.longest,
+    shared_list_registers =
+        const (1u32 << <$system as $crate::System>::PLAN.board.list_registers) - 2,
     irq_fast = sym $crate::vectors::way::irq_fast::<$system>,
     irq_rest = sym $crate::vectors::way::irq_rest::<$system>,
     irq_slow = sym $crate::vectors::way::irq_slow::<$system>,

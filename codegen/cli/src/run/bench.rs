@@ -59,8 +59,9 @@ const TEXT: &str = "el2-code";
 const KEPT: &str = "memory-kept";
 
 /// One row of the bench's table each.
-pub const MARKS: [Mark; 11] = [
+pub const MARKS: [Mark; 12] = [
     mark("vlpi", "device event (vLPI) to guest's handler", "instructions", 723, "hvisor"),
+    mark("lpi", "device event (LPI, GICv3) to handler", "instructions", 723, "hvisor"),
     mark("timer", "virtual timer to guest's handler", "instructions", 200, "Bao"),
     mark("spi", "device SPI to guest's handler", "instructions", 206, "Bao"),
     mark("sgi-self", "SGI to self", "instructions", 339, "hvisor"),

@@ -95,28 +95,19 @@ pub fn try_inject_spi<P: Platform>(guest: &Guest, platform: &mut P, intid: u32) 
 }
 
 /// The LPI of the plan's event `event` arrived on this CPU. False: nothing was done, as the event
-/// goes elsewhere or is disabled.
+/// goes elsewhere or is disabled. (The image's vectors have the short path, too.)
 pub fn inject_lpi<P: Platform>(guest: &Guest, platform: &mut P, event: usize) -> bool {
-    if try_inject_lpi(guest, platform, event) {
-        return true;
-    }
-    if lpi::deliverable(guest, event).is_none() {
+    let vpe = guest.vpe_index(guest.number);
+    let Some(entry) = guest.events.get(event).and_then(|event| event.entry(vpe)) else {
         return false;
+    };
+    if short_path(guest, platform) {
+        list::set_shared(platform, entry);
+        guest.vpe.counters.count(Counter::InjectedSpi);
+    } else {
+        lpi::wait(platform.waiting_lpis(), event);
+        flush(guest, platform);
     }
-    lpi::wait(platform.waiting_lpis(), event);
-    flush(guest, platform);
-    true
-}
-
-/// The short path of [`inject_lpi`], without a call.
-#[inline(always)]
-pub fn try_inject_lpi<P: Platform>(guest: &Guest, platform: &mut P, event: usize) -> bool {
-    if !short_path(guest, platform) {
-        return false;
-    }
-    let Some(lpi) = lpi::deliverable(guest, event) else { return false };
-    list::set_shared(platform, lpi::fresh(&lpi));
-    guest.vpe.counters.count(Counter::InjectedSpi);
     true
 }
 

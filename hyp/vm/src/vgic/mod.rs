@@ -57,7 +57,7 @@ pub use distributor::Distributor;
 pub use flush::{flush, holds_timer, look_again, notify};
 pub use inject::{
     deliver, hold_lpi, hold_spi, inject_lpi, inject_private, inject_spi, inject_timer, try_deliver,
-    try_inject_lpi, try_inject_spi,
+    try_inject_spi,
 };
 pub use line::raise;
 pub use look::{again, leaves, returns};

@@ -7,6 +7,7 @@ use super::{
     bank::{PRIORITY_BITS, four_priorities, place},
     view::View,
 };
+use core::mem::offset_of;
 use core::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -64,6 +65,9 @@ pub struct Redistributor {
 }
 
 impl Redistributor {
+    /// Where in it `attention` is.
+    pub const ATTENTION: usize = offset_of!(Self, attention);
+
     pub const fn new() -> Self {
         Self {
             attention: AtomicU32::new(0),

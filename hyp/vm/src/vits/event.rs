@@ -4,23 +4,21 @@
 //! Cells are changed by the vPE that holds the VM's turn ([`super::Its`]), or while no vPE of the
 //! VM runs.
 
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
-use gicv4::{IntId, VpeId, lpi::LpiConfig};
-use plan::{EventRoute, Plan};
+use super::place::Place;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use gicv4::{IntId, VpeId, list_regs::ListReg, lpi::LpiConfig};
+use plan::{EventRoute, Plan, VpeIndex};
 
 /// What changes about one entry of `Plan::its.events`. A slice of them stands beside that table.
 #[derive(Debug)]
 pub struct Event {
-    /// vINTID in the physical ITS; 0: it does not have the event.
-    vintid: AtomicU32,
-    /// vPE there, by its number in the VM.
-    vpe: AtomicU16,
-    /// Byte of `vintid` in the virtual configuration table.
-    config: AtomicU8,
+    /// Where the hardware has it: a [`Place`].
+    place: AtomicU64,
     /// EventID bits of the device, as the guest mapped it; 0: it did not.
     device_bits: AtomicU8,
     /// Collection that the guest mapped the event to, plus one; 0: it did not.
-    collection: AtomicU16,
+    collection: AtomicU8,
     /// vPE of that collection when the guest mapped the event, plus one, and the vINTID it asked
     /// for; 0: never. They outlive a restart.
     asked_vpe: AtomicU16,
@@ -31,14 +29,30 @@ impl Event {
     /// [`View::reset`] comes before its VM's first start.
     pub const fn new() -> Self {
         Self {
-            vintid: AtomicU32::new(0),
-            vpe: AtomicU16::new(0),
-            config: AtomicU8::new(0),
+            place: AtomicU64::new(Place::NOWHERE.bits()),
             device_bits: AtomicU8::new(0),
-            collection: AtomicU16::new(0),
+            collection: AtomicU8::new(0),
             asked_vpe: AtomicU16::new(0),
             asked: AtomicU32::new(0),
         }
+    }
+
+    /// Where in it its place is, for whoever lists it without a call.
+    pub const PLACE: usize = offset_of!(Self, place);
+
+    #[inline(always)]
+    fn place(&self) -> Place {
+        Place::from_bits(self.place.load(Relaxed))
+    }
+
+    fn set_place(&self, place: Place) {
+        self.place.store(place.bits(), Relaxed);
+    }
+
+    /// Its list register on the vPE `vpe`. None: it goes elsewhere, or is disabled.
+    #[inline(always)]
+    pub fn entry(&self, vpe: VpeIndex) -> Option<ListReg> {
+        self.place().entry(vpe)
     }
 }
 
@@ -204,7 +218,8 @@ impl View {
     /// what the hardware has besides the plan is put back by [`super::Renewal`] before that.
     pub fn reset(&self) {
         for own in self.events() {
-            own.place(own.route.vintid, own.home, self.planned());
+            let (vintid, vpe) = (own.route.vintid, own.route.vpe);
+            own.cell.set_place(Place::new(vintid, vpe, self.planned()));
             own.set_collection(None);
             own.set_device_bits(0);
         }
@@ -214,40 +229,41 @@ impl View {
 impl VmEvent {
     /// vINTID that the physical ITS makes of it.
     pub fn vintid(&self) -> Option<u32> {
-        match self.cell.vintid.load(Relaxed) {
-            0 => None,
-            vintid => Some(vintid),
-        }
+        self.cell.place().vintid()
     }
 
     /// vPE there, by its number.
     pub fn vpe(&self) -> u16 {
-        self.cell.vpe.load(Relaxed)
+        self.cell.place().vpe().value().wrapping_sub(self.first_vpe())
+    }
+
+    fn first_vpe(&self) -> u16 {
+        self.route.vpe.value().wrapping_sub(self.home)
     }
 
     /// Its byte in the virtual configuration table.
     pub fn config(&self) -> LpiConfig {
-        LpiConfig::from_byte(self.cell.config.load(Relaxed))
+        self.cell.place().config()
     }
 
     /// The hardware has it there now.
     pub fn place(&self, vintid: u32, vpe: u16, config: LpiConfig) {
-        self.cell.vintid.store(vintid, Relaxed);
-        self.cell.vpe.store(vpe, Relaxed);
-        self.set_config(config);
+        let vpe = VpeIndex::new(self.first_vpe().wrapping_add(vpe));
+        self.cell.set_place(Place::new(vintid, vpe, config));
     }
 
     pub fn set_vpe(&self, vpe: u16) {
-        self.cell.vpe.store(vpe, Relaxed);
+        let vpe = VpeIndex::new(self.first_vpe().wrapping_add(vpe));
+        self.cell.set_place(self.cell.place().with_vpe(vpe));
     }
 
     pub fn set_config(&self, config: LpiConfig) {
-        self.cell.config.store(config.byte(), Relaxed);
+        self.place(self.vintid().unwrap_or(0), self.vpe(), config);
     }
 
     /// The hardware does not have it any more.
     pub fn displace(&self) {
-        self.cell.vintid.store(0, Relaxed);
+        self.cell.set_place(Place::NOWHERE.with_vpe(self.cell.place().vpe()));
     }
 
     /// EventID bits of its device, as the guest mapped it; 0: it did not.
@@ -261,11 +277,12 @@ impl VmEvent {
 
     /// Collection that the guest mapped it to.
     pub fn collection(&self) -> Option<u16> {
-        self.cell.collection.load(Relaxed).checked_sub(1)
+        self.cell.collection.load(Relaxed).checked_sub(1).map(u16::from)
     }
 
     pub fn set_collection(&self, collection: Option<u16>) {
-        self.cell.collection.store(collection.map_or(0, |icid| icid.wrapping_add(1)), Relaxed);
+        let one_more = collection.map_or(0, |icid| icid.wrapping_add(1));
+        self.cell.collection.store(one_more as u8, Relaxed);
     }
 
     /// vINTID and vPE that the guest asked for when it last mapped the event; None: it never did.

@@ -16,6 +16,8 @@ use spin::{Mutex, MutexGuard};
 /// Bits of a collection's number.
 const ICID_BITS: u64 = 6;
 pub(super) const COLLECTIONS: usize = 1 << ICID_BITS;
+// An event has one more in a byte.
+const _: () = assert!(COLLECTIONS < 256);
 
 /// GITS_CTLR.Enabled and Quiescent.
 pub(super) const ENABLED: u64 = 1;

@@ -15,6 +15,7 @@
 //! | queue | commands out of the guest's memory, a bounded number at a time |
 //! | command | what one command does to the view |
 //! | event | an event: where the hardware has it, how the guest mapped it |
+//! | place | where the hardware has it, in one word |
 //! | batches | what the view's changes need of the physical ITS |
 //! | config | the guest's own property and pending tables |
 //! | learned | what the TOML should say, for the report |
@@ -37,6 +38,7 @@ mod event;
 mod frame;
 mod its;
 mod learned;
+mod place;
 mod queue;
 mod refusal;
 mod renewal;

@@ -10,7 +10,7 @@
 //! | figure | from | to |
 //! |---|---|---|
 //! | boot | reset of the machine | the partition's first instruction |
-//! | vlpi | store that makes the edu device send its MSI | handler's first instruction |
+//! | vlpi, or as `event=` says | store that makes the edu device send its MSI | handler's first instruction |
 //! | timer, timer-wfi | CNTV_CVAL, spinning or in WFI | handler's first instruction |
 //! | spi | store that makes the RTC's interrupt pending | handler's first instruction |
 //! | sgi-self | write of ICC_SGI1R_EL1 | handler's first instruction |
@@ -22,7 +22,8 @@
 //! | wfi | WFI with an interrupt pending and masked | the next instruction |
 //!
 //! With `role=turns` or `role=modes` it measures CPUs that several vPEs share instead (`turns`),
-//! with `role=idle` it is there and waits.
+//! with `role=ring` and `role=rung` the two ends of a channel (`rings`), with `role=idle` it is
+//! there and waits.
 //!
 //! sgi-other needs a VM of two vPEs, in which nothing else is measured. QEMU runs the CPUs of an
 //! icount machine in turns, and the counter counts the instructions of all of them; the receiver
@@ -33,6 +34,7 @@
 #![no_main]
 
 mod paths;
+mod rings;
 mod samples;
 mod turns;
 mod vectors;
@@ -95,6 +97,8 @@ fn main(machine: &'static Machine) -> Outcome {
             return Outcome::Passed;
         }
         Some("turns") => return outcome(turns::doorbells(machine, samples, unit)),
+        Some("ring") => return outcome(rings::ring(machine, samples, unit)),
+        Some("rung") => return outcome(rings::rung(machine, samples)),
         Some("modes") => return outcome(turns::modes(machine, samples, unit)),
         _ => {}
     }
@@ -221,7 +225,8 @@ impl Bench {
             value: 1,
             look: registers.base() + EDU_STATUS,
         };
-        self.interrupt("vlpi", event.vintid, cause, release);
+        let name = self.machine.argument("event").unwrap_or("vlpi");
+        self.interrupt(name, event.vintid, cause, release);
         device.disable_msi();
     }
 

@@ -9,6 +9,7 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use abi::hypercall::RING;
 use rt::cpu;
 
 use crate::vectors;
@@ -236,10 +237,16 @@ pub static READY: AtomicU32 = AtomicU32::new(0);
 /// What the other vPE runs: waits by WFI for one SGI and notes when its handler began, again and
 /// again.
 pub fn receive() {
+    take_each(u32::MAX, &ARRIVED, |count| READY.store(count, Ordering::Release));
+}
+
+/// Waits by WFI for an interrupt and stores when its handler began, `count` times; says before each
+/// the how manieth it is, from 1 on.
+pub fn take_each(count: u32, arrived: &AtomicU64, waits: impl Fn(u32)) {
     let former = enter();
     let release = Release::none();
-    loop {
-        READY.fetch_add(1, Ordering::Release);
+    for number in 1..=count {
+        waits(number);
         let handled: u64;
         // SAFETY: waits; the vectors change the registers named here and no others.
         unsafe {
@@ -253,10 +260,7 @@ pub fn receive() {
                 out("x9") handled, out("x10") _, out("x11") _,
             );
         }
-        ARRIVED.store(handled, Ordering::Release);
-        if READY.load(Ordering::Relaxed) == u32::MAX {
-            break;
-        }
+        arrived.store(handled, Ordering::Release);
     }
     leave(former);
 }
@@ -275,6 +279,22 @@ pub fn send(value: u64) -> (u64, u64) {
             "mrs x9, cntvct_el0",
             "wfi",
             value = in(reg) value, out("x8") began, out("x9") ended, options(nostack),
+        );
+    }
+    (began, ended)
+}
+
+/// Rings the peer of channel `index`, and waits as [`send`] does.
+pub fn ring(index: u32) -> (u64, u64) {
+    cpu::disable_interrupts();
+    let (began, ended): (u64, u64);
+    // SAFETY: raises an interrupt that the peer waits for; this vPE's timer is set, so WFI ends.
+    unsafe {
+        asm!(
+            "mrs x8, cntvct_el0", "hvc #0", "mrs x9, cntvct_el0", "wfi",
+            inout("x0") u64::from(RING) => _, inout("x1") u64::from(index) => _,
+            inout("x2") 0u64 => _, inout("x3") 0u64 => _,
+            out("x8") began, out("x9") ended, options(nostack),
         );
     }
     (began, ended)
