@@ -55,6 +55,8 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         path: shown(path),
         name: board.board.name.at(file),
         description: board.board.description.clone().unwrap_or_default(),
+        source: board.board.source.clone(),
+        boot: board.board.boot.clone(),
         console,
         psci: board.board.psci.at(file),
         switch_time: match &board.board.switch_time {

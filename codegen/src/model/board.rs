@@ -21,6 +21,10 @@ pub struct Board {
     pub path: PathBuf,
     pub name: At<String>,
     pub description: String,
+    /// Where the description comes from, for people.
+    pub source: Option<String>,
+    /// How an image is started there, for people.
+    pub boot: Option<String>,
     /// Index into `uarts`: the console that the hypervisor keeps. None: the board has no UART.
     pub console: Option<At<usize>>,
     pub psci: At<Conduit>,

@@ -83,6 +83,10 @@ pub struct BoardTable {
     pub name: S<String>,
     /// One line for people.
     pub description: Option<String>,
+    /// Where the description comes from, for people: a manual, or "imported: " and a device tree.
+    pub source: Option<String>,
+    /// How an image is started there, for people: "U-Boot: booti".
+    pub boot: Option<String>,
     /// The UART that the hypervisor keeps: console of all VMs. Without it the board has no console:
     /// the hypervisor's lines go to a log in memory, whose address is in the plan, and VMs have
     /// `console = false`.
