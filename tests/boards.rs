@@ -77,6 +77,13 @@ fn a_board_of_hardware_says_what_is_untried() {
     }
 }
 
+/// The tables of boards, and whatever else `bulkhead schema` writes.
+#[test]
+fn generated_pages_are_up_to_date() {
+    let output = bulkhead().args(["schema", "--check"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn images_link() {
     LINKED.iter().for_each(|name| must("image", &system("images", name).0));

@@ -21,7 +21,17 @@ use std::path::Path;
 
 use crate::check;
 use crate::diag::Report;
-use crate::model::System;
+use crate::model::{Board, System};
+
+/// Read the board TOML at `path` alone. The error holds everything that is wrong with its form.
+pub fn load_board(path: &Path) -> Result<Board, Report> {
+    let mut files = files::Files::new(path);
+    let board = board::alone(&mut files, path);
+    match board {
+        Some(board) if !files.report.has_errors() => Ok(board),
+        _ => Err(files.report),
+    }
+}
 
 /// Read the system TOML at `path`, its board and its partitions. The error holds everything that is
 /// wrong with them.

@@ -21,6 +21,12 @@ pub fn load(files: &mut Files, name: &At<String>) -> Option<model::Board> {
     Some(resolve(files, &board, file, &path))
 }
 
+/// The board in a file that no system names.
+pub fn alone(files: &mut Files, path: &Path) -> Option<model::Board> {
+    let (board, file) = files.read::<toml::BoardFile>(path, Kind::Board, None)?;
+    Some(resolve(files, &board, file, path))
+}
+
 fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path) -> model::Board {
     let gic = gic(&board.gic, board.cpu.len(), file);
     let cpus = board

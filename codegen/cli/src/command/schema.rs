@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `bulkhead schema`: files that are generated from the formats and the rules.
+//! `bulkhead schema`: files that are generated from the formats, the rules and the boards.
+
+mod boards;
+mod scenario;
 
 use std::process::ExitCode;
 
@@ -10,7 +13,8 @@ use codegen::schema::manual::generated;
 
 /// Writes them, or compares them.
 pub fn write_all(workspace: &Workspace, check: bool) -> Done {
-    let files = generated();
+    let mut files = generated();
+    files.extend(boards::pages(&workspace.root).map_err(Failure::Other)?);
     let mut stale = Vec::new();
     for (name, text) in &files {
         let path = workspace.root.join(name);
