@@ -44,9 +44,9 @@ board BOARD:
 import *OPTIONS:
     @{{bulkhead}} import {{OPTIONS}}
 
-# Build a system's firmware image into target/bulkhead/SYSTEM
-image SYSTEM="demo":
-    @{{bulkhead}} image {{SYSTEM}}
+# Build a system's firmware image into target/bulkhead/SYSTEM (more: just image --help)
+image SYSTEM="demo" *OPTIONS:
+    @{{bulkhead}} image {{SYSTEM}} {{OPTIONS}}
 
 # Run every test that fits into ten minutes: host suites, then QEMU scenarios
 test *OPTIONS:

@@ -77,6 +77,7 @@ look() {
     have cc || missing+=("cc: a C compiler, for linking host programs")
     have dtc || missing+=("dtc: the device tree compiler")
     [[ -e $UBOOT ]] || missing+=("u-boot: the boot loader that scenarios start the image with, and have as a guest")
+    have mkimage || missing+=("mkimage: U-Boot's tool that signs an image")
     [[ -e $UEFI ]] || missing+=("uefi: firmware that scenarios have as a guest")
     have shellcheck || missing+=("shellcheck: for just lint")
     python3 -c 'import ensurepip' 2>/dev/null || missing+=("python: with venv, for the tools of the lint")
@@ -203,13 +204,14 @@ look
 printf 'setup: missing: %s\n' "${missing[@]}"
 if lacks rustup; then die "rustup is missing: install it (package rustup in newer releases, else from rustup's site)"; fi
 
-if lacks cc || lacks dtc || lacks u-boot || lacks uefi || lacks cpio || lacks xz || lacks shellcheck || lacks python || lacks keyring || lacks qemu; then
+if lacks cc || lacks dtc || lacks u-boot || lacks mkimage || lacks uefi || lacks cpio || lacks xz || lacks shellcheck || lacks python || lacks keyring || lacks qemu; then
     have apt-get || die "not Debian or Ubuntu: install the above by hand, then run this again"
 fi
 packages=()
 lacks cc && packages+=(gcc libc6-dev)
 lacks dtc && packages+=(device-tree-compiler)
 lacks u-boot && packages+=(u-boot-qemu)
+lacks mkimage && packages+=(u-boot-tools)
 lacks uefi && packages+=(qemu-efi-aarch64)
 lacks cpio && packages+=(cpio)
 lacks xz && packages+=(xz-utils)

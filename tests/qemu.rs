@@ -18,6 +18,8 @@ mod el2;
 mod expect;
 #[path = "qemu/harness/firmware.rs"]
 mod firmware;
+#[path = "qemu/harness/fit.rs"]
+mod fit;
 #[path = "qemu/harness/images.rs"]
 mod images;
 #[path = "qemu/harness/lines.rs"]

@@ -26,7 +26,7 @@ use codegen::emit::changes::Changes;
 use codegen::model::System;
 use codegen::{build, emit};
 
-use crate::image::{BuildError, Workspace};
+use crate::image::{Algorithm, BuildError, Built, Key, Workspace};
 
 /// From one TOML to one firmware image: checks, plans, builds and runs systems of partitions.
 #[derive(Debug, Parser)]
@@ -77,6 +77,8 @@ enum Command {
         /// Run clippy over the EL2 code as it is for this system instead
         #[arg(long)]
         lint: bool,
+        #[command(flatten)]
+        signing: Signing,
     },
     /// Build the image and boot it under QEMU
     Run(run::Run),
@@ -104,6 +106,27 @@ enum Format {
     Json,
     /// A SARIF 2.1.0 log, for annotations of a change
     Sarif,
+}
+
+/// Who signs the FIT.
+#[derive(Debug, Args)]
+struct Signing {
+    /// Sign bulkhead.itb with this private key, NAME.key, beside its certificate NAME.crt
+    #[arg(long, value_name = "NAME.key", conflicts_with = "lint")]
+    fit_key: Option<PathBuf>,
+    /// Add the public key to U-Boot's control device tree
+    #[arg(long, value_name = "DTB", requires = "fit_key")]
+    fit_control: Option<PathBuf>,
+    /// Kind of the key
+    #[arg(long, value_name = "KIND", requires = "fit_key", default_value = "rsa2048")]
+    fit_algorithm: Algorithm,
+}
+
+impl Signing {
+    fn key(self) -> Option<Key> {
+        let Self { fit_key, fit_control: control, fit_algorithm: algorithm } = self;
+        fit_key.map(|file| Key { file, algorithm, control })
+    }
 }
 
 /// Which system.
@@ -156,7 +179,7 @@ pub fn main() -> ExitCode {
             plan(&system, json, html.as_ref().map(Option::as_deref), against.as_deref())
         }
         Command::Board { board } => show_board(&board),
-        Command::Image { system, lint } => image(&system, lint),
+        Command::Image { system, lint, signing } => image(&system, lint, signing.key().as_ref()),
         Command::Run(run) => run.run(),
         Command::Console(console) => console.run(),
         Command::Bench(bench) => bench.run(),
@@ -295,7 +318,7 @@ fn show_board(choice: &Path) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn image(choice: &Choice, lint: bool) -> Done {
+fn image(choice: &Choice, lint: bool, key: Option<&Key>) -> Done {
     // A TOML that cannot be read has no name; by convention it is the file's.
     if let (false, Some(name)) = (lint, choice.system.file_stem().and_then(|name| name.to_str())) {
         workspace()?.forget(name)?;
@@ -305,9 +328,9 @@ fn image(choice: &Choice, lint: bool) -> Done {
         workspace.lint(&system)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let built = workspace.image(&system)?;
+    let built = workspace.image_signed(&system, key)?;
     warn(&system);
-    for name in ["bulkhead.elf", "bulkhead.bin"] {
+    for name in Built::FILES {
         let path = built.directory.join(name);
         let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
         let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);

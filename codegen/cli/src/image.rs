@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Making the image with cargo: ELF and flat binary out.
+//! Making the image with cargo: ELF, flat binary and FIT out.
 
 mod build;
 mod cargo;
 mod claim;
+mod fit;
 mod flat;
 pub mod rules;
+mod sign;
 
 pub use build::{BuildError, Built, Workspace};
 pub use flat::{FlatError, flatten};
 pub use rules::Broken;
+pub use sign::{Algorithm, Key, SignError};

@@ -12,6 +12,7 @@ use crate::aliasing;
 use crate::el2::{RAM, altered, strangers};
 use crate::expect::violations;
 use crate::firmware;
+use crate::fit;
 use crate::images::Images;
 use crate::scenario::{Expect, Fill, Scenario};
 
@@ -45,6 +46,9 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     }
     if scenario.firmware {
         qemu_args.extend(firmware::arguments(&image.binary, &scenario.secure)?);
+    }
+    if let Some(fit) = scenario.fit {
+        qemu_args.extend(fit::arguments(fit, &scenario.system, &image.machine, &scratch)?);
     }
     let found = scratch.join("aliasing.txt");
     if scenario.aliasing {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::fit::Fit;
 use bulkhead::run::{Learned, Verdict};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -33,6 +34,8 @@ pub struct Scenario {
     /// INTIDs below 64 that this firmware keeps in a Secure group.
     #[serde(default)]
     pub secure: Vec<u32>,
+    /// Started by U-Boot from a FIT, when the input tells it to.
+    pub fit: Option<Fit>,
     /// Left out of `just test`.
     #[serde(default)]
     pub long: bool,

@@ -6,7 +6,7 @@
 //! 2. copies of their ELF files as target/bulkhead/SYSTEM/payloads/PACKAGE.elf;
 //! 3. `cargo build --release -p hyp --target aarch64-unknown-none-softfloat` with `BULKHEAD_SYSTEM`
 //!    and `BULKHEAD_PAYLOADS`;
-//! 4. the flat binary, the plan and the device trees into target/bulkhead/SYSTEM.
+//! 4. the flat binary, the FIT, the plan and the device trees into target/bulkhead/SYSTEM.
 //!
 //! Cargo's own output goes to target/el2, a directory of its own, so that it never waits for the
 //! build of the host crates; what is up to date is not built again. Cargo leaves every system's
@@ -20,8 +20,10 @@ use std::process::Command;
 
 use super::cargo::{FIX_835769, finish, format};
 use super::claim::claim;
+use super::fit::{Signer, fit};
 use super::flat::{FlatError, flatten};
 use super::rules::{self, Broken};
+use super::sign::{Key, SignError};
 use codegen::build::{Decided, EmitError, decide, write};
 use codegen::diag::Report;
 use codegen::emit::changes::Changes;
@@ -52,6 +54,11 @@ pub enum BuildError {
     Cargo { what: String },
     #[error(transparent)]
     Flat(#[from] FlatError),
+    /// A name in it is none of a node.
+    #[error("no FIT can be made: {0}")]
+    Fit(#[from] dtoolkit::error::ModelError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// It has what no image may have.
     #[error(transparent)]
     Rule(#[from] Broken),
@@ -86,10 +93,15 @@ pub struct Workspace {
 /// A finished image.
 #[derive(Debug)]
 pub struct Built {
-    /// target/bulkhead/SYSTEM, with bulkhead.elf, bulkhead.bin, plan.json, plan.txt,
-    /// plan.html and VM.dtb.
+    /// target/bulkhead/SYSTEM, with the files of [`Built::FILES`], plan.json, plan.txt, plan.html
+    /// and VM.dtb.
     pub directory: PathBuf,
     pub plan: Plan,
+}
+
+impl Built {
+    /// The image, in each form that a loader takes.
+    pub const FILES: [&str; 3] = ["bulkhead.elf", "bulkhead.bin", "bulkhead.itb"];
 }
 
 impl Workspace {
@@ -234,6 +246,12 @@ impl Workspace {
     /// Builds a system's image. If that fails, there is none: an older one would not be the
     /// system's any more.
     pub fn image(&self, system: &System) -> Result<Built, BuildError> {
+        self.image_signed(system, None)
+    }
+
+    /// The same, its FIT signed.
+    pub fn image_signed(&self, system: &System, key: Option<&Key>) -> Result<Built, BuildError> {
+        let named = key.map(Key::find).transpose()?;
         let _lock = self.lock()?;
         self.claim(system)?;
         self.forget(&system.name.value)?;
@@ -253,12 +271,22 @@ impl Workspace {
         )?;
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
+        let signer = named.zip(key);
+        let signer =
+            signer.map(|((name, _), key)| Signer { algorithm: key.algorithm.name(), key: name });
+        write(&directory, "bulkhead.itb", &fit(&plan, &flat, signer)?)?;
+        if let Some(key) = key {
+            key.sign(&directory.join("bulkhead.itb")).inspect_err(|_| {
+                // One that is not signed could be taken for one that is.
+                let _ = std::fs::remove_file(directory.join("bulkhead.itb"));
+            })?;
+        }
         Ok(Built { directory, plan })
     }
 
     /// Removes a system's image, if there is one.
     pub fn forget(&self, system: &str) -> Result<(), BuildError> {
-        for name in ["bulkhead.elf", "bulkhead.bin"] {
+        for name in Built::FILES {
             let path = self.outputs(system).join(name);
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
