@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Translation: everything where it is, memory cached, the rest device.
 //!
-//! Stage-1 tables at EL1 with 4 KiB granule and 40 bits of address (DDI 0487 D8.2): 1 GiB device
-//! blocks, and below 512 GiB a level-2 table of 2 MiB blocks for each GiB that holds RAM or a
-//! channel. What a 2 MiB block of memory covers beyond the memory itself, stage 2 keeps from us.
-//! The pages below the stacks are not mapped (a level-3 table splits their block). Memory is
-//! writable and executable alike: it is the guest's own business, and one payload may make code
-//! (`hostile` does).
+//! Stage-1 tables at EL1 with 4 KiB granule and 48 bits of address (DDI 0487 D8.2): 1 GiB device
+//! blocks below 1 TiB and beside memory above that, and a level-2 table of 2 MiB blocks for each
+//! GiB that holds RAM or a channel. What a 2 MiB block of memory covers beyond the memory itself,
+//! stage 2 keeps from us. The pages below the stacks are not mapped (a level-3 table splits their
+//! block). Memory is writable and executable alike: it is the guest's own business, and one payload
+//! may make code (`hostile` does).
 //!
 //! `build` runs before the MMU is on, so it must not use atomics; `enable` runs on each vPE.
 
@@ -30,6 +30,8 @@ const MEMORY: u64 = BLOCK | (1 << 2) | INNER_SHAREABLE | ACCESSED | UXN;
 const GIB_SHIFT: u32 = 30;
 const MIB2_SHIFT: u32 = 21;
 const ENTRIES: u64 = 512;
+/// Below 1 TiB, and two more of 512 GiB each that hold memory.
+const LEVEL1_TABLES: usize = 4;
 const LEVEL2_TABLES: usize = 8;
 /// 2 MiB blocks that stacks lie in: the boot vPE's in two at most, the others' too.
 const LEVEL3_TABLES: usize = 4;
@@ -42,11 +44,8 @@ struct Table([u64; ENTRIES as usize]);
 
 #[repr(C, align(4096))]
 struct Tables {
-    /// Level 1 up to 512 GiB, and from there to 1 TiB.
-    root: Table,
-    high: Table,
-    /// Level 0.
-    top: [u64; 8],
+    level0: Table,
+    level1: [Table; LEVEL1_TABLES],
     level2: [Table; LEVEL2_TABLES],
     level3: [Table; LEVEL3_TABLES],
 }
@@ -57,9 +56,8 @@ struct Shared(UnsafeCell<Tables>);
 unsafe impl Sync for Shared {}
 
 static TABLES: Shared = Shared(UnsafeCell::new(Tables {
-    root: Table([0; ENTRIES as usize]),
-    high: Table([0; ENTRIES as usize]),
-    top: [0; 8],
+    level0: Table([0; ENTRIES as usize]),
+    level1: [const { Table([0; ENTRIES as usize]) }; LEVEL1_TABLES],
     level2: [const { Table([0; ENTRIES as usize]) }; LEVEL2_TABLES],
     level3: [const { Table([0; ENTRIES as usize]) }; LEVEL3_TABLES],
 }));
@@ -71,11 +69,9 @@ static TABLES: Shared = Shared(UnsafeCell::new(Tables {
 pub unsafe extern "C" fn build(tree: *const u8) {
     // SAFETY: nobody else runs yet (the caller says so), so this is the only reference.
     let tables = unsafe { &mut *TABLES.0.get() };
-    for (entry, base) in tables.root.0.iter_mut().chain(&mut tables.high.0).zip(0u64..) {
-        *entry = base << GIB_SHIFT | DEVICE;
-    }
-    for (entry, table) in tables.top.iter_mut().zip([&tables.root, &tables.high]) {
-        *entry = table.0.as_ptr() as u64 | TABLE;
+    for gib in [0, ENTRIES] {
+        let Tables { level0, level1, .. } = &mut *tables;
+        let _ = of_gib(level0, level1, gib);
     }
     let mut used = 0;
     // SAFETY: the caller vouches for the tree.
@@ -92,13 +88,29 @@ pub unsafe extern "C" fn build(tree: *const u8) {
     }
 }
 
+/// The level-1 entry of a GiB, in a table that is made, all device, if there is none yet; None: all
+/// tables are used.
+fn of_gib<'a>(level0: &mut Table, level1: &'a mut [Table], gib: u64) -> Option<&'a mut u64> {
+    let top = level0.0.get_mut((gib / ENTRIES) as usize)?;
+    if *top == 0 {
+        let free = |table: &&mut Table| table.0.iter().all(|&entry| entry == 0);
+        let table = level1.iter_mut().find(free)?;
+        for (entry, inner) in table.0.iter_mut().zip(0..) {
+            *entry = (gib / ENTRIES * ENTRIES + inner) << GIB_SHIFT | DEVICE;
+        }
+        *top = table.0.as_ptr() as u64 | TABLE;
+    }
+    let table = level1.iter_mut().find(|table| table.0.as_ptr() as u64 == *top & !0xfff);
+    table?.0.get_mut((gib % ENTRIES) as usize)
+}
+
 /// Takes away the page at `address`, which `normal` mapped.
 fn unmap(tables: &mut Tables, used: &mut usize, address: u64) {
-    let Tables { root, level2, level3, .. } = tables;
-    let Some(root) = root.0.get((address >> GIB_SHIFT) as usize) else {
+    let Tables { level0, level1, level2, level3 } = tables;
+    let Some(entry) = of_gib(level0, level1, address >> GIB_SHIFT) else {
         return;
     };
-    let table = level2.iter_mut().find(|table| table.0.as_ptr() as u64 == root & !0xfff);
+    let table = level2.iter_mut().find(|table| table.0.as_ptr() as u64 == *entry & !0xfff);
     let entry = table
         .and_then(|table| table.0.get_mut((address >> MIB2_SHIFT) as usize % ENTRIES as usize));
     let Some(entry) = entry else {
@@ -128,11 +140,12 @@ fn normal(tables: &mut Tables, used: &mut usize, region: Region) {
         return;
     };
     for block in region.base >> MIB2_SHIFT..=last >> MIB2_SHIFT {
-        let Some(entry) = tables.root.0.get_mut((block / ENTRIES) as usize) else {
+        let Tables { level0, level1, level2, .. } = &mut *tables;
+        let Some(entry) = of_gib(level0, level1, block / ENTRIES) else {
             return;
         };
         if *entry & TABLE == BLOCK {
-            let Some(level2) = tables.level2.get_mut(*used) else {
+            let Some(level2) = level2.get_mut(*used) else {
                 return;
             };
             for (entry, inner) in level2.0.iter_mut().zip(0..) {
@@ -142,7 +155,7 @@ fn normal(tables: &mut Tables, used: &mut usize, region: Region) {
             *used += 1;
         }
         let address = *entry & !0xfff;
-        let table = tables.level2.iter_mut().find(|table| table.0.as_ptr() as u64 == address);
+        let table = level2.iter_mut().find(|table| table.0.as_ptr() as u64 == address);
         if let Some(entry) = table.and_then(|table| table.0.get_mut((block % ENTRIES) as usize)) {
             *entry = block << MIB2_SHIFT | MEMORY;
         }
@@ -163,12 +176,11 @@ pub unsafe extern "C" fn enable() {
         "cmp  x1, #5",                   // 48 bits are the most without FEAT_LPA
         "mov  x2, #5",
         "csel x1, x1, x2, lo",
-        "mov  x0, #0x3518",              // TCR_EL1: T0SZ 24, write-back walks, inner shareable, 4 KiB granule
+        "mov  x0, #0x3510",              // TCR_EL1: T0SZ 16, write-back walks, inner shareable, 4 KiB granule
         "movk x0, #0x80, lsl #16",       // EPD1
         "bfi  x0, x1, #32, #3",          // IPS
         "msr  tcr_el1, x0",
-        "adrp x0, {tables} + {top}",
-        "add  x0, x0, :lo12:{tables} + {top}",
+        "adrp x0, {tables}",             // level 0 stands first
         "msr  ttbr0_el1, x0",
         "dsb  sy",
         "isb",
@@ -181,6 +193,5 @@ pub unsafe extern "C" fn enable() {
         "isb",
         "ret",
         tables = sym TABLES,
-        top = const core::mem::offset_of!(Tables, top),
     )
 }
