@@ -105,7 +105,8 @@ fn sizes(board: &Board, report: &mut Report) {
         one(region, FRAME, what);
     }
     if let Some(its) = &board.gic.its {
-        one(&its.region, FRAME, "the ITS".into());
+        // QEMU's sbsa-ref has one at 0x4408_1000.
+        one(&its.region, PAGE, "the ITS".into());
     }
     for smmu in &board.smmus {
         one(&smmu.region, FRAME, format!("SMMU `{}`", smmu.name.value));
