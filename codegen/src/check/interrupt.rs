@@ -175,8 +175,8 @@ fn translated(system: &System, report: &mut Report) {
         .vms
         .iter()
         .flat_map(|vm| &vm.events)
-        .map(|event| event.event.with("an event"))
-        .next();
+        .find(|event| event.device.value != UNRESOLVED)
+        .map(|event| event.event.with("an event"));
     let channel = system.channels.first().map(|channel| channel.name.with("a channel"));
     let Some(its) = &system.board.gic.its else {
         let virtual_its = system.vms.iter().find(|vm| vm.its.value != ItsPolicy::None);

@@ -97,8 +97,19 @@ pub struct Names<'a> {
 impl Names<'_> {
     fn vm(&self, files: &mut Files, vm: &toml::Vm, payload: Option<model::Payload>) -> model::Vm {
         let file = self.file;
-        let events = vm.event.iter();
-        let events = events.flat_map(|event| self.events(files, event, vm.vpes.len())).collect();
+        let events = vm.event.iter().zip(0..);
+        let events = events.flat_map(|(event, n)| {
+            // A device that the board lacks is said once of a VM.
+            let mut before = vm.event.iter().take(n).map(|event| &event.device);
+            let told = vm.devices.iter().any(|name| **name == *event.device)
+                || before.any(|name| **name == *event.device);
+            let device = match told {
+                true => self.told_device(&event.device),
+                false => self.device(files, &event.device),
+            };
+            self.events(files, event, device, vm.vpes.len())
+        });
+        let events = events.collect();
         // No rule looks into a payload that could not be found, and the system never leaves `load`.
         let payload = payload.unwrap_or_else(|| model::Payload::nothing(vm.name.place(file)));
         let arguments = vm.arguments.as_ref().map(|arguments| arguments.at(file));
@@ -142,9 +153,14 @@ impl Names<'_> {
     }
 
     /// One event, or each of a run.
-    fn events(&self, files: &mut Files, event: &toml::Event, vpes: usize) -> Vec<model::EventUse> {
+    fn events(
+        &self,
+        files: &mut Files,
+        event: &toml::Event,
+        device: At<usize>,
+        vpes: usize,
+    ) -> Vec<model::EventUse> {
         let file = self.file;
-        let device = self.device(files, &event.device);
         let (numbers, at) = match (&event.event, &event.events) {
             (Some(event), None) => (**event..=**event, event.place(file)),
             (None, Some(run)) => (run.first..=run.last, run.place(file)),
@@ -227,6 +243,13 @@ impl Names<'_> {
         find(files, &rules::UNKNOWN_DEVICE, "device", &owner, &name.at(self.file), names)
     }
 
+    /// The same of a name of which that has been said.
+    fn told_device(&self, name: &S<String>) -> At<usize> {
+        let mut devices = self.board.devices.iter();
+        let found = devices.position(|device| device.name.value == **name);
+        name.map(self.file, |_| found.unwrap_or(UNRESOLVED))
+    }
+
     fn find_mode(&self, files: &mut Files, name: &S<String>) -> At<usize> {
         let names = self.modes.iter().copied();
         find(files, &rules::UNKNOWN_MODE, "mode", "the system", &name.at(self.file), names)
@@ -257,6 +280,9 @@ fn find<'a>(
     if found.is_none() {
         let help = match near(name, names.clone()) {
             Some(near) => format!("did you mean \"{near}\"? There are {}", list(names)),
+            None if names.clone().next().is_none() => {
+                format!("leave this out: {owner} has no {what} at all")
+            }
             None => format!("there are {}", list(names)),
         };
         let unknown = rule.says(format!("{owner} has no {what} \"{}\"", name.value));
