@@ -12,8 +12,10 @@ use crate::schema::json::Kind;
 use crate::schema::verify::{list, near};
 use crate::schema::{S, system as toml};
 
-/// Default IPA of a VM's first memory (docs/guest-abi.md).
+/// Default IPA of a VM's first memory (docs/guest-abi.md), where the board's GIC leaves it free.
 const FIRST_IPA: u64 = 0x4000_0000;
+/// Bytes from there on that are free of the GIC, or the board has another default.
+const FIRST_BYTES: u64 = 0x4000_0000;
 const INITIAL_MODE: &str = "initial";
 /// Ctrl-].
 const ESCAPE: u8 = 0x1d;
@@ -120,7 +122,7 @@ impl Names<'_> {
             partition: vm.partition.as_ref().map(|name| name.at(file)),
             payload,
             vpes: vm.vpes.iter().map(|vpe| model::Vpe { cpu: self.cpu(files, &vpe.cpu) }).collect(),
-            memory: memory(files, vm, file),
+            memory: memory(files, vm, first_ipa(self.board), file),
             devices: vm
                 .devices
                 .iter()
@@ -303,10 +305,24 @@ fn limit(limit: &S<toml::Restarts>, file: FileId) -> At<model::Restarts> {
     })
 }
 
+/// Default IPA of first memories: 0x4000_0000. A guest sees the GIC where the board has it; where
+/// that is in this GiB, it is the first address of the board's RAM, in which no registers are.
+fn first_ipa(board: &Board) -> u64 {
+    let gic = &board.gic;
+    let its = gic.its.as_ref().map(|its| &its.region);
+    let taken =
+        [&gic.distributor, &gic.redistributors.region].into_iter().chain(its).any(|frame| {
+            frame.start() < FIRST_IPA + FIRST_BYTES
+                && frame.start().saturating_add(frame.size.value) > FIRST_IPA
+        });
+    let ram = board.ram.first().map(|ram| ram.region.start());
+    ram.filter(|_| taken).unwrap_or(FIRST_IPA)
+}
+
 /// Pieces of memory, with the IPAs that follow from what is written.
-fn memory(files: &mut Files, vm: &toml::Vm, file: FileId) -> Vec<Memory> {
+fn memory(files: &mut Files, vm: &toml::Vm, first: u64, file: FileId) -> Vec<Memory> {
     let all_clear = vm.clear.as_ref().is_none_or(|clear| **clear);
-    let mut next = Some(FIRST_IPA);
+    let mut next = Some(first);
     let mut memory = Vec::new();
     for piece in &vm.memory {
         let role = piece.role.as_ref().map_or(MemoryRole::Ram, |given| **given);

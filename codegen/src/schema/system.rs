@@ -198,7 +198,8 @@ pub struct Memory {
     /// Size, a multiple of 4 KiB; best of 2 MiB.
     pub size: S<Size>,
     /// Where the guest sees it.
-    #[schemars(extend("x-default" = "identity: where it is; the first RAM: 0x4000_0000; other RAM: \
+    #[schemars(extend("x-default" = "identity: where it is; the first RAM: 0x4000_0000, or where the \
+                                     board's RAM begins if its GIC is in that GiB; other RAM: \
                                      after the RAM before"))]
     pub ipa: Option<S<Address>>,
     /// Where it is.
