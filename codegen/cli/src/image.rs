@@ -4,6 +4,7 @@
 mod build;
 mod cargo;
 mod claim;
+mod firmware;
 mod fit;
 mod flat;
 pub mod rules;

@@ -112,6 +112,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             machine: qemu.machine.clone(),
             cpu: qemu.cpu.clone(),
             args: qemu.args.clone(),
+            secure_ram: qemu.secure_ram.as_ref().map(|ram| ram.0),
         }),
     }
 }

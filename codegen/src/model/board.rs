@@ -299,4 +299,6 @@ pub struct QemuDesc {
     pub cpu: String,
     /// Further arguments.
     pub args: Vec<String>,
+    /// Where firmware at EL3 keeps its data. None: QEMU enters the image itself.
+    pub secure_ram: Option<u64>,
 }

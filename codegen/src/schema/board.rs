@@ -205,4 +205,7 @@ pub struct Qemu {
     /// Further arguments. Memory, CPUs, the image and the devices in use are added.
     #[serde(default)]
     pub args: Vec<String>,
+    /// The machine's CPUs begin at EL3, at address 0, and QEMU has no firmware for them: `run` adds
+    /// this tree's (tests/firmware), which keeps its data in 4 KiB of Secure RAM here.
+    pub secure_ram: Option<S<Address>>,
 }

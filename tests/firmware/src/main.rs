@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A minimal EL3 firmware, with the state that a real one leaves to a hypervisor.
 //!
-//! For QEMU's virt with `secure=on`, where every CPU begins here, at EL3. What Trusted Firmware-A's
-//! defaults leave behind:
+//! For machines of QEMU whose CPUs begin here, at address 0 and EL3: sbsa-ref, and virt with
+//! `secure=on`. Where the board has what is written into the file's first words. What Trusted
+//! Firmware-A's defaults leave behind:
 //!
 //! 1. Two Security states: GICD_CTLR.DS is 0, all interrupts are Non-secure Group 1. Registers and
 //!    bits that only the Secure side has read as zero at EL2.
@@ -19,15 +20,7 @@
 
 use core::arch::global_asm;
 
-global_asm!(
-    include_str!("start.s"),
-    DISTRIBUTOR = const 0x0800_0000_u32,
-    REDISTRIBUTORS = const 0x080a_0000_u32,
-    UART = const 0x0900_0000_u32,
-    // The board's Secure RAM: 32 bytes for each CPU, entry, context, and whether it was told to go
-    // on.
-    MAILBOXES = const 0x0e00_0000_u32,
-);
+global_asm!(include_str!("start.s"));
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

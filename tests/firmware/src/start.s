@@ -4,10 +4,22 @@
 _start:
     b       reset
     .balign 8
+// Seven words that whoever makes the file writes (codegen/cli/src/run/firmware.rs).
 entry:
-    .quad   0                           // of EL2, written by who makes the file
+    .quad   0                           // of EL2
 secure:
-    .quad   0                           // INTIDs 0 to 63 that stay Secure, likewise
+    .quad   0                           // INTIDs 0 to 63 that stay Secure
+distributor:
+    .quad   0
+redistributors:
+    .quad   0                           // of the first CPU
+stride:
+    .quad   0                           // bytes from one CPU's redistributor to the next
+uart:
+    .quad   0                           // a PL011; 0: none
+mailboxes:
+    .quad   0                           // Secure RAM: 32 bytes for each CPU, entry, context, and
+                                        // whether it was told to go on
 
     .balign 2048
 vectors:
@@ -48,7 +60,7 @@ reset:
 
 // The distributor, by the first CPU: both kinds of affinity routing, Group 1 of both states, all
 // SPIs Non-secure's.
-    ldr     w1, ={DISTRIBUTOR}
+    ldr     x1, distributor
     cbnz    x28, 3f
     mov     w2, #0x36
     str     w2, [x1]
@@ -63,8 +75,9 @@ reset:
     str     w2, [x1, #0x84]
 
 // The CPU's redistributor: awake, all SGIs and PPIs Non-secure's.
-3:  ldr     w1, ={REDISTRIBUTORS}
-    add     x1, x1, x28, lsl #18
+3:  ldr     x1, redistributors
+    ldr     x2, stride
+    madd    x1, x2, x28, x1
     ldr     w3, [x1, #0x14]
     bic     w3, w3, #2
     str     w3, [x1, #0x14]
@@ -88,7 +101,7 @@ reset:
     eret
 
 wait:
-    ldr     w1, ={MAILBOXES}
+    ldr     x1, mailboxes
     add     x1, x1, x28, lsl #5
 5:  ldr     x2, [x1, #16]
     cbnz    x2, 6f
@@ -122,7 +135,7 @@ cpu_on:
     and     x9, x1, #0xff
     cmp     x9, #8
     b.hs    8f
-    ldr     w10, ={MAILBOXES}
+    ldr     x10, mailboxes
     add     x9, x10, x9, lsl #5
     ldr     x10, [x9, #16]
     cbnz    x10, 9f
@@ -156,7 +169,8 @@ off:
     b       off
 
 print:
-    ldr     w3, ={UART}
+    ldr     x3, uart
+    cbz     x3, 11f
 10: ldrb    w2, [x0], #1
     cbz     w2, 11f
     str     w2, [x3]
@@ -164,7 +178,8 @@ print:
 11: ret
 
 hex:
-    ldr     w3, ={UART}
+    ldr     x3, uart
+    cbz     x3, 13f
     mov     x4, #60
 12: lsr     x2, x1, x4
     and     x2, x2, #15
@@ -175,7 +190,7 @@ hex:
     str     w2, [x3]
     subs    x4, x4, #4
     b.ge    12b
-    ret
+13: ret
 
     .ltorg
     .balign 8

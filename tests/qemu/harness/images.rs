@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bulkhead::run::Machine;
-use codegen::model::System;
+use codegen::model::{Board, System};
 
 /// A system that is built, or why it is not.
 pub type Built = Result<Image, String>;
@@ -15,6 +15,7 @@ pub type Built = Result<Image, String>;
 #[derive(Clone)]
 pub struct Image {
     pub machine: Machine,
+    pub board: Arc<Board>,
     /// The control character that begins a console command.
     pub escape: u8,
     /// target/bulkhead/SYSTEM/bulkhead.bin.
@@ -72,5 +73,10 @@ fn describe(path: &Path) -> Built {
         codegen::load(path).map_err(|_| format!("{}: does not load", path.display()))?;
     let machine = Machine::of(&system).ok_or("the board has no [qemu]")?;
     let directory = tests::root().join("target/bulkhead").join(system.name.value.as_str());
-    Ok(Image { machine, escape: system.escape.value, binary: directory.join("bulkhead.bin") })
+    Ok(Image {
+        machine,
+        escape: system.escape.value,
+        binary: directory.join("bulkhead.bin"),
+        board: Arc::new(system.board),
+    })
 }

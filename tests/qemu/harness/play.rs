@@ -44,8 +44,15 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
             "memory-backend=ram".into(),
         ]);
     }
+    let mut machine = image.machine.clone();
+    let mut secure_ram = image.board.qemu.as_ref().and_then(|qemu| qemu.secure_ram);
     if scenario.firmware {
-        qemu_args.extend(firmware::arguments(&image.binary, &scenario.secure)?);
+        qemu_args.extend(["-machine".into(), "secure=on".into()]);
+        secure_ram = Some(firmware::VIRT_SECURE_RAM);
+    }
+    if let Some(ram) = secure_ram {
+        let below = firmware::below(&image.binary, &image.board, ram, &scenario.secure)?;
+        machine.firmware = Some(below);
     }
     if let Some(fit) = scenario.fit {
         qemu_args.extend(fit::arguments(fit, &scenario.system, &image.machine, &scratch)?);
@@ -65,7 +72,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         scratch: Some(scratch),
         ..Options::default()
     };
-    let played = run(name, &image.machine, &image.binary, &options);
+    let played = run(name, &machine, &image.binary, &options);
     let strangers = if shut { strangers(&image.binary, &ram) } else { Ok(Vec::new()) };
     let altered = if intact { altered(&image.binary, &ram) } else { Ok(Vec::new()) };
     // It may be large.

@@ -51,9 +51,10 @@ impl Bench {
 fn subject(workspace: &Workspace, choice: &std::path::Path) -> Result<Subject, Failure> {
     let path = system::find(workspace, choice).map_err(Failure::Use)?;
     let system = codegen::load(&path)?;
-    let machine = Machine::of(&system)
+    let mut machine = Machine::of(&system)
         .ok_or_else(|| Failure::Use(format!("{}: its board has no [qemu]", path.display())))?;
     let built = workspace.image(&system)?;
+    machine.firmware = workspace.firmware(&system, built.plan.hypervisor.image.value())?;
     Ok(Subject {
         name: system.name.value.clone(),
         machine,

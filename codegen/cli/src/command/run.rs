@@ -45,7 +45,7 @@ pub struct Run {
 impl Run {
     pub fn run(self) -> Done {
         let (workspace, system) = self.system.load()?;
-        let machine = Machine::of(&system).ok_or_else(|| {
+        let mut machine = Machine::of(&system).ok_or_else(|| {
             let board = &system.board.name.value;
             Failure::Use(format!(
                 "board \"{board}\" has no [qemu]: its images run on hardware only"
@@ -53,6 +53,7 @@ impl Run {
         })?;
         let built = workspace.image(&system)?;
         let image = built.directory.join("bulkhead.bin");
+        machine.firmware = workspace.firmware(&system, built.plan.hypervisor.image.value())?;
         let options = Options {
             icount: self.icount,
             timeout: self.timeout.map(Duration::from_secs).or(system.time_limit),

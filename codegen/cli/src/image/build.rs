@@ -32,7 +32,7 @@ use codegen::model::{PayloadKind, System};
 use codegen::plan::Plan;
 use thiserror::Error;
 
-const PARTITION_TARGET: &str = "aarch64-unknown-none";
+pub(super) const PARTITION_TARGET: &str = "aarch64-unknown-none";
 const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
 const IMAGE_BINARY: &str = "bulkhead-el2";
 /// As far as one ADR instruction reaches.
@@ -124,12 +124,12 @@ impl Workspace {
     }
 
     /// Cargo's output directory for everything that runs on the bare machine.
-    fn bare(&self) -> PathBuf {
+    pub(super) fn bare(&self) -> PathBuf {
         self.target.join("el2")
     }
 
     /// Nobody else builds an image here until the file is dropped.
-    fn lock(&self) -> Result<File, BuildError> {
+    pub(super) fn lock(&self) -> Result<File, BuildError> {
         let path = self.bare().join("image.lock");
         std::fs::create_dir_all(self.bare())
             .and_then(|()| File::create(&path))
@@ -137,7 +137,7 @@ impl Workspace {
             .map_err(|error| BuildError::File { path, error })
     }
 
-    fn cargo(&self, verb: &str) -> Command {
+    pub(super) fn cargo(&self, verb: &str) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).arg(verb).arg(format());

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::{Options, RunError};
+use super::{Firmware, Options, RunError};
 use codegen::model::System;
 
 /// A board as QEMU knows it: `[qemu]` of the board, and `qemu`/`scratch` of the devices that the
@@ -26,6 +26,8 @@ pub struct Machine {
     pub devices: Vec<String>,
     /// Files the devices need, made anew (all zero) for every run.
     pub scratch: Vec<Scratch>,
+    /// What enters the image; None: QEMU does.
+    pub firmware: Option<Firmware>,
 }
 
 /// A file that a device needs, such as a disk.
@@ -82,7 +84,14 @@ impl Machine {
         for arg in self.args.iter().chain(&self.devices) {
             push(&[&arg.replace("{scratch}", &directory)]);
         }
-        push(&["-kernel", &image.display().to_string()]);
+        let kernel = image.display().to_string();
+        let loads = match &self.firmware {
+            Some(firmware) => firmware.arguments(image, scratch),
+            None => vec!["-kernel".into(), kernel],
+        };
+        for arg in &loads {
+            push(&[arg]);
+        }
         if options.icount {
             push(&["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]);
         }
@@ -109,6 +118,9 @@ impl Machine {
         fs::create_dir_all(scratch).map_err(failed(scratch))?;
         let log = log_file(scratch);
         File::create(&log).map_err(failed(&log))?;
+        if let Some(firmware) = &self.firmware {
+            firmware.prepare(scratch)?;
+        }
         for wanted in &self.scratch {
             let path = scratch.join(&wanted.file);
             File::create(&path)
@@ -137,6 +149,7 @@ mod tests {
             args: vec!["-nodefaults".into()],
             devices: vec!["-drive".into(), "file={scratch}/nvme0.img,id=nvme0".into()],
             scratch: vec![Scratch { file: "nvme0.img".into(), bytes: 4096 }],
+            firmware: None,
         }
     }
 
