@@ -22,7 +22,7 @@ pub use board::{
     Reserved, Scratch, Timer,
 };
 pub use payload::{Payload, PayloadKind};
-pub use pci::{Bar, Bdf, Bridge, Msix, PciId, Pcie, Window as PciWindow};
+pub use pci::{Bar, Bdf, Bridge, Controller, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Sharing, VpeName, Window};
 pub use smmu::{Iommu, Smmu};
 pub use uart::Uart;

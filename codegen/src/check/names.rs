@@ -17,7 +17,8 @@ pub fn check(system: &System, report: &mut Report) {
     unique(report, "RAM", board.ram.iter().map(|ram| &ram.name));
     unique(report, "reserved range", board.reserved.iter().map(|reserved| &reserved.name));
     unique(report, "UART", board.uarts.iter().map(|uart| &uart.name));
-    unique(report, "PCIe host", board.pcie.iter().map(|host| &host.name));
+    let controllers = board.controllers.iter().map(|one| &one.name);
+    unique(report, "PCIe host", board.pcie.iter().map(|host| &host.name).chain(controllers));
     unique(report, "SMMU", board.smmus.iter().map(|smmu| &smmu.name));
     unique(report, "IOMMU", board.iommus.iter().map(|iommu| &iommu.name));
     unique(report, "bridge", board.bridges.iter().map(|bridge| &bridge.name));

@@ -78,6 +78,9 @@ rules! {
     LABEL_TWICE "E110 label-twice"
         "Two nodes of a device tree would have the same label: `-` and `_` are the same in \
          labels."
+    NO_ECAM "E111 no-ecam"
+        "A device or a bridge is behind a PCIe controller without an ECAM, which takes a driver of \
+         its own."
 
     MEMORY_OVERLAP "E201 memory-overlap"
         "Two VMs, or a VM and a channel, have the same physical memory."

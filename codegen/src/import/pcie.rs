@@ -3,10 +3,12 @@
 
 use std::collections::HashSet;
 
+use dtoolkit::Node;
+
 use super::iommu::Iommus;
 use super::memory::Taken;
 use super::part::{Interrupt, Part, Parts};
-use super::text::{Text, hex};
+use super::text::{Names, Text, hex, quoted};
 use crate::tree::bus::{Range, cell, cells, number, text, translated};
 use crate::units::Size;
 
@@ -22,6 +24,7 @@ pub fn write(
     intids: &mut HashSet<u32>,
 ) {
     let mut count = 0;
+    let mut names = Names::default();
     let hosts = parts.enabled().filter(|part| text(&part.node, "device_type") == "pci");
     // A port below a host is a PCI device itself: its address has three cells.
     for host in hosts.filter(|part| part.above.address_cells < 3) {
@@ -33,6 +36,9 @@ pub fn write(
                  given to a VM.",
                 host.path()
             ));
+            out.line("[[controller]]");
+            out.line(&format!("name = \"{}\"", names.one(host.node.name())));
+            out.line(&format!("compatible = {}", quoted(&kind)));
             continue;
         }
         match describe(parts, host, iommus, taken, intids) {

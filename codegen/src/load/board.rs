@@ -48,12 +48,14 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         let names: Vec<&str> = uarts.iter().map(|uart| uart.name.as_str()).collect();
         part(files, "UART", &name.at(file), &names)
     });
-    let bridges = board.bridge.iter().map(|one| bridge(files, one, &pcie, file)).collect();
+    let controllers: Vec<_> = board.controller.iter().map(|one| controller(one, file)).collect();
+    let hosts = Hosts { pcie: &pcie, controllers: &controllers };
+    let bridges = board.bridge.iter().map(|one| bridge(files, one, &hosts, file)).collect();
     let devices = board
         .device
         .iter()
         .map(|device| match &**device {
-            toml::Device::Pci(device) => pci(files, device, &pcie, file),
+            toml::Device::Pci(device) => pci(files, device, &hosts, file),
             toml::Device::Platform(device) => platform(files, device, &guards, file),
         })
         .collect();
@@ -104,6 +106,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         pmu_ppi: board.pmu.as_ref().map(|pmu| pmu.intid.at(file)),
         uarts,
         pcie,
+        controllers,
         bridges,
         smmus,
         iommus,
@@ -235,6 +238,38 @@ fn iommu(iommu: &toml::Iommu, file: FileId) -> model::Iommu {
     model::Iommu { name: iommu.name.at(file), kind: iommu.kind }
 }
 
+fn controller(controller: &toml::Controller, file: FileId) -> model::Controller {
+    model::Controller { name: controller.name.at(file), compatible: controller.compatible.clone() }
+}
+
+/// What functions can be behind.
+struct Hosts<'a> {
+    pcie: &'a [model::Pcie],
+    controllers: &'a [model::Controller],
+}
+
+impl Hosts<'_> {
+    fn find(&self, files: &mut Files, name: &At<String>) -> At<usize> {
+        let Some(controller) = self.controllers.iter().find(|one| one.name.value == name.value)
+        else {
+            let names: Vec<&str> = self.pcie.iter().map(|host| host.name.as_str()).collect();
+            return part(files, "PCIe host", name, &names);
+        };
+        let what = format!("a {}, whose configuration space is no ECAM", controller.compatible);
+        files.push(
+            rules::NO_ECAM
+                .says(format!(
+                    "what is behind PCIe controller `{}` cannot be given to a VM",
+                    name.value
+                ))
+                .label(name, "behind this one")
+                .label(&controller.name, what)
+                .help("leave it out: the hypervisor has no driver for the controller"),
+        );
+        name.with(UNRESOLVED)
+    }
+}
+
 /// What can stand between devices and memory.
 struct Guards<'a> {
     smmus: &'a [model::Smmu],
@@ -282,14 +317,9 @@ fn host(files: &mut Files, pcie: &toml::Pcie, guards: &Guards, file: FileId) -> 
     }
 }
 
-fn pci(
-    files: &mut Files,
-    device: &toml::PciDevice,
-    hosts: &[model::Pcie],
-    file: FileId,
-) -> model::Device {
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-    let host = part(files, "PCIe host", &device.host.at(file), &names);
+fn pci(files: &mut Files, device: &toml::PciDevice, hosts: &Hosts, file: FileId) -> model::Device {
+    let host = hosts.find(files, &device.host.at(file));
+    let hosts = hosts.pcie;
     let address = device.address.at(file);
     let device_id = match (&device.device_id, hosts.get(host.value)) {
         (Some(id), _) => Some(id.at(file)),
@@ -316,18 +346,12 @@ fn pci(
     }
 }
 
-fn bridge(
-    files: &mut Files,
-    bridge: &toml::Bridge,
-    hosts: &[model::Pcie],
-    file: FileId,
-) -> model::Bridge {
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+fn bridge(files: &mut Files, bridge: &toml::Bridge, hosts: &Hosts, file: FileId) -> model::Bridge {
     let secondary = bridge.secondary.at(file);
     let subordinate = bridge.subordinate.as_ref().map(|bus| bus.at(file));
     model::Bridge {
         name: bridge.name.at(file),
-        host: part(files, "PCIe host", &bridge.host.at(file), &names),
+        host: hosts.find(files, &bridge.host.at(file)),
         address: bridge.address.at(file),
         id: bridge.id.at(file),
         subordinate: subordinate.unwrap_or_else(|| secondary.clone()),

@@ -11,8 +11,8 @@ use crate::emit::translation::MOST_BITS;
 
 use super::quirk::Quirk;
 use super::{
-    At, Bar, Bdf, Bridge, Conduit, GicVersion, Iommu, Msix, PciId, Pcie, RdBase, Region, Smmu,
-    Trigger, Uart,
+    At, Bar, Bdf, Bridge, Conduit, Controller, GicVersion, Iommu, Msix, PciId, Pcie, RdBase,
+    Region, Smmu, Trigger, Uart,
 };
 
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Board {
     pub pmu_ppi: Option<At<u32>>,
     pub uarts: Vec<Uart>,
     pub pcie: Vec<Pcie>,
+    /// PCIe controllers without an ECAM.
+    pub controllers: Vec<Controller>,
     pub bridges: Vec<Bridge>,
     pub smmus: Vec<Smmu>,
     pub iommus: Vec<Iommu>,

@@ -9,6 +9,14 @@ use std::ops::{Range, RangeInclusive};
 
 use super::{At, Board, DeviceKind, Region, Vm};
 
+/// A PCIe controller without an ECAM.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    pub name: At<String>,
+    /// What it is, by the first `compatible` of its node.
+    pub compatible: String,
+}
+
 /// A PCIe host bridge with ECAM.
 #[derive(Clone, Debug)]
 pub struct Pcie {

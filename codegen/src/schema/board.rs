@@ -9,7 +9,7 @@ mod uart;
 
 pub use device::{Device, Msix, PciDevice, PlatformDevice, PlatformIrq, Scratch, Trigger};
 pub use gic::{Gic, GicVersion, Its, Quirk, RdBase, Redistributors};
-pub use pcie::{Bar, Bridge, Buses, Pcie, Window};
+pub use pcie::{Bar, Bridge, Buses, Controller, Pcie, Window};
 pub use smmu::{Iommu, IommuKind, Smmu};
 pub use uart::Uart;
 
@@ -59,6 +59,9 @@ pub struct BoardFile {
     /// PCIe host bridges.
     #[serde(default)]
     pub pcie: Vec<S<Pcie>>,
+    /// PCIe controllers without an ECAM: functions behind them cannot be given to a VM.
+    #[serde(default)]
+    pub controller: Vec<S<Controller>>,
     /// PCIe ports and other bridges that lead to further buses.
     #[serde(default)]
     pub bridge: Vec<S<Bridge>>,

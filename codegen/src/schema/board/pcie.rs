@@ -121,3 +121,14 @@ pub struct Bar {
     #[schemars(extend("x-default" = false))]
     pub prefetchable: Option<bool>,
 }
+
+/// A PCIe controller whose configuration space is no ECAM: each access to it takes a driver of its
+/// own, which the hypervisor has not.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Controller {
+    /// Name, as a device's or a bridge's `host` would have it.
+    pub name: S<String>,
+    /// What it is: the first `compatible` of its node.
+    pub compatible: String,
+}
