@@ -156,8 +156,8 @@ pub struct Hypervisor {
 }
 
 impl Hypervisor {
-    /// Where the image stands in the first RAM: room for what the boot chain keeps below it, and
-    /// one block of stage 1.
+    /// Where it begins in the first RAM if the board's TOML does not say: room for what the boot
+    /// chain keeps below it, and one block of stage 1.
     pub const OFFSET: u64 = 2 << 20;
     /// Size when the TOML says nothing.
     pub const DEFAULT_SIZE: u64 = 4 << 20;

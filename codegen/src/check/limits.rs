@@ -72,6 +72,9 @@ fn room(system: &System, report: &mut Report) {
     let own = hypervisor(system);
     range::some(report, &system.hypervisor.size, "the hypervisor's size");
     range::aligned(report, &system.hypervisor.size, BLOCK, "the hypervisor's size");
+    if let Some(base) = &system.board.hypervisor {
+        range::aligned(report, base, BLOCK, "the address of the hypervisor's memory");
+    }
     let Some(first) = system.board.ram.first() else { return };
     let ram = Range::of(format!("RAM `{}`", first.name.value), &first.region);
     let reserved = system
@@ -87,10 +90,16 @@ fn room(system: &System, report: &mut Report) {
                 .says(format!("the hypervisor's memory does not fit {}", other.owner))
                 .label(&own.at, own.label())
                 .label(&other.at, other.label())
-                .help(
-                    "the hypervisor stands 2 MiB above the start of the first RAM: write a \
-                       smaller [hypervisor] size, or another first RAM",
-                ),
+                .help(match &system.board.hypervisor {
+                    Some(_) => {
+                        "write another [hypervisor] base in the board's TOML, or a smaller \
+                         [hypervisor] size in the system's"
+                    }
+                    None => {
+                        "the hypervisor stands 2 MiB above the start of the first RAM: write a \
+                         smaller [hypervisor] size, or [hypervisor] base in the board's TOML"
+                    }
+                }),
         );
     }
 }

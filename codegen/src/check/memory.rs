@@ -154,14 +154,15 @@ fn physical(system: &System, report: &mut Report) {
 
 /// The hypervisor's own memory, as a range.
 pub fn hypervisor(system: &System) -> Range {
-    let base = system.hypervisor.size.with(system.hypervisor.base);
-    Range::new("the hypervisor's memory", &base, system.hypervisor.size.value)
+    let own = &system.hypervisor;
+    let base = system.board.hypervisor.clone().unwrap_or_else(|| own.size.with(own.base));
+    Range::new("the hypervisor's memory", &base, own.size.value)
 }
 
-/// It is in the first RAM. If not, that is told once, and not again of each VM in its way.
+/// It is in one RAM. If not, that is told once, and not again of each VM in its way.
 pub fn hypervisor_fits(system: &System) -> bool {
     let own = hypervisor(system);
-    system.board.ram.first().is_some_and(|ram| own.lies_in(&Range::of("", &ram.region)))
+    system.board.ram.iter().any(|ram| own.lies_in(&Range::of("", &ram.region)))
 }
 
 fn clash(report: &mut Report, rule: &'static Rule, user: &Range, other: &Range, help: &str) {

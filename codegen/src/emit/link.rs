@@ -5,10 +5,17 @@ use std::fmt::Write;
 
 use crate::plan::Plan;
 
+/// Start of the board's lowest RAM, and the image's distance from it: what an arm64 Image's header
+/// says.
+pub fn text_offset(plan: &Plan) -> (u64, u64) {
+    let ram = plan.board.ram.iter().map(|ram| ram.base.value()).min().unwrap_or(0);
+    (ram, plan.hypervisor.image.value() - ram)
+}
+
 /// The fragment.
 pub fn fragment(plan: &Plan) -> String {
     let own = &plan.hypervisor;
-    let ram = plan.board.ram.first().map_or(0, |ram| ram.base.value());
+    let (ram, text_offset) = text_offset(plan);
     let mut text = format!(
         "/* System {}: what the plan decided about the image's addresses. Generated.\n\
          \x20*\n\
@@ -19,9 +26,9 @@ pub fn fragment(plan: &Plan) -> String {
         plan.system
     );
     let symbols = [
-        ("RAM_BASE", ram, "first byte of the board's first RAM"),
+        ("RAM_BASE", ram, "first byte of the board's lowest RAM"),
         ("HYP_BASE", own.image.value(), "first byte of the image"),
-        ("TEXT_OFFSET", own.image.value() - ram, "what the Image header says"),
+        ("TEXT_OFFSET", text_offset, "what the Image header says"),
         (
             "HYP_SIZE",
             own.base.value() + own.bytes - own.image.value(),

@@ -73,6 +73,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
         },
         address_bits,
         mpam: board.board.mpam,
+        hypervisor: board.hypervisor.as_ref().map(|place| place.base.map(file, |base| base.0)),
         cpus,
         ram: board
             .ram

@@ -53,11 +53,7 @@ pub fn load(files: &mut Files) -> Option<System> {
     };
     let size = system.hypervisor.as_ref().and_then(|hypervisor| hypervisor.size.as_ref());
     let hypervisor = Hypervisor {
-        base: board
-            .ram
-            .first()
-            .map_or(0, |ram| ram.region.start())
-            .saturating_add(Hypervisor::OFFSET),
+        base: board.hypervisor_base(),
         size: match size {
             Some(size) => size.map(file, |s| s.0),
             None => table.map(file, |_| Hypervisor::DEFAULT_SIZE),

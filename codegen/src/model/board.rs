@@ -34,9 +34,11 @@ pub struct Board {
     pub address_bits: At<u32>,
     /// EL2 may use the MPAM registers.
     pub mpam: bool,
+    /// Where the hypervisor's memory begins, if the TOML says so.
+    pub hypervisor: Option<At<u64>>,
     /// CPU 0 is the one that boots.
     pub cpus: Vec<Cpu>,
-    /// Sorted as in the TOML; the hypervisor lives in the first.
+    /// Sorted as in the TOML.
     pub ram: Vec<Ram>,
     pub reserved: Vec<Reserved>,
     pub gic: Gic,
@@ -65,6 +67,13 @@ impl Board {
     /// First address that no CPU has.
     pub fn address_end(&self) -> u64 {
         1 << self.address_bits.value.min(MOST_BITS)
+    }
+
+    /// Where the hypervisor's memory begins, whatever the system is.
+    pub fn hypervisor_base(&self) -> u64 {
+        let first = || self.ram.first().map_or(0, |ram| ram.region.start());
+        let told = self.hypervisor.as_ref().map(|base| base.value);
+        told.unwrap_or_else(|| first().saturating_add(super::Hypervisor::OFFSET))
     }
 }
 

@@ -41,9 +41,12 @@ pub struct BoardFile {
     /// The CPUs. The first one boots.
     #[schemars(length(min = 1))]
     pub cpu: Vec<S<Cpu>>,
-    /// The RAM. The hypervisor lives 2 MiB above the start of the first range.
+    /// The RAM.
     #[schemars(length(min = 1))]
     pub ram: Vec<S<Ram>>,
+    /// Where the hypervisor's memory begins; without this table, 2 MiB above the start of the first
+    /// RAM.
+    pub hypervisor: Option<S<Place>>,
     /// Parts of the RAM that belong to firmware or hardware.
     #[serde(default)]
     pub reserved: Vec<S<Reserved>>,
@@ -109,6 +112,14 @@ pub struct BoardTable {
     /// firmware is trusted to trap them.
     #[serde(default)]
     pub mpam: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// First address of the hypervisor's memory, in RAM: a multiple of 2 MiB. Firmware that enters
+    /// bulkhead.bl33 enters it there, whatever the system is.
+    pub base: S<Address>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
