@@ -373,11 +373,16 @@ fn numbers_are_given_once(plan: &Plan) {
     let Some(its) = &plan.its else { return };
     let mut vintids = BTreeSet::new();
     let mut events = BTreeSet::new();
-    for event in &its.events {
+    for (number, event) in its.events.iter().enumerate() {
         let vpe = &plan.vpes[event.vpe];
         assert!(events.insert((event.device, event.event)), "{event:?} twice");
         assert!(vintids.insert((vpe.vm, event.vintid)), "{event:?}: its vINTID twice");
         assert!((8192..1 << plan.vms[vpe.vm].vintid_bits).contains(&event.vintid), "{event:?}");
+        if plan.is_listed() {
+            assert_eq!(its.lpi_config_start[number] & 1, 1, "{event:?} is enabled");
+            assert!(vpe.tables.is_none(), "{event:?} is no vLPI");
+            continue;
+        }
         let start = &plan.vms[vpe.vm].vlpi_config_start;
         let enabled = plan.vms[vpe.vm].vlpi_priority | 3;
         assert_eq!(start[event.vintid as usize - 8192], enabled, "{event:?} is enabled");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A plan's ITS script on the software GIC: every event reaches its vPE, resident or not.
+//! A plan's ITS script on the software GIC: every event reaches its vPE, resident or not; where EL2
+//! lists events, its vPE's CPU, as the LPI that says which one it is.
 
 use codegen::plan::Plan;
 use gicv4::boot::{self, Assembly, CpuTables};
@@ -50,7 +51,7 @@ pub fn boot(plan: &Plan) -> (Gic, ModelQueue) {
                 .then_some((model::base(cpu.propbaser.0), model::base(cpu.pendbaser.0))),
             inherited: &[],
         };
-        let residency = Some((gic.vlpis(number as u16), its.vintid_bits));
+        let residency = (!plan.is_listed()).then(|| (gic.vlpis(number as u16), its.vintid_bits));
         let (ready, _) =
             boot::redistributor::<Direct<false>, _, _>(&frame, residency, &tables, POLLS).unwrap();
         everyone = assembly.arrive(ready).unwrap();
@@ -109,11 +110,32 @@ fn strictest(plan: &Plan) -> Config {
 pub fn deliver(plan: &Plan) {
     let Some(its) = &plan.its else { return };
     let (gic, mut queue) = boot(plan);
-    for event in &its.events {
+    for (number, event) in its.events.iter().enumerate() {
+        if plan.is_listed() {
+            ring_listed(plan, &gic, number, event);
+            continue;
+        }
         ring_while_away(plan, &gic, &mut queue, event);
         ring_while_resident(plan, &gic, event);
     }
     assert_eq!((gic.take_errors(), gic.take_violations()), (vec![], vec![]));
+}
+
+/// Two that come before the first is taken are one; it is nobody else's.
+fn ring_listed(plan: &Plan, gic: &Gic, number: usize, event: &codegen::plan::EventRoute) {
+    let cpu = plan.vpes[event.vpe].cpu.value();
+    let lpi = IntId::new(8192 + number as u32);
+    for _ in 0..2 {
+        for _ in 0..2 {
+            gic.msi(DeviceId::new(event.device), EventId::new(event.event)).unwrap();
+        }
+        gic.settle();
+        for other in (0..plan.cpus.len() as u16).filter(|&other| other != cpu) {
+            assert_eq!(gic.signal(other), None, "{event:?}");
+        }
+        let taken = gic.acknowledge(cpu).map(|signal| signal.intid);
+        assert_eq!((taken, gic.signal(cpu)), (Some(lpi), None), "{event:?}");
+    }
 }
 
 fn expect(plan: &Plan) -> its::Expect {
