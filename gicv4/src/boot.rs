@@ -51,8 +51,8 @@ pub struct Ready {
 
 /// Brings up the calling CPU's redistributor.
 ///
-/// `residency`: its VLPI frame, if vPEs become resident here in the form `R`, and their vINTID bits.
-/// It comes back ready for them; on GICv4.1 after [`translation_service_v41`].
+/// `residency`: its VLPI frame, if vPEs become resident here in the form `R`, and their vINTID
+/// bits. It comes back ready for them; on GICv4.1 after [`translation_service_v41`].
 pub fn redistributor<R, F, V>(
     frame: &F,
     residency: Option<(V, u8)>,

@@ -5,8 +5,8 @@
 //! [`Direct`] names the version by a constant, and each image has the code of one. On GICv4.1 the
 //! GIC looks after the doorbell itself ([`crate::vpe41`]), and there is never a [`Todo`].
 //!
-//! On GICv4.0 [`crate::vpe`] has each step, [`Doorbell`] what may ring, and the caller the ITS's queue, to
-//! carry out what the doorbell needs. The order is what matters:
+//! On GICv4.0 [`crate::vpe`] has each step, [`Doorbell`] what may ring, and the caller the ITS's
+//! queue, to carry out what the doorbell needs. The order is what matters:
 //!
 //! 1. [`enter`]: the vPE is resident; then a doorbell that was unmasked is masked and cleared. A
 //!    masked one may have rung, too, which does no harm before it is unmasked.

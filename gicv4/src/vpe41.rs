@@ -2,7 +2,7 @@
 //! Residency of a vPE on GICv4.1, as a typestate.
 //!
 //! The same states as [`crate::vpe`], other registers: the redistributor knows the vPE table
-//! (VPROPBASER, once at boot: [`crate::vpe_table`]), and a vPE becomes resident by its number alone.
+//! (VPROPBASER, once at boot: [`crate::vpe_table`]), and a vPE becomes resident by its number.
 //! On leaving, software says whether it wants to be called again: `Blocked` asks for the default
 //! doorbell (guaranteed to ring if nothing was pending), `Preempted` does not. The GIC takes a
 //! doorbell that has rung back by itself when the vPE becomes resident, so nothing masks or clears

@@ -7,7 +7,7 @@
 //!
 //! 1. Compare the size of an entry, which is read-only at the ITS and at each redistributor.
 //! 2. A table of their own: find a page size that the first redistributor has, and promise it a
-//!    table of zeros (Z). The others get the same without the promise, for the table is in use then.
+//!    table of zeros (Z). The others get the same without the promise: it is in use then.
 //! 3. Read back.
 //!
 //! One table for all: redistributors that do not share one (GICR_TYPER.CommonLPIAff) are refused by

@@ -11,8 +11,8 @@ use crate::io::halt::{broken, stop};
 use crate::io::{console, dma};
 use crate::life::{load, switchover};
 use crate::run::{cpu_loop, interrupts};
-use crate::state::cpu::{self as cpus, POLLS};
-use crate::state::parts::{SMMU, is_used};
+use crate::state::cpu::{self as cpus, POLLS, Vacant};
+use crate::state::parts::{Direct, SMMU, is_used};
 use crate::state::places;
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
@@ -22,8 +22,6 @@ use arch::{CpuBoot, SystemBoot, cpu, gic, given, mmu, serror, smc, sysreg, vecto
 use gicv4::boot::{Assembly, CpuTables, Ready};
 use gicv4::dist::Dist;
 use gicv4::redist::Redist;
-use gicv4::residency::Direct;
-use gicv4::vpe::Vacant;
 use gicv4::{Error, IntId};
 use plan::{Cpu, CpuIndex, VmIndex};
 use vm::text::Text;
@@ -210,10 +208,7 @@ fn unplanned() -> ! {
 }
 
 /// The CPU's redistributor: its PPIs and SGIs, and its LPIs.
-fn interrupts(
-    index: CpuIndex,
-    cpu: &Cpu,
-) -> Result<(Ready, Option<Vacant<mmu::VlpiFrame>>), Error> {
+fn interrupts(index: CpuIndex, cpu: &Cpu) -> Result<(Ready, Option<Vacant>), Error> {
     let Some(frame) = mmu::redistributor::<Built>(index) else { unplanned() };
     let tables = CpuTables {
         priority: PRIORITY,
@@ -223,8 +218,7 @@ fn interrupts(
     let residency = mmu::virtual_lpis::<Built>(index)
         .zip(PLAN.its.as_ref())
         .map(|(vlpis, its)| (vlpis, its.vintid_bits));
-    let ready =
-        gicv4::boot::redistributor::<Direct<false>, _, _>(&frame, residency, &tables, POLLS)?;
+    let ready = gicv4::boot::redistributor::<Direct, _, _>(&frame, residency, &tables, POLLS)?;
     let redistributor = Redist::new(frame);
     let not_ours = redistributor.not_ours(interrupts::OWN | interrupts::GUESTS, POLLS)?;
     if not_ours != 0 {

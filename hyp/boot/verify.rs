@@ -6,8 +6,10 @@
 //!    clears;
 //! 2. distributor: architecture revision, number of SPIs, LPIs, direct injection;
 //! 3. redistributor of every CPU that the plan uses: there, with its affinity and processor number,
-//!    virtual LPIs as its stride says, in GICv4.0's form;
-//! 4. ITS: there, virtual LPIs in GICv4.0's form, VMOVP if vPEs move, widths, entry size;
+//!    virtual LPIs as its stride says, in the plan's form, on GICv4.1 with a vPE table that all of
+//!    them share and the registers that invalidate;
+//! 4. ITS: there, virtual LPIs in the plan's form, VMOVP if vPEs move, widths, entry size, on
+//!    GICv4.1 whose vPE table it has;
 //! 5. the GIC's quirks: those that the board lists, and no others, by GITS_IIDR and GICD_IIDR;
 //! 6. RAM: the last word of each range that is not reserved answers;
 //! 7. PCI bridges, those nearest to the host first: vendor and device, kind of header; then it is
@@ -20,6 +22,7 @@
 
 use crate::io::console::{self, Own};
 use crate::io::halt;
+use crate::state::parts::V41;
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
 use arch::device::Device;
@@ -422,7 +425,7 @@ fn distributor() -> Verdict {
         lpis: PLAN.its.is_some(),
         virtual_lpis: direct,
         intid_bits: LPI_BITS,
-        vpe_id_bits: None,
+        vpe_id_bits: PLAN.v41().map(|v41| v41.vpe_id_bits),
     };
     frame.judge(Dist::new(&frame).verify(&planned), "")?;
     if direct {
@@ -453,6 +456,9 @@ fn quirks() -> Verdict {
     Ok(())
 }
 
+/// In whose form vPEs are resident.
+const VERSION: Version = if V41 { Version::V4_1 } else { Version::V4_0 };
+
 fn redistributor(cpu: &Cpu) -> Verdict {
     let frame = Probed::new(cpu.redistributor);
     let by_number = PLAN.its.as_ref().is_some_and(|its| !its.by_address);
@@ -461,8 +467,12 @@ fn redistributor(cpu: &Cpu) -> Verdict {
         processor: by_number.then_some(cpu.processor),
         lpis: cpu.propbaser != 0,
         stride: PLAN.board.redistributor_stride as usize,
-        virtual_lpis: PLAN.board.direct_injection.then_some(Version::V4_0),
-        v41: None,
+        virtual_lpis: PLAN.board.direct_injection.then_some(VERSION),
+        v41: PLAN.v41().map(|v41| redist::ExpectV41 {
+            common_affinity: v41.common_affinity,
+            virtual_sgis: false,
+            invalidates: v41.invalidates,
+        }),
     };
     frame.judge(Redist::new(&frame).verify(&planned), "of the CPU's redistributor")
 }
@@ -475,7 +485,11 @@ fn translation_service(its: &Its) -> Verdict {
         collection_id_bits: its.collection_id_bits,
         entry_bytes: its.entry_bytes,
         virtual_lpis: PLAN.board.direct_injection,
-        v41: None,
+        v41: PLAN.v41().map(|v41| its::ExpectV41 {
+            shared_vpe_table: v41.vpe_table.is_none(),
+            virtual_sgis: false,
+            mpidr: PLAN.cpus.first().map_or(0, |cpu| cpu.mpidr),
+        }),
         redistributor_addresses: its.by_address,
         moves: its.moves,
     };

@@ -244,6 +244,11 @@ impl PhysicalIts for Hardware {
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         &WAITING
     }
+    fn invalidate(&mut self, vpe: VpeIndex, vintid: u32) {
+        if let Err(error) = its::invalidate(vpe, vintid) {
+            halt::broken(error);
+        }
+    }
     fn home(&self, vpe: VpeIndex) -> (CollectionId, RdBase) {
         its::home(vpe)
     }
@@ -263,6 +268,8 @@ impl PhysicalIts for Hardware {
 impl Platform for Hardware {
     const VIRTUAL_ITS: bool = parts::VIRTUAL_ITS;
     const LISTED: bool = parts::LISTED;
+    const V41: bool = parts::V41;
+    const INVALIDATES: bool = parts::INVALIDATES;
     const MSIX: bool = parts::MSIX;
     const SEVERAL_VPES: bool = parts::SEVERAL_VPES;
     const WATCHDOG: bool = parts::WATCHDOGS;

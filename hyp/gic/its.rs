@@ -9,19 +9,22 @@
 
 use crate::state::cpu::{Local, POLLS};
 use crate::state::intid::FIRST_LPI;
+use crate::state::parts::{V41, is_used};
 use crate::state::places;
 use crate::state::plan_data::{PLAN, VPE_COUNT};
 use crate::state::system::Built;
 use arch::given::{self, ItsBoot};
+use arch::mmu::{self, VlpiFrame};
 use arch::sysreg::Pause;
-use gicv4::boot::{Everyone, translation_service};
+use gicv4::boot::{Everyone, translation_service, translation_service_v41};
 use gicv4::command::{Command, Encoded};
 use gicv4::doorbell::{Prepared, Proxy, Todo};
 use gicv4::frame;
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::queue::Queue;
-use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted};
+use gicv4::redist::Redist;
+use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted, VpeId};
 use plan::{CpuIndex, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::vits::physical;
@@ -49,9 +52,22 @@ pub fn boot(everyone: &Everyone) -> Result<(), Error> {
             what: "an ITS in use, or with LPI tables that are not reserved",
         });
     };
-    let queue = translation_service(everyone, frame, tables, (cbaser, queue), script, POLLS)?;
+    let queue = (cbaser, queue);
+    let queue = if V41 {
+        let own = given::vpe_table::<Built>();
+        translation_service_v41(everyone, frame, tables, queue, (residences(), own), script, POLLS)?
+    } else {
+        translation_service(everyone, frame, tables, queue, script, POLLS)?
+    };
     *SERVICE.lock() = Some(Service { queue, config });
     Ok(())
+}
+
+/// The VLPI frames of all CPUs that are used, which boot has brought up.
+fn residences() -> impl Iterator<Item = VlpiFrame> {
+    let cpus = (0..).map(CpuIndex::new).zip(PLAN.cpus);
+    cpus.filter(|&(index, cpu)| is_used(index, cpu))
+        .filter_map(|(index, _)| mmu::virtual_lpis::<Built>(index))
 }
 
 /// Gives the ITS these commands and waits until it has taken them.
@@ -107,6 +123,19 @@ pub fn home(vpe: VpeIndex) -> (CollectionId, RdBase) {
     (CollectionId::new(cpu.value()), redistributor.unwrap_or(RdBase::processor(0)))
 }
 
+/// GICR_SYNCR of any CPU may be waited for, by the one that has this.
+static INVALIDATING: TicketMutex<(), Pause> = TicketMutex::new(());
+
+/// GICv4.1: the configuration byte of a vLPI is in use from here on (GICR_INVLPIR).
+pub fn invalidate(vpe: VpeIndex, vintid: u32) -> Result<(), Error> {
+    let Some(frame) = places::cpu_of(vpe).and_then(mmu::redistributor::<Built>) else {
+        return Ok(());
+    };
+    let _guard = INVALIDATING.lock();
+    let (vpe, vintid) = (VpeId::new(vpe.value()), IntId::new(vintid));
+    Redist::new(frame).invalidate(Some(vpe), vintid, POLLS)
+}
+
 /// The doorbell of each vPE; of one without, nothing is ever asked.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 static DOORBELLS: [Prepared; VPE_COUNT] = {
@@ -126,6 +155,9 @@ static DOORBELLS: [Prepared; VPE_COUNT] = {
 
 /// Does to the doorbell of `vpe`, on the CPU `at`, what its state machine asks for.
 pub fn doorbell(vpe: VpeIndex, todo: Todo, at: &Local) -> Result<(), Error> {
+    if V41 {
+        return Ok(());
+    }
     let Some(bell) = DOORBELLS.get(vpe.index()) else { return Ok(()) };
     if todo == Todo::Nothing {
         return Ok(());

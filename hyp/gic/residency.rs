@@ -11,18 +11,22 @@
 //! 2. `leave`: if it waits, its doorbell is unmasked. From here on an event rings, or is pending.
 //! 3. `rang`: the doorbell is masked at once, since on GICv4.0 it would ring for every event.
 //!
+//! On GICv4.1 the GIC does all that by itself, and no command is given (`gicv4::vpe41`).
+//!
 //! A pending table that is not clean in time is counted, and something counts as pending: the vPE
 //! runs once more than it needs to. An ITS that does not take a command stops the CPU; the line on
 //! the console says why.
 
 use crate::gic::its;
 use crate::state::cpu::{Local, POLLS};
+use crate::state::parts::Direct;
 use crate::state::system::Built;
 use crate::state::vpe::{Place, Residency, Vpe};
 use arch::given;
 use core::mem::replace;
-use gicv4::doorbell::Todo;
-use gicv4::{Error, residency};
+use gicv4::Error;
+use gicv4::residency::Form;
+use gicv4::vpe41::Reason;
 use vm::counters::Counter;
 
 /// Why a vPE stops being resident.
@@ -32,6 +36,16 @@ pub enum Why {
     Waits,
     /// Another vPE has the CPU; it will run again anyway, so its doorbell stays masked.
     Preempted,
+}
+
+impl Why {
+    /// In GICv4.1's words.
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Waits => Reason::Blocked,
+            Self::Preempted => Reason::Preempted,
+        }
+    }
 }
 
 fn count(this: &Vpe, counter: Counter) {
@@ -44,7 +58,7 @@ pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
     let Residency { place, bell } = &mut *own;
     let absent = match replace(place, Place::None) {
         Place::Out(vpe) => Some(vpe),
-        Place::First => given::vpe::<Built>(this.index),
+        Place::First => given::vpe::<Built, Direct>(this.index),
         other => {
             *place = other;
             None
@@ -54,7 +68,7 @@ pub fn enter(this: &Vpe, cpu: &Local) -> Result<(), Error> {
     match cpu.vacant.lock().take() {
         Some(vacant) => {
             count(this, Counter::ResidencyChanges);
-            let (resident, todo) = residency::enter(vpe, vacant, bell);
+            let (resident, todo) = Direct::enter(vpe, vacant, bell);
             *place = Place::In(resident);
             its::doorbell(this.index, todo, cpu)
         }
@@ -72,13 +86,14 @@ pub fn leave(this: &Vpe, cpu: &Local, why: Why) -> Result<bool, Error> {
     match replace(place, Place::None) {
         Place::In(vpe) => {
             if why == Why::Waits {
-                its::doorbell(this.index, bell.waits(), cpu)?;
+                its::doorbell(this.index, Direct::waits(bell), cpu)?;
             }
-            let left = residency::leave(vpe, POLLS, || count(this, Counter::SlowTables));
-            *cpu.vacant.lock() = Some(left.redistributor);
-            *place = Place::Out(left.vpe);
+            let slow = || count(this, Counter::SlowTables);
+            let (vpe, vacant, pending) = Direct::leave(vpe, why.reason(), POLLS, slow);
+            *cpu.vacant.lock() = Some(vacant);
+            *place = Place::Out(vpe);
             count(this, Counter::ResidencyChanges);
-            Ok(left.pending)
+            Ok(pending)
         }
         other => {
             *place = other;
@@ -94,7 +109,7 @@ pub fn rang(this: &Vpe, cpu: &Local) -> Result<bool, Error> {
     if !matches!(own.place, Place::Out(_)) {
         return Ok(false);
     }
-    let todo = own.bell.rang();
+    let (has_work, todo) = Direct::rang(&mut own.bell);
     its::doorbell(this.index, todo, cpu)?;
-    Ok(matches!(todo, Todo::MaskAndRun))
+    Ok(has_work)
 }

@@ -2,7 +2,7 @@
 //! A physical CPU: its interrupt hardware, its timer, its mailboxes, and who runs on it.
 
 use super::mailbox::Mailbox;
-use super::parts::{MODES, SHARED};
+use super::parts::{Direct, MODES, SHARED};
 use super::places;
 use super::plan_data::{CPU_COUNT, PLAN, VPE_COUNT};
 use super::running::Running;
@@ -22,7 +22,7 @@ use core::sync::atomic::{
 use gicv4::frame::Redistributor;
 use gicv4::hw::MmioFrame;
 use gicv4::redist::Redist;
-use gicv4::vpe::Vacant;
+use gicv4::residency::Form;
 use gicv4::{IntId, RdBase, Vetted};
 use plan::{CpuIndex, Schedule, VpeIndex};
 use sched::NEVER;
@@ -56,6 +56,9 @@ pub struct Cpu {
     leave_at: AtomicU64,
 }
 
+/// A CPU's VLPI frame while no vPE is resident.
+pub type Vacant = <Direct as Form>::Vacant<VlpiFrame>;
+
 /// What only the CPU itself uses of the GIC.
 pub struct Local {
     pub index: CpuIndex,
@@ -63,7 +66,7 @@ pub struct Local {
     /// SYNC of this redistributor.
     pub sync: Vetted,
     /// Its VLPI frame while no vPE is resident; its lock is never contended.
-    pub vacant: Mutex<Option<Vacant<VlpiFrame>>>,
+    pub vacant: Mutex<Option<Vacant>>,
 }
 
 /// The CPU `index`.
@@ -91,7 +94,7 @@ pub fn has_begun(index: CpuIndex) -> bool {
 }
 
 /// The CPU `index`, the calling one, begins; once, with its VLPI frame.
-pub fn begin(index: CpuIndex, plan: &plan::Cpu, vacant: Option<Vacant<VlpiFrame>>) -> Option<Here> {
+pub fn begin(index: CpuIndex, plan: &plan::Cpu, vacant: Option<Vacant>) -> Option<Here> {
     let cpu = of(index)?;
     let redistributor = Redist::new(mmu::redistributor::<Built>(index)?);
     let sync = Vetted::sync(rd_base(plan));

@@ -73,6 +73,15 @@ pub const MODES: bool = PLAN.modes.is_some();
 /// Events are physical LPIs, which EL2 puts into list registers: the GIC delivers none itself.
 pub const LISTED: bool = PLAN.is_listed();
 
+/// Commands and residency have GICv4.1's forms.
+pub const V41: bool = PLAN.v41().is_some();
+
+/// How vPEs are resident, where the GIC delivers their events itself.
+pub type Direct = gicv4::residency::Direct<V41>;
+
+/// Configuration of vLPIs is invalidated by GICR_INVLPIR.
+pub const INVALIDATES: bool = matches!(PLAN.v41(), Some(v41) if v41.invalidates);
+
 /// The system has channels.
 pub const CHANNELS: bool = !PLAN.channel_ends.is_empty();
 

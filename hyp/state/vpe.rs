@@ -4,14 +4,14 @@
 //! One for each vPE, found through TPIDR_EL2 (arch/this.rs) while it runs. `residency` is used by
 //! the vPE's CPU alone; its lock is never contended.
 
-use super::parts::SHARED;
+use super::parts::{Direct, SHARED};
 use super::places;
 use super::plan_data::{PLAN, VPE_COUNT};
 use super::vms::{EVENTS, VMS, VPES};
 use arch::mmu::VlpiFrame;
 use arch::once::Once;
 use gicv4::doorbell::Doorbell;
-use gicv4::vpe::{NonResident, Resident};
+use gicv4::residency::Form;
 use plan::VpeIndex;
 use spin::Mutex;
 use vm::Guest;
@@ -38,8 +38,8 @@ pub enum Place {
     None,
     /// It was never resident.
     First,
-    Out(NonResident),
-    In(Resident<VlpiFrame>),
+    Out(<Direct as Form>::NonResident),
+    In(<Direct as Form>::Resident<VlpiFrame>),
 }
 
 impl Residency {

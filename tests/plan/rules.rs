@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use codegen::plan::{MmioKind, PciFunction, PciHost, Plan, Span};
-use gicv4::command::{Command, Version};
+use gicv4::command::{Command, Version, VpeMapping, VpeMappingV41};
 
 use crate::stage2::mapped;
 
@@ -416,8 +416,9 @@ fn the_script_is_in_order(plan: &Plan) {
     let (mut devices, mut vpes) = (BTreeMap::new(), BTreeMap::new());
     let (mut events, mut synced) = (BTreeSet::new(), BTreeSet::new());
     let mut last = None;
+    let version = crate::software::version(plan);
     for line in &its.script {
-        let command = Command::decode_strict(line.words.map(|word| word.0), Version::V4_0).unwrap();
+        let command = Command::decode_strict(line.words.map(|word| word.0), version).unwrap();
         match command {
             Command::Mapc { collection, redistributor: Some(to) } => {
                 assert!(collections.insert(collection, to).is_none());
@@ -442,9 +443,19 @@ fn the_script_is_in_order(plan: &Plan) {
                 assert!(events.insert((device, event)));
                 assert!(synced.is_empty(), "an event after the first VSYNC");
             }
+            Command::VmappV41 { vpe, allocate: true, mapping: Some(mapping) } => {
+                assert!(mapping.zeroed && mapping.doorbell.lpi_index().is_some());
+                let VpeMappingV41 { redistributor, vpt, .. } = mapping;
+                assert!(vpes.insert(vpe, VpeMapping { redistributor, vpt }).is_none());
+            }
             Command::Vinvall { vpe } => assert!(vpes.contains_key(&vpe)),
+            Command::Invdb { vpe } => assert_eq!(last, Some(Command::Vinvall { vpe })),
             Command::Vsync { vpe } => {
-                assert_eq!(last, Some(Command::Vinvall { vpe }));
+                let before = match version {
+                    Version::V4_0 => Command::Vinvall { vpe },
+                    Version::V4_1 => Command::Invdb { vpe },
+                };
+                assert_eq!(last, Some(before));
                 synced.insert(vpe);
             }
             Command::Invall { collection } => assert!(collections.contains_key(&collection)),
@@ -460,7 +471,8 @@ fn the_script_is_in_order(plan: &Plan) {
     }
     assert!(collections.is_empty(), "a collection that is never synchronised");
     assert_eq!(synced.len(), vpes.len());
-    assert_eq!(events.len(), its.events.len() + vpes.len());
+    let proxies = if version == Version::V4_0 { vpes.len() } else { 0 };
+    assert_eq!(events.len(), its.events.len() + proxies);
     let real = plan.its.as_ref().unwrap().devices.len();
     assert_eq!(devices.len(), real);
     apart(

@@ -81,7 +81,9 @@ fn registers(plan: &Plan) -> Vec<Range<u64>> {
             out.push(base..base + board.redistributor_stride);
         }
     }
-    out.extend(plan.its.iter().map(|its| its.base.value()..its.base.value() + 2 * FRAME));
+    // A GICv4.1's has two more, of virtual SGIs.
+    let frames = if plan.v41().is_some() { 4 } else { 2 };
+    out.extend(plan.its.iter().map(|its| its.base.value()..its.base.value() + frames * FRAME));
     let closed = plan.closed_smmus.iter().map(|smmu| smmu.base.value());
     let smmus = plan.smmus.iter().map(|smmu| smmu.base.value()).chain(closed);
     out.extend(smmus.map(|base| base..base + 2 * FRAME));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codegen::build::decide;
 use codegen::diag::Report;
-use codegen::model::{PayloadKind, System};
+use codegen::model::{GicVersion, Payload, PayloadKind, System};
 use codegen::plan::Plan;
 
 /// A program segment of a made-up ELF file.
@@ -133,4 +133,30 @@ pub fn at(path: &str) -> Plan {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let directory = directory(&format!("of-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
     good(plan(&load(path), &directory))
+}
+
+/// The plan of a system of this tree as it is on a GICv4.1. `differs`: the redistributors have a
+/// vPE table of their own, and no registers that invalidate.
+pub fn of_v41(path: &str, differs: bool) -> Plan {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let directory = directory(&format!("v41-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
+    let mut system = load(path);
+    let gic = &mut system.board.gic;
+    gic.version.value = GicVersion::V4_1;
+    if let Some(its) = &mut gic.its {
+        // It has two frames more.
+        (its.region.base.value, its.region.size.value) = (0x0b00_0000, 256 << 10);
+    }
+    if let Some(its) = gic.its.as_mut().filter(|_| differs) {
+        its.shared_vpe_table = Some(gic.at.with(false));
+        gic.invalidation_registers = Some(gic.at.with(false));
+    }
+    // What comes from elsewhere may not be here: what runs there is not what is tried.
+    for vm in &mut system.vms {
+        if !matches!(vm.payload.kind, PayloadKind::Rust { .. }) {
+            vm.payload = Payload::nothing(gic.at.clone());
+            vm.payload.kind = load("configs/demo.toml").vms[0].payload.kind.clone();
+        }
+    }
+    good(plan(&system, &directory))
 }

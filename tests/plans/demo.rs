@@ -623,6 +623,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         moves: false,
         collection_id_bits: 2,
         vintid_bits: 14,
+        v41: None,
         tables: &[
             plan::ItsTable {
                 kind: 1,

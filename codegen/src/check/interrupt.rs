@@ -192,16 +192,21 @@ fn translated(system: &System, report: &mut Report) {
         }
         return;
     };
-    if let Some(user) =
-        event.or(channel).filter(|_| system.board.gic.version.value == GicVersion::V4_1)
-    {
-        report.push(
-            rules::NO_DIRECT_INJECTION
-                .says(format!("{} on a board with a GICv4.1", user.value))
-                .label(&user, "delivered by a GICv3 or a GICv4.0")
-                .label(&system.board.gic.version, "the ITS has commands of another form")
-                .help("leave this out, or write \"v3\" with a GICv3, \"v4.0\" with a GICv4.0"),
-        );
+    let gic = &system.board.gic;
+    let keys = [
+        ("shared_vpe_table", &its.shared_vpe_table),
+        ("invalidation_registers", &gic.invalidation_registers),
+    ];
+    for (name, key) in keys {
+        if let Some(key) = key.as_ref().filter(|_| gic.version.value != GicVersion::V4_1) {
+            report.push(
+                rules::GICV41_ONLY
+                    .says(format!("`{name}` on a board without a GICv4.1"))
+                    .label(key, "only a GICv4.1 has it")
+                    .label(&gic.version, "the GIC's version")
+                    .help(format!("leave `{name}` out, or write version = \"v4.1\"")),
+            );
+        }
     }
     let room = 1u64 << its.event_id_bits.value;
     let ends: Vec<_> = system.channels.iter().flat_map(|channel| &channel.ends).collect();

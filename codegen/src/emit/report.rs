@@ -389,10 +389,20 @@ impl Report<'_> {
                 "{name:<11} {base}, {size}: {entries} of at most {entry_bytes} bytes"
             ));
         }
+        if let Some(v41) = &its.v41 {
+            let table = match &v41.vpe_table {
+                None => "the ITS's".into(),
+                Some(table) => format!("{}, {}", table.memory.base, size(table.memory.bytes)),
+            };
+            registers.line(format!("GICv4.1; vPE table of redistributors: {table}"));
+            let by = if v41.invalidates { "GICR_INVLPIR" } else { "INV" };
+            registers.line(format!("configuration of a guest's event invalidated by {by}"));
+        }
         registers.line(format!("GITS_CBASER = {:#018x}", its.cbaser.0));
         let shared = self.plan.cpus.iter().any(|cpu| cpu.schedule.is_shared());
         let later = match shared || self.plan.modes.is_some() {
-            true if self.plan.is_listed() => "; later the modes'",
+            true if its.v41.is_some() && self.plan.modes.is_none() => ", none later",
+            true if self.plan.is_listed() || its.v41.is_some() => "; later the modes'",
             true => "; later the doorbells' and the modes'",
             false => ", none later",
         };

@@ -119,6 +119,8 @@ pub struct Gic {
     /// Its accesses to memory are coherent with the CPUs' caches.
     pub coherent: bool,
     pub quirks: Vec<At<&'static Quirk>>,
+    /// GICv4.1 only: GICR_INVLPIR is there, unless this says no.
+    pub invalidation_registers: Option<At<bool>>,
     pub its: Option<ItsDesc>,
 }
 
@@ -131,6 +133,11 @@ impl Gic {
     /// The GIC can deliver a vLPI to a guest without the hypervisor.
     pub fn direct_injection(&self) -> bool {
         self.version.value != GicVersion::V3 && self.its.is_some()
+    }
+
+    /// It does so in GICv4.1's forms.
+    pub fn is_v41(&self) -> bool {
+        self.version.value == GicVersion::V4_1 && self.its.is_some()
     }
 }
 
@@ -172,6 +179,8 @@ impl Redistributors {
 pub struct ItsDesc {
     /// Control frame and translation frame, 128 KiB in all (256 KiB for v4.1).
     pub region: Region,
+    /// GICv4.1 only: its vPE table is the redistributors', too, unless this says no.
+    pub shared_vpe_table: Option<At<bool>>,
     /// GITS_TYPER.Devbits + 1.
     pub device_id_bits: At<u8>,
     /// GITS_TYPER.ID_bits + 1.

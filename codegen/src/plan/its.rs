@@ -17,22 +17,28 @@
 //! Without direct injection (GICv3) each event is a physical LPI of its vPE's CPU, numbered by its
 //! place in the plan: steps 2 and 5 fall away, step 4 is MAPTI of each event, and a switch moves
 //! every event of a vPE by MOVI.
+//!
+//! On GICv4.1 the GIC looks after doorbells itself, so that step 2 falls away, VMAPP of step 4
+//! names the doorbell and the VM's configuration table, and INVDB follows each VINVALL. A switch is
+//! VMOVP and VSYNC of each vPE.
+//!
 //! Not supported: two-level tables, because no board so far has DeviceIDs that a flat table could
-//! not hold; GICv4.1's forms.
+//! not hold.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gicv4::command::{Command, Itt, VpeMapping, Vpt};
+use gicv4::command::{Command, ConfigAddress, Itt, VpeMapping, VpeMappingV41, Vpt};
 use gicv4::layout::{self, Attributes, LayoutError, PageSize, TableKind};
 use gicv4::lpi::LpiConfig;
-use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
+use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId, redist};
 
 use super::interrupts::{FIRST_LPI, Interrupts};
 use super::tables::{Id, Tables};
 use crate::model::{self, ItsDesc, System, quirk};
 use ::plan::{
-    Doorbell, Hex, ItsAllowance, ItsCommand, ItsDevice, ItsTable, Modes, Move, Pa, Span, VpeTables,
+    Doorbell, GicV41, Hex, ItsAllowance, ItsCommand, ItsDevice, ItsTable, Modes, Move, Pa, Span,
+    VpeTables,
 };
 
 /// From RD_base to VLPI_base.
@@ -73,6 +79,10 @@ pub struct Asked {
     homes: Vec<Vec<usize>>,
     /// Events are physical LPIs, which EL2 puts into list registers.
     listed: bool,
+    /// Commands and residency have GICv4.1's forms.
+    v41: bool,
+    /// GICv4.1: the vPE table of redistributors that do not have the ITS's.
+    own_vpe_table: Option<(u32, u8, Id)>,
 }
 
 /// Register values and contents.
@@ -139,6 +149,7 @@ pub fn ask(
 ) -> Result<Asked, LayoutError> {
     let vpes = interrupts.reachable.len() as u32;
     let listed = !system.board.gic.direct_injection();
+    let v41 = system.board.gic.is_v41();
     let mut its_tables = Vec::new();
     for (kind, _) in KINDS.into_iter().filter(|(kind, _)| !listed || *kind != TableKind::Vpes) {
         let (name, entries, entry_size) = match kind {
@@ -154,6 +165,19 @@ pub fn ask(
         let room = flat(entries.into(), entry_size.value.into(), desc.table_page.value)?;
         its_tables.push((entries, entry_size.value, tables.zeros(name, room.bytes, room.align)));
     }
+    let shares = desc.shared_vpe_table.as_ref().is_none_or(|shares| shares.value);
+    let own_vpe_table = match v41 && !shares {
+        true => {
+            let entry_bytes = desc.vpe_entry_size.value;
+            let room = flat(vpes.into(), entry_bytes.into(), desc.table_page.value)?;
+            Some((
+                vpes,
+                entry_bytes,
+                tables.zeros("vPE table of redistributors", room.bytes, room.align),
+            ))
+        }
+        false => None,
+    };
     let queue = layout::command_queue(1)?;
     let lpis = if listed { interrupts.events.len() as u32 } else { vpes };
     let lpi_bits = layout::intid_bits_for(FIRST_LPI + lpis);
@@ -172,6 +196,8 @@ pub fn ask(
         ),
         homes,
         listed,
+        v41,
+        own_vpe_table,
     };
     asked.ask_devices(desc, interrupts, tables)?;
     asked.ask_cpus_and_vpes(system, interrupts, tables)?;
@@ -188,7 +214,7 @@ impl Asked {
         let doorbells = interrupts.reachable.len() as u32;
         let rings = interrupts.rings.iter().map(Vec::len).sum::<usize>() as u32;
         let mut devices = Vec::new();
-        if !self.listed {
+        if !self.listed && !self.v41 {
             devices.push((interrupts.doorbell_device, "doorbells".to_owned(), doorbells));
         }
         if rings > 0 {
@@ -229,7 +255,10 @@ impl Asked {
                 continue;
             }
             if self.vms[vm].is_none() {
-                let room = layout::lpi_config_table(self.vintid_bits)?;
+                let room = match self.v41 {
+                    true => layout::virtual_config_table_v41(self.vintid_bits)?,
+                    false => layout::lpi_config_table(self.vintid_bits)?,
+                };
                 let what = format!("vLPI configuration of {name}");
                 self.vms[vm] = Some(tables.zeros(what, room.bytes, room.align));
             }
@@ -272,10 +301,12 @@ pub fn make(
     let vpes = maker.vpes()?;
     let lpi_config = tables.span(asked.lpi_config);
     // Doorbells begin masked: a vPE is off until somebody starts it, and whoever lets it go
-    // unmasks. Events begin enabled.
+    // unmasks. Events begin enabled, and so do GICv4.1's doorbells, which ring when a vPE asks.
     let mut start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
     if asked.listed {
         start[..interrupts.events.len()].fill(LpiConfig::new(PRIORITY, true).byte());
+    } else if asked.v41 {
+        start[..vpes.len()].fill(LpiConfig::new(PRIORITY, true).byte());
     }
     let its = ::plan::Its {
         base: Pa::new(desc.region.start()),
@@ -286,6 +317,7 @@ pub fn make(
         moves: modes.is_some() && !asked.listed,
         collection_id_bits: bits_for(system.board.cpus.len() as u32),
         vintid_bits: asked.vintid_bits,
+        v41: asked.v41.then(|| maker.v41()),
         tables: its_tables.collect(),
         cbaser: Hex(layout::cbaser(queue.base.value(), room, attributes(system))?),
         queue,
@@ -313,6 +345,29 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    fn v41(&self) -> GicV41 {
+        let mpidrs =
+            self.asked.homes.iter().flatten().map(|&cpu| self.system.board.cpus[cpu].mpidr.value);
+        let first = self.asked.homes.iter().flatten().next();
+        let first = first.map_or(0, |&cpu| self.system.board.cpus[cpu].mpidr.value);
+        let gic = &self.system.board.gic;
+        GicV41 {
+            vpe_id_bits: bits_for(self.interrupts.reachable.len() as u32),
+            common_affinity: mpidrs
+                .map(|one| redist::common_affinity(first, one))
+                .min()
+                .unwrap_or(3),
+            invalidates: gic.invalidation_registers.as_ref().is_none_or(|has| has.value),
+            vpe_table: self.asked.own_vpe_table.map(|(entries, entry_bytes, id)| ItsTable {
+                name: "redistributors' vPEs",
+                kind: TableKind::Vpes.field() as u8,
+                memory: self.tables.span(id),
+                entries,
+                entry_bytes,
+            }),
+        }
+    }
+
     fn devices(&self) -> Vec<ItsDevice> {
         let mut devices: Vec<ItsDevice> = self
             .asked
@@ -355,9 +410,16 @@ impl Maker<'_> {
             };
             let pending = self.tables.address(*vpt);
             let config = self.tables.address(config);
+            let (vpropbaser, vpendbaser) = match self.asked.v41 {
+                true => (0, layout::vpendbaser_v41(VpeId::new(vpe as u16), false)),
+                false => (
+                    layout::vpropbaser(config, bits, attributes(self.system))?,
+                    layout::vpendbaser(pending, attributes(self.system))?,
+                ),
+            };
             out.push(Some(VpeTables {
-                vpropbaser: Hex(layout::vpropbaser(config, bits, attributes(self.system))?),
-                vpendbaser: Hex(layout::vpendbaser(pending, attributes(self.system))?),
+                vpropbaser: Hex(vpropbaser),
+                vpendbaser: Hex(vpendbaser),
                 pending: Pa::new(pending),
                 doorbell: Doorbell {
                     intid: FIRST_LPI + vpe as u32,
@@ -430,7 +492,7 @@ impl Maker<'_> {
             let itt = Itt::new(address, *bits).ok_or(LayoutError::AddressTooWide { address })?;
             let device = DeviceId::new(*device);
             script.push(Command::Mapd { device, itt: Some(itt) });
-            if device.value() == self.interrupts.doorbell_device {
+            if device.value() == self.interrupts.doorbell_device && !self.asked.v41 {
                 script.extend(reachable().map(|(vpe, tables)| Command::Mapti {
                     device,
                     event: EventId::new(tables.doorbell.event),
@@ -440,14 +502,7 @@ impl Maker<'_> {
             }
         }
         for (vpe, tables) in reachable() {
-            let bits = self.asked.vintid_bits;
-            let address = tables.pending.value();
-            let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
-            let redistributor = self.virtual_redistributor(cpu_of(vpe))?;
-            script.push(Command::Vmapp {
-                vpe: VpeId::new(vpe as u16),
-                mapping: Some(VpeMapping { redistributor, vpt }),
-            });
+            script.push(self.vmapp(vpe, cpu_of(vpe), tables)?);
         }
         script.extend(self.interrupts.events.iter().enumerate().map(|(n, event)| {
             if self.asked.listed {
@@ -465,18 +520,41 @@ impl Maker<'_> {
                 vpe: VpeId::new(event.vpe.value()),
                 doorbell: vpes[event.vpe.index()]
                     .as_ref()
+                    .filter(|_| !self.asked.v41)
                     .map_or(IntId::NONE, |tables| IntId::new(tables.doorbell.intid)),
             }
         }));
         for (vpe, _) in reachable() {
             let vpe = VpeId::new(vpe as u16);
-            script.extend([Command::Vinvall { vpe }, Command::Vsync { vpe }]);
+            script.push(Command::Vinvall { vpe });
+            script.extend(self.asked.v41.then_some(Command::Invdb { vpe }));
+            script.push(Command::Vsync { vpe });
         }
         for &cpu in &used {
             script.push(Command::Invall { collection: collection(cpu) });
             script.push(Command::Sync { redistributor: self.redistributor(cpu)? });
         }
         Ok(script)
+    }
+
+    /// VMAPP of a vPE on `cpu`.
+    fn vmapp(&self, vpe: usize, cpu: usize, tables: &VpeTables) -> Result<Command, LayoutError> {
+        let bits = self.asked.vintid_bits;
+        let address = tables.pending.value();
+        let vpt = Vpt::new(address, bits).ok_or(LayoutError::AddressTooWide { address })?;
+        let redistributor = self.virtual_redistributor(cpu)?;
+        let id = VpeId::new(vpe as u16);
+        if !self.asked.v41 {
+            let mapping = Some(VpeMapping { redistributor, vpt });
+            return Ok(Command::Vmapp { vpe: id, mapping });
+        }
+        let config = self.asked.vms[vms(self.system)[vpe]].map_or(0, |id| self.tables.address(id));
+        let misaligned = LayoutError::Misaligned { address: config, align: 0x1_0000 };
+        let config = ConfigAddress::new(config).ok_or(misaligned)?;
+        let doorbell = IntId::new(tables.doorbell.intid);
+        // Boot has cleared the pending table, and this is the vPE's first VMAPP.
+        let mapping = VpeMappingV41 { redistributor, vpt, config, zeroed: true, doorbell };
+        Ok(Command::VmappV41 { vpe: id, allocate: true, mapping: Some(mapping) })
     }
 
     /// The script of a switch. VMOVP before MOVI, so that a doorbell that rings in between is
@@ -492,12 +570,16 @@ impl Maker<'_> {
         let moved =
             || moves.iter().filter_map(|step| Some((step, vpes[step.vpe.index()].as_ref()?)));
         let mut script = Vec::new();
-        for (step, _) in moved() {
-            script.push(Command::Vmovp {
-                vpe: VpeId::new(step.vpe.value()),
-                redistributor: self.virtual_redistributor(step.to.index())?,
-                sequence: 0,
-                its_list: 0,
+        for (step, tables) in moved() {
+            let vpe = VpeId::new(step.vpe.value());
+            let redistributor = self.virtual_redistributor(step.to.index())?;
+            let (sequence, its_list) = (0, 0);
+            script.push(match self.asked.v41 {
+                true => {
+                    let doorbell = Some(IntId::new(tables.doorbell.intid));
+                    Command::VmovpV41 { vpe, redistributor, sequence, its_list, doorbell }
+                }
+                false => Command::Vmovp { vpe, redistributor, sequence, its_list },
             });
         }
         if self.system.board.gic.has(&quirk::HISILICON_162100801) {
@@ -507,6 +589,9 @@ impl Maker<'_> {
         }
         script
             .extend(moved().map(|(step, _)| Command::Vsync { vpe: VpeId::new(step.vpe.value()) }));
+        if self.asked.v41 {
+            return Ok(script);
+        }
         script.extend(moved().map(|(step, tables)| Command::Movi {
             device: DeviceId::new(tables.doorbell.device),
             event: EventId::new(tables.doorbell.event),

@@ -16,7 +16,7 @@ use gicv4::its::Table;
 use gicv4::layout::{Attributes, TableKind};
 use gicv4::regs::gicr::{ConfigBase, PendingBase};
 use gicv4::regs::gits::QueueBase;
-use gicv4::vpe::NonResident;
+use gicv4::residency::Form;
 use gicv4::{Memory, Vetted};
 use plan::{Cpu, ModeSwitch, Span, VpeIndex};
 
@@ -33,14 +33,33 @@ pub fn lpi_tables<S: System>(cpu: &Cpu) -> Option<(ConfigBase, PendingBase)> {
 }
 
 /// A vPE with its two tables, not resident. None: it has none, or the board no virtual LPIs.
-pub fn vpe<S: System>(index: VpeIndex) -> Option<NonResident> {
+pub fn vpe<S: System, R: Form>(index: VpeIndex) -> Option<R::NonResident> {
     let vpe = S::PLAN.vpes.get(index.index()).filter(|_| S::PLAN.board.direct_injection)?;
     let tables = vpe.tables.as_ref()?;
     // SAFETY: the VM's virtual configuration table is the GIC's by the plan.
     let config = unsafe { Base::new(tables.vpropbaser) };
     // SAFETY: the same of the vPE's pending table.
     let pending = unsafe { Base::new(tables.vpendbaser) };
-    Some(NonResident::new(config, pending))
+    Some(R::absent(config, pending))
+}
+
+/// GICv4.1: the vPE table of redistributors that do not have the ITS's. Once, with [`its`].
+pub fn vpe_table<S: System>() -> Option<Table> {
+    let table = S::PLAN.v41()?.vpe_table.as_ref()?;
+    let Span { base, bytes } = table.memory;
+    Some(Table {
+        kind: TableKind::Vpes,
+        // SAFETY: the table is the GIC's by the plan.
+        memory: unsafe { Memory::new(base.value(), bytes) },
+        entries: table.entries.into(),
+        entry_bytes: table.entry_bytes,
+        attributes: attributes::<S>(),
+    })
+}
+
+/// How the GIC accesses its tables.
+fn attributes<S: System>() -> Attributes {
+    if S::PLAN.board.gic_coherent { Attributes::COHERENT } else { Attributes::UNCACHED }
 }
 
 /// The ITS with what it gets at boot.
@@ -74,7 +93,6 @@ pub fn its<S: System, const COHERENT: bool>(
     let queue = unsafe { mmu::its_queue(its) };
     // SAFETY: the same of the table.
     let config = unsafe { mmu::lpi_config::<S, COHERENT>(its, lpi_config) }?;
-    let coherent = S::PLAN.board.gic_coherent;
     let tables = its.tables.iter().filter_map(move |table| {
         let Span { base, bytes } = table.memory;
         Some(Table {
@@ -83,7 +101,7 @@ pub fn its<S: System, const COHERENT: bool>(
             memory: unsafe { Memory::new(base.value(), bytes) },
             entries: table.entries.into(),
             entry_bytes: table.entry_bytes,
-            attributes: if coherent { Attributes::COHERENT } else { Attributes::UNCACHED },
+            attributes: attributes::<S>(),
         })
     });
     // SAFETY: the queue is the GIC's by the plan; boot has cleared it.

@@ -21,6 +21,9 @@ pub struct Its {
     pub collection_id_bits: u8,
     /// vINTID bits of every vPE: GICR_VPROPBASER.IDbits + 1.
     pub vintid_bits: u8,
+    /// It is a GICv4.1, whose commands and residency have other forms.
+    #[cfg_attr(feature = "host", serde(skip_serializing_if = "Option::is_none"))]
+    pub v41: Option<GicV41>,
     /// Its tables, of which boot finds the GITS_BASERn.
     pub tables: List<ItsTable>,
     /// GITS_CBASER to write.
@@ -42,6 +45,21 @@ pub struct Its {
     pub devices: List<ItsDevice>,
     /// Every event the script maps, sorted by (device, event).
     pub events: List<EventRoute>,
+}
+
+/// What the plan relies on of a GICv4.1 (IHI 0069H 5.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
+pub struct GicV41 {
+    /// Bits of a vPEID that are used: GICD_TYPER2.VID.
+    pub vpe_id_bits: u8,
+    /// As many affinity fields, from Aff3 on, agree among all CPUs that are used, 0 to 3:
+    /// GICR_TYPER.CommonLPIAff must not be higher.
+    pub common_affinity: u8,
+    /// Configuration of vLPIs is invalidated by GICR_INVLPIR.
+    pub invalidates: bool,
+    /// The vPE table of redistributors. None: it is the ITS's (GITS_TYPER.SVPET).
+    pub vpe_table: Option<ItsTable>,
 }
 
 /// Memory for a table of the ITS.

@@ -47,7 +47,7 @@ pub use hypervisor::Hypervisor;
 pub use hypervisor::{Area, Item};
 #[cfg(feature = "host")]
 pub use its::ItsDevice;
-pub use its::{EventRoute, Its, ItsTable};
+pub use its::{EventRoute, GicV41, Its, ItsTable};
 pub use log::Log;
 pub use masked::Masked;
 #[cfg(feature = "host")]
@@ -152,6 +152,14 @@ impl Plan {
     /// The plan's event `n` is LPI 8192 + `n`.
     pub const fn is_listed(&self) -> bool {
         self.its.is_some() && !self.board.direct_injection
+    }
+
+    /// What is relied on of a GICv4.1. None: events are delivered otherwise.
+    pub const fn v41(&self) -> Option<&GicV41> {
+        match &self.its {
+            Some(its) => its.v41.as_ref(),
+            None => None,
+        }
     }
 }
 

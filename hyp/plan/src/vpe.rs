@@ -23,7 +23,7 @@ pub struct Vpe {
 #[derive(Debug)]
 #[cfg_attr(feature = "host", derive(Clone, Copy, serde::Serialize, crate::constant::Constant))]
 pub struct VpeTables {
-    /// GICR_VPROPBASER while resident.
+    /// GICR_VPROPBASER while resident; 0 on GICv4.1, where VMAPP says it.
     pub vpropbaser: Hex,
     /// GICR_VPENDBASER while resident, without Valid, PendingLast and IDAI.
     pub vpendbaser: Hex,
@@ -35,7 +35,8 @@ pub struct VpeTables {
     pub doorbell: Doorbell,
 }
 
-/// A vPE's doorbell: a physical LPI, and the proxy event that masks, clears and invalidates it.
+/// A vPE's doorbell: a physical LPI, and the proxy event that masks, clears and invalidates it. On
+/// GICv4.1 it is the default doorbell, and nothing is mapped to the proxy event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]
 pub struct Doorbell {

@@ -131,6 +131,9 @@ pub trait PhysicalIts {
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         &[]
     }
+    /// The byte of `vintid`, a vLPI of the vPE, is in use from here on. With
+    /// [`Platform::INVALIDATES`] only.
+    fn invalidate(&mut self, _vpe: VpeIndex, _vintid: u32) {}
     /// The CPU of a vPE as commands name it.
     fn home(&self, _vpe: VpeIndex) -> (CollectionId, RdBase) {
         (CollectionId::new(0), RdBase::processor(0))
@@ -153,6 +156,10 @@ pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     /// Events are physical LPIs, and EL2 puts them into list registers. If the GIC delivers them
     /// itself, what that needs is not in the image.
     const LISTED: bool;
+    /// Commands have GICv4.1's forms: a doorbell is a vPE's, not an event's.
+    const V41: bool;
+    /// [`PhysicalIts::invalidate`] does what INV and VSYNC would.
+    const INVALIDATES: bool;
     /// Some VM has an MSI-X table that EL2 looks after. Likewise.
     const MSIX: bool;
     /// Some VM has several vPEs. If none has, what one does to another is not in the image.

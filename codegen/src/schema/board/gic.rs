@@ -11,7 +11,7 @@ use crate::units::Size;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gic {
-    /// Version of the GIC. With "v4.0" events reach a guest without the hypervisor.
+    /// Version of the GIC. With "v4.0" and "v4.1" events reach a guest without the hypervisor.
     pub version: S<GicVersion>,
     /// Number of SPIs: INTIDs from 32 up to 32 + spis - 1.
     #[schemars(range(min = 0, max = 988))]
@@ -38,6 +38,11 @@ pub struct Gic {
     /// refused, SPIs of other chips are out of reach.
     #[serde(default)]
     pub quirks: Vec<S<Quirk>>,
+    /// "v4.1" only: its redistributors have GICR_INVLPIR (GICR_TYPER.DirectLPI or GICR_CTLR.IR), by
+    /// which the hypervisor invalidates the configuration of a guest's event. With false it does so
+    /// by commands.
+    #[schemars(extend("x-default" = true))]
+    pub invalidation_registers: Option<S<bool>>,
     /// The interrupt translation service (GITS). Without it there are no events.
     pub its: Option<S<Its>>,
 }
@@ -91,7 +96,7 @@ pub struct Redistributors {
 pub struct Its {
     /// Address of the control frame.
     pub base: S<Address>,
-    /// Size of the control and translation frames: "128 KiB".
+    /// Size of its frames: "128 KiB", with "v4.1" "256 KiB".
     pub size: S<Size>,
     /// Bits of a DeviceID (GITS_TYPER.Devbits + 1).
     #[schemars(range(min = 1, max = 32))]
@@ -120,6 +125,10 @@ pub struct Its {
     /// has.
     #[schemars(extend("x-default" = "64 KiB"))]
     pub table_page: Option<S<Size>>,
+    /// "v4.1" only: the redistributors have the ITS's vPE table (GITS_TYPER.SVPET is not 0). With
+    /// false they have one of their own.
+    #[schemars(extend("x-default" = true))]
+    pub shared_vpe_table: Option<S<bool>>,
     /// How an ITS command names a redistributor (GITS_TYPER.PTA).
     pub rdbase: RdBase,
 }

@@ -224,6 +224,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             moves: false,
             collection_id_bits: 4,
             vintid_bits: 14,
+            v41: None,
             tables: &[],
             cbaser: 0,
             queue: Span { base: Pa::new(0), bytes: 0 },

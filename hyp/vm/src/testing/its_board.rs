@@ -3,7 +3,8 @@
 //! ITSs on it.
 //!
 //! VM 0 is "remap", VM 1 "fixed"; each has two vPEs, resident on CPUs of their own, and memory of
-//! its own. A third device is the channels', with a ring for each.
+//! its own. A third device is the channels', with a ring for each. The GIC is a GICv4.0, or a
+//! GICv4.1 that is told of configuration by its registers.
 
 use super::{GICD, GICR, PHYSICAL_TIMER, TIMER, leak};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, VpeId,
-    command::{Command, Encoded, Itt, VpeMapping, Vpt},
+    command::{Command, ConfigAddress, Encoded, Itt, VpeMapping, VpeMappingV41, Vpt},
     its::{Its, Table},
     layout::{self, Attributes, Room, TableKind},
     list_regs::ListReg,
@@ -23,6 +24,8 @@ use gicv4::{
     queue::Queue,
     redist::Redist,
     vpe::{NonResident, Resident, Vacant},
+    vpe_table,
+    vpe41::{NonResidentV41, ResidentV41, VacantV41},
 };
 use plan::{
     Doorbell, EventRoute, Ipa, ItsPolicy, Mapping, Mmio, MmioKind, Pa, PciBridge, PciFunction,
@@ -30,6 +33,7 @@ use plan::{
 };
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     vec::Vec,
 };
 
@@ -68,6 +72,7 @@ const fn config_of(vm: u64) -> u64 {
 
 pub struct Board {
     pub gic: Gic,
+    v41: bool,
     queue: RefCell<Queue<ItsFrame, ModelQueue>>,
     pub guests: [Guest; 4],
     /// A physical interrupt waits all the time.
@@ -81,10 +86,13 @@ pub struct Board {
     pub slept: Cell<u64>,
     pub kicked: RefCell<Vec<u16>>,
     _residents: Vec<Resident<VlpiFrame>>,
+    _residents_v41: Vec<ResidentV41<VlpiFrame>>,
+    /// GICv4.1: of each CPU on which nobody is resident yet.
+    vacants: VecDeque<VacantV41<VlpiFrame>>,
 }
 
 /// What a guest's emulation may touch.
-pub struct Chip<'a> {
+pub struct Chip<'a, const V41: bool> {
     board: &'a Board,
     vm: u64,
 }
@@ -148,9 +156,16 @@ const fn vpt(vpe: u16) -> u64 {
 
 impl Board {
     pub fn new() -> Self {
+        Self::of(false)
+    }
+
+    /// The same with a GICv4.1.
+    pub fn of(v41: bool) -> Self {
         let plan = plan();
-        let gic = Gic::new(Config { cpus: 4, ..Config::V4_0 });
-        let queue = RefCell::new(bring_up(&gic));
+        let config = if v41 { Config::V4_1 } else { Config::V4_0 };
+        let gic = Gic::new(Config { cpus: 4, ..config });
+        let (queue, vacants) = bring_up(&gic, v41);
+        let queue = RefCell::new(queue);
         let vms: &'static [VmState] = leak([const { VmState::new() }; 2]);
         let vpes: &'static [VpeState] = leak([const { VpeState::new() }; 4]);
         let cells: &'static [Event] = leak([const { Event::new() }; EVENTS.len()]);
@@ -160,6 +175,7 @@ impl Board {
         let (ticks, tick) = (Cell::new(0), Cell::new(20_000));
         let mut board = Self {
             gic,
+            v41,
             queue,
             guests,
             interrupted,
@@ -168,13 +184,23 @@ impl Board {
             slept: Cell::new(0),
             kicked: RefCell::default(),
             _residents: Vec::new(),
+            _residents_v41: Vec::new(),
+            vacants,
         };
         board.map(plan);
         for vm in 0..2 {
             board.start(vm);
         }
+        for n in 0..4 {
+            let vpe = VpeId::new(n);
+            board.run(&[Command::Vinvall { vpe }, Command::Vsync { vpe }]);
+        }
         for (n, vpe) in (0..).zip(plan.vpes) {
             let tables = vpe.tables.as_ref().unwrap();
+            if v41 {
+                board.enter_v41(n);
+                continue;
+            }
             let vacant = Vacant::take(board.gic.vlpis(n), BITS, POLLS).unwrap();
             let away =
                 NonResident::new(model::base(tables.vpropbaser), model::base(tables.vpendbaser));
@@ -182,6 +208,25 @@ impl Board {
         }
         board.clean();
         board
+    }
+
+    fn enter_v41(&mut self, n: u16) {
+        let vacant = self.vacants.pop_front().expect("one for each CPU");
+        let away = NonResidentV41::new(layout::vpendbaser_v41(VpeId::new(n), false));
+        self._residents_v41.push(away.enter(vacant));
+    }
+
+    /// VMAPP of a vPE.
+    fn vmapp(&self, n: u16) -> Command {
+        let (vpe, redistributor) = (VpeId::new(n), Config::V4_0.redistributor(n));
+        let vpt = Vpt::new(vpt(n), BITS).unwrap();
+        if !self.v41 {
+            return Command::Vmapp { vpe, mapping: Some(VpeMapping { redistributor, vpt }) };
+        }
+        let config = ConfigAddress::new(config_of(u64::from(n / 2))).unwrap();
+        let doorbell = IntId::new(8192 + u32::from(n));
+        let mapping = VpeMappingV41 { redistributor, vpt, config, zeroed: true, doorbell };
+        Command::VmappV41 { vpe, allocate: true, mapping: Some(mapping) }
     }
 
     /// The boot script.
@@ -201,13 +246,7 @@ impl Board {
                     intid: IntId::new(8192 + u32::from(n)),
                     collection,
                 },
-                Command::Vmapp {
-                    vpe: VpeId::new(n),
-                    mapping: Some(VpeMapping {
-                        redistributor,
-                        vpt: Vpt::new(vpt(n), BITS).unwrap(),
-                    }),
-                },
+                self.vmapp(n),
             ]);
         }
         for route in plan.its.as_ref().unwrap().events {
@@ -216,7 +255,10 @@ impl Board {
                 event: EventId::new(route.event),
                 vintid: IntId::new(route.vintid),
                 vpe: VpeId::new(route.vpe.value()),
-                doorbell: IntId::new(8192 + u32::from(route.vpe.value())),
+                doorbell: match self.v41 {
+                    true => IntId::NONE,
+                    false => IntId::new(8192 + u32::from(route.vpe.value())),
+                },
             }]);
         }
     }
@@ -263,7 +305,11 @@ impl Board {
         let (mut renewal, mut waits) = (Renewal::new(), 0);
         let (view, allowance) = (self.view(vm), &self.guests[2 * vm].vm.allowance);
         loop {
-            match renewal.step(view, allowance, &mut self.chip(vm), patient) {
+            let renewed = match self.v41 {
+                true => renewal.step(view, allowance, &mut self.chip::<true>(vm), patient),
+                false => renewal.step(view, allowance, &mut self.chip::<false>(vm), patient),
+            };
+            match renewed {
                 Renewed::All => return waits,
                 Renewed::More => {}
                 Renewed::Until(time) => {
@@ -275,7 +321,7 @@ impl Board {
         }
     }
 
-    pub fn chip(&self, vm: usize) -> Chip<'_> {
+    fn chip<const V41: bool>(&self, vm: usize) -> Chip<'_, V41> {
         Chip { board: self, vm: vm as u64 }
     }
 
@@ -284,8 +330,12 @@ impl Board {
         for tries in 0.. {
             // The longest queue holds 32768 commands.
             assert!(tries < 40_000, "a write is to be tried again for ever");
-            let mut chip = self.chip(vpe / 2);
-            match mmio::write(&self.guests[vpe], &mut chip, ipa, bytes, value) {
+            let (guest, vm) = (&self.guests[vpe], vpe / 2);
+            let written = match self.v41 {
+                true => mmio::write(guest, &mut self.chip::<true>(vm), ipa, bytes, value),
+                false => mmio::write(guest, &mut self.chip::<false>(vm), ipa, bytes, value),
+            };
+            match written {
                 Written::Again => {}
                 Written::Later(time) => {
                     assert!(time > self.ticks.get(), "it is that late already");
@@ -299,7 +349,11 @@ impl Board {
     }
 
     pub fn read(&self, vpe: usize, ipa: u64, bytes: u32) -> Option<u64> {
-        mmio::read(&self.guests[vpe], &mut self.chip(vpe / 2), ipa, bytes)
+        let (guest, vm) = (&self.guests[vpe], vpe / 2);
+        match self.v41 {
+            true => mmio::read(guest, &mut self.chip::<true>(vm), ipa, bytes),
+            false => mmio::read(guest, &mut self.chip::<false>(vm), ipa, bytes),
+        }
     }
 
     /// Writes the guest's memory.
@@ -331,7 +385,9 @@ impl Board {
     }
 }
 
-fn bring_up(gic: &Gic) -> Queue<ItsFrame, ModelQueue> {
+type Vacants = VecDeque<VacantV41<VlpiFrame>>;
+
+fn bring_up(gic: &Gic, v41: bool) -> (Queue<ItsFrame, ModelQueue>, Vacants) {
     for index in 0..0x2000 {
         gic.write_byte(0x5100_0000 + index, LpiConfig::new(0xa0, false).byte());
     }
@@ -353,11 +409,18 @@ fn bring_up(gic: &Gic) -> Queue<ItsFrame, ModelQueue> {
     });
     let queue = Room { bytes: 0x1000, align: 0x1_0000 };
     let cbaser = model::base(layout::cbaser(0x5030_0000, queue, Attributes::COHERENT).unwrap());
-    Its::new(gic.its()).enable(tables.collect::<Vec<_>>(), cbaser, POLLS).unwrap();
-    Queue::new(gic.its(), gic.queue(0x5030_0000, 128), POLLS)
+    let mut vacants = VecDeque::new();
+    let its = Its::new(gic.its());
+    its.enable(tables.collect::<Vec<_>>(), cbaser, POLLS).unwrap();
+    if v41 {
+        let take = |cpu| VacantV41::take(gic.vlpis(cpu), POLLS).unwrap();
+        vacants.extend((0..4).map(take));
+        vpe_table::install(&its, None, (0..4).map(|cpu| gic.vlpis(cpu))).unwrap();
+    }
+    (Queue::new(gic.its(), gic.queue(0x5030_0000, 128), POLLS), vacants)
 }
 
-impl PhysicalIts for Chip<'_> {
+impl<const V41: bool> PhysicalIts for Chip<'_, V41> {
     fn read_command(&self, from: Pa) -> Encoded {
         core::array::from_fn(|n| {
             let bytes =
@@ -375,6 +438,11 @@ impl PhysicalIts for Chip<'_> {
         let index = vintid.checked_sub(8192).filter(|index| *index < 0x2000).expect("a vLPI");
         self.board.gic.write_byte(config_of(self.vm) + u64::from(index), byte);
     }
+    fn invalidate(&mut self, vpe: VpeIndex, vintid: u32) {
+        let redistributor = Redist::new(self.board.gic.redistributor(vpe.value()));
+        let (vpe, vintid) = (VpeId::new(vpe.value()), IntId::new(vintid));
+        redistributor.invalidate(Some(vpe), vintid, POLLS).unwrap();
+    }
     fn command(&mut self, commands: &[Encoded]) {
         assert!(commands.len() <= crate::platform::BATCH);
         self.board.queue.borrow_mut().run_words(commands).unwrap();
@@ -388,9 +456,11 @@ impl PhysicalIts for Chip<'_> {
     }
 }
 
-impl Platform for Chip<'_> {
+impl<const V41: bool> Platform for Chip<'_, V41> {
     const VIRTUAL_ITS: bool = true;
     const LISTED: bool = false;
+    const V41: bool = V41;
+    const INVALIDATES: bool = V41;
     const MSIX: bool = false;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = false;
@@ -404,7 +474,7 @@ impl Platform for Chip<'_> {
 }
 
 /// Nothing but the ITS is tried here.
-impl ListRegisters for Chip<'_> {
+impl<const V41: bool> ListRegisters for Chip<'_, V41> {
     fn count(&self) -> usize {
         4
     }
@@ -427,7 +497,7 @@ impl ListRegisters for Chip<'_> {
     }
 }
 
-impl PhysicalGic for Chip<'_> {
+impl<const V41: bool> PhysicalGic for Chip<'_, V41> {
     fn enable(&mut self, _: usize, _: u32) {}
     fn disable(&mut self, _: usize, _: u32) {}
     fn set_pending(&mut self, _: usize, _: u32) {}
@@ -453,7 +523,7 @@ impl PhysicalGic for Chip<'_> {
     }
 }
 
-impl ConfigSpace for Chip<'_> {
+impl<const V41: bool> ConfigSpace for Chip<'_, V41> {
     fn config_read(&self, _: &PciFunction, _: u16) -> u32 {
         u32::MAX
     }

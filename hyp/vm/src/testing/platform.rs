@@ -217,6 +217,8 @@ impl PhysicalIts for Cpu<'_> {
 impl Platform for Cpu<'_> {
     const VIRTUAL_ITS: bool = true;
     const LISTED: bool = true;
+    const V41: bool = false;
+    const INVALIDATES: bool = false;
     const MSIX: bool = true;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = true;

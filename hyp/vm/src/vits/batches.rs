@@ -20,7 +20,7 @@ use super::{
 use crate::{Guest, Platform, counters::Counter, vgic};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use gicv4::{
-    CollectionId, DeviceId, EventId, IntId, RdBase,
+    CollectionId, DeviceId, EventId, IntId, RdBase, VpeId,
     command::{Command, Encoded},
     lpi::LpiConfig,
 };
@@ -186,8 +186,15 @@ impl<'a, P: Platform> Batches<'a, P> {
         self.allow()?;
         let (device, event) = name(own);
         self.write(own, vintid, config);
-        let commands = [Command::Inv { device, event }.encode(), self.sync(own.vpe())];
-        self.give(&commands, Counter::ItsConfigured);
+        if P::INVALIDATES {
+            let vpe = self.guest.config.first_vpe.wrapping_add(own.vpe());
+            self.work = self.work.wrapping_add(1);
+            self.platform.invalidate(VpeIndex::new(vpe), vintid);
+            self.guest.vpe.counters.count(Counter::ItsConfigured);
+        } else {
+            let commands = [Command::Inv { device, event }.encode(), self.sync(own.vpe())];
+            self.give(&commands, Counter::ItsConfigured);
+        }
         own.set_config(config);
         self.look(own.vpe());
         if config.enabled() && !before.enabled() {
@@ -238,7 +245,7 @@ impl<'a, P: Platform> Batches<'a, P> {
             let (collection, _) = home(&self.view, self.platform, number);
             return Command::Movi { device, event, collection }.encode();
         }
-        let (vpe, doorbell) = self.view.vpe(number);
+        let (vpe, doorbell) = vpe_and_doorbell::<P>(&self.view, number);
         Command::Vmovi { device, event, vpe, doorbell: Some(doorbell) }.encode()
     }
 
@@ -276,6 +283,12 @@ fn home<P: Platform>(view: &View, platform: &P, number: u16) -> (CollectionId, R
     platform.home(VpeIndex::new(view.vm().first_vpe.wrapping_add(number)))
 }
 
+/// The vPE `number` as the ITS knows it, and the doorbell that its events name: none on GICv4.1.
+fn vpe_and_doorbell<P: Platform>(view: &View, number: u16) -> (VpeId, IntId) {
+    let (vpe, doorbell) = view.vpe(number);
+    (vpe, if P::V41 { IntId::NONE } else { doorbell })
+}
+
 /// What makes a batch complete: the event goes to the vPE `number`.
 pub(super) fn sync<P: Platform>(view: &View, platform: &P, number: u16) -> Encoded {
     if P::LISTED {
@@ -301,7 +314,7 @@ pub(super) fn map_command<P: Platform>(
         let (collection, _) = home(view, platform, number);
         return Command::Mapti { device, event, intid, collection }.encode();
     }
-    let (vpe, doorbell) = view.vpe(number);
+    let (vpe, doorbell) = vpe_and_doorbell::<P>(view, number);
     Command::Vmapti { device, event, vintid: IntId::new(vintid), vpe, doorbell }.encode()
 }
 

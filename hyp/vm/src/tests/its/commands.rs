@@ -78,8 +78,8 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let board = Board::new();
+    fn new(v41: bool) -> Self {
+        let board = Board::of(v41);
         let drivers = [0, 2].map(|vpe| Driver::new(&board, vpe));
         let naive = [Naive::new(0, ItsPolicy::Remap), Naive::new(1, ItsPolicy::Fixed)];
         Self { board, drivers, naive, tables: Default::default() }
@@ -136,8 +136,11 @@ proptest! {
     /// Every event is delivered where the naive model says, and never anything else; a restart puts
     /// all back.
     #[test]
-    fn as_in_a_naive_model(steps in prop::collection::vec(step(), 1..80)) {
-        let mut world = World::new();
+    fn as_in_a_naive_model(
+        steps in prop::collection::vec(step(), 1..80),
+        v41 in any::<bool>(),
+    ) {
+        let mut world = World::new(v41);
         for step in &steps {
             world.step(step);
             world.compare();
@@ -157,8 +160,9 @@ proptest! {
     fn random_writes_touch_nobody_else(
         memory in prop::collection::vec(words(), 128),
         writes in prop::collection::vec((0..2usize, register(), any::<bool>(), value()), 1..60),
+        v41 in any::<bool>(),
     ) {
-        let board = Board::new();
+        let board = Board::of(v41);
         let bytes: Vec<u8> =
             memory.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
         board.store(0, QUEUE, &bytes);
