@@ -12,6 +12,8 @@
 mod aliasing;
 #[path = "qemu/harness/builds.rs"]
 mod builds;
+#[path = "qemu/harness/efi.rs"]
+mod efi;
 #[path = "qemu/harness/el2.rs"]
 mod el2;
 #[path = "qemu/harness/expect.rs"]

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Making the image with cargo: ELF, flat binary and FIT out.
+//! Making the image with cargo: ELF, flat binary, and what other loaders take.
 
+mod bl33;
 mod build;
 mod cargo;
 mod claim;
+mod efi;
 mod firmware;
 mod fit;
 mod flat;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bulkhead::run::{Input, Options, Step, Transcript, run};
 
 use crate::aliasing;
+use crate::efi;
 use crate::el2::{RAM, altered, strangers};
 use crate::expect::violations;
 use crate::firmware;
@@ -51,8 +52,11 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         secure_ram = Some(firmware::VIRT_SECURE_RAM);
     }
     if let Some(ram) = secure_ram {
-        let below = firmware::below(&image.binary, &image.board, ram, &scenario.secure)?;
+        let below = firmware::below(&image.board, ram, &scenario.secure)?;
         machine.firmware = Some(below);
+    }
+    if scenario.efi {
+        qemu_args.extend(efi::arguments(&image.binary, &scratch)?);
     }
     if let Some(fit) = scenario.fit {
         qemu_args.extend(fit::arguments(fit, &scenario.system, &image.machine, &scratch)?);

@@ -34,6 +34,9 @@ pub struct Scenario {
     /// INTIDs below 64 that this firmware keeps in a Secure group.
     #[serde(default)]
     pub secure: Vec<u32>,
+    /// Started by UEFI firmware, as an application on a disk.
+    #[serde(default)]
+    pub efi: bool,
     /// Started by U-Boot from a FIT, when the input tells it to.
     pub fit: Option<Fit>,
     /// Left out of `just test`.

@@ -54,7 +54,7 @@ fn subject(workspace: &Workspace, choice: &std::path::Path) -> Result<Subject, F
     let mut machine = Machine::of(&system)
         .ok_or_else(|| Failure::Use(format!("{}: its board has no [qemu]", path.display())))?;
     let built = workspace.image(&system)?;
-    machine.firmware = workspace.firmware(&system, built.plan.hypervisor.image.value())?;
+    machine.firmware = workspace.firmware(&system)?;
     Ok(Subject {
         name: system.name.value.clone(),
         machine,

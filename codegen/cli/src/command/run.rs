@@ -53,7 +53,7 @@ impl Run {
         })?;
         let built = workspace.image(&system)?;
         let image = built.directory.join("bulkhead.bin");
-        machine.firmware = workspace.firmware(&system, built.plan.hypervisor.image.value())?;
+        machine.firmware = workspace.firmware(&system)?;
         let options = Options {
             icount: self.icount,
             timeout: self.timeout.map(Duration::from_secs).or(system.time_limit),

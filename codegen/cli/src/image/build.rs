@@ -6,7 +6,8 @@
 //! 2. copies of their ELF files as target/bulkhead/SYSTEM/payloads/PACKAGE.elf;
 //! 3. `cargo build --release -p hyp --target aarch64-unknown-none-softfloat` with `BULKHEAD_SYSTEM`
 //!    and `BULKHEAD_PAYLOADS`;
-//! 4. the flat binary, the FIT, the plan and the device trees into target/bulkhead/SYSTEM.
+//! 4. the same of the EFI stub;
+//! 5. the flat binary, its other forms, the plan and the device trees into target/bulkhead/SYSTEM.
 //!
 //! Cargo's own output goes to target/el2, a directory of its own, so that it never waits for the
 //! build of the host crates; what is up to date is not built again. Cargo leaves every system's
@@ -18,8 +19,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::bl33::bl33;
 use super::cargo::{FIX_835769, finish, format};
 use super::claim::claim;
+use super::efi::efi;
 use super::fit::{Signer, fit};
 use super::flat::{FlatError, flatten};
 use super::rules::{self, Broken};
@@ -27,7 +30,7 @@ use super::sign::{Key, SignError};
 use codegen::build::{Decided, EmitError, decide, write};
 use codegen::diag::Report;
 use codegen::emit::changes::Changes;
-use codegen::emit::{page, report};
+use codegen::emit::{link, page, report};
 use codegen::model::{PayloadKind, System};
 use codegen::plan::Plan;
 use thiserror::Error;
@@ -59,6 +62,9 @@ pub enum BuildError {
     Fit(#[from] dtoolkit::error::ModelError),
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The stub is not as this tool knows it.
+    #[error("the EFI stub has no room for the plan: start.s and image/efi.rs differ")]
+    Efi,
     /// It has what no image may have.
     #[error(transparent)]
     Rule(#[from] Broken),
@@ -101,7 +107,8 @@ pub struct Built {
 
 impl Built {
     /// The image, in each form that a loader takes.
-    pub const FILES: [&str; 3] = ["bulkhead.elf", "bulkhead.bin", "bulkhead.itb"];
+    pub const FILES: [&str; 5] =
+        ["bulkhead.elf", "bulkhead.bin", "bulkhead.bl33", "bulkhead.itb", "bulkhead.efi"];
 }
 
 impl Workspace {
@@ -208,6 +215,15 @@ impl Workspace {
         Ok(directory)
     }
 
+    /// The linked EFI stub, the same for all systems.
+    fn stub(&self) -> Result<Vec<u8>, BuildError> {
+        let mut cargo = self.cargo("build");
+        cargo.args(["--target", PARTITION_TARGET, "-p", "efi"]);
+        finish(cargo, "the EFI stub")?;
+        let elf = self.bare().join(PARTITION_TARGET).join("release/efi");
+        std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })
+    }
+
     /// The plan of a system, its partitions built first.
     pub fn plan(&self, system: &System) -> Result<Decided, BuildError> {
         let _lock = self.lock()?;
@@ -262,15 +278,17 @@ impl Workspace {
         let bytes = std::fs::read(&elf).map_err(|error| BuildError::File { path: elf, error })?;
         rules::look(&bytes)?;
         let directory = self.outputs(&plan.system);
-        let ram = plan.board.ram.first().map_or(0, |ram| ram.base.value());
         let own = &plan.hypervisor;
         let flat = flatten(
             &bytes,
-            own.image.value() - ram,
+            link::text_offset(&plan).1,
             own.base.value() + own.bytes - own.image.value(),
         )?;
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
+        write(&directory, "bulkhead.bl33", &bl33(&plan, &flat))?;
+        let application = efi(&plan, &self.stub()?, &flat).ok_or(BuildError::Efi)?;
+        write(&directory, "bulkhead.efi", &application)?;
         let signer = named.zip(key);
         let signer =
             signer.map(|((name, _), key)| Signer { algorithm: key.algorithm.name(), key: name });

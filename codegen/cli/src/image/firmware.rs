@@ -10,13 +10,12 @@ use crate::run::Firmware;
 use codegen::model::System;
 
 impl Workspace {
-    /// The firmware that the system's board needs to enter the image at `entry`; None: QEMU enters
-    /// it.
-    pub fn firmware(&self, system: &System, entry: u64) -> Result<Option<Firmware>, BuildError> {
+    /// The firmware that the system's board needs to enter the image; None: QEMU enters it.
+    pub fn firmware(&self, system: &System) -> Result<Option<Firmware>, BuildError> {
         let qemu = system.board.qemu.as_ref();
         let Some(ram) = qemu.and_then(|qemu| qemu.secure_ram) else { return Ok(None) };
         let code = self.firmware_code()?;
-        Ok(Some(Firmware::new(code, &system.board, entry, ram, &[])))
+        Ok(Some(Firmware::new(code, &system.board, ram, &[])))
     }
 
     /// The firmware as a flat binary for address 0, of no board yet.

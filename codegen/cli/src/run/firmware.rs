@@ -14,20 +14,16 @@ use codegen::model::Board;
 #[derive(Clone, Debug)]
 pub struct Firmware {
     code: Vec<u8>,
-    /// Where EL2 is entered.
+    /// Where EL2 is entered: the board's, whatever the system is.
     entry: u64,
 }
 
 impl Firmware {
-    /// `code` as it is built, for the image that is entered at `entry`. `secure_ram` is where the
-    /// firmware keeps its data; it leaves the INTIDs in `secure`, below 64, to the Secure side.
-    pub fn new(
-        mut code: Vec<u8>,
-        board: &Board,
-        entry: u64,
-        secure_ram: u64,
-        secure: &[u32],
-    ) -> Self {
+    /// `code` as it is built. It enters bulkhead.bl33 where the board has the hypervisor.
+    /// `secure_ram` is where the firmware keeps its data; it leaves the INTIDs in `secure`, below 64,
+    /// to the Secure side.
+    pub fn new(mut code: Vec<u8>, board: &Board, secure_ram: u64, secure: &[u32]) -> Self {
+        let entry = board.hypervisor_base();
         let redistributors = &board.gic.redistributors;
         let first = board.cpus.first().map_or(0, |cpu| cpu.redistributor.value);
         let console = board.console.as_ref().and_then(|console| board.uarts.get(console.value));
@@ -47,8 +43,10 @@ impl Firmware {
         Self { code, entry }
     }
 
-    /// Arguments for QEMU by which the CPUs begin in the firmware and `image` is in RAM.
+    /// Arguments for QEMU by which the CPUs begin in the firmware, and bulkhead.bl33, which is beside
+    /// `image`, is in RAM.
     pub(super) fn arguments(&self, image: &Path, scratch: &Path) -> Vec<String> {
+        let image = image.with_extension("bl33");
         let loader = format!("loader,file={},addr={:#x},force-raw=on", image.display(), self.entry);
         let file = file(scratch).display().to_string();
         // SYSTEM_OFF ends QEMU by semihosting.
