@@ -48,6 +48,10 @@ import *OPTIONS:
 image SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} image {{SYSTEM}} {{OPTIONS}}
 
+# Build the image and bring it to a board, or make a disk image (more: just flash --help)
+flash SYSTEM="demo" *OPTIONS:
+    @{{bulkhead}} flash {{SYSTEM}} {{OPTIONS}}
+
 # Run every test that fits into ten minutes: host suites, then QEMU scenarios
 test *OPTIONS:
     @tests/all.sh {{OPTIONS}}

@@ -20,10 +20,18 @@ use codegen::diag::{Report, rules};
 /// Everything that is wrong with the system at `path`, in one report.
 fn judge(path: &Path) -> Report {
     LazyLock::force(&TREES);
+    if has_targets(path) {
+        return codegen::targets(path).err().unwrap_or_default();
+    }
     match codegen::load(path) {
         Ok(system) => codegen::build::judge(&system, Path::new("nothing is built here")),
         Err(report) => report,
     }
+}
+
+/// It is no system's TOML but a file of targets.
+fn has_targets(path: &Path) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.contains("\n[[target]]"))
 }
 
 /// What the rules alone say of it, which look into no payload but its header.
@@ -63,6 +71,7 @@ fn good_systems_are_good() {
         "bad/good-tree-its.toml",
         "bad/good-hosts.toml",
         "bad/good-memory.toml",
+        "bad/good-targets.toml",
         "qemu/systems/smmu.toml",
     ];
     let good = ["bad/good.toml", "../configs/demo.toml"].into_iter().chain(shared);
@@ -385,6 +394,7 @@ fn every_toml_names_its_schema() {
         let schema = first
             .strip_prefix("#:schema ")
             .unwrap_or_else(|| panic!("{}: no schema in its first line", path.display()));
+        let kind = if has_targets(path) { "targets" } else { kind };
         let target = path.parent().unwrap().join(schema);
         let heir = if text.contains("\ninherit = ") { "inheriting-" } else { "" };
         let right = Path::new("../configs").join(format!("{heir}{kind}.schema.json"));

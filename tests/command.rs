@@ -5,6 +5,8 @@
 
 #[path = "command/console.rs"]
 mod console;
+#[path = "command/flash.rs"]
+mod flash;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -41,7 +41,7 @@ schemas() {
     local kind status=0 tool=target/tools/bin/check-jsonschema
     local -a files
     [[ -x $tool ]] || { echo "check-jsonschema is missing: ./setup.sh"; return 1; }
-    for kind in system inheriting-system board inheriting-board partition; do
+    for kind in system inheriting-system board inheriting-board partition targets; do
         mapfile -t files < <(git grep -l "^#:schema .*/$kind\.schema\.json$" -- '*.toml' |
             grep -vE '^tests/bad/(boards/)?([EW][0-9]|all)')
         if ((${#files[@]} == 0)); then

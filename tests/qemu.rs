@@ -12,6 +12,8 @@
 mod aliasing;
 #[path = "qemu/harness/builds.rs"]
 mod builds;
+#[path = "qemu/harness/disks.rs"]
+mod disks;
 #[path = "qemu/harness/efi.rs"]
 mod efi;
 #[path = "qemu/harness/el2.rs"]
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
     for (title, test) in builds::ALL {
         trials.push(Trial::test(*title, move || test().map_err(Into::into)));
     }
-    for (title, test) in lines::ALL {
+    for (title, test) in lines::ALL.iter().chain(disks::ALL) {
         let images = Arc::clone(&images);
         trials.push(Trial::test(*title, move || test(&images).map_err(Into::into)));
     }

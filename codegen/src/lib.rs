@@ -20,4 +20,4 @@ pub mod schema;
 mod tree;
 pub mod units;
 
-pub use load::{load, load_board, show_board};
+pub use load::{load, load_board, show_board, targets};

@@ -14,8 +14,10 @@ mod payload;
 mod schedule;
 mod show;
 mod system;
+mod targets;
 
 pub use show::board as show_board;
+pub use targets::load as targets;
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The TOML files as they are written: board, system and partition.
+//! The TOML files as they are written: board, system and partition, and a user's targets.
 //!
 //! The structs here are the one source of the format: serde reads by them, the JSON schemas for
 //! editors and docs/configuration.md are generated from them, and [`verify`] drives its search for
@@ -14,6 +14,7 @@ pub mod manual;
 pub mod partition;
 pub mod schedule;
 pub mod system;
+pub mod targets;
 mod text;
 pub mod verify;
 

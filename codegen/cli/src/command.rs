@@ -7,6 +7,7 @@
 
 mod bench;
 mod console;
+mod flash;
 mod import;
 mod learn;
 mod run;
@@ -83,6 +84,7 @@ enum Command {
     /// Build the image and boot it under QEMU
     Run(run::Run),
     Console(console::Console),
+    Flash(flash::Flash),
     /// Count instructions of hot paths and bytes of images, beside the marks to beat
     Bench(bench::Bench),
     Learn(learn::Learn),
@@ -182,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Image { system, lint, signing } => image(&system, lint, signing.key().as_ref()),
         Command::Run(run) => run.run(),
         Command::Console(console) => console.run(),
+        Command::Flash(flash) => flash.run(),
         Command::Bench(bench) => bench.run(),
         Command::Learn(learn) => learn.run(),
         Command::Import(import) => import.run(),

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+mod flash;
 pub mod image;
 pub mod learn;
 pub mod run;

@@ -3,7 +3,7 @@
 //!
 //! An id is never given to another rule; W instead of E is a warning. E0xx the files themselves,
 //! E1xx names, E2xx memory, E3xx CPUs and modes, E4xx devices, E5xx interrupts, E6xx payloads, E7xx
-//! channels and console, E8xx the board's own description, E9xx limits and the plan.
+//! channels and console, E8xx the board's own description, E9xx limits, the plan and targets.
 
 use super::{Diagnostic, Severity};
 
@@ -287,6 +287,10 @@ rules! {
     PLAN_IMPOSSIBLE "E906 plan-impossible"
         "A table cannot be made: an address is beyond what the hardware can hold, or used \
          twice."
+
+    TARGET_OVERLAP "E907 target-overlap"
+        "Firmware of a disk image lies over its partition table or over other firmware."
+    TARGET_FILE "E908 target-file" "A file that a target takes along is not there."
 }
 
 /// docs/errors.md.

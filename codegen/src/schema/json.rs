@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{board::BoardFile, partition::PartitionFile, system::SystemFile};
+use super::{board::BoardFile, partition::PartitionFile, system::SystemFile, targets::TargetsFile};
 
 /// The kinds of TOML file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +15,11 @@ pub enum Kind {
     Board,
     System,
     Partition,
+    Targets,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::System, Kind::Board, Kind::Partition];
+    pub const ALL: [Kind; 4] = [Kind::System, Kind::Board, Kind::Partition, Kind::Targets];
 
     /// Name of the schema's file in configs/.
     pub fn file_name(self) -> &'static str {
@@ -26,6 +27,7 @@ impl Kind {
             Kind::Board => "board.schema.json",
             Kind::System => "system.schema.json",
             Kind::Partition => "partition.schema.json",
+            Kind::Targets => "targets.schema.json",
         }
     }
 
@@ -35,6 +37,7 @@ impl Kind {
             Kind::Board => "boards",
             Kind::System => "configs",
             Kind::Partition => "partitions",
+            Kind::Targets => ".config/bulkhead",
         }
     }
 
@@ -44,16 +47,18 @@ impl Kind {
             Kind::Board => "board",
             Kind::System => "system",
             Kind::Partition => "partition",
+            Kind::Targets => "targets file",
         }
     }
 
     /// The schema, with nothing left to look up. Made once.
     pub fn schema(self) -> &'static Value {
-        static SCHEMAS: [OnceLock<Value>; 3] = [const { OnceLock::new() }; 3];
+        static SCHEMAS: [OnceLock<Value>; 4] = [const { OnceLock::new() }; 4];
         match self {
             Kind::Board => SCHEMAS[0].get_or_init(schema::<BoardFile>),
             Kind::System => SCHEMAS[1].get_or_init(schema::<SystemFile>),
             Kind::Partition => SCHEMAS[2].get_or_init(schema::<PartitionFile>),
+            Kind::Targets => SCHEMAS[3].get_or_init(schema::<TargetsFile>),
         }
     }
 

@@ -47,7 +47,7 @@ without default must be written; `none` is a default too.
 const COLUMNS: usize = 100;
 
 /// Tables that are mostly written in place.
-const IN_PLACE: [&str; 18] = [
+const IN_PLACE: [&str; 20] = [
     "vpes",
     "budget",
     "windows",
@@ -66,6 +66,8 @@ const IN_PLACE: [&str; 18] = [
     "window64",
     "bars",
     "scratch",
+    "layout",
+    "raw",
 ];
 
 /// Every generated file, by its path from the project's root: what `bulkhead schema` writes.
@@ -98,6 +100,7 @@ fn title(kind: Kind) -> &'static str {
         Kind::System => "The system: configs/NAME.toml",
         Kind::Board => "The board: boards/NAME.toml",
         Kind::Partition => "The partition: partitions/GROUP/NAME/partition.toml",
+        Kind::Targets => "The targets: targets.toml",
     }
 }
 

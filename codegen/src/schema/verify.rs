@@ -18,7 +18,8 @@ use super::text;
 use crate::diag::{Diagnostic, FileId, Report, rules};
 
 /// Lists of tables that are written in one line.
-const IN_PLACE: [&str; 7] = ["vpes", "memory", "ends", "regions", "intids", "windows", "suspended"];
+const IN_PLACE: [&str; 8] =
+    ["vpes", "memory", "ends", "regions", "intids", "windows", "suspended", "raw"];
 
 /// What people write who know other systems, and what it is called here.
 const MEANT: [(&str, &str); 3] = [("reboot", "restart"), ("stop", "halt"), ("off", "halt")];
@@ -50,7 +51,9 @@ impl Verify<'_> {
                 "give the name of a system in configs/, or write one that names this {}",
                 other.name()
             ),
-            Kind::Board | Kind::Partition => format!("name a {}'s TOML here", self.kind.name()),
+            Kind::Board | Kind::Partition | Kind::Targets => {
+                format!("name a {}'s TOML here", self.kind.name())
+            }
         };
         let own = keys.iter().filter(|(key, _)| has(other, key) && !has(self.kind, key));
         let span = own.map(|(_, span)| span.clone()).min_by_key(|span| span.start);

@@ -21,7 +21,7 @@ pub const ALL: &[Test] =
     &[("console::over_a_serial_line", serial), ("console::over_telnet", telnet)];
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// QEMU looks once a second whether somebody has opened its pseudo-terminal, and drops what it
 /// sends before; nothing tells when it has seen it.
 const NOTICED: Duration = Duration::from_secs(2);
@@ -50,34 +50,45 @@ fn serial(images: &Images) -> Result<(), String> {
 
 fn telnet(images: &Images) -> Result<(), String> {
     let image = images.get("hello")?;
-    // QEMU does not tell which port it took.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let place = free.map_err(|error| error.to_string())?.to_string();
-    let board = Board::start(&image, &format!("telnet:{place},server=on,wait=on"), &[])?;
-    if !board.line.contains("waiting for connection") {
-        return Err(format!("QEMU said: {}", board.line));
-    }
+    let (_board, place) = waiting(&image, "telnet", &[])?;
     let mut console = Console::on(&place)?;
     console.after("bulkhead: result: pass")?;
     console.status(0)
 }
 
+/// QEMU that begins when somebody connects to a port, and the port.
+pub fn waiting(image: &Image, kind: &str, more: &[&str]) -> Result<(Board, String), String> {
+    // QEMU does not tell which port it took.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let place = free.map_err(|error| error.to_string())?.to_string();
+    let board = Board::start(image, &format!("{kind}:{place},server=on,wait=on"), more)?;
+    match board.line.contains("waiting for connection") {
+        true => Ok((board, place)),
+        false => Err(format!("QEMU said: {}", board.line)),
+    }
+}
+
 /// QEMU, ended with this.
-struct Board {
+pub struct Board {
     child: Child,
     /// What it said first.
-    line: String,
+    pub line: String,
 }
 
 impl Board {
     /// With the console on `serial` instead of the standard output. QEMU stays when the board is
     /// off, as a serial adapter does.
-    fn start(image: &Image, serial: &str, more: &[&str]) -> Result<Self, String> {
+    pub fn start(image: &Image, serial: &str, more: &[&str]) -> Result<Self, String> {
         let scratch = image.binary.with_file_name("scratch-line");
         image.machine.prepare(&scratch).map_err(|error| error.to_string())?;
         let mut arguments = image.machine.arguments(&image.binary, &scratch, &Options::default());
         let place = arguments.iter_mut().skip_while(|argument| *argument != "-serial").nth(1);
         *place.ok_or("the board has no -serial")? = serial.into();
+        // Firmware that finds the image itself.
+        if more.contains(&"-bios") {
+            let kernel = arguments.iter().position(|argument| argument == "-kernel");
+            kernel.map(|at| arguments.drain(at..at + 2));
+        }
         let mut qemu = Command::new("qemu-system-aarch64");
         qemu.args(arguments).arg("-no-shutdown").args(more).stdin(Stdio::null());
         let child = qemu.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -102,7 +113,7 @@ impl Drop for Board {
 }
 
 /// `bulkhead console`, listening.
-struct Console {
+pub struct Console {
     child: Child,
     keys: ChildStdin,
     shown: Receiver<String>,
@@ -111,17 +122,23 @@ struct Console {
 }
 
 impl Console {
-    fn on(line: &str) -> Result<Self, String> {
+    pub fn on(line: &str) -> Result<Self, String> {
         let mut command = tests::bulkhead();
-        command.args(["console", line]).stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["console", line]);
+        Self::of(command, "listening to")
+    }
+
+    /// Of a command that says `first` when the line is open.
+    pub fn of(mut command: Command, wanted: &str) -> Result<Self, String> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let keys = child.stdin.take().ok_or("no input")?;
         let mut said = BufReader::new(child.stderr.take().ok_or("no messages")?);
         let mut first = String::new();
-        said.read_line(&mut first).map_err(|error| error.to_string())?;
-        if !first.contains("listening to") {
-            return Err(first);
+        while !first.contains(wanted) {
+            if said.read_line(&mut first).map_err(|error| error.to_string())? == 0 {
+                return Err(first);
+            }
         }
         let out = child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
         let said: Box<dyn Read + Send> = Box::new(said);
@@ -129,7 +146,7 @@ impl Console {
     }
 
     /// Waits for a line that begins so, among those that came and those that come.
-    fn after(&mut self, text: &str) -> Result<(), String> {
+    pub fn after(&mut self, text: &str) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         while !self.seen.iter().any(|line| line.starts_with(text)) {
             let left = end.saturating_duration_since(Instant::now());
@@ -141,11 +158,11 @@ impl Console {
         Ok(())
     }
 
-    fn send(&mut self, keys: &[u8]) -> Result<(), String> {
+    pub fn send(&mut self, keys: &[u8]) -> Result<(), String> {
         self.keys.write_all(keys).map_err(|error| error.to_string())
     }
 
-    fn status(mut self, wanted: i32) -> Result<(), String> {
+    pub fn status(mut self, wanted: i32) -> Result<(), String> {
         let status = self.child.wait().map_err(|error| error.to_string())?;
         self.seen.extend(self.shown.iter());
         match status.code() == Some(wanted) {

@@ -103,6 +103,8 @@ pub struct Built {
     /// and VM.dtb.
     pub directory: PathBuf,
     pub plan: Plan,
+    /// bulkhead.bin, as it was written: who builds the system next replaces the file.
+    pub flat: Vec<u8>,
 }
 
 impl Built {
@@ -299,7 +301,7 @@ impl Workspace {
                 let _ = std::fs::remove_file(directory.join("bulkhead.itb"));
             })?;
         }
-        Ok(Built { directory, plan })
+        Ok(Built { directory, plan, flat })
     }
 
     /// Removes a system's image, if there is one.

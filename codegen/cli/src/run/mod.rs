@@ -43,7 +43,7 @@ pub use console::Transcript;
 pub use decode::{Decoder, Piece};
 pub use firmware::Firmware;
 pub use learned::Learned;
-pub use line::Line;
+pub use line::{Ends, Line};
 pub use machine::{Machine, Scratch};
 pub use options::{Echo, Input, Options, Step, colours};
 pub use process::run;
