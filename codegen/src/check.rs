@@ -26,6 +26,7 @@ mod names;
 mod payload;
 mod pci;
 mod placement;
+mod platform;
 mod quirk;
 pub(crate) mod range;
 mod schedule;
@@ -56,6 +57,7 @@ pub fn run(system: &System) -> Report {
         time::check,
         fault::check,
         device::check,
+        platform::check,
         message::check,
         smmu::check,
         uart::check,

@@ -112,7 +112,7 @@ pub fn import(source: &Source) -> Result<Imported, Refused> {
     uart::write(&mut board, &console, &mut intids);
     let iommus = iommu::write(&mut board, &parts, &mut taken, &mut intids);
     pcie::write(&mut board, &parts, &iommus, &mut taken, &mut intids);
-    devices::write(&mut board, &parts, &iommus, &mut taken, &mut intids);
+    devices::write(&mut board, &parts, &iommus, &mut taken, &intids);
 
     text.line("");
     text.line("[board]");

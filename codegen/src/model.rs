@@ -22,7 +22,7 @@ pub use board::{
     Reserved, Scratch, Timer,
 };
 pub use payload::{Payload, PayloadKind};
-pub use pci::{Bar, Bdf, Bridge, Controller, Msix, PciId, Pcie, Window as PciWindow};
+pub use pci::{Bar, Bdf, Bridge, Controller, Intx, Msix, PciId, Pcie, Window as PciWindow};
 pub use schedule::{Budget, Claim, CpuUse, Frame, Mode, Sharing, VpeName, Window};
 pub use smmu::{Iommu, Smmu};
 pub use uart::Uart;
@@ -30,7 +30,7 @@ pub use vm::{Channel, ChannelEnd, DeviceUse, EventUse, Memory, Restarts, Vm, Vpe
 
 // Choices are one type from the TOML on: the plan's, or the schema's where the plan takes no such
 // choice.
-pub use crate::schema::board::{GicVersion, IommuKind, RdBase, Trigger};
+pub use crate::schema::board::{GicVersion, IommuKind, Pin, RdBase, Trigger};
 pub use crate::schema::partition::Format;
 pub use crate::schema::system::{Access, WatchdogAction};
 pub use ::plan::{
@@ -92,6 +92,12 @@ impl Region {
         self.base.value.saturating_add(self.size.value)
     }
 
+    /// The pages of 4 KiB that it touches: what a stage-2 table can map of it.
+    pub fn pages(&self) -> Range<u64> {
+        const PAGE: u64 = 4 << 10;
+        self.start() & !(PAGE - 1)..self.end().checked_next_multiple_of(PAGE).unwrap_or(u64::MAX)
+    }
+
     pub fn overlaps(&self, other: &Region) -> bool {
         self.start() < other.end() && other.start() < self.end()
     }
@@ -140,10 +146,43 @@ impl System {
         vms.flat_map(|(vm, owner)| owner.vpes.iter().enumerate().map(move |(n, vpe)| (vm, n, vpe)))
     }
 
+    /// The SPIs of all VMs' devices, in their order.
+    pub fn lines(&self) -> Vec<Line<'_>> {
+        let mut out = Vec::new();
+        for (vm, owner) in self.vms.iter().enumerate() {
+            for DeviceUse { device } in &owner.devices {
+                let Some(described) = self.board.devices.get(device.value) else { continue };
+                let line =
+                    |intid: &At<u32>, trigger| Line { vm, device, intid: intid.clone(), trigger };
+                match &described.kind {
+                    DeviceKind::Platform { intids, .. } => {
+                        out.extend(intids.iter().map(|irq| line(&irq.intid, irq.trigger)));
+                    }
+                    DeviceKind::Pci { .. } => {
+                        let intx = self.board.intx(owner, device.value);
+                        out.extend(intx.map(|intx| line(intx.intid, Trigger::Level)));
+                    }
+                }
+            }
+        }
+        out
+    }
+
     /// All names of modes, the first one's first.
     pub fn mode_names(&self) -> impl Iterator<Item = &At<String>> {
         std::iter::once(&self.initial_mode).chain(self.modes.iter().map(|mode| &mode.name))
     }
+}
+
+/// An SPI by which a VM's device signals.
+#[derive(Clone, Debug)]
+pub struct Line<'a> {
+    /// Index into `System::vms`.
+    pub vm: usize,
+    /// Index into `Board::devices`; the span is the name in the VM's list.
+    pub device: &'a At<usize>,
+    pub intid: At<u32>,
+    pub trigger: Trigger,
 }
 
 /// The memory that is the hypervisor's own: image, tables and payload copies.

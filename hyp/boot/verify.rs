@@ -22,7 +22,7 @@
 
 use crate::io::console::{self, Own};
 use crate::io::halt;
-use crate::state::parts::V41;
+use crate::state::parts::{INTX, V41};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
 use arch::device::Device;
@@ -302,6 +302,10 @@ pub fn machine() -> Verdict {
         identify(what, title, config, function.space.id)?;
         examine::function(&mut Config(config), function)
             .map_err(|difference| unlike(&difference, title, function.space.config))?;
+        if INTX {
+            examine::pin(&Config(config), function)
+                .map_err(|difference| unlike(&difference, title, function.space.config))?;
+        }
     }
     Ok(())
 }

@@ -271,6 +271,7 @@ impl Platform for Hardware {
     const V41: bool = parts::V41;
     const INVALIDATES: bool = parts::INVALIDATES;
     const MSIX: bool = parts::MSIX;
+    const INTX: bool = parts::INTX;
     const SEVERAL_VPES: bool = parts::SEVERAL_VPES;
     const WATCHDOG: bool = parts::WATCHDOGS;
     const VIRTUAL_TIMER: u32 = intid::VIRTUAL_TIMER;

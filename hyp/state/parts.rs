@@ -123,6 +123,16 @@ pub const MSIX: bool = {
     n < PLAN.functions.len()
 };
 
+/// A function signals by its pin.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+pub const INTX: bool = {
+    let mut n = 0;
+    while n < PLAN.functions.len() && PLAN.functions[n].pin == 0 {
+        n += 1;
+    }
+    n < PLAN.functions.len()
+};
+
 /// A VM has several vPEs.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 pub const SEVERAL_VPES: bool = {

@@ -1010,6 +1010,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             ],
             held: false,
             settle_ms: 100,
+            pin: 0,
             setup: &[
                 plan::ConfigWrite {
                     offset: 16,

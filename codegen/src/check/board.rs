@@ -7,7 +7,7 @@ use super::range::{self, BLOCK, FRAME, PAGE, Range, hex};
 use crate::diag::{Report, rules};
 use crate::emit::stage2::PHYSICAL_BITS;
 use crate::emit::translation::MOST_BITS;
-use crate::model::{At, Board, Conduit, Cpu, DeviceKind, GicVersion, System};
+use crate::model::{At, Board, Conduit, Cpu, DeviceKind, GicVersion, System, Trigger};
 use crate::units::Size;
 
 /// Affinity fields of MPIDR_EL1: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0 (DDI 0487, MPIDR_EL1).
@@ -114,7 +114,8 @@ fn sizes(board: &Board, report: &mut Report) {
     for device in &board.devices {
         if let DeviceKind::Platform { regions, .. } = &device.kind {
             for region in regions {
-                one(region, PAGE, format!("device `{}`", device.name.value));
+                let what = format!("the size of device `{}`", device.name.value);
+                range::some(report, &region.size, &what);
             }
         }
     }
@@ -324,36 +325,59 @@ fn intids(board: &Board, report: &mut Report) {
         spis.push((name.clone(), &smmu.event_intid));
         spis.push((name, &smmu.error_intid));
     }
-    for host in &board.pcie {
-        spis.extend(
-            host.intx.iter().map(|intid| (format!("PCIe host `{}`", host.name.value), intid)),
-        );
-    }
-    for device in &board.devices {
-        if let DeviceKind::Platform { intids, .. } = &device.kind {
-            spis.extend(
-                intids.iter().map(|irq| (format!("device `{}`", device.name.value), &irq.intid)),
-            );
-        }
-    }
-    for (what, intid) in &spis {
+    let shareable = shareable(board);
+    for (what, intid) in spis.iter().chain(shareable.iter().map(|(line, _)| line)) {
         intid_range(report, what, intid, 32, 31 + board.gic.spis.value, &board.gic.spis.with(()));
     }
     all.extend(spis);
     for (n, (what, intid)) in all.iter().enumerate() {
-        // A host's four lines may be one, and an SMMU's two.
+        // An SMMU's two may be one.
         let same =
             |(other, first): &&(String, &At<u32>)| first.value == intid.value && other != what;
-        if let Some((other, first)) = all[..n].iter().find(same) {
-            report.push(
-                rules::INTID_TWICE
-                    .says(format!("{other} and {what} have the same INTID {}", intid.value))
-                    .label(intid, what.clone())
-                    .label(first, other.clone())
-                    .help("one interrupt has one owner: look both up in the board's manual"),
-            );
+        if let Some(first) = all[..n].iter().find(same) {
+            twice(report, first, (what, intid), "one interrupt has one owner");
         }
     }
+    for (n, ((what, intid), trigger)) in shareable.iter().enumerate() {
+        let mut own = all.iter().filter(|(_, first)| first.value == intid.value);
+        let mut others = shareable[..n].iter().filter(|((_, first), _)| first.value == intid.value);
+        if let Some(first) = own.next() {
+            twice(report, first, (what, intid), "what is the hypervisor's is nobody else's");
+        } else if let Some((first, _)) = others.find(|(_, other)| other != trigger) {
+            let help = "devices that share a line have one `trigger`";
+            twice(report, first, (what, intid), help);
+        }
+    }
+}
+
+/// The SPIs that several devices may share, and how they are signalled.
+fn shareable(board: &Board) -> Vec<((String, &At<u32>), Trigger)> {
+    let mut all = Vec::new();
+    for host in &board.pcie {
+        let name = format!("PCIe host `{}`", host.name.value);
+        all.extend(host.intx.iter().map(|intid| ((name.clone(), intid), Trigger::Level)));
+    }
+    for device in &board.devices {
+        let DeviceKind::Platform { intids, .. } = &device.kind else { continue };
+        let name = format!("device `{}`", device.name.value);
+        all.extend(intids.iter().map(|irq| ((name.clone(), &irq.intid), irq.trigger)));
+    }
+    all
+}
+
+fn twice(
+    report: &mut Report,
+    (other, first): &(String, &At<u32>),
+    (what, intid): (&str, &At<u32>),
+    why: &str,
+) {
+    report.push(
+        rules::INTID_TWICE
+            .says(format!("{other} and {what} have the same INTID {}", intid.value))
+            .label(intid, what)
+            .label(first, other.as_str())
+            .help(format!("{why}: look both up in the board's manual")),
+    );
 }
 
 fn intid_range(

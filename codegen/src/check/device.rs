@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 
 use super::cpu::pair;
-use crate::diag::{Report, rules};
+use crate::diag::{Diagnostic, Report, rules};
 use crate::model::{
-    At, DeviceKind, DeviceUse, Format, ItsPolicy, PayloadKind, System, UNRESOLVED, Vm,
+    At, Device, DeviceKind, DeviceUse, EventUse, Format, ItsPolicy, PayloadKind, System,
+    UNRESOLVED, Vm,
 };
 
 pub fn check(system: &System, report: &mut Report) {
@@ -86,7 +87,8 @@ fn served(system: &System, vm: &Vm, report: &mut Report) {
     for given in &vm.devices {
         let Some(device) = system.board.devices.get(given.device.value) else { continue };
         let polled = vm.polled.iter().any(|polled| polled.value == given.device.value);
-        if device.is_platform() || device.events.value == 0 || polled {
+        let by_pin = vm.intx.iter().any(|one| one.value == given.device.value);
+        if device.is_platform() || device.events.value == 0 || polled || by_pin {
             continue;
         }
         let name = &device.name.value;
@@ -137,7 +139,8 @@ fn owned(system: &System, vm: &Vm, report: &mut Report) {
         .events
         .iter()
         .map(|event| (&event.device, "an event of"))
-        .chain(vm.polled.iter().map(|d| (d, "polled")));
+        .chain(vm.polled.iter().map(|d| (d, "polled")))
+        .chain(vm.intx.iter().map(|d| (d, "INTx of")));
     for (device, what) in named {
         // A misspelt name in the list may have meant this very device.
         let own = |own: &DeviceUse| [device.value, UNRESOLVED].contains(&own.device.value);
@@ -169,7 +172,10 @@ fn interrupted(system: &System, vm: &Vm, report: &mut Report) {
         let of = |other: &At<usize>| other.value == given.device.value;
         let events: Vec<_> = vm.events.iter().filter(|event| of(&event.device)).collect();
         let polled = vm.polled.iter().find(|polled| of(polled));
-        if let (Some(event), 0) = (events.first(), device.events.value) {
+        let by_pin = vm.intx.iter().find(|one| of(one));
+        if let Some(wanted) = by_pin {
+            by_intx(system, vm, device, wanted, events.first().copied(), polled, report);
+        } else if let (Some(event), 0) = (events.first(), device.events.value) {
             report.push(
                 rules::DEVICE_NO_EVENTS
                     .says(format!("device `{name}` has no events"))
@@ -191,16 +197,9 @@ fn interrupted(system: &System, vm: &Vm, report: &mut Report) {
         } else if let (DeviceKind::Pci { .. }, 0, None) =
             (&device.kind, device.events.value, polled)
         {
-            report.push(
-                rules::NO_INTERRUPT
-                    .says(format!("device `{name}` would never interrupt VM `{}`", vm.name.value))
-                    .label(&given.device, "INTx is not passed on")
-                    .label(&device.events, "no MSI or MSI-X: `events` is 0, or not given")
-                    .help(format!(
-                        "write the `events` that the device has, or add polled = [\"{name}\"] if \
-                         the guest polls it"
-                    )),
-            );
+            if system.board.intx(vm, given.device.value).is_none() {
+                report.push(silent(system, vm, device, given));
+            }
         } else if events.is_empty() && polled.is_none() && device.events.value > 0 {
             report.push(
                 rules::NO_EVENT
@@ -209,9 +208,93 @@ fn interrupted(system: &System, vm: &Vm, report: &mut Report) {
                     .label(&device.events, format!("it has {}", device.events.value))
                     .help(format!(
                         "add [[vm.event]] with device = \"{name}\" and event = 0, or \
-                                   polled = [\"{name}\"] if the guest polls it"
+                         polled = [\"{name}\"] if the guest polls it, or intx = [\"{name}\"] if \
+                         the board has its pin"
                     )),
             );
         }
     }
+}
+
+/// A PCI function without events, whose pin leads nowhere.
+fn silent(system: &System, vm: &Vm, device: &Device, given: &DeviceUse) -> Diagnostic {
+    let name = &device.name.value;
+    let silent = rules::NO_INTERRUPT
+        .says(format!("device `{name}` would never interrupt VM `{}`", vm.name.value))
+        .label(&given.device, "given to the VM here")
+        .label(&device.events, "no MSI or MSI-X: `events` is 0, or not given");
+    match nowhere(system, device) {
+        Some((place, why)) => silent.label(&place, why).help(format!(
+            "write the host's `intx`, or the device's `events`, or add polled = [\"{name}\"] if \
+             the guest polls it"
+        )),
+        None => silent.help(format!(
+            "write the `events` or the `pin` that the device has, or add polled = [\"{name}\"] \
+             if the guest polls it"
+        )),
+    }
+}
+
+/// A pin of a host that has no lines: where, and why.
+fn nowhere(system: &System, device: &Device) -> Option<(At<()>, String)> {
+    let DeviceKind::Pci { host, address, pin, .. } = &device.kind else { return None };
+    let pin = pin.as_ref()?;
+    let pcie = system.board.pcie.get(host.value)?;
+    let lost = system.board.pin(host.value, address.value, pin.value).is_none();
+    lost.then(|| (pcie.name.with(()), format!("`{}` has no `intx`", pcie.name.value)))
+}
+
+/// A device in the VM's `intx`.
+fn by_intx(
+    system: &System,
+    vm: &Vm,
+    device: &Device,
+    wanted: &At<usize>,
+    event: Option<&EventUse>,
+    polled: Option<&At<usize>>,
+    report: &mut Report,
+) {
+    let name = &device.name.value;
+    let (title, other, why, help) = match (&device.kind, event, polled) {
+        (_, Some(event), _) => (
+            "has an event, too",
+            event.device.with(()),
+            "an event of it".into(),
+            "leave out one of them",
+        ),
+        (_, None, Some(polled)) => (
+            "is polled, too",
+            polled.with(()),
+            "the guest polls it".into(),
+            "leave out one of them",
+        ),
+        (DeviceKind::Platform { .. }, ..) => (
+            "is no PCI function",
+            device.name.with(()),
+            "a device at fixed addresses".into(),
+            "leave it out: a platform device signals by its `intids`",
+        ),
+        (DeviceKind::Pci { pin: None, .. }, ..) => (
+            "has no interrupt pin",
+            device.name.with(()),
+            "no `pin` here".into(),
+            "write pin = \"A\", or as `lspci -v` says; or give it an event",
+        ),
+        (DeviceKind::Pci { .. }, ..) => match nowhere(system, device) {
+            Some((place, why)) => (
+                "has a pin that leads nowhere",
+                place,
+                why,
+                "write the host's `intx`; or give the device an event",
+            ),
+            None => return,
+        },
+    };
+    report.push(
+        rules::INTX_NONE
+            .says(format!("device `{name}` in `intx` of VM `{}` {title}", vm.name.value))
+            .label(wanted, "it is to signal by INTx")
+            .label(&other, why)
+            .help(help),
+    );
 }

@@ -283,9 +283,9 @@ fn emulated(system: &System, vm: &Vm) -> Vec<Range> {
         match &device.kind {
             DeviceKind::Platform { regions, .. } => {
                 frames.extend(
-                    regions
-                        .iter()
-                        .map(|region| Range::of(format!("device `{}`", device.name.value), region)),
+                    regions.iter().map(|region| {
+                        Range::pages(format!("device `{}`", device.name.value), region)
+                    }),
                 );
             }
             DeviceKind::Pci { .. } => {}

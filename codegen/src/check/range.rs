@@ -35,6 +35,12 @@ impl Range {
         Self::new(owner, &region.base, region.size.value)
     }
 
+    /// The pages that `region` touches.
+    pub fn pages(owner: impl Into<String>, region: &Region) -> Self {
+        let pages = region.pages();
+        Self { owner: owner.into(), start: pages.start, end: pages.end, at: region.base.with(()) }
+    }
+
     pub fn overlaps(&self, other: &Range) -> bool {
         self.start < other.end && other.start < self.end
     }

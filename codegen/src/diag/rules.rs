@@ -157,7 +157,7 @@ rules! {
          until the next mode."
     DEVICE_TWICE "E401 device-twice" "One device is given to two VMs, or twice to one."
     DEVICE_OF_OTHER "E402 device-not-owned"
-        "An event or `polled` names a device that is not the VM's own."
+        "An event, `polled` or `intx` names a device that is not the VM's own."
     NO_EVENT "E403 device-without-event"
         "A VM has a device, but none of its events: the guest would wait for ever."
     DEVICE_NO_EVENTS "E404 event-of-silent-device"
@@ -171,8 +171,16 @@ rules! {
         "An operating system has fewer events of a PCI function than it will ask for: one, and \
          one for each vPE."
     NO_INTERRUPT "E408 device-without-interrupt"
-        "A PCI device without events is not `polled`: guests get no INTx, so it would never \
-         interrupt."
+        "A PCI device without events has no `pin`, or its host no `intx`, and is not `polled`: it \
+         would never interrupt."
+    PAGE_SHARED "E409 page-shared"
+        "Registers of devices of two VMs, or of a device and of the hypervisor's, are in one page \
+         of 4 KiB, which only one of them can be given."
+    LINE_SHARED "E410 interrupt-shared" "Devices of two VMs signal one interrupt."
+    PAGE_ALONG "W411 page-along"
+        "A VM reaches a device that nobody was given, in the page of one that it was given."
+    INTX_NONE "E412 intx-none"
+        "`intx` names a device that has no INTx, or that has an event or is polled, too."
 
     EVENT_TWICE "E501 event-twice" "One event of one device is given twice."
     EVENT_RANGE "E502 event-range" "An EventID that the device does not have."
@@ -274,6 +282,8 @@ rules! {
         "A UART has `reg_shift` or `reg_io_width` that do not fit its kind or each other."
     UART_SIZE "E849 uart-size"
         "A UART is smaller than its kind's registers, or these lie in two pages."
+    NAMES_MISSING "E860 names-missing"
+        "Some of a device's regions or interrupts have names, and others have none."
 
     RAM_FULL "E901 ram-full"
         "The VMs, channels and the hypervisor need more RAM than the board has."

@@ -6,11 +6,14 @@
 //! two cells everywhere but in /cpus and on PCI.
 
 mod node;
+mod platform;
+
+use std::collections::BTreeSet;
 
 use abi::tree;
 use dtoolkit::model::DeviceTree;
 
-use crate::model::{Device, DeviceKind, MemoryRole, System};
+use crate::model::{MemoryRole, System};
 use crate::plan::{
     ChannelEnd, EventRoute, Features, GuestSpan, Mapping, MmioKind, PciHost, Plan, Span, Vm,
     VmIndex, watchdog,
@@ -253,12 +256,30 @@ impl Tree<'_> {
                 map.flat_map(|range| [range.requester, PHANDLE_ITS, range.device_id, range.count]);
             node = node.with("msi-map", &map.collect::<Vec<_>>()[..]);
         }
-        Ok(node)
+        Ok(self.interrupt_map(node, host))
+    }
+
+    /// Pins of the host's own bus, by device and pin; drivers rotate those behind bridges.
+    fn interrupt_map(&self, node: Node, host: &PciHost) -> Node {
+        let functions = self.plan.vm_functions(self.vm).iter();
+        let own = functions.filter(|function| function.space.host == host.host);
+        let pins: BTreeSet<_> = own.filter_map(|function| function.intx).collect();
+        if pins.is_empty() {
+            return node;
+        }
+        // Address (3 cells) and pin here; controller, its address (2) and its specifier (3).
+        let map = pins.iter().flat_map(|intx| {
+            let (device, pin) = (u32::from(intx.device) << 11, u32::from(intx.pin));
+            [device, 0, 0, pin, PHANDLE_GIC, 0, 0, SPI, intx.intid - 32, LEVEL_HIGH]
+        });
+        node.with("#interrupt-cells", 1u32)
+            .with("interrupt-map-mask", [0xf800, 0, 0, 7u32])
+            .with("interrupt-map", &map.collect::<Vec<_>>()[..])
     }
 
     fn platform(&self) -> Result<Vec<Node>> {
         let used = self.system.vms[self.number].devices.iter();
-        all(used.map(|used| &self.system.board.devices[used.device.value]), platform)
+        all(used.map(|used| &self.system.board.devices[used.device.value]), platform::node)
             .map(|nodes| nodes.into_iter().flatten().collect())
     }
 
@@ -354,39 +375,6 @@ fn clock() -> Result {
         .with("clock-frequency", 24_000_000u32)
         .with("clock-output-names", "clk24mhz")
         .with("phandle", PHANDLE_CLOCK))
-}
-
-/// A platform device; PCI functions are found by their host.
-fn platform(device: &Device) -> Result<Option<Node>> {
-    let DeviceKind::Platform { compatible, regions, intids, .. } = &device.kind else {
-        return Ok(None);
-    };
-    let unit = regions.first().map_or(0, |region| region.start());
-    let mut node = Node::at(&device.name.value, unit)?;
-    if compatible.value.starts_with("arm,pl") {
-        node = node
-            .strings("compatible", [&compatible.value, "arm,primecell"])
-            .with("clocks", PHANDLE_CLOCK)
-            .with("clock-names", "apb_pclk");
-    } else {
-        node = node.with("compatible", &compatible.value);
-    }
-    if device.dma && device.coherent {
-        node = node.flag("dma-coherent");
-    }
-    let reg = regions.iter().flat_map(|region| [region.start(), region.size.value]);
-    node = node.reg(&reg.collect::<Vec<_>>());
-    let interrupts: Vec<u32> = intids
-        .iter()
-        .flat_map(|irq| {
-            let level = irq.trigger == crate::model::Trigger::Level;
-            [SPI, irq.intid.value - 32, if level { LEVEL_HIGH } else { EDGE_RISING }]
-        })
-        .collect();
-    if !interrupts.is_empty() {
-        node = node.with("interrupts", &interrupts[..]);
-    }
-    Ok(Some(node))
 }
 
 fn channel(index: u32, end: &ChannelEnd) -> Result {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Devices at fixed addresses that one VM can have for itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dtoolkit::Node;
 
@@ -9,10 +9,9 @@ use super::iommu::Iommus;
 use super::memory::Taken;
 use super::part::{Interrupt, Part, Parts};
 use super::text::{Names, Text, hex, quoted};
-use crate::tree::bus::text;
+use crate::tree::bus::{text, texts};
 use crate::units::Size;
 
-const PAGE: u64 = 4 << 10;
 /// INTIDs of SPIs end here.
 const SPIS_END: u32 = 1020;
 
@@ -42,8 +41,9 @@ pub fn write(
     parts: &Parts,
     iommus: &Iommus,
     taken: &mut Taken,
-    intids: &mut HashSet<u32>,
+    intids: &HashSet<u32>,
 ) {
+    let mut lines = Lines { kept: intids, shared: HashMap::new() };
     out.line("");
     out.note(
         "Devices: a VM that has one gets its registers and interrupts, not its clocks, resets, \
@@ -53,7 +53,7 @@ pub fn write(
     let mut names = Names::default();
     let mut left: BTreeMap<&str, usize> = BTreeMap::new();
     for part in parts.enabled() {
-        match device(parts, part, taken, intids) {
+        match device(parts, part, taken, &mut lines) {
             Some(Ok(irqs)) => describe(out, parts, part, &irqs, iommus, &mut names),
             Some(Err(why)) => *left.entry(why).or_default() += 1,
             None => {}
@@ -65,12 +65,34 @@ pub fn write(
     }
 }
 
+/// SPIs: those that are not for devices, and how devices signal theirs.
+struct Lines<'a> {
+    kept: &'a HashSet<u32>,
+    shared: HashMap<u32, bool>,
+}
+
+impl Lines<'_> {
+    /// Takes a device's, if they can be its own or shared.
+    fn take(&mut self, irqs: &[Interrupt]) -> bool {
+        let own: HashSet<u32> = irqs.iter().map(|one| one.intid).collect();
+        let fits = |one: &Interrupt| {
+            !self.kept.contains(&one.intid)
+                && self.shared.get(&one.intid).is_none_or(|edge| *edge == one.edge)
+        };
+        let fine = own.len() == irqs.len() && irqs.iter().all(fits);
+        if fine {
+            self.shared.extend(irqs.iter().map(|one| (one.intid, one.edge)));
+        }
+        fine
+    }
+}
+
 /// Its interrupts, or why it is left out. None: it is no device, or another table has it.
 fn device(
     parts: &Parts,
     part: &Part,
     taken: &mut Taken,
-    intids: &mut HashSet<u32>,
+    lines: &mut Lines,
 ) -> Option<Result<Vec<Interrupt>, &'static str>> {
     let regions = part.regions();
     let special = ["memory", "cpu", "pci"].contains(&text(&part.node, "device_type").as_str());
@@ -90,18 +112,12 @@ fn device(
     if !irqs.iter().all(|one| (32..SPIS_END).contains(&one.intid)) {
         return Some(Err("have an interrupt that is no SPI"));
     }
-    let own: HashSet<u32> = irqs.iter().map(|one| one.intid).collect();
-    if own.len() < irqs.len() || own.iter().any(|intid| intids.contains(intid)) {
-        return Some(Err("share an interrupt"));
-    }
-    let whole = |&(base, size): &(u64, u64)| base.is_multiple_of(PAGE) && size >= PAGE;
-    if !regions.iter().all(whole) {
-        return Some(Err("have registers in less than a page of their own, 4 KiB"));
-    }
-    if !regions.iter().all(|one| taken.take((one.0, one.1.next_multiple_of(PAGE)))) {
+    if !regions.iter().all(|one| taken.take(*one)) {
         return Some(Err("have registers where something else is"));
     }
-    intids.extend(own);
+    if !lines.take(&irqs) {
+        return Some(Err("share an interrupt with what the hypervisor keeps, or in another way"));
+    }
     Some(Ok(irqs))
 }
 
@@ -113,19 +129,29 @@ fn describe(
     iommus: &Iommus,
     names: &mut Names,
 ) {
-    let regions: Vec<String> = part
-        .regions()
+    let own = part.regions();
+    let named = |list: &str, count: usize| {
+        let names = texts(&part.node, list);
+        let fit = names.len() == count && names.iter().all(|name| is_name(name));
+        names
+            .into_iter()
+            .map(move |name| match fit {
+                true => format!(", name = {}", quoted(&name)),
+                false => String::new(),
+            })
+            .chain(std::iter::repeat(String::new()))
+    };
+    let regions: Vec<String> = own
         .iter()
-        .map(|one| {
-            let size = Size(one.1.next_multiple_of(PAGE));
-            format!("{{ base = {}, size = \"{size}\" }}", hex(one.0))
-        })
+        .zip(named("reg-names", own.len()))
+        .map(|(one, name)| format!("{{ base = {}, size = \"{}\"{name} }}", hex(one.0), Size(one.1)))
         .collect();
     let irqs: Vec<String> = irqs
         .iter()
-        .map(|one| {
+        .zip(named("interrupt-names", irqs.len()))
+        .map(|(one, name)| {
             let trigger = if one.edge { "edge" } else { "level" };
-            format!("{{ intid = {}, trigger = \"{trigger}\" }}", one.intid)
+            format!("{{ intid = {}, trigger = \"{trigger}\"{name} }}", one.intid)
         })
         .collect();
     out.line("");
@@ -164,4 +190,9 @@ fn describe(
         None if alone && !first.drives => out.line(&format!("iommu = \"{}\"", first.name)),
         None => out.note("Behind IOMMUs that one key cannot name: as if behind none."),
     }
+}
+
+/// What a board file takes as the name of a region or an interrupt.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }

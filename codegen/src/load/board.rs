@@ -330,6 +330,7 @@ fn pci(files: &mut Files, device: &toml::PciDevice, hosts: &Hosts, file: FileId)
     };
     let coherent = hosts.get(host.value).is_none_or(|host| host.coherent);
     let bars = bars(&device.bars, file);
+    let pin = device.pin.as_ref().map(|pin| pin.at(file));
     let msix = device.msix.as_ref().map(|msix| model::Msix {
         vectors: msix.vectors.at(file),
         bar: msix.bar.at(file),
@@ -338,7 +339,7 @@ fn pci(files: &mut Files, device: &toml::PciDevice, hosts: &Hosts, file: FileId)
     });
     model::Device {
         name: device.name.at(file),
-        kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars, msix },
+        kind: model::DeviceKind::Pci { host, address, id: device.id.at(file), bars, msix, pin },
         dma: device.dma,
         settles: settles(&device.settles),
         coherent,
@@ -386,11 +387,20 @@ fn platform(
         name: device.name.at(file),
         kind: model::DeviceKind::Platform {
             compatible: device.compatible.at(file),
-            regions: device.regions.iter().map(|region| frame(region, file)).collect(),
+            regions: device.regions.iter().map(|one| region(&one.base, &one.size, file)).collect(),
+            region_names: device
+                .regions
+                .iter()
+                .filter_map(|one| Some(one.name.as_ref()?.at(file)))
+                .collect(),
             intids: device
                 .intids
                 .iter()
-                .map(|irq| model::PlatformIrq { intid: irq.intid.at(file), trigger: irq.trigger })
+                .map(|irq| model::PlatformIrq {
+                    intid: irq.intid.at(file),
+                    trigger: irq.trigger,
+                    name: irq.name.as_ref().map(|name| name.at(file)),
+                })
                 .collect(),
             smmu: guards.smmu(files, &device.smmu, file),
             streams: device.streams.iter().map(|stream| stream.at(file)).collect(),

@@ -125,6 +125,7 @@ impl Names<'_> {
                 .map(|name| model::DeviceUse { device: self.device(files, name) })
                 .collect(),
             polled: vm.polled.iter().map(|name| self.device(files, name)).collect(),
+            intx: vm.intx.iter().map(|name| self.device(files, name)).collect(),
             events,
             console: vm
                 .console

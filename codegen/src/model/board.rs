@@ -11,7 +11,7 @@ use crate::emit::translation::MOST_BITS;
 
 use super::quirk::Quirk;
 use super::{
-    At, Bar, Bdf, Bridge, Conduit, Controller, GicVersion, Iommu, Msix, PciId, Pcie, RdBase,
+    At, Bar, Bdf, Bridge, Conduit, Controller, GicVersion, Iommu, Msix, PciId, Pcie, Pin, RdBase,
     Region, Smmu, Trigger, Uart,
 };
 
@@ -280,10 +280,14 @@ pub enum DeviceKind {
         id: At<PciId>,
         bars: Vec<Bar>,
         msix: Option<Msix>,
+        /// Its interrupt pin.
+        pin: Option<At<Pin>>,
     },
     Platform {
         compatible: At<String>,
         regions: Vec<Region>,
+        /// `reg-names`: one for each region, or none.
+        region_names: Vec<At<String>>,
         /// Its SPIs.
         intids: Vec<PlatformIrq>,
         /// Index into `Board::smmus`. None: it reaches all memory.
@@ -299,6 +303,8 @@ pub enum DeviceKind {
 pub struct PlatformIrq {
     pub intid: At<u32>,
     pub trigger: Trigger,
+    /// Its name in `interrupt-names`.
+    pub name: Option<At<String>>,
 }
 
 /// A file that exists only for a run under QEMU.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
-use super::{At, Board, DeviceKind, Region, Vm};
+use super::{At, Board, DeviceKind, Pin, Region, Vm};
 
 /// A PCIe controller without an ECAM.
 #[derive(Clone, Debug)]
@@ -191,7 +191,42 @@ impl Msix {
     }
 }
 
+/// A pin of the host's own bus, and the SPI that it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Intx<'a> {
+    /// Number of the device on that bus: the function's own, or of the bridge that it is behind.
+    pub device: u8,
+    /// 0 for INTA.
+    pub pin: u8,
+    pub intid: &'a At<u32>,
+}
+
+/// How pins rotate with the device number, behind a bridge and at a host (PCI-to-PCI Bridge 1.2,
+/// 9.1).
+const PINS: u8 = 4;
+
 impl Board {
+    /// The SPI of a function's pin, whether a VM uses it or not. None: the host has none.
+    pub fn pin(&self, host: usize, address: Bdf, pin: Pin) -> Option<Intx<'_>> {
+        let way = self.way(host, address.bus)?;
+        let (mut device, mut pin) = (address.device, pin as u8);
+        for bridge in way.iter().rev().map(|&index| &self.bridges[index]) {
+            pin = (pin + device) % PINS;
+            device = bridge.address.device;
+        }
+        let lines = &self.pcie.get(host)?.intx;
+        Some(Intx { device, pin, intid: lines.get(usize::from((pin + device) % PINS))? })
+    }
+
+    /// The SPI by which a PCI function of `vm` signals. None: it signals by events, or is polled.
+    pub fn intx(&self, vm: &Vm, device: usize) -> Option<Intx<'_>> {
+        let described = self.devices.get(device)?;
+        let DeviceKind::Pci { host, address, pin, .. } = &described.kind else { return None };
+        let named = |list: &[At<usize>]| list.iter().any(|one| one.value == device);
+        let wanted = named(&vm.intx) || described.events.value == 0 && !named(&vm.polled);
+        self.pin(host.value, address.value, pin.as_ref().filter(|_| wanted)?.value)
+    }
+
     /// The bridges between a host and a bus, the host's first, as indices into `bridges`. None:
     /// none lead there.
     pub fn way(&self, host: usize, bus: u8) -> Option<Vec<usize>> {

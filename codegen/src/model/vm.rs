@@ -26,6 +26,9 @@ pub struct Vm {
     /// Devices among `devices` that have events and get none, on purpose. Indices into
     /// `Board::devices`.
     pub polled: Vec<At<usize>>,
+    /// Devices among `devices` that have events, and signal by their pins instead. Indices into
+    /// `Board::devices`.
+    pub intx: Vec<At<usize>>,
     pub events: Vec<EventUse>,
     /// It has an emulated UART.
     pub console: At<bool>,

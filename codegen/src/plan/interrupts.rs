@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DeviceKind, ItsPolicy, System, Trigger};
+use crate::model::{ItsPolicy, System, Trigger};
 use ::plan::{EventRoute, SpiRoute, VmIndex, VpeIndex};
 
 pub const FIRST_LPI: u32 = 8192;
@@ -173,24 +173,21 @@ fn pool(system: &System, vm: usize) -> Pool {
 }
 
 fn spis(system: &System, first_vpe: &[usize]) -> Vec<Option<SpiRoute>> {
-    let mut out = vec![None; system.board.gic.spis.value as usize];
-    for (vm, owner) in system.vms.iter().enumerate() {
-        for device in &owner.devices {
-            let device = &system.board.devices[device.device.value];
-            let DeviceKind::Platform { intids, .. } = &device.kind else {
-                continue;
-            };
-            for irq in intids {
-                let index = irq.intid.value.wrapping_sub(32) as usize;
-                if let Some(route) = out.get_mut(index) {
-                    *route = Some(SpiRoute {
-                        vm: VmIndex::at(vm),
-                        vpe: VpeIndex::at(first_vpe[vm]),
-                        number: 0,
-                        edge: irq.trigger == Trigger::Edge,
-                        source: device.name.value.clone(),
-                    });
-                }
+    let mut out: Vec<Option<SpiRoute>> = vec![None; system.board.gic.spis.value as usize];
+    for line in system.lines() {
+        let Some(route) = out.get_mut(line.intid.value.wrapping_sub(32) as usize) else { continue };
+        let name = &system.board.devices[line.device.value].name.value;
+        match route {
+            // Devices of one VM share it.
+            Some(route) => route.source += &format!(", {name}"),
+            None => {
+                *route = Some(SpiRoute {
+                    vm: VmIndex::at(line.vm),
+                    vpe: VpeIndex::at(first_vpe[line.vm]),
+                    number: 0,
+                    edge: line.trigger == Trigger::Edge,
+                    source: name.clone(),
+                });
             }
         }
     }

@@ -202,7 +202,7 @@ fn free_ipas(system: &System, placed: &Placed, windows: &Windows, vm: usize) -> 
             &system.board.devices[device.device.value].kind
         {
             for region in regions {
-                space.remove(region.start()..region.end());
+                space.remove(region.pages());
             }
         }
     }

@@ -14,9 +14,10 @@ use super::Arena;
 use super::bridge;
 use crate::check::beyond;
 use crate::diag::{Diagnostic, Report, rules};
-use crate::model::{self, Device, DeviceKind, System};
+use crate::model::{self, DeviceKind, System};
 use ::plan::{
-    Bar, ConfigSpace, ConfigWrite, Hex, Msix, Pa, PciBridge, PciFunction, PciWindow, Span, VmIndex,
+    Bar, ConfigSpace, ConfigWrite, Hex, Intx, Msix, Pa, PciBridge, PciFunction, PciWindow, Span,
+    VmIndex,
 };
 
 pub const PAGE: u64 = 4096;
@@ -180,7 +181,7 @@ fn functions(system: &System) -> Vec<PciFunction> {
     let mut out = Vec::new();
     for (vm, owner) in system.vms.iter().enumerate() {
         for host in 0..system.board.pcie.len() {
-            let devices = owner.devices.iter().map(|use_| &system.board.devices[use_.device.value]);
+            let devices = owner.devices.iter().map(|used| used.device.value);
             out.extend(devices.filter_map(|device| function(system, vm, host, device)));
         }
     }
@@ -201,8 +202,9 @@ fn free(host: &model::Pcie, end: u64) -> Free {
     Free { low: arena(&host.window32), high: arena(&host.window64) }
 }
 
-fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<PciFunction> {
-    let DeviceKind::Pci { host, address, id, bars, msix } = &device.kind else {
+fn function(system: &System, vm: usize, on: usize, index: usize) -> Option<PciFunction> {
+    let device = &system.board.devices[index];
+    let DeviceKind::Pci { host, address, id, bars, msix, pin } = &device.kind else {
         return None;
     };
     if host.value != on {
@@ -210,6 +212,7 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Pc
     }
     let pcie = &system.board.pcie[on];
     let usual = pcie.device_id(address.value);
+    let intx = system.board.intx(&system.vms[vm], index);
     Some(PciFunction {
         name: device.name.value.clone(),
         place: place_of(pcie, address.value),
@@ -225,6 +228,12 @@ fn function(system: &System, vm: usize, on: usize, device: &Device) -> Option<Pc
         messages: None,
         held: system.board.streams(device).is_some(),
         settle_ms: device.settle_ms(),
+        pin: pin.as_ref().filter(|_| intx.is_some()).map_or(0, |pin| pin.value as u8 + 1),
+        intx: intx.map(|intx| Intx {
+            device: intx.device,
+            pin: intx.pin + 1,
+            intid: intx.intid.value,
+        }),
         msix: msix.as_ref().map(table),
         setup: Vec::new(),
     })

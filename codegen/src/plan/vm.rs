@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM of the plan: what its registers hold, what it sees, and where.
 
+use std::ops::Range;
+
 use super::make::Maker;
 use super::own::Own;
 use super::{console, host, its, loads, messages, schedule, watchdog};
@@ -9,7 +11,6 @@ use crate::limits::REDISTRIBUTOR;
 use crate::model::{self, DeviceKind};
 use ::plan::*;
 
-const PAGE: u64 = 4096;
 const FRAME: u64 = 64 << 10;
 
 impl Maker<'_> {
@@ -144,20 +145,23 @@ impl Maker<'_> {
         out.into_iter().map(mmio).collect()
     }
 
-    /// Registers of a VM's platform devices, in whole pages.
+    /// Registers of a VM's platform devices, in whole pages. Pages that overlap are there once,
+    /// with the names of all whose registers are in them.
     pub fn registers(&self, vm: usize) -> Vec<NamedSpan> {
-        let mut out = Vec::new();
+        let mut out: Vec<(Range<u64>, Vec<&str>)> = Vec::new();
         for used in &self.system.vms[vm].devices {
             let device = &self.system.board.devices[used.device.value];
-            if let DeviceKind::Platform { regions, .. } = &device.kind {
-                out.extend(regions.iter().map(|region| NamedSpan {
-                    name: device.name.value.clone(),
-                    base: Pa::new(region.start()),
-                    bytes: region.size.value.next_multiple_of(PAGE),
-                }));
+            let DeviceKind::Platform { regions, .. } = &device.kind else { continue };
+            for region in regions {
+                join(&mut out, region.pages(), &device.name.value);
             }
         }
-        out
+        let span = |(pages, names): (Range<u64>, Vec<&str>)| NamedSpan {
+            name: names.join(", "),
+            base: Pa::new(pages.start),
+            bytes: pages.end - pages.start,
+        };
+        out.into_iter().map(span).collect()
     }
 
     /// The PMU's PPI, if the VM has the PMU and the board its interrupt.
@@ -165,5 +169,42 @@ impl Maker<'_> {
         let has = vm.features.iter().any(|feature| feature.value == model::Feature::Pmu);
         let ppi = self.system.board.pmu_ppi.as_ref().filter(|_| has)?;
         Some(ppi.value as u8)
+    }
+}
+
+/// Adds `pages` of `device` to `all`, of which no two overlap.
+fn join<'a>(all: &mut Vec<(Range<u64>, Vec<&'a str>)>, mut pages: Range<u64>, device: &'a str) {
+    let mut names = Vec::new();
+    let mut place = all.len();
+    let over = |(known, _): &(Range<u64>, Vec<&str>), pages: &Range<u64>| {
+        known.start < pages.end && pages.start < known.end
+    };
+    while let Some(at) = all.iter().position(|known| over(known, &pages)) {
+        let (known, owners) = all.remove(at);
+        pages = pages.start.min(known.start)..pages.end.max(known.end);
+        names.extend(owners);
+        place = place.min(at);
+    }
+    if !names.contains(&device) {
+        names.push(device);
+    }
+    all.insert(place.min(all.len()), (pages, names));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_overlap_are_one() {
+        let mut all = Vec::new();
+        join(&mut all, 0x1000..0x2000, "a");
+        join(&mut all, 0x4000..0x6000, "b");
+        join(&mut all, 0x5000..0x6000, "a");
+        assert_eq!(all, [(0x1000..0x2000, vec!["a"]), (0x4000..0x6000, vec!["b", "a"])]);
+        join(&mut all, 0x1000..0x5000, "c");
+        assert_eq!(all, [(0x1000..0x6000, vec!["a", "b", "c"])]);
+        join(&mut all, 0x6000..0x7000, "a");
+        assert_eq!(all.len(), 2, "neighbours stay apart");
     }
 }

@@ -7,7 +7,9 @@ mod pcie;
 mod smmu;
 mod uart;
 
-pub use device::{Device, Msix, PciDevice, PlatformDevice, PlatformIrq, Scratch, Trigger};
+pub use device::{
+    Device, Msix, PciDevice, Pin, PlatformDevice, PlatformIrq, Registers, Scratch, Trigger,
+};
 pub use gic::{Gic, GicVersion, Its, Quirk, RdBase, Redistributors};
 pub use pcie::{Bar, Bridge, Buses, Controller, Pcie, Window};
 pub use smmu::{Iommu, IommuKind, Smmu};

@@ -115,6 +115,9 @@ pub struct Vm {
     /// Those of `devices` that have events but are given none: the guest polls them.
     #[serde(default)]
     pub polled: Vec<S<String>>,
+    /// Those of `devices` that have events and a `pin`, and signal by the pin: by INTx.
+    #[serde(default)]
+    pub intx: Vec<S<String>>,
     /// Events of its devices that interrupt it, each as a vLPI.
     #[serde(default)]
     pub event: Vec<S<Event>>,

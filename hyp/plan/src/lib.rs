@@ -59,7 +59,7 @@ pub use pci::{
     Bar, BridgeView, ConfigSpace, ConfigWrite, Messages, Msix, PciBridge, PciFunction, StandIn,
 };
 #[cfg(feature = "host")]
-pub use pci::{MsiRange, PciHost, PciWindow, View};
+pub use pci::{Intx, MsiRange, PciHost, PciWindow, View};
 #[cfg(feature = "host")]
 pub use schedule::Turn;
 pub use schedule::{Budget, Frame, PrioritySlot, Rest, SLOTS, Window, ticks};

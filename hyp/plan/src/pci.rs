@@ -42,12 +42,31 @@ pub struct PciFunction {
     pub held: bool,
     /// Milliseconds until what it was told is over, if it cannot be reset.
     pub settle_ms: u32,
+    /// Its interrupt pin, from 1 for INTA on, which its VM may use. 0: the VM sees none.
+    #[cfg_attr(feature = "host", serde(skip))]
+    pub pin: u8,
+    /// The SPI that the pin is.
+    #[cfg(feature = "host")]
+    #[constant(host)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intx: Option<Intx>,
     /// What boot writes before any guest runs: BARs, then the command register.
     pub setup: List<ConfigWrite>,
     /// The messages that it may send. None: it has no events, and is shown without MSI and MSI-X.
     pub messages: Option<Messages>,
     /// Its MSI-X, as its capability must have it. None: it is shown without.
     pub msix: Option<Msix>,
+}
+
+/// A pin of a host's own bus, and the SPI that it is.
+#[cfg(feature = "host")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Intx {
+    /// Number of the device on that bus.
+    pub device: u8,
+    /// From 1 for INTA on.
+    pub pin: u8,
+    pub intid: u32,
 }
 
 /// Messages of a function: writes of an EventID to the one address that its interrupts go to.

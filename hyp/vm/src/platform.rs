@@ -162,6 +162,8 @@ pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace {
     const INVALIDATES: bool;
     /// Some VM has an MSI-X table that EL2 looks after. Likewise.
     const MSIX: bool;
+    /// Some function signals by its pin. Likewise.
+    const INTX: bool;
     /// Some VM has several vPEs. If none has, what one does to another is not in the image.
     const SEVERAL_VPES: bool;
     /// Some VM has a watchdog. If none has, its code is not in the image.

@@ -20,7 +20,7 @@ PACKAGES=${XDG_CACHE_HOME:-$HOME/.cache}/bulkhead
 FETCHED=fetched
 # In the order in which they are loaded. Which of them are modules, and not part of the kernel,
 # depends on its version.
-MODULES=(failover net_failover virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net virtio_blk sbsa_gwdt)
+MODULES=(failover net_failover virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_mmio virtio_net virtio_blk sbsa_gwdt)
 
 say() { printf 'linux: %s\n' "$*"; }
 die() { printf 'linux: %s\n' "$*" >&2; exit 1; }

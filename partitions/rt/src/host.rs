@@ -9,10 +9,12 @@ use core::ops::RangeInclusive;
 use dtoolkit::fdt::FdtNode;
 use dtoolkit::{Node, Property};
 
-use crate::machine::{Region, number, regions, wide};
+use crate::machine::{Region, cell, intid, number, regions, wide};
 
 const BUS_BITS: u32 = 20;
 const FUNCTION_BITS: u32 = 12;
+/// Cells of an entry of `interrupt-map`, whose GIC has addresses of two cells.
+const MAP: usize = 10;
 
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -57,6 +59,18 @@ impl Host {
         self.ranges().find_map(|(first, window)| {
             let offset = bus.checked_sub(first).filter(|&offset| offset < window.bytes)?;
             Some(window.base + offset)
+        })
+    }
+
+    /// INTID of a pin of the host's own bus, 1 for INTA, by the map that the tree has. None: it is
+    /// not there.
+    pub fn interrupt(&self, device: u8, pin: u8) -> Option<u32> {
+        let map = self.node.property("interrupt-map")?.value_as::<&'static [u8]>().ok()?;
+        let wanted = [u32::from(device) << 11, u32::from(pin)];
+        // Address and pin here (4 cells), the GIC and its address (3), type, number and flags.
+        map.chunks_exact(MAP * 4).find_map(|entry| {
+            let own = [cell(entry, 0)? & 0xf800, cell(entry, 3)?];
+            if own == wanted { intid(cell(entry, 7)?, cell(entry, 8)?) } else { None }
         })
     }
 

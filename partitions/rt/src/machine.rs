@@ -165,6 +165,16 @@ impl Machine {
         Some((regions(node).next()?, interrupt(&node, 0)))
     }
 
+    /// Region `number` of a platform device.
+    pub fn device_region(&self, compatible: &str, number: usize) -> Option<Region> {
+        regions(self.compatible(compatible)?).nth(number)
+    }
+
+    /// INTID of interrupt `number` of a platform device.
+    pub fn device_interrupt(&self, compatible: &str, number: usize) -> Option<u32> {
+        interrupt(&self.compatible(compatible)?, number)
+    }
+
     /// Control frame, refresh frame and first signal's INTID of the VM's watchdog.
     pub fn watchdog(&self) -> Option<(Region, Region, u32)> {
         let node = self.compatible("arm,sbsa-gwdt")?;
@@ -319,7 +329,7 @@ pub(crate) fn number(node: &FdtNode<'static>, name: &str) -> Option<u64> {
     }
 }
 
-fn cell(value: &[u8], index: usize) -> Option<u32> {
+pub(crate) fn cell(value: &[u8], index: usize) -> Option<u32> {
     let bytes = value.get(index * 4..index * 4 + 4)?;
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
@@ -335,7 +345,7 @@ fn interrupt(node: &FdtNode<'static>, n: usize) -> Option<u32> {
 }
 
 /// INTID of a GICv3 interrupt specifier's first two cells.
-fn intid(kind: u32, number: u32) -> Option<u32> {
+pub(crate) fn intid(kind: u32, number: u32) -> Option<u32> {
     match kind {
         0 => Some(number + 32),
         1 => Some(number + 16),

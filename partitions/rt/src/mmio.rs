@@ -44,7 +44,12 @@ impl Registers {
 
     /// The first region of a platform device, by its `compatible`. None: the device tree has none.
     pub fn of_device(machine: &Machine, compatible: &str) -> Option<Self> {
-        let (region, _) = machine.device(compatible)?;
+        Self::of_part(machine, compatible, 0)
+    }
+
+    /// Region `number` of a platform device, by its `compatible`. None: it has no such region.
+    pub fn of_part(machine: &Machine, compatible: &str, number: usize) -> Option<Self> {
+        let region = machine.device_region(compatible, number)?;
         // SAFETY: the device tree says that the device's registers are there.
         Some(unsafe { Self::new(region.base, region.bytes) })
     }

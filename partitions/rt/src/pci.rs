@@ -22,6 +22,9 @@ const BAR0: u64 = 0x10;
 const SECONDARY_BUS: u64 = 0x19;
 const SUBORDINATE_BUS: u64 = 0x1a;
 const CAPABILITIES: u64 = 0x34;
+const PIN: u64 = 0x3d;
+/// INTA to INTD.
+const PINS: u8 = 4;
 const MEMORY_SPACE: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
 const INTX_DISABLE: u16 = 1 << 10;
@@ -53,6 +56,8 @@ pub struct Function {
     host: Host,
     address: Address,
     config: Registers,
+    /// How its pin rotates on the way to the host's own bus, and the device number there.
+    way: (u8, u8),
 }
 
 /// The function's MSI-X table, enabled.
@@ -68,14 +73,28 @@ impl Function {
         let host = machine.hosts().find(|host| host.domain == address.domain)?;
         let wanted = (address.bdf >> 8) as u8;
         let mut bus = *host.buses.start();
+        let mut devices = (0, None);
+        let mut pass = |device: u8| {
+            devices = match devices {
+                (_, None) => (0, Some(device)),
+                (rotation, first) => (rotation + device % PINS, first),
+            };
+        };
         while bus != wanted {
             let mut buses = (0..=u8::MAX).filter_map(|slot| {
-                Self::visible(&host, u16::from(bus) << 8 | u16::from(slot))?.buses_behind()
+                let bridge = Self::visible(&host, u16::from(bus) << 8 | u16::from(slot))?;
+                Some((slot >> 3, bridge.buses_behind()?))
             });
             // Buses behind a bridge have later numbers: this comes to an end.
-            bus = buses.find(|&(first, last)| first > bus && (first..=last).contains(&wanted))?.0;
+            let (device, (first, _)) = buses
+                .find(|(_, (first, last))| *first > bus && (*first..=*last).contains(&wanted))?;
+            pass(device);
+            bus = first;
         }
-        Self::visible(&host, address.bdf)
+        pass(address.bdf as u8 >> 3);
+        let (rotation, device) = devices;
+        let way = (rotation, device?);
+        Some(Self { way, ..Self::visible(&host, address.bdf)? })
     }
 
     /// It answers at its place in configuration space.
@@ -84,7 +103,7 @@ impl Function {
         // SAFETY: the device tree says that configuration space is there.
         let config = unsafe { Registers::new(config.base, config.bytes) };
         let address = Address { domain: host.domain, bdf };
-        let function = Self { host: host.clone(), address, config };
+        let function = Self { host: host.clone(), address, config, way: (0, bdf as u8 >> 3) };
         (function.config.read16(ID) != 0xffff).then_some(function)
     }
 
@@ -116,6 +135,20 @@ impl Function {
     pub fn enable(&self) {
         let command = self.config.read16(COMMAND);
         self.config.write16(COMMAND, command | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE);
+    }
+
+    /// The same, but it signals by its pin.
+    pub fn enable_by_pin(&self) {
+        let command = self.config.read16(COMMAND) & !INTX_DISABLE;
+        self.config.write16(COMMAND, command | MEMORY_SPACE | BUS_MASTER);
+    }
+
+    /// INTID of the SPI that its pin is: it rotates with the device number at each bridge. None: it
+    /// has no pin, or the pin leads nowhere.
+    pub fn intx(&self) -> Option<u32> {
+        let pin = self.config.read8(PIN).checked_sub(1)?;
+        let (rotation, device) = self.way;
+        self.host.interrupt(device, (pin + rotation) % PINS + 1)
     }
 
     /// Registers behind a memory BAR. None: the BAR is not there. `bytes` is what the device's

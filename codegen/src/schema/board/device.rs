@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Bar, Frame, yes};
+use super::{Bar, yes};
 use crate::model::{Bdf, PciId};
-use crate::schema::S;
+use crate::schema::{Address, S};
 use crate::units::{Size, Time};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,6 +36,9 @@ pub struct PciDevice {
     /// MSI or MSI-X vectors it has: its events are numbered from 0.
     #[schemars(extend("x-default" = 0))]
     pub events: Option<S<u32>>,
+    /// Its interrupt pin, as `lspci -v` has it ("Interrupt: pin A"): by it a VM has INTx, if the
+    /// device has no events or the VM wants none.
+    pub pin: Option<S<Pin>>,
     /// All memory BARs that it has, as `lspci -v` has them; the plan places them, and boot compares
     /// their sizes.
     #[serde(default)]
@@ -64,8 +67,8 @@ pub struct PlatformDevice {
     pub name: S<String>,
     /// `compatible` of its device tree node.
     pub compatible: S<String>,
-    /// Its registers, whole pages of 4 KiB.
-    pub regions: Vec<S<Frame>>,
+    /// Its registers. A VM reaches whole pages of 4 KiB: all devices in one page go to one VM.
+    pub regions: Vec<S<Registers>>,
     /// Its SPIs; `[]` says that it has none.
     pub intids: Vec<S<PlatformIrq>>,
     /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be
@@ -120,11 +123,33 @@ pub struct Msix {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub struct Registers {
+    /// First address.
+    pub base: S<Address>,
+    /// Size.
+    pub size: S<Size>,
+    /// Its name in `reg-names`: all regions have one, or none has.
+    pub name: Option<S<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PlatformIrq {
-    /// INTID of the SPI.
+    /// INTID of the SPI. Devices of one VM may share it.
     pub intid: S<u32>,
     /// How it is signalled.
     pub trigger: Trigger,
+    /// Its name in `interrupt-names`: all interrupts have one, or none has.
+    pub name: Option<S<String>>,
+}
+
+/// INTA to INTD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Pin {
+    A,
+    B,
+    C,
+    D,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@
 use super::{Judge, extent, is_inside};
 use crate::diag::rules;
 use crate::model::{DeviceKind, MemoryRole};
-use crate::plan::{MmioKind, VmIndex};
+use crate::plan::{MmioKind, NamedSpan, VmIndex};
 use crate::tree::bus::Range;
 use crate::tree::facts::Device;
 
@@ -117,7 +117,13 @@ impl Judge<'_> {
         let flashes = self.vm.memory.iter().filter(|piece| piece.role == MemoryRole::Flash);
         let flashes = flashes.filter(|piece| !has(piece.ipa.value()));
         lacking.extend(flashes.map(|piece| format!("its flash at {}", piece.ipa)));
-        let registers = self.vm.registers.iter().filter(|region| !has(region.base.value()));
+        // Whole pages, of which a node has its part.
+        let within = |pages: &NamedSpan| {
+            let mut regions = facts.devices.iter().flat_map(|device| &device.regions);
+            let pages = pages.base.value()..pages.base.value() + pages.bytes;
+            regions.any(|region| pages.contains(&region.0))
+        };
+        let registers = self.vm.registers.iter().filter(|pages| !within(pages));
         lacking.extend(registers.map(|region| format!("device `{}`", region.name)));
         for own in &self.vm.hosts {
             let mut hosts = facts.hosts.iter();

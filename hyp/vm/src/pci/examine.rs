@@ -10,11 +10,13 @@
 //! 3. MSI-X has its vectors and its table where the plan has them; without MSI-X in the plan, MSI
 //!    has as many vectors as there are events, and reaches their address.
 //!
+//! A function that signals by its pin has the plan's ([`pin`]).
+//!
 //! BARs are left 0: the plan's writes come next. PCI Local Bus 3.0 6.2.5.1, PCI Express 7.5.2.2,
 //! 7.8.4.
 
 use super::capability::{self, Capability, MSI, MSI_X, POWER};
-use super::header::{INTX_DISABLE, OFFSET_COMMAND};
+use super::header::{INTX_DISABLE, OFFSET_COMMAND, OFFSET_PIN};
 use super::message::{MSI_X_SIZE, Msi};
 use plan::{Bar, PciFunction};
 
@@ -98,6 +100,15 @@ pub fn function(config: &mut impl Config, function: &PciFunction) -> Result<(), 
     let bits = if msi.is_some_and(Msi::is_wide) { 64 } else { 32 };
     let needed = u64::from(messages.address.checked_ilog2().unwrap_or(0)) + 1;
     at_least("address bits of MSI of", needed.min(64), bits)
+}
+
+/// The pin by which it signals.
+pub fn pin(config: &impl Config, function: &PciFunction) -> Result<(), Difference> {
+    if function.pin == 0 {
+        return Ok(());
+    }
+    let found = config.read(OFFSET_PIN) >> 8 & 0xff;
+    same("interrupt pin of", function.pin.into(), found.into())
 }
 
 /// A bridge's own BARs.
@@ -319,6 +330,17 @@ mod tests {
         device.words[0x60 / 4] = 0x0004_0005;
         let found = function(&mut device, &high).expect_err("a 32-bit address does not reach");
         assert_eq!((found.what, found.planned, found.found), ("address bits of MSI of", 33, 32));
+    }
+
+    #[test]
+    fn another_pin_is_refused() {
+        let mut device = device();
+        device.words[0x3c / 4] = 0x01ff;
+        let planned = |pin| PciFunction { pin, ..plan().functions[0] };
+        assert_eq!(pin(&device, &planned(0)), Ok(()), "not by its pin");
+        assert_eq!(pin(&device, &planned(1)), Ok(()));
+        let found = pin(&device, &planned(3)).expect_err("INTA is not INTC");
+        assert_eq!((found.what, found.planned, found.found), ("interrupt pin of", 3, 1));
     }
 
     #[test]

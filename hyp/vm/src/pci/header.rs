@@ -2,7 +2,7 @@
 //! A function's header: the command register and the BARs.
 
 use crate::Guest;
-use crate::platform::ConfigSpace;
+use crate::platform::Platform;
 use core::sync::atomic::Ordering::Relaxed;
 use plan::{Bar, PciFunction};
 
@@ -11,8 +11,11 @@ pub const OFFSET_COMMAND: u16 = 0x04;
 pub const MEMORY_SPACE: u32 = 1 << 1;
 /// Command bits that a guest may change: memory space, bus master, parity, SERR.
 const COMMAND: u32 = MEMORY_SPACE | 1 << 2 | 1 << 6 | 1 << 8;
-/// Command bit that is always set: INTx disable.
+/// Command bit that is always set, unless the function signals by its pin: INTx disable.
 pub const INTX_DISABLE: u32 = 1 << 10;
+/// Interrupt line and pin.
+pub const OFFSET_PIN: u16 = 0x3c;
+const PIN: u32 = 0xff << 8;
 
 /// The BAR that register `index` belongs to, and whether it is its upper half.
 fn bar(function: &PciFunction, index: u8) -> Option<(&Bar, bool)> {
@@ -49,7 +52,13 @@ pub fn write_bar(guest: &Guest, slot: usize, function: &PciFunction, index: u8, 
     }
 }
 
-pub fn write_command<P: ConfigSpace>(
+/// The VM sees the pin only of a function that signals by it.
+pub fn read_pin<P: Platform>(platform: &P, function: &PciFunction) -> u32 {
+    let word = platform.config_read(function, OFFSET_PIN);
+    if P::INTX && function.pin != 0 { word } else { word & !PIN }
+}
+
+pub fn write_command<P: Platform>(
     platform: &mut P,
     function: &PciFunction,
     exact: u16,
@@ -60,7 +69,11 @@ pub fn write_command<P: ConfigSpace>(
     let written = (u32::MAX >> (32 - 8 * bytes)) << shift & 0xffff;
     let value = value << shift;
     let old = platform.config_read(function, OFFSET_COMMAND) & 0xffff;
-    let command = old & !(written & COMMAND) | value & written & COMMAND | INTX_DISABLE;
+    let (own, set) = match P::INTX && function.pin != 0 {
+        true => (COMMAND | INTX_DISABLE, 0),
+        false => (COMMAND, INTX_DISABLE),
+    };
+    let command = old & !(written & own) | value & written & own | set;
     // Two bytes, so that no status bit is cleared on the way.
     platform.config_write(function, OFFSET_COMMAND, 2, command);
     if bytes == 4 {

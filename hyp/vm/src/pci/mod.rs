@@ -4,10 +4,11 @@
 //! Other functions read as ones and ignore writes, as empty slots do. Of its own a VM reads the
 //! header and the capabilities that work (`capability`). BARs stay where the plan put them (writing
 //! ones shows their size, as enumeration wants), the expansion ROM does not exist, INTx stays off
-//! and has no pin, and of the capabilities only MSI and MSI-X take writes, for messages that the
-//! plan has (`message`, `table`). Bridges on the way to its functions it sees as `bridge` shows
-//! them, and a stand-in where function 0 of a device is not its own. It may have functions behind
-//! several hosts, each with an ECAM of its own. PCI Local Bus 3.0 6.1, 6.2.5, 6.8; PCI Express 7.5.
+//! and has no pin unless the plan gives the VM that SPI, and of the capabilities only MSI and MSI-X
+//! take writes, for messages that the plan has (`message`, `table`). Bridges on the way to its
+//! functions it sees as `bridge` shows them, and a stand-in where function 0 of a device is not its
+//! own. It may have functions behind several hosts, each with an ECAM of its own. PCI Local Bus 3.0
+//! 6.1, 6.2.5, 6.8; PCI Express 7.5.
 
 pub mod acs;
 mod bridge;

@@ -4,7 +4,7 @@
 use super::{
     bridge,
     functions::functions,
-    header::{read_bar, write_bar, write_command},
+    header::{OFFSET_PIN, read_bar, read_pin, write_bar, write_command},
     message, shown,
 };
 use crate::{
@@ -53,8 +53,7 @@ pub fn read<P: Platform>(guest: &Guest, platform: &P, ipa: u64, bytes: u32) -> O
     let value = match register {
         0x10..0x28 => read_bar(guest, slot, function, ((register - 0x10) / 4) as u8),
         0x30 => 0,
-        // Interrupt pin: none.
-        0x3c => platform.config_read(function, register) & !0xff00,
+        OFFSET_PIN => read_pin(platform, function),
         0x40.. => shown::read(platform, function, register),
         _ => platform.config_read(function, register),
     };
@@ -198,6 +197,30 @@ mod tests {
             *written,
             vec![(4, 2, 0x546), (4, 2, 0x400), (4, 2, 0x402), (6, 2, 0xf900), (4, 2, 0x506)]
         );
+    }
+
+    #[test]
+    fn a_function_signals_by_its_pin_if_the_plan_says_so() {
+        let machine = pci_machine();
+        let mut cpu = Cpu { machine: &machine, index: 0 };
+        machine.borrow_mut().config[0x3c / 4] = 0x0000_02ff;
+        let planned = &guests()[0].plan.functions[0];
+        let by_pin = PciFunction { pin: 2, ..*planned };
+        assert_eq!(read_pin(&cpu, planned), 0xff);
+        assert_eq!(read_pin(&cpu, &by_pin), 0x2ff);
+        for (function, value, written) in [
+            (&by_pin, 0x404, 0x404),
+            (&by_pin, 4, 4),
+            (planned, 0xffff, 0x546),
+            (planned, 4, 0x404),
+        ] {
+            machine.borrow_mut().config[1] = 0;
+            write_command(&mut cpu, function, 4, 2, value);
+            assert_eq!(machine.borrow().written.last(), Some(&(4, 2, written)), "{value:#x}");
+        }
+        assert_eq!(quiet(&mut cpu, &by_pin, false), 0);
+        let off = (4, 2, 0x400);
+        assert!(machine.borrow().written.iter().rev().take(3).any(|&write| write == off), "quiet");
     }
 
     #[test]

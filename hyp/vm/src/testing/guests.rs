@@ -162,6 +162,7 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
         msix: None,
         held: false,
         settle_ms: 7,
+        pin: 0,
         vm: VmIndex::new(0),
         space: ConfigSpace { config: Pa::new(config), id: 0x0010_1b36 },
         bars,

@@ -462,6 +462,7 @@ impl<const V41: bool> Platform for Chip<'_, V41> {
     const V41: bool = V41;
     const INVALIDATES: bool = V41;
     const MSIX: bool = false;
+    const INTX: bool = false;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = false;
     const VIRTUAL_TIMER: u32 = TIMER;

@@ -220,6 +220,7 @@ impl Platform for Cpu<'_> {
     const V41: bool = false;
     const INVALIDATES: bool = false;
     const MSIX: bool = true;
+    const INTX: bool = true;
     const SEVERAL_VPES: bool = true;
     const WATCHDOG: bool = true;
     const VIRTUAL_TIMER: u32 = TIMER;

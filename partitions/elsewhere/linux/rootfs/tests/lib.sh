@@ -38,7 +38,7 @@ disk() { disks | grep -m 1 .; }
 disk_interrupts() {
     case $1 in
         nvme*) echo "${1%n1}q" ;;
-        vda) echo 'virtio.*-req' ;;
+        vda) echo 'virtio[0-9]' ;;
     esac
 }
 
