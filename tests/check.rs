@@ -71,6 +71,7 @@ fn good_systems_are_good() {
         "bad/good-tree-its.toml",
         "bad/good-hosts.toml",
         "bad/good-memory.toml",
+        "bad/good-nodes.toml",
         "bad/good-targets.toml",
         "qemu/systems/smmu.toml",
     ];

@@ -21,6 +21,8 @@ mod high;
 mod hosts;
 #[path = "plan/log.rs"]
 mod log;
+#[path = "plan/nodes.rs"]
+mod nodes;
 #[path = "plan/page.rs"]
 mod page;
 #[path = "plan/payload.rs"]

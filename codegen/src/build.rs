@@ -44,6 +44,7 @@ pub fn emit(system: &Path, payloads: &Path, out: &Path) -> Result<Emitted, EmitE
     write_all(&plan, out)?;
     let mut inputs: Vec<PathBuf> =
         system.sources.iter().map(|source| source.path.clone()).collect();
+    inputs.extend(system.board.tree.iter().map(|tree| tree.path.value.clone()));
     inputs.extend(files);
     Ok(Emitted { plan, inputs })
 }

@@ -23,6 +23,7 @@ mod memory;
 mod message;
 mod mode;
 mod names;
+mod node;
 mod payload;
 mod pci;
 mod placement;
@@ -58,6 +59,7 @@ pub fn run(system: &System) -> Report {
         fault::check,
         device::check,
         platform::check,
+        node::check,
         message::check,
         smmu::check,
         uart::check,

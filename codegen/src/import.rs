@@ -16,7 +16,6 @@ mod iommu;
 mod live;
 mod loose;
 mod memory;
-mod part;
 mod pcie;
 mod processors;
 mod text;
@@ -24,6 +23,7 @@ mod uart;
 
 use crate::tree::bus::{Range, texts};
 use crate::tree::parse::parse;
+use crate::tree::part;
 
 pub use live::blob as live;
 
@@ -44,12 +44,16 @@ pub struct Source<'a> {
     pub messages: Option<&'a str>,
     /// RAM instead of the tree's: first address, bytes.
     pub ram: &'a [Range],
+    /// Where the board's TOML is to find the tree, for its devices' nodes.
+    pub tree: Option<&'a str>,
 }
 
 /// A board TOML.
 #[derive(Debug)]
 pub struct Imported {
     pub toml: String,
+    /// The tree, as [`Source::tree`] is to hold it.
+    pub tree: Vec<u8>,
     /// What the tree did not say, as in `[timer] frequency: CNTFRQ_EL0`.
     pub open: Vec<String>,
 }
@@ -112,7 +116,8 @@ pub fn import(source: &Source) -> Result<Imported, Refused> {
     uart::write(&mut board, &console, &mut intids);
     let iommus = iommu::write(&mut board, &parts, &mut taken, &mut intids);
     pcie::write(&mut board, &parts, &iommus, &mut taken, &mut intids);
-    devices::write(&mut board, &parts, &iommus, &mut taken, &intids);
+    let nodes = source.tree.is_some();
+    devices::write(&mut board, (&parts, nodes), &iommus, &mut taken, &intids);
 
     text.line("");
     text.line("[board]");
@@ -122,6 +127,9 @@ pub fn import(source: &Source) -> Result<Imported, Refused> {
         text.line("uart = \"uart0\"");
     }
     text.line("psci = \"smc\"");
+    if let Some(tree) = source.tree {
+        text.line(&format!("tree = {}", text::quoted(tree)));
+    }
     let end = taken.end();
     if end > 1 << 40 {
         let bits = if end > 1 << 44 { 48 } else { 44 };
@@ -131,5 +139,5 @@ pub fn import(source: &Source) -> Result<Imported, Refused> {
         );
     }
     text.append(board);
-    Ok(Imported { toml: text.lines, open: text.open })
+    Ok(Imported { toml: text.lines, tree: blob.to_vec(), open: text.open })
 }

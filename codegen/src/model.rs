@@ -18,8 +18,8 @@ mod uart;
 mod vm;
 
 pub use board::{
-    Board, Cpu, Device, DeviceKind, Gic, ItsDesc, PlatformIrq, QemuDesc, Ram, Redistributors,
-    Reserved, Scratch, Timer,
+    Board, BoardTree, Cpu, Device, DeviceKind, Gic, ItsDesc, NodeCopy, PlatformIrq, QemuDesc, Ram,
+    Redistributors, Reserved, Scratch, Timer,
 };
 pub use payload::{Payload, PayloadKind};
 pub use pci::{Bar, Bdf, Bridge, Controller, Intx, Msix, PciId, Pcie, Window as PciWindow};

@@ -8,9 +8,12 @@
 
 mod agree;
 pub(crate) mod bus;
+pub(crate) mod copy;
 mod facts;
 mod overlay;
 pub(crate) mod parse;
+pub(crate) mod part;
+pub(crate) mod reference;
 
 use dtoolkit::fdt::Fdt;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};

@@ -9,7 +9,7 @@ use codegen::plan::{MmioKind, Plan};
 use crate::stand_in;
 
 /// dtc's source of a VM's tree, and what it warns of.
-fn source(test: &str, plan: &Plan, vm: &str) -> (String, String) {
+pub fn source(test: &str, plan: &Plan, vm: &str) -> (String, String) {
     let found = plan.vms.iter().find(|found| found.name == vm).unwrap();
     let tree = found.loads.iter().find(|load| load.what == "device tree").unwrap();
     let path = stand_in::directory(&format!("trees-{test}-{}-{vm}", plan.system)).join("tree.dtb");

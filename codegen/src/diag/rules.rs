@@ -284,6 +284,16 @@ rules! {
         "A UART is smaller than its kind's registers, or these lie in two pages."
     NAMES_MISSING "E860 names-missing"
         "Some of a device's regions or interrupts have names, and others have none."
+    BOARD_TREE "E861 board-tree"
+        "The board's `tree` cannot be read, or a device's `node` is not in it."
+    NODE_DIFFERS "E862 node-differs"
+        "A device's `node` has another `compatible`, or not the registers or interrupts that the \
+         device has."
+    NODE_DECISION "E863 node-decision"
+        "`fixed_clocks` or `drop` of a device do not fit its `node`."
+    NODE_REFERENCE "E864 node-reference"
+        "A device's node refers to something that its VM does not have: clocks, resets, power, \
+         pins."
 
     RAM_FULL "E901 ram-full"
         "The VMs, channels and the hypervisor need more RAM than the board has."

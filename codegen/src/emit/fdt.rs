@@ -6,12 +6,12 @@
 //! two cells everywhere but in /cpus and on PCI.
 
 mod node;
-mod platform;
+pub(crate) mod platform;
 
 use std::collections::BTreeSet;
 
 use abi::tree;
-use dtoolkit::model::DeviceTree;
+use dtoolkit::model::{DeviceTree, DeviceTreeNode};
 
 use crate::model::{MemoryRole, System};
 use crate::plan::{
@@ -56,6 +56,7 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     fn root(&self) -> Result {
+        let (platform, beside) = self.platform()?;
         let root = Node::new("")?
             .cells(2, 2)
             .with("compatible", tree::VM_COMPATIBLE)
@@ -74,7 +75,8 @@ impl Tree<'_> {
             .children(self.flashes()?)
             .children(self.watchdog()?)
             .children(all(&self.vm.hosts, |host| self.pcie(host))?)
-            .children(self.platform()?)
+            .children(platform)
+            .copied(Vec::new(), beside)
             .child(self.bulkhead()?);
         Ok(root)
     }
@@ -277,10 +279,11 @@ impl Tree<'_> {
             .with("interrupt-map", &map.collect::<Vec<_>>()[..])
     }
 
-    fn platform(&self) -> Result<Vec<Node>> {
+    fn platform(&self) -> Result<(Vec<Node>, Vec<DeviceTreeNode>)> {
+        let board = &self.system.board;
         let used = self.system.vms[self.number].devices.iter();
-        all(used.map(|used| &self.system.board.devices[used.device.value]), platform::node)
-            .map(|nodes| nodes.into_iter().flatten().collect())
+        let devices: Vec<_> = used.map(|used| &board.devices[used.device.value]).collect();
+        platform::nodes(board, &devices)
     }
 
     fn flashes(&self) -> Result<Vec<Node>> {

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use dtoolkit::Node;
+use dtoolkit::{Node, Property};
 
 use super::iommu::Iommus;
 use super::memory::Taken;
 use super::part::{Interrupt, Part, Parts};
 use super::text::{Names, Text, hex, quoted};
 use crate::tree::bus::{text, texts};
+use crate::tree::copy::is_fixed;
+use crate::tree::reference::Kind;
 use crate::units::Size;
 
 /// INTIDs of SPIs end here.
@@ -36,9 +38,13 @@ const SERVES: [&str; 13] = [
 const NO_DMA: [&str; 10] =
     ["adc", "gpio", "i2c", "pwm", "rtc", "serial", "spi", "timer", "watchdog", "rng"];
 
+/// What of these a device may be for others in its VM, if these are described as the tree has them.
+const WITHIN: [&str; 3] = ["#interrupt-cells", "interrupt-controller", "#mbox-cells"];
+
+/// With `nodes` devices are described to their VMs as the tree has them.
 pub fn write(
     out: &mut Text,
-    parts: &Parts,
+    (parts, nodes): (&Parts, bool),
     iommus: &Iommus,
     taken: &mut Taken,
     intids: &HashSet<u32>,
@@ -53,8 +59,13 @@ pub fn write(
     let mut names = Names::default();
     let mut left: BTreeMap<&str, usize> = BTreeMap::new();
     for part in parts.enabled() {
-        match device(parts, part, taken, &mut lines) {
-            Some(Ok(irqs)) => describe(out, parts, part, &irqs, iommus, &mut names),
+        match device(parts, part, nodes, taken, &mut lines) {
+            Some(Ok(irqs)) => {
+                describe(out, parts, part, &irqs, iommus, &mut names);
+                if nodes {
+                    node(out, parts, part);
+                }
+            }
             Some(Err(why)) => *left.entry(why).or_default() += 1,
             None => {}
         }
@@ -91,6 +102,7 @@ impl Lines<'_> {
 fn device(
     parts: &Parts,
     part: &Part,
+    nodes: bool,
     taken: &mut Taken,
     lines: &mut Lines,
 ) -> Option<Result<Vec<Interrupt>, &'static str>> {
@@ -103,7 +115,8 @@ fn device(
     if regions.is_empty() || part.compatible.is_empty() || special || elsewhere || gic {
         return None;
     }
-    if SERVES.iter().any(|one| part.has(one)) || part.is("syscon") || part.is("simple-mfd") {
+    let serves = |one: &&str| part.has(one) && !(nodes && WITHIN.contains(one));
+    if SERVES.iter().any(|one| serves(&one)) || part.is("syscon") || part.is("simple-mfd") {
         return Some(Err("serve other devices: clocks, resets, power, pins, phys, interrupts"));
     }
     let Some(irqs) = parts.interrupts(part) else {
@@ -195,4 +208,27 @@ fn describe(
 /// What a board file takes as the name of a region or an interrupt.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Where its node is, and what that refers to that is not copied along.
+fn node(out: &mut Text, parts: &Parts, part: &Part) {
+    out.line(&format!("node = {}", quoted(&part.path())));
+    let mut all: Vec<String> = Vec::new();
+    for property in part.node.properties() {
+        let name = property.name();
+        let Some(kind) = Kind::of(name).filter(|_| !name.starts_with("interrupt")) else {
+            continue;
+        };
+        for (phandle, _) in parts.references(part, name, kind.cells.unwrap_or("")) {
+            let to = parts.by_phandle(phandle).filter(|to| !is_fixed(to));
+            let said = to.map(|to| format!("{name} ({})", to.path()));
+            all.extend(said.filter(|said| !all.contains(said)));
+        }
+    }
+    if !all.is_empty() {
+        out.note(&format!(
+            "It refers to {}: a VM that does not have these needs `fixed_clocks` and `drop`.",
+            all.join(", ")
+        ));
+    }
 }

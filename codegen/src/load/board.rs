@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::files::{Files, shown};
+use super::payload::relative;
+use crate::bounds;
 use crate::diag::{FileId, rules};
 use crate::model::quirk::{self, Quirk};
 use crate::model::{self, At, Region, UNRESOLVED};
@@ -12,6 +14,7 @@ use crate::schema::board as toml;
 use crate::schema::json::Kind;
 use crate::schema::verify::{list, near};
 use crate::schema::{Address, S};
+use crate::tree::parse::parse;
 use crate::units::{Size, Time};
 
 /// Find and read the board that `name`, in the system TOML, stands for.
@@ -72,6 +75,7 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             None => board.board.name.map(file, |_| model::Board::SWITCH_TIME),
         },
         address_bits,
+        tree: board.board.tree.as_ref().map(|tree| board_tree(files, tree, file)),
         mpam: board.board.mpam,
         hypervisor: board.hypervisor.as_ref().map(|place| place.base.map(file, |base| base.0)),
         cpus,
@@ -119,6 +123,28 @@ fn resolve(files: &mut Files, board: &toml::BoardFile, file: FileId, path: &Path
             secure_ram: qemu.secure_ram.as_ref().map(|ram| ram.0),
         }),
     }
+}
+
+fn board_tree(files: &mut Files, tree: &S<String>, file: FileId) -> model::BoardTree {
+    let path = relative(files, tree, file);
+    let unreadable = |why: String| {
+        rules::BOARD_TREE
+            .says(format!("cannot use the board's tree {}: {why}", path.value.display()))
+            .label(&path, "named here")
+            .help("write the path of a blob, relative to this file: dtc -O dtb makes it")
+    };
+    let read = bounds::read(&path.value, bounds::TREE).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    });
+    let blob = match read.and_then(|blob| parse(&blob).map(drop).map(|()| blob)) {
+        Ok(blob) => Some(blob),
+        Err(why) => {
+            files.push(unreadable(why));
+            None
+        }
+    };
+    model::BoardTree { path, blob }
 }
 
 fn uart(uart: &toml::Uart, file: FileId) -> model::Uart {
@@ -402,6 +428,11 @@ fn platform(
                     name: irq.name.as_ref().map(|name| name.at(file)),
                 })
                 .collect(),
+            copy: device.node.as_ref().map(|node| model::NodeCopy {
+                node: node.at(file),
+                fixed_clocks: device.fixed_clocks.iter().map(|rate| rate.at(file)).collect(),
+                drop: device.drop.iter().map(|property| property.at(file)).collect(),
+            }),
             smmu: guards.smmu(files, &device.smmu, file),
             streams: device.streams.iter().map(|stream| stream.at(file)).collect(),
             iommu: guards.iommu(files, &device.iommu, file),

@@ -32,6 +32,7 @@ pub struct Board {
     pub switch_time: At<Duration>,
     /// Bits of a physical address that every CPU has.
     pub address_bits: At<u32>,
+    pub tree: Option<BoardTree>,
     /// EL2 may use the MPAM registers.
     pub mpam: bool,
     /// Where the hypervisor's memory begins, if the TOML says so.
@@ -290,6 +291,8 @@ pub enum DeviceKind {
         region_names: Vec<At<String>>,
         /// Its SPIs.
         intids: Vec<PlatformIrq>,
+        /// What its node in a VM's tree is made from; None: from what is here.
+        copy: Option<NodeCopy>,
         /// Index into `Board::smmus`. None: it reaches all memory.
         smmu: Option<At<usize>>,
         /// Its StreamIDs there.
@@ -297,6 +300,25 @@ pub enum DeviceKind {
         /// Index into `Board::iommus`: what it has instead.
         iommu: Option<At<usize>>,
     },
+}
+
+/// A node of the board's tree that VMs have a copy of.
+#[derive(Clone, Debug)]
+pub struct NodeCopy {
+    /// Its path.
+    pub node: At<String>,
+    /// Hz, one for each entry of its `clocks`, or none.
+    pub fixed_clocks: Vec<At<u32>>,
+    /// Properties that are left out.
+    pub drop: Vec<At<String>>,
+}
+
+/// The board's device tree.
+#[derive(Clone, Debug)]
+pub struct BoardTree {
+    pub path: At<PathBuf>,
+    /// None: it could not be read, which was reported.
+    pub blob: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]

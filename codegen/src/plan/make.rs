@@ -258,6 +258,7 @@ impl<'a> Maker<'a> {
         for source in self.system.sources.iter() {
             add(source.text.as_bytes());
         }
+        self.system.board.tree.iter().flat_map(|tree| &tree.blob).for_each(|blob| add(blob));
         for blob in &self.payloads.blobs {
             blob.segments.iter().for_each(|segment| add(&segment.bytes));
             blob.initrd.iter().chain(&blob.dtb).chain(&blob.overlay).for_each(|bytes| add(bytes));

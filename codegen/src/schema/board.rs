@@ -110,6 +110,9 @@ pub struct BoardTable {
     /// 42, 44 or 48.
     #[schemars(extend("x-default" = 40))]
     pub address_bits: Option<S<u32>>,
+    /// The board's device tree: a blob, relative to this file. Devices with `node` are described to
+    /// their VMs as it has them.
+    pub tree: Option<S<String>>,
     /// Firmware lets EL2 have the MPAM registers, and EL2 keeps them from guests. Otherwise
     /// firmware is trusted to trap them.
     #[serde(default)]

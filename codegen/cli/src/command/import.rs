@@ -28,6 +28,10 @@ pub struct Import {
     /// Name of the board; by default that of the file
     #[arg(long)]
     name: Option<String>,
+    /// Have VMs' devices described as the tree has them: the board keeps the tree's blob, which is
+    /// written to FILE beside its TOML
+    #[arg(long, value_name = "FILE")]
+    keep_tree: Option<String>,
     /// Write it there, not to the standard output
     #[arg(short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -64,9 +68,16 @@ impl Import {
             name: self.name.as_deref().unwrap_or(&stem),
             messages: messages.as_deref(),
             ram: &self.ram,
+            tree: self.keep_tree.as_deref(),
         };
         let imported = import::import(&source)
             .map_err(|why| Failure::Other(format!("{}: {why}", path.display())))?;
+        if let Some(kept) = &self.keep_tree {
+            let beside = self.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+            let kept = beside.join(kept);
+            std::fs::write(&kept, &imported.tree)
+                .map_err(|error| Failure::Other(format!("{}: {error}", kept.display())))?;
+        }
         match &self.output {
             None => say(&imported.toml)?,
             Some(output) => std::fs::write(output, &imported.toml)

@@ -44,6 +44,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("MSI-X vectors of", "device.msix vectors"),
     ("BAR of the MSI-X table of", "device.msix bar"),
     ("offset of the MSI-X table of", "device.msix table"),
+    ("interrupt pin of", "device.pin"),
     ("MSI vectors", "[[device]] events, device.msix"),
     ("address bits of MSI of", "no key: the function cannot write to an ITS above 4 GiB"),
     ("ACS control", "[[bridge]] acs"),

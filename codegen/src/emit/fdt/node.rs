@@ -53,6 +53,17 @@ impl Node {
         self.with("#address-cells", address).with("#size-cells", size)
     }
 
+    /// What another tree has.
+    pub fn copied(
+        mut self,
+        properties: Vec<DeviceTreeProperty>,
+        children: Vec<DeviceTreeNode>,
+    ) -> Self {
+        properties.into_iter().for_each(|property| self.0.add_property(property));
+        children.into_iter().for_each(|child| self.0.add_child(child));
+        self
+    }
+
     pub fn child(mut self, child: Self) -> Self {
         self.0.add_child(child.0);
         self

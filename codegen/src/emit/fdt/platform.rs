@@ -1,19 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A platform device's node.
 
-use super::node::{Node, Result};
-use super::{EDGE_RISING, LEVEL_HIGH, PHANDLE_CLOCK, SPI};
-use crate::model::{Device, DeviceKind, PlatformIrq, Trigger};
+use dtoolkit::model::DeviceTreeNode;
 
-/// The node of a platform device; PCI functions are found by their host.
-pub fn node(device: &Device) -> Result<Option<Node>> {
+use super::node::{Node, Result};
+use super::{EDGE_RISING, LEVEL_HIGH, PHANDLE_CLOCK, PHANDLE_GIC, SPI};
+use crate::model::{Board, Device, DeviceKind, PlatformIrq, Trigger};
+use crate::tree::copy::{self, Copied, Copies};
+use crate::tree::parse::parse;
+use crate::tree::part::Parts;
+
+/// The nodes of a VM's platform devices, and what their nodes in the board's tree refer to. PCI
+/// functions are found by their host.
+pub fn nodes(board: &Board, devices: &[&Device]) -> Result<(Vec<Node>, Vec<DeviceTreeNode>)> {
+    let Copies { devices: copied, beside, .. } = copies(board, devices).unwrap_or_default();
+    let copied = copied.into_iter().chain(std::iter::repeat_with(|| None));
+    let mut nodes = Vec::new();
+    for (device, copied) in devices.iter().zip(copied) {
+        nodes.extend(node(device, copied)?);
+    }
+    Ok((nodes, beside))
+}
+
+/// What the board's tree says of `devices`, which are one VM's. None: the board has no tree.
+pub fn copies(board: &Board, devices: &[&Device]) -> Option<Copies> {
+    let blob = board.tree.as_ref()?.blob.as_ref()?;
+    let tree = parse(blob).ok()?;
+    Some(copy::copy(&Parts::of(&tree), devices, PHANDLE_GIC))
+}
+
+fn node(device: &Device, copied: Option<Copied>) -> Result<Option<Node>> {
     let DeviceKind::Platform { compatible, regions, region_names, intids, .. } = &device.kind
     else {
         return Ok(None);
     };
     let unit = regions.first().map_or(0, |region| region.start());
     let mut node = Node::at(&device.name.value, unit)?;
-    if compatible.value.starts_with("arm,pl") {
+    if let Some(copied) = copied {
+        node = node.copied(copied.properties, copied.children);
+    } else if compatible.value.starts_with("arm,pl") {
         node = node
             .strings("compatible", [&compatible.value, "arm,primecell"])
             .with("clocks", PHANDLE_CLOCK)

@@ -71,6 +71,17 @@ pub struct PlatformDevice {
     pub regions: Vec<S<Registers>>,
     /// Its SPIs; `[]` says that it has none.
     pub intids: Vec<S<PlatformIrq>>,
+    /// Path of its node in the board's `tree`. A VM's tree has the node's properties and children,
+    /// with what they refer to: fixed clocks and regulators, and nodes of devices of the same VM.
+    pub node: Option<S<String>>,
+    /// Instead of the node's `clocks`: rates in Hz, one for each, that firmware has set and left
+    /// on.
+    #[serde(default)]
+    pub fixed_clocks: Vec<S<u32>>,
+    /// Properties of the node, and of what is below, that no VM needs, because firmware has done
+    /// what they are for: "resets", "power-domains", "pinctrl-0".
+    #[serde(default)]
+    pub drop: Vec<S<String>>,
     /// It reads or writes memory by itself. Without an SMMU its VM's memory must then be
     /// `identity`.
     #[schemars(extend("x-default" = false))]
