@@ -20,8 +20,8 @@ pub struct Firmware {
 
 impl Firmware {
     /// `code` as it is built. It enters bulkhead.bl33 where the board has the hypervisor.
-    /// `secure_ram` is where the firmware keeps its data; it leaves the INTIDs in `secure`, below 64,
-    /// to the Secure side.
+    /// `secure_ram` is where the firmware keeps its data; it leaves the INTIDs in `secure`, below
+    /// 64, to the Secure side.
     pub fn new(mut code: Vec<u8>, board: &Board, secure_ram: u64, secure: &[u32]) -> Self {
         let entry = board.hypervisor_base();
         let redistributors = &board.gic.redistributors;
@@ -43,8 +43,8 @@ impl Firmware {
         Self { code, entry }
     }
 
-    /// Arguments for QEMU by which the CPUs begin in the firmware, and bulkhead.bl33, which is beside
-    /// `image`, is in RAM.
+    /// Arguments for QEMU by which the CPUs begin in the firmware, and bulkhead.bl33, which is
+    /// beside `image`, is in RAM.
     pub(super) fn arguments(&self, image: &Path, scratch: &Path) -> Vec<String> {
         let image = image.with_extension("bl33");
         let loader = format!("loader,file={},addr={:#x},force-raw=on", image.display(), self.entry);
