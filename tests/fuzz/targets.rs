@@ -95,7 +95,7 @@ fn import(bytes: &[u8]) {
         name: "fuzz",
         messages: std::str::from_utf8(bytes).ok(),
         ram: &ram[..bytes.len() % 2],
-        tree: (bytes.len() % 3 == 0).then_some("board.dtb"),
+        tree: bytes.len().is_multiple_of(3).then_some("board.dtb"),
     };
     if let Ok(imported) = codegen::import::import(&source) {
         let parsed = imported.toml.parse::<toml::Table>();

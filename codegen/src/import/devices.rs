@@ -116,7 +116,7 @@ fn device(
         return None;
     }
     let serves = |one: &&str| part.has(one) && !(nodes && WITHIN.contains(one));
-    if SERVES.iter().any(|one| serves(&one)) || part.is("syscon") || part.is("simple-mfd") {
+    if SERVES.iter().any(serves) || part.is("syscon") || part.is("simple-mfd") {
         return Some(Err("serve other devices: clocks, resets, power, pins, phys, interrupts"));
     }
     let Some(irqs) = parts.interrupts(part) else {
