@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A VM of the plan: what its registers hold, what it sees, and where.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::make::Maker;
@@ -174,7 +175,7 @@ impl Maker<'_> {
 
 /// Adds `pages` of `device` to `all`, of which no two overlap.
 fn join<'a>(all: &mut Vec<(Range<u64>, Vec<&'a str>)>, mut pages: Range<u64>, device: &'a str) {
-    let mut names = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
     let mut place = all.len();
     let over = |(known, _): &(Range<u64>, Vec<&str>), pages: &Range<u64>| {
         known.start < pages.end && pages.start < known.end
@@ -185,9 +186,9 @@ fn join<'a>(all: &mut Vec<(Range<u64>, Vec<&'a str>)>, mut pages: Range<u64>, de
         names.extend(owners);
         place = place.min(at);
     }
-    if !names.contains(&device) {
-        names.push(device);
-    }
+    names.push(device);
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
     all.insert(place.min(all.len()), (pages, names));
 }
 

@@ -93,12 +93,18 @@ fn relax(table: &mut Value) {
             relax(property);
         } else if let Some(item) = property.get_mut("items") {
             union(item);
-            if item.pointer("/properties/name").is_some() {
+            if item.pointer("/properties/name").is_some() && needs_name(item) {
                 relax(item);
                 item["required"] = json!(["name"]);
             }
         }
     }
+}
+
+/// Without a list of what it needs, it is a table of several kinds, which all have names.
+fn needs_name(item: &Value) -> bool {
+    let needs = item.get("required").and_then(Value::as_array);
+    needs.is_none_or(|needs| needs.iter().any(|key| key == "name"))
 }
 
 /// Makes one table of tables told apart by `kind`, with the keys of all.
