@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::thread;
 
+use rustix::io::Errno;
+
 use super::line::Ends;
 use super::session::{Ending, Event, Session, forward, judge};
 use super::terminal::Raw;
@@ -41,7 +43,10 @@ pub fn attach(
     let (deaf, serial) = (ends.write.is_none(), ends.settings.is_some());
     let (read, console) = (Copied { from: ends.read, to: log }, send.clone());
     thread::spawn(move || {
-        let why = forward(read, &console, Event::Console);
+        // A read that waits when the device goes ends with EIO, a later one with nothing.
+        let gone =
+            |error: &io::Error| serial && error.raw_os_error() == Some(Errno::IO.raw_os_error());
+        let why = forward(read, &console, Event::Console).filter(|error| !gone(error));
         let _ = console.send(Event::ConsoleClosed(why.map(|error| error.to_string())));
     });
     // The standard input is not ours where it is the line.
