@@ -19,6 +19,8 @@ pub struct Built;
 // Counters are doublewords by number, and nothing else.
 const _: () = assert!(size_of::<Counters>() == 8 * COUNT && align_of::<Counters>() == 8);
 const _: () = assert!(size_of::<Event>().is_power_of_two() && size_of::<VpeIndex>() == 2);
+// The vectors compare an event's number with a constant of 16 bits.
+const _: () = assert!(!LISTED || EVENT_COUNT <= u16::MAX as usize, "too many events to list");
 
 const fn counter(counter: Counter) -> usize {
     offset_of!(VpeState, counters) + 8 * counter as usize

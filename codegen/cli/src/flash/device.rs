@@ -38,12 +38,17 @@ impl Guard {
     /// Whether `path` may be written. None: it is no disk but a file, there or not. `part`: a
     /// partition will do.
     pub fn look(&self, path: &Path, part: bool) -> Result<Option<Known>, FlashError> {
-        let Ok(found) = fs::metadata(path) else { return Ok(None) };
+        let refused = |why: String| FlashError::Refused { path: path.to_owned(), why };
+        let found = match fs::metadata(path) {
+            Ok(found) => found,
+            // A file made there would be taken for a disk.
+            Err(_) if path.starts_with("/dev") => return Err(refused("it is not there".into())),
+            Err(_) => return Ok(None),
+        };
         let kind = found.file_type();
         if kind.is_file() {
             return Ok(None);
         }
-        let refused = |why: String| FlashError::Refused { path: path.to_owned(), why };
         if !kind.is_block_device() {
             return Err(refused("it is neither a disk nor a file".into()));
         }
@@ -265,7 +270,9 @@ mod tests {
     #[test]
     fn what_is_no_disk_is_refused_and_what_reads_back_otherwise_is_said() {
         let guard = Guard::host();
-        assert!(guard.look(Path::new("/dev/null"), false).is_err());
+        for no_disk in ["/dev/null", "/dev/no-such-disk"] {
+            assert!(guard.look(Path::new(no_disk), false).is_err(), "{no_disk}");
+        }
         assert_eq!(guard.look(Path::new("/nowhere/disk.img"), false).unwrap(), None);
         let said = compare(Path::new("x"), 512, b"abc", b"abd").unwrap_err().to_string();
         assert_eq!(said, "x: byte 514 reads back as 0x64, not 0x63");

@@ -257,8 +257,11 @@ impl VmEvent {
         self.cell.set_place(self.cell.place().with_vpe(vpe));
     }
 
+    /// Of an event that the hardware has.
     pub fn set_config(&self, config: LpiConfig) {
-        self.place(self.vintid().unwrap_or(0), self.vpe(), config);
+        if let Some(vintid) = self.vintid() {
+            self.place(vintid, self.vpe(), config);
+        }
     }
 
     /// The hardware does not have it any more.
