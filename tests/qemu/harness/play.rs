@@ -20,6 +20,9 @@ use crate::scenario::{Expect, Fill, Scenario};
 /// Lines of the console that a failure shows.
 const SHOWN: usize = 60;
 
+/// How long the console of a board that stays on is silent before its run is over.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// Boots the scenario's system and says what does not hold.
 pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), String> {
     let image = images.get(&scenario.system)?;
@@ -70,6 +73,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     let options = Options {
         icount: scenario.icount,
         timeout: Some(Duration::from_secs(scenario.timeout)),
+        settled: scenario.stays_on.then_some(SETTLED),
         qemu_args,
         input: Input::Script(steps.collect()),
         escape: image.escape,

@@ -21,6 +21,9 @@ pub struct Scenario {
     /// Seconds until QEMU is ended; generous, because a run that passes does not wait.
     #[serde(default = "a_minute")]
     pub timeout: u64,
+    /// The board stays on behind a result, as it has no firmware that turns it off.
+    #[serde(default)]
+    pub stays_on: bool,
     /// Count instructions.
     #[serde(default)]
     pub icount: bool,

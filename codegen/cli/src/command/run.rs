@@ -57,6 +57,7 @@ impl Run {
         let options = Options {
             icount: self.icount,
             timeout: self.timeout.map(Duration::from_secs).or(system.time_limit),
+            settled: None,
             gdb: self.gdb,
             trace: self.trace,
             qemu_args: self.qemu_arg,

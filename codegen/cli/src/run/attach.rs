@@ -10,6 +10,7 @@ use std::io::{self, Read, Write, stdin};
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -17,6 +18,9 @@ use super::line::Ends;
 use super::session::{Ending, Event, Session, forward, judge};
 use super::terminal::Raw;
 use super::{Input, Line, Options, Report, RunError, Transcript};
+
+/// How long a line is silent behind a result before the run is over.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// An open line, and what is done with it.
 pub struct Attached {
@@ -60,7 +64,7 @@ pub fn attach(
     let keyboard = ends.write.map(|write| write as Box<dyn Write>);
     let mut session = Session::new(options, keyboard, terminal.is_some());
     if !stay {
-        session = session.ends_with_result();
+        session = session.ends_with_result(SETTLED);
     }
     let ending = session.listen(&receive);
     if ending == Ending::Deadline && !session.has_result() {

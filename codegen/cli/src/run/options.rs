@@ -13,6 +13,8 @@ pub struct Options {
     pub icount: bool,
     /// End QEMU after this long; the report says so. None: never.
     pub timeout: Option<Duration>,
+    /// The board stays on behind a result: QEMU is ended when its console is silent for so long.
+    pub settled: Option<Duration>,
     /// Wait for a debugger on port 1234.
     pub gdb: bool,
     /// More items for QEMU's `-d`, such as `trace:gicv3_its_*`.

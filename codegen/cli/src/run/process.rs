@@ -77,6 +77,9 @@ pub fn run(
         _ => None,
     };
     let mut session = Session::new(options, keyboard, raw.is_some());
+    if let Some(silence) = options.settled {
+        session = session.ends_with_result(silence);
+    }
     let ending = session.listen(&receive);
     if ending == Ending::Deadline && !session.has_result() {
         session.ask_where(&receive, monitor.cpus().unwrap_or_default(), "qemu", has_log);

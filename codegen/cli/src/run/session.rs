@@ -20,10 +20,7 @@ const REST: Duration = Duration::from_millis(300);
 /// How long a console is silent before a pipe gets a line that has no end.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// How long a line is silent behind a result before the run is over: what EL2 says of a failure may
-/// have more lines.
-const SETTLED: Duration = Duration::from_secs(1);
-/// And how long it may go on.
+/// How long a line may go on behind a result.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// What a run's threads tell.
@@ -108,8 +105,8 @@ pub(super) struct Session<'a> {
     /// The keyboard is a terminal in raw mode.
     interactive: bool,
     escaped: bool,
-    /// The console stays open behind a result: the line of a board, not QEMU's.
-    stays: bool,
+    /// How long the console is silent behind a result before the run is over. None: it is closed.
+    settled: Option<Duration>,
     /// When there was a result.
     result_at: Option<Instant>,
 }
@@ -139,14 +136,15 @@ impl<'a> Session<'a> {
             escape: options.escape,
             interactive,
             escaped: false,
-            stays: false,
+            settled: None,
             result_at: None,
         }
     }
 
-    /// The console stays open when the board is off: the run is over soon after a result.
-    pub fn ends_with_result(mut self) -> Self {
-        self.stays = true;
+    /// The console may stay open behind a result: the run is over when it is silent for so long, as
+    /// what EL2 says of a failure may have more lines.
+    pub fn ends_with_result(mut self, silence: Duration) -> Self {
+        self.settled = Some(silence);
         self
     }
 
@@ -190,11 +188,10 @@ impl<'a> Session<'a> {
 
     /// Behind a result, a line that stays is listened to until it is silent.
     fn settle(&mut self) {
-        if self.stays && self.has_result() {
-            let now = Instant::now();
-            let first = *self.result_at.get_or_insert(now);
-            self.deadline = Some((now + SETTLED).min(first + LAST_WORDS));
-        }
+        let Some(silence) = self.settled.filter(|_| self.has_result()) else { return };
+        let now = Instant::now();
+        let first = *self.result_at.get_or_insert(now);
+        self.deadline = Some((now + silence).min(first + LAST_WORDS));
     }
 
     /// EL2 has said how it went, or why it did not begin.
