@@ -9,7 +9,7 @@ use crate::io::{console, halt};
 use crate::state::cpu::{Here, POLLS};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
-use crate::state::vms::WAITING;
+use crate::state::vms::{CLEARED, WAITING};
 use crate::state::{intid, ipi, parts, places};
 use arch::device::Device;
 use arch::region::Region;
@@ -243,6 +243,9 @@ impl PhysicalIts for Hardware {
     }
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         &WAITING
+    }
+    fn cleared_lpis(&self) -> &'static [AtomicU32] {
+        &CLEARED
     }
     fn invalidate(&mut self, vpe: VpeIndex, vintid: u32) {
         if let Err(error) = its::invalidate(vpe, vintid) {

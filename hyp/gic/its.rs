@@ -86,10 +86,11 @@ pub fn run_encoded(commands: &[Encoded]) -> Result<(), Error> {
     }
 }
 
-/// Raises an event of the synthetic device, as a device would by its MSI. What it may cost is
-/// `rings`' to say.
-pub fn ring(device: u32, event: u32) -> Result<(), Error> {
-    run(&[Vetted::int(DeviceId::new(device), EventId::new(event))])
+/// Raises the plan's event `event`, as a device would by its MSI. What it may cost is `rings`' to
+/// say.
+pub fn raise(event: usize) -> Result<(), Error> {
+    let Some(route) = PLAN.events.get(event) else { return Ok(()) };
+    run(&[Vetted::int(DeviceId::new(route.device), EventId::new(route.event))])
 }
 
 /// The byte of the LPI that the plan's event `event` is, on a GIC without direct injection. The ITS
@@ -104,7 +105,7 @@ pub fn configure(event: usize, byte: u8) {
 
 /// That LPI is enabled or masked from here on.
 pub fn enable(event: usize, enabled: bool) -> Result<(), Error> {
-    let Some(route) = PLAN.its.as_ref().and_then(|its| its.events.get(event)) else {
+    let Some(route) = PLAN.events.get(event) else {
         return Ok(());
     };
     let (device, id) = (DeviceId::new(route.device), EventId::new(route.event));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Events that EL2 lists, of vPEs on shared CPUs: one that comes while another vPE has the CPU is
-//! masked, so that each takes that vPE's time once.
+//! Events of devices that EL2 lists, of vPEs on shared CPUs: one that comes while another vPE has
+//! the CPU is masked, so that each takes that vPE's time once.
 //!
 //! 1. `mask`: the LPI came, and its event waits for its vPE. What its device sends from here on is
 //!    pending in the GIC alone.
@@ -10,18 +10,17 @@
 //! Without shared CPUs, and on a GIC with direct injection, nothing of this is in the image.
 
 use crate::gic::its;
-use crate::state::parts::{LISTED, SHARED};
+use crate::state::parts::{LISTED_LPIS, SHARED};
 use crate::state::plan_data::{EVENT_COUNT, PLAN};
-use crate::state::vms::{EVENTS, WAITING, config_of};
+use crate::state::vms::{EVENTS, config_of};
 use core::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 use gicv4::Error;
 use plan::VpeIndex;
 use vm::vits::View;
 
-/// Beside [`WAITING`].
-const WORDS: usize = if LISTED && SHARED { EVENT_COUNT.div_ceil(32) } else { 0 };
+/// A bit for each of the plan's events.
+const WORDS: usize = if LISTED_LPIS && SHARED { EVENT_COUNT.div_ceil(32) } else { 0 };
 static MASKED: [AtomicU32; WORDS] = [const { AtomicU32::new(0) }; WORDS];
-const _: () = assert!(WORDS == 0 || WORDS == WAITING.len());
 
 /// The event is not signalled until its vPE runs.
 pub fn mask(event: usize) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Rings of channels: each is an event of the synthetic device, raised by an INT of the physical
-//! ITS.
+//! Rings of channels: each is an event that EL2 raises. Where the GIC delivers events that is an
+//! INT of the physical ITS; where EL2 lists them, the event waits for its vPE, which is kicked, and
+//! no ITS is needed.
 //!
 //! A ring comes out of its VM's allowance. One that finds it empty is kept with its channel end,
 //! and so are all that come before that one is delivered: the peer is rung once, and sees
@@ -14,16 +15,17 @@
 use crate::gic::its;
 use crate::io::halt;
 use crate::state::cpu::Here;
-use crate::state::parts::CHANNELS;
+use crate::state::ipi;
+use crate::state::parts::{CHANNELS, LISTED};
 use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
-use crate::state::vms::vm_of;
+use crate::state::vms::{self, vm_of};
 use crate::state::vpe::Vpe;
 use arch::sysreg::ticks;
 use core::sync::atomic::{
     AtomicBool, AtomicU16, AtomicU64,
     Ordering::{AcqRel, Relaxed},
 };
-use plan::{RingEvent, VpeIndex};
+use plan::VpeIndex;
 use sched::NEVER;
 use vm::counters::Counter;
 use vm::hypercall::Bell;
@@ -63,7 +65,7 @@ pub fn ring(this: &Vpe, bell: Bell) {
         0 => match guest.vm.allowance.take(limit, ticks()) {
             Ok(()) => {
                 if kept.swap(false, AcqRel) {
-                    return give(bell.device, bell.event);
+                    return give(bell.event);
                 }
                 // Another vPE has just delivered it, and counted that.
                 count.fetch_add(1, AcqRel);
@@ -119,8 +121,7 @@ fn deliver(this: &Vpe, all: bool) {
             // What comes after this is a ring of its own.
             if kept.swap(false, AcqRel) {
                 count.fetch_sub(1, AcqRel);
-                let RingEvent { device, event } = plan.rings;
-                give(device, event);
+                give(plan.rings as usize);
             }
         }
         first.store(if position.wrapping_add(1) < ends { position + 1 } else { 0 }, Relaxed);
@@ -138,6 +139,11 @@ fn call(this: &Vpe, time: u64) {
     }
 }
 
-fn give(device: u32, event: u32) {
-    its::ring(device, event).unwrap_or_else(|error| halt::broken(error));
+fn give(event: usize) {
+    if !LISTED {
+        return its::raise(event).unwrap_or_else(|error| halt::broken(error));
+    }
+    if let Some(vpe) = vms::hold_ring(event) {
+        ipi::kick(vpe);
+    }
 }

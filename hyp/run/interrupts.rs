@@ -15,7 +15,7 @@
 //! | SPI of the SMMU      | its event queue, its errors   | `life::dma`           |
 //! | other SPIs           | devices of VMs                | [`spi`]               |
 //! | LPIs                 | doorbells of vPEs             | [`doorbell`]          |
-//! | LPIs on a GICv3      | events of VMs                 | [`event`]             |
+//! | LPIs on a GICv3      | events of VMs' devices        | [`event`]             |
 //!
 //! vLPIs are not among them: the GIC gives them to the guest. The numbers are in state/intid.rs,
 //! and for what the board wires, in the plan.
@@ -33,7 +33,7 @@ use crate::state::intid::{
     FIRST_LPI, FIRST_SPECIAL, FIRST_SPI, HYPERVISOR_TIMER, KICK, MAINTENANCE, PHYSICAL_TIMER, PMU,
     PRINTED, REVIEW, VIRTUAL_TIMER, is_smmu,
 };
-use crate::state::parts::{LISTED, SHARED, SMMU};
+use crate::state::parts::{LISTED, LISTED_LPIS, SHARED, SMMU};
 use crate::state::plan_data::PLAN;
 use crate::state::running::Running;
 use crate::state::system::Built;
@@ -136,8 +136,8 @@ pub fn take(here: Here, intid: u32) -> Taken {
         return handler(here, intid);
     }
     match intid {
-        FIRST_LPI.. if LISTED => event(here, intid),
-        FIRST_LPI.. => doorbell(here, intid),
+        FIRST_LPI.. if LISTED_LPIS => event(here, intid),
+        FIRST_LPI.. if !LISTED => doorbell(here, intid),
         _ if Some(intid) == PLAN.board.console.intid() => {
             console::interrupt();
             done(here, intid)
@@ -256,7 +256,7 @@ fn spi(here: Here, intid: u32) -> Taken {
     Taken::Decide
 }
 
-/// An event of a VM's, which no GIC delivers by itself. An LPI has no active state.
+/// An event of a VM's device, which no GIC delivers by itself. An LPI has no active state.
 fn event(here: Here, intid: u32) -> Taken {
     gic::drop_priority(intid);
     let event = intid.wrapping_sub(FIRST_LPI) as usize;

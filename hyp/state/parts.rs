@@ -70,8 +70,11 @@ pub const SHARED_FEATURES: Features = {
 /// The system has modes.
 pub const MODES: bool = PLAN.modes.is_some();
 
-/// Events are physical LPIs, which EL2 puts into list registers: the GIC delivers none itself.
+/// EL2 puts events into list registers: the GIC delivers none itself.
 pub const LISTED: bool = PLAN.is_listed();
+
+/// Those of devices come as physical LPIs then. Without an ITS there are rings alone.
+pub const LISTED_LPIS: bool = LISTED && PLAN.its.is_some();
 
 /// Commands and residency have GICv4.1's forms.
 pub const V41: bool = PLAN.v41().is_some();

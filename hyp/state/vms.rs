@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! State of every VM, vPE and event, beside the plan's tables of them.
 
-use super::parts::LISTED;
+use super::parts::{LISTED, LISTED_LPIS, SEVERAL_VPES, VIRTUAL_ITS};
 use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use core::sync::atomic::AtomicU32;
 use plan::{Vm, VpeIndex};
@@ -19,6 +19,11 @@ pub static EVENTS: [Event; EVENT_COUNT] = [const { Event::new() }; EVENT_COUNT];
 /// Those that wait for a list register, where they need one ([`vm::platform`]): a bit for each.
 pub static WAITING: [AtomicU32; if LISTED { EVENT_COUNT.div_ceil(32) } else { 0 }] =
     [const { AtomicU32::new(0) }; if LISTED { EVENT_COUNT.div_ceil(32) } else { 0 }];
+
+/// Those that a vPE cleared for another one, likewise. Only a virtual ITS can.
+pub static CLEARED: [AtomicU32; CLEARED_WORDS] = [const { AtomicU32::new(0) }; CLEARED_WORDS];
+const CLEARED_WORDS: usize =
+    if LISTED_LPIS && VIRTUAL_ITS && SEVERAL_VPES { EVENT_COUNT.div_ceil(32) } else { 0 };
 
 /// All vPEs of a VM, by their index in the plan.
 pub fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
@@ -53,11 +58,16 @@ pub fn is_off(vpe: VpeIndex) -> bool {
 
 /// The event `event` waits for its vPE, which is the answer ([`vm::vgic::hold_lpi`]).
 pub fn hold_lpi(event: usize) -> Option<VpeIndex> {
-    let route = PLAN.its.as_ref()?.events.get(event)?;
-    let config = PLAN.vms.get(vm_of(route.vpe))?;
+    let config = config_of(PLAN.events.get(event)?.vpe)?;
     let view = View::new(&PLAN, config, &EVENTS);
     let number = vm::vgic::hold_lpi(&view, &WAITING, states(config), event)?;
     Some(vpe(config, number))
+}
+
+/// The same of a channel's ring ([`vm::vgic::hold_ring`]). None, too: that vPE was told before.
+pub fn hold_ring(event: usize) -> Option<VpeIndex> {
+    let vpe = PLAN.events.get(event)?.vpe;
+    vm::vgic::hold_ring(VPES.get(vpe.index())?, &WAITING, event).then_some(vpe)
 }
 
 /// The VM of a vPE runs.

@@ -84,33 +84,32 @@ fn home(plan: &Plan, mode: usize, vpe: usize) -> usize {
 /// `position` of its commands, and one event of each kind both times.
 fn switch(plan: &Plan, from: usize, to: usize, position: usize) {
     let modes = &plan.modes.as_ref().unwrap().modes;
-    let its = plan.its.as_ref().unwrap();
     let mut world = World::new(plan);
     for line in &modes[0].switches[from].script {
         world.run(line.words.map(|word| word.0));
     }
     let script = &modes[from].switches[to].script;
-    for event in its.events.iter().step_by(2) {
+    for event in plan.events.iter().step_by(2) {
         world.raise(event);
     }
     for (n, line) in script.iter().enumerate() {
         if n == position {
-            its.events.iter().skip(1).for_each(|event| world.raise(event));
+            plan.events.iter().skip(1).for_each(|event| world.raise(event));
         }
         world.run(line.words.map(|word| word.0));
     }
     if position == script.len() {
-        its.events.iter().skip(1).for_each(|event| world.raise(event));
+        plan.events.iter().skip(1).for_each(|event| world.raise(event));
     }
     assert_eq!((world.gic.take_errors(), world.gic.take_violations()), (vec![], vec![]));
     let mut expected: Vec<(usize, u32)> = (0..plan.vpes.len())
-        .filter(|&vpe| its.events.iter().any(|event| event.vpe == VpeIndex::at(vpe)))
+        .filter(|&vpe| plan.events.iter().any(|event| event.vpe == VpeIndex::at(vpe)))
         .map(|vpe| (home(plan, to, vpe), plan.vpes[vpe].tables.unwrap().doorbell.intid))
         .collect();
     expected.sort();
     assert_eq!(world.doorbells(), expected, "{from} to {to}, {position}");
     for vpe in (0..plan.vpes.len()).filter(|&vpe| plan.vpes[vpe].tables.is_some()) {
-        let own = its.events.iter().filter(|event| event.vpe == VpeIndex::at(vpe));
+        let own = plan.events.iter().filter(|event| event.vpe == VpeIndex::at(vpe));
         let mut all: Vec<u32> = own.map(|event| event.vintid).collect();
         all.sort();
         assert_eq!(world.visit(vpe, home(plan, to, vpe)), all, "{from} to {to}, {position}");

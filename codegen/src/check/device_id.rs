@@ -4,7 +4,8 @@
 use crate::diag::{Report, rules};
 use crate::model::{At, Board, Device, DeviceKind, ItsDesc, Pcie, System};
 
-/// DeviceIDs of the plan's own, above all others: doorbells and channels.
+/// DeviceIDs of the plan's own, above all others, where the GIC delivers events: doorbells and
+/// channels.
 const OWN: u64 = 2;
 
 pub fn check(system: &System, report: &mut Report) {
@@ -21,7 +22,7 @@ pub fn check(system: &System, report: &mut Report) {
     for (n, (device, id)) in with_id.iter().enumerate() {
         twice(&with_id[..n], device, id, report);
         if let Some(its) = &board.gic.its {
-            width(its, device, id, report);
+            width(its, board.gic.direct_injection(), device, id, report);
         }
     }
     for device in &board.devices {
@@ -109,7 +110,7 @@ fn twice(earlier: &[(&Device, &At<u32>)], device: &Device, id: &At<u32>, report:
     );
 }
 
-fn width(its: &ItsDesc, device: &Device, id: &At<u32>, report: &mut Report) {
+fn width(its: &ItsDesc, direct: bool, device: &Device, id: &At<u32>, report: &mut Report) {
     let (name, bits) = (&device.name.value, &its.device_id_bits);
     let (value, limit) = (u64::from(id.value), 1u64 << bits.value);
     if value >= limit {
@@ -120,7 +121,7 @@ fn width(its: &ItsDesc, device: &Device, id: &At<u32>, report: &mut Report) {
                 .label(bits, format!("DeviceIDs are below {limit}"))
                 .help("write `device_id_bits` as GITS_TYPER.Devbits + 1, or correct the DeviceID"),
         );
-    } else if value + OWN >= limit {
+    } else if direct && value + OWN >= limit {
         report.push(
             rules::ITS_WIDTH
                 .says(format!(

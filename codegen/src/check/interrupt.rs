@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::diag::{FileId, Report, rules};
 use crate::limits;
-use crate::model::{At, EventUse, GicVersion, ItsPolicy, System, UNRESOLVED, Vm};
+use crate::model::{
+    At, Board, Device, DeviceKind, EventUse, GicVersion, ItsPolicy, System, UNRESOLVED, Vm,
+};
 
 /// First and last INTID that a vLPI may have: 16 INTID bits.
 const LPI_FIRST: u32 = 8192;
@@ -171,23 +173,22 @@ fn events_exist(system: &System, report: &mut Report) {
 
 /// What an ITS is needed for, and how much of it.
 fn translated(system: &System, report: &mut Report) {
-    let event = system
-        .vms
-        .iter()
-        .flat_map(|vm| &vm.events)
-        .find(|event| event.device.value != UNRESOLVED)
-        .map(|event| event.event.with("an event"));
-    let channel = system.channels.first().map(|channel| channel.name.with("a channel"));
+    let mut events = system.vms.iter().flat_map(|vm| &vm.events);
+    let event = events.find(|event| event.device.value != UNRESOLVED);
     let Some(its) = &system.board.gic.its else {
         let virtual_its = system.vms.iter().find(|vm| vm.its.value != ItsPolicy::None);
         let virtual_its = virtual_its.map(|vm| vm.its.with("a virtual ITS"));
-        if let Some(user) = event.or(channel).or(virtual_its) {
+        let user = event.map(|event| event.event.with("an event"));
+        if let Some(user) = user.or(virtual_its) {
+            let device = event.and_then(|event| system.board.devices.get(event.device.value));
+            let instead = device.and_then(|device| signals(&system.board, device));
+            let instead = instead.unwrap_or("or leave this out".into());
             report.push(
                 rules::NO_ITS
                     .says(format!("{} on a board without ITS", user.value))
                     .label(&user, "signalled by the ITS")
                     .label(&system.board.gic.at, "no [gic.its] here")
-                    .help("describe the board's ITS by [gic.its], or leave this out"),
+                    .help(format!("describe the board's ITS by [gic.its], {instead}")),
             );
         }
         return;
@@ -208,6 +209,9 @@ fn translated(system: &System, report: &mut Report) {
             );
         }
     }
+    if !gic.direct_injection() {
+        return;
+    }
     let room = 1u64 << its.event_id_bits.value;
     let ends: Vec<_> = system.channels.iter().flat_map(|channel| &channel.ends).collect();
     if let Some(end) = ends.get(room as usize) {
@@ -216,6 +220,23 @@ fn translated(system: &System, report: &mut Report) {
     let doorbells = doorbells(system);
     if let Some(vpe) = doorbells.get(room as usize) {
         report.push(too_many(vpe, "vPEs with events", doorbells.len(), &its.event_id_bits));
+    }
+}
+
+/// What a device has besides events, as the end of a sentence.
+fn signals(board: &Board, device: &Device) -> Option<String> {
+    let name = &device.name.value;
+    match &device.kind {
+        DeviceKind::Platform { intids, .. } => {
+            let line = intids.first()?.intid.value;
+            Some(format!("or leave this out: `{name}` signals INTID {line}"))
+        }
+        DeviceKind::Pci { host, .. } => {
+            let pins = !board.pcie.get(host.value)?.intx.is_empty();
+            pins.then(|| {
+                format!("or write intx = [\"{name}\"] instead: its host has INTIDs for pins")
+            })
+        }
     }
 }
 

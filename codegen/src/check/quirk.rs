@@ -16,7 +16,8 @@ pub fn check(system: &System, report: &mut Report) {
 /// What is missing, and what to write.
 fn wants(system: &System, one: &Quirk) -> Option<(&'static str, &'static str)> {
     let gic = &system.board.gic;
-    let events = system.vms.iter().any(|vm| !vm.events.is_empty()) || !system.channels.is_empty();
+    let rings = gic.direct_injection() && !system.channels.is_empty();
+    let events = system.vms.iter().any(|vm| !vm.events.is_empty()) || rings;
     let low = system.hypervisor.end() <= 1 << 32;
     let numbers = gic.its.as_ref().is_some_and(|its| its.rdbase != RdBase::Address);
     let rockchip = *one == quirk::ROCKCHIP_3588001 || *one == quirk::ROCKCHIP_3568002;
@@ -35,7 +36,7 @@ fn wants(system: &System, one: &Quirk) -> Option<(&'static str, &'static str)> {
     } else if *one == quirk::SOCIONEXT_PRE_ITS && events {
         Some((
             "its DeviceIDs come from addresses, which is not supported",
-            "do without events and channels on this board",
+            "do without events on this board",
         ))
     } else if *one == quirk::NVIDIA_T241_FABRIC_4 {
         Some((

@@ -186,7 +186,7 @@ rules! {
     EVENT_RANGE "E502 event-range" "An EventID that the device does not have."
     VINTID_TWICE "E503 vintid-twice" "One vINTID of one VM is given to two events or channel ends."
     VINTID_RANGE "E504 vintid-range" "A vINTID that no vLPI can have."
-    NO_ITS "E505 no-its" "Events or channels on a board whose GIC has no ITS."
+    NO_ITS "E505 no-its" "Events of devices, or a virtual ITS, on a board whose GIC has no ITS."
     ITS_WIDTH "E506 its-width" "A DeviceID or EventID does not fit the ITS's widths."
     TOO_MANY_EVENTS "E507 too-many-events" "There are more events than vINTIDs."
     GICV41_ONLY "E508 gicv41-only"

@@ -24,7 +24,7 @@ pub fn file(plan: &Plan) -> String {
 
 fn tokens(plan: &Plan) -> TokenStream {
     let (vms, vpes, cpus) = (plan.vms.len(), plan.vpes.len(), plan.cpus.len());
-    let events = plan.its.as_ref().map_or(0, |its| its.events.len());
+    let events = plan.events.len();
     let (flashes, smmus, leaves) = (plan.flashes.len(), plan.smmus.len(), plan.leaves.len());
     let masters = plan.masters.iter().filter(|master| !master.trusted).count();
     let value = plan.constant();

@@ -343,7 +343,7 @@ impl Tree<'_> {
 
     fn own_events(&self) -> Vec<&EventRoute> {
         let vpes = self.vm.first_vpe..self.vm.first_vpe + self.vm.vpe_count;
-        let events = self.plan.its.iter().flat_map(|its| &its.events);
+        let events = self.plan.events.iter();
         events.filter(|event| !event.ring && vpes.contains(&event.vpe.value())).collect()
     }
 

@@ -121,7 +121,7 @@ impl<'a> Page<'a> {
 /// Numbers for the head of the page.
 fn facts(plan: &Plan) -> Vec<(usize, &'static str)> {
     let its = plan.its.as_ref();
-    let direct = its.map_or(0, |its| its.events.len());
+    let events = if plan.is_listed() { "events, one exit each" } else { "events without an exit" };
     let spis = plan.spis.iter().flatten().count();
     let commands = its.map_or(0, |its| its.script.len());
     let cpus = plan.cpus.iter().filter(|cpu| cpu.schedule.is_used()).count();
@@ -131,7 +131,7 @@ fn facts(plan: &Plan) -> Vec<(usize, &'static str)> {
         (plan.vpes.len(), "vPEs"),
         (cpus, "CPUs used"),
         (modes, if modes == 1 { "mode" } else { "modes" }),
-        (direct, "events without an exit"),
+        (plan.events.len(), events),
         (spis, "SPIs of VMs"),
         (commands, "ITS commands at boot"),
     ]

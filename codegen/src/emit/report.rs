@@ -328,27 +328,36 @@ impl Report<'_> {
     }
 
     fn routes(&self) -> Section {
-        let Some(its) = &self.plan.its else {
+        if self.plan.events.is_empty() {
             return Section::new("events", "Events: none, the ITS is not used");
-        };
+        }
+        let listed = self.plan.is_listed();
         let mut table =
             Table::new(&["source", "DeviceID", "EventID", "vINTID", "vPE", "while not resident"]);
         let name = |event: &EventRoute| match event.ring {
             true => format!("channel {}", event.source),
             false => event.source.clone(),
         };
-        for event in &its.events {
+        for event in &self.plan.events {
             let cpu = &self.plan.cpus[self.plan.vpes[event.vpe].cpu].name;
             let doorbell = match self.plan.vpes[event.vpe].tables {
                 Some(tables) => format!("doorbell LPI {} on {cpu}", tables.doorbell.intid),
-                None if self.plan.is_listed() => format!("waits: LPI on {cpu}"),
+                None if listed && event.ring => format!("waits: SGI to {cpu}"),
+                None if listed => format!("waits: LPI on {cpu}"),
                 None => "lost".into(),
             };
             let vpe = self.plan.vpe_name(event.vpe);
-            table.row(&[&name(event), &event.device, &event.event, &event.vintid, &vpe, &doorbell]);
+            let (device, id) = match listed && event.ring {
+                true => ("-".into(), "-".into()),
+                false => (event.device.to_string(), event.event.to_string()),
+            };
+            table.row(&[&name(event), &device, &id, &event.vintid, &vpe, &doorbell]);
         }
-        let heading = match self.plan.is_listed() {
-            true => "Events: physical LPIs, delivered by list registers, one exit each",
+        let heading = match listed {
+            true if self.plan.its.is_none() => {
+                "Events: rings alone, delivered by list registers, one exit each"
+            }
+            true => "Events: physical LPIs and rings, delivered by list registers, one exit each",
             false => "Events: delivered by the GIC, no exit",
         };
         Section::new("events", heading).with(table)

@@ -11,6 +11,8 @@ impl Maker<'_> {
             channel.ends.iter().enumerate().map(move |(side, end)| {
                 let rings = &self.interrupts.rings[n];
                 let peer = rings.get(1 - side.min(1)).map_or(0, |ring| ring.event);
+                let mut events = self.interrupts.events.iter();
+                let peer = events.position(|event| event.ring && event.event == peer);
                 ChannelEnd {
                     name: channel.name.value.clone(),
                     channel: n,
@@ -19,7 +21,7 @@ impl Maker<'_> {
                     ipa: Ipa::new(self.channel_ipas[n][side]),
                     pa: Pa::new(self.placed.channels[n]),
                     bytes: channel.size.value,
-                    rings: RingEvent { device: self.interrupts.channel_device, event: peer },
+                    rings: peer.unwrap_or(0) as u32,
                     vintid: rings[side].vintid,
                     vpe: end.vpe.value,
                     writable: end.access.value == model::Access::ReadWrite,

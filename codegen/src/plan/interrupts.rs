@@ -3,9 +3,10 @@
 //!
 //! A vINTID that the TOML leaves open is the lowest free one of its VM from 8192 on, events before
 //! channel ends; ends of a VM with a virtual ITS from 9216 on, out of the way of what its guest may
-//! choose. Two devices that do not exist are given DeviceIDs above every real one: `doorbells`,
-//! whose events stand for the doorbell LPIs so that INV and CLEAR reach them on GICv4.0 (IHI 0069,
-//! 5.3), and `channels`, whose events ring channel ends.
+//! choose. Two devices that do not exist are given DeviceIDs above every real one: `channels`,
+//! whose events ring channel ends, and `doorbells`, whose events stand for the doorbell LPIs so
+//! that INV and CLEAR reach them on GICv4.0 (IHI 0069, 5.3). Where EL2 lists events the ITS knows
+//! neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +41,9 @@ pub struct Interrupts {
     pub channel_device: u32,
     /// `[channel][end]`.
     pub rings: Vec<Vec<Ring>>,
-    /// For each vPE: a vLPI can reach it.
+    /// The GIC delivers events itself, rings among them.
+    pub direct: bool,
+    /// For each vPE: what the ITS translates can reach it.
     pub reachable: Vec<bool>,
     /// Owner of INTID 32 + n.
     pub spis: Vec<Option<SpiRoute>>,
@@ -64,24 +67,32 @@ pub fn assign(system: &System) -> Interrupts {
         channel_device: above,
         doorbell_device: above + 1,
         rings: Vec::new(),
-        reachable: vec![false; vpes],
+        direct: system.board.gic.direct_injection(),
+        reachable: Vec::new(),
     };
+    let mut reachable = vec![false; vpes];
     out.number(system);
     out.events.sort_by_key(|event| (event.device, event.event));
-    for event in &out.events {
-        out.reachable[event.vpe.index()] = true;
+    for event in out.translated() {
+        reachable[event.vpe.index()] = true;
     }
     // A guest with a virtual ITS may move its events to any of its vPEs.
     for (vm, first) in system.vms.iter().zip(&out.first_vpe) {
-        let vpes = &mut out.reachable[*first..first + vm.vpes.len()];
+        let vpes = &mut reachable[*first..first + vm.vpes.len()];
         if vm.its.value != ItsPolicy::None && vpes.contains(&true) {
             vpes.fill(true);
         }
     }
-    out
+    Interrupts { reachable, ..out }
 }
 
 impl Interrupts {
+    /// Events that the ITS translates: all, or those of devices, which come first.
+    pub fn translated(&self) -> &[EventRoute] {
+        let rings = self.events.iter().filter(|event| event.ring && !self.direct).count();
+        &self.events[..self.events.len() - rings]
+    }
+
     fn number(&mut self, system: &System) {
         let mut pools: Vec<Pool> = (0..system.vms.len()).map(|vm| pool(system, vm)).collect();
         for (vm, owner) in system.vms.iter().enumerate() {

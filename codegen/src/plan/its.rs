@@ -129,13 +129,14 @@ pub fn ask(
     tables: &mut Tables,
 ) -> Result<Asked, LayoutError> {
     let vpes = interrupts.reachable.len() as u32;
-    let listed = !system.board.gic.direct_injection();
+    let listed = !interrupts.direct;
     let v41 = system.board.gic.is_v41();
     let mut its_tables = Vec::new();
     for (kind, _) in KINDS.into_iter().filter(|(kind, _)| !listed || *kind != TableKind::Vpes) {
         let (name, entries, entry_size) = match kind {
             TableKind::Devices => {
-                ("ITS device table", interrupts.doorbell_device + 1, &desc.device_entry_size)
+                let own = if listed { 0 } else { 2 };
+                ("ITS device table", interrupts.channel_device + own, &desc.device_entry_size)
             }
             TableKind::Collections => {
                 let cpus = system.board.cpus.len() as u32;
@@ -160,7 +161,7 @@ pub fn ask(
         false => None,
     };
     let queue = layout::command_queue(1)?;
-    let lpis = if listed { interrupts.events.len() as u32 } else { vpes };
+    let lpis = if listed { interrupts.translated().len() as u32 } else { vpes };
     let lpi_bits = layout::intid_bits_for(FIRST_LPI + lpis);
     let config = layout::lpi_config_table(lpi_bits)?;
     let mut asked = Asked {
@@ -198,7 +199,7 @@ impl Asked {
         if !self.listed && !self.v41 {
             devices.push((interrupts.doorbell_device, "doorbells".to_owned(), doorbells));
         }
-        if rings > 0 {
+        if rings > 0 && !self.listed {
             devices.push((interrupts.channel_device, "channels".to_owned(), rings));
         }
         let real = interrupts.devices.iter();
@@ -285,7 +286,7 @@ pub fn make(
     // unmasks. Events begin enabled, and so do GICv4.1's doorbells, which ring when a vPE asks.
     let mut start = vec![LpiConfig::new(PRIORITY, false).byte(); lpi_config.bytes as usize];
     if asked.listed {
-        start[..interrupts.events.len()].fill(LpiConfig::new(PRIORITY, true).byte());
+        start[..interrupts.translated().len()].fill(LpiConfig::new(PRIORITY, true).byte());
     } else if asked.v41 {
         start[..vpes.len()].fill(LpiConfig::new(PRIORITY, true).byte());
     }
@@ -304,7 +305,6 @@ pub fn make(
         queue,
         lpi_config,
         lpi_config_start: start,
-        events: interrupts.events.clone(),
         devices: maker.devices(),
         script: lines(maker.script(&vpes)?),
     };

@@ -184,6 +184,7 @@ impl<'a> Maker<'a> {
             vpes,
             modes,
             its,
+            events: self.interrupts.events.clone(),
             leaves: smmus.iter().flat_map(|smmu| &smmu.leaves).copied().collect(),
             smmus,
             closed_smmus: smmu::closed(system),

@@ -134,7 +134,7 @@ impl Maker<'_> {
         };
         let first = Placed::ask("EL2's own tables", first, &mut tables);
         let desc = system.board.gic.its.as_ref();
-        let desc = desc.filter(|_| !self.interrupts.events.is_empty());
+        let desc = desc.filter(|_| !self.interrupts.translated().is_empty());
         let asked = desc
             .map(|desc| its::ask(system, desc, &self.interrupts, self.homes(), &mut tables))
             .transpose();
@@ -223,7 +223,7 @@ impl Maker<'_> {
         let stride = board.gic.redistributors.stride.value;
         let used = board.cpus.iter().enumerate().filter(|(cpu, _)| self.starts(*cpu));
         out.extend(used.map(|(_, cpu)| cpu.redistributor.value..cpu.redistributor.value + stride));
-        let its = board.gic.its.as_ref().filter(|_| !self.interrupts.events.is_empty());
+        let its = board.gic.its.as_ref().filter(|_| !self.interrupts.translated().is_empty());
         out.extend(its.map(|its| range(&its.region)));
         out.extend(self.console().map(model::Uart::page));
         out.extend(board.smmus.iter().map(|smmu| range(&smmu.region)));

@@ -43,8 +43,6 @@ pub struct Its {
     #[cfg(feature = "host")]
     #[constant(host)]
     pub devices: List<ItsDevice>,
-    /// Every event the script maps, sorted by (device, event).
-    pub events: List<EventRoute>,
 }
 
 /// What the plan relies on of a GICv4.1 (IHI 0069H 5.2.1).
@@ -78,7 +76,7 @@ pub struct ItsTable {
     pub entry_bytes: u8,
 }
 
-/// One (DeviceID, EventID) and the vLPI it becomes.
+/// One (DeviceID, EventID) and the vLPI it becomes, or what rings a channel's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "host"), derive(Copy))]
 #[cfg_attr(feature = "host", derive(serde::Serialize, crate::constant::Constant))]

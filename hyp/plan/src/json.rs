@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::{
-    Conduit, ConfigWrite, Fault, NamedSpan, PowerOff, PrioritySlot, Quirk, Ram, RingEvent,
-    Schedule, Turn, VpeIndex, Watchdog, Window,
+    Conduit, ConfigWrite, Fault, NamedSpan, PowerOff, PrioritySlot, Quirk, Ram, Schedule, Turn,
+    VpeIndex, Watchdog, Window,
 };
 
 /// The ranges, and beside them the words that boot reads.
@@ -48,13 +48,6 @@ pub fn action<S: Serializer>(action: &Option<Fault>, serializer: S) -> Result<S:
 impl Serialize for ConfigWrite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.offset, self.value).serialize(serializer)
-    }
-}
-
-/// A pair.
-impl Serialize for RingEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.device, self.event).serialize(serializer)
     }
 }
 

@@ -71,7 +71,7 @@ pub use uart::{Early, Store, Uart, UartKind};
 #[cfg(feature = "host")]
 pub use vm::MemoryRole;
 pub use vm::{
-    ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts, RingEvent,
+    ChannelEnd, Fault, Flash, ItsAllowance, ItsPolicy, Load, Mmio, MmioKind, Restarts,
     SharedMemory, Vm, Watchdog,
 };
 pub use vpe::{Doorbell, Vpe, VpeTables};
@@ -99,6 +99,9 @@ pub struct Plan {
     pub modes: Option<Modes>,
     /// None: the board has no ITS, or nothing in the system needs it.
     pub its: Option<Its>,
+    /// Every event, sorted by (device, event): those of devices, then what rings channels.
+    #[cfg_attr(feature = "host", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub events: List<EventRoute>,
     /// SMMUs that VMs' devices are behind.
     #[cfg_attr(feature = "host", serde(skip_serializing_if = "Vec::is_empty"))]
     pub smmus: List<Smmu>,
@@ -148,10 +151,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Events are physical LPIs, which EL2 puts into list registers: the GIC delivers none itself.
-    /// The plan's event `n` is LPI 8192 + `n`.
+    /// EL2 puts events into list registers: the GIC delivers none itself. The plan's event `n` is
+    /// the physical LPI 8192 + `n` if a device raises it; a ring is EL2's own, and no LPI.
     pub const fn is_listed(&self) -> bool {
-        self.its.is_some() && !self.board.direct_injection
+        !self.events.is_empty() && !self.board.direct_injection
     }
 
     /// What is relied on of a GICv4.1. None: events are delivered otherwise.
@@ -193,6 +196,11 @@ impl Plan {
     pub fn vpe_name(&self, vpe: VpeIndex) -> Text {
         let vpe = &self.vpes[vpe];
         format!("{}/{}", self.vms[vpe.vm].name, vpe.number)
+    }
+
+    /// Events that the ITS translates. Where EL2 lists them it raises rings by itself.
+    pub fn translated(&self) -> impl Iterator<Item = &EventRoute> {
+        self.events.iter().filter(|event| !(event.ring && self.is_listed()))
     }
 
     pub fn vm_functions(&self, vm: &Vm) -> &[PciFunction] {

@@ -299,8 +299,8 @@ pub struct ChannelEnd {
     pub ipa: Ipa,
     pub pa: Pa,
     pub bytes: u64,
-    /// What rings the peer.
-    pub rings: RingEvent,
+    /// Which of `Plan::events` rings the peer.
+    pub rings: u32,
     /// vINTID by which the peer rings this end.
     pub vintid: u32,
     /// vPE, as position in the VM, that the peer's ring interrupts.
@@ -309,16 +309,6 @@ pub struct ChannelEnd {
     pub vpe: usize,
     /// This end's memory is mapped writable. Both ends of a channel may be.
     pub writable: bool,
-}
-
-/// An event of the synthetic device that channels have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "host", derive(crate::constant::Constant))]
-pub struct RingEvent {
-    /// DeviceID.
-    pub device: u32,
-    /// EventID.
-    pub event: u32,
 }
 
 /// What a piece of memory is to the guest.

@@ -150,7 +150,7 @@ pub struct Guest {
     pub vm: &'static VmState,
     /// All vPEs of the VM, by number.
     pub vpes: &'static [VpeState],
-    /// Every event of the plan's, beside `plan.its.events`; [`Guest::view`] picks the VM's.
+    /// Every event of the plan's, beside `plan.events`; [`Guest::view`] picks the VM's.
     pub events: &'static [Event],
     /// This one: `vpes[number]`.
     pub vpe: &'static VpeState,
@@ -167,7 +167,7 @@ pub struct Guest {
 
 impl Guest {
     /// The guest of vPE `index`. `vms`, `vpes` and `events` stand beside `plan.vms`, `plan.vpes`
-    /// and `plan.its.events`. None: no such vPE.
+    /// and `plan.events`. None: no such vPE.
     pub fn new(
         plan: &'static Plan,
         vms: &'static [VmState],

@@ -10,7 +10,7 @@ use abi::{
     psci::{VERSION as PSCI_VERSION, VERSION_1_1},
     smccc,
 };
-use plan::{ModeIndex, RingEvent, VpeIndex};
+use plan::{ModeIndex, VpeIndex};
 
 pub use crate::outcome::{Bell, Outcome};
 
@@ -99,16 +99,9 @@ fn ring(guest: &Guest, index: u64, peer_runs: impl Fn(VpeIndex) -> bool) -> Outc
         .filter(|&index| index < usize::from(guest.config.channel_end_count))
         .and_then(|index| Some((first + index, guest.plan.channel_ends.get(first + index)?)));
     let Some((end, plan)) = end else { return Outcome::Return(smccc::INVALID_PARAMETERS) };
-    let RingEvent { device, event } = plan.rings;
-    let route = guest.plan.its.as_ref().and_then(|its| {
-        let place = its
-            .events
-            .binary_search_by_key(&(device, event), |route| (route.device, route.event))
-            .ok()?;
-        its.events.get(place)
-    });
-    match route {
-        Some(route) if peer_runs(route.vpe) => Outcome::Ring(Bell { end, device, event }),
+    let event = plan.rings as usize;
+    match guest.plan.events.get(event) {
+        Some(route) if peer_runs(route.vpe) => Outcome::Ring(Bell { end, event }),
         _ => Outcome::Return(smccc::DENIED),
     }
 }
@@ -210,14 +203,8 @@ mod tests {
     #[test]
     fn rings_its_own_ends_only() {
         let [guest, _, other] = guests();
-        assert_eq!(
-            ask(&guest, [0xc600_0004, 0, 0, 0]),
-            Outcome::Ring(Bell { end: 0, device: 0x1ff, event: 0 })
-        );
-        assert_eq!(
-            ask(&other, [0xc600_0004, 0, 0, 0]),
-            Outcome::Ring(Bell { end: 1, device: 0x1ff, event: 1 })
-        );
+        assert_eq!(ask(&guest, [0xc600_0004, 0, 0, 0]), Outcome::Ring(Bell { end: 0, event: 0 }));
+        assert_eq!(ask(&other, [0xc600_0004, 0, 0, 0]), Outcome::Ring(Bell { end: 1, event: 1 }));
         for index in [1, 2, u64::MAX] {
             assert_eq!(ask(&guest, [0xc600_0004, index, 0, 0]), Return(smccc::INVALID_PARAMETERS));
         }

@@ -44,9 +44,8 @@ pub enum Outcome {
 pub struct Bell {
     /// Its position in `Plan::channel_ends`.
     pub end: usize,
-    /// The event that rings its peer.
-    pub device: u32,
-    pub event: u32,
+    /// The event that rings its peer, of `Plan::events`.
+    pub event: usize,
 }
 
 /// A vPE sleeps until an interrupt is pending for it.

@@ -131,6 +131,10 @@ pub trait PhysicalIts {
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         &[]
     }
+    /// Events that another vPE than their own cleared, likewise.
+    fn cleared_lpis(&self) -> &'static [AtomicU32] {
+        &[]
+    }
     /// The byte of `vintid`, a vLPI of the vPE, is in use from here on. With
     /// [`Platform::INVALIDATES`] only.
     fn invalidate(&mut self, _vpe: VpeIndex, _vintid: u32) {}

@@ -61,8 +61,7 @@ pub fn learn(file: &mut Tables, plan: &Plan, learned: &[Learned]) -> Vec<String>
 
 /// What the plan has of a device's events.
 fn planned(plan: &Plan, vm: &str, device: &str) -> Wishes {
-    let events = plan.its.iter().flat_map(|its| &its.events);
-    let own = events.filter(|event| {
+    let own = plan.events.iter().filter(|event| {
         !event.ring && event.source == device && plan.vms[plan.vpes[event.vpe].vm].name == vm
     });
     own.map(|event| (event.event, (event.vintid, plan.vpes[event.vpe].number.into()))).collect()

@@ -2,7 +2,7 @@
 //! The way of each interrupt, from the device to the vPE, and what it costs.
 
 use super::colour;
-use crate::plan::{EventRoute, Its, Plan, SpiRoute, VpeIndex};
+use crate::plan::{EventRoute, Pa, Plan, SpiRoute, VpeIndex};
 
 pub struct Route {
     /// Who asks, and how: "DeviceID 16, EventID 0".
@@ -23,18 +23,25 @@ pub struct Route {
 
 /// Those without an exit first.
 pub fn all(plan: &Plan) -> Vec<Route> {
-    let its = plan.its.as_ref();
-    let events = its
-        .into_iter()
-        .flat_map(|its| its.events.iter().enumerate().map(|one| event(plan, its, one)));
+    let events = plan.events.iter().enumerate().map(|one| event(plan, one));
     let spis = plan.spis.iter().enumerate();
     let spis = spis.filter_map(|(n, route)| Some(spi(plan, n + 32, route.as_ref()?)));
     events.chain(spis).chain(private(plan)).collect()
 }
 
-fn event(plan: &Plan, its: &Its, (number, event): (usize, &EventRoute)) -> Route {
-    let (vpe, cpu, class) = target(plan, event.vpe);
+fn event(plan: &Plan, (number, event): (usize, &EventRoute)) -> Route {
     let listed = plan.is_listed();
+    if listed && event.ring {
+        return Route {
+            source: format!("channel {}", event.source),
+            by: "hypercall of its peer".into(),
+            through: "SGI of EL2's".into(),
+            becomes: format!("vINTID {}", event.vintid),
+            ..self::listed(plan, event.vpe)
+        };
+    }
+    let (vpe, cpu, class) = target(plan, event.vpe);
+    let its = plan.its.as_ref().map_or(Pa::new(0), |its| its.base);
     let otherwise = match plan.vpes[event.vpe].tables {
         Some(tables) => {
             format!("not resident: its doorbell, LPI {} on {cpu}, one exit", tables.doorbell.intid)
@@ -49,7 +56,7 @@ fn event(plan: &Plan, its: &Its, (number, event): (usize, &EventRoute)) -> Route
     Route {
         source,
         by: format!("MSI: DeviceID {}, EventID {}", event.device, event.event),
-        through: format!("ITS at {}", its.base),
+        through: format!("ITS at {its}"),
         becomes: match listed {
             true => format!("LPI {} for vINTID {}", 8192 + number, event.vintid),
             false => format!("vLPI {}", event.vintid),

@@ -12,8 +12,8 @@
 //! it leaves. What a command names is always mapped before it.
 //!
 //! Without direct injection (GICv3) each event is a physical LPI of its vPE's CPU, numbered by its
-//! place in the plan: steps 2 and 5 fall away, step 4 is MAPTI of each event, and a switch moves
-//! every event of a vPE by MOVI.
+//! place in the plan: steps 2 and 5 fall away, step 4 is MAPTI of each event of a device, and a
+//! switch moves those of a vPE by MOVI. Rings are EL2's own: the ITS does not know them.
 //!
 //! On GICv4.1 the GIC looks after doorbells itself, so that step 2 falls away, VMAPP of step 4
 //! names the doorbell and the VM's configuration table, and INVDB follows each VINVALL. A switch is
@@ -85,7 +85,7 @@ impl Maker<'_> {
         for (vpe, tables) in reachable() {
             script.push(self.vmapp(vpe, cpu_of(vpe), tables)?);
         }
-        script.extend(self.interrupts.events.iter().enumerate().map(|(n, event)| {
+        script.extend(self.interrupts.translated().iter().enumerate().map(|(n, event)| {
             if self.asked.listed {
                 return Command::Mapti {
                     device: DeviceId::new(event.device),
@@ -192,7 +192,8 @@ impl Maker<'_> {
         let mut script = Vec::new();
         let mut left = BTreeSet::new();
         for step in moves {
-            for event in self.interrupts.events.iter().filter(|event| event.vpe == step.vpe) {
+            let events = self.interrupts.translated().iter();
+            for event in events.filter(|event| event.vpe == step.vpe) {
                 script.push(Command::Movi {
                     device: DeviceId::new(event.device),
                     event: EventId::new(event.event),

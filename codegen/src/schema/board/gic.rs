@@ -34,8 +34,8 @@ pub struct Gic {
     /// the VLPI frame. "hisilicon-162100801": VINVALL follows each VMOVP. "arm-2941627": the
     /// hypervisor deactivates SPIs by GICD_ICACTIVER; not for a VM of several vPEs with SPIs, nor
     /// with modes. "rockchip-3588001": `coherent = false` is needed. "rockchip-3568002": that, and
-    /// the hypervisor's memory below 4 GiB. "socionext-pre-its": no events. "nvidia-t241-fabric-4":
-    /// refused, SPIs of other chips are out of reach.
+    /// the hypervisor's memory below 4 GiB. "socionext-pre-its": no events of devices.
+    /// "nvidia-t241-fabric-4": refused, SPIs of other chips are out of reach.
     #[serde(default)]
     pub quirks: Vec<S<Quirk>>,
     /// "v4.1" only: its redistributors have GICR_INVLPIR (GICR_TYPER.DirectLPI or GICR_CTLR.IR), by

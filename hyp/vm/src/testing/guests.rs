@@ -11,7 +11,7 @@ use core::cell::RefCell;
 use plan::{
     Bar, Board, BridgeView, ChannelEnd, Conduit, ConfigSpace, CpuIndex, EventRoute, Fault, Ipa,
     Its, ItsPolicy, Mapping, Messages, Mmio, MmioKind, Msix, Pa, PciBridge, PciFunction, Plan,
-    PowerOff, Restarts, RingEvent, Span, SpiRoute, StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
+    PowerOff, Restarts, Span, SpiRoute, StandIn, Vm, VmId, VmIndex, Vpe, VpeIndex,
 };
 use std::{boxed::Box, vec::Vec};
 
@@ -97,7 +97,7 @@ fn end(vm: u16, event: u32) -> ChannelEnd {
         ipa: Ipa::new(0x5000_0000),
         pa: Pa::new(0x5000_0000),
         bytes: 0x1000,
-        rings: RingEvent { device: 0x1ff, event },
+        rings: event,
         vintid: 8192,
         writable: true,
     }
@@ -231,8 +231,8 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
             queue: Span { base: Pa::new(0), bytes: 0 },
             script: &[],
             lpi_config: Span { base: Pa::new(0), bytes: 0 },
-            events: leak(events),
         }),
+        events: leak(events),
         smmus: &[],
         closed_smmus: &[],
         masters: &[],

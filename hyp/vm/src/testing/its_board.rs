@@ -144,9 +144,7 @@ fn plan() -> &'static Plan {
         leak([vm(0, ItsPolicy::Remap), vm(1, ItsPolicy::Fixed)]),
         leak([0, 1, 2, 3].map(vpe)),
     );
-    if let Some(its) = &mut plan.its {
-        its.events = leak(events);
-    }
+    plan.events = leak(events);
     leak(plan)
 }
 
@@ -249,7 +247,7 @@ impl Board {
                 self.vmapp(n),
             ]);
         }
-        for route in plan.its.as_ref().unwrap().events {
+        for route in plan.events {
             self.run(&[Command::Vmapti {
                 device: DeviceId::new(route.device),
                 event: EventId::new(route.event),

@@ -203,6 +203,9 @@ impl PhysicalIts for Cpu<'_> {
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         self.machine.borrow().waiting
     }
+    fn cleared_lpis(&self) -> &'static [AtomicU32] {
+        self.machine.borrow().cleared
+    }
     fn command(&mut self, _: &[[u64; 4]]) {
         unreachable!("the ITS was given a command")
     }

@@ -40,6 +40,10 @@ use gicv4::{
 pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     let attention = redistributor.attention.swap(0, AcqRel);
+    if P::LISTED {
+        redistributor.forget_rung();
+        lpi::take_cleared(guest, platform);
+    }
     end_parked(guest, platform);
     if attention & CHANGED != 0 {
         follow::take_changes(guest, platform);

@@ -105,16 +105,15 @@ pub fn inject_lpi<P: Platform>(guest: &Guest, platform: &mut P, event: usize) ->
         list::set_shared(platform, entry);
         guest.vpe.counters.count(Counter::InjectedSpi);
     } else {
-        lpi::wait(platform.waiting_lpis(), event);
+        let _ = lpi::wait(platform.waiting_lpis(), event);
         flush(guest, platform);
     }
     true
 }
 
 /// The LPI of the event `event` arrived on a CPU that does not run its vPE: it waits for that
-/// vPE's next [`flush`]. `view` is its VM's, `vpes` are that VM's,
-/// `waiting` the events that wait. Answers the vPE's number; None:
-/// it goes to nobody, and is lost.
+/// vPE's next [`flush`]. `view` is its VM's, `vpes` are that VM's, `waiting` the events that wait.
+/// Answers the vPE's number; None: it goes to nobody, and is lost.
 pub fn hold_lpi(
     view: &View,
     waiting: &[AtomicU32],
@@ -122,9 +121,18 @@ pub fn hold_lpi(
     event: usize,
 ) -> Option<usize> {
     let number = usize::from(view.lpi(event)?.number);
-    lpi::wait(waiting, event);
+    let _ = lpi::wait(waiting, event);
     vpes.get(number)?.redistributor.attention.fetch_or(RECHECK, AcqRel);
     Some(number)
+}
+
+/// The same of an event that EL2 raises, a channel's ring, which always goes to `vpe`. False: it
+/// waits already, so that the vPE was told.
+pub fn hold_ring(vpe: &VpeState, waiting: &[AtomicU32], event: usize) -> bool {
+    lpi::wait(waiting, event) && {
+        vpe.redistributor.ring(event);
+        true
+    }
 }
 
 /// The short path of [`sgi_to_self`]; false: nothing was done.
@@ -154,11 +162,15 @@ pub fn deliver<P: Platform>(guest: &Guest, platform: &mut P) {
     }
 }
 
-/// The short path of [`deliver`], without a call: one SGI at most; false: nothing was done.
+/// The short path of [`deliver`], without a call: one SGI or one ring at most; false: nothing was
+/// done.
 #[inline(always)]
 pub fn try_deliver<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let sgis = redistributor.waiting[0].load(Relaxed) & redistributor.live.load(Relaxed);
+    if P::LISTED && sgis == 0 && list::shared_free(platform) && redistributor.is_only_rung() {
+        return lpi::try_rung(guest, platform);
+    }
     if !short_path(guest, platform) || sgis & sgis.wrapping_sub(1) != 0 {
         return false;
     }

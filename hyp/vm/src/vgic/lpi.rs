@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Events that are physical LPIs: how they get into list registers, on a GIC without direct
-//! injection.
+//! Events that EL2 lists: how they get into list registers, on a GIC without direct injection.
 //!
-//! The LPI of an event says by its number which one it is. EL2 takes it and lists the event's
-//! vINTID, pending, with HW = 0: an LPI has no active state (IHI 0069H 4.1, 4.8), so nothing
-//! physical is to be ended later. What holds:
+//! The LPI of a device's event says by its number which one it is; a channel's ring EL2 raises
+//! itself, and no LPI is sent. EL2 lists the event's vINTID, pending, with HW = 0: an LPI has no
+//! active state (IHI 0069H 4.1, 4.8), so nothing physical is to be ended later. What holds:
 //!
 //! 1. A second one while the first is listed or waits is the same one.
 //! 2. One that finds no list register, or whose vPE does not run, waits as a bit beside the plan's
 //!    events ([`PhysicalIts::waiting_lpis`]); its vPE is the one that the event goes to now.
-//! 3. Only an enabled event is listed. One that was disabled, moved or unmapped while it was listed
+//! 3. One that is cleared while another vPE has it listed is taken out at that vPE's next flush
+//!    ([`PhysicalIts::cleared_lpis`]).
+//! 4. Only an enabled event is listed. One that was disabled, moved or unmapped while it was listed
 //!    is taken out at the next flush, and waits.
 //!
 //! A model of a CPU may show a listed LPI as active until the guest ends it: it may be put away
 //! then, as its end needs no list register.
 //!
 //! [`PhysicalIts::waiting_lpis`]: crate::platform::PhysicalIts::waiting_lpis
+//! [`PhysicalIts::cleared_lpis`]: crate::platform::PhysicalIts::cleared_lpis
 
 use super::{
     line::signal,
     list::{self, Slot},
+    redistributor::RECHECK,
 };
 use crate::{Guest, Platform, bits::Bits, counters::Counter, vits::Lpi};
 use core::sync::atomic::{
@@ -31,20 +34,74 @@ use gicv4::{
     list_regs::{ListReg, State},
 };
 
-/// The event waits for a list register.
-pub(super) fn wait(waiting: &[AtomicU32], event: usize) {
-    if let Some(word) = waiting.get(event / 32) {
-        word.fetch_or(1 << (event % 32), AcqRel);
-    }
+/// The event waits for a list register. True: it did not before.
+pub(super) fn wait(waiting: &[AtomicU32], event: usize) -> bool {
+    let bit = 1 << (event % 32);
+    waiting.get(event / 32).is_some_and(|word| word.fetch_or(bit, AcqRel) & bit == 0)
+}
+
+#[inline]
+fn take_of(words: &[AtomicU32], event: usize) -> bool {
+    let bit = 1 << (event % 32);
+    words.get(event / 32).is_some_and(|word| word.fetch_and(!bit, AcqRel) & bit != 0)
 }
 
 /// It does not wait any more. True: it did.
-pub(crate) fn take<P: Platform>(platform: &P, event: usize) -> bool {
-    let bit = 1 << (event % 32);
-    platform
-        .waiting_lpis()
-        .get(event / 32)
-        .is_some_and(|word| word.fetch_and(!bit, AcqRel) & bit != 0)
+#[inline]
+fn take<P: Platform>(platform: &P, event: usize) -> bool {
+    take_of(platform.waiting_lpis(), event)
+}
+
+/// No vPE of the VM runs: nothing of the event is pending.
+pub(crate) fn forget<P: Platform>(platform: &P, event: usize) {
+    let _ = take(platform, event) | take_of(platform.cleared_lpis(), event);
+}
+
+/// The guest unmapped the event, which went to the vPE `number` as `vintid`. That vPE flushes: what
+/// another one has listed of it goes then, as it is nobody's.
+pub(crate) fn unmap<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    event: usize,
+    (number, vintid): (u16, u32),
+) {
+    forget(platform, event);
+    if usize::from(number) == guest.number {
+        unlist(platform, vintid);
+    }
+}
+
+/// The guest moved the event to another vPE. A CLEAR that the old one has not seen is void: what
+/// comes now is new.
+pub(crate) fn moves<P: Platform>(platform: &P, event: usize) {
+    let _ = take_of(platform.cleared_lpis(), event);
+}
+
+/// The guest cleared the event, at the ITS before. Its vPE flushes.
+pub(crate) fn clear<P: Platform>(guest: &Guest, platform: &mut P, event: usize) {
+    let _ = take(platform, event);
+    let Some(lpi) = guest.view().lpi(event) else { return };
+    let number = usize::from(lpi.number);
+    if number == guest.number {
+        unlist(platform, lpi.vintid);
+    } else {
+        let _ = wait(platform.cleared_lpis(), event);
+    }
+}
+
+/// Takes out what another vPE cleared. What came since then waits, as `attention` was set.
+pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
+    for (n, word) in platform.cleared_lpis().iter().enumerate() {
+        for bit in Bits(word.load(Acquire)) {
+            let event = n * 32 + bit as usize;
+            if let Some(lpi) = guest.view().lpi(event)
+                && usize::from(lpi.number) == guest.number
+                && take_of(platform.cleared_lpis(), event)
+            {
+                unlist(platform, lpi.vintid);
+            }
+        }
+    }
 }
 
 /// The event, if it goes to this vPE and is enabled.
@@ -57,6 +114,23 @@ pub(super) fn deliverable(guest: &Guest, event: usize) -> Option<Lpi> {
 #[inline(always)]
 pub(super) fn fresh(lpi: &Lpi) -> ListReg {
     ListReg::pending(IntId::new(lpi.vintid), lpi.priority)
+}
+
+/// A channel rang, and nothing else wants to be looked at: lists it, where every shared register is
+/// free. False: the vPE flushes.
+#[inline(always)]
+pub(super) fn try_rung<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
+    let redistributor = &guest.vpe.redistributor;
+    let Some(event) = redistributor.take_rung() else { return false };
+    let vpe = guest.vpe_index(guest.number);
+    let entry = guest.events.get(event).and_then(|event| event.entry(vpe));
+    let Some(entry) = entry.filter(|_| take(platform, event)) else {
+        redistributor.attention.fetch_or(RECHECK, AcqRel);
+        return false;
+    };
+    list::set_shared(platform, entry);
+    guest.vpe.counters.count(Counter::InjectedSpi);
+    true
 }
 
 /// Order of urgency, as the flush has it: `from` or less urgent, and more so than `best`.
@@ -117,7 +191,7 @@ pub(super) fn put_back<P: Platform>(guest: &Guest, platform: &P, entry: ListReg)
     if matches!(entry.state(), State::Pending | State::PendingActive)
         && let Some(event) = guest.view().position_of(entry.vintid().value())
     {
-        wait(platform.waiting_lpis(), event);
+        let _ = wait(platform.waiting_lpis(), event);
     }
 }
 
@@ -135,7 +209,7 @@ pub(super) fn review<P: Platform>(guest: &Guest, platform: &mut P, slot: Slot, e
     if let Some(event) = event
         && let Some(lpi) = guest.view().lpi(event)
     {
-        wait(platform.waiting_lpis(), event);
+        let _ = wait(platform.waiting_lpis(), event);
         if usize::from(lpi.number) != guest.number {
             signal(guest, platform, usize::from(lpi.number));
         }
@@ -143,7 +217,7 @@ pub(super) fn review<P: Platform>(guest: &Guest, platform: &mut P, slot: Slot, e
 }
 
 /// Nothing of the vINTID is pending in the list registers of this CPU any more.
-pub(crate) fn unlist<P: Platform>(platform: &mut P, vintid: u32) {
+fn unlist<P: Platform>(platform: &mut P, vintid: u32) {
     for slot in list::used(platform) {
         let entry = slot.entry(platform);
         if entry.vintid().value() != vintid {
@@ -161,7 +235,11 @@ pub(crate) fn unlist<P: Platform>(platform: &mut P, vintid: u32) {
 mod tests {
     use super::super::bank::is_lpi;
     use crate::testing::{Cpu, GICR, Machine, pair, write};
-    use crate::vgic::{flush, hold_lpi, inject_lpi, send_sgi, turn_off};
+    use crate::vgic::{
+        clear_lpi, deliver, flush, hold_lpi, hold_ring, inject_lpi, notify, send_sgi, try_deliver,
+        turn_off,
+    };
+    use crate::vits::{Renewal, Renewed};
     use core::sync::atomic::Ordering::Acquire;
     extern crate std;
     use gicv4::list_regs::State;
@@ -300,5 +378,75 @@ mod tests {
         assert_eq!(listed(&cpu), Vec::new());
         flush(&guest, &mut cpu);
         assert_eq!(cpu.acknowledge(), Some(VINTID));
+    }
+
+    /// EL2's own event waits once, and its vPE lists it when it is kicked.
+    #[test]
+    fn a_ring_waits_once() {
+        let machine = Machine::new(3);
+        let [(guest, mut cpu), _] = pair(&machine);
+        guest.view().reset();
+        flush(&guest, &mut cpu);
+        let waiting = machine.borrow().waiting;
+        let ring = || hold_ring(guest.vpe, waiting, EVENT);
+        assert_eq!([ring(), ring()], [true, false], "one kick");
+        assert!(guest.vpe.redistributor.has_waiting());
+        assert!(try_deliver(&guest, &mut cpu), "the short path");
+        assert_eq!((listed(&cpu), waiting[0].load(Acquire)), (std::vec![State::Pending], 0));
+        assert!(!guest.vpe.redistributor.has_waiting());
+        assert_eq!(cpu.acknowledge(), Some(VINTID));
+        assert!(ring(), "another one");
+        assert!(!try_deliver(&guest, &mut cpu), "it is listed already");
+        deliver(&guest, &mut cpu);
+        assert_eq!(listed(&cpu), [State::PendingActive]);
+    }
+
+    /// Of two that ring before their vPE looks, both come.
+    #[test]
+    fn the_first_of_two_rings_is_not_lost() {
+        let machine = Machine::new(3);
+        let [(guest, mut cpu), _] = pair(&machine);
+        guest.view().reset();
+        flush(&guest, &mut cpu);
+        assert!(hold_ring(guest.vpe, machine.borrow().waiting, EVENT));
+        guest.vpe.redistributor.ring(7);
+        deliver(&guest, &mut cpu);
+        assert_eq!(listed(&cpu), [State::Pending]);
+    }
+
+    /// A VM that starts again has no ring of its last life, and the ITS is asked nothing.
+    #[test]
+    fn a_restart_forgets_rings() {
+        let machine = Machine::new(3);
+        let [(guest, mut cpu), _] = pair(&machine);
+        guest.view().reset();
+        assert!(hold_ring(guest.vpe, machine.borrow().waiting, EVENT));
+        let mut renewal = Renewal::new();
+        while renewal.step(guest.view(), &guest.vm.allowance, &mut cpu, true) != Renewed::All {}
+        guest.vpe.reset();
+        guest.view().reset();
+        flush(&guest, &mut cpu);
+        assert_eq!((listed(&cpu), machine.borrow().waiting[0].load(Acquire)), (Vec::new(), 0));
+        assert!(hold_ring(guest.vpe, machine.borrow().waiting, EVENT), "the next one comes");
+    }
+
+    /// CLEAR by one vPE takes the event out of another's list register; what comes after it stays.
+    #[test]
+    fn cleared_by_another_vpe() {
+        let machine = Machine::new(3);
+        let [(guest, mut cpu), (second, mut two)] = pair(&machine);
+        guest.view().reset();
+        for again in [false, true] {
+            assert!(inject_lpi(&guest, &mut cpu, EVENT));
+            assert_eq!(listed(&cpu), [State::Pending]);
+            clear_lpi(&second, &mut two, EVENT);
+            notify(&second, &mut two, 0);
+            if again {
+                assert!(inject_lpi(&guest, &mut cpu, EVENT));
+            }
+            deliver(&guest, &mut cpu);
+            assert_eq!(cpu.acknowledge(), again.then_some(VINTID));
+            assert_eq!(machine.borrow().cleared[0].load(Acquire), 0);
+        }
     }
 }

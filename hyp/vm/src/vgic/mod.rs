@@ -27,7 +27,7 @@
 //! | line | interrupts without a physical line; what happens when one ends |
 //! | look | what other vPEs see of list registers |
 //! | follow | list registers follow a change of pending or active state |
-//! | lpi | events that are physical LPIs |
+//! | lpi | events that EL2 lists |
 //! | flush | places what waits, and makes room |
 //! | inject, sgi1r | how an interrupt arrives: short paths, SGIs |
 //! | set_clear, route, off | what a guest changes: state, routes, a vPE that goes off |
@@ -56,12 +56,14 @@ pub(crate) use bank::{IIDR, PIDR2};
 pub use distributor::Distributor;
 pub use flush::{flush, holds_timer, look_again, notify};
 pub use inject::{
-    deliver, hold_lpi, hold_spi, inject_lpi, inject_private, inject_spi, inject_timer, try_deliver,
-    try_inject_spi,
+    deliver, hold_lpi, hold_ring, hold_spi, inject_lpi, inject_private, inject_spi, inject_timer,
+    try_deliver, try_inject_spi,
 };
 pub use line::raise;
 pub use look::{again, leaves, returns};
-pub(crate) use lpi::{take as take_lpi, unlist as unlist_lpi};
+pub(crate) use lpi::{
+    clear as clear_lpi, forget as forget_lpi, moves as move_lpi, unmap as unmap_lpi,
+};
 pub use off::turn_off;
 pub use redistributor::Redistributor;
 pub use set_clear::{deactivate, holds};

@@ -10,7 +10,7 @@ use super::{
 use core::mem::offset_of;
 use core::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use plan::Masked;
 
@@ -25,6 +25,8 @@ pub(super) const UNUSUAL: u32 = 2;
 pub(super) const CHANGED: u32 = 4;
 /// Bit of `attention`: another vPE wants to see what is in the list registers.
 pub(super) const SHOW: u32 = 8;
+/// Bit of `attention`: an event that EL2 raised waits, and `rung` says which.
+const RUNG: u32 = 16;
 
 pub(super) const ENABLE_LPIS: u32 = 1;
 pub(super) const PROCESSOR_SLEEP: u32 = 1 << 1;
@@ -52,6 +54,8 @@ pub struct Redistributor {
     pub(super) cleared_active: Masked<AtomicU32, 32>,
     /// SGIs and PPIs that another CPU made active: at the next flush, too.
     pub(super) made_active: AtomicU32,
+    /// The event that rang last, plus one; 0: none. With those before it `attention` says more.
+    rung: AtomicU32,
     /// What other vPEs see of its list registers.
     pub(super) view: View,
     /// Maintenance enables as last set. Own CPU only.
@@ -79,6 +83,7 @@ impl Redistributor {
             cleared_pending: Masked::new([const { AtomicU32::new(0) }; 32]),
             cleared_active: Masked::new([const { AtomicU32::new(0) }; 32]),
             made_active: AtomicU32::new(0),
+            rung: AtomicU32::new(0),
             view: View::new(),
             maintenance: AtomicU32::new(0),
             enabled: AtomicU32::new(0),
@@ -92,7 +97,8 @@ impl Redistributor {
     /// As at power-up. The caller empties the list registers and clears ICH_HCR_EL2's maintenance
     /// enables.
     pub fn reset(&self) {
-        for cell in [&self.live, &self.maintenance, &self.enabled, &self.ctlr, &self.made_active] {
+        let cells = [&self.live, &self.maintenance, &self.enabled, &self.ctlr];
+        for cell in cells.into_iter().chain([&self.made_active, &self.rung]) {
             cell.store(0, Relaxed);
         }
         let words = self.waiting.iter().chain(&self.parked);
@@ -130,8 +136,34 @@ impl Redistributor {
     /// An interrupt waits that could be delivered: the vPE must not sleep.
     #[inline(always)]
     pub fn has_waiting(&self) -> bool {
-        self.attention.load(Acquire) & RECHECK != 0
+        self.attention.load(Acquire) & (RECHECK | RUNG) != 0
             || self.waiting[0].load(Acquire) & self.live.load(Relaxed) & !self.parked_word(0) != 0
+    }
+
+    /// Event `event`, which is EL2's own, waits.
+    pub(super) fn ring(&self, event: usize) {
+        let before = self.rung.swap(event as u32 + 1, AcqRel);
+        // One that is not known by `rung` any more is found by a flush.
+        self.attention.fetch_or(if before == 0 { RUNG } else { RECHECK }, AcqRel);
+    }
+
+    /// Nothing but one such event wants to be looked at.
+    #[inline(always)]
+    pub(super) fn is_only_rung(&self) -> bool {
+        self.attention.load(Relaxed) == RUNG
+    }
+
+    /// That event. None: there is more, or none; the vPE flushes.
+    #[inline(always)]
+    pub(super) fn take_rung(&self) -> Option<usize> {
+        self.attention.compare_exchange(RUNG, 0, AcqRel, Relaxed).ok()?;
+        self.rung.swap(0, AcqRel).checked_sub(1).map(|event| event as usize)
+    }
+
+    /// A flush looks at all that wait.
+    #[inline(always)]
+    pub(super) fn forget_rung(&self) {
+        self.rung.swap(0, AcqRel);
     }
 
     /// Parked interrupts of a word.

@@ -138,12 +138,16 @@ impl<'a, P: Platform> Batches<'a, P> {
 
     /// Takes it out: it is not translated any more, and nothing of it is pending.
     pub fn unmap(&mut self, own: &VmEvent) -> Result<(), Wait> {
-        if own.vintid().is_some() {
+        if let Some(vintid) = own.vintid() {
             self.allow()?;
             let commands = discard(&self.view, self.platform, own);
             self.give(&commands, Counter::ItsDiscarded);
             own.displace();
-            self.forget(own);
+            if P::LISTED {
+                let event = self.view.index_of(own);
+                vgic::unmap_lpi(self.guest, self.platform, event, (own.vpe(), vintid));
+            }
+            self.look(own.vpe());
         }
         Ok(())
     }
@@ -169,6 +173,9 @@ impl<'a, P: Platform> Batches<'a, P> {
         self.batch(&commands, Counter::ItsMoved)?;
         let before = own.vpe();
         own.set_vpe(number);
+        if P::LISTED {
+            vgic::move_lpi(self.platform, self.view.index_of(own));
+        }
         self.look(before);
         self.look(number);
         self.wake(number);
@@ -213,7 +220,10 @@ impl<'a, P: Platform> Batches<'a, P> {
     pub fn clear(&mut self, own: &VmEvent) -> Result<(), Wait> {
         let (device, event) = name(own);
         self.set(own, Command::Clear { device, event })?;
-        self.forget(own);
+        if P::LISTED {
+            vgic::clear_lpi(self.guest, self.platform, self.view.index_of(own));
+        }
+        self.look(own.vpe());
         Ok(())
     }
 
@@ -253,19 +263,6 @@ impl<'a, P: Platform> Batches<'a, P> {
     fn look(&mut self, number: u16) {
         if P::LISTED {
             vgic::notify(self.guest, self.platform, usize::from(number));
-        }
-    }
-
-    /// Nothing of the event is pending here.
-    fn forget(&mut self, own: &VmEvent) {
-        if P::LISTED {
-            let _ = vgic::take_lpi(self.platform, self.view.index_of(own));
-            if let Some(vintid) = own.vintid()
-                && usize::from(own.vpe()) == self.guest.number
-            {
-                vgic::unlist_lpi(self.platform, vintid);
-            }
-            self.look(own.vpe());
         }
     }
 }

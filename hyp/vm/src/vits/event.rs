@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Re
 use gicv4::{IntId, VpeId, list_regs::ListReg, lpi::LpiConfig};
 use plan::{EventRoute, Plan, VpeIndex};
 
-/// What changes about one entry of `Plan::its.events`. A slice of them stands beside that table.
+/// What changes about one entry of `Plan::events`. A slice of them stands beside that table.
 #[derive(Debug)]
 pub struct Event {
     /// Where the hardware has it: a [`Place`].
@@ -90,7 +90,7 @@ pub(super) struct VmEvent {
 }
 
 impl View {
-    /// The events of the VM `config`. `cells` stand beside `plan.its.events`.
+    /// The events of the VM `config`. `cells` stand beside `plan.events`.
     pub const fn new(
         plan: &'static Plan,
         config: &'static plan::Vm,
@@ -116,7 +116,7 @@ impl View {
     }
 
     fn routes(&self) -> &'static [EventRoute] {
-        self.plan.its.as_ref().map_or(&[], |its| its.events)
+        self.plan.events
     }
 
     fn own(&self, (route, cell): (&'static EventRoute, &'static Event)) -> Option<VmEvent> {

@@ -5,7 +5,7 @@
 //! the plan did changes nothing there; any other wish is checked, and what is granted becomes
 //! commands of the hypervisor's own, for that one event. No byte that a guest wrote reaches the
 //! physical queue. The guest's tables are memory that nobody reads: what it maps is kept in
-//! [`Event`], one cell beside each of `Plan::its.events`. IHI 0069H 5.3 (commands), 12.18
+//! [`Event`], one cell beside each of `Plan::events`. IHI 0069H 5.3 (commands), 12.18
 //! (registers).
 //!
 //! | file | what |

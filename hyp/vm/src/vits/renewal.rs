@@ -66,6 +66,11 @@ impl Renewal {
         let end = view.end().min(self.position.saturating_add(LOOKS));
         for (position, own) in view.entries(self.position..end) {
             self.position = position;
+            if P::LISTED && own.is_some_and(|own| own.route.ring) {
+                // EL2's own: the ITS does not know it.
+                vgic::forget_lpi(platform, position);
+                continue;
+            }
             let Some((own, commands)) =
                 own.and_then(|own| Some((own, self.batch(&view, platform, &own)?)))
             else {
@@ -80,7 +85,7 @@ impl Renewal {
             platform.command(&commands);
             if P::LISTED {
                 platform.command(&[sync(&view, platform, own.home)]);
-                let _ = vgic::take_lpi(platform, position);
+                vgic::forget_lpi(platform, position);
             }
             self.done(&view, &own);
             self.position = position.saturating_add(1);
