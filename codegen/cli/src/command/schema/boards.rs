@@ -146,7 +146,7 @@ impl Row {
 
     fn delivery(&self) -> &'static str {
         match (self.events(), self.board.gic.direct_injection()) {
-            (false, _) => "none: SPIs",
+            (false, _) => "SPIs, rings",
             (true, true) => "vLPI, direct",
             (true, false) => "LPI, listed",
         }
