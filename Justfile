@@ -44,6 +44,10 @@ board BOARD:
 import *OPTIONS:
     @{{bulkhead}} import {{OPTIONS}}
 
+# Measure a board by an image of its own, and show what its TOML says otherwise (--write: change it)
+probe BOARD *OPTIONS:
+    @{{bulkhead}} probe {{BOARD}} {{OPTIONS}}
+
 # Build a system's firmware image into target/bulkhead/SYSTEM (more: just image --help)
 image SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} image {{SYSTEM}} {{OPTIONS}}

@@ -24,6 +24,14 @@ bare() {
     cargo clippy --quiet "${packages[@]}" --target aarch64-unknown-none -- -D warnings
 }
 
+# What measures a board, as it is for one.
+probe() {
+    bulkhead probe radxa-rock-5b >/dev/null &&
+        BULKHEAD_PROBE=$PWD/target/bulkhead/probes/radxa-rock-5b/source \
+            cargo clippy --quiet --package probe --target aarch64-unknown-none-softfloat \
+            --target-dir target/el2 -- -D warnings
+}
+
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps; }
 
 # Linux's own scripts run in busybox, and its tests have no suffix.
@@ -88,6 +96,7 @@ check formatting cargo fmt --all --check
 check clippy cargo clippy --quiet --all-targets -- -D warnings
 check "clippy, bare machine" bare
 check "clippy, EL2" bulkhead image demo --lint
+check "clippy, probe" probe
 check documentation documentation
 check "generated files" bulkhead schema --check
 check shellcheck scripts

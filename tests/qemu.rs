@@ -32,6 +32,8 @@ mod lines;
 mod plan_json;
 #[path = "qemu/harness/play.rs"]
 mod play;
+#[path = "qemu/harness/probes.rs"]
+mod probes;
 #[path = "qemu/harness/scenario.rs"]
 mod scenario;
 
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
         let play = move || play::play(&found.name, &found.scenario?, &images).map_err(Into::into);
         trials.push(Trial::test(found.title, play).with_ignored_flag(long));
     }
-    for (title, test) in builds::ALL {
+    for (title, test) in builds::ALL.iter().chain(probes::ALL) {
         trials.push(Trial::test(*title, move || test().map_err(Into::into)));
     }
     for (title, test) in lines::ALL.iter().chain(disks::ALL) {

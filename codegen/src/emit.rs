@@ -11,6 +11,7 @@ mod dma;
 pub mod fdt;
 pub mod link;
 pub mod page;
+pub mod probe;
 pub mod report;
 mod section;
 pub mod stage1;

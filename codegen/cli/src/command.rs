@@ -10,6 +10,7 @@ mod console;
 mod flash;
 mod import;
 mod learn;
+mod probe;
 mod run;
 mod schema;
 mod shells;
@@ -89,6 +90,7 @@ enum Command {
     Bench(bench::Bench),
     Learn(learn::Learn),
     Import(import::Import),
+    Probe(probe::Probe),
     /// Write the JSON schemas by which editors complete and check the TOMLs
     Schema {
         /// Write nothing; fail when a file is not up to date
@@ -188,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Learn(learn) => learn.run(),
         Command::Import(import) => import.run(),
+        Command::Probe(probe) => probe.run(),
         Command::Schema { check } => {
             workspace().and_then(|workspace| schema::write_all(&workspace, check))
         }

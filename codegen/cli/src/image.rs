@@ -9,6 +9,8 @@ mod efi;
 mod firmware;
 mod fit;
 mod flat;
+mod place;
+mod probe;
 pub mod rules;
 mod sign;
 

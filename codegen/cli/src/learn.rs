@@ -5,7 +5,7 @@
 //! board's; comments and form stay. Nothing is written that was not measured. What has no place in
 //! these files is said, with the key to write.
 
-mod edit;
+pub mod edit;
 mod events;
 
 use std::path::PathBuf;

@@ -9,4 +9,5 @@ pub mod command;
 mod flash;
 pub mod image;
 pub mod learn;
+pub mod probe;
 pub mod run;

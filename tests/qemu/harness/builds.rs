@@ -9,7 +9,7 @@ use std::process::Command;
 use bulkhead::image::rules;
 
 /// A test's name, and the test.
-type Test = (&'static str, fn() -> Result<(), String>);
+pub type Test = (&'static str, fn() -> Result<(), String>);
 
 pub const ALL: &[Test] = &[
     ("build::the_same_bytes_from_another_place", same_bytes),

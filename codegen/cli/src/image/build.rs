@@ -25,6 +25,7 @@ use super::claim::claim;
 use super::efi::efi;
 use super::fit::{Signer, fit};
 use super::flat::{FlatError, flatten};
+use super::place::Place;
 use super::rules::{self, Broken};
 use super::sign::{Key, SignError};
 use codegen::build::{Decided, EmitError, decide, write};
@@ -36,7 +37,7 @@ use codegen::plan::Plan;
 use thiserror::Error;
 
 pub(super) const PARTITION_TARGET: &str = "aarch64-unknown-none";
-const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
+pub(super) const IMAGE_TARGET: &str = "aarch64-unknown-none-softfloat";
 const IMAGE_BINARY: &str = "bulkhead-el2";
 /// As far as one ADR instruction reaches.
 const NEAR: u64 = 1 << 20;
@@ -218,7 +219,7 @@ impl Workspace {
     }
 
     /// The linked EFI stub, the same for all systems.
-    fn stub(&self) -> Result<Vec<u8>, BuildError> {
+    pub(super) fn stub(&self) -> Result<Vec<u8>, BuildError> {
         let mut cargo = self.cargo("build");
         cargo.args(["--target", PARTITION_TARGET, "-p", "efi"]);
         finish(cargo, "the EFI stub")?;
@@ -289,12 +290,13 @@ impl Workspace {
         write(&directory, "bulkhead.elf", &bytes)?;
         write(&directory, "bulkhead.bin", &flat)?;
         write(&directory, "bulkhead.bl33", &bl33(&plan, &flat))?;
-        let application = efi(&plan, &self.stub()?, &flat).ok_or(BuildError::Efi)?;
+        let place = Place::from(&plan);
+        let application = efi(&place, &self.stub()?, &flat).ok_or(BuildError::Efi)?;
         write(&directory, "bulkhead.efi", &application)?;
         let signer = named.zip(key);
         let signer =
             signer.map(|((name, _), key)| Signer { algorithm: key.algorithm.name(), key: name });
-        write(&directory, "bulkhead.itb", &fit(&plan, &flat, signer)?)?;
+        write(&directory, "bulkhead.itb", &fit(&place, &flat, signer)?)?;
         if let Some(key) = key {
             key.sign(&directory.join("bulkhead.itb")).inspect_err(|_| {
                 // One that is not signed could be taken for one that is.

@@ -5,10 +5,11 @@
 //! anywhere and has no relocations, and the flat binary, which the stub copies to its place. Only
 //! what UEFI firmware reads is other than zero in the headers.
 
-use codegen::plan::Plan;
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
+
+use super::place::Place;
 
 /// In memory and in the file: one layout for both.
 const ALIGN: usize = 4096;
@@ -25,26 +26,19 @@ const OPTIONAL_BYTES: u16 = 112 + 6 * 8;
 const CODE: u32 = 0x6000_0020;
 const DATA: u32 = 0xc000_0040;
 
-/// The EFI application of `image`, the flat binary of `plan`. `stub` is the linked stub.
-pub fn efi(plan: &Plan, stub: &[u8], image: &[u8]) -> Option<Vec<u8>> {
-    let own = &plan.hypervisor;
+/// The EFI application of `image`, the flat binary for `own`. `stub` is the linked stub.
+pub fn efi(own: &Place, stub: &[u8], image: &[u8]) -> Option<Vec<u8>> {
     let mut stub = code(stub)?;
     let room = stub.len().next_multiple_of(ALIGN);
     let bytes = image.len().next_multiple_of(64);
-    let words = [
-        own.base.value(),
-        own.bytes.div_ceil(ALIGN as u64),
-        own.image.value(),
-        bytes as u64,
-        room as u64,
-    ];
+    let words = [own.base, own.bytes.div_ceil(ALIGN as u64), own.image, bytes as u64, room as u64];
     let filled = words.into_iter().flat_map(u64::to_le_bytes);
     stub.get_mut(WORDS..TEXT.start)?.iter_mut().zip(filled).for_each(|(to, from)| *to = from);
     let text = format!(
         "\r\nbulkhead: stopped: the firmware uses memory from {:#x} to {:#x}: write another \
          [hypervisor] base in the board's TOML, or a smaller [hypervisor] size\r\n\0",
-        own.base.value(),
-        own.base.value() + own.bytes
+        own.base,
+        own.base + own.bytes
     );
     stub.get_mut(TEXT)?.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
     let sections = [(".text", CODE, stub.as_slice()), (".data", DATA, image)];

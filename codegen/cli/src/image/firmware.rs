@@ -7,15 +7,20 @@ use super::build::{BuildError, PARTITION_TARGET, Workspace};
 use super::cargo::finish;
 use super::flat::FlatError;
 use crate::run::Firmware;
-use codegen::model::System;
+use codegen::model::{Board, System};
 
 impl Workspace {
     /// The firmware that the system's board needs to enter the image; None: QEMU enters it.
     pub fn firmware(&self, system: &System) -> Result<Option<Firmware>, BuildError> {
-        let qemu = system.board.qemu.as_ref();
+        self.firmware_of(&system.board)
+    }
+
+    /// The same of a board.
+    pub fn firmware_of(&self, board: &Board) -> Result<Option<Firmware>, BuildError> {
+        let qemu = board.qemu.as_ref();
         let Some(ram) = qemu.and_then(|qemu| qemu.secure_ram) else { return Ok(None) };
         let code = self.firmware_code()?;
-        Ok(Some(Firmware::new(code, &system.board, ram, &[])))
+        Ok(Some(Firmware::new(code, board, ram, &[])))
     }
 
     /// The firmware as a flat binary for address 0, of no board yet.

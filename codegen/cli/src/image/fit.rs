@@ -10,12 +10,13 @@
 //! A configuration that is to be signed has a signature node without a value: `mkimage -F` adds
 //! one ([`sign`](super::sign)).
 
-use codegen::plan::Plan;
 use dtoolkit::error::ModelError;
 use dtoolkit::fdt::Fdt;
 use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 use dtoolkit::{Node, Property, ToPropertyValue};
 use sha2::{Digest, Sha256};
+
+use super::place::Place;
 
 const KERNEL: &str = "kernel";
 const TREE: &str = "fdt";
@@ -32,11 +33,10 @@ pub struct Signer<'a> {
     pub key: &'a str,
 }
 
-/// The FIT of `image`, the flat binary of `plan`.
-pub fn fit(plan: &Plan, image: &[u8], signer: Option<Signer<'_>>) -> Result<Vec<u8>, ModelError> {
-    let title = format!("bulkhead: system {} on {}", plan.system, plan.board.name);
-    let title = title.as_str();
-    let at = plan.hypervisor.image.value();
+/// The FIT of `image`, the flat binary for `own`.
+pub fn fit(own: &Place, image: &[u8], signer: Option<Signer<'_>>) -> Result<Vec<u8>, ModelError> {
+    let title = own.title.as_str();
+    let at = own.image;
     let mut kernel = part(KERNEL, title, "kernel", image)?;
     put(&mut kernel, "os", "linux");
     put(&mut kernel, "load", at);

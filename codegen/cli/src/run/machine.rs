@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::{Firmware, Options, RunError};
-use codegen::model::System;
+use codegen::model::{Board, System};
 
 /// A board as QEMU knows it: `[qemu]` of the board, and `qemu`/`scratch` of the devices that the
 /// system uses.
@@ -41,6 +41,26 @@ impl Machine {
     /// The machine for a system; None: its board's TOML has no `[qemu]`.
     pub fn of(system: &System) -> Option<Self> {
         let board = &system.board;
+        let behind =
+            |index: usize| system.vms.iter().any(|vm| board.bridges_of(vm).contains(&index));
+        let used = |index: usize| {
+            let mut uses = system.vms.iter().flat_map(|vm| &vm.devices);
+            uses.any(|used| used.device.value == index)
+        };
+        Self::with(board, behind, used)
+    }
+
+    /// The machine with all that the board has; None: its TOML has no `[qemu]`.
+    pub fn whole(board: &Board) -> Option<Self> {
+        Self::with(board, |_| true, |_| true)
+    }
+
+    /// The machine with the bridges and devices at these places.
+    fn with(
+        board: &Board,
+        bridges: impl Fn(usize) -> bool,
+        devices: impl Fn(usize) -> bool,
+    ) -> Option<Self> {
         let qemu = board.qemu.as_ref()?;
         let mut out = Self {
             machine: qemu.machine.clone(),
@@ -51,13 +71,12 @@ impl Machine {
             ..Self::default()
         };
         for (index, bridge) in board.bridges.iter().enumerate() {
-            if system.vms.iter().any(|vm| board.bridges_of(vm).contains(&index)) {
+            if bridges(index) {
                 out.devices.extend(bridge.qemu.iter().cloned());
             }
         }
         for (index, device) in board.devices.iter().enumerate() {
-            let mut uses = system.vms.iter().flat_map(|vm| &vm.devices);
-            if uses.any(|used| used.device.value == index) {
+            if devices(index) {
                 out.devices.extend(device.qemu.iter().cloned());
                 out.scratch.extend(
                     device

@@ -12,7 +12,7 @@
 
 pub mod acs;
 mod bridge;
-mod capability;
+pub mod capability;
 pub mod examine;
 mod functions;
 mod header;
