@@ -9,5 +9,6 @@ pub mod physical_timer;
 mod pmu;
 pub mod saved;
 pub mod serror;
+pub mod snapshot;
 pub mod switch;
 pub mod workarounds;

@@ -317,7 +317,10 @@ pub fn interrupt() {
                 with_vm(VmIndex::index(vm), |state, vpes| state.receive(vpes, byte))
             }
             Input::ShowCounters => pages::ask(pages::COUNTERS),
-            Input::ShowPlaces => pages::ask(pages::PLACES),
+            Input::ShowPlaces => {
+                pages::ask(pages::PLACES);
+                ipi::ask_all();
+            }
             Input::ShowFocus => pages::ask(pages::FOCUS),
             Input::NoConsole => pages::ask(pages::NO_CONSOLE),
             Input::ShowKeys => pages::ask(pages::KEYS),

@@ -13,7 +13,8 @@ pub const FOCUS: u32 = 1 << 3;
 pub const NO_CONSOLE: u32 = 1 << 4;
 pub const KEYS: u32 = 1 << 5;
 pub const PLACES: u32 = 1 << 6;
-pub const COUNTERS: u32 = 1 << 7;
+pub const STATES: u32 = 1 << 7;
+pub const COUNTERS: u32 = 1 << 8;
 
 static ASKED: AtomicU32 = AtomicU32::new(0);
 

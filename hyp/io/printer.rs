@@ -9,10 +9,14 @@
 use super::{faults, pages};
 use crate::state::parts::{MODES, SHARED, SMMU, VIRTUAL_ITS, is_shared};
 use crate::state::plan_data::{PLAN, VM_COUNT};
-use crate::state::vms::{EVENTS, VMS, VPES};
+use crate::state::system::Built;
+use crate::state::vms::{EVENTS, SNAPSHOTS, VMS, VPES};
 use crate::state::{cpu, places};
+use arch::mmu;
 use arch::sysreg::{Pause, ticks_per_second};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use gicv4::frame::Frame;
+use gicv4::regs::gicd;
 use plan::{CpuIndex, Fault as Policy, ModeIndex, VpeIndex};
 use sched::Latency;
 use spin::mutex::TicketMutex;
@@ -20,6 +24,7 @@ use vm::console::{Mux, NO_CONSOLE as NO_CONSOLE_LINE, focus, key};
 use vm::health::{Action, Fault, Reason};
 use vm::pci;
 use vm::report::Table;
+use vm::snapshot;
 use vm::text::Text;
 use vm::vits::{Learned, View};
 
@@ -83,6 +88,8 @@ enum Page {
     Dma(usize, faults::Note),
     DmaCounts,
     Place(usize),
+    State(usize),
+    Spis(usize),
     Keys,
 }
 
@@ -128,6 +135,14 @@ impl Printer {
             Page::Dma(device, note) => SMMU && faults::tell(*device, note, part, &mut out),
             Page::DmaCounts => SMMU && faults::count(part, &mut out),
             Page::Place(vpe) => locate(*vpe, part, &mut out),
+            Page::State(vpe) => SNAPSHOTS
+                .get(*vpe)
+                .is_some_and(|taken| taken.part(&PLAN, (&VMS, &VPES), *vpe, part, &mut out)),
+            Page::Spis(vm) => {
+                let word = part + 1;
+                let pending = mmu::distributor::<Built>().read_at(gicd::ISPENDR, word & 31);
+                snapshot::spis(&PLAN, (&VMS, &VPES), *vm, word, pending, &mut out)
+            }
             Page::Keys => {
                 let focus = out.0.focus();
                 key(&PLAN, focus, part, &mut out)
@@ -160,6 +175,9 @@ impl Printer {
             Page::Its(vm, _) if vm + 1 < VM_COUNT => Page::Its(vm + 1, Learned::START),
             Page::Fault(vm, _) if vm + 1 < VM_COUNT => fault_of(vm + 1),
             Page::Place(vpe) if vpe + 1 < PLAN.vpes.len() => Page::Place(vpe + 1),
+            Page::State(vpe) if vpe + 1 < PLAN.vpes.len() => Page::State(vpe + 1),
+            Page::State(_) => Page::Spis(0),
+            Page::Spis(vm) if vm + 1 < VM_COUNT => Page::Spis(vm + 1),
             _ => Page::Nothing,
         };
     }
@@ -180,6 +198,7 @@ impl Printer {
                 }
                 self.page = Page::Place(0);
             }
+            pages::STATES => self.page = Page::State(0),
             pages::COUNTERS => self.page = Page::Counters(Table::START),
             _ => {}
         }

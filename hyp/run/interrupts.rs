@@ -6,6 +6,7 @@
 //! | SGI `KICK`           | a CPU, for a vPE here         | [`kick`]              |
 //! | SGI `REVIEW`         | a CPU, for a vPE here         | [`review`]            |
 //! | SGI `PRINTED`        | a CPU that left output        | [`printed`]           |
+//! | SGI `ASKED`          | the console's CPU             | [`asked`]             |
 //! | PPI, virtual timer   | the guest's timer             | [`guests_ppi`]        |
 //! | PPI, physical timer  | the guest's timer             | [`guests_ppi`]        |
 //! | PPI, PMU             | the guest's counters          | [`guests_ppi`]        |
@@ -24,14 +25,15 @@
 //! EOImode is 1 (arch/gic.rs): an interrupt for a guest is ended by the guest through its list
 //! register, EL2's own are ended here.
 
+use crate::cpu::snapshot;
 use crate::gic::hardware::Hardware;
 use crate::gic::{lpis, residency};
 use crate::io::{console, halt};
 use crate::life::{dma, mode, watchdog};
 use crate::state::cpu::Here;
 use crate::state::intid::{
-    FIRST_LPI, FIRST_SPECIAL, FIRST_SPI, HYPERVISOR_TIMER, KICK, MAINTENANCE, PHYSICAL_TIMER, PMU,
-    PRINTED, REVIEW, VIRTUAL_TIMER, is_smmu,
+    ASKED, FIRST_LPI, FIRST_SPECIAL, FIRST_SPI, HYPERVISOR_TIMER, KICK, MAINTENANCE,
+    PHYSICAL_TIMER, PMU, PRINTED, REVIEW, VIRTUAL_TIMER, is_smmu,
 };
 use crate::state::parts::{LISTED, LISTED_LPIS, SHARED, SMMU};
 use crate::state::plan_data::PLAN;
@@ -84,10 +86,11 @@ const fn guests(intid: u32) -> Option<Private> {
 }
 
 /// Every SGI and PPI that EL2 takes.
-const PRIVATE: [Option<Private>; 8] = [
+const PRIVATE: [Option<Private>; 9] = [
     own(KICK as u32, kick),
     own(REVIEW as u32, review),
     own(PRINTED as u32, printed),
+    own(ASKED as u32, asked),
     guests(VIRTUAL_TIMER),
     guests(PHYSICAL_TIMER),
     match PMU {
@@ -188,6 +191,14 @@ fn review(_: Here, intid: u32) -> Taken {
 /// Output waits.
 fn printed(_: Here, intid: u32) -> Taken {
     end(intid);
+    console::pump();
+    Taken::Done
+}
+
+/// Somebody asks where everybody is.
+fn asked(here: Here, intid: u32) -> Taken {
+    end(intid);
+    snapshot::take(here);
     console::pump();
     Taken::Done
 }

@@ -9,6 +9,8 @@ pub const KICK: u8 = 0;
 pub const REVIEW: u8 = 1;
 /// SGI: something was printed.
 pub const PRINTED: u8 = 2;
+/// SGI: somebody asks where the CPU's vPEs are.
+pub const ASKED: u8 = 3;
 
 /// PPIs.
 pub const VIRTUAL_TIMER: u32 = PLAN.board.timer.virtual_ppi as u32;

@@ -11,14 +11,14 @@
 //! * under a cyclic schedule not outside of the vPE's windows: the CPU opens its mailbox when one
 //!   begins (`Here::open`).
 
-use super::cpu;
-use super::intid::{KICK, PRINTED, REVIEW};
+use super::cpu::{self, has_begun};
+use super::intid::{ASKED, KICK, PRINTED, REVIEW};
 use super::parts::{SHARED, SHARED_VPES};
 use super::places;
 use super::plan_data::{PLAN, VPE_COUNT};
 use super::vms::is_off;
 use arch::gic;
-use core::sync::atomic::{AtomicBool, Ordering::SeqCst, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst, fence};
 use plan::{CpuIndex, VpeIndex};
 
 /// A vPE will look at what waits for it before it runs: it need not be told.
@@ -102,4 +102,20 @@ pub fn review(vpe: VpeIndex) {
 /// The CPU visits the console.
 pub fn printed(cpu: CpuIndex) {
     cpu::signal(cpu, PRINTED);
+}
+
+/// CPUs that have not answered yet.
+static UNANSWERED: AtomicU32 = AtomicU32::new(0);
+
+/// Every CPU that has begun takes the registers of its vPEs (cpu/snapshot.rs).
+#[cold]
+pub fn ask_all() {
+    let all = || (0..PLAN.cpus.len() as u16).map(CpuIndex::new).filter(|&cpu| has_begun(cpu));
+    UNANSWERED.store(all().count() as u32, SeqCst);
+    all().for_each(|cpu| cpu::signal(cpu, ASKED));
+}
+
+/// The calling CPU has. True: it was the last one.
+pub fn answered() -> bool {
+    UNANSWERED.fetch_sub(1, SeqCst) == 1
 }

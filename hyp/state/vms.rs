@@ -6,6 +6,7 @@ use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use core::sync::atomic::AtomicU32;
 use plan::{Vm, VpeIndex};
 use vm::power::PowerState;
+use vm::snapshot::Snapshot;
 use vm::vits::{Event, View};
 use vm::{VmState, VpeState};
 
@@ -13,6 +14,9 @@ use vm::{VmState, VpeState};
 pub static VMS: [VmState; VM_COUNT] = [const { VmState::new() }; VM_COUNT];
 /// Beside `PLAN.vpes`.
 pub static VPES: [VpeState; VPE_COUNT] = [const { VpeState::new() }; VPE_COUNT];
+/// Beside `PLAN.vpes`: registers for whoever asks (cpu/snapshot.rs).
+pub static SNAPSHOTS: [Snapshot<LIST>; VPE_COUNT] = [const { Snapshot::new() }; VPE_COUNT];
+const LIST: usize = PLAN.board.list_registers as usize;
 /// Beside the plan's events.
 pub static EVENTS: [Event; EVENT_COUNT] = [const { Event::new() }; EVENT_COUNT];
 

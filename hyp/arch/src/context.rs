@@ -106,6 +106,8 @@ registers! { KEYS, save_keys, load_keys:
 const SCTLR: usize = 0;
 const ELR: usize = 23;
 const SPSR: usize = 24;
+/// ELR_EL2, SPSR_EL2, SCTLR_EL1, VBAR_EL1, ELR_EL1, ESR_EL1, FAR_EL1.
+const TOLD: [usize; 7] = [ELR, SPSR, SCTLR, 7, 14, 16, 17];
 
 /// ID_AA64ISAR1_EL1.APA, API, GPA, GPI: some kind of pointer authentication is there.
 fn has_keys() -> bool {
@@ -138,6 +140,11 @@ impl<const LIST: usize> Context<LIST> {
     /// Where the guest goes on.
     pub fn elr(&self) -> u64 {
         self.system[ELR]
+    }
+
+    /// What is told of it, as [`guest::told`].
+    pub fn told(&self) -> [u64; 7] {
+        TOLD.map(|index| self.system.get(index).copied().unwrap_or(0))
     }
 
     /// Takes the registers of the vPE that this CPU holds.

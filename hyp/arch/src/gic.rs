@@ -338,6 +338,11 @@ impl<const LIST: usize> Interface<LIST> {
         Self { list: [0; LIST], machine: 0, control: ICH_ENABLE, active: [[0; 4]; 2] }
     }
 
+    /// ICH_VMCR_EL2.
+    pub fn machine(&self) -> u64 {
+        self.machine
+    }
+
     /// The list registers' values.
     pub fn listed(&self) -> &[u64] {
         &self.list

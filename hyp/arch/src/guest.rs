@@ -120,6 +120,20 @@ const MODE: u64 = 0x1f;
 /// SPSR_EL2.M\[4\].
 const AARCH32: u64 = 1 << 4;
 
+/// What is told of the guest whose registers this CPU holds: ELR_EL2, SPSR_EL2, SCTLR_EL1,
+/// VBAR_EL1, ELR_EL1, ESR_EL1, FAR_EL1.
+pub fn told() -> [u64; 7] {
+    [
+        read!(ELR_EL2),
+        read!(SPSR_EL2),
+        read!(SCTLR_EL1),
+        read!(VBAR_EL1),
+        read!(ELR_EL1),
+        read!(ESR_EL1),
+        read!(FAR_EL1),
+    ]
+}
+
 /// SPSR_EL2: PSTATE of the guest.
 pub fn state() -> u64 {
     read!(SPSR_EL2)

@@ -31,6 +31,16 @@ impl VirtualTimer {
     /// As after reset.
     pub const OFF: Self = Self { control: 0, compare: 0 };
 
+    /// As it is in the CPU.
+    pub fn read() -> Self {
+        Self { control: read!(CNTV_CTL_EL0), compare: read!(CNTV_CVAL_EL0) }
+    }
+
+    /// Its control and its compare value.
+    pub fn told(self) -> (u64, u64) {
+        (self.control, self.compare)
+    }
+
     /// Takes it out of the CPU: its interrupt goes away.
     #[inline]
     pub fn take() -> Self {

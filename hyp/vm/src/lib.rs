@@ -24,7 +24,7 @@
 //!
 //! No two files import each other, in a circle or directly. What a device is (registers, no guest)
 //! comes first; [`Guest`] puts all of it together; what a device does for a guest comes behind
-//! that; [`mmio`], [`hypercall`] and [`report`] are last.
+//! that; [`mmio`], [`hypercall`], [`report`] and [`snapshot`] are last.
 //!
 //! Not supported, on purpose: Group 0 interrupts, the priority drop of one interrupt with the
 //! deactivation of another out of order while more interrupts are active than there are list
@@ -57,6 +57,7 @@ pub mod psci;
 pub mod report;
 pub mod serror;
 pub mod set_way;
+pub mod snapshot;
 pub mod sysreg;
 pub mod text;
 mod uart;

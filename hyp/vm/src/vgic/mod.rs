@@ -30,6 +30,7 @@
 //! | lpi | events that EL2 lists |
 //! | flush | places what waits, and makes room |
 //! | inject, sgi1r | how an interrupt arrives: short paths, SGIs |
+//! | told | what a report tells of it |
 //! | set_clear, route, off | what a guest changes: state, routes, a vPE that goes off |
 //! | gicd, gicr | the registers |
 
@@ -50,6 +51,7 @@ mod redistributor;
 mod route;
 mod set_clear;
 mod sgi1r;
+mod told;
 mod view;
 
 pub(crate) use bank::{IIDR, PIDR2};
@@ -68,3 +70,4 @@ pub use off::turn_off;
 pub use redistributor::Redistributor;
 pub use set_clear::{deactivate, holds};
 pub use sgi1r::{send_sgi, try_send_sgi};
+pub use told::{told, told_spis};
