@@ -32,6 +32,10 @@ check SYSTEM="demo":
 plan SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} plan {{SYSTEM}} {{OPTIONS}}
 
+# Say why the last run hung or failed: what each vPE does, and the likely cause
+why SYSTEM="demo" *OPTIONS:
+    @{{bulkhead}} why {{SYSTEM}} {{OPTIONS}}
+
 # Show what a run taught, as a change of the TOML (--write: make it)
 learn SYSTEM="demo" *OPTIONS:
     @{{bulkhead}} learn {{SYSTEM}} {{OPTIONS}}

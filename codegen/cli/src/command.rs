@@ -15,6 +15,7 @@ mod run;
 mod schema;
 mod shells;
 mod system;
+mod why;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -88,6 +89,7 @@ enum Command {
     Flash(flash::Flash),
     /// Count instructions of hot paths and bytes of images, beside the marks to beat
     Bench(bench::Bench),
+    Why(why::Why),
     Learn(learn::Learn),
     Import(import::Import),
     Probe(probe::Probe),
@@ -188,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Console(console) => console.run(),
         Command::Flash(flash) => flash.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Why(why) => why.run(),
         Command::Learn(learn) => learn.run(),
         Command::Import(import) => import.run(),
         Command::Probe(probe) => probe.run(),

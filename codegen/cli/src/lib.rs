@@ -11,3 +11,4 @@ pub mod image;
 pub mod learn;
 pub mod probe;
 pub mod run;
+pub mod why;

@@ -58,6 +58,7 @@ impl Run {
             icount: self.icount,
             timeout: self.timeout.map(Duration::from_secs).or(system.time_limit),
             settled: None,
+            hangs: None,
             gdb: self.gdb,
             trace: self.trace,
             qemu_args: self.qemu_arg,
@@ -101,6 +102,11 @@ pub fn conclude(report: &Report, workspace: Option<&Workspace>) -> Done {
     }
     let shown = written.map_or_else(String::new, |path| format!("; {}", path.display()));
     eprintln!("bulkhead: {name}: {}{shown}", report.reason);
+    if matches!(report.verdict, Verdict::Fail | Verdict::Timeout) && workspace.is_some() {
+        eprintln!(
+            "bulkhead: {name}: `bulkhead why {name}` says what each vPE did, and a likely cause"
+        );
+    }
     if report.verdict == Verdict::Differs
         && let Some(key) = differs::key(&report.reason)
     {

@@ -21,6 +21,11 @@ use super::{Learned, Piece};
 
 /// Bytes of a VM's output that are kept.
 const KEPT: usize = 64 << 20;
+/// Lines about faults and vPEs that are kept.
+const TOLD: usize = 4096;
+/// Of each VM, the lines that a report has, and bytes that they are looked for in.
+const LAST_LINES: usize = 8;
+const LAST_BYTES: usize = 4096;
 
 /// What the console has said so far.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +53,8 @@ pub struct Transcript {
     pub plan: Option<String>,
     /// What the TOML could say instead, by the last report.
     pub learned: Vec<Learned>,
+    /// What EL2 told of faults, and of vPEs when it was asked last.
+    pub told: Vec<String>,
     /// Tables of counters that have begun.
     pub tables: usize,
     /// The table being read: its columns; None outside a table.
@@ -94,6 +101,18 @@ impl Transcript {
                 bytes.iter().for_each(|&byte| self.stray(byte));
             }
         }
+    }
+
+    /// The last lines of each VM.
+    pub fn last_lines(&self) -> BTreeMap<String, Vec<String>> {
+        let last = |stream: &Vec<u8>| {
+            let from = stream.len().saturating_sub(LAST_BYTES);
+            let text = plain(&String::from_utf8_lossy(stream.get(from..).unwrap_or_default()));
+            let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+            let from = lines.len().saturating_sub(LAST_LINES);
+            lines.get(from..).unwrap_or_default().iter().map(|line| (*line).to_owned()).collect()
+        };
+        self.streams.iter().map(|(vm, stream)| (vm.clone(), last(stream))).collect()
     }
 
     /// A table is being read that has not all of the rows that every table has.
@@ -160,6 +179,10 @@ impl Transcript {
         }
         self.table = None;
         self.learned.extend(Learned::of(text));
+        const ABOUT: [&str; 5] = ["vpe ", "exit of ", "registers of ", "spis of ", "fault of "];
+        if ABOUT.iter().any(|about| text.starts_with(about)) && self.told.len() < TOLD {
+            self.told.push(text.to_owned());
+        }
         if text == "counters" {
             self.table = Some(Vec::new());
             self.counters.clear();

@@ -15,6 +15,9 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// The board stays on behind a result: QEMU is ended when its console is silent for so long.
     pub settled: Option<Duration>,
+    /// Behind this text, when all of `input` was sent, nothing more is expected: the run ends a
+    /// second later as if its time were over.
+    pub hangs: Option<String>,
     /// Wait for a debugger on port 1234.
     pub gdb: bool,
     /// More items for QEMU's `-d`, such as `trace:gicv3_its_*`.

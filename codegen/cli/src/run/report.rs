@@ -35,6 +35,12 @@ pub struct Report {
     /// What the TOML could say instead (`bulkhead learn`).
     #[serde(default)]
     pub learned: Vec<Learned>,
+    /// What EL2 told of faults and of vPEs, line by line (`bulkhead why`).
+    #[serde(default)]
+    pub told: Vec<String>,
+    /// The last lines of each VM.
+    #[serde(default)]
+    pub said: BTreeMap<String, Vec<String>>,
 }
 
 /// How a run ended.
@@ -108,6 +114,8 @@ impl Report {
             icount: false,
             plan: seen.plan.clone(),
             learned: seen.learned.clone(),
+            told: seen.told.clone(),
+            said: seen.last_lines(),
         }
     }
 
@@ -174,6 +182,8 @@ mod tests {
             icount: false,
             plan: Some("0x17".into()),
             learned: vec![Learned::Priority { vm: "hello".into(), event_priority: 0xc0 }],
+            told: vec!["vpe hello/0: off, exits 7".into()],
+            said: BTreeMap::from([("hello".into(), vec!["hello".into()])]),
         };
         let directory =
             std::env::temp_dir().join(format!("bulkhead-report-{}", std::process::id()));

@@ -23,6 +23,9 @@ const SILENCE: Duration = Duration::from_millis(100);
 /// How long a line may go on behind a result.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// From the text that says that it hangs to where it is asked.
+const HANGS: Duration = Duration::from_secs(1);
+
 /// What a run's threads tell.
 pub(super) enum Event {
     Console(Vec<u8>),
@@ -98,6 +101,8 @@ pub(super) struct Session<'a> {
     reader: Plain,
     keyboard: Option<Box<dyn Write>>,
     script: &'a [Step],
+    /// The text behind which nothing more is expected, until it has come.
+    hangs: Option<&'a str>,
     /// Text since the script's last step, lines joined by "\n".
     unmatched: String,
     deadline: Option<Instant>,
@@ -131,6 +136,7 @@ impl<'a> Session<'a> {
             reader: Plain::default(),
             keyboard,
             script,
+            hangs: options.hangs.as_deref(),
             unmatched: String::new(),
             deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             escape: options.escape,
@@ -251,6 +257,10 @@ impl<'a> Session<'a> {
             self.unmatched.drain(..end);
             self.script = rest;
             self.send(&step.send);
+        }
+        if self.script.is_empty() && self.hangs.is_some_and(|text| self.unmatched.contains(text)) {
+            self.hangs = None;
+            self.deadline = Some(Instant::now() + HANGS);
         }
     }
 
