@@ -235,6 +235,33 @@ fn what_a_run_taught_is_written() {
     assert!(said(&none.stderr).contains("there is no nowhere.json"), "{none:?}");
 }
 
+/// Each cause is in the page, and a scenario names it; a unit test has the one that no guest makes.
+#[test]
+fn every_cause_of_a_hang_is_in_its_page_and_tried() {
+    let root = tests::root();
+    let page = fs::read_to_string(root.join("docs/why.md")).unwrap();
+    let scenarios = fs::read_dir(root.join("tests/qemu/scenarios")).unwrap();
+    let texts = scenarios.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let all = texts.collect::<String>();
+    for cause in bulkhead::why::CAUSES {
+        let name = cause.name;
+        assert!(page.contains(&format!("\n| `{name}` |")), "{name} is not in docs/why.md");
+        let tried = all.contains(&format!("= \"{name}\"")) || name == "hypervisor-stuck";
+        assert!(tried, "no scenario is made to hang by {name}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, bulkhead::why::CAUSES.len());
+}
+
+#[test]
+fn why_wants_a_run() {
+    let none =
+        tests::bulkhead().args(["why", "hello", "--report", "nowhere.json"]).output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&none.stderr);
+    assert!(said.contains("there is no nowhere.json: `bulkhead run hello` first"), "{said}");
+}
+
 #[test]
 fn a_result_that_cannot_be_written_is_an_error() {
     for arguments in [["plan", "hello"], ["check", "hello"]] {

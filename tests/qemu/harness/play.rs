@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Playing one scenario.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use bulkhead::run::{Input, Options, Step, Transcript, run};
+use serde_json::Value;
 
 use crate::aliasing;
 use crate::efi;
@@ -14,7 +16,7 @@ use crate::el2::{RAM, altered, strangers};
 use crate::expect::violations;
 use crate::firmware;
 use crate::fit;
-use crate::images::Images;
+use crate::images::{Images, find};
 use crate::scenario::{Expect, Fill, Scenario};
 
 /// Lines of the console that a failure shows.
@@ -74,6 +76,7 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
         icount: scenario.icount,
         timeout: Some(Duration::from_secs(scenario.timeout)),
         settled: scenario.stays_on.then_some(SETTLED),
+        hangs: scenario.hangs.clone(),
         qemu_args,
         input: Input::Script(steps.collect()),
         escape: image.escape,
@@ -93,8 +96,37 @@ pub fn play(name: &str, scenario: &Scenario, images: &Images) -> Result<(), Stri
     }
     out.extend(strangers.unwrap_or_else(|error| vec![format!("EL2's tables: {error}")]));
     out.extend(altered.unwrap_or_else(|error| vec![format!("EL2's memory: {error}")]));
-    out.extend(written.err().map(|error| error.to_string()));
+    match written {
+        Ok(path) => out.extend(why(&scenario.system, &path, &scenario.expect.why)),
+        Err(error) => out.push(error.to_string()),
+    }
     if out.is_empty() { Ok(()) } else { Err(explain(scenario, &out, &seen)) }
+}
+
+/// Causes that `bulkhead why` does not name as `wanted`.
+fn why(system: &str, report: &Path, wanted: &BTreeMap<String, String>) -> Vec<String> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let told = || -> Result<Value, String> {
+        let mut command = tests::bulkhead();
+        command.arg("why").arg(find(system)?).args(["--json", "--report"]).arg(report);
+        let output = command.output().map_err(|error| error.to_string())?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let told = match told() {
+        Ok(told) => told,
+        Err(error) => return vec![format!("bulkhead why: {error}")],
+    };
+    let cause = |who: &str| {
+        let mut all = told["causes"].as_array().into_iter().flatten();
+        all.find(|cause| cause["who"] == who).and_then(|cause| cause["cause"].as_str())
+    };
+    let wrong = wanted.iter().filter(|(who, wanted)| cause(who) != Some(wanted.as_str()));
+    wrong
+        .map(|(who, wanted)| format!("why {who}: {:?}, not {wanted}\n{told:#}", cause(who)))
+        .collect()
 }
 
 /// A file of `bytes` that QEMU takes for the board's RAM: words that are not 0 where the scenario

@@ -24,6 +24,8 @@ pub struct Scenario {
     /// The board stays on behind a result, as it has no firmware that turns it off.
     #[serde(default)]
     pub stays_on: bool,
+    /// It hangs behind this text: the run is ended, and EL2 asked, a second later.
+    pub hangs: Option<String>,
     /// Count instructions.
     #[serde(default)]
     pub icount: bool,
@@ -93,6 +95,9 @@ pub struct Expect {
     pub absent: Vec<String>,
     /// What the run teaches, all of it.
     pub learned: Option<Vec<Learned>>,
+    /// By the name of a vPE, a VM or the system: the cause that `bulkhead why` names.
+    #[serde(default)]
+    pub why: BTreeMap<String, String>,
     /// By VM: how its line in the report begins, such as "off, passed".
     #[serde(default)]
     pub vms: BTreeMap<String, String>,
