@@ -105,7 +105,7 @@ pub static PLAN: plan::Plan = plan::Plan {
         cleared: &[
             plan::Span {
                 base: plan::Pa::new(0x40200000),
-                bytes: 16384,
+                bytes: 12288,
             },
             plan::Span {
                 base: plan::Pa::new(0x40230000),
@@ -129,7 +129,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             },
             plan::Span {
                 base: plan::Pa::new(0x40254000),
-                bytes: 24576,
+                bytes: 28672,
             },
             plan::Span {
                 base: plan::Pa::new(0x40260000),
@@ -628,7 +628,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             plan::ItsTable {
                 kind: 1,
                 memory: plan::Span {
-                    base: plan::Pa::new(0x40203000),
+                    base: plan::Pa::new(0x40258000),
                     bytes: 4096,
                 },
                 entries: 43,
@@ -637,7 +637,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             plan::ItsTable {
                 kind: 4,
                 memory: plan::Span {
-                    base: plan::Pa::new(0x40258000),
+                    base: plan::Pa::new(0x40259000),
                     bytes: 4096,
                 },
                 entries: 4,
@@ -646,7 +646,7 @@ pub static PLAN: plan::Plan = plan::Plan {
             plan::ItsTable {
                 kind: 2,
                 memory: plan::Span {
-                    base: plan::Pa::new(0x40259000),
+                    base: plan::Pa::new(0x4025a000),
                     bytes: 4096,
                 },
                 entries: 4,

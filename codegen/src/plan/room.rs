@@ -12,7 +12,7 @@ use super::smmu;
 use crate::model::{ItsPolicy, MemoryRole};
 
 /// Of all systems.
-const CODE: u64 = 96 << 10;
+const CODE: u64 = 100 << 10;
 /// Of each thing that a system has.
 const VM: u64 = 9 << 10;
 const VPE: u64 = 2 << 10;
