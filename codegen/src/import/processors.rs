@@ -111,10 +111,10 @@ pub fn timer(parts: &Parts, gic: &Part) -> Result<Timer, Refused> {
 /// `elsewhere`: redistributors that are not at their place.
 pub fn write(out: &mut Text, cpus: &Cpus, elsewhere: &[Option<u64>]) {
     out.line("");
-    out.note("UNKNOWN which CPU boots: it has to be the first one here.");
     if cpus.disabled > 0 {
         out.note(&format!("{} more are disabled in the tree.", cpus.disabled));
     }
+    out.note("UNKNOWN which CPU boots: it has to be the first one here.");
     for (n, affinity) in cpus.affinities.iter().enumerate() {
         out.line("[[cpu]]");
         out.line(&format!("name = \"cpu{n}\""));

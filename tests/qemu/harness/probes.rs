@@ -4,17 +4,20 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::builds::Test;
 
 pub const ALL: &[Test] = &[
     ("probe::qemu-virt-gicv4", || agrees("qemu-virt-gicv4")),
     ("probe::qemu-virt-gicv3", || agrees("qemu-virt-gicv3")),
+    ("probe::qemu-virt-gicv3-noits", || agrees("qemu-virt-gicv3-noits")),
     ("probe::qemu-virt-smmu", || agrees("qemu-virt-smmu")),
     ("probe::qemu-sbsa", || agrees("qemu-sbsa")),
     ("probe::qemu-versal", || agrees("qemu-versal")),
     ("probe::a_wrong_board_is_corrected", wrong),
     ("probe::hardware_is_read_later", later),
+    ("page::from_a_tree_to_a_booted_board", page),
 ];
 
 /// What is wrong in `tests/qemu/boards/qemu-virt-probe-wrong.toml` and has no key to correct.
@@ -120,6 +123,43 @@ fn later() -> Result<(), String> {
     }
     if status != Some(0) || !said.contains("bulkhead probe radxa-rock-5b --from ") {
         return Err(said);
+    }
+    Ok(())
+}
+
+/// docs/boards.md from a tree to a booted board, line by line as a reader would type it.
+fn page() -> Result<(), String> {
+    const BEGIN: &str = "mkdir -p target/try && cd target/try\n";
+    let text = include_str!("../../../docs/boards.md");
+    let begin = text.find(BEGIN).ok_or("docs/boards.md has no lines to run")?;
+    let lines = text[begin..].split("```").next().unwrap_or_default();
+    let _ = fs::remove_dir_all(tests::root().join("target/try"));
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", lines])
+        .current_dir(tests::root())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("bash does not start: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let why = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{}\n{said}{why}", output.status));
+    }
+    // What import guesses wrongly of this tree, and what nobody could know.
+    for line in [
+        "-entry_size = 8",
+        "+entry_size = 12",
+        "+# Measured by the probe.",
+        "virt: is as measured",
+        "mysystem: no errors",
+        "boot script: bulkhead.bin of virtio 0:1",
+        "bulkhead: system mysystem on virt",
+        "[hello] passed",
+        "bulkhead: result: pass",
+    ] {
+        if !said.contains(line) {
+            return Err(format!("no \"{line}\" in\n{said}{why}"));
+        }
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ impl Probe {
         let board = codegen::load_board(&path)?;
         let heard = match &self.from {
             Some(line) => Some(listen(line, self.baud)?),
-            None => try_here(&workspace, &board)?,
+            None => try_here(&workspace, &board, &self.board)?,
         };
         let Some(heard) = heard else { return Ok(ExitCode::SUCCESS) };
         let measured = match probe::read(&heard.lines) {
@@ -78,7 +78,7 @@ impl Probe {
                 false => eprintln!("bulkhead: not written; --write does that"),
             }
         }
-        let open = compared.change.is_some() && !self.write || !compared.left.is_empty();
+        let open = compared.differs && !self.write || !compared.left.is_empty();
         let verdict = if open { "differs from what was measured" } else { "is as measured" };
         say(&format!("{name}: {verdict}, {} values; {shown}\n", compared.compared))?;
         Ok(match open {
@@ -112,7 +112,11 @@ fn listen(line: &str, baud: u32) -> Result<Transcript, Failure> {
 }
 
 /// Builds the image, and runs it if QEMU has the board; None: how it is started was said.
-fn try_here(workspace: &Workspace, board: &Board) -> Result<Option<Transcript>, Failure> {
+fn try_here(
+    workspace: &Workspace,
+    board: &Board,
+    choice: &Path,
+) -> Result<Option<Transcript>, Failure> {
     let name = &board.name.value;
     let Some(directory) = workspace.probe(board)? else {
         return Err(Failure::Use(format!(
@@ -127,7 +131,8 @@ fn try_here(workspace: &Workspace, board: &Board) -> Result<Option<Transcript>, 
         let boot = board.boot.as_deref().unwrap_or("as the board's loader does it");
         say(&format!(
             "start one as any image ({boot}; docs/image.md), and have the console read:\n\
-             bulkhead probe {name} --from /dev/ttyUSB0\n"
+             bulkhead probe {} --from /dev/ttyUSB0\n",
+            choice.display()
         ))?;
         return Ok(None);
     };

@@ -2,13 +2,16 @@
 //! A board's TOML beside what was measured.
 //!
 //! Every key of the measured TOML is looked for in the board with all that it inherits. What
-//! differs is changed in the board's own file, where it overrides what it inherits.
+//! differs is changed in the board's own file, where it overrides what it inherits. What `import`
+//! marked UNKNOWN there is not any more.
 
 use std::collections::BTreeMap;
 
 use codegen::model::{Board, quirk};
 use codegen::units::Size;
-use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{
+    ArrayOfTables, DocumentMut, InlineTable, Item, RawString, Table, TableLike, Value,
+};
 
 use super::Measured;
 use crate::learn::Change;
@@ -21,10 +24,16 @@ const AT_MOST: [&str; 3] = ["board.address_bits", "gic.list_registers", "smmu.*.
 /// The board may say more: the plan leaves room.
 const AT_LEAST: [&str; 2] = ["gic.its.table_entry_size", "gic.its.table_page"];
 
+/// How `import` begins a comment above a value that it guessed, and what is there instead.
+const UNKNOWN: &str = "# UNKNOWN";
+const MEASURED: &str = "# Measured by the probe.\n";
+
 /// How they differ.
 pub struct Comparison {
-    /// Of the board's file; None: every key agrees.
+    /// Of the board's file; None: every key agrees, and none is marked.
     pub change: Option<Change>,
+    /// A key does not agree.
+    pub differs: bool,
     /// What has no key to write.
     pub left: Vec<String>,
     /// Keys that were compared.
@@ -35,6 +44,7 @@ pub struct Comparison {
 struct Edit {
     path: Vec<String>,
     value: Value,
+    agrees: bool,
 }
 
 /// Values without their form: "64 KiB" is 65536.
@@ -62,22 +72,26 @@ pub fn compare(
     if let Some(Plain::Number(stride)) = stride {
         real.gic.redistributors.stride.value = stride as u64;
     }
-    let mut walk = Walk { board: &real, edits: Vec::new(), compared: 0 };
+    let mut walk = Walk { board: &real, edits: Vec::new() };
     walk.table(&[], found.as_table(), Some(given.as_table()));
+    let wrong_first = measured.wrong.iter().any(|line| line.contains(" booted: "));
     for edit in &walk.edits {
-        put(own.as_table_mut(), edit);
+        let marked = unmark(own.as_table_mut(), &edit.path, wrong_first);
+        if !edit.agrees || marked.is_some_and(|given| given != of_value(&edit.value)) {
+            put(own.as_table_mut(), edit);
+        }
     }
     let new = own.to_string();
     let change =
         (new != file).then(|| Change { path: board.path.clone(), old: file.to_owned(), new });
     let left = measured.wrong.iter().cloned().chain(quirks(board, measured)).collect();
-    Ok(Comparison { change, left, compared: walk.compared })
+    let differs = walk.edits.iter().any(|edit| !edit.agrees);
+    Ok(Comparison { change, differs, left, compared: walk.edits.len() })
 }
 
 struct Walk<'a> {
     board: &'a Board,
     edits: Vec<Edit>,
-    compared: usize,
 }
 
 impl Walk<'_> {
@@ -114,12 +128,9 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, path: Vec<String>, value: &Value, there: Option<&Item>) {
-        self.compared += 1;
         let given = there.and_then(of_item).or_else(|| usual(self.board, &path));
-        let holds = given.is_some_and(|given| agrees(&path, &of_value(value), &given));
-        if !holds {
-            self.edits.push(Edit { path, value: value.clone() });
-        }
+        let agrees = given.is_some_and(|given| agrees(&path, &of_value(value), &given));
+        self.edits.push(Edit { path, value: value.clone(), agrees });
     }
 }
 
@@ -228,6 +239,41 @@ fn put(root: &mut dyn TableLike, edit: &Edit) {
     }
 }
 
+/// Takes the mark off a key that the file has; what it has there. None: it had no mark.
+fn unmark(root: &mut dyn TableLike, path: &[String], wrong_first: bool) -> Option<Plain> {
+    let (key, tables) = path.split_last()?;
+    let table: &mut dyn TableLike = match tables {
+        [list, name] if LISTS.contains(&list.as_str()) => {
+            let list = root.get_mut(list)?.as_array_of_tables_mut()?;
+            let entry = list.iter_mut().find(|entry| text(*entry, "name") == Some(name))?;
+            // Above [[cpu]]: which one boots.
+            if let Some(clean) = unmarked(entry.decor().prefix()).filter(|_| !wrong_first) {
+                entry.decor_mut().set_prefix(clean);
+            }
+            entry
+        }
+        _ => {
+            let mut at = root;
+            for table in tables {
+                at = at.get_mut(table)?.as_table_like_mut()?;
+            }
+            at
+        }
+    };
+    let given = of_item(table.get(key)?)?;
+    let mut key = table.key_mut(key)?;
+    let clean = unmarked(key.leaf_decor().prefix())?;
+    key.leaf_decor_mut().set_prefix(clean);
+    Some(given)
+}
+
+/// What stands above a key or a table, with another comment in the mark's place.
+fn unmarked(above: Option<&RawString>) -> Option<String> {
+    let above = above?.as_str()?;
+    let mark = above.find(UNKNOWN)?;
+    Some(format!("{}{MEASURED}", &above[..mark]))
+}
+
 /// The entry of that name, which is made if there is none.
 fn named<'t>(root: &'t mut dyn TableLike, list: &str, name: &str) -> Option<&'t mut dyn TableLike> {
     let tables = root.entry(list).or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
@@ -305,6 +351,26 @@ mod tests {
         assert_eq!((added.as_str(), count), ("", 8));
         let quirk = "GITS_IIDR is 0x51736: gic.quirks lacks \"hisilicon-162100801\"";
         assert_eq!(left, ["a gap", quirk]);
+    }
+
+    #[test]
+    fn a_mark_is_taken_off() {
+        let text = "# one\n\n# UNKNOWN first\n[[cpu]]\nname = \"a\"\n\n[gic.its]\n# two\n\
+                    # UNKNOWN [gic.its] table_entry_size: at\n# most this\ntable_entry_size = 32 # three\n";
+        let mut document: DocumentMut = text.parse().unwrap();
+        let mut unmark = |path: &[&str], wrong_first| {
+            let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+            let given = unmark(document.as_table_mut(), &path, wrong_first);
+            (given, document.to_string())
+        };
+        assert_eq!(unmark(&["gic", "its", "spis"], false), (None, text.into()));
+        assert_eq!(unmark(&["cpu", "a", "name"], true), (None, text.into()));
+        let clean = text.replace("# UNKNOWN first", "# Measured by the probe.");
+        assert_eq!(unmark(&["cpu", "a", "name"], false), (None, clean.clone()));
+        let mark = "# UNKNOWN [gic.its] table_entry_size: at\n# most this\n";
+        let clean = clean.replace(mark, MEASURED);
+        let given = Some(Plain::Number(32));
+        assert_eq!(unmark(&["gic", "its", "table_entry_size"], false), (given, clean));
     }
 
     #[test]
