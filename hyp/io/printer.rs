@@ -90,6 +90,7 @@ enum Page {
     Place(usize),
     State(usize),
     Spis(usize),
+    Events(usize),
     Keys,
 }
 
@@ -143,6 +144,15 @@ impl Printer {
                 let pending = mmu::distributor::<Built>().read_at(gicd::ISPENDR, word & 31);
                 snapshot::spis(&PLAN, (&VMS, &VPES), *vm, word, pending, &mut out)
             }
+            Page::Events(vm) => PLAN.vms.get(*vm).is_some_and(|config| {
+                VIRTUAL_ITS
+                    && snapshot::event(
+                        config.name,
+                        View::new(&PLAN, config, &EVENTS),
+                        part,
+                        &mut out,
+                    )
+            }),
             Page::Keys => {
                 let focus = out.0.focus();
                 key(&PLAN, focus, part, &mut out)
@@ -178,6 +188,8 @@ impl Printer {
             Page::State(vpe) if vpe + 1 < PLAN.vpes.len() => Page::State(vpe + 1),
             Page::State(_) => Page::Spis(0),
             Page::Spis(vm) if vm + 1 < VM_COUNT => Page::Spis(vm + 1),
+            Page::Spis(_) if VIRTUAL_ITS => Page::Events(0),
+            Page::Events(vm) if vm + 1 < VM_COUNT => Page::Events(vm + 1),
             _ => Page::Nothing,
         };
     }

@@ -4,7 +4,7 @@
 //! The vPE's own CPU takes its registers when somebody asks ([`Snapshot::keep`]); any CPU prints
 //! them, with what the emulated GIC knows. `bulkhead why` reads these lines, by the names in them.
 
-use crate::{VmState, VpeState, power::PowerState, report::title, text::Text, vgic};
+use crate::{VmState, VpeState, power::PowerState, report::title, text::Text, vgic, vits::View};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use plan::Plan;
 
@@ -121,6 +121,21 @@ pub fn spis(
     true
 }
 
+/// A line if event `event` of all VMs' is one of VM `name` that the guest disabled. False: there
+/// are no more events.
+pub fn event(name: &str, view: View, event: usize, out: &mut impl Text) -> bool {
+    if let Some(lpi) = view.lpi(event).filter(|lpi| !lpi.enabled) {
+        out.text("bulkhead: event of ");
+        out.text(name);
+        out.text("/");
+        out.decimal(lpi.number.into());
+        out.text(": disabled ");
+        out.hex(lpi.vintid.into());
+        out.text("\n");
+    }
+    event < view.len()
+}
+
 fn word(name: &str, value: u64, out: &mut impl Text) {
     out.text(" ");
     out.text(name);
@@ -165,6 +180,25 @@ mod tests {
         assert_eq!(told(guest.plan, (states.0, &off), &snapshot), "");
         off[0].power.turn_on(Start { entry: 0, context: 0 }).expect("it is off");
         assert!(told(guest.plan, (states.0, &off), &snapshot).ends_with("group 0x1\n"));
+    }
+
+    #[test]
+    fn events_that_are_disabled() {
+        let machine = Machine::new(3);
+        let [(guest, _), _] = pair(&machine);
+        let view = guest.view();
+        view.reset();
+        let lines = || {
+            let mut text = String::new();
+            let mut at = 0;
+            while event("one", view, at, &mut text) {
+                at += 1;
+            }
+            text
+        };
+        assert_eq!(lines(), "");
+        view.enable(1, false);
+        assert_eq!(lines(), "bulkhead: event of one/0: disabled 0x2000\n");
     }
 
     #[test]

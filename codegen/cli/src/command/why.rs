@@ -51,7 +51,7 @@ impl Why {
             );
         }
         let payloads = workspace.payloads(&system);
-        let symbols = system.vms.iter().enumerate().map(|(index, vm)| {
+        let of_vms = system.vms.iter().enumerate().map(|(index, vm)| {
             let path = match &vm.payload.kind {
                 PayloadKind::Rust { package, .. } => {
                     payloads.join(format!("{}.elf", package.value))
@@ -59,12 +59,13 @@ impl Why {
                 PayloadKind::File { path, .. } => path.value.clone(),
             };
             let entry = plan["vms"][index]["entry"].as_str().and_then(hexadecimal);
-            match (fs::read(path), entry) {
+            let symbols = match (fs::read(path), entry) {
                 (Ok(data), Some(entry)) => Symbols::new(data, entry),
                 _ => Symbols::default(),
-            }
+            };
+            (symbols, !vm.events.is_empty())
         });
-        let scene = Scene::new(&report, &plan, symbols.collect());
+        let scene = Scene::new(&report, &plan, of_vms.collect());
         say(&if self.json { format!("{:#}\n", json(&scene)) } else { text(&scene) })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -179,7 +179,8 @@ impl Transcript {
         }
         self.table = None;
         self.learned.extend(Learned::of(text));
-        const ABOUT: [&str; 5] = ["vpe ", "exit of ", "registers of ", "spis of ", "fault of "];
+        const ABOUT: [&str; 6] =
+            ["vpe ", "exit of ", "registers of ", "spis of ", "event of ", "fault of "];
         if ABOUT.iter().any(|about| text.starts_with(about)) && self.told.len() < TOLD {
             self.told.push(text.to_owned());
         }

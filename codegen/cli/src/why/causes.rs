@@ -245,6 +245,15 @@ pub static CAUSES: &[Cause] = &[
         "enable what it waits for, before WFI",
     ),
     vpe(
+        "event-disabled",
+        |scene, vpe, _| {
+            let waits = scene.wait(vpe) == Some(Wait::Interrupt);
+            let intid = vpe.disabled.first().filter(|_| waits)?;
+            Some(format!("it waits by WFI, and LPI {intid} is disabled in its configuration table"))
+        },
+        "set bit 0 of the LPI's byte in the table, then INV: an event that came meanwhile is pending",
+    ),
+    vpe(
         "peer-off",
         |scene, vpe, _| {
             let gone =
@@ -283,13 +292,18 @@ pub static CAUSES: &[Cause] = &[
     ),
     vpe(
         "device-silent",
-        |scene, vpe, _| {
+        |scene, vpe, seen| {
             let vm = scene.vm_of(vpe).filter(|_| scene.wait(vpe) == Some(Wait::Interrupt))?;
+            if seen.timer_on() && seen.enabled(scene.timer) {
+                return None;
+            }
             let spis: Vec<String> =
                 vm.spis(|spis| spis.enabled).iter().map(u64::to_string).collect();
             match (spis.is_empty(), vm.has_events) {
                 (true, false) => None,
-                (true, true) => Some("it waits by WFI, and no event has come".into()),
+                (true, true) => {
+                    Some("it waits by WFI, and nothing that EL2 sees is pending".into())
+                }
                 (false, _) => Some(format!(
                     "it waits by WFI, and of SPIs {} none is pending",
                     spis.join(", ")

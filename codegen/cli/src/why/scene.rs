@@ -69,6 +69,8 @@ pub struct Vpe {
     pub exits: u64,
     /// None: it is off, or EL2 did not answer.
     pub registers: Option<Registers>,
+    /// INTIDs of events to it that its VM has disabled.
+    pub disabled: Vec<u64>,
     /// Its last exits, the oldest first.
     pub past: Vec<Past>,
 }
@@ -155,13 +157,14 @@ impl Registers {
 }
 
 impl Scene {
-    /// `plan` is plan.json; `symbols` of each VM, in its order.
-    pub fn new(report: &Report, plan: &Value, symbols: Vec<Symbols>) -> Self {
+    /// `plan` is plan.json; of each VM, in its order: its payload, and whether devices send it
+    /// events.
+    pub fn new(report: &Report, plan: &Value, payloads: Vec<(Symbols, bool)>) -> Self {
         let index = |value: &Value| value.as_u64().unwrap_or(0) as usize;
         let all = |name: &str| plan[name].as_array().cloned().unwrap_or_default();
         let mut vms: Vec<Vm> = all("vms").iter().map(|vm| Self::vm(vm, report)).collect();
-        for (vm, symbols) in vms.iter_mut().zip(symbols) {
-            vm.symbols = symbols;
+        for (vm, (symbols, has_events)) in vms.iter_mut().zip(payloads) {
+            (vm.symbols, vm.has_events) = (symbols, has_events);
         }
         let ends = all("channel_ends");
         for (at, end) in ends.iter().enumerate() {
@@ -173,14 +176,7 @@ impl Scene {
                 vm.has_events = true;
             }
         }
-        let planned = all("vpes");
-        for event in plan["its"]["events"].as_array().into_iter().flatten() {
-            let vm = planned.get(index(&event["vpe"])).map_or(0, |vpe| index(&vpe["vm"]));
-            if let Some(vm) = vms.get_mut(vm) {
-                vm.has_events = true;
-            }
-        }
-        let cpus = all("cpus");
+        let (cpus, planned) = (all("cpus"), all("vpes"));
         let vpes = planned.iter().map(|vpe| {
             let (vm, cpu) = (index(&vpe["vm"]), index(&vpe["cpu"]));
             let schedule = cpus.get(cpu).map_or(&Value::Null, |cpu| &cpu["schedule"]["kind"]);
@@ -251,6 +247,8 @@ impl Scene {
         } else if let Some(name) = head.strip_prefix("registers of ") {
             if let Some(vpe) = self.vpe_mut(name) {
                 vpe.registers = Some(Registers::of(rest));
+                // Behind this come those of now.
+                vpe.disabled.clear();
             }
         } else if let Some(head) = head.strip_prefix("spis of ") {
             let Some((name, from)) = head.rsplit_once(" from ") else { return };
@@ -265,6 +263,11 @@ impl Scene {
                 pending: bits.get("pending"),
                 nowhere: bits.get("nowhere"),
             });
+        } else if let Some(name) = head.strip_prefix("event of ") {
+            let intid = rest.strip_prefix("disabled ").and_then(number);
+            if let (Some(vpe), Some(intid)) = (self.vpe_mut(name), intid) {
+                vpe.disabled.push(intid);
+            }
         } else if let Some(name) = head.strip_prefix("fault of ") {
             let vm = self.vpe_mut(name).map(|vpe| (vpe.vm, vpe.past.clear()));
             if let Some(vm) = vm.and_then(|(vm, ())| self.vms.get_mut(vm)) {

@@ -125,7 +125,7 @@ impl View {
     }
 
     /// Events of all VMs.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.routes().len().min(self.cells.len())
     }
 

@@ -13,6 +13,8 @@
 //! With `unplanned=` it also maps that event of the disk, which the plan does not have, and waits
 //! for ever.
 //!
+//! With `hang=` it disables the disk's event and waits for a read.
+//!
 //! Arguments: `offset=` is added to the planned vINTIDs (0: they are learned), `refused` expects
 //! that such are refused. The counters say what all this cost; the scenario reads them.
 #![no_std]
@@ -115,6 +117,11 @@ fn run(machine: &'static Machine) -> Result {
     interrupts::set_handler(IntId::new(driver.intid(0)), |_| ());
     cpu::enable_interrupts();
 
+    if machine.argument("hang").is_some() {
+        driver.enable(IO, false)?;
+        println!("hangs: an event that is disabled");
+        disk.reads(1)?;
+    }
     let count = machine.number("count").unwrap_or(1000) as u32;
     let exits = counted(Counter::Exits)?;
     disk.reads(count)?;
