@@ -9,7 +9,7 @@ use crate::io::{console, halt};
 use crate::state::cpu::{Here, POLLS};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
-use crate::state::vms::{CLEARED, WAITING};
+use crate::state::vms::{STALE, WAITING};
 use crate::state::{intid, ipi, parts, places};
 use arch::device::Device;
 use arch::region::Region;
@@ -23,7 +23,7 @@ use gicv4::hw::MmioFrame;
 use gicv4::list_regs::ListReg;
 use gicv4::regs::{gicd, gicr};
 use gicv4::{CollectionId, RdBase};
-use plan::{Pa, PciBridge, PciFunction, Vm, VpeIndex};
+use plan::{EventRoute, Pa, PciBridge, PciFunction, Vm, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::Platform;
 use vm::platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts};
@@ -244,11 +244,17 @@ impl PhysicalIts for Hardware {
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         &WAITING
     }
-    fn cleared_lpis(&self) -> &'static [AtomicU32] {
-        &CLEARED
+    fn stale_lpis(&self) -> &'static [AtomicU32] {
+        &STALE
     }
     fn invalidate(&mut self, vpe: VpeIndex, vintid: u32) {
         if let Err(error) = its::invalidate(vpe, vintid) {
+            halt::broken(error);
+        }
+    }
+    #[inline(always)]
+    fn interrupt(&mut self, route: &EventRoute) {
+        if let Err(error) = its::raise(route) {
             halt::broken(error);
         }
     }
@@ -269,8 +275,8 @@ impl PhysicalIts for Hardware {
 }
 
 impl Platform for Hardware {
+    type Router = parts::Router;
     const VIRTUAL_ITS: bool = parts::VIRTUAL_ITS;
-    const LISTED: bool = parts::LISTED;
     const V41: bool = parts::V41;
     const INVALIDATES: bool = parts::INVALIDATES;
     const MSIX: bool = parts::MSIX;

@@ -25,9 +25,9 @@ use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::queue::Queue;
 use gicv4::redist::Redist;
 use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted, VpeId};
-use plan::{CpuIndex, VpeIndex};
+use plan::{CpuIndex, EventRoute, VpeIndex};
 use spin::mutex::TicketMutex;
-use vm::vits::physical;
+use vm::router::physical;
 
 /// The GIC sees what CPUs have in their caches.
 pub const COHERENT: bool = PLAN.board.gic_coherent;
@@ -86,10 +86,9 @@ pub fn run_encoded(commands: &[Encoded]) -> Result<(), Error> {
     }
 }
 
-/// Raises the plan's event `event`, as a device would by its MSI. What it may cost is `rings`' to
+/// Raises an event of the plan's, as a device would by its MSI. What it may cost is `rings`' to
 /// say.
-pub fn raise(event: usize) -> Result<(), Error> {
-    let Some(route) = PLAN.events.get(event) else { return Ok(()) };
+pub fn raise(route: &EventRoute) -> Result<(), Error> {
     run(&[Vetted::int(DeviceId::new(route.device), EventId::new(route.event))])
 }
 

@@ -11,7 +11,7 @@
 
 use crate::gic::its;
 use crate::state::parts::{LISTED_LPIS, SHARED};
-use crate::state::plan_data::{EVENT_COUNT, PLAN};
+use crate::state::plan_data::PLAN;
 use crate::state::vms::{EVENTS, config_of};
 use core::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 use gicv4::Error;
@@ -19,7 +19,7 @@ use plan::VpeIndex;
 use vm::vits::View;
 
 /// A bit for each of the plan's events.
-const WORDS: usize = if LISTED_LPIS && SHARED { EVENT_COUNT.div_ceil(32) } else { 0 };
+const WORDS: usize = if SHARED { LISTED_LPIS.div_ceil(32) } else { 0 };
 static MASKED: [AtomicU32; WORDS] = [const { AtomicU32::new(0) }; WORDS];
 
 /// The event is not signalled until its vPE runs.

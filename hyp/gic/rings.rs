@@ -12,13 +12,11 @@
 //! While an end of the VM waits, those that come later wait behind it, so that an end that is rung
 //! all the time keeps no other from its turn.
 
-use crate::gic::its;
-use crate::io::halt;
+use crate::gic::hardware::Hardware;
 use crate::state::cpu::Here;
-use crate::state::ipi;
-use crate::state::parts::{CHANNELS, LISTED};
+use crate::state::parts::{CHANNELS, Router};
 use crate::state::plan_data::{PLAN, VM_COUNT, VPE_COUNT};
-use crate::state::vms::{self, vm_of};
+use crate::state::vms::{VPES, vm_of};
 use crate::state::vpe::Vpe;
 use arch::sysreg::ticks;
 use core::sync::atomic::{
@@ -27,6 +25,7 @@ use core::sync::atomic::{
 };
 use plan::VpeIndex;
 use sched::NEVER;
+use vm::Router as _;
 use vm::counters::Counter;
 use vm::hypercall::Bell;
 
@@ -140,10 +139,9 @@ fn call(this: &Vpe, time: u64) {
 }
 
 fn give(event: usize) {
-    if !LISTED {
-        return its::raise(event).unwrap_or_else(|error| halt::broken(error));
-    }
-    if let Some(vpe) = vms::hold_ring(event) {
-        ipi::kick(vpe);
+    if let Some(route) = PLAN.events.get(event)
+        && let Some(vpe) = VPES.get(route.vpe.index())
+    {
+        Router::raise(&mut Hardware, route, event, vpe);
     }
 }

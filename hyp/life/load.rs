@@ -17,7 +17,7 @@ use super::{devices, dma, flash, watchdog};
 use crate::gic::hardware::Hardware;
 use crate::gic::its;
 use crate::io::halt;
-use crate::state::parts::{FLASHES, LISTED, SMMU, VIRTUAL_ITS};
+use crate::state::parts::{FLASHES, LISTED_EVENTS, SMMU, VIRTUAL_ITS};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
 use crate::state::vms::{EVENTS, VMS, VPES};
@@ -195,7 +195,7 @@ fn registers(index: VmIndex, vm: &'static Vm, state: &VmState, part: usize) -> S
         }
         return Stage::Registers(part.wrapping_add(1));
     }
-    if VIRTUAL_ITS || LISTED {
+    if VIRTUAL_ITS || LISTED_EVENTS != 0 {
         View::new(&PLAN, vm, &EVENTS).reset();
     }
     if FLASHES {

@@ -35,7 +35,7 @@ use crate::state::intid::{
     ASKED, FIRST_LPI, FIRST_SPECIAL, FIRST_SPI, HYPERVISOR_TIMER, KICK, MAINTENANCE,
     PHYSICAL_TIMER, PMU, PRINTED, REVIEW, VIRTUAL_TIMER, is_smmu,
 };
-use crate::state::parts::{LISTED, LISTED_LPIS, SHARED, SMMU};
+use crate::state::parts::{LPIS, Router, SHARED, SMMU};
 use crate::state::plan_data::PLAN;
 use crate::state::running::Running;
 use crate::state::system::Built;
@@ -44,6 +44,7 @@ use crate::state::{ipi, places, vpe};
 use arch::gic;
 use arch::sysreg::ticks;
 use plan::VpeIndex;
+use vm::router::Arrival;
 use vm::vgic;
 
 /// What an interrupt means for the CPU that took it.
@@ -139,8 +140,10 @@ pub fn take(here: Here, intid: u32) -> Taken {
         return handler(here, intid);
     }
     match intid {
-        FIRST_LPI.. if LISTED_LPIS => event(here, intid),
-        FIRST_LPI.. if !LISTED => doorbell(here, intid),
+        FIRST_LPI.. if LPIS => match <Router as vm::Router<Hardware>>::arrival(intid) {
+            Arrival::Event(number) => event(here, intid, number),
+            Arrival::Doorbell => doorbell(here, intid),
+        },
         _ if Some(intid) == PLAN.board.console.intid() => {
             console::interrupt();
             done(here, intid)
@@ -268,9 +271,8 @@ fn spi(here: Here, intid: u32) -> Taken {
 }
 
 /// An event of a VM's device, which no GIC delivers by itself. An LPI has no active state.
-fn event(here: Here, intid: u32) -> Taken {
+fn event(here: Here, intid: u32, event: usize) -> Taken {
     gic::drop_priority(intid);
-    let event = intid.wrapping_sub(FIRST_LPI) as usize;
     let mut running = here.running();
     if let Some(present) = running.present()
         && vgic::inject_lpi(&present.guest, &mut Hardware, event)

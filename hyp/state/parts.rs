@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What this system has, as constants: code for what it does not have is left out.
 
-use super::plan_data::{CPU_COUNT, FLASH_COUNT, MASTER_COUNT, PLAN, VM_COUNT, VPE_COUNT};
+use super::plan_data::{
+    CPU_COUNT, EVENT_COUNT, FLASH_COUNT, MASTER_COUNT, PLAN, VM_COUNT, VPE_COUNT,
+};
 use plan::{CpuIndex, Features, ItsPolicy, Schedule};
+use vm::router::{Choose, Events};
 
 // codegen/src/limits.rs: VMIDs of 8 bits, CPUs as bits of a word, indices of 16 bits.
 const _: () = assert!(VM_COUNT <= 255 && CPU_COUNT <= 64 && VPE_COUNT <= 1024);
@@ -70,11 +73,17 @@ pub const SHARED_FEATURES: Features = {
 /// The system has modes.
 pub const MODES: bool = PLAN.modes.is_some();
 
-/// EL2 puts events into list registers: the GIC delivers none itself.
-pub const LISTED: bool = PLAN.is_listed();
+/// How events reach vPEs.
+pub type Router = <Events<{ PLAN.is_listed() }> as Choose>::Router;
 
-/// Those of devices come as physical LPIs then. Without an ITS there are rings alone.
-pub const LISTED_LPIS: bool = LISTED && PLAN.its.is_some();
+/// Events of which EL2 keeps what waits for a list register: all, or none.
+pub const LISTED_EVENTS: usize = if PLAN.is_listed() { EVENT_COUNT } else { 0 };
+
+/// Those that may come as physical LPIs. Without an ITS there are rings alone.
+pub const LISTED_LPIS: usize = if PLAN.its.is_some() { LISTED_EVENTS } else { 0 };
+
+/// EL2 takes LPIs.
+pub const LPIS: bool = PLAN.its.is_some();
 
 /// Commands and residency have GICv4.1's forms.
 pub const V41: bool = PLAN.v41().is_some();

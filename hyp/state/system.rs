@@ -2,7 +2,7 @@
 //! The system that this image was built for, to the crate `arch`.
 
 use crate::state::parts::LISTED_LPIS;
-use crate::state::plan_data::{EVENT_COUNT, PLAN};
+use crate::state::plan_data::PLAN;
 use crate::state::vpe::Vpe;
 use abi::counter::Counter;
 use arch::Lpis;
@@ -20,7 +20,7 @@ pub struct Built;
 const _: () = assert!(size_of::<Counters>() == 8 * COUNT && align_of::<Counters>() == 8);
 const _: () = assert!(size_of::<Event>().is_power_of_two() && size_of::<VpeIndex>() == 2);
 // The vectors compare an event's number with a constant of 16 bits.
-const _: () = assert!(!LISTED_LPIS || EVENT_COUNT <= u16::MAX as usize, "too many events to list");
+const _: () = assert!(LISTED_LPIS <= u16::MAX as usize, "too many events to list");
 
 const fn counter(counter: Counter) -> usize {
     offset_of!(VpeState, counters) + 8 * counter as usize
@@ -35,7 +35,7 @@ unsafe impl arch::System for Built {
     const COUNTERS: usize = offset_of!(Vpe, guest.vpe);
     const CALLS: usize = counter(Counter::ExitHvc);
     const LPIS: Lpis = Lpis {
-        count: if LISTED_LPIS { EVENT_COUNT } else { 0 },
+        count: LISTED_LPIS,
         entry_shift: size_of::<Event>().trailing_zeros(),
         place: Event::PLACE,
         index: offset_of!(Vpe, index),

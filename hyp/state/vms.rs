@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! State of every VM, vPE and event, beside the plan's tables of them.
 
-use super::parts::{LISTED, LISTED_LPIS, SEVERAL_VPES, VIRTUAL_ITS};
+use super::parts::{LISTED_EVENTS, LISTED_LPIS, SEVERAL_VPES, VIRTUAL_ITS};
 use super::plan_data::{EVENT_COUNT, PLAN, VM_COUNT, VPE_COUNT};
 use core::sync::atomic::AtomicU32;
 use plan::{Vm, VpeIndex};
@@ -21,13 +21,12 @@ const LIST: usize = PLAN.board.list_registers as usize;
 pub static EVENTS: [Event; EVENT_COUNT] = [const { Event::new() }; EVENT_COUNT];
 
 /// Those that wait for a list register, where they need one ([`vm::platform`]): a bit for each.
-pub static WAITING: [AtomicU32; if LISTED { EVENT_COUNT.div_ceil(32) } else { 0 }] =
-    [const { AtomicU32::new(0) }; if LISTED { EVENT_COUNT.div_ceil(32) } else { 0 }];
+pub static WAITING: [AtomicU32; LISTED_EVENTS.div_ceil(32)] =
+    [const { AtomicU32::new(0) }; LISTED_EVENTS.div_ceil(32)];
 
-/// Those that a vPE cleared for another one, likewise. Only a virtual ITS can.
-pub static CLEARED: [AtomicU32; CLEARED_WORDS] = [const { AtomicU32::new(0) }; CLEARED_WORDS];
-const CLEARED_WORDS: usize =
-    if LISTED_LPIS && VIRTUAL_ITS && SEVERAL_VPES { EVENT_COUNT.div_ceil(32) } else { 0 };
+/// What vPEs are to drop that others cleared or unmapped, likewise. Only a virtual ITS can.
+pub static STALE: [AtomicU32; STALE_EVENTS] = [const { AtomicU32::new(0) }; STALE_EVENTS];
+const STALE_EVENTS: usize = if VIRTUAL_ITS && SEVERAL_VPES { LISTED_LPIS } else { 0 };
 
 /// All vPEs of a VM, by their index in the plan.
 pub fn vpes(vm: &Vm) -> impl Iterator<Item = VpeIndex> {
@@ -66,12 +65,6 @@ pub fn hold_lpi(event: usize) -> Option<VpeIndex> {
     let view = View::new(&PLAN, config, &EVENTS);
     let number = vm::vgic::hold_lpi(&view, &WAITING, states(config), event)?;
     Some(vpe(config, number))
-}
-
-/// The same of a channel's ring ([`vm::vgic::hold_ring`]). None, too: that vPE was told before.
-pub fn hold_ring(event: usize) -> Option<VpeIndex> {
-    let vpe = PLAN.events.get(event)?.vpe;
-    vm::vgic::hold_ring(VPES.get(vpe.index())?, &WAITING, event).then_some(vpe)
 }
 
 /// The VM of a vPE runs.

@@ -42,6 +42,7 @@ pub mod counters;
 pub mod exit;
 pub mod flash;
 mod guest;
+mod hardware;
 pub mod health;
 pub mod history;
 pub mod hypercall;
@@ -55,6 +56,7 @@ pub mod platform;
 pub mod power;
 pub mod psci;
 pub mod report;
+pub mod router;
 pub mod serror;
 pub mod set_way;
 pub mod snapshot;
@@ -68,6 +70,7 @@ pub mod workarounds;
 
 pub use guest::{Guest, VmState, VpeState};
 pub use platform::Platform;
+pub use router::Router;
 
 #[cfg(test)]
 extern crate std;

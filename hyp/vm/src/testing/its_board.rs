@@ -3,76 +3,57 @@
 //! ITSs on it.
 //!
 //! VM 0 is "remap", VM 1 "fixed"; each has two vPEs, resident on CPUs of their own, and memory of
-//! its own. A third device is the channels', with a ring for each. The GIC is a GICv4.0, or a
-//! GICv4.1 that is told of configuration by its registers.
+//! its own. A third device is the channels', with a ring for each. The GIC is a GICv4.0, a GICv4.1
+//! that is told of configuration by its registers, or one that is used as a GICv3: EL2 lists events
+//! then, and takes an LPI at once on a CPU that is not in a trap.
 
-use super::{GICD, GICR, PHYSICAL_TIMER, TIMER, leak};
+pub use super::its_setup::{
+    EVENTS, GITS, KINDS, Kind, MEMORY, MEMORY_BYTES, PENDING, PROPERTIES, QUEUE, RINGS,
+};
+use super::{
+    PHYSICAL_TIMER, TIMER,
+    its_setup::{BITS, DOORBELLS, LPI_CONFIG, POLLS, bring_up, config_of, memory_of, plan, vpt},
+    leak,
+};
 use crate::{
     Guest, Platform, VmState, VpeState,
     mmio::{self, Written},
     platform::{ConfigSpace, ListRegisters, PhysicalGic, PhysicalIts},
+    router::{Direct, Listed},
+    vgic,
     vits::{Event, Renewal, Renewed, View},
 };
 use gicv4::{
-    CollectionId, DeviceId, EventId, IntId, VpeId,
+    CollectionId, DeviceId, EventId, IntId, RdBase, VpeId,
     command::{Command, ConfigAddress, Encoded, Itt, VpeMapping, VpeMappingV41, Vpt},
-    its::{Its, Table},
-    layout::{self, Attributes, Room, TableKind},
+    layout,
     list_regs::ListReg,
     lpi::LpiConfig,
     model::{self, Config, Gic, ItsFrame, ModelQueue, VlpiFrame},
     queue::Queue,
     redist::Redist,
     vpe::{NonResident, Resident, Vacant},
-    vpe_table,
     vpe41::{NonResidentV41, ResidentV41, VacantV41},
 };
-use plan::{
-    Doorbell, EventRoute, Ipa, ItsPolicy, Mapping, Mmio, MmioKind, Pa, PciBridge, PciFunction,
-    Plan, Span, Vm, VmIndex, Vpe, VpeIndex, VpeTables,
-};
+use plan::{Pa, PciBridge, PciFunction, Plan, Vm, VpeIndex};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    sync::atomic::AtomicU32,
     vec::Vec,
 };
 
-pub const GITS: u64 = 0x0808_0000;
-/// Where a guest sees its memory, how much it is, and where it lets its tables lie.
-pub const MEMORY: u64 = 0x4000_0000;
-pub const MEMORY_BYTES: u64 = 0x20_0000;
-pub const QUEUE: u64 = MEMORY + 0x1_0000;
-pub const PROPERTIES: u64 = MEMORY + 0x2_0000;
-pub const PENDING: u64 = MEMORY + 0x3_0000;
-
-const POLLS: u32 = 1000;
-const BITS: u8 = 14;
-const DOORBELLS: u32 = 0x1fe;
-pub const RINGS: u32 = 0x1ff;
-/// (device, event, vINTID, vPE): what the plan says.
-pub const EVENTS: [(u32, u32, u32, u16); 9] = [
-    (0x10, 0, 8192, 0),
-    (0x10, 1, 8193, 1),
-    (0x10, 3, 8194, 0),
-    (0x18, 0, 8195, 1),
-    (0x20, 0, 8192, 2),
-    (0x20, 1, 8193, 3),
-    (0x20, 2, 8300, 2),
-    (RINGS, 0, 8200, 0),
-    (RINGS, 1, 8200, 2),
-];
-
-/// Physical memory of a VM, and its virtual configuration table.
-const fn memory_of(vm: u64) -> u64 {
-    0x6000_0000 + vm * 0x1000_0000
-}
-const fn config_of(vm: u64) -> u64 {
-    0x5400_0000 + vm * 0x1_0000
-}
+const V4_0: u8 = Kind::V4_0 as u8;
+const V4_1: u8 = Kind::V4_1 as u8;
+const LISTED: u8 = Kind::Listed as u8;
 
 pub struct Board {
     pub gic: Gic,
-    v41: bool,
+    kind: Kind,
+    /// List registers of each CPU, and what else EL2 keeps of events that it lists.
+    lists: [[Cell<u64>; 4]; 4],
+    waiting: &'static [AtomicU32],
+    stale: &'static [AtomicU32],
     queue: RefCell<Queue<ItsFrame, ModelQueue>>,
     pub guests: [Guest; 4],
     /// A physical interrupt waits all the time.
@@ -91,78 +72,24 @@ pub struct Board {
     vacants: VecDeque<VacantV41<VlpiFrame>>,
 }
 
-/// What a guest's emulation may touch.
-pub struct Chip<'a, const V41: bool> {
+/// What the emulation of a vPE may touch.
+pub struct Chip<'a, const KIND: u8> {
     board: &'a Board,
     vm: u64,
-}
-
-fn vm(number: u64, its: ItsPolicy) -> Vm {
-    let region = |base, bytes, kind| Mmio { base: Ipa::new(base), bytes, kind };
-    Vm {
-        memory: leak([Mapping {
-            ipa: Ipa::new(MEMORY),
-            pa: Pa::new(memory_of(number)),
-            bytes: MEMORY_BYTES,
-        }]),
-        mmio: leak([
-            region(GICD, 0x1_0000, MmioKind::Distributor),
-            region(GITS, 0x1_0000, MmioKind::Its),
-            region(GICR, 0x4_0000, MmioKind::Redistributors),
-        ]),
-        vlpi_config: Span { base: Pa::new(config_of(number)), bytes: 0x2000 },
-        ..super::vm("guest", 2 * number as u16, 2, 0, (0, 0), its)
-    }
-}
-
-fn plan() -> &'static Plan {
-    let vpe = |n: u16| Vpe {
-        vm: VmIndex::new(n / 2),
-        number: n % 2,
-        cpu: plan::CpuIndex::new(n),
-        slot: 0,
-        tables: Some(VpeTables {
-            vpropbaser: layout::vpropbaser(config_of(u64::from(n / 2)), BITS, Attributes::COHERENT)
-                .unwrap(),
-            vpendbaser: layout::vpendbaser(vpt(n), Attributes::COHERENT).unwrap(),
-            doorbell: Doorbell {
-                intid: 8192 + u32::from(n),
-                device: DOORBELLS,
-                event: u32::from(n),
-            },
-        }),
-    };
-    let events = EVENTS.map(|(device, event, vintid, vpe)| EventRoute {
-        device,
-        event,
-        vintid,
-        vpe: VpeIndex::new(vpe),
-        source: "device",
-        ring: device == RINGS,
-    });
-    let mut plan = super::plan_of(
-        leak([vm(0, ItsPolicy::Remap), vm(1, ItsPolicy::Fixed)]),
-        leak([0, 1, 2, 3].map(vpe)),
-    );
-    plan.events = leak(events);
-    leak(plan)
-}
-
-const fn vpt(vpe: u16) -> u64 {
-    0x5300_0000 + vpe as u64 * 0x1_0000
+    vpe: usize,
 }
 
 impl Board {
     pub fn new() -> Self {
-        Self::of(false)
+        Self::of(Kind::V4_0)
     }
 
-    /// The same with a GICv4.1.
-    pub fn of(v41: bool) -> Self {
+    /// The same of another kind.
+    pub fn of(kind: Kind) -> Self {
         let plan = plan();
-        let config = if v41 { Config::V4_1 } else { Config::V4_0 };
+        let config = if kind == Kind::V4_1 { Config::V4_1 } else { Config::V4_0 };
         let gic = Gic::new(Config { cpus: 4, ..config });
-        let (queue, vacants) = bring_up(&gic, v41);
+        let (queue, vacants) = bring_up(&gic, kind);
         let queue = RefCell::new(queue);
         let vms: &'static [VmState] = leak([const { VmState::new() }; 2]);
         let vpes: &'static [VpeState] = leak([const { VpeState::new() }; 4]);
@@ -173,7 +100,10 @@ impl Board {
         let (ticks, tick) = (Cell::new(0), Cell::new(20_000));
         let mut board = Self {
             gic,
-            v41,
+            kind,
+            lists: Default::default(),
+            waiting: leak([AtomicU32::new(0)]),
+            stale: leak([const { AtomicU32::new(0) }; EVENTS.len()]),
             queue,
             guests,
             interrupted,
@@ -189,13 +119,17 @@ impl Board {
         for vm in 0..2 {
             board.start(vm);
         }
+        if kind == Kind::Listed {
+            board.clean();
+            return board;
+        }
         for n in 0..4 {
             let vpe = VpeId::new(n);
             board.run(&[Command::Vinvall { vpe }, Command::Vsync { vpe }]);
         }
         for (n, vpe) in (0..).zip(plan.vpes) {
             let tables = vpe.tables.as_ref().unwrap();
-            if v41 {
+            if kind == Kind::V4_1 {
                 board.enter_v41(n);
                 continue;
             }
@@ -218,7 +152,7 @@ impl Board {
     fn vmapp(&self, n: u16) -> Command {
         let (vpe, redistributor) = (VpeId::new(n), Config::V4_0.redistributor(n));
         let vpt = Vpt::new(vpt(n), BITS).unwrap();
-        if !self.v41 {
+        if self.kind == Kind::V4_0 {
             return Command::Vmapp { vpe, mapping: Some(VpeMapping { redistributor, vpt }) };
         }
         let config = ConfigAddress::new(config_of(u64::from(n / 2))).unwrap();
@@ -229,6 +163,9 @@ impl Board {
 
     /// The boot script.
     fn map(&self, plan: &Plan) {
+        if self.kind == Kind::Listed {
+            return self.map_lpis(plan);
+        }
         let itt = |n: u64| Itt::new(0x5500_0000 + n * 0x1000, 3).unwrap();
         for (n, device) in (0..).zip([0x10, 0x18, 0x20, DOORBELLS, RINGS]) {
             self.run(&[Command::Mapd { device: DeviceId::new(device), itt: Some(itt(n)) }]);
@@ -253,10 +190,30 @@ impl Board {
                 event: EventId::new(route.event),
                 vintid: IntId::new(route.vintid),
                 vpe: VpeId::new(route.vpe.value()),
-                doorbell: match self.v41 {
-                    true => IntId::NONE,
-                    false => IntId::new(8192 + u32::from(route.vpe.value())),
+                doorbell: match self.kind {
+                    Kind::V4_1 => IntId::NONE,
+                    _ => IntId::new(8192 + u32::from(route.vpe.value())),
                 },
+            }]);
+        }
+    }
+
+    /// The same where EL2 lists events: those of devices are LPIs.
+    fn map_lpis(&self, plan: &Plan) {
+        for (n, device) in (0..).zip([0x10, 0x18, 0x20]) {
+            let itt = Itt::new(0x5500_0000 + n * 0x1000, 3);
+            self.run(&[Command::Mapd { device: DeviceId::new(device), itt }]);
+        }
+        for n in 0..4u16 {
+            let redistributor = Some(Config::V4_0.redistributor(n));
+            self.run(&[Command::Mapc { collection: CollectionId::new(n), redistributor }]);
+        }
+        for (n, route) in (0..).zip(plan.events).filter(|(_, route)| !route.ring) {
+            self.run(&[Command::Mapti {
+                device: DeviceId::new(route.device),
+                event: EventId::new(route.event),
+                intid: IntId::new(8192 + n),
+                collection: CollectionId::new(route.vpe.value()),
             }]);
         }
     }
@@ -290,8 +247,17 @@ impl Board {
 
     /// As the image starts it again.
     pub fn restart(&self, vm: usize) {
+        if self.kind == Kind::Listed {
+            for vpe in [2 * vm, 2 * vm + 1] {
+                self.interrupt(vpe);
+                vgic::turn_off(&self.guests[vpe], &mut self.chip::<LISTED>(vpe));
+            }
+        }
         self.renew(vm, false);
         self.start(vm);
+        if self.kind == Kind::Listed {
+            return;
+        }
         for n in [2 * vm as u16, 2 * vm as u16 + 1] {
             let vpe = VpeId::new(n);
             self.run(&[Command::Vinvall { vpe }, Command::Vsync { vpe }]);
@@ -303,9 +269,13 @@ impl Board {
         let (mut renewal, mut waits) = (Renewal::new(), 0);
         let (view, allowance) = (self.view(vm), &self.guests[2 * vm].vm.allowance);
         loop {
-            let renewed = match self.v41 {
-                true => renewal.step(view, allowance, &mut self.chip::<true>(vm), patient),
-                false => renewal.step(view, allowance, &mut self.chip::<false>(vm), patient),
+            let vpe = 2 * vm;
+            let renewed = match self.kind {
+                Kind::V4_0 => renewal.step(view, allowance, &mut self.chip::<V4_0>(vpe), patient),
+                Kind::V4_1 => renewal.step(view, allowance, &mut self.chip::<V4_1>(vpe), patient),
+                Kind::Listed => {
+                    renewal.step(view, allowance, &mut self.chip::<LISTED>(vpe), patient)
+                }
             };
             match renewed {
                 Renewed::All => return waits,
@@ -319,8 +289,8 @@ impl Board {
         }
     }
 
-    fn chip<const V41: bool>(&self, vm: usize) -> Chip<'_, V41> {
-        Chip { board: self, vm: vm as u64 }
+    fn chip<const KIND: u8>(&self, vpe: usize) -> Chip<'_, KIND> {
+        Chip { board: self, vm: vpe as u64 / 2, vpe }
     }
 
     /// The guest's vPE writes; tries again when it is to. How often it had to.
@@ -328,10 +298,13 @@ impl Board {
         for tries in 0.. {
             // The longest queue holds 32768 commands.
             assert!(tries < 40_000, "a write is to be tried again for ever");
-            let (guest, vm) = (&self.guests[vpe], vpe / 2);
-            let written = match self.v41 {
-                true => mmio::write(guest, &mut self.chip::<true>(vm), ipa, bytes, value),
-                false => mmio::write(guest, &mut self.chip::<false>(vm), ipa, bytes, value),
+            let guest = &self.guests[vpe];
+            let written = match self.kind {
+                Kind::V4_0 => mmio::write(guest, &mut self.chip::<V4_0>(vpe), ipa, bytes, value),
+                Kind::V4_1 => mmio::write(guest, &mut self.chip::<V4_1>(vpe), ipa, bytes, value),
+                Kind::Listed => {
+                    mmio::write(guest, &mut self.chip::<LISTED>(vpe), ipa, bytes, value)
+                }
             };
             match written {
                 Written::Again => {}
@@ -347,10 +320,11 @@ impl Board {
     }
 
     pub fn read(&self, vpe: usize, ipa: u64, bytes: u32) -> Option<u64> {
-        let (guest, vm) = (&self.guests[vpe], vpe / 2);
-        match self.v41 {
-            true => mmio::read(guest, &mut self.chip::<true>(vm), ipa, bytes),
-            false => mmio::read(guest, &mut self.chip::<false>(vm), ipa, bytes),
+        let guest = &self.guests[vpe];
+        match self.kind {
+            Kind::V4_0 => mmio::read(guest, &mut self.chip::<V4_0>(vpe), ipa, bytes),
+            Kind::V4_1 => mmio::read(guest, &mut self.chip::<V4_1>(vpe), ipa, bytes),
+            Kind::Listed => mmio::read(guest, &mut self.chip::<LISTED>(vpe), ipa, bytes),
         }
     }
 
@@ -362,17 +336,69 @@ impl Board {
         }
     }
 
-    /// A device's MSI.
+    /// A device's MSI, or a channel's ring.
     pub fn ring(&self, device: u32, event: u32) {
+        if self.kind == Kind::Listed && device == RINGS {
+            let place = EVENTS.iter().position(|known| (known.0, known.1) == (device, event));
+            let place = place.expect("a ring of the plan's");
+            let guest = &self.guests[usize::from(EVENTS[place].3)];
+            if vgic::hold_ring(guest.vpe, self.waiting, place) {
+                self.kicked.borrow_mut().push(EVENTS[place].3);
+            }
+            return;
+        }
         let _ = self.gic.msi(DeviceId::new(device), EventId::new(event));
+        if self.kind == Kind::Listed {
+            (0..4).for_each(|cpu| self.interrupt(cpu));
+        }
     }
 
     /// vINTIDs that the guest of a CPU takes now, in order.
     pub fn take(&self, vpe: usize) -> Vec<u32> {
+        if self.kind == Kind::Listed {
+            return self.take_listed(vpe);
+        }
         let next = || self.gic.acknowledge_virtual(vpe as u16).map(|signal| signal.intid.value());
         let mut taken: Vec<u32> = core::iter::from_fn(next).collect();
         taken.sort_unstable();
         taken
+    }
+
+    fn take_listed(&self, vpe: usize) -> Vec<u32> {
+        (0..4).for_each(|cpu| self.interrupt(cpu));
+        // One CPU's flush may have another one look.
+        loop {
+            let Some(cpu) = self.kicked.borrow_mut().pop() else { break };
+            let cpu = usize::from(cpu);
+            vgic::deliver(&self.guests[cpu], &mut self.chip::<LISTED>(cpu));
+        }
+        let mut taken = Vec::new();
+        loop {
+            let before = taken.len();
+            for list in &self.lists[vpe] {
+                let entry = ListReg::from_bits(list.take());
+                taken.extend((!entry.is_free()).then(|| entry.vintid().value()));
+            }
+            if taken.len() == before {
+                taken.sort_unstable();
+                return taken;
+            }
+            vgic::flush(&self.guests[vpe], &mut self.chip::<LISTED>(vpe));
+        }
+    }
+
+    /// EL2 takes the LPIs of a CPU.
+    fn interrupt(&self, cpu: usize) {
+        self.gic.settle();
+        while let Some(signal) = self.gic.acknowledge(cpu as u16) {
+            let event = (signal.intid.value() - 8192) as usize;
+            let (guest, mut chip) = (&self.guests[cpu], self.chip::<LISTED>(cpu));
+            if !vgic::inject_lpi(guest, &mut chip, event)
+                && let Some(number) = vgic::hold_lpi(&guest.view(), self.waiting, guest.vpes, event)
+            {
+                self.kicked.borrow_mut().push(guest.vpe_index(number).value());
+            }
+        }
     }
 
     /// The hypervisor kept every rule, and no command of its own failed.
@@ -383,42 +409,7 @@ impl Board {
     }
 }
 
-type Vacants = VecDeque<VacantV41<VlpiFrame>>;
-
-fn bring_up(gic: &Gic, v41: bool) -> (Queue<ItsFrame, ModelQueue>, Vacants) {
-    for index in 0..0x2000 {
-        gic.write_byte(0x5100_0000 + index, LpiConfig::new(0xa0, false).byte());
-    }
-    for cpu in 0..4u16 {
-        gic.power_up(cpu);
-        let redist = Redist::new(gic.redistributor(cpu));
-        redist.wake(POLLS).unwrap();
-        let propbaser = layout::propbaser(0x5100_0000, BITS, Attributes::COHERENT).unwrap();
-        let pending = 0x5200_0000 + u64::from(cpu) * 0x1_0000;
-        let pendbaser = layout::pendbaser(pending, true, Attributes::COHERENT).unwrap();
-        let (propbaser, pendbaser) = (model::base(propbaser), model::base(pendbaser));
-        redist.enable_lpis(propbaser, pendbaser, POLLS).unwrap();
-    }
-    let tables = [TableKind::Devices, TableKind::Collections, TableKind::Vpes];
-    let tables = (0u64..).zip(tables).map(|(index, kind)| {
-        let memory = model::memory(0x5000_0000 + index * 0x10_0000, 0x1_0000);
-        let attributes = Attributes::COHERENT;
-        Table { kind, memory, entries: 512, entry_bytes: 32, attributes }
-    });
-    let queue = Room { bytes: 0x1000, align: 0x1_0000 };
-    let cbaser = model::base(layout::cbaser(0x5030_0000, queue, Attributes::COHERENT).unwrap());
-    let mut vacants = VecDeque::new();
-    let its = Its::new(gic.its());
-    its.enable(tables.collect::<Vec<_>>(), cbaser, POLLS).unwrap();
-    if v41 {
-        let take = |cpu| VacantV41::take(gic.vlpis(cpu), POLLS).unwrap();
-        vacants.extend((0..4).map(take));
-        vpe_table::install(&its, None, (0..4).map(|cpu| gic.vlpis(cpu))).unwrap();
-    }
-    (Queue::new(gic.its(), gic.queue(0x5030_0000, 128), POLLS), vacants)
-}
-
-impl<const V41: bool> PhysicalIts for Chip<'_, V41> {
+impl<const KIND: u8> PhysicalIts for Chip<'_, KIND> {
     fn read_command(&self, from: Pa) -> Encoded {
         core::array::from_fn(|n| {
             let bytes =
@@ -444,6 +435,22 @@ impl<const V41: bool> PhysicalIts for Chip<'_, V41> {
     fn command(&mut self, commands: &[Encoded]) {
         assert!(commands.len() <= crate::platform::BATCH);
         self.board.queue.borrow_mut().run_words(commands).unwrap();
+        if KIND == LISTED {
+            (0..4).filter(|&cpu| cpu != self.vpe).for_each(|cpu| self.board.interrupt(cpu));
+        }
+    }
+    fn configure_lpi(&mut self, event: usize, byte: u8) {
+        assert!(EVENTS[event].0 != RINGS && usize::from(EVENTS[event].3) / 2 == self.vm as usize);
+        self.board.gic.write_byte(LPI_CONFIG + event as u64, byte);
+    }
+    fn waiting_lpis(&self) -> &'static [AtomicU32] {
+        self.board.waiting
+    }
+    fn stale_lpis(&self) -> &'static [AtomicU32] {
+        self.board.stale
+    }
+    fn home(&self, vpe: VpeIndex) -> (CollectionId, RdBase) {
+        (CollectionId::new(vpe.value()), Config::V4_0.redistributor(vpe.value()))
     }
     fn interrupted(&self) -> bool {
         self.board.interrupted.get()
@@ -454,35 +461,43 @@ impl<const V41: bool> PhysicalIts for Chip<'_, V41> {
     }
 }
 
-impl<const V41: bool> Platform for Chip<'_, V41> {
-    const VIRTUAL_ITS: bool = true;
-    const LISTED: bool = false;
-    const V41: bool = V41;
-    const INVALIDATES: bool = V41;
-    const MSIX: bool = false;
-    const INTX: bool = false;
-    const SEVERAL_VPES: bool = true;
-    const WATCHDOG: bool = false;
-    const VIRTUAL_TIMER: u32 = TIMER;
-    const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;
-    fn kick(&mut self, vpe: VpeIndex) {
-        self.board.kicked.borrow_mut().push(vpe.value());
-    }
-    fn deadline_moved(&mut self, _: VpeIndex) {}
-    fn output_waits(&mut self) {}
+macro_rules! platforms {
+    ($($kind:ident $router:ty),*) => {$(
+        impl Platform for Chip<'_, $kind> {
+            type Router = $router;
+            const VIRTUAL_ITS: bool = true;
+            const V41: bool = $kind == V4_1;
+            const INVALIDATES: bool = $kind == V4_1;
+            const MSIX: bool = false;
+            const INTX: bool = false;
+            const SEVERAL_VPES: bool = true;
+            const WATCHDOG: bool = false;
+            const VIRTUAL_TIMER: u32 = TIMER;
+            const PHYSICAL_TIMER: u32 = PHYSICAL_TIMER;
+            fn kick(&mut self, vpe: VpeIndex) {
+                assert_eq!((self.vm, self.vpe == vpe.index()), (vpe.index() as u64 / 2, false));
+                self.board.kicked.borrow_mut().push(vpe.value());
+            }
+            fn deadline_moved(&mut self, _: VpeIndex) {}
+            fn output_waits(&mut self) {}
+        }
+    )*};
 }
+platforms!(V4_0 Direct, V4_1 Direct, LISTED Listed);
 
-/// Nothing but the ITS is tried here.
-impl<const V41: bool> ListRegisters for Chip<'_, V41> {
+/// Nothing but events is tried here.
+impl<const KIND: u8> ListRegisters for Chip<'_, KIND> {
     fn count(&self) -> usize {
         4
     }
-    fn read(&self, _: usize) -> ListReg {
-        ListReg::from_bits(0)
+    fn read(&self, index: usize) -> ListReg {
+        ListReg::from_bits(self.board.lists[self.vpe][index].get())
     }
-    fn write(&mut self, _: usize, _: ListReg) {}
+    fn write(&mut self, index: usize, value: ListReg) {
+        self.board.lists[self.vpe][index].set(value.bits());
+    }
     fn empty(&self) -> u32 {
-        0xf
+        (0..4).filter(|&n| self.read(n).is_free()).map(|n| 1 << n).sum()
     }
     fn take_eoi_count(&mut self) -> u32 {
         0
@@ -496,7 +511,7 @@ impl<const V41: bool> ListRegisters for Chip<'_, V41> {
     }
 }
 
-impl<const V41: bool> PhysicalGic for Chip<'_, V41> {
+impl<const KIND: u8> PhysicalGic for Chip<'_, KIND> {
     fn enable(&mut self, _: usize, _: u32) {}
     fn disable(&mut self, _: usize, _: u32) {}
     fn set_pending(&mut self, _: usize, _: u32) {}
@@ -522,7 +537,7 @@ impl<const V41: bool> PhysicalGic for Chip<'_, V41> {
     }
 }
 
-impl<const V41: bool> ConfigSpace for Chip<'_, V41> {
+impl<const KIND: u8> ConfigSpace for Chip<'_, KIND> {
     fn config_read(&self, _: &PciFunction, _: u16) -> u32 {
         u32::MAX
     }

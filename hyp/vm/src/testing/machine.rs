@@ -91,7 +91,7 @@ pub struct Machine {
     pub meanwhile: Option<(usize, Guest, u64, u64)>,
     /// Events that wait for a list register.
     pub waiting: &'static [AtomicU32],
-    pub cleared: &'static [AtomicU32],
+    pub stale: &'static [AtomicU32],
     /// Deadlines that became earlier.
     pub deadlines: usize,
 }
@@ -116,7 +116,7 @@ impl Machine {
             ticks: 0,
             meanwhile: None,
             waiting: super::leak([AtomicU32::new(0)]),
-            cleared: super::leak([AtomicU32::new(0)]),
+            stale: super::leak([const { AtomicU32::new(0) }; 2]),
             deadlines: 0,
         })
     }

@@ -4,6 +4,7 @@
 mod cpu;
 mod guests;
 pub mod its_board;
+mod its_setup;
 mod machine;
 mod platform;
 

@@ -203,8 +203,8 @@ impl PhysicalIts for Cpu<'_> {
     fn waiting_lpis(&self) -> &'static [AtomicU32] {
         self.machine.borrow().waiting
     }
-    fn cleared_lpis(&self) -> &'static [AtomicU32] {
-        self.machine.borrow().cleared
+    fn stale_lpis(&self) -> &'static [AtomicU32] {
+        self.machine.borrow().stale
     }
     fn command(&mut self, _: &[[u64; 4]]) {
         unreachable!("the ITS was given a command")
@@ -218,8 +218,8 @@ impl PhysicalIts for Cpu<'_> {
 }
 
 impl Platform for Cpu<'_> {
+    type Router = crate::router::Listed;
     const VIRTUAL_ITS: bool = true;
-    const LISTED: bool = true;
     const V41: bool = false;
     const INVALIDATES: bool = false;
     const MSIX: bool = true;

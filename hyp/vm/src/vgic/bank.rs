@@ -17,10 +17,9 @@ pub(crate) const fn place(intid: u32) -> (usize, u32) {
     ((intid >> 5 & 31) as usize, 1 << (intid & 31))
 }
 
-/// What an LPI in a list register is known by.
-#[inline(always)]
-pub(super) const fn is_lpi(intid: u32) -> bool {
-    intid >= 8192
+/// Order of urgency: priority (a lower value is higher), then INTID.
+pub(super) const fn urgency(intid: u32, priority: u8) -> u32 {
+    (priority as u32) << 16 | intid
 }
 
 /// IPRIORITYR<n>: the four priorities from `first` on, a multiple of 4.

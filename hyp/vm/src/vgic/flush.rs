@@ -15,11 +15,11 @@
 //! IHI 0069H 4.8, 12.4.
 
 use super::{
-    bank::{is_lpi, place},
+    bank::{place, urgency},
     follow,
     line::{ended, sample, signal},
     list::{self, Slot},
-    look, lpi, physical,
+    look, physical,
     redistributor::{CHANGED, SHOW, UNUSUAL},
 };
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     bits::Bits,
     counters::Counter,
     platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW},
+    router::Router,
 };
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use gicv4::{
@@ -40,10 +41,7 @@ use gicv4::{
 pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     let redistributor = &guest.vpe.redistributor;
     let attention = redistributor.attention.swap(0, AcqRel);
-    if P::LISTED {
-        redistributor.forget_rung();
-        lpi::take_cleared(guest, platform);
-    }
+    P::Router::begin_flush(guest, platform, attention);
     end_parked(guest, platform);
     if attention & CHANGED != 0 {
         follow::take_changes(guest, platform);
@@ -60,9 +58,8 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
         next = urgency(intid, priority) + 1;
         let listed = if intid == P::VIRTUAL_TIMER {
             list_timer(guest, platform, priority, bits == 0)
-        } else if P::LISTED && is_lpi(intid) {
-            let room = |platform: &mut P| make_room(guest, platform, priority, split);
-            lpi::place(guest, platform, intid, room)
+        } else if P::Router::lists(intid) {
+            place_event(guest, platform, intid, priority, split)
         } else {
             place_interrupt(guest, platform, intid, priority, split)
         };
@@ -232,8 +229,10 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
             sample(guest, platform, intid);
             continue;
         }
-        if P::LISTED && is_lpi(intid) {
-            lpi::review(guest, platform, slot, entry);
+        if P::Router::lists(intid) {
+            if let Some(left) = P::Router::withdraw(guest, platform, entry) {
+                slot.set(platform, left);
+            }
             continue;
         }
         unusual |= intid == emulated;
@@ -264,15 +263,9 @@ fn review<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     unusual
 }
 
-/// Order of urgency: priority (a lower value is higher), then INTID.
-const fn urgency(intid: u32, priority: u8) -> u32 {
-    (priority as u32) << 16 | intid
-}
-
 /// The most urgent of all that waits, of urgency `from` or less.
 fn next_urgent<P: Platform>(guest: &Guest, platform: &P, from: u32) -> Option<(u32, u8)> {
-    let best = most_urgent(guest, from);
-    if P::LISTED { lpi::most_urgent(guest, platform, from, best, urgency) } else { best }
+    P::Router::most_urgent(guest, platform, from, most_urgent(guest, from))
 }
 
 /// The most urgent of the waiting, enabled interrupts whose urgency is `from` or less.
@@ -301,6 +294,40 @@ fn most_urgent(guest: &Guest, from: u32) -> Option<(u32, u8)> {
         }
     }
     best
+}
+
+/// Step 3 for an event that EL2 lists: false when it must go on waiting.
+fn place_event<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    vintid: u32,
+    priority: u8,
+    split: bool,
+) -> bool {
+    let Some(fresh) = P::Router::entry(guest, vintid) else { return true };
+    let mut free = None;
+    for slot in list::shared(platform) {
+        let entry = slot.entry(platform);
+        if entry.is_free() {
+            free = free.or(Some(slot));
+        } else if entry.vintid().value() == vintid {
+            if P::Router::take(guest, platform, vintid) && entry.state() == State::Active {
+                slot.set(platform, entry.with_state(State::PendingActive));
+                guest.vpe.counters.count(Counter::InjectedSpi);
+            }
+            return true;
+        }
+    }
+    let Some(slot) = free.or_else(|| make_room(guest, platform, priority, split)) else {
+        return false;
+    };
+    if P::Router::take(guest, platform, vintid) {
+        slot.set(platform, fresh);
+        guest.vpe.counters.count(Counter::InjectedSpi);
+    } else {
+        slot.clear(platform);
+    }
+    true
 }
 
 /// Step 3 for one interrupt: false when it must go on waiting.
@@ -409,8 +436,8 @@ fn make_room<P: Platform>(
     }
     let entry = slot.entry(platform);
     let intid = entry.vintid().value();
-    if P::LISTED && is_lpi(intid) {
-        lpi::put_back(guest, platform, entry);
+    if P::Router::lists(intid) {
+        P::Router::put_back(guest, platform, entry);
         return Some(slot);
     }
     let (word, bit) = place(intid);

@@ -17,7 +17,7 @@ use super::{
     list, lpi, physical,
     redistributor::RECHECK,
 };
-use crate::{Guest, Platform, VpeState, counters::Counter, vits::View};
+use crate::{Guest, Platform, VpeState, counters::Counter, router::Router, vits::View};
 use core::sync::atomic::{
     AtomicU32,
     Ordering::{AcqRel, Relaxed},
@@ -168,8 +168,11 @@ pub fn deliver<P: Platform>(guest: &Guest, platform: &mut P) {
 pub fn try_deliver<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
     let redistributor = &guest.vpe.redistributor;
     let sgis = redistributor.waiting[0].load(Relaxed) & redistributor.live.load(Relaxed);
-    if P::LISTED && sgis == 0 && list::shared_free(platform) && redistributor.is_only_rung() {
-        return lpi::try_rung(guest, platform);
+    if sgis == 0 && list::shared_free(platform) && P::Router::is_rung(guest) {
+        let Some(entry) = P::Router::take_rung(guest, platform) else { return false };
+        list::set_shared(platform, entry);
+        guest.vpe.counters.count(Counter::InjectedSpi);
+        return true;
     }
     if !short_path(guest, platform) || sgis & sgis.wrapping_sub(1) != 0 {
         return false;

@@ -9,8 +9,8 @@
 //! 3. One of the hardware's is never pending and active at once, which is reserved with HW (IHI
 //!    0069H 12.4.8).
 
-use super::bank::{is_lpi, place};
-use crate::{Platform, bits::Bits, platform::ListRegisters};
+use super::bank::place;
+use crate::{Platform, bits::Bits, platform::ListRegisters, router::Router};
 use gicv4::list_regs::{ListReg, State};
 
 /// One of them.
@@ -88,7 +88,7 @@ fn add_listed<P: Platform>(
     word: usize,
 ) -> (u32, u32) {
     let (entry_word, bit) = place(entry.vintid().value());
-    if entry_word != word || P::LISTED && is_lpi(entry.vintid().value()) {
+    if entry_word != word || P::Router::lists(entry.vintid().value()) {
         return (pending, active);
     }
     match entry.state() {
@@ -107,7 +107,7 @@ pub(super) fn among<P: Platform>(
 ) -> Option<(ListReg, u32, u32)> {
     let intid = entry.vintid().value();
     let (entry_word, bit) = place(intid);
-    if P::LISTED && is_lpi(intid) {
+    if P::Router::lists(intid) {
         return None;
     }
     (entry_word == word && bits & bit != 0).then_some((entry, intid, bit))

@@ -8,8 +8,8 @@
 //! 1. A second one while the first is listed or waits is the same one.
 //! 2. One that finds no list register, or whose vPE does not run, waits as a bit beside the plan's
 //!    events ([`PhysicalIts::waiting_lpis`]); its vPE is the one that the event goes to now.
-//! 3. One that is cleared while another vPE has it listed is taken out at that vPE's next flush
-//!    ([`PhysicalIts::cleared_lpis`]).
+//! 3. One that is cleared or unmapped while another vPE may have it listed is taken out at that
+//!    vPE's next flush ([`PhysicalIts::stale_lpis`]).
 //! 4. Only an enabled event is listed. One that was disabled, moved or unmapped while it was listed
 //!    is taken out at the next flush, and waits.
 //!
@@ -17,17 +17,18 @@
 //! then, as its end needs no list register.
 //!
 //! [`PhysicalIts::waiting_lpis`]: crate::platform::PhysicalIts::waiting_lpis
-//! [`PhysicalIts::cleared_lpis`]: crate::platform::PhysicalIts::cleared_lpis
+//! [`PhysicalIts::stale_lpis`]: crate::platform::PhysicalIts::stale_lpis
 
 use super::{
+    bank::urgency,
     line::signal,
-    list::{self, Slot},
-    redistributor::RECHECK,
+    list,
+    redistributor::{RECHECK, STALE},
 };
-use crate::{Guest, Platform, bits::Bits, counters::Counter, vits::Lpi};
+use crate::{Guest, Platform, bits::Bits, vits::Lpi};
 use core::sync::atomic::{
     AtomicU32,
-    Ordering::{AcqRel, Acquire},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use gicv4::{
     IntId,
@@ -35,111 +36,99 @@ use gicv4::{
 };
 
 /// The event waits for a list register. True: it did not before.
-pub(super) fn wait(waiting: &[AtomicU32], event: usize) -> bool {
+pub(crate) fn wait(waiting: &[AtomicU32], event: usize) -> bool {
     let bit = 1 << (event % 32);
     waiting.get(event / 32).is_some_and(|word| word.fetch_or(bit, AcqRel) & bit == 0)
 }
 
-#[inline]
-fn take_of(words: &[AtomicU32], event: usize) -> bool {
-    let bit = 1 << (event % 32);
-    words.get(event / 32).is_some_and(|word| word.fetch_and(!bit, AcqRel) & bit != 0)
-}
-
 /// It does not wait any more. True: it did.
 #[inline]
-fn take<P: Platform>(platform: &P, event: usize) -> bool {
-    take_of(platform.waiting_lpis(), event)
+pub(crate) fn take<P: Platform>(platform: &P, event: usize) -> bool {
+    let bit = 1 << (event % 32);
+    let word = platform.waiting_lpis().get(event / 32);
+    word.is_some_and(|word| word.fetch_and(!bit, AcqRel) & bit != 0)
 }
 
 /// No vPE of the VM runs: nothing of the event is pending.
 pub(crate) fn forget<P: Platform>(platform: &P, event: usize) {
-    let _ = take(platform, event) | take_of(platform.cleared_lpis(), event);
+    let _ = take(platform, event);
+    if let Some(stale) = platform.stale_lpis().get(event) {
+        stale.store(0, Relaxed);
+    }
 }
 
-/// The guest unmapped the event, which went to the vPE `number` as `vintid`. That vPE flushes: what
-/// another one has listed of it goes then, as it is nobody's.
-pub(crate) fn unmap<P: Platform>(
+/// Nothing of the event is pending any more, which went to the vPE `number` as `vintid`: the guest
+/// cleared it, or unmapped it. If that is another vPE, it is to flush.
+pub(crate) fn drop<P: Platform>(
     guest: &Guest,
     platform: &mut P,
     event: usize,
     (number, vintid): (u16, u32),
 ) {
-    forget(platform, event);
-    if usize::from(number) == guest.number {
-        unlist(platform, vintid);
-    }
-}
-
-/// The guest moved the event to another vPE. A CLEAR that the old one has not seen is void: what
-/// comes now is new.
-pub(crate) fn moves<P: Platform>(platform: &P, event: usize) {
-    let _ = take_of(platform.cleared_lpis(), event);
-}
-
-/// The guest cleared the event, at the ITS before. Its vPE flushes.
-pub(crate) fn clear<P: Platform>(guest: &Guest, platform: &mut P, event: usize) {
     let _ = take(platform, event);
-    let Some(lpi) = guest.view().lpi(event) else { return };
-    let number = usize::from(lpi.number);
+    let number = usize::from(number);
     if number == guest.number {
-        unlist(platform, lpi.vintid);
-    } else {
-        let _ = wait(platform.cleared_lpis(), event);
+        unlist(platform, vintid);
+    } else if let Some(stale) = platform.stale_lpis().get(event)
+        && let Some(vpe) = guest.vpes.get(number)
+    {
+        stale.store(stale_of(guest, number, vintid), Release);
+        vpe.redistributor.attention.fetch_or(STALE, AcqRel);
     }
 }
 
-/// Takes out what another vPE cleared. What came since then waits, as `attention` was set.
-pub(super) fn take_cleared<P: Platform>(guest: &Guest, platform: &mut P) {
-    for (n, word) in platform.cleared_lpis().iter().enumerate() {
-        for bit in Bits(word.load(Acquire)) {
-            let event = n * 32 + bit as usize;
-            if let Some(lpi) = guest.view().lpi(event)
-                && usize::from(lpi.number) == guest.number
-                && take_of(platform.cleared_lpis(), event)
-            {
-                unlist(platform, lpi.vintid);
-            }
+/// What a vPE of the guest's is to drop, in one word: its index in the plan, and the vINTID. Never
+/// 0.
+fn stale_of(guest: &Guest, number: usize, vintid: u32) -> u32 {
+    u32::from(guest.vpe_index(number).value()) << 16 | vintid & 0xffff
+}
+
+/// Takes out what another vPE dropped. What came since then waits, as `attention` was set.
+pub(crate) fn take_stale<P: Platform>(guest: &Guest, platform: &mut P) {
+    for stale in platform.stale_lpis() {
+        let word = stale.load(Acquire);
+        let vintid = word & 0xffff;
+        if word != 0
+            && word == stale_of(guest, guest.number, vintid)
+            && stale.compare_exchange(word, 0, AcqRel, Relaxed).is_ok()
+        {
+            unlist(platform, vintid);
         }
     }
 }
 
 /// The event, if it goes to this vPE and is enabled.
 #[inline(always)]
-pub(super) fn deliverable(guest: &Guest, event: usize) -> Option<Lpi> {
+pub(crate) fn deliverable(guest: &Guest, event: usize) -> Option<Lpi> {
     guest.view().lpi(event).filter(|lpi| usize::from(lpi.number) == guest.number && lpi.enabled)
 }
 
 /// The entry of an event that was not listed.
 #[inline(always)]
-pub(super) fn fresh(lpi: &Lpi) -> ListReg {
+pub(crate) fn fresh(lpi: &Lpi) -> ListReg {
     ListReg::pending(IntId::new(lpi.vintid), lpi.priority)
 }
 
-/// A channel rang, and nothing else wants to be looked at: lists it, where every shared register is
-/// free. False: the vPE flushes.
+/// A channel rang, and nothing else was to be looked at: its entry. None: the vPE flushes.
 #[inline(always)]
-pub(super) fn try_rung<P: Platform>(guest: &Guest, platform: &mut P) -> bool {
+pub(crate) fn take_rung<P: Platform>(guest: &Guest, platform: &P) -> Option<ListReg> {
     let redistributor = &guest.vpe.redistributor;
-    let Some(event) = redistributor.take_rung() else { return false };
+    let event = redistributor.take_rung()?;
     let vpe = guest.vpe_index(guest.number);
     let entry = guest.events.get(event).and_then(|event| event.entry(vpe));
-    let Some(entry) = entry.filter(|_| take(platform, event)) else {
+    let entry = entry.filter(|_| take(platform, event));
+    if entry.is_none() {
         redistributor.attention.fetch_or(RECHECK, AcqRel);
-        return false;
-    };
-    list::set_shared(platform, entry);
-    guest.vpe.counters.count(Counter::InjectedSpi);
-    true
+    }
+    entry
 }
 
 /// Order of urgency, as the flush has it: `from` or less urgent, and more so than `best`.
-pub(super) fn most_urgent<P: Platform>(
+pub(crate) fn most_urgent<P: Platform>(
     guest: &Guest,
     platform: &P,
     from: u32,
     mut best: Option<(u32, u8)>,
-    urgency: impl Fn(u32, u8) -> u32,
 ) -> Option<(u32, u8)> {
     for (n, word) in platform.waiting_lpis().iter().enumerate() {
         for bit in Bits(word.load(Acquire)) {
@@ -154,40 +143,8 @@ pub(super) fn most_urgent<P: Platform>(
     best
 }
 
-/// Lists one that waits. `room` finds a register where none is free. False: it goes on waiting.
-pub(super) fn place<P: Platform>(
-    guest: &Guest,
-    platform: &mut P,
-    vintid: u32,
-    room: impl FnOnce(&mut P) -> Option<Slot>,
-) -> bool {
-    let Some(event) = guest.view().position_of(vintid) else { return true };
-    let Some(lpi) = deliverable(guest, event) else { return true };
-    let mut free = None;
-    for slot in list::shared(platform) {
-        let entry = slot.entry(platform);
-        if entry.is_free() {
-            free = free.or(Some(slot));
-        } else if entry.vintid().value() == vintid {
-            if take(platform, event) && entry.state() == State::Active {
-                slot.set(platform, entry.with_state(State::PendingActive));
-                guest.vpe.counters.count(Counter::InjectedSpi);
-            }
-            return true;
-        }
-    }
-    let Some(slot) = free.or_else(|| room(platform)) else { return false };
-    if take(platform, event) {
-        slot.set(platform, fresh(&lpi));
-        guest.vpe.counters.count(Counter::InjectedSpi);
-    } else {
-        slot.clear(platform);
-    }
-    true
-}
-
 /// An LPI leaves its list register: what is pending of it waits.
-pub(super) fn put_back<P: Platform>(guest: &Guest, platform: &P, entry: ListReg) {
+pub(crate) fn put_back<P: Platform>(guest: &Guest, platform: &P, entry: ListReg) {
     if matches!(entry.state(), State::Pending | State::PendingActive)
         && let Some(event) = guest.view().position_of(entry.vintid().value())
     {
@@ -195,17 +152,19 @@ pub(super) fn put_back<P: Platform>(guest: &Guest, platform: &P, entry: ListReg)
     }
 }
 
-/// Takes a listed one out that is not to be delivered here any more.
-pub(super) fn review<P: Platform>(guest: &Guest, platform: &mut P, slot: Slot, entry: ListReg) {
+/// What is left of a listed one that is not to be delivered here any more; None: it stays.
+pub(crate) fn withdraw<P: Platform>(
+    guest: &Guest,
+    platform: &mut P,
+    entry: ListReg,
+) -> Option<ListReg> {
     if entry.state() == State::Active {
-        return;
+        return None;
     }
     let event = guest.view().position_of(entry.vintid().value());
     if event.is_some_and(|event| deliverable(guest, event).is_some()) {
-        return;
+        return None;
     }
-    let active = entry.state() == State::PendingActive;
-    slot.set(platform, if active { entry.with_state(State::Active) } else { ListReg::EMPTY });
     if let Some(event) = event
         && let Some(lpi) = guest.view().lpi(event)
     {
@@ -214,6 +173,8 @@ pub(super) fn review<P: Platform>(guest: &Guest, platform: &mut P, slot: Slot, e
             signal(guest, platform, usize::from(lpi.number));
         }
     }
+    let active = entry.state() == State::PendingActive;
+    Some(if active { entry.with_state(State::Active) } else { ListReg::EMPTY })
 }
 
 /// Nothing of the vINTID is pending in the list registers of this CPU any more.
@@ -233,11 +194,10 @@ fn unlist<P: Platform>(platform: &mut P, vintid: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bank::is_lpi;
+    use super::drop;
     use crate::testing::{Cpu, GICR, Machine, pair, write};
     use crate::vgic::{
-        clear_lpi, deliver, flush, hold_lpi, hold_ring, inject_lpi, notify, send_sgi, try_deliver,
-        turn_off,
+        deliver, flush, hold_lpi, hold_ring, inject_lpi, notify, send_sgi, try_deliver, turn_off,
     };
     use crate::vits::{Renewal, Renewed};
     use core::sync::atomic::Ordering::Acquire;
@@ -250,7 +210,7 @@ mod tests {
     const VINTID: u32 = 8192;
 
     fn listed(cpu: &Cpu) -> Vec<State> {
-        let entries = cpu.entries().into_iter().filter(|entry| is_lpi(entry.vintid().value()));
+        let entries = cpu.entries().into_iter().filter(|entry| entry.vintid().value() >= VINTID);
         entries.map(|entry| entry.state()).filter(|state| *state != State::Inactive).collect()
     }
 
@@ -439,14 +399,14 @@ mod tests {
         for again in [false, true] {
             assert!(inject_lpi(&guest, &mut cpu, EVENT));
             assert_eq!(listed(&cpu), [State::Pending]);
-            clear_lpi(&second, &mut two, EVENT);
+            drop(&second, &mut two, EVENT, (0, VINTID));
             notify(&second, &mut two, 0);
             if again {
                 assert!(inject_lpi(&guest, &mut cpu, EVENT));
             }
             deliver(&guest, &mut cpu);
             assert_eq!(cpu.acknowledge(), again.then_some(VINTID));
-            assert_eq!(machine.borrow().cleared[0].load(Acquire), 0);
+            assert_eq!(machine.borrow().stale[EVENT].load(Acquire), 0);
         }
     }
 }

@@ -44,7 +44,7 @@ mod inject;
 mod line;
 mod list;
 mod look;
-mod lpi;
+pub(crate) mod lpi;
 mod off;
 mod physical;
 mod redistributor;
@@ -63,11 +63,9 @@ pub use inject::{
 };
 pub use line::raise;
 pub use look::{again, leaves, returns};
-pub(crate) use lpi::{
-    clear as clear_lpi, forget as forget_lpi, moves as move_lpi, unmap as unmap_lpi,
-};
 pub use off::turn_off;
 pub use redistributor::Redistributor;
+pub(crate) use redistributor::STALE;
 pub use set_clear::{deactivate, holds};
 pub use sgi1r::{send_sgi, try_send_sgi};
 pub use told::{told, told_spis};

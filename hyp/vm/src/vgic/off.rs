@@ -4,13 +4,13 @@
 //! A pending interrupt returns to the hardware, or to what waits. IHI 0069H 4.1.2, 4.8.
 
 use super::{
-    bank::{is_lpi, place},
+    bank::place,
     line::{ended, sample},
     list::used,
-    lpi, physical,
+    physical,
     redistributor::RECHECK,
 };
-use crate::{Guest, Platform, bits::Bits};
+use crate::{Guest, Platform, bits::Bits, router::Router};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use gicv4::list_regs::{ListReg, State};
 
@@ -39,8 +39,8 @@ pub fn turn_off<P: Platform>(guest: &Guest, platform: &mut P) {
 
 fn put_back<P: Platform>(guest: &Guest, platform: &mut P, entry: ListReg) {
     let intid = entry.vintid().value();
-    if P::LISTED && is_lpi(intid) {
-        return lpi::put_back(guest, platform, entry);
+    if P::Router::lists(intid) {
+        return P::Router::put_back(guest, platform, entry);
     }
     let (word, bit) = place(intid);
     if entry.has_end_notice() {

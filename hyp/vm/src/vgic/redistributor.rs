@@ -27,6 +27,8 @@ pub(super) const CHANGED: u32 = 4;
 pub(super) const SHOW: u32 = 8;
 /// Bit of `attention`: an event that EL2 raised waits, and `rung` says which.
 const RUNG: u32 = 16;
+/// Bit of `attention`: another vPE dropped an event that may be listed here.
+pub(crate) const STALE: u32 = 32;
 
 pub(super) const ENABLE_LPIS: u32 = 1;
 pub(super) const PROCESSOR_SLEEP: u32 = 1 << 1;
@@ -149,7 +151,7 @@ impl Redistributor {
 
     /// Nothing but one such event wants to be looked at.
     #[inline(always)]
-    pub(super) fn is_only_rung(&self) -> bool {
+    pub(crate) fn is_only_rung(&self) -> bool {
         self.attention.load(Relaxed) == RUNG
     }
 
@@ -162,7 +164,7 @@ impl Redistributor {
 
     /// A flush looks at all that wait.
     #[inline(always)]
-    pub(super) fn forget_rung(&self) {
+    pub(crate) fn forget_rung(&self) {
         self.rung.swap(0, AcqRel);
     }
 

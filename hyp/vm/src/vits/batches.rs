@@ -2,8 +2,9 @@
 //! What a view's changes need of the physical ITS: one batch of the hypervisor's commands for one
 //! event.
 //!
-//! Each batch ends with VSYNC of the vPE that gets the event, so that its effect is there when the
-//! guest goes on. A vINTID is changed by DISCARD and VMAPTI, the vPE by VMOVI, which takes the
+//! Which commands those are is [`Router`]'s to say. Each batch ends with VSYNC of the vPE that gets
+//! the event (SYNC where EL2 lists it), so that its effect is there when the guest goes on. A
+//! vINTID is changed by DISCARD and a new mapping, the vPE by VMOVI or MOVI, which takes the
 //! pending state along (IHI 0069H 5.3).
 //!
 //! A batch is taken out of the VM's allowance before it is given to the ITS. Without one nothing is
@@ -17,10 +18,9 @@ use super::{
     event::{View, VmEvent},
     wait::Wait,
 };
-use crate::{Guest, Platform, counters::Counter, vgic};
+use crate::{Guest, Platform, counters::Counter, router::Router};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use gicv4::{
-    CollectionId, DeviceId, EventId, IntId, RdBase, VpeId,
     command::{Command, Encoded},
     lpi::LpiConfig,
 };
@@ -39,10 +39,6 @@ pub(super) struct Batches<'a, P> {
     /// What the trap has done so far, of [`BUDGET`] and of [`LOOKS`].
     work: u32,
     looks: u32,
-}
-
-pub(super) fn name(own: &VmEvent) -> (DeviceId, EventId) {
-    (DeviceId::new(own.route.device), EventId::new(own.route.event))
 }
 
 impl<'a, P: Platform> Batches<'a, P> {
@@ -123,16 +119,16 @@ impl<'a, P: Platform> Batches<'a, P> {
     ) -> Result<(), Wait> {
         self.unmap(own)?;
         self.allow()?;
-        let (device, event) = name(own);
-        self.write(own, vintid, config);
+        let (device, event) = own.name();
+        P::Router::configure(&self.view, self.platform, own, vintid, config);
         let commands = [
-            map_command(&self.view, self.platform, own, vintid, number),
+            P::Router::map(&self.view, self.platform, own, vintid, number),
             Command::Inv { device, event }.encode(),
             self.sync(number),
         ];
         self.give(&commands, Counter::ItsRemapped);
         own.place(vintid, number, config);
-        self.look(number);
+        P::Router::changed(self.guest, self.platform, number);
         Ok(())
     }
 
@@ -143,11 +139,7 @@ impl<'a, P: Platform> Batches<'a, P> {
             let commands = discard(&self.view, self.platform, own);
             self.give(&commands, Counter::ItsDiscarded);
             own.displace();
-            if P::LISTED {
-                let event = self.view.index_of(own);
-                vgic::unmap_lpi(self.guest, self.platform, event, (own.vpe(), vintid));
-            }
-            self.look(own.vpe());
+            P::Router::dropped(self.guest, self.platform, own, vintid);
         }
         Ok(())
     }
@@ -158,26 +150,16 @@ impl<'a, P: Platform> Batches<'a, P> {
         if own.vpe() == number || own.vintid().is_none() {
             return Ok(());
         }
-        let (device, event) = name(own);
-        if P::LISTED
-            && let Some(vintid) = own.vintid()
-        {
-            // It may be masked until the vPE runs that it goes away from.
-            self.write(own, vintid, own.config());
-        }
+        let (device, event) = own.name();
         let commands = [
-            self.move_command(own, number),
+            P::Router::relocate(&self.view, self.platform, own, number),
             Command::Inv { device, event }.encode(),
             self.sync(number),
         ];
         self.batch(&commands, Counter::ItsMoved)?;
         let before = own.vpe();
         own.set_vpe(number);
-        if P::LISTED {
-            vgic::move_lpi(self.platform, self.view.index_of(own));
-        }
-        self.look(before);
-        self.look(number);
+        P::Router::moved(self.guest, self.platform, own, before);
         self.wake(number);
         Ok(())
     }
@@ -191,19 +173,16 @@ impl<'a, P: Platform> Batches<'a, P> {
             return Ok(());
         }
         self.allow()?;
-        let (device, event) = name(own);
-        self.write(own, vintid, config);
-        if P::INVALIDATES {
-            let vpe = self.guest.config.first_vpe.wrapping_add(own.vpe());
-            self.work = self.work.wrapping_add(1);
-            self.platform.invalidate(VpeIndex::new(vpe), vintid);
-            self.guest.vpe.counters.count(Counter::ItsConfigured);
-        } else {
-            let commands = [Command::Inv { device, event }.encode(), self.sync(own.vpe())];
-            self.give(&commands, Counter::ItsConfigured);
+        P::Router::configure(&self.view, self.platform, own, vintid, config);
+        match P::Router::reload(&self.view, self.platform, own, vintid) {
+            Some(commands) => self.give(&commands, Counter::ItsConfigured),
+            None => {
+                self.work = self.work.wrapping_add(1);
+                self.guest.vpe.counters.count(Counter::ItsConfigured);
+            }
         }
         own.set_config(config);
-        self.look(own.vpe());
+        P::Router::changed(self.guest, self.platform, own.vpe());
         if config.enabled() && !before.enabled() {
             self.wake(own.vpe());
         }
@@ -212,18 +191,21 @@ impl<'a, P: Platform> Batches<'a, P> {
 
     /// Makes it pending, as its device would.
     pub fn ring(&mut self, own: &VmEvent) -> Result<(), Wait> {
-        let (device, event) = name(own);
+        if P::Router::set(self.guest, self.platform, own) {
+            self.worked();
+            return Ok(());
+        }
+        let (device, event) = own.name();
         self.set(own, Command::Int { device, event })
     }
 
     /// Makes it not pending.
     pub fn clear(&mut self, own: &VmEvent) -> Result<(), Wait> {
-        let (device, event) = name(own);
+        let (device, event) = own.name();
         self.set(own, Command::Clear { device, event })?;
-        if P::LISTED {
-            vgic::clear_lpi(self.guest, self.platform, self.view.index_of(own));
+        if let Some(vintid) = own.vintid() {
+            P::Router::dropped(self.guest, self.platform, own, vintid);
         }
-        self.look(own.vpe());
         Ok(())
     }
 
@@ -236,86 +218,11 @@ impl<'a, P: Platform> Batches<'a, P> {
     }
 
     fn sync(&self, number: u16) -> Encoded {
-        sync(&self.view, self.platform, number)
+        P::Router::sync(&self.view, self.platform, number)
     }
-
-    /// The event's byte in the configuration table.
-    fn write(&mut self, own: &VmEvent, vintid: u32, config: LpiConfig) {
-        if P::LISTED {
-            let byte = physical(config.enabled()).byte();
-            self.platform.configure_lpi(self.view.index_of(own), byte);
-        } else {
-            self.platform.configure(self.view.vm(), vintid, config.byte());
-        }
-    }
-
-    fn move_command(&self, own: &VmEvent, number: u16) -> Encoded {
-        let (device, event) = name(own);
-        if P::LISTED {
-            let (collection, _) = home(&self.view, self.platform, number);
-            return Command::Movi { device, event, collection }.encode();
-        }
-        let (vpe, doorbell) = vpe_and_doorbell::<P>(&self.view, number);
-        Command::Vmovi { device, event, vpe, doorbell: Some(doorbell) }.encode()
-    }
-
-    /// List registers of the vPE `number` are to follow what has changed.
-    fn look(&mut self, number: u16) {
-        if P::LISTED {
-            vgic::notify(self.guest, self.platform, usize::from(number));
-        }
-    }
-}
-
-/// Priority of every physical LPI: EL2 masks instead of ranking.
-const PHYSICAL: u8 = 0xa0;
-
-/// The byte of an event's physical LPI: the guest's priority is the list register's.
-pub fn physical(enabled: bool) -> LpiConfig {
-    LpiConfig::new(PHYSICAL, enabled)
-}
-
-/// The CPU of the vPE `number`, as commands name it.
-fn home<P: Platform>(view: &View, platform: &P, number: u16) -> (CollectionId, RdBase) {
-    platform.home(VpeIndex::new(view.vm().first_vpe.wrapping_add(number)))
-}
-
-/// The vPE `number` as the ITS knows it, and the doorbell that its events name: none on GICv4.1.
-fn vpe_and_doorbell<P: Platform>(view: &View, number: u16) -> (VpeId, IntId) {
-    let (vpe, doorbell) = view.vpe(number);
-    (vpe, if P::V41 { IntId::NONE } else { doorbell })
-}
-
-/// What makes a batch complete: the event goes to the vPE `number`.
-pub(super) fn sync<P: Platform>(view: &View, platform: &P, number: u16) -> Encoded {
-    if P::LISTED {
-        let (_, redistributor) = home(view, platform, number);
-        return Command::Sync { redistributor }.encode();
-    }
-    let (vpe, _) = view.vpe(number);
-    Command::Vsync { vpe }.encode()
-}
-
-/// Maps an event that is not mapped.
-pub(super) fn map_command<P: Platform>(
-    view: &View,
-    platform: &P,
-    own: &VmEvent,
-    vintid: u32,
-    number: u16,
-) -> Encoded {
-    let (device, event) = name(own);
-    if P::LISTED {
-        let first = IntId::FIRST_LPI.value();
-        let intid = IntId::new((view.index_of(own) as u32).wrapping_add(first));
-        let (collection, _) = home(view, platform, number);
-        return Command::Mapti { device, event, intid, collection }.encode();
-    }
-    let (vpe, doorbell) = vpe_and_doorbell::<P>(view, number);
-    Command::Vmapti { device, event, vintid: IntId::new(vintid), vpe, doorbell }.encode()
 }
 
 pub(super) fn discard<P: Platform>(view: &View, platform: &P, own: &VmEvent) -> [Encoded; 2] {
-    let (device, event) = name(own);
-    [Command::Discard { device, event }.encode(), sync(view, platform, own.vpe())]
+    let (device, event) = own.name();
+    [Command::Discard { device, event }.encode(), P::Router::sync(view, platform, own.vpe())]
 }

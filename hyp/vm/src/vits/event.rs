@@ -7,7 +7,7 @@
 use super::place::Place;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
-use gicv4::{IntId, VpeId, list_regs::ListReg, lpi::LpiConfig};
+use gicv4::{DeviceId, EventId, IntId, VpeId, list_regs::ListReg, lpi::LpiConfig};
 use plan::{EventRoute, Plan, VpeIndex};
 
 /// What changes about one entry of `Plan::events`. A slice of them stands beside that table.
@@ -82,7 +82,7 @@ pub struct Lpi {
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct VmEvent {
+pub struct VmEvent {
     pub route: &'static EventRoute,
     /// vPE that the plan has it on, by its number in the VM.
     pub home: u16,
@@ -99,13 +99,13 @@ impl View {
         Self { plan, config, cells }
     }
 
-    pub(super) fn vm(&self) -> &'static plan::Vm {
+    pub(crate) fn vm(&self) -> &'static plan::Vm {
         self.config
     }
 
     /// Configuration of every event at the start, as codegen writes it into the virtual
     /// configuration table.
-    pub(super) fn planned(&self) -> LpiConfig {
+    pub(crate) fn planned(&self) -> LpiConfig {
         LpiConfig::new(self.config.vlpi_priority, true)
     }
 
@@ -178,7 +178,7 @@ impl View {
     }
 
     /// The vPE `number` as the ITS knows it, and its doorbell.
-    pub(super) fn vpe(&self, number: u16) -> (VpeId, IntId) {
+    pub(crate) fn vpe(&self, number: u16) -> (VpeId, IntId) {
         let index = self.config.first_vpe.wrapping_add(number);
         let tables = self.plan.vpes.get(usize::from(index)).and_then(|vpe| vpe.tables.as_ref());
         let doorbell = tables.map_or(IntId::NONE, |tables| IntId::new(tables.doorbell.intid));
@@ -208,7 +208,7 @@ impl View {
     }
 
     /// Its place among all VMs' events.
-    pub(super) fn index_of(&self, own: &VmEvent) -> usize {
+    pub(crate) fn index_of(&self, own: &VmEvent) -> usize {
         let key = |route: &EventRoute| (route.device, route.event);
         let wanted = (own.route.device, own.route.event);
         self.routes().binary_search_by_key(&wanted, key).unwrap_or(usize::MAX)
@@ -227,6 +227,11 @@ impl View {
 }
 
 impl VmEvent {
+    /// As commands name it.
+    pub fn name(&self) -> (DeviceId, EventId) {
+        (DeviceId::new(self.route.device), EventId::new(self.route.event))
+    }
+
     /// vINTID that the physical ITS makes of it.
     pub fn vintid(&self) -> Option<u32> {
         self.cell.place().vintid()

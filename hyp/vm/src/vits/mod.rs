@@ -44,9 +44,8 @@ mod refusal;
 mod renewal;
 mod wait;
 
-pub use batches::physical;
 pub use config::before_enabling_lpis;
-pub use event::{Event, Lpi, View};
+pub use event::{Event, Lpi, View, VmEvent};
 pub use its::Its;
 pub use learned::Learned;
 pub use refusal::Refusal;

@@ -12,11 +12,11 @@
 //! 3. Nothing is pending.
 
 use super::{
-    batches::{discard, map_command, name, physical, sync},
+    batches::discard,
     event::{View, VmEvent},
 };
-use crate::{Platform, allowance::Allowance, vgic};
-use gicv4::command::{Command, Encoded};
+use crate::{Platform, allowance::Allowance, router::Router};
+use gicv4::command::Encoded;
 
 /// Entries of the plan's table that a piece looks at.
 const LOOKS: usize = 64;
@@ -66,11 +66,6 @@ impl Renewal {
         let end = view.end().min(self.position.saturating_add(LOOKS));
         for (position, own) in view.entries(self.position..end) {
             self.position = position;
-            if P::LISTED && own.is_some_and(|own| own.route.ring) {
-                // EL2's own: the ITS does not know it.
-                vgic::forget_lpi(platform, position);
-                continue;
-            }
             let Some((own, commands)) =
                 own.and_then(|own| Some((own, self.batch(&view, platform, &own)?)))
             else {
@@ -83,10 +78,7 @@ impl Renewal {
                 Err(_) => allowance.owe(limit, platform.ticks(), 1),
             }
             platform.command(&commands);
-            if P::LISTED {
-                platform.command(&[sync(&view, platform, own.home)]);
-                vgic::forget_lpi(platform, position);
-            }
+            P::Router::renewed(&view, platform, &own);
             self.done(&view, &own);
             self.position = position.saturating_add(1);
             return Renewed::More;
@@ -112,23 +104,15 @@ impl Renewal {
         own: &VmEvent,
     ) -> Option<[Encoded; 2]> {
         let away = own.vintid() != Some(own.route.vintid) || own.vpe() != own.home;
-        let (device, event) = name(own);
-        let complete = sync(view, platform, own.home);
         match self.stage {
             Stage::Discard => {
                 (away && own.vintid().is_some()).then(|| discard(view, platform, own))
             }
             Stage::Map => {
-                let map = map_command(view, platform, own, own.route.vintid, own.home);
-                away.then_some([map, complete])
+                let map = P::Router::map(view, platform, own, own.route.vintid, own.home);
+                away.then(|| [map, P::Router::sync(view, platform, own.home)])
             }
-            Stage::Clear if P::LISTED => {
-                platform
-                    .configure_lpi(view.index_of(own), physical(view.planned().enabled()).byte());
-                let inv = Command::Inv { device, event }.encode();
-                Some([inv, Command::Clear { device, event }.encode()])
-            }
-            Stage::Clear => Some([Command::Clear { device, event }.encode(), complete]),
+            Stage::Clear => P::Router::renew(view, platform, own),
         }
     }
 

@@ -9,7 +9,9 @@ use crate::{
     counters::Counter,
     testing::{
         GICR,
-        its_board::{Board, EVENTS, GITS, MEMORY, MEMORY_BYTES, PENDING, PROPERTIES, QUEUE, RINGS},
+        its_board::{
+            Board, EVENTS, GITS, KINDS, MEMORY, MEMORY_BYTES, PENDING, PROPERTIES, QUEUE, RINGS,
+        },
     },
     vits::Learned,
 };
@@ -246,15 +248,17 @@ fn the_report_names_an_event_that_is_not_planned() {
 
 #[test]
 fn a_pending_table_is_looked_at() {
-    let board = Board::new();
-    // INTID 8193, on vPE 1; and of vPE 0's interrupts none.
-    board.store(0, PENDING + 8192 / 8, &[2]);
-    for redistributor in [GICR, GICR + 0x2_0000] {
-        board.write(0, redistributor + 0x78, 8, PENDING);
-        board.write(0, redistributor, 4, 1);
+    for kind in KINDS {
+        let board = Board::of(kind);
+        // INTID 8193, on vPE 1; and of vPE 0's interrupts a channel's ring.
+        board.store(0, PENDING + 8192 / 8, &[2, 1]);
+        for redistributor in [GICR, GICR + 0x2_0000] {
+            board.write(0, redistributor + 0x78, 8, PENDING);
+            board.write(0, redistributor, 4, 1);
+        }
+        assert_eq!((board.take(0), board.take(1)), (vec![8200], vec![8193]), "{kind:?}");
+        board.clean();
     }
-    assert_eq!((board.take(0), board.take(1)), (vec![], vec![8193]));
-    board.clean();
 }
 
 /// What a pending table holds arrives, all of it, whatever is left of the allowance.
