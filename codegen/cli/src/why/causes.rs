@@ -436,10 +436,10 @@ mod tests {
                              waiting 0x0 group 0x1";
 
     /// One vPE, of which EL2 told these lines.
-    fn scene(told: &[String]) -> Scene {
+    fn scene(told: &[String], plan: Option<&str>) -> Scene {
         let report: Report = serde_json::from_value(json!({
             "name": "one", "verdict": "timeout", "reason": "no result within 1 s", "vms": [],
-            "counters": {}, "figures": [], "log": [], "icount": false, "plan": "0x1", "told": told,
+            "counters": {}, "figures": [], "log": [], "icount": false, "plan": plan, "told": told,
         }))
         .expect("a report");
         let plan: Value = json!({
@@ -450,12 +450,20 @@ mod tests {
     }
 
     fn named(lines: &[String]) -> Vec<&'static str> {
-        findings(&scene(lines)).iter().map(|finding| finding.cause.name).collect()
+        findings(&scene(lines, Some("0x1"))).iter().map(|finding| finding.cause.name).collect()
     }
 
     #[test]
     fn a_hypervisor_that_does_not_answer() {
         assert_eq!(named(&[]), ["hypervisor-stuck"]);
+    }
+
+    /// A board that was on before anybody listened.
+    #[test]
+    fn a_first_line_that_nobody_heard() {
+        let named = |told: &[String]| findings(&scene(told, None)).len();
+        assert_eq!(named(&["vpe one/0: on, exits 7".into(), REGISTERS.into()]), 0);
+        assert_eq!(named(&[]), 1, "it is silent");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Scene {
     pub name: String,
     pub verdict: Verdict,
     pub reason: String,
-    /// EL2 said which system it is.
+    /// EL2 said which system it is, or answered.
     pub began: bool,
     pub vms: Vec<Vm>,
     pub vpes: Vec<Vpe>,
@@ -199,6 +199,8 @@ impl Scene {
             timer: plan["board"]["virtual_ppi"].as_u64().unwrap_or(27),
         };
         report.told.iter().for_each(|line| scene.told(line));
+        // Who listens to a board that runs already has not heard its first line.
+        scene.began |= scene.vpes.iter().any(|vpe| !vpe.power.is_empty());
         for vpe in &mut scene.vpes {
             let counted = report.counters.get(&vpe.name).and_then(|column| column.get("exits"));
             vpe.exits = counted.copied().unwrap_or(vpe.exits);
