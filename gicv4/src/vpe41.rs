@@ -8,14 +8,15 @@
 //! doorbell that has rung back by itself when the vPE becomes resident, so nothing masks or clears
 //! it. IHI 0069H 5.6.3 and GICR_VPENDBASER in 12.11.
 //!
-//! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR; `pending_sgis` reads
-//! their pending state.
+//! Virtual SGIs are configured by the VSGI command and sent by GITS_SGIR ([`send_sgi`]);
+//! [`pending_sgis`] reads their pending state. They have no active state.
 
 use crate::command::Command;
 use crate::error::{Error, Stuck, Wait, poll};
-use crate::frame::{Frame, VirtualLpis};
+use crate::frame::{Frame, ItsSgis, VirtualLpis};
 use crate::given::{Base, Vetted};
 use crate::intid::{IntId, RdBase, VpeId};
+use crate::regs::gits::{GITS_SGIR, sgi};
 use crate::regs::vlpi::{
     self, GICR_VPENDBASER_V41, GICR_VPROPBASER_V41, GICR_VSGIPENDR, GICR_VSGIR,
 };
@@ -201,7 +202,19 @@ fn wait_clean<F: Frame<Block = VirtualLpis>>(frame: &F, polls: u32) -> Result<u6
     })
 }
 
-fn pending_sgis<F: Frame<Block = VirtualLpis>>(
+/// Makes a virtual SGI of a vPE pending (GITS_SGIR), whoever runs it. No command and no queue, so
+/// that no caller waits for another.
+#[inline]
+pub fn send_sgi<F: Frame<Block = ItsSgis>>(frame: &F, vpe: VpeId, sgi: u8) {
+    let value = GITS_SGIR::VPEID.val(vpe.value().into()) + GITS_SGIR::VINTID.val(sgi.into());
+    frame.write(sgi::SGIR, value.value);
+}
+
+/// Pending virtual SGIs of a vPE, a bit for each (GICR_VSGIR, GICR_VSGIPENDR).
+///
+/// `frame` is of the redistributor that VMAPP or VMOVP named, and the caller the only one there:
+/// writing while Busy is CONSTRAINED UNPREDICTABLE, and the answer is to the last question.
+pub fn pending_sgis<F: Frame<Block = VirtualLpis>>(
     frame: &F,
     vpe: VpeId,
     polls: u32,

@@ -324,7 +324,10 @@ fn v41_configuration_is_invalidated_even_while_absent() {
 fn v41_virtual_sgis_go_the_same_way() {
     let mut board = Board::with_vpes(Config::V4_1, 1);
     let configure = SgiChange::Configure { enabled: true, group1: true, priority: 0x80 };
-    board.run(&[Command::Vsgi { vpe: vpe(0), sgi: 3, change: configure }]);
+    board.run(&[
+        Command::Vsgi { vpe: vpe(0), sgi: 3, change: configure },
+        Command::Vsync { vpe: vpe(0) },
+    ]);
     let sgis = board.gic.its_sgis();
     let send = || sgis.write(gits::sgi::SGIR, 3);
     send();
@@ -334,7 +337,10 @@ fn v41_virtual_sgis_go_the_same_way() {
     assert_eq!((board.take(0), board.take(0)), (Some(IntId::new(3)), None));
     send();
     assert_eq!(resident.pending_sgis(vpe(0), POLLS), Ok(1 << 3));
-    board.run(&[Command::Vsgi { vpe: vpe(0), sgi: 3, change: SgiChange::Clear }]);
+    board.run(&[
+        Command::Vsgi { vpe: vpe(0), sgi: 3, change: SgiChange::Clear },
+        Command::Vsync { vpe: vpe(0) },
+    ]);
     assert_eq!(board.take(0), None);
     board.clean();
 }

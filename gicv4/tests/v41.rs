@@ -15,7 +15,7 @@ use gicv4::model::{self, Cause, Config, Gic, TableRegister, Violation};
 use gicv4::redist::{self, ExpectV41, Redist, common_affinity};
 use gicv4::regs::{gicr, gits, vlpi};
 use gicv4::residency::{Direct, Form};
-use gicv4::vpe41::Reason;
+use gicv4::vpe41::{Reason, send_sgi};
 use gicv4::{Error, Expected, Frame, IntId, VpeId, vpe_table};
 
 const OWN_TABLES: Config = Config { shared_vpe_table: 0, ..Config::V4_1 };
@@ -309,16 +309,17 @@ fn virtual_sgis_ring_and_keep_to_their_group() {
     board.run(&[
         Command::Vsgi { vpe: vpe(0), sgi: 3, change: change(true) },
         Command::Vsgi { vpe: vpe(0), sgi: 4, change: change(false) },
+        Command::Vsync { vpe: vpe(0) },
     ]);
     let (vacant, absent) = (board.vacant_v41(0), board.non_resident_v41(0));
     let resident = absent.enter(vacant);
     let left = resident.leave(Reason::Blocked, POLLS).unwrap().finish(POLLS).unwrap();
     assert!(!left.pending);
-    board.gic.its_sgis().write(gits::sgi::SGIR, 3);
+    send_sgi(&board.gic.its_sgis(), vpe(0), 3);
     assert_eq!(board.interrupt(0), Some(lpi(0)), "it waits, and is called");
     let resident = left.vpe.enter(left.redistributor);
     assert_eq!((board.take(0), board.take(0)), (Some(IntId::new(3)), None));
-    board.gic.its_sgis().write(gits::sgi::SGIR, 4);
+    send_sgi(&board.gic.its_sgis(), vpe(0), 4);
     assert_eq!(board.take(0), None, "Group 0 is not asked for");
     assert_eq!(resident.pending_sgis(vpe(0), POLLS), Ok(1 << 4));
     board.clean();
@@ -326,8 +327,15 @@ fn virtual_sgis_ring_and_keep_to_their_group() {
     breaks(&board, &[Violation::NoSuchVpe { vpe: vpe(9), register: "GITS_SGIR" }]);
     let frame = board.gic.vlpis(1);
     frame.write(vlpi::VSGIR, 0);
-    frame.write(vlpi::VSGIR, 1);
-    breaks(&board, &[Violation::WriteWhileBusy { cpu: 1, register: "GICR_VSGIR" }]);
+    frame.write(vlpi::VSGIR, 9);
+    breaks(
+        &board,
+        &[
+            Violation::AskedElsewhere { vpe: vpe(0), cpu: 1 },
+            Violation::WriteWhileBusy { cpu: 1, register: "GICR_VSGIR" },
+            Violation::NoSuchVpe { vpe: vpe(9), register: "GICR_VSGIR" },
+        ],
+    );
     assert_eq!(resident.pending_sgis(VpeId::new(0), 1).map_err(|_| ()), Err(()), "Busy at first");
 }
 
@@ -372,6 +380,35 @@ fn a_doorbell_that_rang_goes_with_its_vpe() {
     assert_eq!((board.interrupt(0), board.interrupt(1)), (None, Some(lpi(0))));
     let resident = left.vpe.enter(board.vacant_v41(1));
     assert_eq!(board.take(1), Some(lpi(5)));
+    drop(resident);
+    board.clean();
+}
+
+/// What VSGI does is complete at VSYNC: one that overtakes it finds the SGI as it was, and is lost
+/// with a clear that comes late.
+#[test]
+fn a_virtual_sgi_does_not_wait_for_its_command() {
+    let mut board = Board::with_vpes(Config::V4_1, 1);
+    let change = |enabled| SgiChange::Configure { enabled, group1: true, priority: 0x80 };
+    let vsgi = |change| Command::Vsgi { vpe: vpe(0), sgi: 3, change };
+    let vsync = Command::Vsync { vpe: vpe(0) };
+    let gic = board.gic.clone();
+    let sgis = gic.its_sgis();
+    let resident = board.non_resident_v41(0).enter(board.vacant_v41(0));
+    let mut give = |command: Command| board.queue.run_words(&[command.encode()]).unwrap();
+    let take = || gic.acknowledge_virtual(0).map(|signal| signal.intid);
+    give(vsgi(change(false)));
+    send_sgi(&sgis, vpe(0), 3);
+    assert_eq!(take(), Some(IntId::new(3)), "VMAPP alone does not disable it");
+    give(vsync);
+    send_sgi(&sgis, vpe(0), 3);
+    assert_eq!(take(), None);
+    give(vsgi(SgiChange::Clear));
+    send_sgi(&sgis, vpe(0), 3);
+    [vsync, vsgi(change(true)), vsync].into_iter().for_each(give);
+    assert_eq!(take(), None, "the clear came behind it");
+    send_sgi(&sgis, vpe(0), 3);
+    assert_eq!(take(), Some(IntId::new(3)));
     drop(resident);
     board.clean();
 }

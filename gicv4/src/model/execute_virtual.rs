@@ -30,7 +30,7 @@ impl State {
                     doorbell: m.doorbell,
                     zeroed: m.zeroed,
                     armed: false,
-                    sgis: [Sgi::default(); 16],
+                    sgis: [Sgi::UNKNOWN; 16],
                 };
                 self.vmapp(vpe, m.redistributor, m.vpt, Some(v41))
             }
@@ -241,8 +241,15 @@ impl State {
         if !self.config.virtual_sgis {
             return Err(Cause::Unknown);
         }
-        let v41 = self.mapped(vpe)?.v41.as_mut().ok_or(Cause::Unknown)?;
-        let sgi = &mut v41.sgis[usize::from(sgi)];
+        self.mapped(vpe)?.v41.as_ref().ok_or(Cause::Unknown)?;
+        self.later_virtual(vpe.value(), LateVirtual::Sgi(sgi, change));
+        Ok(())
+    }
+
+    /// Nothing promises a doorbell for an SGI that was pending before it was enabled.
+    pub(super) fn change_sgi(&mut self, vpe: u16, sgi: u8, change: SgiChange) {
+        let entry = self.vpes.get_mut(&vpe).and_then(|vpe| vpe.v41.as_mut());
+        let Some(sgi) = entry.and_then(|v41| v41.sgis.get_mut(usize::from(sgi))) else { return };
         match change {
             SgiChange::Clear => sgi.pending = false,
             SgiChange::Configure { enabled, priority, group1 } => {
@@ -251,8 +258,6 @@ impl State {
                 sgi.group1 = group1;
             }
         }
-        self.ring_default(vpe.value());
-        Ok(())
     }
 
     /// GITS_SGIR: a virtual SGI becomes pending.

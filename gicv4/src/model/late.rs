@@ -7,6 +7,7 @@
 //! `late_effects` off it happens at once, as on QEMU.
 
 use super::state::State;
+use crate::command::SgiChange;
 
 /// At a redistributor.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,9 @@ pub(super) enum LateVirtual {
     Clear(u32),
     /// The vPE belongs to another CPU's redistributor.
     Move(usize),
+    /// GICv4.1: a virtual SGI is configured, or not pending any more. One that GITS_SGIR sends
+    /// overtakes it.
+    Sgi(u8, SgiChange),
 }
 
 impl State {
@@ -71,6 +75,7 @@ impl State {
                     self.lower_virtual(vpe, vintid);
                 }
                 LateVirtual::Move(cpu) => self.move_vpe(vpe, cpu),
+                LateVirtual::Sgi(sgi, change) => self.change_sgi(vpe, sgi, change),
             }
         }
     }

@@ -135,6 +135,8 @@ pub enum Violation {
     WriteWhileBusy { cpu: u16, register: &'static str },
     /// A write of a register names a vPE that no VMAPP mapped; ignored.
     NoSuchVpe { vpe: VpeId, register: &'static str },
+    /// GICR_VSGIR of a redistributor asks for a vPE that VMAPP or VMOVP put elsewhere.
+    AskedElsewhere { vpe: VpeId, cpu: u16 },
     /// GICv4.1 has no doorbells of events.
     EventDoorbell { device: DeviceId, event: EventId, doorbell: IntId },
     /// GICR_VPENDBASER.Valid cleared while Dirty.

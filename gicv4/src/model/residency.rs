@@ -205,9 +205,16 @@ impl State {
         if self.redists[cpu].asking > 0 {
             self.violate(Violation::WriteWhileBusy { cpu: number, register: "GICR_VSGIR" });
         }
-        if !self.vpes.contains_key(&vpe) {
-            let vpe = VpeId::new(vpe);
-            self.violate(Violation::NoSuchVpe { vpe, register: "GICR_VSGIR" });
+        match self.vpes.get(&vpe).map(|entry| entry.cpu) {
+            Some(home) if home == cpu => {}
+            Some(_) => {
+                let vpe = VpeId::new(vpe);
+                self.violate(Violation::AskedElsewhere { vpe, cpu: number });
+            }
+            None => {
+                let vpe = VpeId::new(vpe);
+                self.violate(Violation::NoSuchVpe { vpe, register: "GICR_VSGIR" });
+            }
         }
         self.redists[cpu].asked = vpe;
         self.redists[cpu].asking = busy_polls;

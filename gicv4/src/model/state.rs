@@ -70,12 +70,18 @@ pub(super) struct VpeV41 {
 }
 
 /// A virtual SGI.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sgi {
     pub(super) enabled: bool,
     pub(super) priority: u8,
     pub(super) group1: bool,
     pub(super) pending: bool,
+}
+
+impl Sgi {
+    /// After VMAPP: nothing says that it is disabled before the first VSGI.
+    pub(super) const UNKNOWN: Self =
+        Self { enabled: true, priority: 0, group1: true, pending: false };
 }
 
 impl Vpe {
