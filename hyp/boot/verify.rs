@@ -22,7 +22,7 @@
 
 use crate::io::console::{self, Own};
 use crate::io::halt;
-use crate::state::parts::{INTX, V41};
+use crate::state::parts::{INTX, V41, VIRTUAL_SGIS};
 use crate::state::plan_data::PLAN;
 use crate::state::system::Built;
 use arch::device::Device;
@@ -357,8 +357,9 @@ fn unlike(
 /// What every CPU checks of itself.
 pub fn this_cpu(cpu: &Cpu) -> Verdict {
     expect("MPIDR_EL1 of this CPU", "", None, Rule::Exactly(cpu.mpidr), Some(sysreg::affinity()))?;
-    let interface = u64::from(gic::has_system_registers());
-    expect("ID_AA64PFR0_EL1.GIC", "", None, Rule::AtLeast(1), Some(interface))?;
+    // 3: virtual SGIs, too.
+    let needed = if VIRTUAL_SGIS { 3 } else { 1 };
+    expect("ID_AA64PFR0_EL1.GIC", "", None, Rule::AtLeast(needed), Some(gic::interface()))?;
     let list_registers = Some(gic::list_registers().into());
     expect(
         "list registers in ICH_VTR_EL2",
@@ -474,7 +475,7 @@ fn redistributor(cpu: &Cpu) -> Verdict {
         virtual_lpis: PLAN.board.direct_injection.then_some(VERSION),
         v41: PLAN.v41().map(|v41| redist::ExpectV41 {
             common_affinity: v41.common_affinity,
-            virtual_sgis: false,
+            virtual_sgis: v41.virtual_sgis,
             invalidates: v41.invalidates,
         }),
     };
@@ -491,7 +492,7 @@ fn translation_service(its: &Its) -> Verdict {
         virtual_lpis: PLAN.board.direct_injection,
         v41: PLAN.v41().map(|v41| its::ExpectV41 {
             shared_vpe_table: v41.vpe_table.is_none(),
-            virtual_sgis: false,
+            virtual_sgis: v41.virtual_sgis,
             mpidr: PLAN.cpus.first().map_or(0, |cpu| cpu.mpidr),
         }),
         redistributor_addresses: its.by_address,

@@ -94,6 +94,9 @@ pub type Direct = gicv4::residency::Direct<V41>;
 /// Configuration of vLPIs is invalidated by GICR_INVLPIR.
 pub const INVALIDATES: bool = matches!(PLAN.v41(), Some(v41) if v41.invalidates);
 
+/// Some guest may have its SGIs from the GIC.
+pub const VIRTUAL_SGIS: bool = matches!(PLAN.v41(), Some(v41) if v41.virtual_sgis);
+
 /// The system has channels.
 pub const CHANNELS: bool = !PLAN.channel_ends.is_empty();
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use codegen::plan::{MmioKind, PciFunction, PciHost, Plan, Span};
-use gicv4::command::{Command, Version, VpeMapping, VpeMappingV41};
+use gicv4::command::{Command, SgiChange, Version, VpeMapping, VpeMappingV41};
 
 use crate::stage2::mapped;
 
@@ -413,7 +413,7 @@ fn the_script_is_in_order(plan: &Plan) {
     let mut collections = BTreeMap::new();
     let (mut devices, mut vpes) = (BTreeMap::new(), BTreeMap::new());
     let (mut events, mut synced) = (BTreeSet::new(), BTreeSet::new());
-    let mut last = None;
+    let (mut last, mut sgis) = (None, BTreeSet::new());
     let version = crate::software::version(plan);
     for line in &its.script {
         let command = Command::decode_strict(line.words.map(|word| word.0), version).unwrap();
@@ -446,6 +446,11 @@ fn the_script_is_in_order(plan: &Plan) {
                 let VpeMappingV41 { redistributor, vpt, .. } = mapping;
                 assert!(vpes.insert(vpe, VpeMapping { redistributor, vpt }).is_none());
             }
+            Command::Vsgi { vpe, sgi, change } => {
+                let off = SgiChange::Configure { enabled: false, group1: true, priority: 0 };
+                assert!(vpes.contains_key(&vpe) && sgis.insert((vpe, sgi)) && change == off);
+                assert!(synced.is_empty(), "an SGI after the first VSYNC");
+            }
             Command::Vinvall { vpe } => assert!(vpes.contains_key(&vpe)),
             Command::Invdb { vpe } => assert_eq!(last, Some(Command::Vinvall { vpe })),
             Command::Vsync { vpe } => {
@@ -469,6 +474,9 @@ fn the_script_is_in_order(plan: &Plan) {
     }
     assert!(collections.is_empty(), "a collection that is never synchronised");
     assert_eq!(synced.len(), vpes.len());
+    let offered = plan.vms.iter().filter(|vm| plan.has_virtual_sgis(vm));
+    let offered: usize = offered.map(|vm| 16 * usize::from(vm.vpe_count)).sum();
+    assert_eq!(sgis.len(), offered, "an SGI that nobody disables");
     let proxies = if version == Version::V4_0 { vpes.len() } else { 0 };
     assert_eq!(events.len(), plan.translated().count() + proxies);
     let real = plan.its.as_ref().unwrap().devices.len();

@@ -5,7 +5,7 @@
 
 use codegen::plan::{Plan, VpeIndex};
 use gicv4::boot::{self, Assembly, CpuTables};
-use gicv4::command::{Command, Version};
+use gicv4::command::{Command, SgiChange, Version};
 use gicv4::dist::Dist;
 use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::its::{self, Its, Table};
@@ -15,7 +15,7 @@ use gicv4::model::{self, Config, Gic, TableRegister, VlpiFrame};
 use gicv4::queue::Queue;
 use gicv4::redist::{self, Redist};
 use gicv4::residency::{Direct, Form};
-use gicv4::vpe41::{NonResidentV41, Reason, VacantV41};
+use gicv4::vpe41::{NonResidentV41, Reason, VacantV41, pending_sgis, send_sgi};
 use gicv4::{DeviceId, EventId, IntId, VpeId};
 
 use crate::stand_in;
@@ -90,7 +90,7 @@ pub fn boot(plan: &Plan) -> Machine {
         let (lpis, virtual_lpis, stride) = (true, Some(version(plan)), redist::stride(true));
         let v41 = plan.v41().map(|v41| redist::ExpectV41 {
             common_affinity: v41.common_affinity,
-            virtual_sgis: false,
+            virtual_sgis: v41.virtual_sgis,
             invalidates: v41.invalidates,
         });
         let mpidr = gic_mpidr(number as u16);
@@ -196,7 +196,7 @@ fn strictest_of_version(plan: &Plan) -> Config {
         // The model's CPUs have affinities of their own, which agree in two fields.
         common_affinity: v41.common_affinity.min(2),
         shared_vpe_table: if v41.vpe_table.is_none() { 2 } else { 0 },
-        virtual_sgis: false,
+        virtual_sgis: v41.virtual_sgis,
         invalidation_registers: v41.invalidates,
         ..Config::V4_1
     }
@@ -221,8 +221,44 @@ pub fn deliver(plan: &Plan) {
         ring_while_resident(plan, &mut machine, event);
         reconfigure(plan, &mut machine, event);
     }
+    send_sgis(plan, &mut machine);
     let gic = &machine.gic;
     assert_eq!((gic.take_errors(), gic.take_violations()), (vec![], vec![]));
+}
+
+/// To each vPE that may have them from the GIC: off as boot leaves them, then one that its guest
+/// has enabled, while it waits and while it is resident.
+fn send_sgis(plan: &Plan, machine: &mut Machine) {
+    let offered = |vpe: &&codegen::plan::Vpe| plan.has_virtual_sgis(&plan.vms[vpe.vm]);
+    for (number, vpe) in (0..).zip(&plan.vpes).filter(|(_, vpe)| offered(vpe)) {
+        let (index, id, cpu) = (VpeIndex::new(number), VpeId::new(number), vpe.cpu.value());
+        let gic = machine.gic.clone();
+        let (frames, change) = (gic.its_sgis(), |enabled| SgiChange::Configure {
+            enabled,
+            group1: true,
+            priority: PRIORITY,
+        });
+        let bell = IntId::new(vpe.tables.unwrap().doorbell.intid);
+        assert!(!machine.visit(plan, index, cpu, |_| ()), "nothing is pending");
+        (0..16).for_each(|sgi| send_sgi(&frames, id, sgi));
+        assert_eq!(gic.acknowledge(cpu), None, "disabled");
+        assert_eq!(pending_sgis(&gic.vlpis(cpu), id, POLLS), Ok(0xffff));
+        let clear = (1..16).map(|sgi| (sgi, SgiChange::Clear));
+        for (sgi, change) in clear.chain([(0, change(true))]) {
+            let commands = [Command::Vsgi { vpe: id, sgi, change }, Command::Vsync { vpe: id }];
+            machine.queue.run_words(&commands.map(|command| command.encode())).unwrap();
+        }
+        let taken = |gic: &Gic| gic.acknowledge_virtual(cpu).map(|signal| signal.intid.value());
+        let pending = machine.visit(plan, index, cpu, |gic| {
+            assert_eq!((taken(gic), taken(gic)), (Some(0), None));
+            send_sgi(&frames, id, 0);
+            assert_eq!((taken(gic), taken(gic)), (Some(0), None));
+        });
+        assert!(!pending);
+        send_sgi(&frames, id, 0);
+        assert_eq!(gic.acknowledge(cpu).map(|signal| signal.intid), Some(bell), "it waits");
+        machine.visit(plan, index, cpu, |gic| assert_eq!(taken(gic), Some(0)));
+    }
 }
 
 /// Two that come before the first is taken are one; it is nobody else's.
@@ -252,7 +288,7 @@ fn expect(plan: &Plan) -> its::Expect {
         virtual_lpis: true,
         v41: plan.v41().map(|v41| its::ExpectV41 {
             shared_vpe_table: v41.vpe_table.is_none(),
-            virtual_sgis: false,
+            virtual_sgis: v41.virtual_sgis,
             mpidr: gic_mpidr(0),
         }),
         redistributor_addresses: its.by_address,
@@ -384,7 +420,7 @@ fn a_script_without_its_order_fails() {
 #[test]
 fn every_system_runs_on_a_gicv41() {
     let configs = tests::root().join("configs");
-    let mut tried = 0;
+    let (mut tried, mut sgis) = (0, 0);
     for entry in std::fs::read_dir(configs).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "toml") {
@@ -400,7 +436,8 @@ fn every_system_runs_on_a_gicv41() {
             assert_eq!(plan.v41().is_some(), plan.its.is_some(), "{name}");
             deliver(&plan);
             tried += usize::from(plan.its.is_some());
+            sgis += usize::from(plan.v41().is_some_and(|v41| v41.virtual_sgis));
         }
     }
-    assert!(tried >= 16, "{tried}");
+    assert!(tried >= 16 && sgis >= 2, "{tried}, {sgis} with virtual SGIs");
 }

@@ -136,7 +136,7 @@ pub fn at(path: &str) -> Plan {
 }
 
 /// The plan of a system of this tree as it is on a GICv4.1. `differs`: the redistributors have a
-/// vPE table of their own, and no registers that invalidate.
+/// vPE table of their own, no registers that invalidate, and there are no virtual SGIs.
 pub fn of_v41(path: &str, differs: bool) -> Plan {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let directory = directory(&format!("v41-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
@@ -149,6 +149,7 @@ pub fn of_v41(path: &str, differs: bool) -> Plan {
     }
     if let Some(its) = gic.its.as_mut().filter(|_| differs) {
         its.shared_vpe_table = Some(gic.at.with(false));
+        its.virtual_sgis = Some(gic.at.with(false));
         gic.invalidation_registers = Some(gic.at.with(false));
     }
     // What comes from elsewhere may not be here: what runs there is not what is tried.

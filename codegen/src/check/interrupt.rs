@@ -196,6 +196,7 @@ fn translated(system: &System, report: &mut Report) {
     let gic = &system.board.gic;
     let keys = [
         ("shared_vpe_table", &its.shared_vpe_table),
+        ("virtual_sgis", &its.virtual_sgis),
         ("invalidation_registers", &gic.invalidation_registers),
     ];
     for (name, key) in keys {

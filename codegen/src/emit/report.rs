@@ -406,6 +406,11 @@ impl Report<'_> {
             registers.line(format!("GICv4.1; vPE table of redistributors: {table}"));
             let by = if v41.invalidates { "GICR_INVLPIR" } else { "INV" };
             registers.line(format!("configuration of a guest's event invalidated by {by}"));
+            let sgis = match v41.virtual_sgis {
+                true => "by the GIC if the guest asks for SGIs without an active state",
+                false => "by list registers",
+            };
+            registers.line(format!("SGIs of VMs with several vPEs: {sgis}"));
         }
         registers.line(format!("GITS_CBASER = {:#018x}", its.cbaser.0));
         let shared = self.plan.cpus.iter().any(|cpu| cpu.schedule.is_shared());

@@ -208,6 +208,7 @@ fn gic(gic: &S<toml::Gic>, cpus: usize, file: FileId) -> model::Gic {
         invalidation_registers: gic.invalidation_registers.as_ref().map(|key| key.at(file)),
         its: gic.its.as_ref().map(|its| model::ItsDesc {
             shared_vpe_table: its.shared_vpe_table.as_ref().map(|key| key.at(file)),
+            virtual_sgis: its.virtual_sgis.as_ref().map(|key| key.at(file)),
             region: region(&its.base, &its.size, file),
             device_id_bits: its.device_id_bits.at(file),
             event_id_bits: its.event_id_bits.at(file),

@@ -140,6 +140,12 @@ impl Gic {
     pub fn is_v41(&self) -> bool {
         self.version.value == GicVersion::V4_1 && self.its.is_some()
     }
+
+    /// It delivers a guest's SGIs, too.
+    pub fn virtual_sgis(&self) -> bool {
+        let its = self.its.as_ref().filter(|_| self.is_v41());
+        its.is_some_and(|its| its.virtual_sgis.as_ref().is_none_or(|has| has.value))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -182,6 +188,8 @@ pub struct ItsDesc {
     pub region: Region,
     /// GICv4.1 only: its vPE table is the redistributors', too, unless this says no.
     pub shared_vpe_table: Option<At<bool>>,
+    /// GICv4.1 only: virtual SGIs are there, unless this says no.
+    pub virtual_sgis: Option<At<bool>>,
     /// GITS_TYPER.Devbits + 1.
     pub device_id_bits: At<u8>,
     /// GITS_TYPER.ID_bits + 1.

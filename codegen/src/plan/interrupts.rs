@@ -43,7 +43,7 @@ pub struct Interrupts {
     pub rings: Vec<Vec<Ring>>,
     /// The GIC delivers events itself, rings among them.
     pub direct: bool,
-    /// For each vPE: what the ITS translates can reach it.
+    /// For each vPE: what the ITS translates, or a virtual SGI, can reach it.
     pub reachable: Vec<bool>,
     /// Owner of INTID 32 + n.
     pub spis: Vec<Option<SpiRoute>>,
@@ -76,10 +76,13 @@ pub fn assign(system: &System) -> Interrupts {
     for event in out.translated() {
         reachable[event.vpe.index()] = true;
     }
-    // A guest with a virtual ITS may move its events to any of its vPEs.
+    // A guest with a virtual ITS may move its events to any of its vPEs. On a GIC with virtual SGIs
+    // the vPEs of a VM reach each other by the ITS, which is there for some event.
+    let virtual_sgis = system.board.gic.virtual_sgis() && !out.events.is_empty();
     for (vm, first) in system.vms.iter().zip(&out.first_vpe) {
         let vpes = &mut reachable[*first..first + vm.vpes.len()];
-        if vm.its.value != ItsPolicy::None && vpes.contains(&true) {
+        let moves = vm.its.value != ItsPolicy::None && vpes.contains(&true);
+        if moves || virtual_sgis && vpes.len() > 1 {
             vpes.fill(true);
         }
     }

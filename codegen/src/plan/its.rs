@@ -326,6 +326,13 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// vPEs of VMs that may have their SGIs from the GIC.
+    fn virtual_sgis(&self) -> impl Iterator<Item = usize> {
+        let vms = self.system.vms.iter().zip(&self.interrupts.first_vpe);
+        let vms = vms.filter(|(vm, _)| self.system.board.gic.virtual_sgis() && vm.vpes.len() > 1);
+        vms.flat_map(|(vm, first)| *first..first + vm.vpes.len())
+    }
+
     fn v41(&self) -> GicV41 {
         let mpidrs =
             self.asked.homes.iter().flatten().map(|&cpu| self.system.board.cpus[cpu].mpidr.value);
@@ -339,6 +346,7 @@ impl Maker<'_> {
                 .min()
                 .unwrap_or(3),
             invalidates: gic.invalidation_registers.as_ref().is_none_or(|has| has.value),
+            virtual_sgis: self.virtual_sgis().next().is_some(),
             vpe_table: self.asked.own_vpe_table.map(|(entries, entry_bytes, id)| ItsTable {
                 name: "redistributors' vPEs",
                 kind: TableKind::Vpes.field() as u8,

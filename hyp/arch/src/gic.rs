@@ -117,9 +117,10 @@ pub fn reset_virtual_control() {
     isb();
 }
 
-/// Whether ICC_SRE_EL2.SRE can be set: the interface is used by system registers only.
-pub fn has_system_registers() -> bool {
-    read!(ID_AA64PFR0_EL1) >> 24 & 0xf != 0
+/// ID_AA64PFR0_EL1.GIC. 1: ICC_SRE_EL2.SRE can be set, and the interface is used by system
+/// registers only; 3: it takes virtual SGIs.
+pub fn interface() -> u64 {
+    read!(ID_AA64PFR0_EL1) >> 24 & 0xf
 }
 
 /// How many list registers there are (ICH_VTR_EL2.ListRegs).

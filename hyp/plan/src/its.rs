@@ -56,6 +56,8 @@ pub struct GicV41 {
     pub common_affinity: u8,
     /// Configuration of vLPIs is invalidated by GICR_INVLPIR.
     pub invalidates: bool,
+    /// VMs with several vPEs may have their SGIs from the GIC (GITS_TYPER.VSGI, GICR_TYPER.VSGI).
+    pub virtual_sgis: bool,
     /// The vPE table of redistributors. None: it is the ITS's (GITS_TYPER.SVPET).
     pub vpe_table: Option<ItsTable>,
 }

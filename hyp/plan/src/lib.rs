@@ -164,6 +164,15 @@ impl Plan {
             None => None,
         }
     }
+
+    /// The VM may have its SGIs from the GIC, without an active state, if its guest asks for that
+    /// (GICD_TYPER2.nASSGIcap). A single vPE interrupts nobody else, and has them listed.
+    pub const fn has_virtual_sgis(&self, vm: &Vm) -> bool {
+        match self.v41() {
+            Some(v41) => v41.virtual_sgis && vm.vpe_count > 1,
+            None => false,
+        }
+    }
 }
 
 /// Where a shared peripheral interrupt goes.

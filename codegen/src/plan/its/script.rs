@@ -16,12 +16,13 @@
 //! switch moves those of a vPE by MOVI. Rings are EL2's own: the ITS does not know them.
 //!
 //! On GICv4.1 the GIC looks after doorbells itself, so that step 2 falls away, VMAPP of step 4
-//! names the doorbell and the VM's configuration table, and INVDB follows each VINVALL. A switch is
-//! VMOVP and VSYNC of each vPE.
+//! names the doorbell and the VM's configuration table, and INVDB follows each VINVALL. VSGI
+//! disables each virtual SGI behind VMAPP, where guests may have them. A switch is VMOVP and VSYNC
+//! of each vPE.
 
 use std::collections::BTreeSet;
 
-use gicv4::command::{Command, ConfigAddress, Itt, VpeMapping, VpeMappingV41, Vpt};
+use gicv4::command::{Command, ConfigAddress, Itt, SgiChange, VpeMapping, VpeMappingV41, Vpt};
 use gicv4::layout::LayoutError;
 use gicv4::{CollectionId, DeviceId, EventId, IntId, RdBase, VpeId};
 
@@ -85,6 +86,10 @@ impl Maker<'_> {
         for (vpe, tables) in reachable() {
             script.push(self.vmapp(vpe, cpu_of(vpe), tables)?);
         }
+        // Whatever VMAPP leaves there. What a guest enables is configured anew.
+        let change = SgiChange::Configure { enabled: false, group1: true, priority: 0 };
+        let sgis = |vpe| (0..16).map(move |sgi| Command::Vsgi { vpe, sgi, change });
+        script.extend(self.virtual_sgis().flat_map(|vpe| sgis(VpeId::new(vpe as u16))));
         script.extend(self.interrupts.translated().iter().enumerate().map(|(n, event)| {
             if self.asked.listed {
                 return Command::Mapti {

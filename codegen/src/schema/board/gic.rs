@@ -129,6 +129,11 @@ pub struct Its {
     /// false they have one of their own.
     #[schemars(extend("x-default" = true))]
     pub shared_vpe_table: Option<S<bool>>,
+    /// "v4.1" only: it and the redistributors have virtual SGIs (GITS_TYPER.VSGI, GICR_TYPER.VSGI),
+    /// and the CPUs take them (ID_AA64PFR0_EL1.GIC is 3). A guest that asks for SGIs without an
+    /// active state gets them from the GIC. With false no guest is offered that.
+    #[schemars(extend("x-default" = true))]
+    pub virtual_sgis: Option<S<bool>>,
     /// How an ITS command names a redistributor (GITS_TYPER.PTA).
     pub rdbase: RdBase,
 }
