@@ -79,8 +79,11 @@ impl ListRegisters for Hardware {
         (value >> 27) as u32 & 0x1f
     }
     fn maintenance(&mut self, bits: u32) {
-        use vm::platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW};
-        let enables = u64::from(UNDERFLOW | NOT_PRESENT | NO_PENDING | TRAP_GROUP1);
+        use vm::platform::{
+            NO_PENDING, NOT_PRESENT, SGIS_UNCOUNTED, TRAP_DIR, TRAP_GROUP1, UNDERFLOW,
+        };
+        let sgis = if parts::VIRTUAL_SGIS { SGIS_UNCOUNTED } else { 0 };
+        let enables = u64::from(UNDERFLOW | NOT_PRESENT | NO_PENDING | TRAP_GROUP1 | sgis);
         let trap = if bits & TRAP_DIR != 0 { gic::dir_trap() } else { 0 };
         let rest = gic::read_ich_hcr() & !(enables | gic::DIR_TRAPS);
         gic::write_ich_hcr(rest | u64::from(bits) & enables | trap);
@@ -258,6 +261,13 @@ impl PhysicalIts for Hardware {
             halt::broken(error);
         }
     }
+    #[inline(always)]
+    fn send_sgi(&mut self, vpe: VpeIndex, sgi: u32) {
+        its::send_sgi(vpe, sgi as u8);
+    }
+    fn pending_sgis(&mut self, vpe: VpeIndex) -> u32 {
+        its::pending_sgis(vpe).unwrap_or_else(|error| halt::broken(error)).into()
+    }
     fn home(&self, vpe: VpeIndex) -> (CollectionId, RdBase) {
         its::home(vpe)
     }
@@ -278,6 +288,7 @@ impl Platform for Hardware {
     type Router = parts::Router;
     const VIRTUAL_ITS: bool = parts::VIRTUAL_ITS;
     const V41: bool = parts::V41;
+    const VIRTUAL_SGIS: bool = parts::VIRTUAL_SGIS;
     const INVALIDATES: bool = parts::INVALIDATES;
     const MSIX: bool = parts::MSIX;
     const INTX: bool = parts::INTX;

@@ -3,9 +3,10 @@
 //!
 //! Boot enables it on zeroed tables and runs the plan's script; from then on its state is frozen,
 //! and what EL2 sends is INT for a channel's ring, the script of a mode switch, CLEAR for events of
-//! a VM that restarts, what the wishes of a guest with a virtual ITS need (`vm::vits`), and INV,
-//! CLEAR on doorbell proxies. One ticket lock serves the CPUs in turn; each holds it for one batch
-//! with bounded waits, so every wait here is bounded by the number of CPUs.
+//! a VM that restarts, what the wishes of a guest with a virtual ITS need (`vm::vits`), VSGI for a
+//! guest whose SGIs the GIC has (GICv4.1), and INV, CLEAR on doorbell proxies. One ticket lock
+//! serves the CPUs in turn; each holds it for one batch with bounded waits, so every wait here is
+//! bounded by the number of CPUs.
 
 use crate::state::cpu::{Local, POLLS};
 use crate::state::intid::FIRST_LPI;
@@ -24,7 +25,7 @@ use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
 use gicv4::lpi::{ConfigTable, LpiConfig};
 use gicv4::queue::Queue;
 use gicv4::redist::Redist;
-use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted, VpeId};
+use gicv4::{CollectionId, DeviceId, Error, EventId, IntId, RdBase, Vetted, VpeId, vpe41};
 use plan::{CpuIndex, EventRoute, VpeIndex};
 use spin::mutex::TicketMutex;
 use vm::router::physical;
@@ -134,6 +135,26 @@ pub fn invalidate(vpe: VpeIndex, vintid: u32) -> Result<(), Error> {
     let _guard = INVALIDATING.lock();
     let (vpe, vintid) = (VpeId::new(vpe.value()), IntId::new(vintid));
     Redist::new(frame).invalidate(Some(vpe), vintid, POLLS)
+}
+
+/// GICv4.1: the vPE's virtual SGI is pending. No lock: the register is written, nothing else.
+#[inline(always)]
+pub fn send_sgi(vpe: VpeIndex, sgi: u8) {
+    if let Some(frame) = mmu::its_sgis::<Built>() {
+        vpe41::send_sgi(&frame, VpeId::new(vpe.value()), sgi);
+    }
+}
+
+/// GICR_VSGIR of any CPU is being asked, by the one that has this.
+static ASKING: TicketMutex<(), Pause> = TicketMutex::new(());
+
+/// GICv4.1: pending virtual SGIs of a vPE, by the redistributor of its CPU.
+pub fn pending_sgis(vpe: VpeIndex) -> Result<u16, Error> {
+    let Some(frame) = places::cpu_of(vpe).and_then(mmu::virtual_lpis::<Built>) else {
+        return Ok(0);
+    };
+    let _guard = ASKING.lock();
+    vpe41::pending_sgis(&frame, VpeId::new(vpe.value()), POLLS)
 }
 
 /// The doorbell of each vPE; of one without, nothing is ever asked.

@@ -17,7 +17,7 @@ use super::{devices, dma, flash, watchdog};
 use crate::gic::hardware::Hardware;
 use crate::gic::its;
 use crate::io::halt;
-use crate::state::parts::{FLASHES, LISTED_EVENTS, SMMU, VIRTUAL_ITS};
+use crate::state::parts::{FLASHES, LISTED_EVENTS, SMMU, VIRTUAL_ITS, VIRTUAL_SGIS};
 use crate::state::plan_data::{PLAN, VM_COUNT};
 use crate::state::system::Built;
 use crate::state::vms::{EVENTS, VMS, VPES};
@@ -32,6 +32,7 @@ use vm::VmState;
 use vm::counters::Counter;
 use vm::loading::{Loading, Work};
 use vm::power::Start;
+use vm::vgic::Retreat;
 use vm::vits::{Renewal, Renewed, View};
 
 /// What `run` leaves to be done.
@@ -50,6 +51,7 @@ enum Stage {
     StopDevices,
     Wait(u64),
     StopInterrupts,
+    RetreatSgis(Retreat),
     RenewIts(Renewal),
     /// By part.
     Registers(usize),
@@ -138,8 +140,16 @@ impl Loader {
             Stage::StopInterrupts => {
                 state.distributor.quiesce(&mut Hardware);
                 mmu::write_vlpi_config::<Built>(vm);
-                Stage::RenewIts(Renewal::new())
+                match VIRTUAL_SGIS {
+                    true => Stage::RetreatSgis(Retreat::default()),
+                    false => Stage::RenewIts(Renewal::new()),
+                }
             }
+            Stage::RetreatSgis(mut retreat) => match retreat.step(&this.guest, &mut Hardware) {
+                None => Stage::RenewIts(Renewal::new()),
+                Some(Ok(())) => Stage::RetreatSgis(retreat),
+                Some(Err(time)) => return Some(Loaded::Until(time)),
+            },
             Stage::RenewIts(mut renewal) => match renew_its(vm, state, &mut renewal) {
                 Ok(Renewed::All) => Stage::Registers(0),
                 Ok(Renewed::More) => Stage::RenewIts(renewal),

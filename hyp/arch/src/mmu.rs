@@ -13,9 +13,9 @@ use crate::sysreg::dsb_sy;
 use crate::system::{System, is_entry};
 use core::arch::asm;
 use core::{ptr, slice};
-use gicv4::frame::{self, Block, Distributor, Redistributor, VirtualLpis};
+use gicv4::frame::{self, Block, Distributor, ItsSgis, Redistributor, VirtualLpis};
 use gicv4::hw::{LpiTable, MmioFrame, QueueRam};
-use gicv4::regs::vlpi;
+use gicv4::regs::{gits, vlpi};
 use plan::{CpuIndex, Its, Pa, Span, Vm};
 
 const PAGE: u64 = 4096;
@@ -145,6 +145,14 @@ pub fn virtual_lpis<S: System>(cpu: CpuIndex) -> Option<VlpiFrame> {
     let cpu = S::PLAN.cpus.get(cpu.index())?;
     let base = cpu.redistributor.offset(vlpi::FROM_RD_BASE as u64);
     S::PLAN.board.direct_injection.then(|| frame(base))
+}
+
+/// The virtual SGI frame of the ITS. None: the plan relies on none.
+#[inline(always)]
+pub fn its_sgis<S: System>() -> Option<MmioFrame<ItsSgis>> {
+    let its = S::PLAN.its.as_ref()?;
+    let has = matches!(its.v41, Some(v41) if v41.virtual_sgis);
+    has.then(|| frame(its.base.offset(gits::sgi::FROM_GITS_BASE as u64)))
 }
 
 /// The ITS's registers.

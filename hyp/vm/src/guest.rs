@@ -87,7 +87,7 @@ impl VmState {
         if word < Distributor::words(plan) {
             return self.distributor.reset_word(plan, config, word);
         }
-        self.distributor.reset_control(config);
+        self.distributor.reset_control(plan, config);
         *self.uart.lock() = Uart::new();
         self.blocked.store(false, Relaxed);
         self.sizing.reset();

@@ -39,8 +39,8 @@ pub trait ListRegisters {
     /// ICH_HCR_EL2.EOIcount, which is cleared.
     fn take_eoi_count(&mut self) -> u32;
     /// Sets the maintenance interrupt enables and the trap of ICH_HCR_EL2 to `bits`, a union of
-    /// [`UNDERFLOW`], [`NOT_PRESENT`], [`NO_PENDING`], [`TRAP_DIR`] and [`TRAP_GROUP1`]. Called
-    /// only when they change.
+    /// [`UNDERFLOW`], [`NOT_PRESENT`], [`NO_PENDING`], [`TRAP_DIR`], [`TRAP_GROUP1`] and
+    /// [`SGIS_UNCOUNTED`]. Called only when they change.
     fn maintenance(&mut self, bits: u32);
     /// SPSR_EL2.I: the guest keeps interrupts out.
     fn masked(&self) -> bool;
@@ -55,6 +55,9 @@ pub const UNDERFLOW: u32 = 1 << 1;
 pub const NOT_PRESENT: u32 = 1 << 2;
 /// ICH_HCR_EL2.NPIE.
 pub const NO_PENDING: u32 = 1 << 3;
+/// ICH_HCR_EL2.vSGIEOICount: the end of a virtual SGI, which is in no list register, is not counted
+/// (GICv4.1).
+pub const SGIS_UNCOUNTED: u32 = 1 << 8;
 /// ICH_HCR_EL2.TALL1: the guest's accesses of group 1's registers, ICC_IAR1_EL1 among them, come to
 /// [`crate::vgic::look_again`].
 pub const TRAP_GROUP1: u32 = 1 << 12;
@@ -140,6 +143,13 @@ pub trait PhysicalIts {
     fn invalidate(&mut self, _vpe: VpeIndex, _vintid: u32) {}
     /// Raises an event that the ITS translates, as a device would: INT, of EL2's own.
     fn interrupt(&mut self, _: &EventRoute) {}
+    /// The GIC makes the vPE's virtual SGI pending, and wakes the vPE by its doorbell if it waits.
+    /// With [`crate::Platform::VIRTUAL_SGIS`] only, as the next one.
+    fn send_sgi(&mut self, _vpe: VpeIndex, _sgi: u32) {}
+    /// Those of the vPE that are pending, as bits.
+    fn pending_sgis(&mut self, _vpe: VpeIndex) -> u32 {
+        0
+    }
     /// The CPU of a vPE as commands name it.
     fn home(&self, _vpe: VpeIndex) -> (CollectionId, RdBase) {
         (CollectionId::new(0), RdBase::processor(0))

@@ -9,8 +9,8 @@ use crate::router::Router;
 use plan::VpeIndex;
 
 pub use crate::hardware::{
-    BATCH, ConfigSpace, ListRegisters, NO_PENDING, NOT_PRESENT, PhysicalGic, PhysicalIts, TRAP_DIR,
-    TRAP_GROUP1, UNDERFLOW,
+    BATCH, ConfigSpace, ListRegisters, NO_PENDING, NOT_PRESENT, PhysicalGic, PhysicalIts,
+    SGIS_UNCOUNTED, TRAP_DIR, TRAP_GROUP1, UNDERFLOW,
 };
 
 /// Everything the emulation needs.
@@ -21,6 +21,8 @@ pub trait Platform: ListRegisters + PhysicalGic + PhysicalIts + ConfigSpace + Si
     const VIRTUAL_ITS: bool;
     /// Commands have GICv4.1's forms: a doorbell is a vPE's, not an event's.
     const V41: bool;
+    /// Some VM may have its SGIs from the GIC. If none may, its code is not in the image.
+    const VIRTUAL_SGIS: bool;
     /// [`PhysicalIts::invalidate`] does what INV and VSYNC would.
     const INVALIDATES: bool;
     /// Some VM has an MSI-X table that EL2 looks after. Likewise.

@@ -4,7 +4,7 @@
 use super::{Interface, Line, Machine, PHYSICAL_TIMER, PMU, TIMER};
 use crate::{
     Guest,
-    platform::{NO_PENDING, NOT_PRESENT, TRAP_DIR, TRAP_GROUP1, UNDERFLOW},
+    platform::{NO_PENDING, NOT_PRESENT, SGIS_UNCOUNTED, TRAP_DIR, TRAP_GROUP1, UNDERFLOW},
     vgic,
 };
 use core::cell::RefCell;
@@ -51,16 +51,30 @@ impl Cpu<'_> {
             cpu.settle(&guest);
             assert_eq!(self.with(|cpu| cpu.maintenance) & TRAP_GROUP1, 0, "traps without end");
         }
-        self.with(|cpu| {
+        let sgi = self.machine.borrow().sgis.as_ref().and_then(|gic| gic.signal(self.index));
+        let taken = self.with(|cpu| {
             let running = cpu.running.last().copied().unwrap_or(0xff);
+            let sgi = sgi.filter(|sgi| sgi.priority < running);
             let entries = cpu.registers.iter().map(|&bits| ListReg::from_bits(bits)).enumerate();
             let pending = entries
                 .filter(|(_, entry)| entry.state() == State::Pending && entry.priority() < running);
-            let (index, entry) = pending.min_by_key(|(_, entry)| entry.priority())?;
+            let best = pending.min_by_key(|(_, entry)| entry.priority());
+            // Of equal priorities the list register's comes first, as on QEMU.
+            let urgent =
+                best.is_none_or(|(_, entry)| sgi.is_some_and(|s| s.priority < entry.priority()));
+            if let Some(sgi) = sgi.filter(|_| urgent) {
+                cpu.running.push(sgi.priority);
+                return Some((sgi.intid.value(), true));
+            }
+            let (index, entry) = best?;
             cpu.registers[index] = entry.with_state(State::Active).bits();
             cpu.running.push(entry.priority());
-            Some(entry.vintid().value())
-        })
+            Some((entry.vintid().value(), false))
+        });
+        if let Some((_, true)) = taken {
+            self.machine.borrow().sgis.as_ref().expect("it was signalled").acknowledge(self.index);
+        }
+        taken.map(|(intid, _)| intid)
     }
 
     /// ICC_EOIR1_EL1.
@@ -73,7 +87,7 @@ impl Cpu<'_> {
                 && !matches!(entry.state(), State::Inactive | State::Pending)
         }) {
             // QEMU counts these, too.
-            self.with(|cpu| cpu.eoi_count += 1);
+            self.count_end(intid);
         }
     }
 
@@ -110,7 +124,16 @@ impl Cpu<'_> {
             }
             return;
         }
-        cpu.eoi_count += 1;
+        drop(machine);
+        self.count_end(intid);
+    }
+
+    /// ICH_HCR_EL2.EOIcount.
+    fn count_end(&self, intid: u32) {
+        self.with(|cpu| {
+            let counted = intid >= 16 || cpu.maintenance & SGIS_UNCOUNTED == 0;
+            cpu.eoi_count += u32::from(counted);
+        });
     }
 
     /// The maintenance interrupt is asserted.

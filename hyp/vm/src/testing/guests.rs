@@ -278,9 +278,27 @@ pub fn plan_of(vms: &'static [Vm], vpes: &'static [Vpe]) -> Plan {
     }
 }
 
+/// The same on a GICv4.1 with virtual SGIs.
+pub fn plan_v41() -> &'static Plan {
+    let mut plan = plan_of(plan().vms, plan().vpes);
+    if let Some(its) = &mut plan.its {
+        its.v41 = Some(plan::GicV41 {
+            vpe_id_bits: 2,
+            common_affinity: 3,
+            invalidates: true,
+            virtual_sgis: true,
+            vpe_table: None,
+        });
+    }
+    leak(plan)
+}
+
 /// Guests of all vPEs, in the state of a VM that just starts.
 pub fn guests() -> [Guest; 3] {
-    let plan = plan();
+    guests_of(plan())
+}
+
+pub fn guests_of(plan: &'static Plan) -> [Guest; 3] {
     let vms: &'static [VmState] = leak([const { VmState::new() }; 2]);
     let vpes: &'static [VpeState] = leak([const { VpeState::new() }; 3]);
     for (vm, config) in vms.iter().zip(plan.vms) {

@@ -12,7 +12,9 @@ pub use super::its_setup::{
 };
 use super::{
     PHYSICAL_TIMER, TIMER,
-    its_setup::{BITS, DOORBELLS, LPI_CONFIG, POLLS, bring_up, config_of, memory_of, plan, vpt},
+    its_setup::{
+        BITS, DOORBELLS, LPI_CONFIG, POLLS, bring_up, config_of, memory_of, plan, vmapp_v41, vpt,
+    },
     leak,
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
 };
 use gicv4::{
     CollectionId, DeviceId, EventId, IntId, RdBase, VpeId,
-    command::{Command, ConfigAddress, Encoded, Itt, VpeMapping, VpeMappingV41, Vpt},
+    command::{Command, Encoded, Itt, VpeMapping, Vpt},
     layout,
     list_regs::ListReg,
     lpi::LpiConfig,
@@ -155,10 +157,7 @@ impl Board {
         if self.kind == Kind::V4_0 {
             return Command::Vmapp { vpe, mapping: Some(VpeMapping { redistributor, vpt }) };
         }
-        let config = ConfigAddress::new(config_of(u64::from(n / 2))).unwrap();
-        let doorbell = IntId::new(8192 + u32::from(n));
-        let mapping = VpeMappingV41 { redistributor, vpt, config, zeroed: true, doorbell };
-        Command::VmappV41 { vpe, allocate: true, mapping: Some(mapping) }
+        vmapp_v41(n)
     }
 
     /// The boot script.
@@ -467,6 +466,7 @@ macro_rules! platforms {
             type Router = $router;
             const VIRTUAL_ITS: bool = true;
             const V41: bool = $kind == V4_1;
+            const VIRTUAL_SGIS: bool = false;
             const INVALIDATES: bool = $kind == V4_1;
             const MSIX: bool = false;
             const INTX: bool = false;

@@ -4,9 +4,11 @@
 use super::{GICD, GICR, leak};
 use crate::router::physical;
 use gicv4::{
+    IntId, VpeId,
+    command::{Command, ConfigAddress, VpeMappingV41, Vpt},
     its::{Its, Table},
     layout::{self, Attributes, Room, TableKind},
-    model::{self, Gic, ItsFrame, ModelQueue, VlpiFrame},
+    model::{self, Config, Gic, ItsFrame, ModelQueue, VlpiFrame},
     queue::Queue,
     redist::Redist,
     vpe_table,
@@ -153,4 +155,13 @@ pub fn bring_up(gic: &Gic, kind: Kind) -> (Queue<ItsFrame, ModelQueue>, Vacants)
         vpe_table::install(&its, None, (0..4).map(|cpu| gic.vlpis(cpu))).unwrap();
     }
     (Queue::new(gic.its(), gic.queue(0x5030_0000, 128), POLLS), vacants)
+}
+
+/// VMAPP of a vPE in GICv4.1's form.
+pub fn vmapp_v41(n: u16) -> Command {
+    let (vpe, redistributor) = (VpeId::new(n), Config::V4_0.redistributor(n));
+    let config = ConfigAddress::new(config_of(u64::from(n / 2))).unwrap();
+    let (vpt, doorbell) = (Vpt::new(vpt(n), BITS).unwrap(), IntId::new(8192 + u32::from(n)));
+    let mapping = VpeMappingV41 { redistributor, vpt, config, zeroed: true, doorbell };
+    Command::VmappV41 { vpe, allocate: true, mapping: Some(mapping) }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Physical interrupts and CPUs with list registers, and where everything is.
 
+use super::SgiGic;
 use crate::Guest;
 use core::cell::RefCell;
 use core::sync::atomic::AtomicU32;
@@ -94,6 +95,8 @@ pub struct Machine {
     pub stale: &'static [AtomicU32],
     /// Deadlines that became earlier.
     pub deadlines: usize,
+    /// GICv4.1: what delivers SGIs.
+    pub sgis: Option<SgiGic>,
 }
 
 impl Machine {
@@ -118,6 +121,7 @@ impl Machine {
             waiting: super::leak([AtomicU32::new(0)]),
             stale: super::leak([const { AtomicU32::new(0) }; 2]),
             deadlines: 0,
+            sgis: None,
         })
     }
 

@@ -7,7 +7,9 @@ pub mod its_board;
 mod its_setup;
 mod machine;
 mod platform;
+mod sgi_gic;
 
 pub use cpu::Cpu;
-pub use guests::{guests, leak, pair, plan, plan_of, vm, write};
+pub use guests::{guests, guests_of, leak, pair, plan, plan_of, plan_v41, vm, write};
 pub use machine::*;
+pub use sgi_gic::SgiGic;

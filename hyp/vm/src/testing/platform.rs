@@ -189,7 +189,7 @@ impl ConfigSpace for Cpu<'_> {
     }
 }
 
-/// No test with this machine uses the ITS; `vits` has a board of its own for that.
+/// The ITS has virtual SGIs alone; `vits` has a board of its own for the rest.
 impl PhysicalIts for Cpu<'_> {
     fn read_command(&self, _: Pa) -> [u64; 4] {
         [0; 4]
@@ -206,8 +206,16 @@ impl PhysicalIts for Cpu<'_> {
     fn stale_lpis(&self) -> &'static [AtomicU32] {
         self.machine.borrow().stale
     }
-    fn command(&mut self, _: &[[u64; 4]]) {
-        unreachable!("the ITS was given a command")
+    fn command(&mut self, commands: &[[u64; 4]]) {
+        self.meanwhile();
+        let mut machine = self.machine.borrow_mut();
+        machine.sgis.as_mut().expect("the ITS was given a command").run(commands);
+    }
+    fn send_sgi(&mut self, vpe: VpeIndex, sgi: u32) {
+        self.machine.borrow().sgis.as_ref().expect("a GICv4.1").send(vpe, sgi);
+    }
+    fn pending_sgis(&mut self, vpe: VpeIndex) -> u32 {
+        self.machine.borrow().sgis.as_ref().expect("a GICv4.1").pending(vpe)
     }
     fn interrupted(&self) -> bool {
         false
@@ -221,6 +229,7 @@ impl Platform for Cpu<'_> {
     type Router = crate::router::Listed;
     const VIRTUAL_ITS: bool = true;
     const V41: bool = false;
+    const VIRTUAL_SGIS: bool = true;
     const INVALIDATES: bool = false;
     const MSIX: bool = true;
     const INTX: bool = true;

@@ -20,6 +20,10 @@ use plan::{ItsPolicy, Masked, Plan};
 /// vPEs never agree gets something.
 pub(super) const TRIES: u32 = 8;
 pub(super) const ENABLE_GROUP1: u32 = 0b10;
+/// GICD_CTLR: enables of both groups; only Group 1 means anything.
+pub(super) const ENABLES: u32 = 0b11;
+/// GICD_CTLR.nASSGIreq, and GICD_TYPER2.nASSGIcap.
+pub(super) const NO_ACTIVE_SGIS: u32 = 1 << 8;
 /// GICD_TYPER: No1N and A3V.
 const TYPER_FIXED: u32 = 1 << 25 | 1 << 24;
 const TYPER_LPIS: u32 = 1 << 17;
@@ -29,6 +33,7 @@ const CTLR_FIXED: u32 = 1 << 6 | 1 << 4;
 const CTLR: usize = 0;
 const TYPER: usize = 1;
 const IDENTIFICATION: usize = 2;
+const TYPER2: usize = 3;
 
 /// SPI state of one VM. In this order, as what an interrupt needs is near the start, where one
 /// instruction reaches it.
@@ -109,8 +114,10 @@ impl Distributor {
     }
 
     /// The rest, when all words are reset.
-    pub fn reset_control(&self, config: &plan::Vm) {
+    pub fn reset_control(&self, plan: &Plan, config: &plan::Vm) {
         self.head[CTLR].store(CTLR_FIXED, Relaxed);
+        let capable = if plan.has_virtual_sgis(config) { NO_ACTIVE_SGIS } else { 0 };
+        self.head[TYPER2].store(capable, Relaxed);
         self.head[IDENTIFICATION].store(IIDR, Relaxed);
         self.line.store(false, Relaxed);
         self.holder.store(0, Relaxed);
@@ -157,6 +164,16 @@ impl Distributor {
     /// GICD_CTLR's enables of groups; what they were.
     pub(super) fn set_groups(&self, enables: u32) -> u32 {
         self.head[CTLR].swap(CTLR_FIXED | enables, SeqCst)
+    }
+
+    /// The same with nASSGIreq, which is read-only while a group is on (IHI 0069H 12.9.4).
+    pub(super) fn set_groups_and_sgis(&self, value: u32) -> u32 {
+        let capable = self.head[TYPER2].load(Relaxed);
+        let set = |old: u32| {
+            let asks = if old & ENABLES == 0 { value & capable } else { old };
+            Some(CTLR_FIXED | value & ENABLES | asks & NO_ACTIVE_SGIS)
+        };
+        self.head[CTLR].fetch_update(SeqCst, SeqCst, set).unwrap_or(CTLR_FIXED)
     }
 
     /// The same, in one order with all changes of them.

@@ -21,6 +21,7 @@ use super::{
     list::{self, Slot},
     look, physical,
     redistributor::{CHANGED, SHOW, UNUSUAL},
+    vsgi,
 };
 use crate::{
     Guest, Platform,
@@ -43,6 +44,7 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     let attention = redistributor.attention.swap(0, AcqRel);
     P::Router::begin_flush(guest, platform, attention);
     end_parked(guest, platform);
+    let uncounted = vsgi::uncounted::<P>(guest);
     if attention & CHANGED != 0 {
         follow::take_changes(guest, platform);
     }
@@ -88,6 +90,7 @@ pub fn flush<P: Platform>(guest: &Guest, platform: &mut P) {
     if guest.vpes.len() > 1 {
         bits |= TRAP_DIR;
     }
+    bits |= uncounted;
     if redistributor.maintenance.load(Relaxed) != bits {
         redistributor.maintenance.store(bits, Relaxed);
         platform.maintenance(bits);

@@ -8,10 +8,10 @@
 use super::{
     Distributor,
     bank::{PIDR2, place},
-    distributor::{ENABLE_GROUP1, TRIES},
+    distributor::{ENABLE_GROUP1, ENABLES, NO_ACTIVE_SGIS, TRIES},
     flush::notify,
     list::listed,
-    physical, set_clear,
+    physical, set_clear, vsgi,
 };
 use crate::{
     Guest, Platform,
@@ -19,9 +19,6 @@ use crate::{
     mmio::{Access, Device, Written},
 };
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-
-/// GICD_CTLR: enables of both groups; only Group 1 means anything.
-const ENABLES: u32 = 0b11;
 
 impl Device for Distributor {
     #[inline(always)]
@@ -36,6 +33,12 @@ impl Device for Distributor {
 
     #[inline(always)]
     fn write<P: Platform>(guest: &Guest, platform: &mut P, access: Access, value: u64) -> Written {
+        if P::VIRTUAL_SGIS
+            && access.offset == 0
+            && let later @ Written::Later(_) = vsgi::wait(guest, platform)
+        {
+            return later;
+        }
         Written::of(Self::write(guest, platform, access.offset as u32, access.bytes, value))
     }
 }
@@ -177,7 +180,7 @@ impl Distributor {
             _ => return false,
         }
         match offset >> 7 {
-            0x00 if offset == 0 => self.set_control(guest, platform, bits & ENABLES),
+            0x00 if offset == 0 => self.set_control(guest, platform, bits),
             0x02 => Self::enable(guest, platform, word, bits),
             0x03 => self.disable(guest, platform, word, bits),
             0x04 if hardware != 0 => platform.set_pending(word, hardware),
@@ -264,9 +267,17 @@ impl Distributor {
 
     /// GICD_CTLR. Whoever switches the group while another vPE does may pass it half-way: each
     /// looks again when it is through, so that the last one leaves everything as the register says.
-    fn set_control<P: Platform>(&self, guest: &Guest, platform: &mut P, enables: u32) {
-        let before = self.set_groups(enables);
-        let mut applied = enables & ENABLE_GROUP1;
+    fn set_control<P: Platform>(&self, guest: &Guest, platform: &mut P, value: u32) {
+        let before = if P::VIRTUAL_SGIS {
+            let before = self.set_groups_and_sgis(value);
+            if (before ^ self.groups()) & NO_ACTIVE_SGIS != 0 {
+                vsgi::change(guest, platform);
+            }
+            before
+        } else {
+            self.set_groups(value & ENABLES)
+        };
+        let mut applied = value & ENABLE_GROUP1;
         if before & ENABLE_GROUP1 == applied {
             return;
         }

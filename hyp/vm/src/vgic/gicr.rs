@@ -15,10 +15,12 @@ use super::{
     look,
     redistributor::{ENABLE_LPIS, PROCESSOR_SLEEP},
     set_clear,
+    vsgi::{self, SGIS},
 };
 use crate::{
     Guest, Platform,
     affinity::affinity_of,
+    bits::Bits,
     mmio::{Access, Device, Written},
     vits,
 };
@@ -30,8 +32,6 @@ use core::sync::atomic::{
 /// Bits of an offset in a redistributor: 128 KiB each.
 const FRAME_BITS: u32 = 17;
 const FRAME_MASK: u32 = (1 << FRAME_BITS) - 1;
-/// SGIs.
-const SGIS: u32 = 0xffff;
 
 impl Device for Redistributor {
     #[inline(always)]
@@ -53,6 +53,13 @@ impl Device for Redistributor {
                 Written::Done => {}
                 wait => return wait,
             }
+        }
+        // All of the SGI frame that a guest writes, but what is active.
+        if vsgi::on::<P>(guest)
+            && matches!(access.offset as u32 & FRAME_MASK, 0x1_0100..0x1_0300 | 0x1_0400..0x1_0410)
+            && let later @ Written::Later(_) = vsgi::wait(guest, platform)
+        {
+            return later;
         }
         Written::of(Self::write(guest, platform, access.offset, access.bytes, value))
     }
@@ -84,7 +91,10 @@ impl Redistributor {
             None if offset < 0x1_0300 => {
                 let (listed, _) = look::look(guest, platform, number)?;
                 let lines = platform.pending_ppis(guest.vpe_index(number)) & guest.config.ppis;
-                this.waiting[0].load(Relaxed) | listed | lines
+                this.waiting[0].load(Relaxed)
+                    | listed
+                    | lines
+                    | vsgi::pending(guest, platform, number)
             }
             None => {
                 let (_, listed) = look::look(guest, platform, number)?;
@@ -102,7 +112,7 @@ impl Redistributor {
             0x04 => IIDR,
             0x14 => {
                 // ChildrenAsleep follows ProcessorSleep at once.
-                let sleep = !self.awake.load(Relaxed) & PROCESSOR_SLEEP;
+                let sleep = !u32::from(self.awake.load(Relaxed)) & PROCESSOR_SLEEP;
                 sleep | sleep << 1
             }
             0x08..0x80 => {
@@ -159,12 +169,13 @@ impl Redistributor {
             return matches!(offset, 0x08 | 0x40 | 0x48 | 0xa0 | 0xb0);
         }
         if offset & !0x1f == 0x1_0400 {
-            return this.write_priority(
-                private(guest),
-                offset as usize & 0x1f,
-                bytes,
-                value as u32,
-            );
+            let (private, first) = (private(guest), offset as usize & 0x1f);
+            let bits_of = |intid| vsgi::priority_bits::<P>(guest, intid);
+            let accepted = this.write_priority(private, first, bytes, value as u32, bits_of);
+            if vsgi::on::<P>(guest) {
+                vsgi::follow(guest, platform, number, ((1 << bytes) - 1) << first);
+            }
+            return accepted;
         }
         if bytes != 4 {
             return false;
@@ -173,6 +184,11 @@ impl Redistributor {
         match offset {
             0x1_0100 => this.enable(guest, platform, number, value & private(guest)),
             0x1_0180 => this.disable(guest, platform, number, value & private(guest)),
+            0x1_0200 if vsgi::on::<P>(guest) => {
+                for sgi in Bits(value & SGIS) {
+                    platform.send_sgi(guest.vpe_index(number), sgi);
+                }
+            }
             0x1_0200 => {
                 this.waiting[0].fetch_or(value & SGIS, AcqRel);
                 notify(guest, platform, number);
@@ -180,6 +196,7 @@ impl Redistributor {
             0x1_0280 => {
                 // A PPI's pending state is its line's.
                 this.waiting[0].fetch_and(!(value & SGIS), AcqRel);
+                vsgi::clear(guest, platform, number, value);
                 set_clear::change_private(
                     guest,
                     platform,
@@ -189,7 +206,8 @@ impl Redistributor {
                 );
             }
             0x1_0300 => {
-                let bits = value & private(guest);
+                let sgis = if vsgi::on::<P>(guest) { SGIS } else { 0 };
+                let bits = value & private(guest) & !sgis;
                 set_clear::change_private(guest, platform, number, bits, Change::Active);
             }
             0x1_0380 => {
@@ -200,7 +218,7 @@ impl Redistributor {
             0x00 if P::VIRTUAL_ITS && guest.vm.distributor.lpis() => {
                 this.ctlr.store(value & ENABLE_LPIS, Relaxed);
             }
-            0x14 => this.awake.store(!value & PROCESSOR_SLEEP, Relaxed),
+            0x14 => this.awake.store((!value & PROCESSOR_SLEEP) as u16, Relaxed),
             _ => {
                 if let Some(cell) = this.table(offset & !7) {
                     let (shift, old) = (8 * (offset & 4), cell.load(Relaxed));
@@ -232,6 +250,9 @@ impl Redistributor {
             }
             if ppis & !live != 0 {
                 platform.enable_ppis(vpe, ppis & !live, false);
+            }
+            if P::VIRTUAL_SGIS {
+                vsgi::follow(guest, platform, number, 0);
             }
             let now = wanted();
             if now == live {

@@ -8,6 +8,7 @@
 //! | interrupt | enable, configuration | pending, active |
 //! |---|---|---|
 //! | SGI 0..15 | here | here until it is in a list register, then there |
+//! | SGI of a guest without their active state, GICv4.1 | here, mirrored into the GIC by VSGI | the GIC |
 //! | virtual timer's PPI | here, mirrored into the physical redistributor | physical, and list register 0 |
 //! | physical timer's PPI, the PMU's if the VM has it | the same | physical; in a list register or waiting here it is physically active |
 //! | SPI of the VM's | here (enable), mirrored into the physical distributor | physical; in a list register or waiting here it is physically active |
@@ -28,6 +29,7 @@
 //! | look | what other vPEs see of list registers |
 //! | follow | list registers follow a change of pending or active state |
 //! | lpi | events that EL2 lists |
+//! | vsgi | SGIs that the GIC delivers |
 //! | flush | places what waits, and makes room |
 //! | inject, sgi1r | how an interrupt arrives: short paths, SGIs |
 //! | told | what a report tells of it |
@@ -53,6 +55,7 @@ mod set_clear;
 mod sgi1r;
 mod told;
 mod view;
+mod vsgi;
 
 pub(crate) use bank::{IIDR, PIDR2};
 pub use distributor::Distributor;
@@ -69,3 +72,4 @@ pub(crate) use redistributor::STALE;
 pub use set_clear::{deactivate, holds};
 pub use sgi1r::{send_sgi, try_send_sgi};
 pub use told::{told, told_spis};
+pub use vsgi::Retreat;

@@ -4,7 +4,7 @@
 //! [`super::gicr`] has the registers.
 
 use super::{
-    bank::{PRIORITY_BITS, four_priorities, place},
+    bank::{four_priorities, place},
     view::View,
 };
 use core::mem::offset_of;
@@ -65,7 +65,10 @@ pub struct Redistributor {
     pub(super) enabled: AtomicU32,
     pub(super) ctlr: AtomicU32,
     /// GICR_WAKER.ProcessorSleep, inverted: a redistributor in its first state is all zero.
-    pub(super) awake: AtomicU32,
+    pub(super) awake: AtomicU16,
+    /// SGIs that are enabled in the GIC ([`super::vsgi`]): no register of the guest's, and put back
+    /// with the GIC's copy.
+    pub(super) in_gic: AtomicU16,
     pub(super) propbaser: AtomicU64,
     pub(super) pendbaser: AtomicU64,
 }
@@ -90,7 +93,8 @@ impl Redistributor {
             maintenance: AtomicU32::new(0),
             enabled: AtomicU32::new(0),
             ctlr: AtomicU32::new(0),
-            awake: AtomicU32::new(0),
+            awake: AtomicU16::new(0),
+            in_gic: AtomicU16::new(0),
             propbaser: AtomicU64::new(0),
             pendbaser: AtomicU64::new(0),
         }
@@ -210,6 +214,7 @@ impl Redistributor {
         first: usize,
         bytes: u32,
         value: u32,
+        bits_of: impl Fn(usize) -> u8,
     ) -> bool {
         if bytes != 1 && bytes != 4 {
             return false;
@@ -217,7 +222,7 @@ impl Redistributor {
         for n in 0..bytes as usize {
             let intid = (first + n) & 31;
             if private & 1 << intid != 0 {
-                self.priority[intid].store((value >> (8 * n)) as u8 & PRIORITY_BITS, Relaxed);
+                self.priority[intid].store((value >> (8 * n)) as u8 & bits_of(intid), Relaxed);
             }
         }
         true

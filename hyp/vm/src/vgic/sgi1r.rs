@@ -6,7 +6,7 @@
 //! ICC_ASGI1R_EL1 make Group 0 or other-state interrupts, of which a guest has none, so that
 //! [`crate::sysreg`] ignores them.
 
-use super::inject;
+use super::{inject, vsgi};
 use crate::{Guest, Platform, affinity::CLUSTER};
 use core::sync::atomic::Ordering::AcqRel;
 
@@ -20,6 +20,9 @@ const UNUSUAL: u64 = NOBODY | ALL_OTHERS | 0xff << 16;
 /// The guest wrote ICC_SGI1R_EL1.
 #[inline(always)]
 pub fn send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
+    if vsgi::on::<P>(guest) {
+        return send_by_gic(guest, platform, value);
+    }
     if value & UNUSUAL != 0 {
         return send_unusual(guest, platform, value);
     }
@@ -35,6 +38,10 @@ pub fn send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
 pub fn try_send_sgi<P: Platform>(guest: &Guest, platform: &mut P, value: u64) -> bool {
     if value & UNUSUAL != 0 {
         return false;
+    }
+    if vsgi::on::<P>(guest) {
+        send_by_gic(guest, platform, value);
+        return true;
     }
     let targets = value as u32 & guest.targets;
     if targets & guest.own_target != 0 && !inject::try_sgi_to_self(guest, platform, intid(value)) {
@@ -69,6 +76,13 @@ fn send_to<P: Platform>(guest: &Guest, platform: &mut P, number: usize, intid: u
     }
 }
 
+/// The GIC delivers them, to the sender as well. No vPE is kicked: one that waits has a doorbell.
+fn send_by_gic<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
+    for number in targets(value, guest.number, guest.vpes.len()) {
+        platform.send_sgi(guest.vpe_index(number), intid(value));
+    }
+}
+
 /// vPEs with an Aff1 of their own, or all others.
 #[inline(never)]
 fn send_unusual<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
@@ -76,7 +90,7 @@ fn send_unusual<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
     if !P::SEVERAL_VPES {
         return;
     }
-    for number in unusual_targets(value, guest.number, guest.vpes.len()) {
+    for number in targets(value, guest.number, guest.vpes.len()) {
         if number == guest.number {
             inject::sgi_to_self(guest, platform, intid(value));
         } else {
@@ -86,7 +100,7 @@ fn send_unusual<P: Platform>(guest: &Guest, platform: &mut P, value: u64) {
 }
 
 /// Numbers of the vPEs that `value` names, of a VM with `count`, for vPE `own`.
-fn unusual_targets(value: u64, own: usize, count: usize) -> impl Iterator<Item = usize> {
+fn targets(value: u64, own: usize, count: usize) -> impl Iterator<Item = usize> {
     let all = value & ALL_OTHERS != 0;
     let first = if all { 0 } else { (value >> 16 & 0xff) as usize * CLUSTER };
     let end = match (all, value & NOBODY) {
@@ -109,17 +123,17 @@ mod tests {
     /// The targets of any value, each named on its own, in VMs of up to 40 vPEs.
     #[test]
     fn only_the_vms_own_vpes() {
-        let targets = |value, own, count| unusual_targets(value, own, count).collect::<Vec<_>>();
-        assert_eq!(targets(1 << 40, 1, 3), [0, 2], "all but self");
-        assert_eq!(targets(1 << 40 | 0xff << 16 | 0xffff, 0, 2), [1], "IRM ignores affinities");
-        assert_eq!(targets(1 << 40, 32, 40).len(), 39);
-        assert_eq!(targets(1 << 40, 32, 40).last(), Some(&39));
-        assert_eq!(targets(1 << 16 | 0xffff, 0, 3), vec![0; 0], "Aff1 1 is nobody");
-        assert_eq!(targets(1 << 16 | 0b101, 0, 40), [16, 18]);
-        assert_eq!(targets(2 << 16 | 0xffff, 0, 40), (32..40).collect::<Vec<_>>());
+        let of = |value, own, count| targets(value, own, count).collect::<Vec<_>>();
+        assert_eq!(of(1 << 40, 1, 3), [0, 2], "all but self");
+        assert_eq!(of(1 << 40 | 0xff << 16 | 0xffff, 0, 2), [1], "IRM ignores affinities");
+        assert_eq!(of(1 << 40, 32, 40).len(), 39);
+        assert_eq!(of(1 << 40, 32, 40).last(), Some(&39));
+        assert_eq!(of(1 << 16 | 0xffff, 0, 3), vec![0; 0], "Aff1 1 is nobody");
+        assert_eq!(of(1 << 16 | 0b101, 0, 40), [16, 18]);
+        assert_eq!(of(2 << 16 | 0xffff, 0, 40), (32..40).collect::<Vec<_>>());
         for beyond in [1 << 32, 1 << 44, 1 << 48] {
-            assert_eq!(targets(beyond | 1, 0, 40), vec![0; 0], "{beyond:#x}");
-            assert_eq!(targets(beyond | 1 << 16 | 1, 0, 40), vec![0; 0], "{beyond:#x}");
+            assert_eq!(of(beyond | 1, 0, 40), vec![0; 0], "{beyond:#x}");
+            assert_eq!(of(beyond | 1 << 16 | 1, 0, 40), vec![0; 0], "{beyond:#x}");
         }
     }
 }

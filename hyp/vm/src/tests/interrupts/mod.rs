@@ -2,6 +2,7 @@
 //! Interrupts in any order against a naive model: none lost, none doubled, priorities hold.
 
 mod model;
+mod sgis;
 
 use crate::{
     Guest, mmio,
