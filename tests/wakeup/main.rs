@@ -21,16 +21,21 @@
 //! The same with events that are disabled at first and that a vPE on another CPU enables at any
 //! moment: the configuration byte, INV and VSYNC while nobody else has the ITS, and then an SGI,
 //! for no doorbell says that an event was pending when it was enabled.
+//!
+//! And the same on a GICv4.1, whose doorbell needs no commands, with events of the device and SGIs
+//! that a vPE on another CPU sends, by turns.
 #![forbid(unsafe_code)]
 
 mod choices;
 mod rig;
 
 use choices::{Choices, explore};
+use gicv4::IntId;
 use gicv4::doorbell::{Doorbell, Todo};
 use gicv4::model::{Gic, ModelTable, VlpiFrame};
-use gicv4::vpe::{NonResident, Resident, Vacant};
-use gicv4::{IntId, residency};
+use gicv4::residency::{Direct, Form};
+use gicv4::vpe41::Reason;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use plan::{PrioritySlot, Schedule, VpeIndex};
@@ -53,6 +58,8 @@ enum Mistake {
     DropsEarlyWakes,
     /// Enables an event and tells nobody.
     EnablesSilently,
+    /// GICv4.1: leaves as if it were pre-empted, and does not ask for the doorbell.
+    AsksForNoDoorbell,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +81,9 @@ static TABLE: [PrioritySlot; 2] = [
 /// Time does not matter here.
 const NOW: u64 = 1;
 
-struct Cpu<'a> {
+struct Cpu<'a, R: Form> {
     gic: Gic,
+    form: PhantomData<R>,
     device: Rc<Device<'a>>,
     choices: &'a Choices,
     mistake: Option<Mistake>,
@@ -95,8 +103,12 @@ struct Cpu<'a> {
 
 type Frame<'a> = Watched<'a, VlpiFrame>;
 
-impl<'a> Cpu<'a> {
-    fn run(mut self, mut vpe: NonResident, mut vacant: Vacant<Frame<'a>>) -> Result<(), Failure> {
+impl<'a, R: Form> Cpu<'a, R> {
+    fn run(
+        mut self,
+        mut vpe: R::NonResident,
+        mut vacant: R::Vacant<Frame<'a>>,
+    ) -> Result<(), Failure> {
         loop {
             while self.scheduler.decide(NOW).run != Some(self.slot) {
                 // The other vPE runs, interrupts are taken; when there is none, the device gets on.
@@ -110,8 +122,12 @@ impl<'a> Cpu<'a> {
         }
     }
 
-    fn enter(&mut self, vpe: NonResident, vacant: Vacant<Frame<'a>>) -> Resident<Frame<'a>> {
-        let (resident, todo) = residency::enter(vpe, vacant, &mut self.doorbell);
+    fn enter(
+        &mut self,
+        vpe: R::NonResident,
+        vacant: R::Vacant<Frame<'a>>,
+    ) -> R::Resident<Frame<'a>> {
+        let (resident, todo) = R::enter(vpe, vacant, &mut self.doorbell);
         self.carry_out(todo);
         resident
     }
@@ -136,10 +152,10 @@ impl<'a> Cpu<'a> {
 
     fn wait_for_interrupt(
         &mut self,
-        resident: Resident<Frame<'a>>,
-    ) -> (NonResident, Vacant<Frame<'a>>) {
+        resident: R::Resident<Frame<'a>>,
+    ) -> (R::NonResident, R::Vacant<Frame<'a>>) {
         let early = self.gic.virtual_signal(0).is_some();
-        let todo = match (self.doorbell.waits(), self.mistake) {
+        let todo = match (R::waits(&mut self.doorbell), self.mistake) {
             (Todo::ClearAndUnmask, Some(Mistake::ForgetsClear)) => Todo::Unmask,
             (todo, _) => todo,
         };
@@ -147,14 +163,19 @@ impl<'a> Cpu<'a> {
         if !late {
             self.carry_out(todo);
         }
-        let left = residency::leave(resident, POLLS, || panic!("Dirty clears in time"));
+        let reason = match self.mistake {
+            Some(Mistake::AsksForNoDoorbell) => Reason::Preempted,
+            _ => Reason::Blocked,
+        };
+        let slow = || panic!("Dirty clears in time");
+        let (vpe, vacant, pending) = R::leave(resident, reason, POLLS, slow);
         if late {
             self.carry_out(todo);
         }
         let pending = match self.mistake {
-            Some(Mistake::LooksTooEarly) => early,
+            Some(Mistake::LooksTooEarly | Mistake::AsksForNoDoorbell) => early,
             Some(Mistake::IgnoresPendingLast) => false,
-            _ => left.pending,
+            _ => pending,
         };
         if pending {
             self.wake();
@@ -164,7 +185,7 @@ impl<'a> Cpu<'a> {
         }
         self.scheduler.block(self.slot, None, NOW);
         self.blocked = self.scheduler.running().is_none();
-        (left.vpe, left.redistributor)
+        (vpe, vacant)
     }
 
     /// Takes a physical interrupt. False: there is none.
@@ -176,14 +197,21 @@ impl<'a> Cpu<'a> {
         }
         let Some(signal) = self.gic.acknowledge(0) else { return false };
         assert_eq!(signal.intid, self.proxy.intid);
-        let todo = self.doorbell.rang();
-        self.called |= todo == Todo::MaskAndRun;
+        let (has_work, todo) = R::rang(&mut self.doorbell);
+        self.called |= has_work;
         self.carry_out(todo);
+        let early = self.made(Mistake::DropsEarlyWakes) && !self.blocked;
+        if has_work && !early {
+            self.wake();
+        }
         true
     }
 
     /// What the doorbell asks for.
     fn carry_out(&mut self, todo: Todo) {
+        if todo == Todo::Nothing {
+            return;
+        }
         let unmasks = matches!(todo, Todo::Unmask | Todo::ClearAndUnmask);
         let batch = self.proxy.commands(todo, &mut self.config, REDISTRIBUTOR);
         let batch = match self.mistake {
@@ -191,10 +219,6 @@ impl<'a> Cpu<'a> {
             _ => batch,
         };
         self.queue.borrow_mut().run(batch.as_slice()).expect("the ITS consumes it");
-        let early = self.made(Mistake::DropsEarlyWakes) && !self.blocked;
-        if todo == Todo::MaskAndRun && !early {
-            self.wake();
-        }
     }
 
     fn wake(&mut self) {
@@ -213,26 +237,40 @@ impl<'a> Cpu<'a> {
             return Err(Failure::Violation);
         }
         let pending =
-            (0..self.device.rung()).any(|event| self.gic.is_pending(VPE, IntId::new(8192 + event)));
+            (0..self.device.rung()).any(|event| self.gic.is_pending(VPE, self.device.intid(event)));
         let lost = pending || self.taken.len() != self.device.rung() as usize;
         if lost { Err(Failure::Lost) } else { Ok(()) }
     }
 }
 
 fn every_order(events: u32, late: bool, mistake: Option<Mistake>) -> Result<u64, Failure> {
+    every_order_on::<Direct<false>>(false, events, late, mistake)
+}
+
+fn every_order_v41(events: u32, late: bool, mistake: Option<Mistake>) -> Result<u64, Failure> {
+    every_order_on::<Direct<true>>(true, events, late, mistake)
+}
+
+fn every_order_on<R: Form>(
+    v41: bool,
+    events: u32,
+    late: bool,
+    mistake: Option<Mistake>,
+) -> Result<u64, Failure> {
     explore(|choices| {
-        let gic = rig::gic();
+        let gic = rig::gic(v41);
         let tells = mistake != Some(Mistake::EnablesSilently);
-        let device = Rc::new(Device::new(&gic, events, late, tells, choices));
-        let Parts { vpe, vacant, queue, config, proxy } = rig::boot(&gic, &device);
+        let device = Rc::new(Device::new(&gic, (events, v41), late, tells, choices));
+        let Parts { vpe, vacant, queue, config, proxy } = rig::boot::<R>(&gic, &device);
         let slot = Slot::new(0).expect("a slot");
         let mut scheduler = CpuScheduler::new(0);
         scheduler.enter(Schedule::Priority(&TABLE), NOW, |_| Task::OFF);
         for slot in Slot::all().take(TABLE.len()) {
             scheduler.on(slot, NOW);
         }
-        let cpu = Cpu {
+        let cpu = Cpu::<R> {
             gic: gic.clone(),
+            form: PhantomData,
             device,
             choices,
             mistake,
@@ -280,4 +318,31 @@ fn mistakes_are_found() {
 fn no_order_of_enabling_loses_an_event() {
     let runs = every_order(1, true, None).unwrap_or_else(|failure| panic!("{failure:?}"));
     assert!(runs >= 1000, "only {runs} orders");
+}
+
+#[test]
+fn no_order_on_a_gicv41_loses_an_event_or_an_sgi() {
+    for (events, at_least) in [(1, 20), (2, 500), (3, 10_000)] {
+        let runs = every_order_v41(events, false, None).unwrap_or_else(|why| panic!("{why:?}"));
+        assert!(runs >= at_least, "only {runs} orders of {events}");
+    }
+    for (mistake, failure) in [
+        (Mistake::LooksTooEarly, Failure::Lost),
+        (Mistake::IgnoresPendingLast, Failure::Lost),
+        (Mistake::AsksForNoDoorbell, Failure::Lost),
+        (Mistake::DropsEarlyWakes, Failure::Lost),
+    ] {
+        for events in [1, 2] {
+            assert_eq!(every_order_v41(events, false, Some(mistake)), Err(failure), "{mistake:?}");
+        }
+    }
+}
+
+/// An SGI that the other vPE sends, and enables, at any moment.
+#[test]
+fn no_order_of_enabling_on_a_gicv41_loses_an_sgi() {
+    let runs = every_order_v41(1, true, None).unwrap_or_else(|why| panic!("{why:?}"));
+    assert!(runs >= 500, "only {runs} orders");
+    let silent = every_order_v41(1, true, Some(Mistake::EnablesSilently));
+    assert_eq!(silent, Err(Failure::Lost));
 }

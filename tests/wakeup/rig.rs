@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use gicv4::command::{Command, Itt, VpeMapping, Vpt};
+use gicv4::command::{Command, ConfigAddress, Itt, SgiChange, VpeMapping, VpeMappingV41, Vpt};
 use gicv4::doorbell::Proxy;
 use gicv4::frame::{Readable, Register, Width, Writable};
 use gicv4::its::{Its, Table};
@@ -15,8 +15,9 @@ use gicv4::model::{self, Config, Gic, ItsFrame, ModelQueue, ModelTable, VlpiFram
 use gicv4::queue::Queue;
 use gicv4::redist::Redist;
 use gicv4::regs::gits::QueueBase;
-use gicv4::vpe::{NonResident, Vacant};
-use gicv4::{CollectionId, DeviceId, EventId, Frame, IntId, RdBase, VpeId};
+use gicv4::residency::Form;
+use gicv4::vpe41::send_sgi;
+use gicv4::{CollectionId, DeviceId, EventId, Frame, IntId, RdBase, VpeId, vpe_table};
 
 use crate::choices::Choices;
 
@@ -64,11 +65,19 @@ pub struct Device<'a> {
     pub told: Cell<bool>,
     /// It is told.
     pub tells: bool,
+    /// GICv4.1: every other event is an SGI that the vPE on the other CPU sends.
+    v41: bool,
 }
 
 impl<'a> Device<'a> {
     /// All events are enabled from the start, or with `late` none.
-    pub fn new(gic: &Gic, events: u32, late: bool, tells: bool, choices: &'a Choices) -> Self {
+    pub fn new(
+        gic: &Gic,
+        (events, v41): (u32, bool),
+        late: bool,
+        tells: bool,
+        choices: &'a Choices,
+    ) -> Self {
         Self {
             gic: gic.clone(),
             choices,
@@ -79,7 +88,18 @@ impl<'a> Device<'a> {
             its: RefCell::default(),
             told: Cell::new(false),
             tells,
+            v41,
         }
+    }
+
+    /// The SGI that an event is. None: it is a device's.
+    fn sgi(&self, event: u32) -> Option<u8> {
+        (self.v41 && event.is_multiple_of(2)).then_some(event as u8)
+    }
+
+    /// What the guest knows an event by.
+    pub fn intid(&self, event: u32) -> IntId {
+        self.sgi(event).map_or(IntId::new(8192 + event), |sgi| IntId::new(sgi.into()))
     }
 
     /// The event whose turn it is to be enabled, and the ITS, if it is not in use.
@@ -93,11 +113,16 @@ impl<'a> Device<'a> {
     pub fn enable(&self) -> bool {
         let Some((event, its)) = self.next() else { return false };
         self.enabled.set(event + 1);
-        let mut table = self.gic.config_table(VLPI_CONFIG, self.events);
-        table.store(IntId::new(8192 + event), LpiConfig::new(0xa0, true));
-        table.publish();
-        let inv = Command::Inv { device: DEVICE, event: EventId::new(event) };
-        let commands = [inv, Command::Vsync { vpe: VPE }].map(|command| command.encode());
+        let change = match self.sgi(event) {
+            Some(sgi) => vsgi(sgi, true),
+            None => {
+                let mut table = self.gic.config_table(VLPI_CONFIG, self.events);
+                table.store(IntId::new(8192 + event), LpiConfig::new(0xa0, true));
+                table.publish();
+                Command::Inv { device: DEVICE, event: EventId::new(event) }
+            }
+        };
+        let commands = [change, Command::Vsync { vpe: VPE }].map(|command| command.encode());
         its.borrow_mut().run_words(&commands).expect("they are consumed");
         self.told.set(self.tells);
         true
@@ -132,7 +157,10 @@ impl<'a> Device<'a> {
             return false;
         }
         self.rung.set(event + 1);
-        self.gic.msi(DEVICE, EventId::new(event)).expect("the event is mapped");
+        match self.sgi(event) {
+            Some(sgi) => send_sgi(&self.gic.its_sgis(), VPE, sgi),
+            None => self.gic.msi(DEVICE, EventId::new(event)).expect("the event is mapped"),
+        }
         true
     }
 }
@@ -171,76 +199,117 @@ impl<T: ConfigTable> ConfigTable for Watched<'_, T> {
     }
 }
 
+const fn vsgi(sgi: u8, enabled: bool) -> Command {
+    let change = SgiChange::Configure { enabled, group1: true, priority: 0xa0 };
+    Command::Vsgi { vpe: VPE, sgi, change }
+}
+
 /// What EL2 works with.
-pub struct Parts<'a> {
-    pub vpe: NonResident,
-    pub vacant: Vacant<Watched<'a, VlpiFrame>>,
+pub struct Parts<'a, R: Form> {
+    pub vpe: R::NonResident,
+    pub vacant: R::Vacant<Watched<'a, VlpiFrame>>,
     pub queue: SharedQueue<'a>,
     pub config: Watched<'a, ModelTable>,
     pub proxy: Proxy,
 }
 
-pub fn gic() -> Gic {
+pub fn gic(v41: bool) -> Gic {
+    let version = if v41 { Config::V4_1 } else { Config::V4_0 };
     let config = Config {
         cpus: 1,
         intid_bits: BITS,
         dirty_polls: 1,
         command_polls: 1,
         write_polls: 0,
-        ..Config::V4_0
+        ..version
     };
     Gic::new(config)
 }
 
 /// As boot leaves it: the doorbell masked, event n mapped to vLPI 8192 + n and enabled, nobody
 /// resident.
-pub fn boot<'a>(gic: &Gic, device: &Rc<Device<'a>>) -> Parts<'a> {
+pub fn boot<'a, R: Form>(gic: &Gic, device: &Rc<Device<'a>>) -> Parts<'a, R> {
     let proxy = Proxy::new(DOORBELL, PROXY, EventId::new(0));
     let mut config = gic.config_table(LPI_CONFIG, 1);
-    config.store(DOORBELL, proxy.config(false));
+    // GICv4.1's rings when a vPE asks.
+    config.store(DOORBELL, proxy.config(device.v41));
     config.publish();
     enable_lpis(gic);
     let cbaser = enable_its(gic);
     let mut virtual_config = gic.config_table(VLPI_CONFIG, device.events);
-    let vpt = Vpt::new(VLPI_PENDING, BITS);
+    for n in 0..device.events {
+        let enabled = n < device.enabled.get();
+        virtual_config.store(IntId::new(8192 + n), LpiConfig::new(0xa0, enabled));
+    }
     let mut script = vec![
         Command::Mapc { collection: COLLECTION, redistributor: Some(REDISTRIBUTOR) },
-        Command::Mapd { device: PROXY, itt: Itt::new(PROXY_ITT, 1) },
-        proxy.map(COLLECTION),
         Command::Mapd { device: DEVICE, itt: Itt::new(ITT, 4) },
-        Command::Vmapp {
-            vpe: VPE,
-            mapping: vpt.map(|vpt| VpeMapping { redistributor: REDISTRIBUTOR, vpt }),
-        },
     ];
+    if device.v41 {
+        script.push(vmapp_v41());
+        script.extend((0..16).map(|sgi| vsgi(sgi, u32::from(sgi) < device.enabled.get())));
+    } else {
+        script.extend([
+            Command::Mapd { device: PROXY, itt: Itt::new(PROXY_ITT, 1) },
+            proxy.map(COLLECTION),
+            vmapp(),
+        ]);
+    }
     for n in 0..device.events {
         let (event, vintid) = (EventId::new(n), IntId::new(8192 + n));
-        virtual_config.store(vintid, LpiConfig::new(0xa0, n < device.enabled.get()));
-        let (device, vpe, doorbell) = (DEVICE, VPE, DOORBELL);
+        let doorbell = if device.v41 { IntId::NONE } else { DOORBELL };
+        let (device, vpe) = (DEVICE, VPE);
         script.push(Command::Vmapti { device, event, vintid, vpe, doorbell });
     }
     virtual_config.publish();
     script.extend([Command::Vinvall { vpe: VPE }, Command::Vsync { vpe: VPE }]);
     let script: Vec<_> = script.iter().map(Command::encode).collect();
+    let redistributor = Watched { inner: gic.vlpis(0), device: device.clone() };
+    let vacant = R::take(redistributor, BITS, POLLS).expect("nobody is resident");
+    if device.v41 {
+        install(gic);
+    }
     let its = Watched { inner: gic.its(), device: device.clone() };
     let mut queue = Queue::new(its, gic.queue(QUEUE, slots(cbaser.bits())), POLLS);
     queue.run_words(&script).expect("it is consumed");
 
     let coherent = Attributes::COHERENT;
     let vpropbaser = layout::vpropbaser(VLPI_CONFIG, BITS, coherent).expect("aligned");
-    let vpendbaser = layout::vpendbaser(VLPI_PENDING, coherent).expect("aligned");
-    let redistributor = Watched { inner: gic.vlpis(0), device: device.clone() };
+    let vpendbaser = match device.v41 {
+        true => layout::vpendbaser_v41(VPE, false),
+        false => layout::vpendbaser(VLPI_PENDING, coherent).expect("aligned"),
+    };
     let queue = Rc::new(RefCell::new(queue));
     *device.its.borrow_mut() = Rc::downgrade(&queue);
     let parts = Parts {
-        vpe: NonResident::new(model::base(vpropbaser), model::base(vpendbaser)),
-        vacant: Vacant::take(redistributor, BITS, POLLS).expect("nobody is resident"),
+        vpe: R::absent(model::base(vpropbaser), model::base(vpendbaser)),
+        vacant,
         queue,
         config: Watched { inner: config, device: device.clone() },
         proxy,
     };
     device.wake();
     parts
+}
+
+fn vmapp() -> Command {
+    let vpt = Vpt::new(VLPI_PENDING, BITS);
+    let mapping = vpt.map(|vpt| VpeMapping { redistributor: REDISTRIBUTOR, vpt });
+    Command::Vmapp { vpe: VPE, mapping }
+}
+
+fn vmapp_v41() -> Command {
+    let (redistributor, doorbell) = (REDISTRIBUTOR, DOORBELL);
+    let vpt = Vpt::new(VLPI_PENDING, BITS).expect("aligned");
+    let config = ConfigAddress::new(VLPI_CONFIG).expect("aligned");
+    let mapping = VpeMappingV41 { redistributor, vpt, config, zeroed: true, doorbell };
+    Command::VmappV41 { vpe: VPE, allocate: true, mapping: Some(mapping) }
+}
+
+/// The redistributor has the ITS's vPE table.
+fn install(gic: &Gic) {
+    let frames = core::iter::once(gic.vlpis(0));
+    vpe_table::install(&Its::new(gic.its()), None, frames).expect("it is shared");
 }
 
 fn enable_lpis(gic: &Gic) {
