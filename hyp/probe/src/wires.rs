@@ -32,7 +32,7 @@ type Own = Redist<Probed<Redistributor>>;
 pub fn write(out: &mut Out, own: Option<Found>) {
     out.text("\n[timer]\n");
     out.number("frequency", sysreg::ticks_per_second());
-    if !gic::has_system_registers() {
+    if gic::interface() == 0 {
         return out.wrong("ID_AA64PFR0_EL1.GIC = 0: the CPU has no GIC system registers");
     }
     let Some(own) = own else {
