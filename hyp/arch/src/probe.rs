@@ -8,14 +8,16 @@
 use crate::system::System;
 use plan::Pa;
 
+/// What assembly says of a read that an abort may answer, in x0 and x1.
 #[repr(C)]
-struct Answer {
+pub struct Answer {
     value: u64,
     there: u64,
 }
 
 impl Answer {
-    fn checked(self) -> Option<u64> {
+    /// None: there was an abort.
+    pub fn checked(self) -> Option<u64> {
         (self.there != 0).then_some(self.value)
     }
 }

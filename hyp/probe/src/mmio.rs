@@ -5,22 +5,11 @@
 //! device memory. Addresses come from that TOML alone; one that is wrong makes this image fail, and
 //! nothing else runs. A read that is answered with an abort gives None.
 
+use arch::probe::Answer;
 use core::arch::asm;
 use core::cell::Cell;
 use core::marker::PhantomData;
 use gicv4::frame::{Block, Frame, Readable, Register, Width, Writable};
-
-#[repr(C)]
-struct Answer {
-    value: u64,
-    there: u64,
-}
-
-impl Answer {
-    fn checked(self) -> Option<u64> {
-        (self.there != 0).then_some(self.value)
-    }
-}
 
 unsafe extern "C" {
     fn try_read32(address: u64) -> Answer;
